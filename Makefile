@@ -1,0 +1,62 @@
+# make setup   environment in .venv from requirements.lock
+# make demo    the app with its worker on http://$(HOST):$(PORT); the first time it also starts the quickstart run
+# make test    all tests: the real data and model are fetched once, browser tests need a chromium
+# make lint    ruff and mypy
+# make lock    requirements.lock anew, from pyproject.toml
+SHELL := /bin/bash
+HOST ?= 127.0.0.1
+PORT ?= 7860
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Parallel test processes, and what else to tell pytest: make test PYTEST="-m 'not real'"
+JOBS ?= 2
+PYTEST ?=
+# The first interpreter that is new enough; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+
+.PHONY: setup demo test lint lock browser
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found — install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11 — name a newer one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Installing into .venv (some minutes the first time) …"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)
+	@exec $(BIN)/delrec serve --host $(HOST) --port $(PORT) --first-run quickstart
+
+test: $(STAMP) browser
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(PYTEST)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Browser tests drive a system chromium. Root on Debian (CI, containers) gets it installed; others are told how.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "No chromium here: apt-get install chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+		echo "error: browser tests need chromium — install it (Debian: sudo apt-get install chromium), or leave them out: make test PYTEST=\"-m 'not browser'\"" >&2; \
+		exit 2; \
+	fi; }
+
+# Every version that a clean environment got; torch without its local suffix, so that pip may take a CPU build.
+lock:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && set -o pipefail && \
+	"$(PYTHON)" -m venv "$$folder" && \
+	"$$folder/bin/python" -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	print('setuptools', *project['dependencies'], *project['optional-dependencies']['dev'], sep='\n')" > "$$folder/wanted.txt" && \
+	"$$folder/bin/pip" install --quiet --requirement "$$folder/wanted.txt" && \
+	{ echo "# Made by 'make lock' from pyproject.toml; do not edit."; \
+	  "$$folder/bin/pip" freeze --all --exclude pip --exclude delrec-studio | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock

@@ -1,0 +1,168 @@
+"""How a run's state changes. Every change is one conditional UPDATE, so of two processes only one succeeds.
+
+::
+
+    queued ──claim──▶ starting ──begin──▶ running ──finish──▶ done | failed | interrupted | cancelled
+      │                  └────── request_cancel ──▶ cancelling ──finish──▶ cancelled (done, if it was faster)
+      └─ request_cancel ──▶ cancelled
+    failed | cancelled | interrupted ──requeue──▶ queued
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select, tuple_, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+from db.runs import ACTIVE, RESUMABLE, State
+from db.schema import RunRow, StageRow
+from db.store import reading, writing
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process: number, start (seconds since 1970, so that a reused number is noticed) and machine."""
+
+    pid: int
+    started: float
+    host: str
+
+
+def claim(run_id: str, worker: Owner) -> bool:
+    """Take a queued run; of several workers exactly one gets ``True``."""
+    now = datetime.now(UTC)
+    with writing() as session:
+        return _update(
+            session,
+            RunRow.id == run_id,
+            RunRow.state == "queued",
+            state="starting",
+            host=worker.host,
+            worker_pid=worker.pid,
+            worker_started=worker.started,
+            pid=None,
+            pid_started=None,
+            started_at=now,
+            finished_at=None,
+            heartbeat=now,
+        )
+
+
+def begin(run_id: str, worker: Owner) -> bool:
+    """The process that does the work starts it; ``False`` if it must not (cancelled meanwhile)."""
+    values: dict[str, Any] = {"state": "running", "pid": worker.pid, "pid_started": worker.started}
+    with writing() as session:
+        return _update(session, RunRow.id == run_id, RunRow.state == "starting", **values)
+
+
+def request_cancel(run_id: str) -> State | None:
+    """Ask for the end of a run: at once if queued, else ``cancelling``; ``None`` if it had ended before."""
+    now = datetime.now(UTC)
+    with writing() as session:
+        mine = RunRow.id == run_id
+        if _update(session, mine, RunRow.state == "queued", state="cancelled", cancel_requested=True, finished_at=now):
+            return "cancelled"
+        if _update(session, mine, _is(ACTIVE), state="cancelling", cancel_requested=True):
+            return "cancelling"
+        return None
+
+
+def finish(run_id: str, state: State, *, error: str | None = None, remedy: str | None = None) -> bool:
+    """End an active run; ``False`` if it has ended already."""
+    with writing() as session:
+        return end(run_id, state, session, error=error, remedy=remedy)
+
+
+def end(
+    run_id: str,
+    state: State,
+    session: Session,
+    *,
+    error: str | None = None,
+    remedy: str | None = None,
+    seen: datetime | None = None,
+) -> bool:
+    """:func:`finish` within the caller's transaction.
+
+    With ``seen``, only if that is still the last sign of life: whoever believes a run dead must not end its next
+    attempt.
+    """
+    unchanged = [] if seen is None else [RunRow.heartbeat == seen]
+    values: dict[str, Any] = {"state": state, "error": error, "remedy": remedy, "finished_at": datetime.now(UTC)}
+    values |= {"eta_seconds": None, "stage_eta_seconds": None, "rss_mb": None}
+    ended = _update(session, RunRow.id == run_id, _is(ACTIVE), *unchanged, **values)
+    if ended:
+        session.execute(
+            update(StageRow).where(StageRow.run_id == run_id, StageRow.state == "running").values(state="stopped")
+        )
+    return ended
+
+
+def requeue(run_id: str) -> bool:
+    """Put a run that stopped early back at the end of the queue; ``False`` if it is in another state."""
+    values: dict[str, Any] = {"state": "queued", "queued_at": datetime.now(UTC), "cancel_requested": False}
+    values |= {"error": None, "remedy": None, "finished_at": None}
+    with writing() as session:
+        return _update(session, RunRow.id == run_id, _is(RESUMABLE), **values)
+
+
+def take_over(run_id: str, owner: Owner) -> bool:
+    """Like :func:`requeue` and :func:`claim` in one, for a process that resumes a run itself."""
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {"state": "starting", "cancel_requested": False, "error": None, "remedy": None}
+    values |= {"started_at": now, "finished_at": None, "heartbeat": now, "host": owner.host}
+    values |= {"worker_pid": None, "worker_started": None, "pid": owner.pid, "pid_started": owner.started}
+    with writing() as session:
+        return _update(session, RunRow.id == run_id, _is(RESUMABLE), **values)
+
+
+def beat(run_id: str, pid: int, values: Mapping[str, Any], session: Session) -> bool:
+    """Sign of life of process ``pid`` with progress columns; returns whether it should go on.
+
+    It should not if cancelling was asked for, or if the run was taken from it: believed dead, resumed elsewhere.
+    """
+    mine = (RunRow.id == run_id, RunRow.pid == pid, _is(ACTIVE))
+    held = _update(session, *mine, heartbeat=datetime.now(UTC), **values)
+    return held and not session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id))
+
+
+def cancel_requested(run_id: str) -> bool:
+    with reading() as session:
+        return bool(session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id)))
+
+
+def queue() -> list[str]:
+    """Ids of the queued runs, next first."""
+    with reading() as session:
+        query = select(RunRow.id).where(RunRow.state == "queued").order_by(RunRow.queued_at, RunRow.id)
+        return list(session.scalars(query))
+
+
+def queue_position(run_id: str) -> int | None:
+    """1 for the run that starts next; ``None`` if the run is not queued."""
+    with reading() as session:
+        row = session.get(RunRow, run_id)
+        if row is None or row.state != "queued":
+            return None
+        ahead = tuple_(RunRow.queued_at, RunRow.id) < tuple_(row.queued_at, row.id)
+        return 1 + (session.scalar(select(func.count()).where(RunRow.state == "queued", ahead)) or 0)
+
+
+def remove(run_id: str, session: Session) -> bool:
+    """Delete a run with all its records unless a process works on it; ``False`` if one does."""
+    result = session.execute(delete(RunRow).where(RunRow.id == run_id, RunRow.state.not_in(ACTIVE)))
+    return cast(CursorResult[Any], result).rowcount == 1
+
+
+def _is(states: tuple[State, ...]) -> ColumnElement[bool]:
+    return RunRow.state.in_(states)
+
+
+def _update(session: Session, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    result = session.execute(update(RunRow).where(*conditions).values(**values))
+    return cast(CursorResult[Any], result).rowcount == 1

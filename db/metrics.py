@@ -1,0 +1,141 @@
+"""Curves: append-only points, read in increments or down-sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Insert, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from db.schema import Base, CurveRow, PointRow
+from db.store import reading
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a curve at a step. ``id`` grows; pass the largest one seen as ``after`` to get what is new."""
+
+    id: int
+    stage: str
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series for a chart: equally long ``steps`` and ``values``, oldest first."""
+
+    run_id: str
+    stage: str
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+def append(run_id: str, points: Iterable[tuple[str, str, int, float]], session: Session) -> None:
+    """Add ``(stage, name, step, value)`` points, values finite; a step that a resumed run repeats is ignored.
+
+    Curves and points keep the order in which they came first.
+    """
+    points = list(points)
+    if not points:
+        return
+    pairs = dict.fromkeys((stage, name) for stage, name, _, _ in points)
+    known = _curve_ids(run_id, session)
+    rows = [{"run_id": run_id, "stage": stage, "name": name} for stage, name in pairs if (stage, name) not in known]
+    if rows:
+        session.execute(_insert_new(session, CurveRow), rows)
+        known = _curve_ids(run_id, session)
+    values = [{"curve_id": known[stage, name], "step": step, "value": value} for stage, name, step, value in points]
+    session.execute(_insert_new(session, PointRow), values)
+
+
+def since(run_id: str, after: int = 0, limit: int | None = None) -> list[Point]:
+    """Points of a run in the order in which they came, without those up to id ``after``."""
+    query = (
+        select(PointRow.id, CurveRow.stage, CurveRow.name, PointRow.step, PointRow.value)
+        .join(CurveRow, PointRow.curve_id == CurveRow.id)
+        .where(CurveRow.run_id == run_id, PointRow.id > after)
+        .order_by(PointRow.id)
+        .limit(limit)
+    )
+    with reading() as session:
+        return [Point(*row) for row in session.execute(query)]
+
+
+def names(run_ids: Collection[str]) -> list[tuple[str, str]]:
+    """Stage and name of the curves that any of these runs has, in the order in which they came."""
+    query = select(CurveRow.stage, CurveRow.name).where(CurveRow.run_id.in_(run_ids))
+    with reading() as session:
+        found = session.execute(query.group_by(CurveRow.stage, CurveRow.name).order_by(func.min(CurveRow.id)))
+        return [(stage, name) for stage, name in found]
+
+
+def curves(
+    run_ids: Collection[str], *, names: Collection[str] = (), stages: Collection[str] = (), limit: int = 500
+) -> list[Curve]:
+    """Curves of some runs, each with at most ``limit`` points.
+
+    Longer ones are averaged over buckets of 2, 4, 8, … points and stand at their bucket's last step. Buckets count
+    from the first point, so that points added later change none but the last, until all double.
+    """
+    wanted = select(CurveRow.id).where(CurveRow.run_id.in_(run_ids))
+    if names:
+        wanted = wanted.where(CurveRow.name.in_(names))
+    if stages:
+        wanted = wanted.where(CurveRow.stage.in_(stages))
+    numbered = (
+        select(
+            PointRow.curve_id,
+            PointRow.step,
+            PointRow.value,
+            (func.row_number().over(partition_by=PointRow.curve_id, order_by=PointRow.step) - 1).label("number"),
+        )
+        .where(PointRow.curve_id.in_(wanted))
+        .subquery()
+    )
+    with reading() as session:
+        sizes = session.execute(
+            select(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name, func.count().label("size"))
+            .join(PointRow, PointRow.curve_id == CurveRow.id)
+            .where(CurveRow.id.in_(wanted))
+            .group_by(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name)
+            .order_by(CurveRow.id)
+        ).all()
+        series: dict[int, tuple[list[int], list[float]]] = {row.id: ([], []) for row in sizes}
+        for width, ids in _by_width(((row.id, row.size) for row in sizes), limit).items():
+            bucket = numbered.c.number // width
+            query = (
+                select(numbered.c.curve_id, func.max(numbered.c.step), func.avg(numbered.c.value))
+                .where(numbered.c.curve_id.in_(ids))
+                .group_by(numbered.c.curve_id, bucket)
+                .order_by(numbered.c.curve_id, bucket)
+            )
+            for curve_id, step, value in session.execute(query):
+                series[curve_id][0].append(step)
+                series[curve_id][1].append(value)
+    return [Curve(row.run_id, row.stage, row.name, tuple(series[row.id][0]), tuple(series[row.id][1])) for row in sizes]
+
+
+def _by_width(sizes: Iterable[tuple[int, int]], limit: int) -> dict[int, list[int]]:
+    """Curve ids by the number of points in a bucket: the smallest power of two that keeps to the limit."""
+    groups: dict[int, list[int]] = {}
+    for curve_id, size in sizes:
+        width = 1
+        while -(-size // width) > limit:
+            width *= 2
+        groups.setdefault(width, []).append(curve_id)
+    return groups
+
+
+def _curve_ids(run_id: str, session: Session) -> dict[tuple[str, str], int]:
+    rows = session.execute(select(CurveRow.stage, CurveRow.name, CurveRow.id).where(CurveRow.run_id == run_id))
+    return {(stage, name): curve_id for stage, name, curve_id in rows}
+
+
+def _insert_new(session: Session, table: type[Base]) -> Insert:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()

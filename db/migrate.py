@@ -1,0 +1,57 @@
+"""Brings a database to the newest schema; numbered steps are in ``db/migrations/versions``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from engine.errors import StudioError
+
+FOLDER = Path(__file__).parent / "migrations"
+LOCK = 7_203_001
+"""Any number that no other program uses as a PostgreSQL advisory lock."""
+
+
+def newest() -> str:
+    """Number of the newest migration, e.g. ``"0002"``."""
+    return max(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+
+
+def current(connection: Connection) -> str | None:
+    """Number of the last migration that the database has seen; ``None`` for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def upgrade(connection: Connection, target: str = "") -> None:
+    """Apply the missing migrations inside the caller's transaction, which no other process may share.
+
+    ``target`` stops at an earlier number (tests build old files so).
+
+    Raises:
+        StudioError: a newer DELRec Studio wrote the database.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    found, target = current(connection), target or newest()
+    if found == target:
+        return
+    if found is not None and found > newest():
+        raise StudioError(
+            f"the database has schema {found}, this DELRec Studio knows up to {newest()}",
+            where=connection.engine.url.render_as_string(),
+            remedy="update DELRec Studio, or point DELREC_DATABASE_URL at another file",
+        )
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    script = ScriptDirectory.from_config(config)
+    steps = EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs(target, revision))
+    steps.configure(connection=connection)
+    steps.run_migrations()

@@ -1,0 +1,104 @@
+"""Results of finished runs: the report as written, and its numbers for tables across runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from db.schema import ComparisonRow, ReportRow, ResultRow
+from db.store import reading
+
+PROTOCOLS = ("candidates", "full", "agreement")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A number of the results table, e.g. ``HR@1`` of ``delrec`` on the ``candidates``, with its 95 % interval."""
+
+    run_id: str
+    model: str
+    kind: str
+    protocol: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference ``a - b`` in ``metric`` (``candidates.HR@1``) within a run, with its 95 % interval."""
+
+    run_id: str
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+
+
+def save(run_id: str, report: Mapping[str, Any], session: Session) -> None:
+    """Store the object of ``metrics.json``; an earlier one of the same run is replaced."""
+    for table in (ReportRow, ResultRow, ComparisonRow):
+        session.execute(delete(table).where(table.run_id == run_id))
+    session.execute(insert(ReportRow), [{"run_id": run_id, "report": dict(report)}])
+    rows = [{"run_id": run_id, "position": place, **row} for place, row in enumerate(_numbers(report))]
+    if rows:
+        session.execute(insert(ResultRow), rows)
+    pairs = [
+        {"run_id": run_id, "position": place}
+        | {key: pair[key] for key in ("a", "b", "metric", "difference", "low", "high")}
+        for place, pair in enumerate(report.get("comparisons", ()))
+    ]
+    if pairs:
+        session.execute(insert(ComparisonRow), pairs)
+
+
+def report(run_id: str) -> dict[str, Any] | None:
+    """The object of ``metrics.json``, or ``None`` before the run is done."""
+    with reading() as session:
+        row = session.get(ReportRow, run_id)
+        return None if row is None else dict(row.report)
+
+
+def table(
+    run_ids: Collection[str],
+    *,
+    models: Collection[str] = (),
+    protocols: Collection[str] = (),
+    metrics: Collection[str] = (),
+) -> list[Result]:
+    """Numbers of some runs in the order of their reports, narrowed where names are given."""
+    columns = [
+        getattr(ResultRow, field.name) for field in fields(Result)
+    ]  # objects of whole rows cost five times as much
+    query = select(*columns).where(ResultRow.run_id.in_(run_ids)).order_by(ResultRow.run_id, ResultRow.position)
+    narrowed = ((ResultRow.model, models), (ResultRow.protocol, protocols), (ResultRow.metric, metrics))
+    for column, names in narrowed:
+        if names:
+            query = query.where(column.in_(names))
+    with reading() as session:
+        return [Result(*row) for row in session.execute(query)]
+
+
+def comparisons(run_ids: Collection[str]) -> list[Comparison]:
+    """Paired differences of some runs in the order of their reports."""
+    query = select(ComparisonRow).where(ComparisonRow.run_id.in_(run_ids))
+    with reading() as session:
+        rows = session.scalars(query.order_by(ComparisonRow.run_id, ComparisonRow.position))
+        return [Comparison(r.run_id, r.a, r.b, r.metric, r.difference, r.low, r.high) for r in rows]
+
+
+def _numbers(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for model in report.get("models", ()):
+        for protocol in PROTOCOLS:
+            for metric, number in (model.get(protocol) or {}).items():
+                known = number if isinstance(number, Mapping) else {"value": number}
+                yield {"model": model["name"], "kind": model["kind"], "protocol": protocol, "metric": metric} | {
+                    key: known.get(key) for key in ("value", "low", "high")
+                }

@@ -1,0 +1,79 @@
+"""Stages of runs, and what equal runs took before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.schema import RunRow, StageRow
+from db.store import reading
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that a run has begun; ``seconds`` over all attempts."""
+
+    name: str
+    state: Literal["running", "done", "stopped"]
+    seconds: float
+    step: int
+    total: int
+    unit: str
+
+
+def of(run_id: str) -> list[Stage]:
+    """The stages begun so far, in order."""
+    with reading() as session:
+        rows = session.scalars(select(StageRow).where(StageRow.run_id == run_id).order_by(StageRow.position))
+        return [Stage(**{field.name: getattr(row, field.name) for field in fields(Stage)}) for row in rows]
+
+
+def total_seconds(run_ids: Collection[str]) -> dict[str, float]:
+    """Seconds of all stages together, by run id; runs that have begun none are left out."""
+    query = select(StageRow.run_id, func.sum(StageRow.seconds).label("total")).where(StageRow.run_id.in_(run_ids))
+    with reading() as session:
+        return {row.run_id: row.total for row in session.execute(query.group_by(StageRow.run_id))}
+
+
+def save(run_id: str, changed: Iterable[Stage], session: Session) -> None:
+    """Write stages as they stand; new ones come after those begun before."""
+    known = {row.name: row for row in session.scalars(select(StageRow).where(StageRow.run_id == run_id))}
+    for stage in changed:
+        row = known.get(stage.name)
+        if row is None:
+            row = known[stage.name] = StageRow(run_id=run_id, position=len(known))
+            session.add(row)
+        for field in fields(Stage):
+            setattr(row, field.name, getattr(stage, field.name))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished run was made with and took."""
+
+    name: str
+    config: dict[str, Any]
+    seconds: dict[str, float]
+    """Seconds of each stage."""
+    peak_rss_mb: float | None
+
+
+def done_runs(host: str, limit: int = 100) -> list[Done]:
+    """The latest runs that were done on ``host``, newest first."""
+    query = select(RunRow).where(RunRow.state == "done", RunRow.host == host)
+    with reading() as session:
+        rows = list(session.scalars(query.order_by(RunRow.finished_at.desc()).limit(limit)))
+        seconds: dict[str, dict[str, float]] = {row.id: {} for row in rows}
+        for stage in session.scalars(select(StageRow).where(StageRow.run_id.in_(seconds))):
+            seconds[stage.run_id][stage.name] = stage.seconds
+        return [Done(row.name, row.config, seconds[row.id], row.peak_rss_mb) for row in rows]
+
+
+def measured(config: Mapping[str, Any], host: str) -> dict[str, float]:
+    """Seconds of each stage in the latest run on ``host`` that was done with the same settings but for the seed."""
+    wanted = {**config, "seed": 0}
+    return next((run.seconds for run in done_runs(host) if {**run.config, "seed": 0} == wanted), {})

@@ -1,0 +1,116 @@
+"""Opens the database: where it is, how its connections behave, short read and write transactions."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from db import migrate
+from engine.errors import StudioError
+from engine.paths import home, writable
+
+SETTING = "DELREC_DATABASE_URL"
+BUSY_SECONDS = 30.0
+
+_opening = threading.Lock()
+
+
+def database_url() -> str:
+    """``DELREC_DATABASE_URL`` (SQLite or PostgreSQL), or ``studio.db`` in the data folder."""
+    return os.environ.get(SETTING) or f"sqlite:///{home() / 'studio.db'}"
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session for queries; sees one consistent state and never waits for writers."""
+    with Session(database()) as session, _explained():
+        yield session
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """A session for one short transaction; commits at the end, rolls back on an exception.
+
+    On SQLite it takes the write lock at once (``BEGIN IMMEDIATE``): a reader that turns writer half-way would
+    fail with "database is locked" without waiting.
+    """
+    with _explained(), Session(database().execution_options(immediate=True)) as session, session.begin():
+        yield session
+
+
+def database() -> Engine:
+    """The engine of this process, with the schema at its newest version.
+
+    Raises:
+        StudioError: the database is out of reach, damaged, or written by a newer DELRec Studio.
+    """
+    with _opening:
+        return _open(database_url(), os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _open(url: str, pid: int) -> Engine:  # noqa: ARG001 - connections must not be shared across a fork
+    try:
+        parsed = make_url(url)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        if sqlite and not parsed.database:
+            raise StudioError("a database in memory is not shared", where=SETTING, remedy="name a file")
+        engine = create_engine(parsed, pool_pre_ping=not sqlite, max_overflow=64)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StudioError(
+            f"cannot use this database: {error}",
+            where=SETTING,
+            remedy="write sqlite:////path/studio.db or postgresql+psycopg://user@host/name",
+        ) from None
+    if sqlite:
+        if parsed.database == str(home() / "studio.db"):
+            writable(home())
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    with _explained(), engine.execution_options(immediate=True).begin() as connection:
+        migrate.upgrade(connection)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:  # noqa: ARG001
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where the driver guesses
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A database that cannot be used is the user's affair: one line, no stack trace."""
+    try:
+        yield
+    except DBAPIError as error:
+        text = str(error.orig)
+        if "not a database" in text or "malformed" in text:
+            raise StudioError(
+                "the database file is damaged", where=database_url(), remedy="restore a copy, or move it away"
+            ) from None
+        if any(sign in text for sign in ("unable to open", "readonly", "disk I/O", "is full", "connection")):
+            raise StudioError(
+                f"the database is out of reach: {text.splitlines()[0]}",
+                where=make_url(database_url()).render_as_string(),
+                remedy="check disk space and permissions, or DELREC_DATABASE_URL",
+            ) from None
+        raise

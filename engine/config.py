@@ -1,0 +1,298 @@
+"""One configuration object: form, YAML, command line and stored record at once.
+
+Settings are addressed by dotted names (``distill.steps``). The docstring under a field is its help
+everywhere; ``unit`` and ``advanced`` in ``json_schema_extra`` tell the form how to show it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TeacherName = Literal["sasrec", "gru4rec", "caser"]
+
+
+def _field(default: Any, *, unit: str = "", advanced: bool = False, **bounds: Any) -> Any:
+    return Field(default=default, json_schema_extra={"unit": unit, "advanced": advanced}, **bounds)
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values cannot change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """Interactions, split and candidates (protocol)."""
+
+    dataset: Literal["ml-100k", "csv", "synthetic"] = _field("ml-100k")
+    """Data set: MovieLens-100K, your own CSV files, or a small generated one for tests."""
+    path: str | None = _field(None)
+    """Folder with the data set's files; without it, known sources are tried in turn."""
+    domain: Literal["movie", "game", "item"] = _field("movie", advanced=True)
+    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase."""
+    split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
+    """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users."""
+    history: int = _field(10, unit="items", ge=1, le=200)
+    """History items shown to the LLM (n)."""
+    candidates: int = _field(20, unit="items", ge=2, le=1000)
+    """Candidates per user: the true next item and m-1 unseen ones."""
+    negatives: Literal["uniform", "popularity"] = _field("uniform")
+    """How unseen candidates are drawn: all alike, or by popularity."""
+    min_interactions: int = _field(5, unit="interactions", advanced=True, ge=3)
+    """Users with fewer interactions are left out."""
+
+
+class TeacherConfig(Section):
+    """The conventional sequential recommender whose pattern is distilled."""
+
+    name: TeacherName = _field("sasrec")
+    """Architecture of the teacher."""
+    also: tuple[TeacherName, ...] = _field(())
+    """Further teachers to train and to show in the table."""
+    max_length: int = _field(50, unit="items", ge=2, le=500)
+    """History items the teacher sees."""
+    width: int = _field(64, unit="dimensions", ge=4, le=1024)
+    """Size of item embeddings and hidden states."""
+    layers: int = _field(2, advanced=True, ge=1, le=12)
+    """Blocks of SASRec, or layers of GRU4Rec."""
+    heads: int = _field(1, advanced=True, ge=1, le=16)
+    """Attention heads of SASRec."""
+    filters: int = _field(16, advanced=True, ge=1, le=256)
+    """Convolution filters of each height in Caser."""
+    dropout: float = _field(0.2, ge=0.0, lt=1.0)
+    """Dropout rate in training."""
+    epochs: int = _field(20, unit="epochs", ge=1, le=5000)
+    """Most passes over the training data; early stopping may end sooner."""
+    patience: int = _field(10, unit="validations", ge=1)
+    """Validations without a better NDCG@10 before training stops."""
+    validate_every: int = _field(2, unit="epochs", advanced=True, ge=1)
+    """Epochs between validations."""
+    batch_size: int = _field(32, unit="sequences", advanced=True, ge=1)
+    """Sequences of max_length in a training batch."""
+    lr: float = _field(5e-3, gt=0.0)
+    """Learning rate of AdamW at first; it falls linearly over the epochs."""
+    weight_decay: float = _field(0.0, advanced=True, ge=0.0)
+    """Decoupled weight decay."""
+    label_smoothing: float = _field(0.0, advanced=True, ge=0.0, lt=1.0)
+    """Share of the label's probability that is spread over all items."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TeacherConfig:
+        if self.width % self.heads:
+            raise ValueError(f"teacher.heads={self.heads} does not divide teacher.width={self.width}")
+        return self
+
+
+class LLMConfig(Section):
+    """The language model and how its outputs become scores."""
+
+    name: str = _field("smollm2-135m-instruct", min_length=1)
+    """smollm2-135m-instruct, tiny-causal or tiny-seq2seq (random, for tests), a local folder, or a hub id."""
+    verbalizer: Literal["title-tokens", "title-likelihood"] = _field("title-tokens")
+    """Scores from title-token logits at the answer slot (one pass, whole catalogue), or full-title likelihood."""
+    normalise: Literal["sum", "mean", "prior"] = _field("sum", advanced=True)
+    """Title likelihood: plain sum, mean per token, or minus the title's likelihood without the history."""
+    show_year: bool = _field(False, advanced=True)
+    """Print the year behind every title in prompts, for more tokens than most titles. Shared titles always get it."""
+    dtype: Literal["auto", "float32", "bfloat16"] = _field("auto")
+    """Number format of the frozen weights; auto measures once which is faster on this machine."""
+    device: str = _field("auto", advanced=True, pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """auto takes a GPU where there is one."""
+    batch_size: int = _field(16, unit="prompts", advanced=True, ge=1)
+    """Prompts in a forward pass when ranking."""
+    micro_batch: int = _field(4, unit="prompts", advanced=True, ge=1)
+    """Prompts in a forward and backward pass in training; a step's batch adds up several. Bounds memory."""
+    seed: int = _field(0, advanced=True, ge=0)
+    """Seed of the weights of tiny random models."""
+
+
+class DistillConfig(Section):
+    """Stage 1: distil the teacher's pattern into a soft prompt of the frozen LLM (paper section IV-B)."""
+
+    prompt: Literal["distilled", "random", "lsr", "run", "none"] = _field("distilled")
+    """Soft prompt: distilled by TA and RPS, untrained, trained directly on LSR, another run's, or none at all."""
+    prompt_run: str | None = _field(None, advanced=True)
+    """With prompt=run: id or folder of the run whose soft prompt is used (another teacher's, say)."""
+    ta: bool = _field(True)
+    """Train on Temporal Analysis."""
+    rps: bool = _field(True)
+    """Train on Recommendation Pattern Simulating."""
+    weights: Literal["dynamic", "fixed"] = _field("dynamic")
+    """Mix of the two losses: by gradient norm, or by ta_weight."""
+    ta_weight: float = _field(0.5, advanced=True, ge=0.0, le=1.0)
+    """Share of TA's loss with fixed weights."""
+    soft_tokens: int = _field(20, unit="tokens", ge=1, le=500)
+    """Length of the soft prompt (k)."""
+    teacher_top: int = _field(10, unit="items", ge=1)
+    """The teacher's best h items that stand among RPS's candidates."""
+    show_teacher_ranks: bool = _field(False, advanced=True)
+    """Print the teacher's ranks 2..h in RPS prompts, as the published code does; it leaks the answer by elimination."""
+    steps: int = _field(100, unit="steps", ge=1)
+    """Optimizer steps."""
+    batch_size: int = _field(8, unit="prompts", ge=1)
+    """Prompts of each task in a step."""
+    lr: float = _field(5e-3, gt=0.0)
+    """Peak learning rate."""
+    weight_decay: float = _field(1e-5, advanced=True, ge=0.0)
+    """Decoupled weight decay."""
+    warmup: float = _field(0.1, advanced=True, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises; it then falls linearly."""
+    clip: float = _field(2.0, advanced=True, gt=0.0)
+    """Largest gradient norm."""
+    optimizer: Literal["adamw", "lion"] = _field("adamw", advanced=True)
+    """AdamW, or Lion as in the paper."""
+    validate_every: int = _field(25, unit="steps", advanced=True, ge=1)
+    """Steps between validations; the best soft prompt is kept."""
+    validation_users: int = _field(64, unit="users", advanced=True, ge=1)
+    """Validation users asked at each validation."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DistillConfig:
+        if self.prompt == "distilled" and not (self.ta or self.rps):
+            raise ValueError(
+                "distill.prompt=distilled needs distill.ta or distill.rps; use distill.prompt=random instead"
+            )
+        if (self.prompt == "run") != (self.prompt_run is not None):
+            raise ValueError("distill.prompt_run goes with distill.prompt=run, and only with it")
+        return self
+
+
+class FinetuneConfig(Section):
+    """Stage 2: AdaLoRA on the ground truth, soft prompt frozen (paper section IV-C)."""
+
+    enabled: bool = _field(True)
+    """Off: prompt only, the LLM stays as it is."""
+    steps: int = _field(150, unit="steps", ge=1)
+    """Optimizer steps, known in advance because AdaLoRA schedules its ranks by them."""
+    batch_size: int = _field(16, unit="prompts", ge=1)
+    """Prompts in a step."""
+    lr: float = _field(1e-3, gt=0.0)
+    """Peak learning rate."""
+    weight_decay: float = _field(1e-6, advanced=True, ge=0.0)
+    """Decoupled weight decay."""
+    warmup: float = _field(0.1, advanced=True, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises; it then falls linearly."""
+    clip: float = _field(2.0, advanced=True, gt=0.0)
+    """Largest gradient norm."""
+    optimizer: Literal["adamw", "lion"] = _field("adamw", advanced=True)
+    """AdamW, or Lion as in the paper."""
+    init_r: int = _field(12, ge=2)
+    """Rank of every adapter at first (AdaLoRA)."""
+    target_r: int = _field(8, ge=1)
+    """Mean rank after AdaLoRA has allocated its budget; below init_r."""
+    alpha: float = _field(32.0, advanced=True, gt=0.0)
+    """Scale of the adapters."""
+    dropout: float = _field(0.05, advanced=True, ge=0.0, lt=1.0)
+    """Dropout before the adapters."""
+    targets: tuple[str, ...] = _field((), advanced=True)
+    """Modules that get adapters; empty takes the query and value projections of the model's family."""
+    top_layers: int | None = _field(10, unit="layers", ge=1)
+    """Only the last so many layers are adapted (no backward pass below them); empty adapts all."""
+    orthogonality: float = _field(0.1, advanced=True, ge=0.0)
+    """Weight of AdaLoRA's orthogonality term, in training only."""
+    warm_steps: Annotated[float, Field(ge=0, lt=1)] = _field(0.2, unit="share of steps", advanced=True)
+    """Share of the steps before AdaLoRA starts to prune (tinit)."""
+    final_steps: Annotated[float, Field(ge=0, lt=1)] = _field(0.3, unit="share of steps", advanced=True)
+    """Share of the steps after the last allocation (tfinal)."""
+    history_dropout: float = _field(0.0, advanced=True, ge=0.0, lt=1.0)
+    """Chance of dropping each history item from a training prompt."""
+    validate_every: int = _field(25, unit="steps", advanced=True, ge=1)
+    """Steps between validations; the best adapter is kept."""
+    validation_users: int = _field(128, unit="users", advanced=True, ge=1)
+    """Validation users asked at each validation."""
+
+    @model_validator(mode="after")
+    def _ranks(self) -> FinetuneConfig:
+        if self.init_r <= self.target_r:
+            raise ValueError(f"finetune.init_r={self.init_r} must be above finetune.target_r={self.target_r}")
+        if self.warm_steps + self.final_steps >= 1:
+            raise ValueError("finetune.warm_steps and finetune.final_steps must leave steps between them (sum below 1)")
+        return self
+
+
+class PlusConfig(Section):
+    """DELRec-plus, beyond the paper: the LLM learns from every position of every sequence, beside the teacher."""
+
+    enabled: bool = _field(False)
+    """Train DELRec-plus too, a row of its own. Needs a causal language model."""
+    prior: bool = _field(True)
+    """Weigh the teacher's opinion against the language model's; the weights are learned from validation users."""
+    behaviour: bool = _field(True)
+    """Put the teacher's item embeddings beside the titles, in the history and in the scores (LLaRA, CoLLM)."""
+    soft_prompt: bool = _field(True, advanced=True)
+    """Read histories with the run's soft prompt in front."""
+    window: int = _field(48, unit="items", ge=2, le=200)
+    """History items read in one pass; each of them is a label in training."""
+    layers: int | None = _field(15, unit="layers", ge=1)
+    """Lower layers of the language model that are used, the rest is dropped for speed; empty takes all."""
+    top_layers: int | None = _field(8, unit="layers", advanced=True, ge=1)
+    """The last so many of them are adapted; empty adapts all."""
+    targets: tuple[str, ...] = _field(("all-linear",), advanced=True)
+    """Modules that get LoRA adapters; empty takes the query and value projections."""
+    rank: int = _field(16, advanced=True, ge=1)
+    """Rank of the LoRA adapters."""
+    width: int = _field(128, unit="dimensions", advanced=True, ge=4)
+    """Size of the space in which histories and titles meet."""
+    steps: int = _field(600, unit="steps", ge=1)
+    """Optimizer steps."""
+    batch_size: int = _field(8, unit="windows", ge=1)
+    """Windows of history in a step, as many as fill so many whole ones."""
+    lr: float = _field(2e-3, gt=0.0)
+    """Peak learning rate."""
+    weight_decay: float = _field(1e-2, advanced=True, ge=0.0)
+    """Decoupled weight decay."""
+    warmup: float = _field(0.05, advanced=True, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises; it then falls linearly."""
+    clip: float = _field(1.0, advanced=True, gt=0.0)
+    """Largest gradient norm."""
+    optimizer: Literal["adamw", "lion"] = _field("adamw", advanced=True)
+    """AdamW, or Lion as in the paper."""
+    validate_every: int = _field(150, unit="steps", advanced=True, ge=1)
+    """Steps between validations; the best version is kept."""
+    validation_users: int = _field(300, unit="users", advanced=True, ge=1)
+    """Validation users asked at each validation."""
+
+    @model_validator(mode="after")
+    def _layers(self) -> PlusConfig:
+        if self.layers and self.top_layers and self.top_layers > self.layers:
+            raise ValueError(f"plus.top_layers={self.top_layers} must not exceed plus.layers={self.layers}")
+        return self
+
+
+class EvalConfig(Section):
+    """What is measured on the test users."""
+
+    users: int | None = _field(None, unit="users", ge=2)
+    """Test users, drawn once with the seed; empty takes all."""
+    full_top: int = _field(20, unit="items", ge=2, le=1000)
+    """On the full catalogue the LLM re-ranks the teacher's best so many items (K)."""
+    bootstrap: int = _field(2000, unit="samples", advanced=True, ge=100)
+    """Bootstrap samples behind each 95 % interval."""
+    llm_rows: tuple[Literal["llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"], ...] = _field(
+        ("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"), advanced=True
+    )
+    """LLM rows of the table; each costs two prompts per test user."""
+
+
+class RunConfig(Section):
+    """Everything that defines a run."""
+
+    seed: int = _field(0, ge=0, le=2**31 - 1)
+    """Seed of splits, candidates, initial weights and batches."""
+    data: DataConfig = DataConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    llm: LLMConfig = LLMConfig()
+    distill: DistillConfig = DistillConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    plus: PlusConfig = PlusConfig()
+    eval: EvalConfig = EvalConfig()
+
+    @model_validator(mode="after")
+    def _across_sections(self) -> RunConfig:
+        if self.distill.teacher_top > self.data.candidates:
+            raise ValueError(
+                f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"
+            )
+        return self

@@ -1,0 +1,66 @@
+"""Candidate sets: the true next item among unseen ones, the same for every model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.config import DataConfig
+from engine.data.dataset import Dataset
+from engine.data.split import Examples, split_dataset
+from engine.errors import StudioError
+from engine.seeds import generator
+
+
+def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, seed: int, purpose: str) -> np.ndarray:
+    """Draw ``config.candidates`` (m) items per example: its target and m-1 that the user has never seen.
+
+    "Never" is taken over *all* of her interactions, later ones included. No item comes twice, nor two items that are
+    displayed alike (:attr:`Catalogue.look_alikes`), nor one displayed like an item she has seen. The order is random,
+    so the target's place tells nothing. Each set depends on (seed, purpose, user, target) only: a sample of the users
+    gets the same sets as all of them.
+
+    With ``negatives=popularity`` items are drawn without replacement in proportion to their training interactions;
+    items without any come last.
+
+    Args:
+        examples: their ``users`` index ``dataset``.
+        purpose: names the stream, e.g. ``"test"``.
+
+    Returns:
+        int64 ``[n, m]`` item ids.
+
+    Raises:
+        StudioError: the catalogue, or what a user has not seen of it, is smaller than m.
+    """
+    size = config.candidates
+    if size > len(dataset.catalogue):
+        raise StudioError(
+            f"{size} candidates asked for, but the catalogue holds {len(dataset.catalogue)} items",
+            where="data.candidates",
+            remedy=f"set data.candidates to at most {len(dataset.catalogue)}",
+        )
+    alike = dataset.catalogue.look_alikes
+    weights = _log_weights(dataset, config)
+    sets = np.empty((len(examples), size), np.int64)
+    for row, (user, target) in enumerate(zip(examples.users, examples.targets, strict=True)):
+        random = generator(seed, "candidates", purpose, dataset.user_ids[user], dataset.catalogue.raw_ids[target])
+        taken = np.append(dataset.sequences[user], target)
+        unseen = np.flatnonzero(~np.isin(alike, alike[taken]))
+        # Gumbel-top-k: sorting by log-weight plus Gumbel noise draws without replacement in proportion to the weights.
+        drawn = unseen[np.argsort(-(weights[unseen] + random.gumbel(size=len(unseen))))]
+        distinct = drawn[np.sort(np.unique(alike[drawn], return_index=True)[1])]
+        if len(distinct) < size - 1:
+            raise StudioError(
+                f"user {dataset.user_ids[user]!r} has only {len(distinct)} unseen items for {size} candidates",
+                where="data.candidates",
+                remedy=f"set data.candidates to at most {len(distinct) + 1}",
+            )
+        sets[row] = random.permutation(np.append(distinct[: size - 1], target))
+    return sets
+
+
+def _log_weights(dataset: Dataset, config: DataConfig) -> np.ndarray:
+    if config.negatives == "uniform":
+        return np.zeros(len(dataset.catalogue))
+    counts = split_dataset(dataset, config).popularity()
+    return np.log(np.maximum(counts, 1e-12))

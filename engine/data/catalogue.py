@@ -1,0 +1,76 @@
+"""The items: titles outside, dense ids inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from engine.data.naming import clean, split_year
+from engine.errors import StudioError
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items ``0 .. len-1``. All tuples have the same length.
+
+    Two items may carry the same title and year (ML-100K has 18 such pairs). They stay separate, as in the data, but no
+    reader can tell them apart: :attr:`look_alikes` says which they are, and candidate sets never hold both.
+    """
+
+    titles: tuple[str, ...]
+    """Natural titles without the year."""
+    years: tuple[int | None, ...]
+    genres: tuple[tuple[str, ...], ...]
+    raw_ids: tuple[str, ...]
+    """Ids in the data set's files."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """Alternative titles, found by search but not displayed; empty for none at all."""
+    n_known: int = field(default=-1)
+    """Items that teachers know: those of the data set. Ids from here on are one's own titles (see :meth:`extended`)."""
+
+    def __post_init__(self) -> None:
+        if not self.aliases:
+            object.__setattr__(self, "aliases", ((),) * len(self.titles))
+        if self.n_known < 0:
+            object.__setattr__(self, "n_known", len(self.titles))
+        lengths = {len(part) for part in (self.titles, self.years, self.genres, self.raw_ids, self.aliases)}
+        if len(lengths) != 1:
+            raise ValueError(f"a catalogue's columns differ in length: {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    def display(self, item: int) -> str:
+        """The title as prompts and pages show it: ``"The Empire Strikes Back (1980)"``."""
+        year = self.years[item]
+        return self.titles[item] if year is None else f"{self.titles[item]} ({year})"
+
+    @cached_property
+    def look_alikes(self) -> np.ndarray:
+        """int64 ``[items]``: for each item the lowest id that is displayed alike, letter case aside (often itself)."""
+        first: dict[str, int] = {}
+        return np.array([first.setdefault(self.display(item).casefold(), item) for item in range(len(self))], np.int64)
+
+    def extended(self, titles: Sequence[str]) -> Catalogue:
+        """This catalogue with one's own titles appended, one id each from ``len(self)`` on; ``n_known`` stays.
+
+        A year in parentheses at a title's end becomes its year.
+
+        Raises:
+            StudioError: a title is empty.
+        """
+        own = [split_year(clean(title)) for title in titles]
+        if not all(title for title, _ in own):
+            raise StudioError("a title is empty", where="titles", remedy="write at least one letter")
+        start = len(self) - self.n_known
+        return replace(
+            self,
+            titles=(*self.titles, *(title for title, _ in own)),
+            years=(*self.years, *(year for _, year in own)),
+            genres=(*self.genres, *(() for _ in own)),
+            raw_ids=(*self.raw_ids, *(f"own-{start + position}" for position in range(1, len(own) + 1))),
+            aliases=(*self.aliases, *(() for _ in own)),
+        )

@@ -1,0 +1,100 @@
+"""A data set in memory, and the one place where interactions become sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.catalogue import Catalogue
+from engine.errors import StudioError
+from engine.monitor import Monitor
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A log in file order, the order that breaks ties. All columns have the same length."""
+
+    users: Sequence[str]
+    """External user ids."""
+    items: np.ndarray
+    """int64 dense item ids."""
+    timestamps: np.ndarray
+    """int64, any unit that grows with time."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Users' sequences over a catalogue."""
+
+    name: str
+    catalogue: Catalogue
+    sequences: tuple[np.ndarray, ...]
+    """Per user int64 item ids, oldest first; equal timestamps keep the order of the file; no item twice."""
+    timestamps: tuple[np.ndarray, ...]
+    """Per user int64, aligned with :attr:`sequences`, never falling."""
+    user_ids: tuple[str, ...]
+    source: str
+    """Where the data came from, in words."""
+
+    @property
+    def n_users(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def n_interactions(self) -> int:
+        return sum(map(len, self.sequences))
+
+
+def assemble(
+    name: str, catalogue: Catalogue, log: Interactions, *, min_interactions: int, source: str, monitor: Monitor
+) -> Dataset:
+    """Order a log into one sequence per user.
+
+    The tie rule, fixed: by timestamp, then by position in the file. A user's repeated interactions with one item count
+    once, the earliest, so that a target never stands in its own history. Users come in the order of their ids, numbers
+    by value. Users with fewer than ``min_interactions`` are left out.
+
+    Raises:
+        StudioError: no user is left.
+    """
+    codes: dict[str, int] = {}
+    users = np.fromiter((codes.setdefault(user, len(codes)) for user in log.users), np.int64, len(log.users))
+    order = np.lexsort((log.timestamps, users))  # stable: ties keep the file's order
+    bounds = np.flatnonzero(np.diff(users[order])) + 1
+    rows = np.split(order, bounds) if len(order) else []
+    names = list(codes)
+    kept: list[tuple[str, np.ndarray]] = []
+    repeats = short = 0
+    for user, positions in enumerate(rows):
+        firsts = np.sort(np.unique(log.items[positions], return_index=True)[1])
+        repeats += len(positions) - len(firsts)
+        if len(firsts) < min_interactions:
+            short += 1
+        else:
+            kept.append((names[user], positions[firsts]))
+    if repeats:
+        monitor.message(f"{repeats} repeated interactions of a user with one item were left out (the first stays)")
+    if short:
+        monitor.message(f"{short} users with fewer than {min_interactions} interactions were left out")
+    if not kept:
+        raise StudioError(
+            f"no user has {min_interactions} interactions or more",
+            where=source,
+            remedy="lower data.min_interactions or bring more data",
+        )
+    kept.sort(key=lambda entry: _id_order(entry[0]))
+    return Dataset(
+        name=name,
+        catalogue=catalogue,
+        sequences=tuple(log.items[positions] for _, positions in kept),
+        timestamps=tuple(log.timestamps[positions] for _, positions in kept),
+        user_ids=tuple(user for user, _ in kept),
+        source=source,
+    )
+
+
+def _id_order(user: str) -> tuple[bool, int, str]:
+    number = user.isascii() and user.isdecimal() and len(user) < 19
+    return not number, int(user) if number else 0, user

@@ -1,0 +1,64 @@
+"""Figures about a data set, for pages and reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Plain numbers and lists; ``dataclasses.asdict`` gives JSON."""
+
+    users: int
+    items: int
+    interactions: int
+    density: float
+    """Share of all user-item pairs that occur."""
+    history_edges: list[int]
+    """Edges of the histogram of sequence lengths, one more than counts, about evenly spaced by ratio."""
+    history_users: list[int]
+    """Users per bin; a bin holds lengths from its edge up to, but not including, the next."""
+    history_median: float
+    popularity: list[int]
+    """Interactions of each item, most popular first."""
+    popular_share: float
+    """Share of the interactions that fall on the most popular tenth of the items."""
+    tie_share: float
+    """Share of neighbouring interactions of a user that have one timestamp: their order is the file's."""
+    test_tie_share: float
+    """Share of users whose last item (the leave-one-out target) ties with the item before it."""
+    look_alikes: int
+    """Items displayed exactly like an earlier item."""
+    first_moment: int
+    """Earliest timestamp, in the data set's unit."""
+    last_moment: int
+
+
+def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
+    """Count everything in :class:`Statistics`; ``bins`` is the most bins of the histogram."""
+    lengths = np.array([len(items) for items in dataset.sequences])
+    edges = np.unique(np.geomspace(lengths.min(), lengths.max() + 1, bins + 1).round().astype(np.int64))
+    popularity = np.sort(np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue)))[::-1]
+    total = int(lengths.sum())
+    ties = [np.diff(times) == 0 for times in dataset.timestamps if len(times) > 1]
+    alike = dataset.catalogue.look_alikes
+    return Statistics(
+        users=len(lengths),
+        items=len(dataset.catalogue),
+        interactions=total,
+        density=total / (len(lengths) * len(dataset.catalogue)),
+        history_edges=edges.tolist(),
+        history_users=np.histogram(lengths, edges)[0].tolist(),
+        history_median=float(np.median(lengths)),
+        popularity=popularity.tolist(),
+        popular_share=float(popularity[: max(1, len(popularity) // 10)].sum() / total),
+        tie_share=float(np.concatenate(ties).mean()) if ties else 0.0,
+        test_tie_share=float(np.mean([tied[-1] for tied in ties])) if ties else 0.0,
+        look_alikes=int((alike != np.arange(len(alike))).sum()),
+        first_moment=int(min(times[0] for times in dataset.timestamps)),
+        last_moment=int(max(times[-1] for times in dataset.timestamps)),
+    )

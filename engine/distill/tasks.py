@@ -1,0 +1,113 @@
+"""The two tasks that carry the teacher's pattern into the soft prompt (paper section IV-B)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data.catalogue import Catalogue
+from engine.data.split import Split
+from engine.llm.prompts import Prompts
+from engine.questions import Question, Task
+from engine.ranking import CatalogueRanker
+
+ALPHA = 4
+"""Items at the head of a TA window that make its demonstration."""
+
+
+class TemporalAnalysis(Task):
+    """TA: what comes right before what.
+
+    In a window of the user's sequence the second-to-last item is hidden and the last one is revealed as what came
+    next; the LLM names the hidden one. The window's first ``ALPHA`` items are a demonstration of the same question:
+    the last two of them are the demonstrated pair, the query goes on from the last of them.
+    """
+
+    name = "ta"
+
+    def __init__(
+        self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, prompts: Prompts
+    ) -> None:
+        self.prompts = prompts
+        self.window = max(config.data.history, ALPHA + 2)
+        super().__init__(config, split, catalogue, users, config.distill.batch_size)
+
+    def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
+        """Cuts with room for demonstration and query, whose hidden item shows nowhere else in the window."""
+        codes = self.alike[sequence].tolist()
+        windows = {cut: codes[max(0, cut - self.window) : cut] for cut in range(ALPHA + 2, len(codes) + 1)}
+        return np.array([cut for cut, window in windows.items() if window.count(window[-2]) == 1], dtype=np.int64)
+
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+        return [self._ask(user, cut, random) for user, cut in places]
+
+    def _ask(self, user: int, cut: int, random: np.random.Generator) -> Question:
+        window = self.split.train[user][max(0, cut - self.window) : cut]
+        candidates, label = self.candidates(user, [window[-2]], random)
+        prompt = self.prompts.ta(
+            demo_history=window[: ALPHA - 2],
+            demo_pair=(int(window[ALPHA - 2]), int(window[ALPHA - 1])),
+            history=window[ALPHA - 1 : -2],
+            revealed_next=int(window[-1]),
+            candidates=candidates,
+        )
+        return Question(prompt, candidates, label)
+
+
+class PatternSimulating(Task):
+    """RPS: name the teacher's first choice.
+
+    The teacher ranks what the history ``s[:cut]`` does not hold. Its first choice is the label, whether or not the user
+    went on to it; its best h stand among the candidates beside random fillers. The true next item is not looked at.
+    """
+
+    name = "rps"
+
+    def __init__(
+        self,
+        config: RunConfig,
+        split: Split,
+        catalogue: Catalogue,
+        users: np.ndarray,
+        prompts: Prompts,
+        teacher: CatalogueRanker,
+    ) -> None:
+        self.prompts = prompts
+        self.teacher = teacher
+        self.top = min(config.distill.teacher_top, config.data.candidates)
+        self.show_ranks = config.distill.show_teacher_ranks
+        super().__init__(config, split, catalogue, users, config.distill.batch_size)
+
+    def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
+        """Every history that leaves the teacher something to choose from."""
+        return np.arange(1, min(len(sequence), len(np.unique(self.alike)) - self.n_candidates) + 1)
+
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+        histories = [self.split.train[user][:cut] for user, cut in places]
+        rankings = teacher_best(self.teacher, histories, self.top, self.alike)
+        return [
+            self._ask(user, history, best, random)
+            for (user, _), history, best in zip(places, histories, rankings, strict=True)
+        ]
+
+    def _ask(self, user: int, history: np.ndarray, best: list[int], random: np.random.Generator) -> Question:
+        candidates, label = self.candidates(user, best, random)
+        ranks = best[1:] if self.show_ranks else []
+        return Question(self.prompts.rps(history[-self.history :], candidates, shown_ranks=ranks), candidates, label)
+
+
+def teacher_best(
+    teacher: CatalogueRanker, histories: Sequence[np.ndarray], top: int, alike: np.ndarray
+) -> list[list[int]]:
+    """The teacher's best ``top`` items (best first) after each history.
+
+    None of them is displayed like another, or like an item of the history; ``alike``: :attr:`Catalogue.look_alikes`.
+    """
+    best = []
+    for scores, history in zip(teacher.catalogue_scores(histories), histories, strict=True):
+        order = np.argsort(-scores, kind="stable")
+        order = order[~np.isin(alike[order], alike[history])]
+        best.append(order[np.sort(np.unique(alike[order], return_index=True)[1])][:top].tolist())
+    return best

@@ -1,0 +1,23 @@
+"""Measures every model on the same users and candidates, with intervals, and says what the figures mean.
+
+``sample_users`` → ``evaluate`` → ``build_report`` (``metrics.json``) and ``write_predictions`` (Parquet); ``render``
+turns a report into tables and sentences.
+"""
+
+from engine.evaluate.evaluator import Entry, evaluate, sample_users
+from engine.evaluate.predictions import Predictions, read_predictions, write_predictions
+from engine.evaluate.report import Report, build_report
+from engine.evaluate.rows import Evaluation, Row
+
+__all__ = [
+    "Entry",
+    "Evaluation",
+    "Predictions",
+    "Report",
+    "Row",
+    "build_report",
+    "evaluate",
+    "read_predictions",
+    "sample_users",
+    "write_predictions",
+]

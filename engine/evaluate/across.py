@@ -1,0 +1,74 @@
+"""Models of different runs compared on the users whom both were asked about, from their stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.errors import StudioError
+from engine.evaluate.bootstrap import Bootstrap, Interval
+from engine.evaluate.metrics import per_example, target_columns, target_ranks
+from engine.evaluate.predictions import Predictions
+
+BOTH, ONLY_A, ONLY_B, NONE = "both", "only a", "only b", "none"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model of one run answered about the candidates.
+
+    ``users`` int64 ``[n]``; ``questions`` one key per user (target and candidates); ``metrics`` float64 ``[n]`` by
+    name.
+    """
+
+    users: np.ndarray
+    questions: tuple[tuple[int, ...], ...]
+    metrics: Mapping[str, np.ndarray]
+
+
+def answers(predictions: Predictions, model: str) -> Answers:
+    """The candidates' metrics per user of ``model``.
+
+    Raises:
+        StudioError: the run has no such model.
+    """
+    if model not in predictions.models:
+        raise StudioError(f"the run has no row {model!r}", remedy=f"choose one of {', '.join(predictions.models)}")
+    table = predictions.table
+    candidates = np.stack(list(table["candidates"]))
+    targets = table["target"].to_numpy()
+    scores = np.stack(list(table[f"{model}/candidate_scores"]))
+    ranks = target_ranks(scores, target_columns(candidates, targets))
+    questions = tuple((int(t), *map(int, row)) for t, row in zip(targets, candidates, strict=True))
+    return Answers(table["user"].to_numpy(), questions, per_example(ranks))
+
+
+def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int = 0) -> Interval:
+    """Mean of ``a - b`` in ``metric`` with its paired 95 % interval.
+
+    Raises:
+        StudioError: the two were not asked the same questions, so no pairs can be made.
+    """
+    if len(a.users) != len(b.users) or (a.users != b.users).any() or a.questions != b.questions:
+        raise StudioError(
+            "these runs were not asked about the same users and candidates",
+            remedy="compare runs of one data set, split, candidates, users and seed",
+        )
+    return Bootstrap(len(a.users), samples, seed).paired_difference(a.metrics[metric], b.metrics[metric])
+
+
+def outcome_of_each(a: Answers, b: Answers) -> np.ndarray:
+    """Text ``[n]``: whether both, only ``a``, only ``b`` or none put each user's true item first.
+
+    First means alone at the top: a tie for the first place is no answer. Both were asked about the same users.
+    """
+    first_a, first_b = a.metrics["HR@1"] == 1, b.metrics["HR@1"] == 1
+    return np.select([first_a & first_b, first_a, first_b], [BOTH, ONLY_A, ONLY_B], NONE)
+
+
+def outcomes(a: Answers, b: Answers) -> dict[str, int]:
+    """How many users have each of the four outcomes of :func:`outcome_of_each`."""
+    each = outcome_of_each(a, b)
+    return {name: int((each == name).sum()) for name in (BOTH, ONLY_A, ONLY_B, NONE)}

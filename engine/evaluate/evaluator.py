@@ -1,0 +1,194 @@
+"""Asks every model about the same test users and keeps the raw answers; tables are made from them elsewhere.
+
+Models are built one at a time and only when something is left to ask them, so the LLM rows can share one backbone.
+Users are taken in chunks: progress, cancellation and checkpoints fall between chunks, and a resumed evaluation asks
+exactly the chunks that are missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.split import Examples
+from engine.errors import Cancelled
+from engine.evaluate.full import (
+    Listing,
+    catalogue_listing,
+    catalogue_ranks,
+    list_length,
+    rerank_scores,
+    reranked_ranks,
+    sort_listing,
+)
+from engine.evaluate.metrics import Ranks, checked_scores, target_columns, target_ranks
+from engine.evaluate.rows import KINDS, Evaluation, Kind, Row, RowFile, Shapes, fingerprint
+from engine.monitor import Monitor
+from engine.ranking import CatalogueRanker, Ranker
+from engine.seeds import generator
+
+STAGE = "evaluate"
+CHUNK = 32
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model to be asked: a row of the table.
+
+    ``build`` returns the ranker; a baseline or teacher must be a :class:`~engine.ranking.CatalogueRanker`. ``version``
+    says which weights it has: answers stored under another version are not used.
+    """
+
+    name: str
+    kind: Kind
+    build: Callable[[], Ranker]
+    version: str = ""
+
+
+def sample_users(n: int, users: int | None, seed: int) -> np.ndarray:
+    """int64, ascending: which of ``n`` test examples are asked. Depends on nothing but these three; None takes all."""
+    if users is None or users >= n:
+        return np.arange(n)
+    return np.sort(generator(seed, "evaluate", "users").choice(n, size=users, replace=False))
+
+
+def evaluate(
+    entries: Sequence[Entry],
+    teacher: str,
+    examples: Examples,
+    candidates: np.ndarray,
+    *,
+    n_items: int,
+    top: int,
+    folder: Path,
+    monitor: Monitor,
+) -> Evaluation:
+    """Rank the candidates and the full catalogue with every model.
+
+    Args:
+        entries: the models; rows come out as baselines, teachers, LLMs, each kind in the order given here.
+        teacher: name of the entry whose best ``top`` items every LLM row re-ranks on the full catalogue.
+        examples: test users with histories and true items.
+        candidates: int64 ``[n, m]`` ids, the true item once in each line.
+        n_items: size of the catalogue that teachers know.
+        folder: of this run alone; answers are kept here until the caller removes it.
+
+    Raises:
+        Cancelled: the monitor asked to stop; what was scored is kept.
+        StudioError: scores that are not numbers, histories that leave nothing to recommend.
+        ValueError: repeated names, no such teacher, or candidates that do not fit the examples.
+    """
+    entries = sorted(entries, key=lambda entry: KINDS.index(entry.kind))
+    kinds = {entry.name: entry.kind for entry in entries}
+    if len(kinds) < len(entries) or kinds.get(teacher, "llm") == "llm":
+        raise ValueError(f"entries need different names and the teacher {teacher!r} among them, got {list(kinds)}")
+    task = _Task(examples, candidates, n_items, list_length(examples.histories, n_items, top), folder, monitor)
+    # A catalogue model answers in moments: its whole row counts as one unit of work, an LLM's as one per user.
+    units = {name: len(examples) if kind == "llm" else 1 for name, kind in kinds.items()}
+    rows: dict[str, Row] = {}
+    for entry in entries:
+        before = sum(units[name] for name in rows)
+        report = _Report(monitor, before, units[entry.name], sum(units.values()))
+        rows[entry.name] = (
+            task.rerank(entry, rows[teacher], report) if entry.kind == "llm" else task.rank_all(entry, report)
+        )
+    return Evaluation(examples, candidates, teacher, n_items, rows)
+
+
+class _Report:
+    """Turns a row's finished share into the stage's progress."""
+
+    def __init__(self, monitor: Monitor, before: int, units: int, total: int) -> None:
+        self._monitor, self._before, self._units, self._total = monitor, before, units, total
+
+    def __call__(self, done: int, users: int) -> None:
+        self._monitor.progress(STAGE, self._before + self._units * done // users, self._total)
+
+
+class _Task:
+    """The question put to every model, and the loop over users that asks it."""
+
+    def __init__(
+        self, examples: Examples, candidates: np.ndarray, n_items: int, k: int, folder: Path, monitor: Monitor
+    ) -> None:
+        self.examples, self.candidates, self.n_items = examples, candidates, n_items
+        self.k, self.folder, self.monitor = k, folder, monitor
+        self.columns = target_columns(candidates, examples.targets)
+        self.key = fingerprint(
+            [np.asarray(examples.users), examples.targets, candidates, f"{n_items}/{k}", *map(_ids, examples.histories)]
+        )
+
+    def rank_all(self, entry: Entry, report: _Report) -> Row:
+        """A model that scores the catalogue."""
+        n = len(self.examples)
+        shapes: Shapes = {
+            "listed": ((n, self.k), np.int64),
+            "scores": ((n, self.k), np.float32),
+            "better": ((n,), np.int64),
+            "tied": ((n,), np.int64),
+        }
+        file = self._file(entry, self.key, shapes)
+
+        def ask(ranker: Ranker, part: slice) -> None:
+            if not isinstance(ranker, CatalogueRanker):
+                raise ValueError(f"{entry.name} cannot score the catalogue")
+            histories = self.examples.histories[part]
+            scores = checked_scores(entry.name, ranker.catalogue_scores(histories), (len(histories), self.n_items))
+            file.arrays["candidates"][part] = np.take_along_axis(scores, self.candidates[part], axis=1)
+            listing = catalogue_listing(scores, histories, self.k)
+            file.arrays["listed"][part], file.arrays["scores"][part] = listing.items, listing.scores
+            ranks = catalogue_ranks(scores, histories, self.examples.targets[part])
+            file.arrays["better"][part], file.arrays["tied"][part] = ranks.better, ranks.tied
+
+        self._ask_all(entry, file, ask, report)
+        arrays = file.arrays
+        full = Ranks(arrays["better"], arrays["tied"])
+        return self._row(entry, arrays["candidates"], full, Listing(arrays["listed"], arrays["scores"]))
+
+    def rerank(self, entry: Entry, teacher: Row, report: _Report) -> Row:
+        """An LLM, which orders the candidates and the best items of the teacher."""
+        listed = teacher.listing.items
+        file = self._file(entry, fingerprint([self.key, listed]), {"scores": (listed.shape, np.float32)})
+
+        def ask(ranker: Ranker, part: slice) -> None:
+            scores = rerank_scores(ranker, self.examples.histories[part], listed[part], self.candidates[part])
+            file.arrays["scores"][part], file.arrays["candidates"][part] = scores
+
+        self._ask_all(entry, file, ask, report)
+        scores = file.arrays["scores"]
+        full = reranked_ranks(listed, scores, self.examples.targets, teacher.full)
+        return self._row(entry, file.arrays["candidates"], full, sort_listing(listed, scores))
+
+    def _file(self, entry: Entry, key: str, shapes: Shapes) -> RowFile:
+        path = self.folder / f"{entry.name}.safetensors"
+        key = fingerprint([key, entry.kind, entry.version])
+        return RowFile(path, key, {**shapes, "candidates": (self.candidates.shape, np.float32)})
+
+    def _row(self, entry: Entry, scores: np.ndarray, full: Ranks, listing: Listing) -> Row:
+        return Row(entry.name, entry.kind, scores, target_ranks(scores, self.columns), full, listing)
+
+    def _ask_all(self, entry: Entry, file: RowFile, ask: Callable[[Ranker, slice], None], report: _Report) -> None:
+        n = len(self.examples)
+        report(file.done, n)
+        ranker = entry.build() if file.done < n else None
+        saved = time.monotonic()
+        while ranker is not None and file.done < n:
+            if self.monitor.should_stop():
+                file.save()
+                raise Cancelled
+            part = slice(file.done, min(file.done + CHUNK, n))
+            ask(ranker, part)
+            file.done = part.stop
+            report(file.done, n)
+            if file.done == n or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                file.save()
+                saved = time.monotonic()
+
+
+def _ids(history: Sequence[int] | np.ndarray) -> np.ndarray:
+    return np.asarray(history, dtype=np.int64)

@@ -1,0 +1,176 @@
+"""The results in words and as a table: data for pages, rendering for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from engine.evaluate.report import Comparison, Estimate, ModelResult, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Section = Literal["candidates", "full", "agreement"]
+
+LABELS: Mapping[str, str] = {
+    "popularity": "Popularity",
+    "markov": "Markov",
+    "sasrec": "SASRec",
+    "gru4rec": "GRU4Rec",
+    "caser": "Caser",
+    "llm-zero-shot": "LLM zero-shot",
+    "llm-distilled": "LLM distilled",
+    "delrec": "DELRec",
+    "delrec-plus": "DELRec-plus",
+}
+OURS = ("delrec", "delrec-plus")
+TAUGHT = ("llm-distilled", *OURS)
+"""Models that learned from the teacher."""
+
+HEADLINES = ("candidates.HR@1", "candidates.NDCG@5", "full.NDCG@10")
+"""Metrics that the verdicts speak about."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure: ``text`` as ``0.402 [.36, .44]``, small ones as ``0.062 [.052, .071]``.
+
+    ``best``: no other model of the column is better.
+    """
+
+    text: str
+    value: float
+    low: float
+    high: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One model."""
+
+    name: str
+    label: str
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One protocol's table; ``columns`` name the cells of every row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+
+
+def label(name: str) -> str:
+    """What people read for a model's name."""
+    return LABELS.get(name, name)
+
+
+def result_table(report: Report, section: Section) -> ResultTable:
+    """The rows of one protocol, or of the agreement with the teacher (in which the teacher itself has no row)."""
+    details = report.protocol_details
+    people = f"{report.users} users"
+    titles = {
+        "candidates": f"{details.candidates} candidates, {people}",
+        "full": f"Full catalogue of {details.items} items, {people}; LLMs re-rank {label(details.teacher)}'s best "
+        f"{details.full_top}",
+        "agreement": f"Agreement with {label(details.teacher)} on the candidates, {people}",
+    }
+    models = [row for row in report.models if section != "agreement" or row.name != details.teacher]
+    columns = tuple(getattr(report.models[0], section))
+    best = {column: max((_values(row, section)[column].value for row in models), default=0.0) for column in columns}
+    rows = tuple(
+        TableRow(row.name, label(row.name), row.kind, tuple(_cells(_values(row, section), best))) for row in models
+    )
+    return ResultTable(titles[section], columns, rows)
+
+
+def verdict(report: Report, comparison: Comparison) -> str:
+    """A comparison in plain words, honest in both directions and about what one cannot tell."""
+    section, _, metric = comparison.metric.partition(".")
+    details = report.protocol_details
+    a, b = label(comparison.a), label(comparison.b)
+    if comparison.b == details.teacher:
+        b = f"its teacher {b}" if comparison.a in TAUGHT else f"the teacher {b}"
+    protocol = f"{details.candidates} candidates" if section == "candidates" else "full catalogue"
+    ours, theirs = (_values(report.model(name), section)[metric].value for name in (comparison.a, comparison.b))
+    if not comparison.significant:
+        claim = f"No significant difference between {a} and {b}"
+    else:
+        claim = f"{a} {'beats' if comparison.difference > 0 else 'loses to'} {b}"
+    return (
+        f"{claim}: {metric} ({protocol}) {short(ours)} against {short(theirs)}, difference "
+        f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}], {report.users} users"
+    )
+
+
+def verdicts(report: Report) -> list[str]:
+    """What the table says about DELRec (see :func:`told`)."""
+    return [verdict(report, comparison) for comparison in told(report)]
+
+
+def told(report: Report) -> list[Comparison]:
+    """Comparisons by the headline metrics of DELRec and DELRec-plus or, without either, of the last LLM row."""
+    llms = [row.name for row in report.models if row.kind == "llm"]
+    subjects = [name for name in llms if name in OURS] or llms[-1:]
+    return [c for name in subjects for c in report.comparisons if c.a == name and c.metric in HEADLINES]
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Tables and verdicts on a terminal; they fit into 80 columns."""
+    from rich.text import Text
+
+    for section in ("candidates", "full", "agreement"):
+        console.print(_rich(result_table(report, section)))
+    console.print(Text(f"Protocol: {report.protocol}.", style="dim"))
+    for line in verdicts(report):
+        console.print(Text(line))
+
+
+def short(value: float) -> str:
+    """``.402`` for a metric, ``-.090`` for a negative one, ``1.000`` for one."""
+    return _bare(value, 3)
+
+
+def signed(value: float) -> str:
+    """``+.016`` or ``-.090``; a difference that rounds to nothing is ``.000``."""
+    text = _bare(value, 3)
+    return text if text == ".000" or text.startswith("-") else f"+{text}"
+
+
+def _bare(value: float, digits: int) -> str:
+    text = f"{round(value, digits) + 0.0:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def _values(row: ModelResult, section: str) -> dict[str, Estimate]:
+    values: dict[str, Estimate] = getattr(row, section)
+    return values
+
+
+def _cells(estimates: Mapping[str, Estimate], best: Mapping[str, float]) -> Iterable[Cell]:
+    for column, it in estimates.items():
+        digits = 2 if abs(it.value) >= 0.1 else 3
+        text = f"{it.value:.3f} [{_bare(it.low, digits)}, {_bare(it.high, digits)}]"
+        yield Cell(text, it.value, it.low, it.high, it.value == best[column])
+
+
+def _rich(table: ResultTable) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    drawn.add_column("")
+    for column in table.columns:
+        drawn.add_column(column, justify="right")
+    for row in table.rows:
+        figures = (cell.text.replace(" ", "\n", 1).replace(", ", ",") for cell in row.cells)  # narrow enough for 80
+        styles = ("bold green" if cell.best else "" for cell in row.cells)
+        drawn.add_row(Text(row.label), *map(Text, figures, styles))
+    return drawn

@@ -1,0 +1,117 @@
+"""One recommendation to be explained, and the one way in which a model is asked about variants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from engine.errors import StudioError
+from engine.evaluate.metrics import checked_scores, target_ranks
+from engine.ranking import History, Ranker
+
+EMPTY = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Why is ``candidates[target]`` ranked as it is after ``history``?
+
+    ``history``: int64 ``[n]`` ids that the language model reads, oldest first. ``candidates``: int64 ``[m]``, m >= 2,
+    none twice. ``older``: int64, what came before the history; only models with a longer memory see it, and it never
+    changes.
+
+    Raises:
+        StudioError: no history, or fewer than two candidates.
+    """
+
+    history: np.ndarray
+    candidates: np.ndarray
+    target: int
+    older: np.ndarray = field(default_factory=lambda: EMPTY)
+
+    def __post_init__(self) -> None:
+        if not len(self.history):
+            raise StudioError("the history is empty", where="history", remedy="give at least one title")
+        if len(self.candidates) < 2:
+            raise StudioError("a ranking needs two candidates", where="candidates", remedy="give more candidates")
+        if not 0 <= self.target < len(self.candidates) or len(set(self.candidates.tolist())) < len(self.candidates):
+            raise ValueError("candidates must differ, and the target must be one of them")
+
+
+class Asker:
+    """Asks one model about variants of a case; a history that was asked before is answered from memory.
+
+    Args:
+        older: whether the model sees the case's older items too.
+    """
+
+    def __init__(self, ranker: Ranker, case: Case, *, older: bool = False) -> None:
+        self.ranker = ranker
+        self.case = case
+        self.older = case.older if older else EMPTY
+        self._known: dict[tuple[int, ...], np.ndarray] = {}
+
+    def about(self, target: int) -> Asker:
+        """The same model and memory, explaining candidate column ``target``."""
+        other = Asker(self.ranker, replace(self.case, target=target), older=len(self.older) > 0)
+        other._known = self._known
+        return other
+
+    @property
+    def name(self) -> str:
+        return self.ranker.name
+
+    @property
+    def asked(self) -> int:
+        """Different histories asked so far."""
+        return len(self._known)
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """float32 ``[v, m]`` for ``v`` variants of the history: all that are new go to the model in one call."""
+        keys = [tuple(map(int, history)) for history in histories]
+        if new := list(dict.fromkeys(key for key in keys if key not in self._known)):
+            self._known.update(zip(new, self._ask(new), strict=True))
+        return np.array([self._known[key] for key in keys])
+
+    def fresh(self, history: History) -> np.ndarray:
+        """float32 ``[m]``: the answer to one history asked by itself, whatever was asked before."""
+        return self._ask([tuple(map(int, history))])[0]
+
+    def full(self) -> np.ndarray:
+        """float32 ``[m]``: the scores after the history as it is."""
+        return self.scores([self.case.history])[0]
+
+    def reordered(self, orders: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 ``[v, m]``: scores by the case's own columns, the candidates listed in each of ``orders [m]``."""
+        history = np.concatenate([self.older, self.case.history])
+        listed = np.stack([self.case.candidates[order] for order in orders])
+        answers = checked_scores(self.name, self.ranker.scores([history] * len(orders), listed), listed.shape)
+        scores = np.empty_like(answers)
+        np.put_along_axis(scores, np.stack(orders), answers, axis=1)
+        return scores
+
+    def _ask(self, histories: Sequence[tuple[int, ...]]) -> np.ndarray:
+        whole = [np.concatenate([self.older, np.array(history, np.int64)]) for history in histories]
+        candidates = np.tile(self.case.candidates, (len(whole), 1))
+        return checked_scores(self.name, self.ranker.scores(whole, candidates), candidates.shape)
+
+
+def margins(scores: np.ndarray, target: int) -> np.ndarray:
+    """float64 ``[...]``: score of column ``target`` minus the best other one, of ``scores [..., m]``."""
+    scores = np.asarray(scores, np.float64)
+    best: np.ndarray = np.delete(scores, target, axis=-1).max(axis=-1)
+    return np.asarray(scores[..., target] - best)
+
+
+def probabilities(scores: np.ndarray, target: int) -> np.ndarray:
+    """float64 ``[...]``: softmax over the candidates of ``scores [..., m]``, at ``target``; LLMs are trained by it."""
+    scores = np.asarray(scores, np.float64)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(shares[..., target] / shares.sum(axis=-1))
+
+
+def ranks(scores: np.ndarray, target: int) -> np.ndarray:
+    """float64 ``[v]``: the target's place by ``scores [v, m]``, 1 is best; ties take their mean."""
+    return target_ranks(scores, np.full(len(scores), target)).expected

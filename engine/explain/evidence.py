@@ -1,0 +1,98 @@
+"""What was measured about one recommendation, in the form in which sentences are made of it and checked against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.explain.bench import Bench
+from engine.explain.case import Asker, ranks
+from engine.explain.counterfactual import Search
+from engine.explain.effects import Effects
+
+MATTERS = 0.25
+"""An item mattered if its effect is at least this share of the strongest one's, either way."""
+STRONGEST = 2
+"""Supporters that the first sentence names where no smaller change of the answer was found."""
+
+
+@dataclass(frozen=True)
+class ItemEvidence:
+    """One title of the history."""
+
+    title: str
+    effect: float
+    """On the target's margin; positive speaks for it."""
+    mattered: bool
+
+
+@dataclass(frozen=True)
+class Necessity:
+    """The titles said to carry the recommendation, and what a run without all of them gave."""
+
+    titles: tuple[str, ...]
+    rank_before: float
+    rank_after: float
+    top_after: str
+    """Title of the candidate that then comes first."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a sentence about the recommendation may claim."""
+
+    target: str
+    """Title of the candidate that is explained."""
+    rank: float
+    teacher: str
+    """The teacher's name in the settings, e.g. ``sasrec``."""
+    teacher_rank: float
+    noun: str
+    """``movie``, ``game`` or ``item``."""
+    history: tuple[ItemEvidence, ...]
+    candidates: tuple[str, ...]
+    """Titles of all candidates, the target among them."""
+    necessity: Necessity | None
+    """``None`` where no title speaks for the target."""
+
+
+def gather(bench: Bench, effects: Effects, search: Search | None) -> Evidence:
+    """The evidence from the language model's leave-one-out ``effects`` and, where it was made, the ``search``."""
+    case = bench.case
+    values = effects.margin
+    needed = float(np.abs(values).max()) * MATTERS
+    return Evidence(
+        target=bench.title(int(case.candidates[case.target])),
+        rank=float(ranks(effects.full[None], case.target)[0]),
+        teacher=bench.teacher.name,
+        teacher_rank=float(ranks(bench.teacher.full()[None], case.target)[0]),
+        noun=bench.models.prompts().words.noun,
+        history=tuple(
+            ItemEvidence(bench.title(int(item)), float(value), bool(abs(value) >= needed > 0))
+            for item, value in zip(case.history, values, strict=True)
+        ),
+        candidates=tuple(bench.title(int(item)) for item in case.candidates),
+        necessity=_necessity(bench, values, search),
+    )
+
+
+def _necessity(bench: Bench, values: np.ndarray, search: Search | None) -> Necessity | None:
+    case = bench.case
+    positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] > 0]
+    removal = search.removal if search else None
+    if removal and removal.top_before == case.candidates[case.target] and len(removal.positions) <= STRONGEST + 1:
+        positions = sorted(removal.positions, key=lambda i: -values[i])
+    if not positions:
+        return None
+    after = _without(bench.llm, positions)
+    return Necessity(
+        titles=tuple(bench.title(int(case.history[i])) for i in positions),
+        rank_before=float(ranks(bench.llm.full()[None], case.target)[0]),
+        rank_after=float(ranks(after[None], case.target)[0]),
+        top_after=bench.title(int(case.candidates[after.argmax()])),
+    )
+
+
+def _without(asker: Asker, positions: list[int]) -> np.ndarray:
+    return asker.fresh(np.delete(asker.case.history, positions))

@@ -1,0 +1,214 @@
+"""All reasons of one recommendation, measured part by part, and the whole as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from itertools import combinations
+from typing import Any
+
+from engine.data import Catalogue
+from engine.errors import StudioError
+from engine.explain.bench import Bench
+from engine.explain.counterfactual import Search, counterfactual
+from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
+from engine.explain.evidence import Evidence, gather
+from engine.explain.gradients import integrated_gradients
+from engine.explain.order import order_effects, stability
+from engine.explain.plain import plain
+from engine.explain.rationale import rationales, request
+from engine.explain.sentence import fallback, first_sentence
+from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
+from engine.llm import SoftPrompt
+
+SUMS = (
+    "Effects of single titles do not add up to the margin, because titles act together; "
+    "those of integrated gradients do, up to the error shown."
+)
+
+
+class Explanation:
+    """Measures on demand; what one part asked, the others need not ask again.
+
+    Args:
+        others: soft prompts of other runs by their ids, for the effect of the prompt.
+    """
+
+    def __init__(self, bench: Bench, others: dict[str, SoftPrompt] | None = None) -> None:
+        self.bench = bench
+        self.others = others or {}
+        self.seed = bench.models.config.seed
+        self._effects: dict[str, Effects] | None = None
+        self._teacher_effects: dict[str, Effects] | None = None
+        self._search: Search | None = None
+
+    def effects(self) -> dict[str, Effects]:
+        """Leave-one-out effects of the language model by removal operator."""
+        if self._effects is None:
+            self._effects = leave_one_out(self.bench.llm, self.bench.operators())
+        return self._effects
+
+    def teacher_effects(self) -> dict[str, Effects]:
+        """Those of the teacher."""
+        if self._teacher_effects is None:
+            self._teacher_effects = leave_one_out(self.bench.teacher, self.bench.operators(teacher=True))
+        return self._teacher_effects
+
+    def search(self) -> Search:
+        """The smallest changes of the history after which another candidate comes first."""
+        if self._search is None:
+            asker = self.bench.llm
+            top = asker.about(int(asker.full().argmax()))
+            effects = leave_one_out(top, self.bench.operators()[:1])["delete"].margin
+            self._search = counterfactual(top, effects, self.bench.pool())
+        return self._search
+
+    def evidence(self) -> Evidence:
+        """What sentences may claim; uses deletions and, if it was made, the search."""
+        return gather(self.bench, self.deletions(), self._search)
+
+    def deletions(self) -> Effects:
+        """The language model's effects under deletion alone: the quickest reasons."""
+        if self._effects is not None:
+            return self._effects["delete"]
+        return leave_one_out(self.bench.llm, self.bench.operators()[:1])["delete"]
+
+    def facts(self) -> dict[str, Any]:
+        """The question and the plain answer: history, candidates, ranks by the language model and the teacher."""
+        bench, case = self.bench, self.bench.case
+        queries = [entry.query for entry in bench.entries]
+        own = make_answer(bench.llm.name, bench.llm.full(), case)
+        return {
+            "run": {"llm": bench.llm.name, "teacher": bench.teacher.name, "seed": self.seed},
+            "target": self._item(int(case.candidates[case.target])),
+            "history": [
+                {**self._item(int(item)), "query": query} for item, query in zip(case.history, queries, strict=True)
+            ],
+            "candidates": [
+                {**self._item(int(item)), "chosen_next": int(item) == bench.true_item} for item in case.candidates
+            ],
+            "answer": plain(own),
+            "notes": list(bench.notes),
+        }
+
+    def _item(self, item: int) -> dict[str, Any]:
+        return describe(self.bench.catalogue, item) | {
+            "interactions": int(self.bench.popularity[item]) if item < len(self.bench.popularity) else None
+        }
+
+    def measure_effects(self) -> dict[str, Any]:
+        """Effects by model and operator, signs' agreement between operators, rank correlation with the teacher."""
+        ours, theirs = self.effects(), self.teacher_effects()
+        return {
+            "llm": {name: _effects(found) for name, found in ours.items()},
+            "teacher": {name: _effects(found) for name, found in theirs.items()},
+            "sign_agreement": {
+                f"{a}/{b}": plain(sign_agreement(ours[a].margin, ours[b].margin)) for a, b in combinations(ours, 2)
+            },
+            "spearman_with_teacher": {name: plain(spearman(ours[name].margin, theirs[name].margin)) for name in theirs},
+            "note": SUMS,
+        }
+
+    def measure_rather(self) -> dict[str, Any]:
+        """Why the target rather than its strongest rival."""
+        found, target = self.deletions(), self.bench.case.target
+        rival = next(int(i) for i in (-found.full).argsort(kind="stable") if i != target)
+        return {
+            "rather_than": self._item(int(self.bench.case.candidates[rival])),
+            "lead": plain(found.full[target] - found.full[rival]),
+            "effects": plain(found.rather_than(rival)),
+        }
+
+    def measure_counterfactual(self) -> dict[str, Any]:
+        """The search, and what it says in words."""
+        return {**plain(self.search()), "sentence": self.search().sentence()}
+
+    def measure_ladder(self) -> list[Any]:
+        """The same candidates by the teacher and after each stage."""
+        bench, case = self.bench, self.bench.case
+        teacher = make_answer(bench.teacher.name, bench.teacher.full(), case)
+        own = make_answer(bench.llm.name, bench.llm.full(), case)
+        return [plain(rung) for rung in ladder(bench.variants, case, teacher, own)]
+
+    def measure_prompt(self) -> dict[str, Any]:
+        """Effects of the soft prompt and of the adapter, ``None`` where the run has none."""
+        bench, config = self.bench, self.bench.models.config
+        own = make_answer(bench.llm.name, bench.llm.full(), bench.case)
+        effects = prompt_effects(bench.variants, bench.case, own, self.others) if bench.models.soft_prompt else None
+        adapter = None
+        if config.finetune.enabled:
+            off, effect = adapter_effect(bench.variants, bench.case, own)
+            adapter = {"answer": plain(off), "margin_effect": plain(effect)}
+        return {"prompts": plain(effects), "adapter": adapter}
+
+    def measure_order(self) -> dict[str, Any]:
+        """Effects of the history's order, for both models."""
+        return {
+            "llm": plain(order_effects(self.bench.llm, self.seed)),
+            "teacher": plain(order_effects(self.bench.teacher, self.seed)),
+        }
+
+    def measure_stability(self) -> Any:
+        """The target's place under shuffled candidates."""
+        return plain(stability(self.bench.llm, self.seed))
+
+    def measure_gradients(self) -> Any:
+        """Integrated gradients of the language model's margin."""
+        found = integrated_gradients(self.bench.llm.ranker, self.bench.case)
+        return plain(found) | {"completeness_error": plain(found.completeness_error)}
+
+    def measure_summary(self) -> dict[str, Any]:
+        """The first sentence and the stand-in for a generated rationale."""
+        evidence = self.evidence()
+        return {"sentence": first_sentence(evidence), "fallback": fallback(evidence), "evidence": plain(evidence)}
+
+    def measure_rationale(self) -> dict[str, Any]:
+        """Texts of the base model about the evidence, checked against it, best grounded first."""
+        evidence, backbone = self.evidence(), self.bench.models.backbone
+        return {"request": request(evidence), "texts": plain(rationales(backbone, evidence, seed=self.seed))}
+
+
+PARTS: Mapping[str, Callable[[Explanation], Any]] = {
+    "effects": Explanation.measure_effects,
+    "rather": Explanation.measure_rather,
+    "counterfactual": Explanation.measure_counterfactual,
+    "summary": Explanation.measure_summary,
+    "ladder": Explanation.measure_ladder,
+    "prompt": Explanation.measure_prompt,
+    "order": Explanation.measure_order,
+    "stability": Explanation.measure_stability,
+    "gradients": Explanation.measure_gradients,
+    "rationale": Explanation.measure_rationale,
+}
+"""Parts of an explanation by their names in the JSON, in the order in which they are best measured."""
+
+
+def explain(explanation: Explanation, parts: Collection[str] = tuple(PARTS)) -> dict[str, Any]:
+    """The facts and the chosen parts as one JSON object.
+
+    Raises:
+        StudioError: no such part.
+    """
+    check_parts(parts)
+    return explanation.facts() | {name: measure(explanation) for name, measure in PARTS.items() if name in parts}
+
+
+def check_parts(parts: Collection[str]) -> None:
+    """Raise :class:`StudioError` where a name is no part of an explanation."""
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise StudioError(f"there is no part {unknown[0]!r}", where="parts", remedy=f"choose from {', '.join(PARTS)}")
+
+
+def describe(catalogue: Catalogue, item: int) -> dict[str, Any]:
+    """An item for readers: dense id, the data set's id, title, year, genres, whether the data set knows it."""
+    return {
+        "item": item,
+        "raw_id": catalogue.raw_ids[item],
+        "title": catalogue.display(item),
+        "year": catalogue.years[item],
+        "genres": list(catalogue.genres[item]),
+        "known": item < catalogue.n_known,
+    }
+
+
+def _effects(found: Effects) -> dict[str, Any]:
+    return {"margin": plain(found.margin), "probability": plain(found.probability)}

@@ -1,0 +1,151 @@
+"""How far the reasons are to be trusted, over a fixed sample of users: ERASER's measures (DeYoung et al. 2020).
+
+For an order of the history items by importance: *comprehensiveness* is p(full) - p(without the first k), *sufficiency*
+p(full) - p(only the first k), both averaged over k = 1..n (AOPC); higher and lower are better. p is the probability of
+the model's own top answer among the candidates. Raw values are not comparable between models; compare with the random
+order beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.errors import StudioError
+from engine.evaluate import sample_users
+from engine.evaluate.agreement import kendall_tau
+from engine.evaluate.bootstrap import Bootstrap, Interval
+from engine.explain.bench import Bench, bench_of_user
+from engine.explain.case import Asker, probabilities
+from engine.explain.effects import leave_one_out
+from engine.explain.evidence import gather
+from engine.explain.gradients import integrated_gradients
+from engine.explain.grounding import check
+from engine.explain.rationale import request
+from engine.explain.removal import Delete
+from engine.explain.writer import write
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.seeds import generator
+
+USERS = 20
+STEPS = 8
+"""Points of the gradients' path: fewer than for a single recommendation."""
+STAGE = "faithfulness"
+ORDERS = ("loo", "ig", "random")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What one order of one history does to the target's probability; float64 ``[n]`` each, for k = 1..n."""
+
+    comprehensiveness: np.ndarray
+    sufficiency: np.ndarray
+
+
+@dataclass(frozen=True)
+class UserFigures:
+    """The measures of one user; ``grounded`` and ``invented`` are of the likeliest rationale."""
+
+    curves: dict[str, Curves]
+    full: float
+    """p of the top answer after the whole history."""
+    tau: dict[str, float]
+    grounded: bool
+    invented: int
+
+
+def erasure(asker: Asker, importance: np.ndarray) -> Curves:
+    """Remove the most important items (``importance [n]``), and all but them, one more at a time; one call."""
+    history, target = asker.case.history, asker.case.target
+    order = np.argsort(-np.asarray(importance), kind="stable")
+    n = len(history)
+    without = [np.delete(history, order[:k]) for k in range(1, n + 1)]
+    only = [np.delete(history, order[k:]) for k in range(1, n + 1)]
+    p = probabilities(asker.scores([history, *without, *only]), target)
+    return Curves(p[0] - p[1 : n + 1], p[0] - p[n + 1 :])
+
+
+def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
+    """The figures of one user, about the language model's own top answer."""
+    loo_effects = leave_one_out(bench.llm, [Delete()])["delete"]
+    teacher = leave_one_out(bench.teacher, [Delete()])["delete"].margin
+    importance = {
+        "loo": loo_effects.margin,
+        "ig": integrated_gradients(bench.llm.ranker, bench.case, STEPS).items,
+        "random": random.permutation(len(bench.case.history)).astype(np.float64),
+    }
+    evidence = gather(bench, loo_effects, None)
+    text = "".join(write(bench.models.backbone, request(evidence), adapter=False))
+    verdict = check(text, evidence)
+    return UserFigures(
+        curves={name: erasure(bench.llm, importance[name]) for name in ORDERS},
+        full=float(probabilities(bench.llm.full(), bench.case.target)),
+        tau={
+            "loo/ig": kendall_tau(importance["loo"], importance["ig"]),
+            "loo/random": kendall_tau(importance["loo"], importance["random"]),
+            "loo/teacher": kendall_tau(importance["loo"], teacher),
+        },
+        grounded=verdict.badge == "grounded",
+        invented=len(verdict.invented),
+    )
+
+
+def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, object]:
+    """Measure ``users`` test users, always the same ones for the run's seed.
+
+    Returns:
+        ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``tau`` by pair of
+        methods; ``grounded_share``; ``invented_titles`` per text; ``deletion_curve`` by order, the mean probability
+        after k = 0.. removals. Every figure is ``{"value", "low", "high"}`` with the ends of its 95 % interval.
+
+    Raises:
+        Cancelled: the monitor asked to stop.
+        StudioError: not at least two users to measure.
+    """
+    test, config = models.split.test, models.config
+    if users < 2 or len(test) < 2:
+        raise StudioError("intervals need two users", where="users", remedy="measure more users")
+    chosen = sample_users(len(test), users, config.seed)
+    figures = []
+    for done, index in enumerate(chosen):
+        monitor.check()
+        monitor.progress(STAGE, done, len(chosen))
+        user = models.dataset.user_ids[test.users[index]]
+        figures.append(measure(bench_of_user(models, user), generator(config.seed, STAGE, user)))
+    monitor.progress(STAGE, len(chosen), len(chosen))
+    return summary(figures, config.eval.bootstrap, config.seed)
+
+
+def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str, object]:
+    """The users' figures as means with intervals; see :func:`faithfulness`."""
+    bootstrap = Bootstrap(len(figures), samples, seed)
+
+    def mean(values: Sequence[float]) -> dict[str, float]:
+        return interval(bootstrap.interval(np.array(values, np.float64)))
+
+    return {
+        "users": len(figures),
+        "comprehensiveness": {
+            name: mean([f.curves[name].comprehensiveness.mean() for f in figures]) for name in ORDERS
+        },
+        "sufficiency": {name: mean([f.curves[name].sufficiency.mean() for f in figures]) for name in ORDERS},
+        "tau": {pair: mean([f.tau[pair] for f in figures]) for pair in figures[0].tau},
+        "grounded_share": mean([float(f.grounded) for f in figures]),
+        "invented_titles": mean([float(f.invented) for f in figures]),
+        "deletion_curve": {name: _curve(figures, name, samples, seed) for name in ORDERS},
+    }
+
+
+def interval(found: Interval) -> dict[str, float]:
+    """``{"value", "low", "high"}``, rounded."""
+    return {name: round(value, 6) for name, value in found._asdict().items()}
+
+
+def _curve(figures: Sequence[UserFigures], name: str, samples: int, seed: int) -> list[dict[str, float]]:
+    """Mean p after k = 0..n removals, n being the shortest history of all, so that every point is of the same users."""
+    n = min(len(f.curves[name].comprehensiveness) for f in figures)
+    p = np.array([[f.full, *(f.full - f.curves[name].comprehensiveness[:n])] for f in figures])
+    return [interval(found) for found in Bootstrap(len(figures), samples, seed).intervals(p)]

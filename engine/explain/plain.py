@@ -1,0 +1,33 @@
+"""Measured results as plain JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+DIGITS = 6
+
+
+def plain(value: Any) -> Any:
+    """Data classes become objects, arrays and tuples lists, numbers keep six significant digits; ids stay whole.
+
+    Raises:
+        ValueError: a number is not finite, or something has no plain form.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return float(f"{float(value):.{DIGITS}g}")
+    raise ValueError(f"{value!r} has no plain form")

@@ -1,0 +1,190 @@
+"""What a language model is to DELRec: prompts with a soft prompt inside go in, states and likelihoods come out."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from engine.errors import StudioError
+from engine.llm.encoder import Encoded, Family, PromptEncoder
+from engine.llm.prompts import Prompt
+
+Continuations = Sequence[Sequence[Sequence[int]]]
+"""Token ids ``[B][m][length]``: for each prompt of a batch, the texts whose likelihood is asked; lengths >= 1."""
+
+ALL_LINEAR = "all-linear"
+"""The word for every linear module in the lists of adapted ones, as in PEFT."""
+
+LOGIT_ROWS = 256
+"""Positions whose vocabulary logits exist at the same time."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A batch ready for the model: ``inputs [B, T, width]`` padded on the right, ``lengths`` int64 ``[B]``."""
+
+    inputs: Tensor
+    lengths: Tensor
+
+    @property
+    def padding_mask(self) -> Tensor | None:
+        """bool ``[B, T]``, true at real tokens; ``None`` where no prompt is padded."""
+        T = self.inputs.shape[1]
+        if bool((self.lengths == T).all()):
+            return None
+        return torch.arange(T, device=self.lengths.device) < self.lengths[:, None]
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen language model of one family, in evaluation mode.
+
+    ``model`` may be replaced by a PEFT wrapper of itself. Shapes below: B prompts of at most T tokens, m continuations.
+
+    Args:
+        model: a Hugging Face model of the family.
+        tokenizer: its tokenizer.
+        name: as configured.
+        source: where the weights came from, for the record of a run.
+        context: most tokens of a prompt.
+    """
+
+    family: Family
+    default_targets: tuple[str, ...]
+    """Modules that AdaLoRA adapts by default: the query and value projections."""
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
+        super().__init__()
+        self.model = model.requires_grad_(False).eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.source = source
+        self.context = context
+        self.encoder = PromptEncoder(tokenizer, name, context, self.family)
+        self.tokens = self.encoder.tokens
+
+    @property
+    def width(self) -> int:
+        """Size of embeddings and of the states at the answer slot."""
+        return int(self.embedding().weight.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embedding().weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding().weight.device
+
+    def embedding(self) -> nn.Embedding:
+        """The input embeddings ``[vocabulary, width]``."""
+        embedding: nn.Embedding = self._core().get_input_embeddings()
+        return embedding
+
+    @property
+    def layer_count(self) -> int:
+        """Blocks in the order in which a forward pass meets them; a decoder's come after its encoder's."""
+        return len(self.layers())
+
+    def encode(self, prompt: Prompt, soft_tokens: int = 0) -> Encoded:
+        """The prompt as this model reads it: see :meth:`PromptEncoder.encode`."""
+        return self.encoder.encode(prompt, soft_tokens)
+
+    def embed(self, batch: Sequence[Encoded], soft: Tensor | None = None) -> Embedded:
+        """Embed and pad prompts, with ``soft [k, width]`` (any float dtype) at its places; differentiable in it."""
+        ids = nn.utils.rnn.pad_sequence([encoded.ids for encoded in batch], True, self.encoder.pad_id).to(self.device)
+        inputs = self.embedding()(ids)
+        if soft is not None:
+            inputs = inputs.clone()
+            for row, encoded in enumerate(batch):
+                inputs[row, encoded.soft] = soft.to(inputs)
+        return Embedded(inputs, torch.tensor([len(encoded) for encoded in batch], device=self.device))
+
+    @abstractmethod
+    def answer_states(self, batch: Embedded) -> Tensor:
+        """Hidden state at the answer slot after the final norm, ``[B, width]`` in the model's dtype; differentiable."""
+
+    @abstractmethod
+    def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
+        """Log-likelihood of each text behind its prompt, summed over its tokens: float32 ``[B, m]``; differentiable.
+
+        The prompt runs once; all continuations follow in one row that shares it, and do not see each other.
+        """
+
+    @abstractmethod
+    def layers(self) -> list[str]:
+        """Dotted names of the blocks inside the model, in the order of the forward pass."""
+
+    @property
+    def output_scale(self) -> float:
+        """Factor between the answer state and the output embeddings."""
+        return 1.0
+
+    def output_matrix(self) -> Tensor:
+        """``[vocabulary, width]``, detached: ``answer_states @ output_matrix.T`` are the model's own logits."""
+        return self._core().get_output_embeddings().weight.detach() * self.output_scale
+
+    def adapter_targets(
+        self, targets: Sequence[str] = (), top_layers: int | None = None, section: str = "finetune"
+    ) -> list[str]:
+        """Full names of the linear modules called ``targets`` in the last ``top_layers`` blocks, for PEFT's config.
+
+        Args:
+            targets: last parts of module names; empty takes :attr:`default_targets`, :data:`ALL_LINEAR` all of them.
+            top_layers: ``None`` takes all blocks.
+            section: of the settings, for messages.
+
+        Raises:
+            StudioError: no such module, or fewer blocks than asked for.
+        """
+        if top_layers is not None and top_layers > self.layer_count:
+            raise StudioError(
+                f"{self.name} has {self.layer_count} layers, not {top_layers}",
+                where=f"{section}.top_layers",
+                remedy="lower it, or leave it empty for all",
+            )
+        blocks = tuple(f"{name}." for name in self.layers()[-(top_layers or self.layer_count) :])
+        linear = [
+            name
+            for name, module in self._core().named_modules()
+            if isinstance(module, nn.Linear) and name.startswith(blocks)
+        ]
+        known = {name.rpartition(".")[2] for name in linear}
+        wanted = known if ALL_LINEAR in targets else set(targets or self.default_targets)
+        if missing := sorted(wanted - known):
+            raise StudioError(
+                f"{self.name} has no module {missing[0]!r} to adapt",
+                where=f"{section}.targets",
+                remedy=f"choose from {', '.join(sorted(known))}",
+            )
+        return [name for name in linear if name.rpartition(".")[2] in wanted]
+
+    @contextlib.contextmanager
+    def without_adapter(self) -> Iterator[None]:
+        """The base model from the same weights, while an adapter may be attached."""
+        with self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext():
+            yield
+
+    def _target_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Log-probability of ``targets [N]`` under ``states [N, width]``: float32 ``[N]``; bounded memory."""
+        head = self._core().get_output_embeddings().weight
+
+        def some(rows: Tensor, wanted: Tensor) -> Tensor:
+            logits = ((rows * self.output_scale) @ head.T).float()
+            return logits.gather(1, wanted[:, None]).squeeze(1) - logits.logsumexp(1)
+
+        parts = [
+            checkpoint(some, rows, wanted, use_reentrant=False) if rows.requires_grad else some(rows, wanted)
+            for rows, wanted in zip(states.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True)
+        ]
+        return torch.cat(parts)
+
+    def _core(self) -> Any:
+        """The model itself, out of PEFT's wrapper; adapters are injected into its modules."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model

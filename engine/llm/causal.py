@@ -1,0 +1,118 @@
+"""Decoder-only models: Llama, Mistral, Qwen and their like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import StudioError
+from engine.llm.backbone import Backbone, Continuations, Embedded
+from engine.llm.packing import pack
+from engine.llm.sharing import share
+
+
+class CausalBackbone(Backbone):
+    """A decoder whose answer slot is the last token of the prompt."""
+
+    family = "causal"
+    default_targets = ("q_proj", "v_proj")
+
+    def answer_states(self, batch: Embedded) -> Tensor:
+        if len(batch.lengths) == 1:
+            return self._last(self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state, batch)
+        layout = share(batch)
+        trunk = None
+        if layout.trunk:
+            trunk = self._decoder()(inputs_embeds=batch.inputs[:1, : layout.trunk], use_cache=True).past_key_values
+            trunk.batch_repeat_interleave(len(layout.prompt))
+        states = self._decoder()(
+            inputs_embeds=layout.gather(batch.inputs),
+            attention_mask=layout.visible(),
+            position_ids=layout.position,
+            past_key_values=trunk,
+            use_cache=True,
+        ).last_hidden_state
+        return states[layout.row, layout.column]
+
+    def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
+        m = len(continuations[0])
+        decoder = self._decoder()
+        prompt = decoder(inputs_embeds=batch.inputs, use_cache=True)
+        answer = self._last(prompt.last_hidden_state, batch)
+        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
+        likelihood = self._first_logprobs(answer, first)
+        packed = pack(continuations, None, self.device)
+        if packed.inputs.shape[1] == 0:  # every title is a single token
+            return likelihood
+        T = batch.inputs.shape[1]
+        in_prompt = torch.arange(T, device=self.device) < batch.lengths[:, None]
+        visible = torch.cat([in_prompt[:, None, :].expand(-1, packed.inputs.shape[1], -1), packed.visible()], dim=2)
+        states = decoder(
+            inputs_embeds=self.embedding()(packed.inputs),
+            attention_mask=visible[:, None],
+            position_ids=batch.lengths[:, None] + packed.offset,
+            past_key_values=prompt.past_key_values,
+            use_cache=True,
+        ).last_hidden_state
+        places = packed.real()
+        return likelihood + packed.total(self._target_logprobs(states[places], packed.targets[places]), m)
+
+    def token_states(self, batch: Embedded) -> Tensor:
+        """Hidden state at every token after the final norm, ``[B, T, width]``; each has seen what stands before it."""
+        states: Tensor = self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state
+        return states
+
+    def keep_layers(self, count: int | None) -> None:
+        """Drop all blocks but the first ``count``; the final norm and the embeddings stay. ``None`` keeps all.
+
+        Raises:
+            StudioError: the model has fewer.
+        """
+        self.check_layers(count)
+        if count is None:
+            return
+        self._decoder().layers = self._decoder().layers[:count]
+        self._core().config.num_hidden_layers = count
+
+    def check_layers(self, count: int | None) -> None:
+        """Raises StudioError if :meth:`keep_layers` could not keep so many."""
+        if count is not None and count > self.layer_count:
+            raise StudioError(
+                f"{self.name} has {self.layer_count} layers, not {count}",
+                where="plus.layers",
+                remedy="lower it, or leave it empty for all",
+            )
+
+    def layers(self) -> list[str]:
+        core = self._core()
+        prefix = next(name for name, module in core.named_modules() if module is self._decoder())
+        return [f"{prefix}.layers.{index}" for index in range(len(self._decoder().layers))]
+
+    def _first_logprobs(self, answer: Tensor, first: Tensor) -> Tensor:
+        """Log-probability ``[B, m]`` of first tokens ``[B, m]``: one row of logits per prompt, not per continuation."""
+        head = self._core().get_output_embeddings().weight
+        return (answer @ head.T).float().log_softmax(1).gather(1, first)
+
+    def _decoder(self) -> Any:
+        return self._core().get_decoder()
+
+    @staticmethod
+    def _last(states: Tensor, batch: Embedded) -> Tensor:
+        return states[torch.arange(len(states), device=states.device), batch.lengths - 1]
+
+
+def left_to_right(backbone: Backbone) -> CausalBackbone:
+    """``backbone``, if it reads from left to right, so that one pass answers behind every title.
+
+    Raises:
+        StudioError: it reads a text as a whole.
+    """
+    if not isinstance(backbone, CausalBackbone):
+        raise StudioError(
+            f"{backbone.name} reads a text as a whole; DELRec-plus needs a model that reads from left to right",
+            where="plus.enabled",
+            remedy="set plus.enabled=false, or choose a causal model in llm.name",
+        )
+    return backbone

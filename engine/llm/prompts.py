@@ -1,0 +1,185 @@
+"""The three prompts of DELRec (paper sections IV-B and IV-C), as segments whose places in the model's input stay known.
+
+All begin with the instruction and the soft prompt, then come history, candidates and the answer slot. Titles stand in
+lists parted by semicolons, each with the blank before it, exactly as the model would write it behind ``answer``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Kind = Literal["text", "history", "candidate", "soft"]
+Items = Iterable[int]
+
+SOFT_MARK = "[soft prompt]"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a prompt that is tokenised on its own. ``index``: position in the history or the candidate list."""
+
+    text: str
+    kind: Kind = "text"
+    index: int = -1
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Segments of the request, and ``answer``: the beginning of the reply, behind which the answer slot stands.
+
+    Without ``answer`` the text is only read: it ends, unanswered, with its last segment.
+    """
+
+    segments: tuple[Segment, ...]
+    answer: str | None
+
+    def text(self) -> str:
+        """The prompt for people; the place of the soft prompt is marked, the model's own template left out."""
+        request = "".join(SOFT_MARK if segment.kind == "soft" else segment.text for segment in self.segments)
+        return request if self.answer is None else f"{request}\n{self.answer}"
+
+
+class Titles(Protocol):
+    """What prompts need of a catalogue: titles by dense id, the data set's first, and the form with the year."""
+
+    @property
+    def titles(self) -> tuple[str, ...]: ...
+
+    @property
+    def n_known(self) -> int: ...
+
+    def display(self, item: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """Nouns and verbs of a domain."""
+
+    noun: str
+    does: str
+    done: str
+
+
+DOMAINS = {
+    "movie": Words("movie", "watches", "Watched"),
+    "game": Words("game", "plays", "Played"),
+    "item": Words("item", "buys", "Bought"),
+}
+
+
+def prompt_titles(catalogue: Titles, show_year: bool = False) -> tuple[str, ...]:
+    """One-line titles by dense id, as prompts and verbalizers write them.
+
+    Without ``show_year`` the year stands only where an item shares its title with one of the data set: it costs more
+    tokens than most titles. One's own titles never change how those of the data set are written.
+    """
+    known = Counter(catalogue.titles[: catalogue.n_known])
+    return tuple(
+        " ".join((catalogue.display(item) if show_year or known[title] > (item < catalogue.n_known) else title).split())
+        for item, title in enumerate(catalogue.titles)
+    )
+
+
+class Prompts:
+    """Writes prompts for one domain, teacher and catalogue.
+
+    Args:
+        domain: ``movie``, ``game`` or ``item``.
+        teacher_label: how the teacher is called in the text, e.g. ``SASRec``.
+        catalogue: titles by dense id; an extended catalogue brings one's own titles.
+        show_year: print the year behind every title.
+    """
+
+    def __init__(self, domain: str, teacher_label: str, catalogue: Titles, show_year: bool = False) -> None:
+        self.words = DOMAINS[domain]
+        self.teacher = teacher_label
+        self.titles = prompt_titles(catalogue, show_year)
+
+    def lsr(self, history: Items, candidates: Items, soft: bool) -> Prompt:
+        """LLM-based Sequential Recommendation (stage 2, and every ranking): which candidate comes next.
+
+        Without ``soft`` nothing is said of a teacher: the zero-shot prompt.
+        """
+        return Prompt(
+            (*self._recommend(soft), *self._history(history), *self._candidates(candidates)),
+            f"The next {self.words.noun} is",
+        )
+
+    def reading(self, history: Items, soft: bool) -> Prompt:
+        """The beginning of the LSR prompt, for a model that answers behind every title, with no list to choose from."""
+        listed = [part for i, item in enumerate(history) for part in (self._title(item, "history", i), Segment(";"))]
+        return Prompt((*self._recommend(soft), self._history_heading(), *listed), None)
+
+    def rps(self, history: Items, candidates: Items, shown_ranks: Sequence[int] = ()) -> Prompt:
+        """Recommendation Pattern Simulating: which candidate the teacher puts first.
+
+        ``shown_ranks`` prints the teacher's ranks 2..h as the published code does; it leaks the answer by elimination.
+        """
+        noun, label = self.words.noun, self.teacher
+        opening = self._with_soft(f"Simulate {label}'s pattern to predict the next {noun} it would recommend.")
+        shown: list[Segment] = []
+        if len(shown_ranks):
+            shown = [Segment(f"\n{label}'s ranks 2 to {len(shown_ranks) + 1}:"), *self._list(shown_ranks)]
+        return Prompt(
+            (*opening, *self._history(history), *self._candidates(candidates), *shown),
+            f"The next {noun} predicted by {label} is",
+        )
+
+    def ta(
+        self, demo_history: Items, demo_pair: tuple[int, int], history: Items, revealed_next: int, candidates: Items
+    ) -> Prompt:
+        """Temporal Analysis: which candidate was taken right before the revealed last item.
+
+        Args:
+            demo_history: the user's earliest items, which open the demonstration.
+            demo_pair: the two items after them: hidden in the demonstration, and the one that reveals it.
+            history: items before the hidden one, oldest first.
+            revealed_next: the user's last item, shown behind the hidden one.
+            candidates: the hidden item among others.
+        """
+        noun = self.words.noun
+        hidden, revealed = demo_pair
+        opening = self._with_soft(f"Simulate {self.teacher}'s pattern to find the hidden {noun} in a user's history.")
+        example = [
+            Segment(f"\nExample: {self.words.done}, oldest first:"),
+            *self._list(demo_history),
+            *self._reveal(revealed),
+            Segment(f". The hidden {noun} is"),
+            self._title(hidden),
+        ]
+        query = [*self._history(history), *self._reveal(revealed_next)]
+        return Prompt((*opening, *example, *query, *self._candidates(candidates)), f"The hidden {noun} is")
+
+    def _recommend(self, soft: bool) -> list[Segment]:
+        task = f"predict the next {self.words.noun} a user {self.words.does}."
+        return self._with_soft(f"Refer to {self.teacher}'s pattern to {task}") if soft else [Segment(task.capitalize())]
+
+    def _with_soft(self, instruction: str) -> list[Segment]:
+        return [Segment(f"{instruction} Pattern:"), Segment("", "soft")]
+
+    def _history(self, items: Items) -> Iterator[Segment]:
+        yield self._history_heading()
+        listed = list(self._list(items, "history"))
+        yield from listed or [Segment(" nothing yet")]
+
+    def _history_heading(self) -> Segment:
+        return Segment(f"\n{self.words.done}, oldest first:")
+
+    def _candidates(self, items: Items) -> Iterator[Segment]:
+        yield Segment("\nCandidates:")
+        yield from self._list(items, "candidate")
+
+    def _reveal(self, item: int) -> list[Segment]:
+        return [Segment("; (hidden);"), self._title(item)]
+
+    def _list(self, items: Items, kind: Kind = "text") -> Iterator[Segment]:
+        for index, item in enumerate(items):
+            if index:
+                yield Segment(";")
+            yield self._title(item, kind, index if kind != "text" else -1)
+
+    def _title(self, item: int, kind: Kind = "text", index: int = -1) -> Segment:
+        return Segment(f" {self.titles[item]}", kind, index)

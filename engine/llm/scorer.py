@@ -1,0 +1,72 @@
+"""Backbone, verbalizer and soft prompt put together: prompts in, scores or a training loss out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.llm.backbone import Backbone, Embedded
+from engine.llm.prompts import Prompt
+from engine.llm.soft_prompt import SoftPrompt
+from engine.llm.verbalizers.base import Verbalizer
+
+
+class PromptScorer:
+    """Scores the candidates of prompts; with a soft prompt, prompts must have a place for it, and without, none."""
+
+    def __init__(
+        self, backbone: Backbone, verbalizer: Verbalizer, soft_prompt: SoftPrompt | None = None, batch_size: int = 16
+    ) -> None:
+        self.backbone = backbone
+        self.verbalizer = verbalizer
+        self.soft_prompt = soft_prompt
+        self.batch_size = batch_size
+
+    @torch.inference_mode()
+    def scores(self, prompts: Sequence[Prompt], candidates: np.ndarray) -> np.ndarray:
+        """Scores without gradients, float32 ``[prompts, m]`` in the order of ``prompts``.
+
+        Prompts of similar length run together, because padding costs time, and those about one history side by side,
+        because a backbone may read it once; results do not depend on it.
+
+        Args:
+            candidates: int64 ``[prompts, m]`` dense item ids, in the order of each prompt's candidate list.
+
+        Raises:
+            StudioError: a prompt is longer than the context; said before the model runs.
+        """
+        encoded = [self.backbone.encode(prompt, self._soft_tokens()) for prompt in prompts]
+        results = np.empty(candidates.shape, dtype=np.float32)
+        order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i].head), encoded[i].head, len(encoded[i])))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            batch = self.backbone.embed([encoded[i] for i in chosen], self._soft())
+            results[chosen] = self.verbalizer.scores(batch, self._ids(candidates[chosen])).cpu().numpy()
+        return results
+
+    def logits(self, prompts: Sequence[Prompt], candidates: np.ndarray) -> Tensor:
+        """The same scores as one differentiable batch: float32 ``[prompts, m]`` on the backbone's device."""
+        return self.verbalizer.scores(self._embed(prompts), self._ids(candidates))
+
+    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, labels: np.ndarray) -> Tensor:
+        """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters.
+
+        Args:
+            labels: int64 ``[prompts]``, position of the right candidate.
+        """
+        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), self._ids(labels))
+
+    def _embed(self, prompts: Sequence[Prompt]) -> Embedded:
+        return self.backbone.embed([self.backbone.encode(p, self._soft_tokens()) for p in prompts], self._soft())
+
+    def _soft(self) -> Tensor | None:
+        return None if self.soft_prompt is None else self.soft_prompt.weight
+
+    def _soft_tokens(self) -> int:
+        return 0 if self.soft_prompt is None else len(self.soft_prompt)
+
+    def _ids(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.int64, device=self.backbone.device)

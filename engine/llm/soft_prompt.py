@@ -1,0 +1,59 @@
+"""The soft prompt: k trainable vectors in the language model's embedding space (paper section IV-B)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from engine.errors import StudioError
+from engine.llm.backbone import Backbone
+from engine.seeds import generator
+from engine.training import write_atomically
+
+
+class SoftPrompt(nn.Module):
+    """``weight``: float32 ``[k, width]``, whatever the model's dtype; cast where it is spliced in."""
+
+    def __init__(self, weight: Tensor, backbone_name: str) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone().float())
+        self.backbone_name = backbone_name
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    @classmethod
+    def from_vocabulary(cls, backbone: Backbone, tokens: int, seed: int) -> SoftPrompt:
+        """Start from the embeddings of ``tokens`` ordinary tokens drawn with ``seed``."""
+        ordinary = sorted(set(backbone.tokenizer.get_vocab().values()) - set(backbone.tokenizer.all_special_ids))
+        embeddings = backbone.embedding().weight
+        drawn = generator(seed, "soft-prompt").choice(len(ordinary), tokens, replace=tokens > len(ordinary))
+        return cls(embeddings[[ordinary[i] for i in drawn]], backbone.name).to(backbone.device)
+
+    def save(self, path: Path) -> None:
+        """Write safetensors whose metadata name the backbone."""
+        write_atomically({"weight": self.weight}, path, {"backbone": self.backbone_name})
+
+    @classmethod
+    def load(cls, path: Path, backbone: Backbone) -> SoftPrompt:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            StudioError: missing or damaged file, or made for another backbone.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                weight, made_for = file.get_tensor("weight"), (file.metadata() or {}).get("backbone", "")
+        except (OSError, SafetensorError) as error:
+            raise StudioError(
+                f"no readable soft prompt: {error}", where=str(path), remedy="run stage 1 again, or name another run"
+            ) from None
+        if weight.ndim != 2 or weight.shape[1] != backbone.width or made_for != backbone.name:
+            raise StudioError(
+                f"this soft prompt belongs to {made_for or 'another model'}, not to {backbone.name}",
+                where=str(path),
+                remedy="use the same llm.name as the run that made it",
+            )
+        return cls(weight, made_for).to(backbone.device)

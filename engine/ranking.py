@@ -1,0 +1,42 @@
+"""The one question that every model answers, and that evaluation, explanation and pages ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+History = Sequence[int] | np.ndarray
+"""Dense item ids, oldest first. Models cut it to the length they use."""
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Scores candidates for histories: teacher, counting baseline, zero-shot LLM and DELRec alike."""
+
+    @property
+    def name(self) -> str:
+        """The row of the results table."""
+        ...
+
+    def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
+        """Score each candidate; higher is better.
+
+        Args:
+            histories: one per user, any lengths.
+            candidates: int64 ``[users, m]`` dense item ids.
+
+        Returns:
+            float32 ``[users, m]``. A user's scores do not depend on the other users in the call.
+        """
+        ...
+
+
+@runtime_checkable
+class CatalogueRanker(Ranker, Protocol):
+    """A ranker that scores every item at once: teachers and counting baselines."""
+
+    def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
+        """float32 ``[users, items]``: a score for every item of the catalogue."""
+        ...

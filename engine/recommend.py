@@ -1,0 +1,172 @@
+"""Recommendations for a history of one's own: the teacher's list and the LLM's, side by side.
+
+As in the evaluation, the teacher orders the catalogue without the history, and the LLM re-orders the teacher's best.
+Titles that the catalogue lacks are told to the LLM as they were typed; a teacher cannot know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data import Catalogue, match_titles
+from engine.data.naming import clean
+from engine.errors import StudioError
+from engine.evaluate.full import rerank_scores, sort_listing, top_items
+from engine.evaluate.metrics import checked_scores
+from engine.ranking import CatalogueRanker, Ranker
+
+
+@dataclass(frozen=True)
+class HistoryItem:
+    """One title of the history as it was understood."""
+
+    query: str
+    """What was typed; the catalogue's title where the item was given by id."""
+    item: int | None
+    """Dense item id, or None for a title that the catalogue lacks."""
+    title: str
+    """The catalogue's title with its year, or the query."""
+    suggestions: tuple[str, ...] = ()
+    """Titles that might have been meant, best first."""
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One place of a list."""
+
+    rank: int
+    item: int
+    title: str
+    score: float
+    """On the model's own scale; higher is better."""
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """A model's recommendations, best first."""
+
+    model: str
+    items: tuple[Recommended, ...]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Two answers to one history."""
+
+    history: tuple[HistoryItem, ...]
+    teacher: RankedList
+    """The teacher's best k; popularity's where the teacher knows no title of the history."""
+    llm: RankedList | None
+    """The best k in the LLM's order; None if no LLM was asked."""
+    reranked: int
+    """How many of the teacher's best items the LLM had to choose from (K)."""
+    notes: tuple[str, ...]
+    """What the reader must know: unknown titles, popularity in the teacher's place."""
+
+    @property
+    def unknown(self) -> tuple[HistoryItem, ...]:
+        """Titles that the catalogue lacks."""
+        return tuple(entry for entry in self.history if entry.item is None)
+
+
+def recommend(
+    history: Sequence[str | int],
+    *,
+    catalogue: Catalogue,
+    teacher: CatalogueRanker,
+    popularity: CatalogueRanker,
+    llm: Callable[[Catalogue], Ranker] | None,
+    k: int = 10,
+    top: int = 20,
+) -> Recommendation:
+    """Recommend what comes after ``history``, oldest first: titles, matched forgivingly, or dense item ids.
+
+    A title that comes twice counts once, at its first place.
+
+    Args:
+        popularity: ranks instead of the teacher where every title is unknown.
+        llm: makes the LLM's ranker for the catalogue extended by the unknown titles; called at most once.
+        k: length of both lists.
+        top: items of the teacher that the LLM re-orders; at least ``k`` are taken.
+
+    Raises:
+        StudioError: no titles, an id outside the catalogue, or ``k`` out of range.
+    """
+    entries = understand(history, catalogue)
+    known = [entry.item for entry in entries if entry.item is not None]
+    available = catalogue.n_known - len(known)
+    if not 1 <= k <= available:
+        raise StudioError(
+            f"cannot recommend {k} items: {available} are left outside the history",
+            where="k",
+            remedy=f"choose 1 to {available}" if available else "shorten the history",
+        )
+    source = teacher if known else popularity
+    size = (1, catalogue.n_known)
+    scores = checked_scores(source.name, source.catalogue_scores([known]), size)[0]
+    listed = top_items(scores, known, max(k, top))
+    unknown = [entry.title for entry in entries if entry.item is None]
+    return Recommendation(
+        history=entries,
+        teacher=_ranked(source.name, catalogue, listed[:k], scores[listed[:k]]),
+        llm=_reranked(llm(catalogue.extended(unknown)), entries, catalogue, listed, k) if llm else None,
+        reranked=len(listed),
+        notes=_notes(unknown, bool(known), teacher.name, llm is not None),
+    )
+
+
+def _reranked(
+    ranker: Ranker, entries: Sequence[HistoryItem], catalogue: Catalogue, listed: np.ndarray, k: int
+) -> RankedList:
+    own = iter(range(len(catalogue), len(catalogue) + len(entries)))  # the ids that `extended` gave, in order
+    history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
+    ordered = sort_listing(listed[None], rerank_scores(ranker, [history], listed[None])[0])
+    return _ranked(ranker.name, catalogue, ordered.items[0, :k], ordered.scores[0, :k])
+
+
+def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[HistoryItem, ...]:
+    """Titles, matched forgivingly, or dense ids, oldest first; a title that comes twice keeps its first place.
+
+    Raises:
+        StudioError: no titles, or an id outside the catalogue.
+    """
+    wanted = [clean(entry) if isinstance(entry, str) else int(entry) for entry in history]
+    wanted = [entry for entry in wanted if entry != ""]
+    if not wanted:
+        raise StudioError("the history is empty", where="titles", remedy='give one or more, e.g. "Toy Story; Heat"')
+    queries = [entry for entry in wanted if isinstance(entry, str)]
+    matches = iter(match_titles(catalogue, queries))
+    entries: dict[str | int, HistoryItem] = {}
+    for entry in wanted:
+        if isinstance(entry, str):
+            match = next(matches)
+            title = match.query if match.item is None else catalogue.display(match.item)
+            suggestions = tuple(catalogue.display(item) for item in match.suggestions)
+            found = HistoryItem(entry, match.item, title, suggestions)
+        elif 0 <= entry < catalogue.n_known:
+            found = HistoryItem(catalogue.display(entry), entry, catalogue.display(entry))
+        else:
+            raise StudioError(f"no item {entry}", where="history", remedy=f"ids run from 0 to {catalogue.n_known - 1}")
+        entries.setdefault(found.title.casefold() if found.item is None else found.item, found)
+    return tuple(entries.values())
+
+
+def _ranked(name: str, catalogue: Catalogue, items: np.ndarray, scores: np.ndarray) -> RankedList:
+    places = enumerate(zip(items, scores, strict=True), start=1)
+    return RankedList(
+        name, tuple(Recommended(rank, int(i), catalogue.display(int(i)), float(score)) for rank, (i, score) in places)
+    )
+
+
+def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    if unknown:
+        named = ", ".join(f"“{title}”" for title in unknown)
+        told = "only the language model sees" if llm else "left out:"
+        notes.append(f"Not in the catalogue, {told} {named}.")
+    if not any_known:
+        notes.append(f"{teacher} knows none of the titles: its place is taken by popularity.")
+    return tuple(notes)

@@ -1,0 +1,223 @@
+"""What a run leaves behind, and how it is read back.
+
+::
+
+    config.yaml               the whole configuration
+    run.json                  format version, run id, creation time
+    environment.json          versions, processor, sources of data and weights
+    teacher.safetensors       the teacher; teacher-gru4rec.safetensors for further ones
+    soft_prompt.safetensors   the distilled prompt
+    adapter/                  AdaLoRA in PEFT's own format
+    plus/                     DELRec-plus: its adapter in PEFT's format, its head as safetensors
+    metrics.json              the results table
+    predictions.parquet       scores and ranks of every model for every test user
+    curves.jsonl, log.txt     training curves, log
+    stages.json               finished stages and their seconds
+    checkpoints/              only while the run is unfinished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.monitor import Monitor, StageState
+from engine.settings import load_config, to_yaml
+
+FORMAT = 1
+
+
+class RunFolder:
+    """Paths and records of one run; holds no models."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.soft_prompt = path / "soft_prompt.safetensors"
+        self.adapter = path / "adapter"
+        self.plus = path / "plus"
+        self.metrics = path / "metrics.json"
+        self.predictions = path / "predictions.parquet"
+        self.log = path / "log.txt"
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, run_id: str | None = None) -> RunFolder:
+        """Make the folder, or open it to resume.
+
+        Raises:
+            StudioError: the folder holds a run with another configuration or a newer format, or cannot be written.
+        """
+        folder = cls(path)
+        if (path / "run.json").exists():
+            if folder.config() != config:
+                raise StudioError(
+                    "this folder holds a run with another configuration", where=str(path), remedy="choose a new folder"
+                )
+            return folder
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_text(path / "config.yaml", to_yaml(config))
+            record = {"format": FORMAT, "run_id": run_id or path.name, "created": datetime.now(UTC).isoformat()}
+            write_text(path / "run.json", json.dumps(record, indent=1))
+        except OSError as error:
+            raise StudioError(
+                f"cannot write the run's folder: {error.strerror}", where=str(path), remedy="free or choose another"
+            ) from None
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open an existing run's folder.
+
+        Raises:
+            StudioError: no run is there, or a newer version of DELRec Studio wrote it.
+        """
+        folder = cls(path)
+        folder._record()
+        return folder
+
+    @property
+    def run_id(self) -> str:
+        return str(self._record()["run_id"])
+
+    def teacher(self, name: str | None = None) -> Path:
+        """File of the teacher, or of a further teacher called ``name``."""
+        return self.path / (f"teacher-{name}.safetensors" if name else "teacher.safetensors")
+
+    def checkpoint(self, stage: str) -> Path:
+        return self.checkpoints / f"{stage.replace(':', '-')}.safetensors"
+
+    def config(self) -> RunConfig:
+        """The run's configuration; the folder's format is checked first."""
+        self._record()
+        path = self.path / "config.yaml"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError:
+            raise StudioError(
+                "the run has no config.yaml", where=str(path), remedy="restore it or start anew"
+            ) from None
+        return load_config(text=text, where=str(path))
+
+    def report(self) -> dict[str, Any]:
+        """The object in ``metrics.json``."""
+        try:
+            result: dict[str, Any] = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except OSError:
+            raise StudioError(
+                "the run has no results yet", where=self.path.name, remedy=f"finish it: delrec resume {self.path.name}"
+            ) from None
+        return result
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Points ``{"stage", "step", "name", "value"}`` in order; steps repeated after a crash count once."""
+        path = self.path / "curves.jsonl"
+        points: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+            try:
+                point = json.loads(line)
+            except json.JSONDecodeError:  # the line that a kill cut off
+                continue
+            points[point["stage"], point["name"], point["step"]] = point
+        return list(points.values())
+
+    def stages(self) -> list[dict[str, Any]]:
+        """``{"name", "seconds", "done"}`` of each stage begun so far."""
+        path = self.path / "stages.json"
+        stages: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return stages
+
+    def is_done(self, stage: str) -> bool:
+        return any(entry["name"] == stage and entry["done"] for entry in self.stages())
+
+    @contextlib.contextmanager
+    def stage(self, name: str, monitor: Monitor, *, total: int = 0, unit: str = "step") -> Iterator[None]:
+        """Report and time a stage; it is recorded as done only if its body ends well."""
+        monitor.check()
+        earlier = next((entry["seconds"] for entry in self.stages() if entry["name"] == name), 0.0)
+        began = time.monotonic()
+        monitor.stage(name, "running", total=total, unit=unit)
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            seconds = round(earlier + time.monotonic() - began, 3)
+            stages = {entry["name"]: entry for entry in self.stages()}
+            stages[name] = {"name": name, "seconds": seconds, "done": finished}  # a resumed stage keeps its place
+            write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
+        monitor.stage(name, "done", seconds=seconds)
+
+    def skip(self, name: str, monitor: Monitor) -> None:
+        """Report a stage that an earlier attempt finished."""
+        seconds = next(entry["seconds"] for entry in self.stages() if entry["name"] == name)
+        monitor.stage(name, "skipped", seconds=seconds)
+
+    def clear_checkpoints(self) -> None:
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def _record(self) -> dict[str, Any]:
+        path = self.path / "run.json"
+        try:
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            version = int(record["format"])
+        except FileNotFoundError:
+            raise StudioError("no run is here", where=str(self.path), remedy="'delrec runs' lists the runs") from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StudioError(
+                "run.json is damaged", where=str(path), remedy="restore it or start the run anew"
+            ) from None
+        if version > FORMAT:
+            raise StudioError(
+                f"the run was written by a newer DELRec Studio (format {version}, this one reads {FORMAT})",
+                where=str(self.path),
+                remedy="update DELRec Studio",
+            )
+        return record
+
+
+class FolderMonitor(Monitor):
+    """Keeps a run's log and curves in its folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def stage(self, name: str, state: StageState, *, total: int = 0, unit: str = "step", seconds: float = 0.0) -> None:
+        took = f" in {seconds:.1f} s" if state != "running" else ""
+        self.message(f"{name}: {'begins' if state == 'running' else state}{took}")
+
+    def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        lines = (
+            json.dumps({"stage": stage, "step": step, "name": name, "value": value}) + "\n"
+            for name, value in values.items()
+        )
+        with (self.folder.path / "curves.jsonl").open("a", encoding="utf-8") as file:
+            file.write("".join(lines))
+
+    def message(self, text: str) -> None:
+        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        with self.folder.log.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {' '.join(text.split())}\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file so that ``path`` is either the old one or the whole new one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

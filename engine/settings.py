@@ -1,0 +1,166 @@
+"""Reads a :class:`RunConfig` from presets, YAML and dotted overrides; every fault is one clear line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+
+PRESET_FOLDER = Path(__file__).parent / "presets"
+PRESETS = ("smoke", "quickstart", "full", "paper")
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The settings in which a preset departs from the defaults, nested by section."""
+    if name not in PRESETS:
+        raise StudioError(f"unknown preset {name!r}", where="--preset", remedy=f"choose one of {', '.join(PRESETS)}")
+    values: dict[str, Any] = yaml.safe_load((PRESET_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return values
+
+
+def preset_help(name: str) -> str:
+    """The comment at the head of a preset's file."""
+    preset_values(name)
+    lines = (PRESET_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def load_config(
+    preset: str | None = None, *, text: str | None = None, where: str = "YAML", overrides: Iterable[str] = ()
+) -> RunConfig:
+    """Defaults, then a preset, then YAML ``text``, then ``a.b=c`` overrides; later ones win.
+
+    Raises:
+        StudioError: an unknown preset or key, a value of the wrong kind or out of range, settings that contradict.
+    """
+    values: dict[str, Any] = {}
+    if preset is not None:
+        _merge(values, preset_values(preset))
+    if text is not None:
+        _merge(values, _parse_yaml(text, where))
+    for override in overrides:
+        name, separator, value = override.partition("=")
+        if not separator:
+            raise StudioError(f"{override!r} is not a setting", where="--set", remedy="write it as distill.steps=50")
+        _assign(values, name.strip(), _parse_yaml(value, f"--set {name}", mapping=False))
+    return make_config(values)
+
+
+def make_config(values: Mapping[str, Any]) -> RunConfig:
+    """Validate nested values; pydantic's report becomes one line naming setting, value and remedy."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def to_yaml(config: RunConfig, *, only_changes: bool = False) -> str:
+    """The configuration as YAML that :func:`load_config` reads back to an equal object."""
+    values = config.model_dump(mode="json")
+    if only_changes:
+        values = _nest(changes(config))
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def flatten(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names with their values, in the order of declaration."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", list(value) if isinstance(value, tuple) else value
+
+
+def changes(config: RunConfig, base: RunConfig | None = None) -> dict[str, Any]:
+    """Dotted settings whose values differ from ``base`` (by default: from the defaults)."""
+    reference = dict(flatten(base or RunConfig()))
+    return {name: value for name, value in flatten(config) if reference[name] != value}
+
+
+def command_line(config: RunConfig, preset: str | None = None) -> str:
+    """The shell command that runs this configuration."""
+    import shlex
+
+    base = load_config(preset) if preset else None
+    words = ["delrec", "run"] + (["--preset", preset] if preset else [])
+    for name, value in changes(config, base).items():
+        words += ["--set", f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6).split(chr(10))[0]}"]
+    return shlex.join(words)
+
+
+def _parse_yaml(text: str, where: str, *, mapping: bool = True) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
+    if not mapping:
+        return _number_like(value)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise StudioError("expected settings by section", where=where, remedy="write e.g. 'distill: {steps: 50}'")
+    return value
+
+
+def _number_like(value: Any) -> Any:
+    """YAML 1.1 reads ``5e-3`` as text; people mean a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            into[key].update(value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
+    section, _, field = dotted.partition(".")
+    if not field:
+        values[section] = value
+        return
+    inner = values.setdefault(section, {})
+    if not isinstance(inner, dict):
+        raise _unknown(dotted)
+    inner[field] = value
+
+
+def _nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in dotted.items():
+        _assign(values, name, value)
+    return values
+
+
+def _unknown(dotted: str) -> StudioError:
+    names = [name for name, _ in flatten(RunConfig())]
+    close = difflib.get_close_matches(dotted, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else "'delrec run --help' lists the settings"
+    return StudioError(f"unknown setting {dotted!r}", where=dotted, remedy=hint)
+
+
+def _explain(error: ValidationError) -> StudioError:
+    first = error.errors(include_url=False)[0]
+    dotted = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return _unknown(dotted)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return StudioError(message, where=dotted or "settings", remedy="change one of the settings named")
+    return StudioError(f"{dotted}={first['input']!r} is not usable", where=dotted, remedy=message.lower())

@@ -1,0 +1,38 @@
+"""Names of a run's stages in their order, with words for people. Light enough for any page to import."""
+
+from __future__ import annotations
+
+from engine.config import RunConfig, TeacherName
+
+TITLES = {
+    "data": "Load data, split, candidates",
+    "llm": "Load language model",
+    "teacher": "Train teacher",
+    "distil": "Stage 1: distil soft prompt",
+    "finetune": "Stage 2: fine-tune with AdaLoRA",
+    "plus": "DELRec-plus: all positions, beside the teacher",
+    "evaluate": "Evaluate on test users",
+}
+
+
+def stage_names(config: RunConfig) -> list[str]:
+    """The stages that a run with this configuration goes through, first to last."""
+    names = ["data", "llm", "teacher", *(f"teacher:{name}" for name in other_teachers(config))]
+    if config.distill.prompt in ("distilled", "lsr"):
+        names.append("distil")
+    if config.finetune.enabled:
+        names.append("finetune")
+    if config.plus.enabled:
+        names.append("plus")
+    return [*names, "evaluate"]
+
+
+def other_teachers(config: RunConfig) -> list[TeacherName]:
+    """Teachers trained for comparison only."""
+    return [name for name in dict.fromkeys(config.teacher.also) if name != config.teacher.name]
+
+
+def stage_title(name: str) -> str:
+    """What a person reads for a stage's name."""
+    base, _, detail = name.partition(":")
+    return f"{TITLES[base]} ({detail})" if detail else TITLES[base]

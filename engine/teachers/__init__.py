@@ -1,0 +1,24 @@
+"""Conventional recommenders: counting baselines and the neural teachers that are distilled."""
+
+from engine.data import Split
+from engine.teachers.base import CatalogueScorer
+from engine.teachers.markov import Markov
+from engine.teachers.popularity import Popularity
+from engine.teachers.teacher import NETWORKS, Teacher, load_teacher
+from engine.teachers.train import train_teacher
+
+__all__ = [
+    "NETWORKS",
+    "CatalogueScorer",
+    "Markov",
+    "Popularity",
+    "Teacher",
+    "baselines",
+    "load_teacher",
+    "train_teacher",
+]
+
+
+def baselines(split: Split) -> list[CatalogueScorer]:
+    """The counting models that every table carries, counted from the training interactions."""
+    return [Popularity(split.train, split.n_items), Markov(split.train, split.n_items)]

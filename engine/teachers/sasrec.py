@@ -1,0 +1,56 @@
+"""SASRec (Kang and McAuley, ICDM 2018): causal self-attention over the history."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from engine.config import TeacherConfig
+from engine.teachers.dropout import Dropout
+from engine.teachers.network import Network
+
+
+class SASRec(Network):
+    """Pre-norm transformer blocks over scaled item embeddings plus learned positions."""
+
+    def __init__(self, n_items: int, config: TeacherConfig) -> None:
+        super().__init__(n_items, config)
+        self.positions = nn.Embedding(config.max_length + 1, config.width)  # one more for the start
+        nn.init.normal_(self.positions.weight, std=config.width**-0.5)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        length = sequences.shape[1]
+        states = self.items(sequences) * self.items.embedding_dim**0.5 + self.positions.weight[:length]
+        states = self.dropout(states)
+        for block in self.blocks:
+            states = block(states)
+        return self.norm(states)
+
+
+class Block(nn.Module):
+    """Self-attention and a position-wise network, each around a residual connection."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.dropout = Dropout(config.dropout)
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.attention_out = nn.Linear(config.width, config.width)
+        self.network_norm = nn.LayerNorm(config.width)
+        self.network = nn.Sequential(
+            nn.Linear(config.width, config.width), nn.GELU(), nn.Linear(config.width, config.width)
+        )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """float32 ``[B, L, width]`` to the same shape; position t attends to 0..t."""
+        states = states + self.dropout(self._attend(self.attention_norm(states)))
+        return states + self.dropout(self.network(self.network_norm(states)))
+
+    def _attend(self, states: Tensor) -> Tensor:
+        split = self.query_key_value(states).unflatten(2, (3, self.heads, -1))  # [B, L, 3, heads, width / heads]
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.attention_out(mixed.transpose(1, 2).flatten(2))

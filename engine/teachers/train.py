@@ -1,0 +1,124 @@
+"""Trains a neural teacher: full-softmax cross-entropy at every position, training interactions only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from engine.config import TeacherConfig, TeacherName
+from engine.data import Split
+from engine.evaluate.full import catalogue_ranks
+from engine.evaluate.metrics import ndcg
+from engine.monitor import Monitor
+from engine.seeds import derive, generator
+from engine.teachers.base import BATCH
+from engine.teachers.teacher import Teacher
+from engine.teachers.windows import Windows
+from engine.training import Plan, Tensors, fit, load_optimizer_state, optimizer_state
+
+LOGITS_AT_ONCE = 2**19
+"""Scores held in memory at once by the loss, so that they stay in the cache, whatever the size of the catalogue."""
+SELECT = "NDCG@10"
+
+
+def train_teacher(
+    name: TeacherName, split: Split, config: TeacherConfig, seed: int, checkpoint: Path, monitor: Monitor, stage: str
+) -> Teacher:
+    """Train ``name`` until its validation NDCG@10 on the full catalogue stops rising; the best weights are kept.
+
+    Args:
+        name: the architecture; ``config.name`` is not looked at.
+        split: only ``train`` is learned from; ``validation`` decides when to stop.
+        seed: determines initial weights, batches and dropout.
+        checkpoint: where training continues from if the file exists; the caller removes it afterwards.
+        stage: the name under which progress and curves are reported.
+
+    Raises:
+        engine.errors.Cancelled: the monitor asked to stop; calling again continues exactly.
+    """
+    config = config.model_copy(update={"name": name})
+    torch.manual_seed(derive(seed, name, "weights"))
+    teacher = Teacher(split.n_items, config)
+    plan = Plan(
+        name=stage,
+        steps=config.epochs,
+        seed=seed,
+        select=SELECT,
+        validate_every=config.validate_every,
+        patience=config.patience,
+        unit="epoch",
+    )
+    fit(_Epochs(teacher, split, config, seed), plan, checkpoint, monitor)
+    return teacher
+
+
+class _Epochs:
+    """A :class:`engine.training.Trainable` whose step is a pass over all training interactions."""
+
+    def __init__(self, teacher: Teacher, split: Split, config: TeacherConfig, seed: int) -> None:
+        self.teacher, self.config, self.seed = teacher, config, seed
+        self.network = teacher.network
+        self.validation = split.validation
+        self.windows = Windows(split.train, config.max_length + 1, self.network.start)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+
+    def train_step(self, step: int) -> dict[str, float]:
+        """One epoch; its batches are drawn from (seed, epoch), its learning rate falls linearly over all epochs."""
+        self.optimizer.param_groups[0]["lr"] = self.config.lr * (1 - step / self.config.epochs)
+        random = generator(self.seed, self.config.name, "epoch", step)
+        self.network.train()
+        total, count = 0.0, 0
+        for batch in self.windows.batches(self.config.batch_size, random):
+            self.optimizer.zero_grad()
+            states = self.network(batch.inputs)[batch.real]
+            total += self._backward(states, batch.labels[batch.real])
+            count += len(states)
+            self.optimizer.step()
+        self.network.eval()
+        return {"loss": total / max(count, 1)}
+
+    def _backward(self, states: Tensor, labels: Tensor) -> float:
+        """Gradients of the mean loss, the scores of a few states at a time; returns the summed loss."""
+        total, gradients = 0.0, []
+        rows = max(LOGITS_AT_ONCE // self.teacher.n_items, 1)
+        for part, wanted in zip(states.detach().split(rows), labels.split(rows), strict=True):
+            logits = self.network.logits(part.requires_grad_())
+            loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.config.label_smoothing)
+            (loss / len(labels)).backward()
+            total += loss.item()
+            gradients.append(part.grad)
+        states.backward(torch.cat(gradients))
+        return total
+
+    def validate(self) -> dict[str, float]:
+        """NDCG@10 of the validation items among all items that the user has not seen."""
+        gains = []
+        for users in np.array_split(np.arange(len(self.validation)), -(-len(self.validation) // BATCH)):
+            part = self.validation.take(users)
+            ranks = catalogue_ranks(self.teacher.catalogue_scores(part.histories), part.histories, part.targets)
+            gains.append(ndcg(ranks, 10))
+        return {SELECT: float(np.concatenate(gains).mean())}
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and AdamW's moments."""
+        return self.weights() | optimizer_state(self.optimizer)
+
+    def load_state(self, tensors: Tensors) -> None:
+        """Put back what :meth:`state` returned."""
+        names = self.weights().keys()
+        self.load_weights({name: tensors[name] for name in names})
+        load_optimizer_state(self.optimizer, tensors)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's parameters."""
+        return self.network.state_dict()
+
+    def load_weights(self, tensors: Tensors) -> None:
+        """Put back what :meth:`weights` returned."""
+        self.network.load_state_dict(dict(tensors))

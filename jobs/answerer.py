@@ -1,0 +1,48 @@
+"""The process that answers questions about finished runs: ``python -m jobs.answerer WORKER_PID``.
+
+The worker starts it, and again should it die. It keeps the models of the run asked about last in memory; some time
+after the last question it ends, so that a fresh one, without them, takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from jobs import answers
+from jobs.process import end_with_parent
+from jobs.queues import ANSWERS, Queue
+from jobs.settings import FLAG_SECONDS
+
+IDLE_SECONDS = 600.0
+
+
+def main(parent: int) -> None:
+    """Answer until SIGTERM, the end of the process ``parent``, or idleness."""
+    stopping = threading.Event()
+    last: list[float] = []
+
+    def work(message: str) -> None:
+        answers.answer(int(message))
+        last[:] = [time.monotonic()]
+
+    consumer = Queue(ANSWERS, work).huey.create_consumer(workers=1, periodic=False, max_delay=0.5)
+    consumer.start()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    end_with_parent(parent, stopping.set, FLAG_SECONDS)
+    while not stopping.wait(0.5):
+        consumer.check_worker_health()
+        if last and time.monotonic() - last[0] > IDLE_SECONDS:
+            break
+    consumer.stop(graceful=not stopping.is_set())
+    os._exit(0)  # an answer under way cannot be stopped otherwise; it is begun again elsewhere
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    main(int(sys.argv[1]))

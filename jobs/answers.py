@@ -1,0 +1,89 @@
+"""Questions about finished runs: asked here, answered by a process beside the one that trains.
+
+They have a queue of their own, so that a training of hours does not hold up an answer of seconds. As with runs, the
+database is the truth and a message only wakes the process that answers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from db import explanations, runs
+from db.explanations import Explanation
+from db.runs import Run
+from engine.errors import StudioError
+from jobs import failures, kinds, process, queues, workers
+
+LONGEST_REQUEST = 64 * 1024
+MOST_ATTEMPTS = 2
+POLL_SECONDS = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
+    """See :func:`jobs.api.ask`."""
+    if kind not in kinds.KINDS:
+        remedy = f"choose one of {', '.join(kinds.KINDS)}"
+        raise StudioError(f"nothing of the kind {kind!r} can be asked", where="kind", remedy=remedy)
+    if run.state != "done":
+        raise StudioError(f"run {run.name!r} is {run.state}", where=run.id, remedy="ask about a finished run")
+    if len(json.dumps(request, default=str)) > LONGEST_REQUEST:
+        raise StudioError("the question is too long", where=kind, remedy="ask about fewer items")
+    asked = explanations.ask(run.id, kind, request)
+    if asked.state == "queued":
+        queues.answers().add(str(asked.id))
+    return asked
+
+
+def wait(explanation_id: int, seconds: float) -> Explanation:
+    """See :func:`jobs.api.wait_for_answer`."""
+    deadline = time.monotonic() + seconds
+    while not (found := explanations.get(explanation_id)).settled and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def answer(explanation_id: int) -> None:
+    """Answer a question in this process, unless another one does already."""
+    if not explanations.claim(explanation_id, process.owner()):
+        return
+    asked = explanations.get(explanation_id)
+    try:
+        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), asked.request)
+        explanations.finish(explanation_id, json.loads(json.dumps(found, allow_nan=False)))
+    except Exception as error:
+        if not isinstance(error, StudioError):
+            logger.exception("question %s of run %s", explanation_id, asked.run_id)
+        explanations.fail(explanation_id, *failures.explain_answer(error))
+
+
+def settle() -> None:
+    """Questions whose process died, or whose message was lost, are put into the queue again; the former once."""
+    waiting = explanations.unsettled()
+    if not waiting:
+        return
+    hosts = {worker.process.host for worker in workers.living()}
+    queue = queues.answers()
+    pending = queue.pending()
+    for asked in waiting:
+        if asked.state == "running":
+            if not _lost(asked, hosts):
+                continue
+            if asked.attempts >= MOST_ATTEMPTS:
+                explanations.fail(asked.id, *failures.ANSWER_KILLED)
+                continue
+            explanations.release(asked.id)
+        if str(asked.id) not in pending:
+            queue.add(str(asked.id))
+
+
+def _lost(asked: Explanation, hosts: set[str]) -> bool:
+    """Whether nobody works on it: its process is dead, or on a machine that has no worker any more."""
+    if asked.host == process.owner().host:
+        return not process.alive(asked.pid, asked.pid_started)
+    return asked.host not in hosts

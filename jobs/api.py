@@ -1,0 +1,296 @@
+"""What pages, shell and machines call. Runs are named by id or by name wherever ``reference`` stands.
+
+Importing this module is cheap: nothing here loads torch or a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from db import explanations as explanation_store
+from db import lifecycle
+from db import metrics as curve_store
+from db import results as result_store
+from db import runs as run_store
+from db import stages as stage_store
+from db.explanations import Explanation
+from db.metrics import Curve, Point
+from db.results import Comparison, Result
+from db.runs import Origin, Run, State
+from db.stages import Stage
+from db.workers import Worker
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.monitor import Monitor
+from engine.paths import home, writable
+from engine.run_folder import RunFolder
+from engine.settings import load_config, make_config, to_yaml
+from jobs import answers, archive, foreground, queues, recovery
+from jobs import workers as worker_records
+
+LOG_BYTES = 256 * 1024
+
+
+def launch(
+    config: RunConfig,
+    preset: str | None = None,
+    name: str | None = None,
+    *,
+    origin: Origin = "new",
+    parent_id: str | None = None,
+) -> str:
+    """Queue a run and return its id; :func:`queue_position` says how many go first.
+
+    ``preset`` is noted where the configuration came from one. Without a name it is called ``<preset>-<teacher>-<n>``.
+
+    Raises:
+        StudioError: the name is taken or unusable; data folder, database or queue cannot be used.
+    """
+    writable(home() / "runs")
+    values = config.model_dump(mode="json")
+    run = run_store.create(
+        name, values, preset=preset, origin=origin, parent_id=parent_id, stem=foreground.name_stem(config, preset)
+    )
+    try:
+        queues.training().add(run.id)
+    except StudioError:
+        delete(run.id)
+        raise
+    return run.id
+
+
+def run_in_foreground(
+    config: RunConfig, preset: str | None = None, name: str | None = None, monitor: Monitor | None = None
+) -> dict[str, Any]:
+    """Run here and now, recorded like a launched run; returns the object of ``metrics.json``.
+
+    ``monitor`` shows the progress. The first Ctrl-C stops after a checkpoint, the second at once; the page's
+    Cancel works too.
+
+    Raises:
+        Cancelled: the run was stopped; :func:`resume` continues it.
+        StudioError: bad input, or the run failed in a way that is told in one line.
+    """
+    return foreground.run(config, preset, name, monitor)
+
+
+def resume_in_foreground(reference: str, monitor: Monitor | None = None) -> dict[str, Any]:
+    """Continue a failed, cancelled or interrupted run here and now; like :func:`run_in_foreground`."""
+    return foreground.resume(status(reference), monitor)
+
+
+def cancel(reference: str) -> State:
+    """Ask a run to stop; it keeps a checkpoint. Returns ``cancelled`` (was queued) or ``cancelling``.
+
+    Raises:
+        StudioError: no such run, or it has ended already.
+    """
+    run = status(reference)
+    state = lifecycle.request_cancel(run.id)
+    if state is None:
+        raise StudioError(f"run {run.name!r} is not under way, it is {status(run.id).state}", where=run.id)
+    return state
+
+
+def resume(reference: str) -> str:
+    """Queue a failed, cancelled or interrupted run again; it goes on from its last checkpoint. Returns its id.
+
+    Raises:
+        StudioError: no such run, or it is queued, under way or done.
+    """
+    run = status(reference)
+    if not lifecycle.requeue(run.id):
+        raise foreground.not_resumable(status(run.id))
+    queues.training().add(run.id)
+    return run.id
+
+
+def retry(reference: str, name: str | None = None) -> str:
+    """Queue a new run with the same settings, from the start; its origin says so. Returns the new id."""
+    run = status(reference)
+    return launch(make_config(run.config), run.preset, name, origin="retry", parent_id=run.id)
+
+
+def clone(reference: str, overrides: Iterable[str] = (), name: str | None = None) -> str:
+    """Queue a new run with a run's settings, changed by ``a.b=c`` overrides. Returns the new id.
+
+    Raises:
+        StudioError: no such run, or a bad override.
+    """
+    run = status(reference)
+    config = load_config(text=to_yaml(make_config(run.config)), where=run.id, overrides=overrides)
+    return launch(config, run.preset, name, origin="clone", parent_id=run.id)
+
+
+def recover() -> None:
+    """Make all states true and put lost runs back into the queue; call at the start of web app and worker."""
+    recovery.settle()
+    recovery.requeue_missing()
+    recovery.sweep()
+    archive.sweep()
+    worker_records.settle()
+    answers.settle()
+
+
+def runs(text: str = "", *, states: Collection[State] = (), limit: int | None = None) -> list[Run]:
+    """Runs, newest first; ``text`` is looked for in id, name, preset, state, tags and note."""
+    recovery.settle()
+    return run_store.search(text, states=states, limit=limit)
+
+
+def status(reference: str) -> Run:
+    """One run as it stands.
+
+    Raises:
+        StudioError: no such run.
+    """
+    run = run_store.find(reference)
+    if run.active and recovery.settle():
+        run = run_store.get(run.id)
+    return run
+
+
+def stages(reference: str) -> list[Stage]:
+    """The stages that a run has begun, in order."""
+    return stage_store.of(status(reference).id)
+
+
+def queue_position(reference: str) -> int | None:
+    """1 for the run that starts next; ``None`` if the run is not queued."""
+    return lifecycle.queue_position(status(reference).id)
+
+
+def workers() -> list[Worker]:
+    """Workers that can take up runs and answer questions now; without any, what is queued waits."""
+    return worker_records.living()
+
+
+def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
+    """Ask a worker about a finished run; :data:`jobs.kinds.KINDS` names what can be asked.
+
+    An equal question that was asked before is not asked again, unless it failed: its answer may be there already.
+
+    Raises:
+        StudioError: no such run or kind, the run is not done, the request is no JSON object or too long.
+    """
+    return answers.ask(kind, status(reference), request)
+
+
+def explanation(explanation_id: int) -> Explanation:
+    """A question as it stands. Raises :class:`StudioError` if there is none."""
+    return explanation_store.get(explanation_id)
+
+
+def explanations(reference: str, kind: str | None = None) -> list[Explanation]:
+    """Questions asked about a run, oldest first."""
+    return explanation_store.of(status(reference).id, kind)
+
+
+def wait_for_answer(explanation_id: int, seconds: float = 60.0) -> Explanation:
+    """The question once it is answered or has failed, or as it stands after ``seconds``."""
+    return answers.wait(explanation_id, seconds)
+
+
+def metrics(reference: str, after: int = 0, limit: int | None = None) -> list[Point]:
+    """Points of the curves in the order in which they came; pass the last id seen as ``after`` for what is new."""
+    return curve_store.since(status(reference).id, after, limit)
+
+
+def curve_names(references: Sequence[str]) -> list[tuple[str, str]]:
+    """Stage and name of each curve that any of these runs has; far cheaper than the curves."""
+    return curve_store.names([status(reference).id for reference in references])
+
+
+def curves(references: Sequence[str], *, names: Collection[str] = (), limit: int = 500) -> list[Curve]:
+    """Curves of some runs for a chart, each down-sampled to at most ``limit`` points in stable buckets."""
+    return curve_store.curves([status(reference).id for reference in references], names=names, limit=limit)
+
+
+def results(reference: str) -> dict[str, Any]:
+    """The object of ``metrics.json``.
+
+    Raises:
+        StudioError: the run is not done.
+    """
+    run = status(reference)
+    report = result_store.report(run.id)
+    if report is None:
+        raise StudioError(f"run {run.name!r} has no results, it is {run.state}", where=run.id)
+    return report
+
+
+def result_rows(
+    references: Sequence[str],
+    *,
+    models: Collection[str] = (),
+    protocols: Collection[str] = (),
+    metrics: Collection[str] = (),
+) -> list[Result]:
+    """Numbers of several runs' results tables, narrowed where names are given; runs without results have none."""
+    ids = [status(reference).id for reference in references]
+    return result_store.table(ids, models=models, protocols=protocols, metrics=metrics)
+
+
+def comparison_rows(references: Sequence[str]) -> list[Comparison]:
+    """Paired differences within several runs."""
+    return result_store.comparisons([status(reference).id for reference in references])
+
+
+def log_tail(reference: str, lines: int = 200) -> str:
+    """The last lines of a run's log (from its last 256 KiB); empty before it starts."""
+    path = log_file(reference)
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - LOG_BYTES))
+        text = file.read().decode("utf-8", errors="replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def log_file(reference: str) -> Path:
+    """The whole log; it need not exist yet."""
+    return RunFolder(status(reference).folder).log
+
+
+def rename(reference: str, name: str) -> None:
+    """Give a run another name.
+
+    Raises:
+        StudioError: no such run, or the name is taken or unusable.
+    """
+    run_store.rename(status(reference).id, name)
+
+
+def annotate(reference: str, *, tags: Sequence[str] | None = None, note: str | None = None) -> None:
+    """Set a run's tags or note; what is ``None`` stays."""
+    run_store.annotate(status(reference).id, tags=tags, note=note)
+
+
+def delete(reference: str) -> None:
+    """Delete a run with its records and files.
+
+    Raises:
+        StudioError: no such run, or a process works on it.
+    """
+    recovery.delete(status(reference))
+
+
+def export_run(reference: str, target: Path) -> None:
+    """Write a run that has ended, folder and record, to the zip file ``target``; :func:`import_run` reads it.
+
+    Raises:
+        StudioError: no such run, it is queued or under way, or the file cannot be written.
+    """
+    archive.write(status(reference), target)
+
+
+def import_run(path: Path, name: str | None = None) -> str:
+    """Add the run of an exported archive and return its id; see :func:`jobs.archive.read` for id and name.
+
+    Raises:
+        StudioError: the archive is damaged, hostile, foreign or newer; or ``name`` is taken or unusable.
+    """
+    return archive.read(path, name)

@@ -1,0 +1,159 @@
+"""How long a run will take and how much memory, by the speed of runs that were done on this machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db import stages as stage_store
+from db.stages import Done
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.settings import flatten, make_config
+from engine.stages import stage_names
+
+ALL_USERS = 1000
+"""Test users where all are taken: the data sets differ, but the same one is compared with itself."""
+TOKENS_PER_ITEM, OTHER_TOKENS = 9, 60
+"""About how long prompts are; only the ratio between two runs counts."""
+BACKWARD = 2
+"""A backward pass costs about two forward passes."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run is expected to take."""
+
+    stages: dict[str, float]
+    """Seconds of each stage whose speed is known."""
+    missing: tuple[str, ...]
+    """Stages never measured here with this teacher, data set or language model."""
+    memory_mb: float | None
+    """Peak resident memory in MB of the most alike run with this language model."""
+    source: str | None
+    """Name of that run."""
+    equal: bool
+    """It had the same settings but for the seed."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The whole run; ``None`` where a stage is missing."""
+        return None if self.missing else sum(self.stages.values())
+
+
+def forecast(config: RunConfig, host: str | None = None) -> Forecast:
+    """Judge each stage by the most alike run that was done on ``host`` (this machine), the latest among equals.
+
+    A stage takes as long as its work, by the speed of that run; work is counted in prompts times their length, or in
+    epochs. Only runs with the same language model, data set or teacher, whichever the stage depends on, are asked.
+    """
+    done = [(run, read) for run in stage_store.done_runs(host or platform.node()) if (read := _read(run.config))]
+    ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
+    stages = {}
+    for stage in stage_names(config):
+        times = [time for run, other in ranked if (time := _scaled(stage, config, run, other)) is not None]
+        if times:  # fetching and converting happen once, so the quickest load is the usual one
+            stages[stage] = min(times) if stage in ("data", "llm") else times[0]
+    like = next((run for run, other in ranked if other.llm.name == config.llm.name), None)
+    return Forecast(
+        stages,
+        tuple(name for name in stage_names(config) if name not in stages),
+        like.peak_rss_mb if like else None,
+        ranked[0][0].name if ranked else None,
+        bool(ranked) and _likeness(config, ranked[0][1]) == sum(1 for _ in flatten(config)),
+    )
+
+
+def _scaled(stage: str, config: RunConfig, run: Done, other: RunConfig) -> float | None:
+    """Seconds of a stage by the speed of ``run``; None if that run tells nothing about it."""
+    base, _, architecture = stage.partition(":")
+    name = stage
+    if base == "teacher":
+        architecture = architecture or config.teacher.name
+        name = "teacher" if other.teacher.name == architecture else f"teacher:{architecture}"
+    depends, work = STAGES[base]
+    if name not in run.seconds or depends(config) != depends(other):
+        return None
+    return run.seconds[name] * work(config) / work(other)
+
+
+def _likeness(config: RunConfig, other: RunConfig) -> int:
+    """How many settings, the seed aside, are equal."""
+    own, others = dict(flatten(config)), dict(flatten(other))
+    return sum(name == "seed" or own[name] == others[name] for name in own)
+
+
+def _read(values: Mapping[str, Any]) -> RunConfig | None:
+    try:
+        return make_config(values)
+    except StudioError:  # written by another version
+        return None
+
+
+def _data(config: RunConfig) -> Hashable:
+    return config.data.dataset, config.data.path
+
+
+def _teacher(config: RunConfig) -> Hashable:
+    own = config.teacher
+    return _data(config), own.max_length, own.width, own.layers, own.heads, own.filters, own.batch_size
+
+
+def _model(config: RunConfig) -> Hashable:
+    return config.llm.name, config.llm.dtype, config.llm.device
+
+
+def _adapted(config: RunConfig) -> Hashable:
+    return _model(config), config.finetune.top_layers
+
+
+def _asked(config: RunConfig) -> Hashable:
+    return _model(config), _data(config)
+
+
+def _plus(config: RunConfig) -> Hashable:
+    own = config.plus
+    return _asked(config), own.layers, own.top_layers, own.targets, own.rank
+
+
+def _length(config: RunConfig) -> float:
+    """Of a prompt, in tokens."""
+    return TOKENS_PER_ITEM * (config.data.history + config.data.candidates) + OTHER_TOKENS + config.distill.soft_tokens
+
+
+def _distil_work(config: RunConfig) -> float:
+    own = config.distill
+    tasks = 1 if own.prompt == "lsr" else own.ta + own.rps
+    trained = own.steps * own.batch_size * (1 + BACKWARD)
+    return tasks * (trained + (own.steps // own.validate_every + 1) * own.validation_users) * _length(config)
+
+
+def _finetune_work(config: RunConfig) -> float:
+    own = config.finetune
+    trained = own.steps * own.batch_size * (1 + BACKWARD)
+    return (trained + (own.steps // own.validate_every + 1) * own.validation_users) * _length(config)
+
+
+def _plus_work(config: RunConfig) -> float:
+    own = config.plus
+    trained = own.steps * own.batch_size * (1 + BACKWARD)
+    return (trained + (own.steps // own.validate_every + 1) * own.validation_users) * own.window
+
+
+def _evaluate_work(config: RunConfig) -> float:
+    rows = len(config.eval.llm_rows) + config.plus.enabled
+    return (config.eval.users or ALL_USERS) * max(rows, 1) * _length(config)
+
+
+STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], float]]] = {
+    "data": (_data, lambda _: 1.0),
+    "llm": (_model, lambda _: 1.0),
+    "teacher": (_teacher, lambda config: float(config.teacher.epochs)),
+    "distil": (_model, _distil_work),
+    "finetune": (_adapted, _finetune_work),
+    "plus": (_plus, _plus_work),
+    "evaluate": (_asked, _evaluate_work),
+}
+"""What the speed of each stage depends on, and how much work it is."""

@@ -1,0 +1,80 @@
+"""Runs in the shell's own process, recorded like those of the queue."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from db import lifecycle, runs
+from db.runs import Run
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.monitor import Monitor
+from engine.paths import home, writable
+from jobs import process
+from jobs.monitor import DatabaseMonitor
+from jobs.runner import Recipe, execute
+
+STOPPING = "Stopping at the next step, with a checkpoint; Ctrl-C again stops at once."
+
+
+def run(
+    config: RunConfig, preset: str | None, name: str | None, monitor: Monitor | None, recipe: Recipe | None = None
+) -> dict[str, Any]:
+    """See :func:`jobs.api.run_in_foreground`."""
+    writable(home() / "runs")
+    me = process.owner()
+    owner = {"host": me.host, "pid": me.pid, "pid_started": me.started}
+    values = config.model_dump(mode="json")
+    created = runs.create(name, values, preset=preset, state="starting", stem=name_stem(config, preset), owner=owner)
+    return _execute(created.id, monitor, recipe)
+
+
+def resume(stopped: Run, monitor: Monitor | None, recipe: Recipe | None = None) -> dict[str, Any]:
+    """See :func:`jobs.api.resume_in_foreground`."""
+    if not lifecycle.take_over(stopped.id, process.owner()):
+        raise not_resumable(runs.get(stopped.id))
+    return _execute(stopped.id, monitor, recipe)
+
+
+def name_stem(config: RunConfig, preset: str | None) -> str:
+    """What a run without a name is called, but for its number."""
+    return f"{preset or 'run'}-{config.teacher.name}"
+
+
+def not_resumable(found: Run) -> StudioError:
+    """Why a run cannot be resumed."""
+    remedy = "clone or retry it" if found.state == "done" else "wait for it or cancel it"
+    return StudioError(f"run {found.name!r} cannot be resumed, it is {found.state}", where=found.id, remedy=remedy)
+
+
+def _execute(run_id: str, monitor: Monitor | None, recipe: Recipe | None) -> dict[str, Any]:
+    recorder = DatabaseMonitor(run_id)
+    with _stopped_by_signals(recorder, monitor or Monitor()):
+        return execute(run_id, recorder, others=[monitor] if monitor else [], recipe=recipe)
+
+
+@contextmanager
+def _stopped_by_signals(recorder: DatabaseMonitor, monitor: Monitor) -> Iterator[None]:
+    """Ctrl-C cancels after a checkpoint, a second one at once; SIGTERM and a closed terminal interrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def cancel(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        recorder.request_cancel()
+        # In a thread: the signal may have come while this very thread was writing to the terminal.
+        threading.Thread(target=monitor.message, args=(STOPPING,)).start()
+
+    handlers = {signal.SIGINT: cancel, signal.SIGTERM: lambda *_: recorder.request_stop()}
+    handlers[signal.SIGHUP] = handlers[signal.SIGTERM]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,180 @@
+"""What would get in a run's way, found before it is queued: quick looks that load no data and no model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psutil
+
+from db.runs import run_folder
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.paths import home
+from engine.places import SMOLLM2, TINY_NAMES, data_presence, model_facts, model_folder, model_presence
+from engine.run_folder import RunFolder
+from jobs.forecast import Forecast
+
+State = Literal["ok", "note", "problem"]
+GB = 1e9
+RUN_GB = 0.5
+"""Checkpoints, adapter, predictions and log of a run."""
+FETCH_GB = 2.0
+"""A language model as it is fetched and as it is kept."""
+LOADED_MB = 1200.0
+"""Libraries, data and teacher in memory."""
+ITEM_TOKENS, OTHER_TOKENS = 12, 80
+"""Generous lengths of a title and of all else in a prompt; the preview counts them exactly."""
+FEWEST_STEPS = 2
+"""Importance must be seen in one step before the final allocation in another (AdaLoRA)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look. ``note``: it may work, but is worth knowing; ``problem``: the run would fail."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def preflight(config: RunConfig, expected: Forecast) -> list[Check]:
+    """All looks at one configuration; takes milliseconds. ``expected`` is its forecast."""
+    return [check for look in LOOKS for check in look(config, expected)]
+
+
+def refuse_problems(config: RunConfig, expected: Forecast) -> None:
+    """Raise :class:`StudioError` for the first problem."""
+    for check in preflight(config, expected):
+        if check.state == "problem":
+            raise StudioError(check.detail, where=check.name, remedy=check.remedy)
+
+
+def _data(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    own = config.data
+    match data_presence(own):
+        case "unknown" if own.path is None:
+            yield Check("Data", "problem", "no folder given", "set data.path to the folder of your CSV files")
+        case "unknown":
+            yield Check("Data", "problem", f"there is no {own.path}", "correct data.path")
+        case "to be fetched":
+            yield Check("Data", "note", "ML-100K is fetched at the start", "without a network, set data.path")
+        case _:
+            yield Check("Data", "ok", f"{own.dataset} is on this machine")
+
+
+def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    name = config.llm.name
+    match model_presence(name):
+        case "unknown":
+            remedy = f"choose {SMOLLM2}, {', '.join(TINY_NAMES)}, an existing folder, or a hub id such as a/b"
+            yield Check("Language model", "problem", f"{name!r} is not known", remedy)
+        case "to be fetched":
+            yield Check("Language model", "note", f"{name} is fetched at the start", "without a network, use a folder")
+        case _:
+            yield Check("Language model", "ok", f"{name} is on this machine")
+
+
+def _layers_and_context(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    facts = _facts(config)
+    layers, top = facts.get("num_hidden_layers"), config.finetune.top_layers
+    if config.finetune.enabled and layers and top and top > layers:
+        detail = f"{config.llm.name} has {layers} layers, fewer than finetune.top_layers={top}"
+        yield Check("Ranks and layers", "problem", detail, "lower it, or leave it empty for all")
+    kept = config.plus.layers
+    if config.plus.enabled and layers and kept and kept > layers:
+        detail = f"{config.llm.name} has {layers} layers, fewer than plus.layers={kept}"
+        yield Check("Ranks and layers", "problem", detail, "lower it, or leave it empty for all")
+    items = config.data.history + config.data.candidates
+    length = ITEM_TOKENS * items + OTHER_TOKENS + config.distill.soft_tokens
+    context = facts.get("max_position_embeddings")
+    if not context:
+        return
+    said = f"prompts of up to about {length} tokens, {context} fit"
+    if length <= context:
+        yield Check("Prompt length", "ok", said)
+    else:
+        remedy = "lower data.history or data.candidates; the Prompts tab counts exactly"
+        yield Check("Prompt length", "note", said, remedy)
+
+
+def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    own = config.finetune
+    if not own.enabled:
+        return
+    if own.steps < FEWEST_STEPS:
+        detail = f"AdaLoRA cannot allocate ranks in {own.steps} step"
+        yield Check("Ranks and layers", "problem", detail, f"set finetune.steps to {FEWEST_STEPS} or more")
+        return
+    width = _facts(config).get("hidden_size") or _facts(config).get("d_model")
+    if width and own.init_r > width:
+        detail = f"finetune.init_r={own.init_r} is more than the model's width of {width}"
+        yield Check("Ranks and layers", "note", detail, "higher ranks than the width add nothing")
+    else:
+        yield Check("Ranks and layers", "ok", f"from rank {own.init_r} to a mean of {own.target_r}")
+
+
+def _other_run(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    named = config.distill.prompt_run
+    if named is None:
+        return
+    try:
+        there = RunFolder(run_folder(named)).soft_prompt.is_file()
+    except StudioError:  # a folder elsewhere; it is looked at when the run starts
+        return
+    if there:
+        yield Check("Soft prompt", "ok", f"run {named} has one")
+    else:
+        yield Check("Soft prompt", "problem", f"run {named} has no soft prompt", "name a run that is done, by its id")
+
+
+def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    place = home()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / GB
+    wanted = RUN_GB + FETCH_GB * (model_presence(config.llm.name) == "to be fetched")
+    said = f"{free:.1f} GB free, about {wanted:.1f} GB wanted"
+    if free >= wanted:
+        yield Check("Disk", "ok", said)
+    else:
+        yield Check("Disk", "note", said, "delete old runs, or set DELREC_HOME to a larger disk")
+
+
+def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
+    free = psutil.virtual_memory().available / 1e6
+    wanted = expected.memory_mb or weights_mb(config)
+    if wanted is None:
+        yield Check("Memory", "ok", f"{free / 1000:.1f} GB free; what the model takes is known once it is here")
+    elif wanted < free:
+        yield Check("Memory", "ok", f"{free / 1000:.1f} GB free, about {wanted / 1000:.1f} GB wanted")
+    else:
+        detail = f"{free / 1000:.1f} GB free, about {wanted / 1000:.1f} GB wanted"
+        yield Check("Memory", "note", detail, "take a smaller model, llm.dtype=bfloat16 or a lower llm.micro_batch")
+
+
+def weights_mb(config: RunConfig) -> float | None:
+    """Memory in MB by the size of the model's files, doubled for gradients and copies; None if they are not here."""
+    folder = model_folder(config.llm.name)
+    if folder is None:
+        return LOADED_MB if config.llm.name in TINY_NAMES else None
+    return 2 * sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6 + LOADED_MB
+
+
+def _facts(config: RunConfig) -> Mapping[str, Any]:
+    folder = model_folder(config.llm.name)
+    return model_facts(folder) if folder else {}
+
+
+LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
+    _data,
+    _model,
+    _layers_and_context,
+    _ranks,
+    _other_run,
+    _disk,
+    _memory,
+)

@@ -1,0 +1,139 @@
+"""The queues of runs and of questions: Huey on SQLite, Redis or PostgreSQL. Messages are signed and hold ids only.
+
+The database is the truth; a message only wakes a worker, which then has to claim what it names. A message that is
+lost is sent again by :mod:`jobs.recovery` or :mod:`jobs.answers`, one that comes twice does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
+from huey.exceptions import ConfigurationError
+from huey.registry import Message
+from huey.serializer import Serializer, SignedSerializer
+
+from engine.errors import StudioError
+from engine.paths import home, writable
+from jobs.settings import job_settings
+
+LOCK_SECONDS = 30
+TRAINING, ANSWERS = "training", "answers"
+"""Names of the queues."""
+
+
+class IdSerializer(Serializer):
+    """Task name and arguments as JSON: whoever can write into the queue can name a run, not run code."""
+
+    def _serialize(self, data: Message) -> bytes:
+        return json.dumps({"id": data.id, "name": data.name, "args": data.args}).encode()
+
+    def _deserialize(self, data: bytes) -> Message:
+        return Message(**json.loads(data), retries=0, retry_delay=0, kwargs={})
+
+
+class SignedIds(SignedSerializer, IdSerializer):
+    """The same, and refused unless it was signed with this data folder's key."""
+
+
+class Queue:
+    """A named queue of ids, and what its worker does with one."""
+
+    def __init__(self, name: str, work: Callable[[str], None]) -> None:
+        self.huey = _huey(name)
+
+        def take(waiting: str) -> None:
+            work(waiting)
+
+        self._take = self.huey.task(name="take")(take)
+
+    def add(self, waiting: str) -> None:
+        """Wake a worker for what has this id.
+
+        Raises:
+            StudioError: the queue is out of reach; what waits stays queued in the database until it is back.
+        """
+        try:
+            self._take(waiting)
+        except Exception as error:  # each backend has errors of its own
+            raise _unreachable(error) from error
+
+    def pending(self) -> set[str]:
+        """Ids that wait in the queue."""
+        try:
+            return {task.args[0] for task in self.huey.pending()}
+        except Exception as error:
+            raise _unreachable(error) from error
+
+
+def training() -> Queue:
+    """The queue of long runs, for adding to it."""
+    return _sender(TRAINING, job_settings().queue_url, os.getpid())
+
+
+def answers() -> Queue:
+    """The queue of questions about finished runs, for adding to it."""
+    return _sender(ANSWERS, job_settings().queue_url, os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _sender(name: str, url: str, pid: int) -> Queue:  # noqa: ARG001 - connections must not be shared across a fork
+    def not_here(waiting: str) -> None:
+        raise StudioError(f"{waiting} was taken by a process that is no worker")
+
+    return Queue(name, not_here)
+
+
+def _huey(name: str) -> Huey:
+    url = job_settings().queue_url
+    scheme = urlsplit(url).scheme
+    common: dict[str, Any] = {"results": False, "serializer": SignedIds(secret=_key(), salt="delrec-studio")}
+    try:
+        if scheme == "sqlite":
+            path = Path(url.removeprefix("sqlite:///"))
+            writable(path.parent)
+            return SqliteHuey(name, filename=str(path), journal_mode="wal", timeout=LOCK_SECONDS, **common)
+        if scheme in ("redis", "rediss"):
+            return RedisHuey(name, url=url, **common)
+        if scheme in ("postgres", "postgresql"):
+            return PostgresHuey(name, dsn=url, **common)
+    except ConfigurationError as error:
+        remedy = "pip install 'delrec-studio[postgres]' or 'delrec-studio[redis]'"
+        raise StudioError(str(error), where="DELREC_QUEUE_URL", remedy=remedy) from None
+    except Exception as error:
+        raise _unreachable(error) from error
+    raise StudioError(
+        f"cannot queue on {scheme or url}",
+        where="DELREC_QUEUE_URL",
+        remedy="write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name",
+    )
+
+
+def _unreachable(error: Exception) -> StudioError:
+    if isinstance(error, StudioError):
+        return error
+    lines = str(error).splitlines() or [type(error).__name__]
+    return StudioError(f"the queue is out of reach: {lines[0]}", where="DELREC_QUEUE_URL", remedy="start or mend it")
+
+
+def _key() -> bytes:
+    """The key that signs messages: made once, readable by this user only."""
+    path = writable(home()) / "queue.key"
+    if not path.exists():
+        draft = path.with_name(f"queue.key.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+        try:
+            os.link(draft, path)  # unlike a rename, keeps the key of a process that was faster
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()

@@ -1,0 +1,53 @@
+"""Where the queue is and how patient the supervisor is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from engine.errors import StudioError
+from engine.paths import home
+
+HEARTBEAT_SECONDS = 1.0
+"""A run at work writes its progress so often."""
+STALE_SECONDS = 20.0
+"""A run on another machine is given up after so long without a sign of life."""
+FLAG_SECONDS = 2.0
+"""A run that was asked to stop may notice by itself for so long, then it gets SIGTERM."""
+RECOVER_SECONDS = 5.0
+"""The worker looks for lost runs so often."""
+
+TRACKERS = "DELREC_TRACKERS"
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Settings from the environment."""
+
+    queue_url: str
+    """``DELREC_QUEUE_URL``: sqlite:///path, redis://… or postgresql://…; ``queue.db`` in the data folder by default."""
+    grace_seconds: float
+    """``DELREC_STOP_GRACE``: a run that was asked to stop may take so long to write its checkpoint, then is killed."""
+
+
+def job_settings() -> JobSettings:
+    """Read the settings.
+
+    Raises:
+        StudioError: DELREC_STOP_GRACE is not a positive number.
+    """
+    url = os.environ.get("DELREC_QUEUE_URL") or f"sqlite:///{home() / 'queue.db'}"
+    given = os.environ.get("DELREC_STOP_GRACE", "15")
+    try:
+        grace = float(given)
+    except ValueError:
+        grace = 0.0
+    if not 0 < grace < 3600:
+        raise StudioError(f"{given!r} is not a duration", where="DELREC_STOP_GRACE", remedy="write seconds, e.g. 15")
+    return JobSettings(url, grace)
+
+
+def tracker_names() -> tuple[str, ...]:
+    """``DELREC_TRACKERS``: where curves go beside the database, e.g. ``tensorboard,mlflow``; nowhere by default."""
+    given = os.environ.get(TRACKERS, "").lower().split(",")
+    return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))

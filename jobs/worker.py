@@ -1,0 +1,122 @@
+"""The worker: takes runs from the queue, one at a time. ``python -m jobs.worker`` or ``delrec worker``.
+
+Beside it stands a process that answers questions about finished runs, see :mod:`jobs.answerer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import workers
+from engine.errors import StudioError
+from jobs import api, process, trackers
+from jobs.process import end_with_parent
+from jobs.queues import TRAINING, Queue
+from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
+from jobs.supervisor import CHILD, supervise
+
+WORKER = (sys.executable, "-m", "jobs.worker")
+ANSWERER = (sys.executable, "-m", "jobs.answerer")
+RESTART_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answerer: Sequence[str] = ANSWERER) -> None:
+    """Work until SIGTERM or Ctrl-C; call it in the main thread.
+
+    A run at work is then interrupted and keeps a checkpoint. With ``parent``, the end of that process ends the worker
+    as well. ``command`` is the program that trains, ``answerer`` the one that answers questions.
+
+    Raises:
+        StudioError: database, queue or a tracker cannot be used.
+    """
+    trackers.check()
+    me = process.owner()
+    workers.beat(me)
+    api.recover()
+    stopping = threading.Event()
+    queue = Queue(TRAINING, lambda run_id: supervise(run_id, stopping, command))
+    consumer = queue.huey.create_consumer(workers=1, periodic=False, max_delay=1.0, graceful_signal="TERM")
+    consumer.start()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    if parent is not None:
+        end_with_parent(parent, stopping.set)
+    beside = _start([*answerer, str(me.pid)])
+    while not stopping.wait(RECOVER_SECONDS):
+        try:
+            workers.beat(me)
+            api.recover()
+        except (SQLAlchemyError, StudioError) as error:  # out of reach for a while; what is lost is found next time
+            logger.warning("%s", error)
+        consumer.check_worker_health()
+        if beside.poll() is not None:
+            beside = _start([*answerer, str(me.pid)])
+    consumer.stop(graceful=True)
+    _stop(beside)
+    with contextlib.suppress(SQLAlchemyError, StudioError):
+        workers.leave(me)
+
+
+@contextlib.contextmanager
+def worker_process(program: Sequence[str] = WORKER) -> Iterator[None]:
+    """A worker beside this process, e.g. for the web app.
+
+    It is started again should it die, stopped at the end, and never outlives this process. ``program`` is started
+    with this process's number added.
+
+    Raises:
+        StudioError: a tracker cannot be used.
+    """
+    trackers.check()
+    ending = threading.Event()
+    command = [*program, str(os.getpid())]
+
+    def keep() -> None:  # the thread that starts the worker stays: with it the kernel would end the worker
+        while not ending.is_set():
+            worker = _start(command)
+            while worker.poll() is None and not ending.wait(0.2):
+                pass
+            if worker.poll() is None:
+                _stop(worker)
+            elif not ending.wait(RESTART_SECONDS):
+                logger.warning("the worker ended with status %s and is started again", worker.returncode)
+
+    keeper = threading.Thread(target=keep, name="worker-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        keeper.join()
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _stop(worker: subprocess.Popen[bytes]) -> None:
+    worker.terminate()
+    try:
+        worker.wait(job_settings().grace_seconds + 2 * FLAG_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        run_worker(int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    except StudioError as error:
+        sys.exit(str(error))

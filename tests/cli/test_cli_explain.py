@@ -1,0 +1,77 @@
+"""``delrec explain``: reasons in the terminal and as JSON; bad input in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cli_shell import Shell
+
+
+def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "why.json"
+    said = shell("explain", "--run", "first", "--user", "1", "--json", str(file))
+    assert said.code == 0, said
+    answer = json.loads(file.read_text(encoding="utf-8"))
+    assert answer["run_id"] == smoke["run_id"]
+    assert answer["run"]["llm"] == "delrec"
+    assert answer["prompt"]["adapter"] is not None
+    assert [rung["model"] for rung in answer["ladder"]][1:] == ["llm-zero-shot", "llm-distilled", "delrec"]
+    assert len(answer["effects"]["llm"]["delete"]["margin"]) == len(answer["history"]) > 1
+    words = " ".join(said.out.split())
+    assert " ".join(answer["summary"]["sentence"].split()) in words
+    assert answer["counterfactual"]["sentence"] in words
+    assert "completeness error" in words
+
+
+def test_ones_own_titles_are_explained_part_by_part(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "why.json"
+    shell("explain", "--run", "first", "--user", "1", "--only", "ladder", "--json", str(file))
+    known = json.loads(file.read_text(encoding="utf-8"))["history"][0]["title"]
+    titles = f"{known}; <script>alert(1)</script>"
+    said = shell("explain", "--run", "first", "--titles", titles, "--only", "effects", "--json", str(file))
+    assert said.code == 0, said
+    answer = json.loads(file.read_text(encoding="utf-8"))
+    assert "summary" not in answer
+    assert [item["known"] for item in answer["history"]] == [True, False]
+    assert "<script>alert(1)</script>" in said.out
+    assert "only the language model sees" in said.out
+
+
+def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    run = ("explain", "--run", "first")
+    assert "whose recommendation?" in shell.refuses(*run)
+    assert "whose recommendation?" in shell.refuses(*run, "--user", "1", "--titles", "Alien")
+    assert "no test user 'nobody'" in shell.refuses(*run, "--user", "nobody")
+    assert "no part 'magic'" in shell.refuses(*run, "--user", "1", "--only", "magic")
+    assert "history is empty" in shell.refuses(*run, "--titles", " ; ")
+    assert "none of these titles is known" in shell.refuses(*run, "--titles", "🎬🎬🎬; {{x}}")
+    assert "501 titles" in shell.refuses(*run, "--titles", ";".join(f"title {n}" for n in range(501)))
+    assert "no item" in shell.refuses(*run, "--user", "1", "--item", "Zzyzx Road 77")
+    assert "no run 'gone'" in shell.refuses("explain", "--run", "gone", "--user", "1")
+    missing = str(tmp_path / "no" / "file.json")
+    assert "no folder to stand in" in shell.refuses(*run, "--user", "1", "--json", missing)
+
+
+def test_a_run_without_its_adapter_is_refused(shell: Shell, smoke: dict[str, Any], smoke_home: Path) -> None:
+    adapter = smoke_home / "runs" / smoke["run_id"] / "adapter"
+    hidden = adapter.rename(adapter.with_name("adapter-away"))
+    try:
+        assert "no usable adapter" in shell.refuses("explain", "--run", "first", "--user", "1")
+    finally:
+        hidden.rename(adapter)
+
+
+def test_the_trust_figures_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "trust.json"
+    said = shell("faithfulness", "--run", "first", "--users", "3", "--json", str(file))
+    assert said.code == 0, said
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert figures["users"] == 3
+    for name in ("comprehensiveness", "sufficiency"):
+        assert set(figures[name]) == {"loo", "ig", "random"}
+    leaves = [*figures["comprehensiveness"].values(), *figures["tau"].values(), figures["grounded_share"]]
+    assert all(leaf["low"] <= leaf["value"] <= leaf["high"] for leaf in [*leaves, figures["invented_titles"]])
+    assert "integrated gradients" in said.out
+    assert "two users" in shell.refuses("faithfulness", "--run", "first", "--users", "1")

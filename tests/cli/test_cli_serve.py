@@ -1,0 +1,91 @@
+"""``delrec serve`` as ``make demo`` calls it: app, worker and the first run, and the second time nothing new."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from cli_shell import PATIENCE, Shell, listed, start, wait_until
+
+from db import lifecycle, runs
+from db.runs import State
+from engine.settings import load_config
+
+
+@contextlib.contextmanager
+def _served(home: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    process = start(home, "serve", "--port", str(port), *arguments)
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{address}/healthz").is_success
+        return False
+
+    try:
+        wait_until(answers, process)
+        yield address, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, delrec_home: Path) -> None:
+    with _served(delrec_home, "--first-run", "smoke") as (address, process):
+        wait_until(lambda: listed(shell)[0]["state"] == "done", process)
+        (run,) = listed(shell)
+        assert run["preset"] == "smoke"
+        assert httpx.get(f"{address}/run", params={"id": run["id"]}).is_success
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err
+        assert address in err
+        assert run["id"] in err
+        assert "Traceback" not in err
+    with _served(delrec_home, "--first-run", "smoke", "--no-worker"):
+        assert [known["id"] for known in listed(shell)] == [run["id"]]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
+def test_a_first_run_that_was_interrupted_goes_on_at_the_next_start(
+    shell: Shell, delrec_home: Path, stop: signal.Signals
+) -> None:
+    with _served(delrec_home, "--first-run", "smoke") as (_, process):
+        wait_until(lambda: listed(shell)[0]["state"] == "running", process)
+        process.send_signal(stop)
+        process.communicate(timeout=PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while listed(shell)[0]["state"] == "running":  # its process notices the death of the app
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (run,) = listed(shell)
+    assert run["state"] == "interrupted"
+    with _served(delrec_home, "--first-run", "smoke") as (_, process):
+        wait_until(lambda: listed(shell)[0]["state"] == "done", process)
+        (resumed,) = listed(shell)
+        assert (resumed["id"], resumed["origin"]) == (run["id"], "new")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert f"{run['id']} goes on from its checkpoint" in err
+
+
+@pytest.mark.parametrize(
+    ("state", "preset"), [("cancelled", "smoke"), ("failed", "smoke"), ("interrupted", "quickstart")]
+)
+def test_only_an_interrupted_first_run_of_that_preset_goes_on(
+    shell: Shell, delrec_home: Path, state: State, preset: str
+) -> None:
+    run = runs.create("first", load_config("smoke").model_dump(mode="json"), preset=preset, state="starting")
+    lifecycle.finish(run.id, state)
+    with _served(delrec_home, "--first-run", "smoke", "--no-worker"):
+        assert [(known["id"], known["state"]) for known in listed(shell)] == [(run.id, state)]

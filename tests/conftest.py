@@ -1,0 +1,63 @@
+"""Every test has a data folder of its own; tests marked ``real`` share what was fetched, and nothing else."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported anywhere: one thread per test process, so that parallel workers do not fight over the cores
+# and sums come out in the same order in every run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+FETCHED = ("datasets", "models")
+"""The only folders of a data folder that tests may share: what was downloaded, never what was computed."""
+
+
+def _link_fetched(home: Path, cache: Path) -> Path:
+    home.mkdir(parents=True, exist_ok=True)
+    for name in FETCHED:
+        (cache / name).mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(cache / name, target_is_directory=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def shared_home() -> Path:
+    """Folder that keeps downloads between test sessions: ``DELREC_TEST_HOME`` or one in the user's cache."""
+    chosen = os.environ.get("DELREC_TEST_HOME")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("delrec-studio-tests"))
+
+
+@pytest.fixture(scope="session")
+def real_home(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder for this session whose ``datasets/`` and ``models/`` are the shared ones.
+
+    ``DELREC_HOME`` points to it while session and module fixtures that ask for it are set up; each test then gets
+    its own again (see :func:`delrec_home`).
+    """
+    home = _link_fetched(tmp_path_factory.mktemp("real") / "home", shared_home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELREC_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def delrec_home(
+    request: pytest.FixtureRequest, tmp_path: Path, shared_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """``DELREC_HOME`` of this test alone; with the mark ``real``, downloads come from the shared folder."""
+    home = tmp_path / "delrec-home"
+    if request.node.get_closest_marker("real"):
+        _link_fetched(home, shared_home)
+    monkeypatch.setenv("DELREC_HOME", str(home))
+    for name in ("DELREC_DATABASE_URL", "DELREC_QUEUE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return home

@@ -1,0 +1,138 @@
+"""A whole explanation of tiny models: what it holds, that its numbers fit together, and bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tiny_run import tiny_models
+
+from engine.errors import StudioError
+from engine.explain.bench import bench_of_titles, bench_of_user, last_row
+from engine.explain.explanation import PARTS, Explanation, explain
+from engine.explain.plain import plain
+from engine.llm import SoftPrompt
+from engine.models import Models
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return tiny_models()
+
+
+def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Models) -> None:
+    bench = bench_of_user(models, "user 3")
+    other = {"abc": SoftPrompt.from_vocabulary(models.backbone, 3, seed=9)}
+    answer = explain(Explanation(bench, other))
+    assert answer == json.loads(json.dumps(answer, allow_nan=False))
+    assert set(PARTS) <= set(answer)
+    history, candidates = answer["history"], answer["candidates"]
+    assert [item["item"] for item in history] == models.dataset.sequences[3][:-1][-12:].tolist()
+    assert [item["item"] for item in candidates if item["chosen_next"]] == [models.dataset.sequences[3][-1]]
+    assert answer["answer"]["rank"] == 1.0, "by default the model's own first answer is explained"
+    assert set(answer["effects"]["llm"]) == {"delete", "placeholder", "random"}
+    assert set(answer["effects"]["teacher"]) == {"delete", "random"}
+    assert all(len(found["margin"]) == len(history) for found in answer["effects"]["llm"].values())
+    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot", "llm-distilled"]
+    own = answer["ladder"][-1]
+    assert own["margin"] == pytest.approx(answer["answer"]["margin"], abs=1e-4)
+    for effect in answer["prompt"]["prompts"]:
+        before = effect["margin_effect"] + effect["answer"]["margin"]
+        assert before == pytest.approx(answer["answer"]["margin"], abs=1e-3)
+    assert [effect["prompt"] for effect in answer["prompt"]["prompts"]] == ["removed", "shuffled", "random", "run abc"]
+    removed = answer["prompt"]["prompts"][0]["answer"]["scores"]
+    assert removed == pytest.approx(answer["ladder"][1]["scores"], abs=1e-4), "no prompt, no adapter: the zero-shot row"
+    assert answer["prompt"]["adapter"] is None
+    gradients = answer["gradients"]
+    gap = sum(gradients["items"]) - (gradients["lead"] - gradients["baseline"])
+    assert abs(gap) == pytest.approx(gradients["completeness_error"], abs=1e-3)
+    assert answer["summary"]["sentence"] in answer["summary"]["fallback"]
+    best = answer["rationale"]["texts"][0]
+    assert (best["weights"], best["text"]) == ("computed", answer["summary"]["fallback"]), "random weights say nothing"
+    assert len(answer["rationale"]["texts"]) == 4
+    lead = answer["rather"]["lead"]
+    assert lead == pytest.approx(answer["answer"]["margin"], abs=1e-4), "the strongest rival defines the margin"
+
+
+def test_the_deletion_effects_are_those_of_single_questions(models: Models) -> None:
+    bench = bench_of_user(models, "user 1")
+    effects = Explanation(bench).deletions()
+    history = bench.case.history
+    ranker = models.ranker("llm-distilled")
+    for place in range(len(history)):
+        alone = ranker.scores([np.delete(history, place)], bench.case.candidates[None])[0]
+        assert effects.without[place, 0] == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_chosen_item_is_explained_and_added_where_it_is_no_candidate(models: Models) -> None:
+    bench = bench_of_user(models, "user 3", models.dataset.catalogue.titles[20])
+    assert bench.case.candidates[bench.case.target] == 20
+    listed = bench_of_user(models, "user 3").case.candidates
+    missing = next(item for item in range(14, 28) if item not in listed)
+    bench = bench_of_user(models, "user 3", f"movie {chr(65 + missing)}")
+    assert bench.case.candidates[bench.case.target] == missing
+    assert "was added to the candidates" in bench.notes[-1]
+
+
+def test_on_the_catalogue_the_candidates_are_the_teachers_best(models: Models) -> None:
+    bench = bench_of_user(models, "user 3", candidates="catalogue")
+    scores = models.teacher.catalogue_scores([models.dataset.sequences[3][:-1]])[0]
+    assert bench.case.candidates[0] not in models.dataset.sequences[3][:-1]
+    assert (np.diff(scores[bench.case.candidates]) <= 0).all()
+
+
+def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Models) -> None:
+    bench = bench_of_titles(models, ["game A", "<b>${x}</b> {{y}} 🎬 שלום", "game B"])
+    answer = explain(Explanation(bench), ["effects", "summary"])
+    assert [item["known"] for item in answer["history"]] == [True, False, True]
+    assert answer["history"][1]["title"] == "<b>${x}</b> {{y}} 🎬 שלום"
+    assert "only the language model sees" in answer["notes"][0]
+    assert answer["effects"]["teacher"]["delete"]["margin"][1] == 0.0
+    assert answer["effects"]["llm"]["delete"]["margin"][1] != 0.0
+
+
+def test_one_title_is_enough(models: Models) -> None:
+    answer = explain(Explanation(bench_of_titles(models, ["game A"])))
+    assert len(answer["effects"]["llm"]["delete"]["margin"]) == 1
+    assert answer["effects"]["spearman_with_teacher"]["delete"] is None
+    assert answer["order"]["llm"]["shuffled_margin"] is None
+
+
+def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None:
+    titles = [f"wholly new title number {number}" for number in range(499)]
+    bench = bench_of_titles(models, [*titles, "game A"])
+    assert len(bench.case.history) == 12
+    assert "reads the last 12 of 500 titles" in bench.notes[-1]
+
+
+def test_bad_input_is_told_in_one_line(models: Models) -> None:
+    for match, make in {
+        "history is empty": lambda: bench_of_titles(models, []),
+        "501 titles": lambda: bench_of_titles(models, ["x"] * 501),
+        "none of these titles is known": lambda: bench_of_titles(models, ["🎬", "<script>"]),
+        "no test user": lambda: bench_of_user(models, "nobody"),
+        "no item": lambda: bench_of_user(models, "user 3", "Zzyzx Road"),
+        "stands in the history": lambda: bench_of_titles(models, ["game A", "game B"], "game A"),
+        "there is no part 'magic'": lambda: explain(Explanation(bench_of_titles(models, ["game A"])), ["magic"]),
+        "does not fit": lambda: bench_of_titles(models, ["game A", "x" * 5000]),
+    }.items():
+        with pytest.raises(StudioError, match=match):
+            make()
+
+
+def test_a_run_without_soft_prompt_has_no_effect_of_it() -> None:
+    models = tiny_models("distill.prompt=none")
+    assert last_row(models.config) == "llm-zero-shot"
+    answer = explain(Explanation(bench_of_user(models, "user 3")), ["prompt", "ladder"])
+    assert answer["prompt"] == {"prompts": None, "adapter": None}
+    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot"]
+
+
+def test_plain_values_are_finite_or_refused() -> None:
+    assert plain({"a": np.array([[1.23456789]]), "b": (np.int64(3), None, True)}) == {
+        "a": [[1.23457]],
+        "b": [3, None, True],
+    }
+    with pytest.raises(ValueError, match="no plain form"):
+        plain(float("nan"))

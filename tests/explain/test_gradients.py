@@ -1,0 +1,80 @@
+"""Integrated gradients: complete on tiny models, exact on a linear one, and zero for what is not looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from explain_world import Checkerboard, case
+from torch import Tensor
+
+from engine.config import LLMConfig
+from engine.data import Catalogue
+from engine.errors import StudioError
+from engine.explain.gradients import integrated_gradients
+from engine.llm import Backbone, Embedded, LLMRanker, Prompts, PromptScorer, SoftPrompt, Verbalizer, make_verbalizer
+from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.models import WithoutAdapter
+
+TITLES = tuple(f"movie {letter}" for letter in "ABCDEFGHIJKL")
+CATALOGUE = Catalogue(TITLES, (None,) * 12, ((),) * 12, tuple(map(str, range(12))))
+CASE = case([0, 1, 2, 3], [6, 7, 8], target=1)
+
+
+class CopiesItem(Verbalizer):
+    """A linear model that looks at the embeddings of one history item alone: known attributions."""
+
+    name = "copies-item"
+
+    def __init__(self, span: slice) -> None:
+        self.span = span
+
+    def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
+        brought = batch.inputs[:, self.span].sum(dim=(1, 2))
+        columns = torch.arange(candidates.shape[1])
+        return (brought[:, None] * (columns == CASE.target)).float()
+
+
+def ranker(backbone: Backbone, verbalizer: Verbalizer, soft: SoftPrompt | None = None) -> LLMRanker:
+    scorer = PromptScorer(backbone, verbalizer, soft)
+    return LLMRanker("llm", scorer, Prompts("movie", "SASRec", CATALOGUE), 10)
+
+
+def test_all_of_a_linear_models_lead_goes_to_the_one_item_it_looks_at() -> None:
+    backbone = tiny_causal(0)
+    prompt = Prompts("movie", "SASRec", CATALOGUE).lsr(CASE.history, CASE.candidates, soft=False)
+    span = backbone.encode(prompt).spans["history", 2]
+    found = integrated_gradients(ranker(backbone, CopiesItem(span)), CASE, steps=2)
+    assert found.items[[0, 1, 3]].tolist() == [0, 0, 0]
+    assert abs(found.items[2]) > 0.1
+    assert found.items[2] == pytest.approx(found.lead - found.baseline, rel=1e-4)
+    assert found.completeness_error < 1e-4
+
+
+@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("verbalizer", ["title-tokens", "title-likelihood"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_attributions_add_up_to_the_lead_the_better_the_more_steps(make: object, verbalizer: str, soft: bool) -> None:
+    backbone = make(0)  # type: ignore[operator]
+    prompt = SoftPrompt.from_vocabulary(backbone, 3, seed=1) if soft else None
+    made = make_verbalizer(LLMConfig(verbalizer=verbalizer), backbone, CATALOGUE)
+    llm = ranker(backbone, made, prompt)
+    few, many = (integrated_gradients(llm, CASE, steps) for steps in (2, 64))
+    assert np.abs(many.items).max() > 0
+    assert many.completeness_error < 0.02 * max(np.abs(many.items).sum(), abs(many.lead - many.baseline))
+    assert many.completeness_error <= few.completeness_error
+    scores = llm.scores([CASE.history], CASE.candidates[None])[0]
+    rival = CASE.candidates.tolist().index(many.rival)
+    assert many.lead == pytest.approx(scores[CASE.target] - scores[rival], abs=1e-3)
+
+
+def test_a_row_without_the_adapter_is_attributed_too() -> None:
+    backbone = tiny_causal(0)
+    llm = ranker(backbone, make_verbalizer(LLMConfig(), backbone, CATALOGUE))
+    plain, wrapped = (integrated_gradients(model, CASE, 4) for model in (llm, WithoutAdapter(llm)))
+    assert plain.items == pytest.approx(wrapped.items)
+
+
+def test_what_reads_no_text_has_no_gradients() -> None:
+    with pytest.raises(StudioError, match="reads no text"):
+        integrated_gradients(Checkerboard(), CASE)

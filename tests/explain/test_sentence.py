@@ -1,0 +1,41 @@
+"""The computed sentences say what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.explain.evidence import Evidence, ItemEvidence, Necessity
+from engine.explain.sentence import fallback, first_sentence, listed
+
+HISTORY = (ItemEvidence("Alien (1979)", 3.0, True), ItemEvidence("Heat (1995)", -2.0, True))
+
+
+def evidence(necessity: Necessity | None) -> Evidence:
+    return Evidence("Aliens (1986)", 1.0, "sasrec", 4.0, "movie", HISTORY, ("Aliens (1986)", "Fargo (1996)"), necessity)
+
+
+@pytest.mark.parametrize(
+    ("titles", "after", "says"),
+    [
+        (("A", "B"), 7.0, "mainly because of A and B; without both it falls from #1 to #7."),
+        (("A",), 2.0, "mainly because of A; without that one it falls from #1 to #2."),
+        (("A", "B", "C"), 3.0, "mainly because of A, B and C; without all 3 it falls from #1 to #3."),
+        (("A", "B"), 1.0, "stands at #1; A and B speak most for it, but without both it stays at #1."),
+    ],
+)
+def test_the_first_sentence(titles: tuple[str, ...], after: float, says: str) -> None:
+    assert first_sentence(evidence(Necessity(titles, 1.0, after, "Fargo (1996)"))) == f"Aliens (1986) {says}"
+
+
+def test_where_nothing_speaks_for_it_that_is_said() -> None:
+    assert first_sentence(evidence(None)) == "No title of the history speaks for Aliens (1986), which stands at #1."
+
+
+def test_the_stand_in_names_what_speaks_against_and_the_teacher() -> None:
+    text = fallback(evidence(Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")))
+    assert "Heat (1995) speaks against it." in text
+    assert text.endswith("The teacher (sasrec) puts it at #4.")
+
+
+def test_lists_read_naturally() -> None:
+    assert [listed(names) for names in (["A"], ["A", "B"], ["A", "B", "C"])] == ["A", "A and B", "A, B and C"]

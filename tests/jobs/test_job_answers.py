@@ -1,0 +1,207 @@
+"""Questions about finished runs have a process of their own: no training holds them up, and a kill loses none."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import fake_kinds
+import psutil
+import pytest
+from fake_recipe import config
+from job_support import gone, kill, wait_for, wait_state, wait_step
+from sqlalchemy import update
+
+from db import explanations, lifecycle, runs, workers
+from db.explanations import Explanation
+from db.lifecycle import Owner
+from db.schema import WorkerRow
+from db.store import writing
+from engine.errors import StudioError
+from jobs import answers, api, kinds, process, queues
+
+
+@pytest.fixture(autouse=True)
+def _echo(monkeypatch):
+    monkeypatch.setattr(kinds, "KINDS", dict(kinds.KINDS))
+    fake_kinds.register()
+
+
+@pytest.fixture
+def done() -> str:
+    """A finished run."""
+    run = runs.create("first", config().model_dump(mode="json"), state="starting")
+    run.folder.mkdir(parents=True)
+    lifecycle.finish(run.id, "done")
+    return run.id
+
+
+def _settled(asked: Explanation) -> Explanation:
+    found = api.wait_for_answer(asked.id, 60)
+    assert found.settled, "waited in vain for an answer"
+    return found
+
+
+def _times_asked(run_id: str) -> int:
+    return len((runs.run_folder(run_id).parent / "asked.txt").read_text().split())
+
+
+def test_a_question_is_answered_beside_a_training_that_goes_on(start_worker, done):
+    start_worker()
+    long = api.launch(config(steps=2000))
+    wait_step(long, 1)
+    asked = _settled(api.ask("echo", "first", {"titles": ["Heat"]}))
+    assert (asked.state, asked.run_id) == ("done", done)
+    assert asked.answer["said"] == {"titles": ["Heat"]}
+    assert asked.answer["run"] == done
+    training = api.status(long)
+    assert training.state == "running"
+    assert asked.answer["pid"] not in (training.pid, training.worker_pid)
+    assert asked.answer["parent"] == training.worker_pid
+    api.cancel(long)
+    wait_state(long, "cancelled")
+
+
+def test_every_kind_has_a_function():
+    assert all(callable(kinds.load(kind)) for kind in kinds.KINDS)
+
+
+def test_an_answered_question_is_not_asked_again(start_worker, done):
+    start_worker()
+    first = _settled(api.ask("echo", done, {"number": 1, "k": 2}))
+    again = api.ask("echo", done, {"k": 2, "number": 1})
+    assert again == first
+    assert _times_asked(done) == 1
+    assert [entry.id for entry in api.explanations("first", "echo")] == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("way", "error", "remedy"),
+    [
+        ("bad-input", "no such user (user)", "choose another"),
+        ("bug", "crashed: KeyError: 'effect'", "what the worker printed tells more"),
+        ("not-json", "crashed: TypeError: Object of type set is not JSON serializable", "ask again"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_says_why(done, way, error, remedy):
+    asked = api.ask("echo", done, {"way": way})
+    answers.answer(asked.id)
+    failed = api.explanation(asked.id)
+    assert (failed.state, failed.error, failed.answer) == ("failed", error, None)
+    assert remedy in failed.remedy
+
+
+def test_what_cannot_be_asked_is_refused_at_once(done):
+    waiting = api.launch(config())
+    with pytest.raises(StudioError, match=r"is queued.*ask about a finished run"):
+        api.ask("echo", waiting, {})
+    with pytest.raises(StudioError, match=r"'weather' can be asked.*choose one of recommend, explain, echo"):
+        api.ask("weather", done, {})
+    with pytest.raises(StudioError, match="too long"):
+        api.ask("echo", done, {"titles": ["x" * answers.LONGEST_REQUEST]})
+    with pytest.raises(StudioError, match="no run 'nothing'"):
+        api.ask("echo", "nothing", {})
+    assert explanations.unsettled() == []
+
+
+def test_several_workers_answer_each_question_once(start_worker, done):
+    asked = [api.ask("echo", done, {"number": number, "seconds": 0.05}) for number in range(6)]
+    for entry in asked * 2:  # messages that come several times
+        queues.answers().add(str(entry.id))
+    start_worker()
+    start_worker()
+    assert {_settled(entry).answer["said"]["number"] for entry in asked} == set(range(6))
+    assert _times_asked(done) == 6
+
+
+def test_a_killed_process_is_replaced_and_its_question_answered_by_the_next(start_worker, done):
+    start_worker()
+    asked = api.ask("echo", done, {"seconds": 3})
+    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
+    first = api.explanation(asked.id).pid
+    kill(first)
+    answered = _settled(asked)
+    assert (answered.state, answered.attempts) == ("done", 2)
+    assert answered.answer["pid"] == answered.pid != first
+
+
+def test_a_question_that_kills_its_process_twice_is_given_up(start_worker, done):
+    start_worker()
+    failed = _settled(api.ask("echo", done, {"way": "die"}))
+    assert (failed.state, failed.error, failed.attempts) == ("failed", "the process that answers was killed, twice", 2)
+    assert _settled(api.ask("echo", done, {"number": 2})).state == "done"
+
+
+def test_a_killed_worker_takes_the_process_that_answers_along_and_the_next_one_answers(start_worker, done):
+    worker = start_worker()
+    asked = api.ask("echo", done, {"seconds": 5})
+    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
+    orphan = api.explanation(asked.id).pid
+    kill(worker.pid)
+    worker.wait()
+    wait_for(lambda: gone(orphan), "the orphan to end")
+    start_worker()
+    began = time.monotonic()
+    answered = _settled(asked)
+    assert answered.state == "done"
+    assert time.monotonic() - began < 30
+
+
+def test_a_message_that_was_lost_is_sent_again(done):
+    asked = api.ask("echo", done, {})
+    assert queues.answers().huey.storage.dequeue() is not None
+    api.recover()
+    assert queues.answers().pending() == {str(asked.id)}
+    api.recover()
+    assert len(queues.answers().huey.pending()) == 1
+
+
+def test_a_question_taken_on_another_machine_is_lost_with_its_workers(done):
+    asked = api.ask("echo", done, {})
+    there = Owner(5, 5.0, "another-machine")
+    explanations.claim(asked.id, Owner(6, 6.0, "another-machine"))
+    workers.beat(there)
+    api.recover()
+    assert api.explanation(asked.id).state == "running"
+    workers.leave(there)
+    api.recover()
+    assert api.explanation(asked.id).state == "queued"
+
+
+def test_a_worker_that_is_stopped_leaves_no_process_and_no_record(start_worker, done):
+    worker = start_worker()
+    wait_for(lambda: [it.process.pid for it in api.workers()] == [worker.pid], "the worker's record")
+    wait_for(lambda: len(psutil.Process(worker.pid).children()) == 1, "the process that answers")
+    (beside,) = psutil.Process(worker.pid).children()
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert gone(beside.pid)
+    assert api.workers() == []
+
+
+def test_a_killed_worker_does_not_count_and_its_record_is_removed(start_worker):
+    worker = start_worker()
+    wait_for(lambda: len(api.workers()) == 1, "the worker's record")
+    kill(worker.pid)
+    worker.wait()
+    assert api.workers() == []
+    assert len(workers.known()) == 1
+    api.recover()
+    assert workers.known() == []
+
+
+def test_elsewhere_only_the_last_sign_of_life_tells_and_a_reused_number_is_not_taken_for_a_worker():
+    me = process.owner()
+    reused = Owner(me.pid, me.started - 99, me.host)
+    fresh, stale = Owner(1, 1.0, "second-machine"), Owner(1, 1.0, "third-machine")
+    for owner in (reused, fresh, stale):
+        workers.beat(owner)
+    with writing() as session:
+        session.execute(
+            update(WorkerRow)
+            .where(WorkerRow.host == stale.host)
+            .values(heartbeat=datetime.now(UTC) - timedelta(seconds=60))
+        )
+    assert [worker.process for worker in api.workers()] == [fresh]
+    api.recover()
+    assert [worker.process for worker in workers.known()] == [fresh]

@@ -1,0 +1,147 @@
+"""kill -9 of anything at any moment: states come true, nothing is lost but steps, no orphan stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+from fake_recipe import CHECKPOINT_STEPS, chain, config
+from job_support import gone, kill, wait_for, wait_state, wait_step
+from sqlalchemy import update
+
+from db import lifecycle, runs
+from db.lifecycle import Owner
+from db.schema import RunRow
+from db.store import writing
+from jobs import api, process, queues, recovery
+
+
+@pytest.mark.parametrize("step", [1, CHECKPOINT_STEPS + 5])
+def test_a_killed_worker_takes_its_child_along_and_the_run_goes_on_later(start_worker, step):
+    worker = start_worker()
+    run_id = api.launch(config(steps=300))
+    run = wait_step(run_id, step)
+    kill(worker.pid)
+    worker.wait()
+    wait_for(lambda: gone(run.pid), "the orphan to end")
+    assert api.status(run_id).state == "interrupted"
+
+    start_worker()
+    api.resume(run_id)
+    wait_state(run_id, "done")
+    assert api.results(run_id)["chain"] == chain(300)
+    assert [point.step for point in api.metrics(run_id)] == list(range(1, 301))
+
+
+def test_worker_and_child_killed_together_leave_an_interrupted_run_and_no_process(start_worker):
+    worker = start_worker()
+    run_id = api.launch(config(steps=300, way="offspring"))
+    run = wait_step(run_id, CHECKPOINT_STEPS + 5)
+    offspring = [child.pid for child in psutil.Process(run.pid).children()]
+    os.kill(run.pid, signal.SIGSTOP)  # so that it cannot put its affairs in order
+    kill(worker.pid)
+    kill(run.pid)
+    worker.wait()
+    wait_for(lambda: gone(run.pid))
+
+    api.recover()
+    run = runs.get(run_id)
+    assert (run.state, run.error) == ("interrupted", "its process was killed")
+    wait_for(lambda: all(map(gone, offspring)), "the offspring to end")
+
+    start_worker()
+    api.resume(run_id)
+    wait_state(run_id, "done")
+    assert api.results(run_id)["chain"] == chain(300)
+    assert [point.step for point in api.metrics(run_id)] == list(range(1, 301))
+
+
+def test_a_worker_that_is_stopped_interrupts_its_run_with_a_checkpoint(start_worker):
+    worker = start_worker()
+    run_id = api.launch(config(steps=300))
+    wait_step(run_id, 5)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    run = runs.get(run_id)
+    assert run.state == "interrupted"
+    assert (run.folder / "checkpoint.json").exists()
+    assert gone(run.pid)
+
+
+def test_a_run_that_was_being_cancelled_when_all_died_is_cancelled(start_worker):
+    worker = start_worker()
+    run_id = api.launch(config(way="deaf"))
+    run = wait_state(run_id, "running")
+    kill(worker.pid)
+    api.cancel(run_id)
+    kill(run.pid)
+    worker.wait()
+    wait_for(lambda: gone(run.pid))
+    api.recover()
+    assert runs.get(run_id).state == "cancelled"
+
+
+def test_two_workers_never_run_one_job(start_worker):
+    ids = [api.launch(config(steps=3)) for _ in range(4)]
+    for run_id in ids * 3:  # messages that come several times
+        queues.training().add(run_id)
+    start_worker()
+    start_worker()
+    for run_id in ids:
+        wait_state(run_id, "done")
+        log = api.log_tail(run_id)
+        assert log.count("distil: begins") == 1
+        assert api.results(run_id)["chain"] == chain(3)
+
+
+def test_a_message_that_a_dying_worker_took_is_sent_again(start_worker):
+    run_id = api.launch(config(steps=3))
+    assert queues.training().huey.storage.dequeue() is not None
+    assert queues.training().pending() == set()
+    start_worker()
+    wait_state(run_id, "done")
+
+
+def _pretend_running(owner: Owner, age: float) -> str:
+    run_id = api.launch(config())
+    lifecycle.claim(run_id, owner)
+    lifecycle.begin(run_id, owner)
+    with writing() as session:
+        heartbeat = datetime.now(UTC) - timedelta(seconds=age)
+        session.execute(update(RunRow).where(RunRow.id == run_id).values(heartbeat=heartbeat, worker_pid=None))
+    return run_id
+
+
+def test_on_another_machine_only_the_heartbeat_tells():
+    elsewhere = Owner(1, 1.0, "another-machine")
+    fresh, stale = _pretend_running(elsewhere, age=1), _pretend_running(elsewhere, age=60)
+    assert recovery.settle() == [stale]
+    assert runs.get(fresh).state == "running"
+
+
+def test_a_live_process_is_left_alone_and_a_reused_number_is_not_taken_for_it():
+    me = process.owner()
+    alive, reused = _pretend_running(me, age=60), _pretend_running(Owner(me.pid, me.started - 99, me.host), age=1)
+    assert recovery.settle() == [reused]
+    assert runs.get(alive).state == "running"
+
+
+def test_settling_does_not_end_the_next_attempt_of_a_run_believed_dead():
+    run_id = _pretend_running(Owner(1, 1.0, "another-machine"), age=60)
+    seen = runs.get(run_id).heartbeat
+    lifecycle.finish(run_id, "interrupted")
+    lifecycle.take_over(run_id, process.owner())
+    with writing() as session:
+        assert not lifecycle.end(run_id, "interrupted", session, seen=seen)
+    assert runs.get(run_id).state == "starting"
+
+
+def test_a_process_whose_run_was_given_away_is_told_to_stop():
+    me = process.owner()
+    run_id = _pretend_running(me, age=1)
+    with writing() as session:
+        assert lifecycle.beat(run_id, me.pid, {}, session)
+        assert not lifecycle.beat(run_id, me.pid + 1, {}, session)

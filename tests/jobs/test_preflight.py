@@ -1,0 +1,76 @@
+"""What would make a run fail is said before it is queued, with what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StudioError
+from engine.settings import load_config
+from jobs import preflight as looks
+from jobs.forecast import forecast
+from jobs.preflight import Check, preflight, refuse_problems
+
+
+def _checks(*overrides: str, preset: str = "smoke") -> dict[str, Check]:
+    config = load_config(preset, overrides=overrides)
+    found = preflight(config, forecast(config))
+    # The gravest of those with one name: several looks may share it.
+    return {c.name: c for c in sorted(found, key=lambda c: ("ok", "note", "problem").index(c.state))}
+
+
+def test_a_run_that_can_start_has_nothing_against_it() -> None:
+    found = _checks()
+    assert set(found) == {"Data", "Language model", "Ranks and layers", "Disk", "Memory"}
+    assert {check.state for check in found.values()} == {"ok"}
+    config = load_config("smoke")
+    refuse_problems(config, forecast(config))
+
+
+@pytest.mark.parametrize(
+    ("override", "name", "remedy"),
+    [
+        ("llm.name=nonsense", "Language model", "hub id"),
+        ("finetune.steps=1", "Ranks and layers", "2 or more"),
+        ("distill={prompt: run, prompt_run: r-abc234}", "Soft prompt", "a run that is done"),
+        ("data={dataset: csv}", "Data", "data.path"),
+        ("data={dataset: csv, path: /no/such/folder}", "Data", "correct data.path"),
+    ],
+)
+def test_what_would_fail_is_a_problem_with_a_remedy(override: str, name: str, remedy: str) -> None:
+    found = _checks(override)[name]
+    assert found.state == "problem"
+    assert remedy in found.remedy
+    config = load_config("smoke", overrides=[override])
+    with pytest.raises(StudioError, match=remedy):
+        refuse_problems(config, forecast(config))
+
+
+def test_what_is_fetched_is_a_note() -> None:
+    found = _checks(preset="quickstart")
+    assert found["Data"].state == found["Language model"].state == "note"
+    assert "set data.path" in found["Data"].remedy
+
+
+def test_a_model_s_own_figures_are_read_without_loading_it(tmp_path: Path) -> None:
+    facts = {"num_hidden_layers": 4, "max_position_embeddings": 100, "hidden_size": 16}
+    (tmp_path / "config.json").write_text(json.dumps(facts))
+    found = _checks(f"llm.name={tmp_path}", "finetune.top_layers=5")
+    assert "has 4 layers" in found["Ranks and layers"].detail
+    assert found["Prompt length"].state == "note"
+    assert "100 fit" in found["Prompt length"].detail
+    assert "width of 16" in _checks(f"llm.name={tmp_path}", "finetune.init_r=17")["Ranks and layers"].detail
+
+
+def test_little_disk_or_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(looks.shutil, "disk_usage", lambda _: usage(free=10**8))
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr(looks.psutil, "virtual_memory", lambda: memory(available=10**8))
+    found = _checks()
+    assert "0.1 GB free" in found["Disk"].detail
+    assert "DELREC_HOME" in found["Disk"].remedy
+    assert found["Memory"].state == "note"

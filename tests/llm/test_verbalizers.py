@@ -1,0 +1,101 @@
+"""What each verbalizer's score is, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from llm_world import CANDIDATES, HISTORY, SETTINGS, TITLES, make_catalogue
+
+from engine.config import LLMConfig
+from engine.data.catalogue import Catalogue
+from engine.errors import StudioError
+from engine.llm import Backbone, Embedded, Prompts, make_verbalizer
+from engine.llm.tiny import tiny_causal
+from engine.llm.verbalizers import VERBALIZERS, TitleLikelihood, TitleTokens
+from engine.llm.verbalizers.title_likelihood import NEUTRAL
+
+
+@pytest.fixture
+def batch(backbone: Backbone, prompts: Prompts) -> Embedded:
+    return backbone.embed([backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=False))])
+
+
+def test_a_title_scores_the_weighted_mean_of_its_tokens_logits(
+    backbone: Backbone, catalogue: Catalogue, batch: Embedded
+) -> None:
+    verbalizer = TitleTokens(backbone, TITLES, known=len(TITLES))
+    logits = backbone.answer_states(batch) @ backbone.output_matrix().T
+    for item, title in enumerate(TITLES):
+        ids = list(backbone.tokens(f" {title}"))
+        holders = [sum(token in backbone.tokens(f" {other}") for other in TITLES) for token in ids]
+        rarity = torch.tensor([math.log((len(TITLES) + 1) / (count + 0.5)) for count in holders])
+        expected = (rarity * logits[0, ids]).sum() / rarity.sum()
+        torch.testing.assert_close(verbalizer.catalogue_scores(batch)[0, item], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_candidates_score_as_in_the_whole_catalogue(backbone: Backbone, batch: Embedded) -> None:
+    verbalizer, candidates = TitleTokens(backbone, TITLES, known=len(TITLES)), torch.tensor([CANDIDATES])
+    whole = verbalizer.catalogue_scores(batch)
+    assert whole.shape == (1, len(TITLES))
+    torch.testing.assert_close(verbalizer.scores(batch, candidates), whole.gather(1, candidates))
+
+
+def test_titles_of_the_same_tokens_tie_and_others_do_not(backbone: Backbone, batch: Embedded) -> None:
+    titles = ("qab", "qba", "qabc")
+    known = make_catalogue(titles)
+    scores = make_verbalizer(LLMConfig(verbalizer="title-tokens"), backbone, known).scores(
+        batch, torch.tensor([[0, 1, 2]])
+    )[0]
+    torch.testing.assert_close(scores[0], scores[1])
+    assert abs(scores[0] - scores[2]) > 1e-4
+
+
+def test_likelihood_is_summed_averaged_or_relative_to_the_prior(backbone: Backbone, batch: Embedded) -> None:
+    candidates = torch.tensor([CANDIDATES])
+    total, mean, relative = (
+        TitleLikelihood(backbone, TITLES, normalise).scores(batch, candidates) for normalise in ("sum", "mean", "prior")
+    )
+    tokens = [backbone.tokens(f" {TITLES[item]}") for item in CANDIDATES]
+    torch.testing.assert_close(mean, total / torch.tensor([[len(ids) for ids in tokens]]))
+    prior = backbone.continuation_logprobs(backbone.embed([backbone.encode(NEUTRAL)]), [tokens])
+    torch.testing.assert_close(relative, total - prior, atol=1e-4, rtol=1e-4)
+
+
+def test_the_likeliest_title_is_the_one_the_model_would_write() -> None:
+    """A model that only ever says one token ranks the title made of it first, whatever the normalisation."""
+    backbone = tiny_causal(0)
+    titles = ("zzzz", "qqqq", "xxxx")
+    (token,) = set(backbone.tokens("qqqq"))
+    blank = backbone.tokens(" ")[0]
+    head = backbone.model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(torch.zeros_like(head.weight), requires_grad=False)
+    prompt = backbone.encode(Prompts("movie", "SASRec", make_catalogue(titles)).lsr([], [0, 1, 2], soft=False))
+    batch = backbone.embed([prompt])
+    state = backbone.answer_states(batch)[0].detach()
+    head.weight.data[token] = head.weight.data[blank] = state
+    for name, setting in SETTINGS.items():
+        verbalizer = make_verbalizer(setting, backbone, make_catalogue(titles))
+        if name != "title-likelihood-prior":  # the prior takes away exactly what the model says to every prompt
+            assert verbalizer.scores(batch, torch.tensor([[0, 1, 2]])).argmax() == 1, name
+
+
+def test_the_prior_is_read_once_for_each_title_whatever_the_adapter(backbone: Backbone, batch: Embedded) -> None:
+    verbalizer = TitleLikelihood(backbone, TITLES, "prior")
+    with torch.inference_mode():
+        first = verbalizer.scores(batch, torch.tensor([CANDIDATES])).numpy()
+    likelihood = TitleLikelihood(backbone, TITLES, "sum")
+    priors = likelihood.scores(batch, torch.tensor([CANDIDATES])).numpy() - first
+    for parameter in backbone.parameters():
+        parameter.data.mul_(1.1)
+    moved = likelihood.scores(batch, torch.tensor([CANDIDATES])).numpy()
+    np.testing.assert_allclose(verbalizer.scores(batch, torch.tensor([CANDIDATES])).numpy(), moved - priors, atol=1e-3)
+
+
+def test_every_verbalizer_of_the_configuration_exists_and_no_other() -> None:
+    assert set(VERBALIZERS) == set(LLMConfig.model_fields["verbalizer"].annotation.__args__)
+    unknown = LLMConfig().model_copy(update={"verbalizer": "tea-leaves"})
+    with pytest.raises(StudioError, match=r"unknown verbalizer 'tea-leaves' \(llm.verbalizer\).*title-tokens"):
+        make_verbalizer(unknown, tiny_causal(0), make_catalogue(TITLES))

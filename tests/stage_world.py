@@ -1,0 +1,128 @@
+"""A world for the tests of both LLM stages, small enough to be known by heart.
+
+Twelve films are watched, by every user in an order of her own; twelve more never are. So an answer is always a watched
+film and a filler never one: something that even a soft prompt before a random model can learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.config import RunConfig
+from engine.data import Catalogue, Dataset, Split, split_dataset
+from engine.errors import Cancelled
+from engine.llm.backbone import Backbone
+from engine.llm.prompts import Prompt
+from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.monitor import Monitor
+from engine.settings import load_config
+from engine.teachers import Popularity
+
+WATCHED, FILMS, USERS = 14, 28, 16
+FAMILIES = {"causal": tiny_causal, "seq2seq": tiny_seq2seq}
+KINDS = [(family, verbalizer) for family in FAMILIES for verbalizer in ("title-tokens", "title-likelihood")]
+
+
+def make_catalogue(titles: Sequence[str]) -> Catalogue:
+    return Catalogue(tuple(titles), (None,) * len(titles), ((),) * len(titles), tuple(map(str, range(len(titles)))))
+
+
+def make_dataset(sequences: Sequence[Sequence[int]], titles: Sequence[str]) -> Dataset:
+    return Dataset(
+        name="world",
+        catalogue=make_catalogue(titles),
+        sequences=tuple(np.array(sequence, dtype=np.int64) for sequence in sequences),
+        timestamps=tuple(np.arange(len(sequence)) for sequence in sequences),
+        user_ids=tuple(f"user {number}" for number in range(len(sequences))),
+        source="a test",
+    )
+
+
+def letter_titles(number: int, watched: int = WATCHED) -> list[str]:
+    """Words of the tiny models' own vocabulary keep prompts short: those watched are games, the others movies."""
+    return [f"{'game' if item < watched else 'movie'} {chr(65 + item)}" for item in range(number)]
+
+
+@dataclass
+class World:
+    config: RunConfig
+    dataset: Dataset
+    split: Split
+    backbone: Backbone
+    teacher: Popularity
+
+
+def make_world(*overrides: str, family: str = "causal") -> World:
+    config = load_config(
+        "smoke",
+        overrides=[
+            *("data.history=12", "data.candidates=6", "distill.teacher_top=3", "distill.steps=4", "finetune.steps=6"),
+            *("distill.validate_every=2", "finetune.validate_every=3", "finetune.lr=0.01", "distill.lr=0.05"),
+            *overrides,
+        ],
+    )
+    random = np.random.default_rng(5)
+    dataset = make_dataset([random.permutation(WATCHED).tolist() for _ in range(USERS)], letter_titles(FILMS))
+    split = split_dataset(dataset, config.data)
+    return World(config, dataset, split, FAMILIES[family](0), Popularity(split.train, split.n_items))
+
+
+class Recorder(Monitor):
+    """Keeps the curves; asks to stop after ``stop`` steps."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.points: list[tuple[int, dict[str, float]]] = []
+        self.stop = stop
+        self.done = 0
+
+    def metrics(self, stage: str, step: int, values: dict[str, float]) -> None:  # type: ignore[override]
+        self.points.append((step, dict(values)))
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.done = done
+
+    def should_stop(self) -> bool:
+        return self.stop is not None and self.done >= self.stop
+
+    def curve(self, name: str) -> list[float]:
+        return [values[name] for _, values in self.points if name in values]
+
+
+@contextmanager
+def cancelled() -> Iterator[None]:
+    """The body has to end by a cancellation."""
+    try:
+        yield
+    except Cancelled:
+        return
+    raise AssertionError("was not cancelled")
+
+
+def listed(prompt: Prompt, catalogue: Catalogue, kind: str | None = None) -> list[int]:
+    """Ids of the films that a prompt names, in order; of one kind of place or of all."""
+    ids = {f" {title}": item for item, title in enumerate(catalogue.titles)}
+    return [ids[s.text] for s in prompt.segments if s.text in ids and kind in (None, s.kind)]
+
+
+def snapshot(backbone: Backbone) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+
+
+def base_weights(tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The frozen model's own tensors, whatever PEFT's wrapper calls them."""
+    own = {name.replace("base_model.model.", "").replace("base_layer.", ""): t for name, t in tensors.items()}
+    return [own[name] for name in sorted(own) if "lora_" not in name and "ranknum" not in name]
+
+
+def same(left: Sequence[torch.Tensor], right: Sequence[torch.Tensor]) -> bool:
+    return len(left) == len(right) > 0 and all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def checkpoint_in(folder: Path) -> Path:
+    return folder / "checkpoint.safetensors"

@@ -1,0 +1,77 @@
+"""Data whose right answer is known: films in a ring, each followed by the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.config import TeacherConfig, TeacherName
+from engine.data import Examples, Split
+from engine.monitor import Monitor
+from engine.teachers import NETWORKS, CatalogueScorer, Teacher, baselines, train_teacher
+
+RING = 12
+UNSEEN = 12
+"""An item of the catalogue that nobody has watched."""
+N_ITEMS = 13
+TINY = TeacherConfig(
+    max_length=6, width=16, filters=4, epochs=12, patience=9, validate_every=12, batch_size=4, lr=0.02, dropout=0.1
+)
+
+Train = Callable[..., Teacher]
+
+
+def walk(begin: int, length: int) -> np.ndarray:
+    """``length`` films of the ring from ``begin`` on."""
+    return (begin + np.arange(length, dtype=np.int64)) % RING
+
+
+def leave_one_out(sequences: Sequence[np.ndarray], n_items: int) -> Split:
+    users = np.arange(len(sequences))
+    return Split(
+        train=tuple(items[:-2] for items in sequences),
+        validation=Examples(users, tuple(s[:-2] for s in sequences), np.array([s[-2] for s in sequences])),
+        test=Examples(users, tuple(s[:-1] for s in sequences), np.array([s[-1] for s in sequences])),
+        n_items=n_items,
+    )
+
+
+@pytest.fixture(scope="session")
+def ring() -> Split:
+    """Users enter the ring at every place and watch 7 to 10 films."""
+    return leave_one_out([walk(user % RING, 7 + user % 4) for user in range(48)], N_ITEMS)
+
+
+@pytest.fixture(scope="session")
+def train(ring: Split) -> Train:
+    """Trains a tiny teacher on the ring; the checkpoint goes where the caller says."""
+
+    def run(name: TeacherName, checkpoint: Path, monitor: Monitor | None = None, **settings: object) -> Teacher:
+        config = TeacherConfig.model_validate(TINY.model_dump() | settings)
+        return train_teacher(name, ring, config, 0, checkpoint, monitor or Monitor(), "teacher")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rankers(ring: Split, train: Train, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogueScorer]:
+    """All five, trained on the ring."""
+    folder = tmp_path_factory.mktemp("teachers")
+    return {ranker.name: ranker for ranker in baselines(ring)} | {name: train(name, folder / name) for name in NETWORKS}
+
+
+@pytest.fixture(params=["popularity", "markov", *NETWORKS])
+def ranker(request: pytest.FixtureRequest, rankers: dict[str, CatalogueScorer]) -> CatalogueScorer:
+    """Each of the five in turn."""
+    return rankers[request.param]
+
+
+@pytest.fixture(params=list(NETWORKS))
+def teacher(request: pytest.FixtureRequest, rankers: dict[str, CatalogueScorer]) -> Teacher:
+    """Each of the neural ones in turn."""
+    chosen = rankers[request.param]
+    assert isinstance(chosen, Teacher)
+    return chosen

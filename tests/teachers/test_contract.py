@@ -1,0 +1,85 @@
+"""What every ranker of items promises, counted or trained."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from engine.config import TeacherName
+from engine.ranking import CatalogueRanker
+from engine.teachers import NETWORKS, CatalogueScorer, base
+from engine.teachers import teacher as teacher_module
+from tests.teachers.conftest import N_ITEMS, RING, UNSEEN, walk
+
+HISTORIES = [walk(begin, length) for begin, length in ((0, 5), (7, 1), (3, 9), (0, 0), (11, 2), (5, 5), (2, 12))]
+CANDIDATES = np.array([np.random.default_rng(row).permutation(N_ITEMS)[:6] for row in range(len(HISTORIES))])
+
+
+def test_every_teacher_of_the_settings_has_a_network() -> None:
+    assert tuple(NETWORKS) == get_args(TeacherName)
+
+
+def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -> None:
+    assert isinstance(ranker, CatalogueRanker)
+    everything, some = ranker.catalogue_scores(HISTORIES), ranker.scores(HISTORIES, CANDIDATES)
+    assert everything.shape == (len(HISTORIES), N_ITEMS)
+    assert some.shape == CANDIDATES.shape
+    assert everything.dtype == some.dtype == np.float32
+    assert np.isfinite(everything).all()
+
+
+@pytest.mark.parametrize("name", ["markov", *NETWORKS])
+def test_learns_that_films_follow_each_other_in_a_ring(name: str, rankers: dict[str, CatalogueScorer]) -> None:
+    histories = [walk(begin, length) for begin in range(RING) for length in (2, 4, 6)]
+    best = rankers[name].catalogue_scores(histories).argmax(axis=1)
+    assert best.tolist() == [(history[-1] + 1) % RING for history in histories]
+
+
+def test_what_nobody_watched_comes_last(ranker: CatalogueScorer) -> None:
+    scores = ranker.catalogue_scores([np.array([], dtype=np.int64)])[0]
+    assert scores.argmin() == UNSEEN
+    assert (np.delete(scores, UNSEEN) > scores[UNSEEN]).all()
+
+
+def test_batch_equals_single(ranker: CatalogueScorer) -> None:
+    together = ranker.catalogue_scores(HISTORIES)
+    alone = np.concatenate([ranker.catalogue_scores([history]) for history in HISTORIES])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+
+
+def test_order_of_users_does_not_matter(ranker: CatalogueScorer) -> None:
+    backwards = ranker.scores(HISTORIES[::-1], CANDIDATES[::-1])
+    np.testing.assert_allclose(backwards[::-1], ranker.scores(HISTORIES, CANDIDATES), rtol=0, atol=1e-5)
+
+
+def test_permuted_candidates_permute_the_scores(ranker: CatalogueScorer) -> None:
+    order = np.array([3, 1, 5, 0, 4, 2])
+    expected = ranker.scores(HISTORIES, CANDIDATES)[:, order]
+    np.testing.assert_array_equal(ranker.scores(HISTORIES, CANDIDATES[:, order]), expected)
+
+
+def test_candidates_score_as_in_the_catalogue(ranker: CatalogueScorer) -> None:
+    everything = ranker.catalogue_scores(HISTORIES)
+    for user, row in enumerate(ranker.scores(HISTORIES, CANDIDATES)):
+        np.testing.assert_array_equal(row, everything[user][CANDIDATES[user]])
+
+
+def test_many_users_are_scored_in_parts(ranker: CatalogueScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, everything = ranker.scores(HISTORIES, CANDIDATES), ranker.catalogue_scores(HISTORIES)
+    for module in (base, teacher_module):
+        monkeypatch.setattr(module, "BATCH", 3)
+    np.testing.assert_allclose(ranker.scores(HISTORIES, CANDIDATES), whole, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ranker.catalogue_scores(HISTORIES), everything, rtol=0, atol=1e-5)
+
+
+def test_unknown_titles_in_a_history_are_passed_over(ranker: CatalogueScorer) -> None:
+    own = [np.insert(history, len(history) // 2, [N_ITEMS, N_ITEMS + 70]) for history in HISTORIES]
+    np.testing.assert_array_equal(ranker.catalogue_scores(own), ranker.catalogue_scores(HISTORIES))
+    only = ranker.catalogue_scores([[N_ITEMS + 1, N_ITEMS + 2]])
+    np.testing.assert_allclose(only, ranker.catalogue_scores([[]]), rtol=0, atol=1e-6)
+
+
+def test_nobody_to_score_is_no_error(ranker: CatalogueScorer) -> None:
+    assert ranker.catalogue_scores([]).shape == (0, N_ITEMS)

@@ -1,0 +1,68 @@
+"""House rules: which package may import which, how large a module may grow, what must stay light, what must be said."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.fields import describe
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "engine": {"engine"},
+    "db": {"db", "engine"},
+    "jobs": {"jobs", "db", "engine"},
+    "webapp": {"webapp", "jobs", "db", "engine"},
+}
+MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+MOST_LINES = 350
+
+
+def _imported_packages(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_flow_one_way(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        upwards = (_imported_packages(path) & set(MAY_IMPORT)) - MAY_IMPORT[package]
+        assert not upwards, f"{path.relative_to(ROOT)} imports {upwards}"
+
+
+def test_modules_stay_small() -> None:
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert lines
+    assert {name: count for name, count in lines.items() if count >= MOST_LINES} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
+    assert silent == []
+
+
+def test_every_setting_is_documented() -> None:
+    settings = list(describe())
+    assert len(settings) > 40
+    assert [setting.name for setting in settings if not setting.help.endswith(".")] == []
+
+
+@pytest.mark.parametrize("module", ["engine.config", "engine.settings", "engine.fields", "engine.stages"])
+def test_configuration_imports_no_model_library(module: str) -> None:
+    code = f"import sys, {module}; print(*({{'torch', 'transformers', 'gradio', 'pandas'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""

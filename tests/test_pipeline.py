@@ -1,0 +1,226 @@
+"""The whole recipe: every teacher, backbone and verbalizer; ablations; resuming; reading a run back."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+from engine.config import RunConfig
+from engine.errors import Cancelled, StudioError
+from engine.evaluate import read_predictions
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.pipeline import run_pipeline
+from engine.run_folder import RunFolder
+from engine.settings import load_config
+from engine.stages import stage_names
+
+QUICK = (
+    "teacher.epochs=2",
+    "teacher.validate_every=1",
+    "distill.steps=2",
+    "distill.batch_size=2",
+    "distill.validate_every=1",
+    "distill.validation_users=4",
+    "finetune.steps=4",
+    "finetune.batch_size=2",
+    "finetune.validate_every=2",
+    "finetune.validation_users=4",
+    "plus.steps=4",
+    "plus.validate_every=2",
+    "plus.validation_users=8",
+    "eval.users=8",
+)
+
+
+def quick(*overrides: str) -> RunConfig:
+    return load_config("smoke", overrides=[*QUICK, *overrides])
+
+
+def figures(report: dict) -> dict:
+    """What must be equal between runs: everything but times and memory."""
+    return {key: report[key] for key in ("models", "comparisons", "users", "seed", "protocol")}
+
+
+class StopAt(Monitor):
+    """Asks to stop once a stage has come so far."""
+
+    def __init__(self, stage: str, done: int) -> None:
+        self.place = (stage, done)
+        self.stopped = False
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.stopped = self.stopped or (stage, done) == self.place
+
+    def should_stop(self) -> bool:
+        return self.stopped
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of the smallest kind: its configuration, folder and report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELREC_HOME", str(tmp_path_factory.mktemp("home")))
+        folder = tmp_path_factory.mktemp("runs") / "finished"
+        config = quick()
+        yield config, folder, run_pipeline(config, folder, Monitor())
+
+
+@pytest.mark.parametrize(
+    ("teacher", "llm", "verbalizer"),
+    list(
+        product(("sasrec", "gru4rec", "caser"), ("tiny-causal", "tiny-seq2seq"), ("title-tokens", "title-likelihood"))
+    ),
+)
+def test_every_teacher_backbone_and_verbalizer_works(tmp_path, teacher, llm, verbalizer):
+    plus = llm == "tiny-causal"  # what it needs
+    config = quick(f"teacher.name={teacher}", f"llm.name={llm}", f"llm.verbalizer={verbalizer}", f"plus.enabled={plus}")
+    report = run_pipeline(config, tmp_path / "run", Monitor())
+    names = [model["name"] for model in report["models"]]
+    llms = ["llm-zero-shot", "llm-distilled", "delrec", *(["delrec-plus"] if plus else [])]
+    assert names == ["popularity", "markov", teacher, *llms]
+    assert [stage["name"] for stage in report["stages"]] == stage_names(config)
+    for model in report["models"]:
+        for section, metric in (("candidates", "HR@1"), ("full", "NDCG@10"), ("agreement", "kendall-tau")):
+            estimate = model[section][metric]
+            assert -1 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+    assert json.loads((tmp_path / "run/metrics.json").read_text()) == report
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows", "stages"),
+    [
+        (["distill.prompt=none"], ["llm-zero-shot", "delrec"], ["finetune"]),
+        (["distill.prompt=random"], ["llm-zero-shot", "llm-distilled", "delrec"], ["finetune"]),
+        (["distill.prompt=lsr"], ["llm-zero-shot", "llm-distilled", "delrec"], ["distil", "finetune"]),
+        (["distill.ta=false"], ["llm-zero-shot", "llm-distilled", "delrec"], ["distil", "finetune"]),
+        (["distill.rps=false"], ["llm-zero-shot", "llm-distilled", "delrec"], ["distil", "finetune"]),
+        (["finetune.enabled=false"], ["llm-zero-shot", "llm-distilled"], ["distil"]),
+        (["eval.llm_rows=[delrec]"], ["delrec"], ["distil", "finetune"]),
+    ],
+)
+def test_ablations_leave_out_what_they_should(tmp_path, overrides, rows, stages):
+    report = run_pipeline(quick("plus.enabled=false", *overrides), tmp_path / "run", Monitor())
+    assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
+    assert [s["name"] for s in report["stages"] if s["name"] in ("distil", "finetune", "plus")] == stages
+
+
+def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):
+    _, folder, _ = finished
+    config = quick("distill.prompt=run", f"distill.prompt_run={folder}", "teacher.name=caser")
+    run_pipeline(config, tmp_path / "run", Monitor())
+    assert (tmp_path / "run/soft_prompt.safetensors").read_bytes() == (folder / "soft_prompt.safetensors").read_bytes()
+
+
+def test_further_teachers_are_rows_of_their_own(tmp_path):
+    report = run_pipeline(
+        quick("teacher.also=[caser]", "distill.prompt=none", "finetune.enabled=false", "plus.enabled=false"),
+        tmp_path / "run",
+        Monitor(),
+    )
+    assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "caser"]
+    assert RunFolder.open(tmp_path / "run").teacher("caser").exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("teacher", 1), ("distil", 1), ("finetune", 2), ("finetune", 4), ("plus", 1), ("plus", 4), ("evaluate", 11)],
+)
+def test_stopped_anywhere_a_resumed_run_equals_an_uninterrupted_one(tmp_path, finished, place):
+    config, _, uninterrupted = finished
+    with pytest.raises(Cancelled):
+        run_pipeline(config, tmp_path / "run", StopAt(*place))
+    assert not (tmp_path / "run/metrics.json").exists()
+    resumed = run_pipeline(config, tmp_path / "run", Monitor())
+    assert figures(resumed) == figures(uninterrupted)
+
+
+def test_finished_stages_are_not_repeated(tmp_path, finished):
+    config, _, _ = finished
+    with pytest.raises(Cancelled):
+        run_pipeline(config, tmp_path / "run", StopAt("finetune", 1))
+    teacher = (tmp_path / "run/teacher.safetensors").stat()
+
+    class Trained(Monitor):
+        def __init__(self) -> None:
+            self.stages: list[tuple[str, str]] = []
+
+        def stage(self, name, state, *, total=0, unit="step", seconds=0.0):
+            self.stages.append((name, state))
+
+    monitor = Trained()
+    run_pipeline(config, tmp_path / "run", monitor)
+    assert ("teacher", "skipped") in monitor.stages
+    assert ("teacher", "running") not in monitor.stages
+    assert ("distil", "skipped") in monitor.stages
+    assert (tmp_path / "run/teacher.safetensors").stat().st_mtime_ns == teacher.st_mtime_ns
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_does_not(tmp_path, finished):
+    config, _, report = finished
+    assert figures(run_pipeline(config, tmp_path / "again", Monitor())) == figures(report)
+    other = run_pipeline(quick("seed=1"), tmp_path / "other", Monitor())
+    assert other["models"] != report["models"]
+
+
+def test_a_run_read_back_scores_as_it_did(finished):
+    _config, folder, _ = finished
+    predictions = read_predictions(folder / "predictions.parquet")
+    models = Models.load(RunFolder.open(folder), Monitor())
+    candidates = np.stack(predictions.table["candidates"])
+    histories = [models.split.test.histories[user] for user in predictions.table["user"]]
+    for name in predictions.models:
+        stored = np.stack(predictions.table[f"{name}/candidate_scores"])
+        np.testing.assert_allclose(models.ranker(name).scores(histories, candidates), stored, atol=1e-4, rtol=1e-4)
+
+
+def test_a_finished_run_is_returned_as_it_is(finished):
+    config, folder, report = finished
+    assert run_pipeline(config, folder, StopAt("data", 0)) == report
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.candidates=61", "data.candidates=61 is more than the 60 items"),
+        ("eval.full_top=61", "eval.full_top=61 is more than the 60 items"),
+        ("finetune.top_layers=9", "layers, not 9"),
+        ("finetune.targets=[nothing]", "no module 'nothing'"),
+        ("plus.layers=9", "layers, not 9"),
+        ("llm.name=tiny-seq2seq", "left to right"),
+        ("distill.soft_tokens=500", "does not fit"),
+        ("llm.name=/nowhere/at/all", "/nowhere/at/all"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_a_teacher_is_trained(tmp_path, override, said):
+    config = quick(override)
+    if override.startswith("distill.soft_tokens"):
+        config = quick(override, "data.history=200", "data.candidates=60")
+    with pytest.raises(StudioError, match=said):
+        run_pipeline(config, tmp_path / "run", Monitor())
+    assert not (tmp_path / "run/teacher.safetensors").exists()
+
+
+@pytest.mark.real
+def test_real_smollm2_on_movielens_from_data_to_results(tmp_path):
+    """The real thing in few steps: what is asserted holds whatever the quality, which ``quickstart`` measures."""
+    config = load_config(
+        "quickstart",
+        overrides=[*QUICK, "teacher.epochs=2", "finetune.init_r=4", "finetune.target_r=2", "llm.dtype=float32"],
+    )
+    report = run_pipeline(config, tmp_path / "run", Monitor())
+    assert report["dataset"] == "ml-100k"
+    rows = {model["name"]: model for model in report["models"]}
+    assert rows["sasrec"]["agreement"]["top-1"]["value"] == 1.0
+    models = Models.load(RunFolder.open(tmp_path / "run"), Monitor())
+    predictions = read_predictions(tmp_path / "run/predictions.parquet")
+    for row in predictions.table.itertuples():
+        sequence = models.dataset.sequences[row.user]
+        assert row.target == sequence[-1]
+        assert list(row.candidates).count(row.target) == 1
+        others = [item for item in row.candidates if item != row.target]
+        assert not set(others) & set(sequence.tolist())
+    curves = {(point["stage"], point["name"]) for point in RunFolder.open(tmp_path / "run").curves()}
+    assert {("distil", "loss.ta"), ("distil", "weight.rps"), ("finetune", "loss.lsr")} <= curves

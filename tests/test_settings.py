@@ -1,0 +1,88 @@
+"""The one configuration object: presets, YAML, dotted overrides, and clear refusals."""
+
+import shlex
+
+import pytest
+from pydantic import BaseModel
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.settings import PRESETS, changes, command_line, flatten, load_config, preset_help, to_yaml
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_valid_and_say_what_they_are_for(preset):
+    assert load_config(preset) != RunConfig()
+    assert len(preset_help(preset)) > 30
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("only_changes", [False, True])
+def test_yaml_round_trips(preset, only_changes):
+    config = load_config(preset)
+    assert load_config(text=to_yaml(config, only_changes=only_changes)) == config
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_shell_command_reproduces_the_configuration(preset):
+    config = load_config(preset, overrides=["distill.steps=7", "teacher.also=[caser]", "finetune.top_layers=null"])
+    words = shlex.split(command_line(config, preset))
+    overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert load_config(preset, overrides=overrides) == config
+    assert load_config(overrides=[f"{name}={value}" for name, value in {"distill.steps": 7}.items()]).distill.steps == 7
+
+
+def test_later_sources_win_over_earlier_ones():
+    config = load_config("smoke", text="distill: {steps: 8}\nseed: 3", overrides=["distill.steps=9"])
+    assert (config.distill.steps, config.seed) == (9, 3)
+    assert config.distill.soft_tokens == load_config("smoke").distill.soft_tokens
+
+
+def test_scientific_notation_is_a_number():
+    assert load_config(overrides=["distill.lr=5e-4"]).distill.lr == 5e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("distill.stps=3", "did you mean distill.steps"),
+        ("distill.steps=many", "distill.steps='many'"),
+        ("teacher.name=bert", "'sasrec', 'gru4rec' or 'caser'"),
+        ("finetune.init_r=8", "init_r=8 must be above finetune.target_r=8"),
+        ("nonsense=1", "unknown setting 'nonsense'"),
+        ("seed.deep=1", "seed"),
+        ("data.candidates=1", "greater than or equal to 2"),
+        ("distill.teacher_top=21", "must not exceed data.candidates=20"),
+        ("teacher.heads=3", "does not divide"),
+        ("distill.prompt=run", "distill.prompt_run"),
+        ("steps", "write it as"),
+        ("distill.steps={", "not valid YAML"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(override, said):
+    with pytest.raises(StudioError) as refused:
+        load_config("quickstart", overrides=[override])
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_preset_names_the_known_ones():
+    with pytest.raises(StudioError, match="quickstart"):
+        load_config("fastest")
+
+
+def test_every_setting_has_help():
+    def check(model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation)
+            else:
+                assert field.description, f"{model.__name__}.{name} has no docstring"
+
+    check(RunConfig)
+
+
+def test_changes_lists_exactly_what_differs():
+    config = load_config(overrides=["seed=4", "eval.users=10"])
+    assert changes(config) == {"seed": 4, "eval.users": 10}
+    assert dict(flatten(config))["eval.users"] == 10

@@ -1,0 +1,143 @@
+"""Who may come in, and what is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from db.runs import run_folder
+from engine.errors import StudioError
+from engine.settings import load_config
+from jobs import api
+from webapp.access import Access
+from webapp.app import create_app, serve
+
+
+@pytest.fixture(scope="module")
+def guarded() -> TestClient:
+    return TestClient(create_app(Access(password="open sesame")), follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def local() -> TestClient:
+    return TestClient(create_app(Access()))
+
+
+def test_an_address_that_others_reach_needs_a_password_or_a_waiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StudioError, match="DELREC_PASSWORD"):
+        serve("0.0.0.0", 7860, Access())
+    Access(password="x").check_host("0.0.0.0")
+    Access().check_host("127.0.0.1")
+    monkeypatch.setenv("DELREC_OPEN", "1")
+    Access().check_host("0.0.0.0")
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELREC_PASSWORD", "x")
+    monkeypatch.setenv("DELREC_READ_ONLY", "true")
+    assert Access.from_environment() == Access("x", read_only=True)
+
+
+class _Visit:
+    def __init__(self, **query: str) -> None:
+        self.query_params = query
+
+
+def test_only_looking_is_decided_on_the_server() -> None:
+    Access().require_change(_Visit())
+    with pytest.raises(StudioError, match="read-only"):
+        Access().require_change(_Visit(demo="1"))
+    with pytest.raises(StudioError, match="read-only"):
+        Access(read_only=True).require_change(_Visit())
+
+
+def test_health_needs_no_password(guarded: TestClient) -> None:
+    assert guarded.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/config", "/files/r-abc234/metrics.json", "/gradio_api/info"])
+def test_without_the_password_nothing_is_seen(guarded: TestClient, path: str) -> None:
+    assert guarded.get(path).status_code == 401
+    answer = guarded.get(path, headers={"accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+def test_without_the_password_nothing_is_called(guarded: TestClient) -> None:
+    assert guarded.post("/gradio_api/run/predict", json={"fn_index": 0, "data": []}).status_code == 401
+
+
+def test_the_password_opens_and_a_wrong_or_forged_one_does_not(guarded: TestClient) -> None:
+    assert guarded.post("/login", data={"password": "sesame"}).status_code == 400
+    assert guarded.get("/runs", headers={"cookie": f"delrec-session={'0' * 64}"}).status_code == 401
+    answer = guarded.post("/login", data={"password": "open sesame"})
+    assert answer.status_code == 200
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert guarded.get("/runs").status_code == 200
+    guarded.cookies.clear()
+
+
+def test_a_huge_login_is_refused(guarded: TestClient) -> None:
+    assert guarded.post("/login", data={"password": "x" * 100_000}).status_code == 413
+
+
+def test_files_of_a_run_are_downloads(local: TestClient) -> None:
+    run_id = api.launch(load_config("smoke"), "smoke")
+    folder = run_folder(run_id)
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("{}")
+    (folder / "secret.txt").write_text("no")
+    answer = local.get(f"/files/{run_id}/metrics.json")
+    assert (answer.status_code, answer.text) == (200, "{}")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert local.get(f"/files/{run_id}/secret.txt").status_code == 404
+    assert local.get(f"/files/{run_id}/log.txt").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/files/r-zzzzzz/metrics.json",
+        "/files/../metrics.json",
+        "/files/%2e%2e/metrics.json",
+        "/files/..%2f..%2f/config.yaml",
+        "/files/r-abc234/..%2f..%2fstudio.db",
+        "/archives/r-zzzzzz.zip",
+        "/archives/..%2fmetrics.json.zip",
+        "/archives/../metrics.json",
+    ],
+)
+def test_paths_lead_nowhere_else(local: TestClient, delrec_home: Path, path: str) -> None:
+    (delrec_home / "runs").mkdir(parents=True)
+    (delrec_home / "metrics.json").write_text("outside")
+    answer = local.get(path)
+    assert "outside" not in answer.text
+    assert "content-disposition" not in answer.headers
+
+
+def test_where_visitors_only_look_nothing_can_be_uploaded() -> None:
+    files = {"files": ("a.zip", b"x")}
+    locked, open_ = (TestClient(create_app(Access(read_only=locked))) for locked in (True, False))
+    assert locked.post("/gradio_api/upload", files=files).status_code == 403
+    assert open_.post("/gradio_api/upload", files=files).status_code == 200
+
+
+def test_a_file_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.app.LARGEST_UPLOAD", "1kb")
+    answer = TestClient(create_app(Access())).post("/gradio_api/upload", files={"files": ("a.zip", b"x" * 5000)})
+    assert answer.status_code == 413
+
+
+def test_a_run_under_way_is_no_archive(local: TestClient) -> None:
+    run_id = api.launch(load_config("smoke"), "smoke")
+    assert local.get(f"/archives/{run_id}.zip").status_code == 404
+
+
+def test_the_web_process_stays_light() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, webapp.app; print(*({'torch', 'transformers', 'peft'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,294 @@
+"""The app in a real browser, with a real worker that trains a real (tiny) run."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from webapp_studio import Studio
+
+from engine.settings import load_config
+from engine.stages import stage_names
+from jobs import api
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{7*7}} <b>%{x}</b> \'"><script>window.pwned=3</script>'
+)
+LONG_MS = 300_000
+STAGES = stage_names(load_config("smoke"))
+
+
+def _set(page: Page, name: str, value: str) -> None:
+    field = page.locator(f"#setting-{name.replace('.', '-').replace('_', '-')} input")
+    field.fill(value)
+    field.press("Tab")
+
+
+def _open_run(page: Page, studio: Studio, run_id: str) -> None:
+    page.goto(f"{studio.url}/run?id={run_id}")
+    expect(page.locator("#run-head h1")).to_be_visible()
+
+
+def _state(page: Page, state: str, timeout: float = LONG_MS) -> None:
+    expect(page.locator(f"#run-head .dr-badge.dr-{state}")).to_be_visible(timeout=timeout)
+
+
+def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> None:
+    page.goto(at_studio.url)
+    page.get_by_label("Smoke").check()
+    expect(page.locator("#launch-command")).to_contain_text("delrec run --preset smoke")
+    _set(page, "finetune.steps", "12")
+    expect(page.locator("#launch-command")).to_contain_text("--set finetune.steps=12")
+    expect(page.locator("#yaml")).to_contain_text("tiny-causal")
+    page.locator("#run-name input").fill("My first run")
+    page.locator("#launch").click()
+
+    page.wait_for_url(re.compile(r"/run\?id=r-\w+"))
+    expect(page.locator("#run-head h1")).to_have_text("My first run")
+    expect(page.locator("#stages li")).to_have_count(len(STAGES))
+    assert page.locator("#stages li").evaluate_all("rows => rows.map(row => row.dataset.stage)") == STAGES
+    _state(page, "running")
+
+    page.reload()
+    expect(page.locator("#run-head h1")).to_have_text("My first run")
+    expect(page.locator("#stages li[data-state=done]").first).to_be_visible(timeout=LONG_MS)
+
+    _state(page, "done")
+    expect(page.locator("#stages li[data-state=done]")).to_have_count(len(STAGES))
+    rows = page.locator("#results-candidates tbody tr")
+    names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
+    assert names[:6] == ["popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec"]
+    expect(rows.last.locator("td").first).to_have_text(re.compile(r"^(\.\d{3}|1\.000)(\.\d{3}|1\.000) to "))
+    expect(page.locator("#verdicts li").first).to_contain_text("40 users")
+    expect(page.locator("#charts-distil .js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#charts-finetune .js-plotly-plot").first).to_be_visible()
+    expect(page.locator("#log")).to_contain_text("evaluate: done")
+
+    page.get_by_role("tab", name="Files").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="metrics.json").click()
+    report = json.loads(download.value.path().read_text())
+    assert [model["name"] for model in report["models"]] == names
+
+    page.goto(f"{at_studio.url}/runs?q=first")
+    row = page.locator("#runs tbody tr")
+    expect(row).to_have_count(1)
+    row.get_by_role("link", name="My first run").click()
+    page.wait_for_url(re.compile(r"/run\?id="))
+    page.locator("#clone").click()
+    page.wait_for_url(re.compile(r"\?clone="))
+    expect(page.locator("#setting-finetune-steps input")).to_have_value("12")
+    expect(page.locator("#launch-summary")).to_contain_text("finetune.steps 12")
+    expect(page.locator("#launch-estimate")).to_contain_text("An equal run took")
+
+    page.goto(f"{at_studio.url}/compare?runs={report['run_id']}&metric=NDCG@5")
+    expect(page.locator("#compare-figures tbody tr")).to_have_count(1)
+    expect(page.locator("#compare-agreement tbody tr")).to_contain_text("SASRec")
+    expect(page.locator("#compare-curves .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#compare-model input")).to_have_value("DELRec")
+
+
+def test_cancel_stops_a_run_and_resume_continues_it(page: Page, at_studio: Studio) -> None:
+    run_id = api.launch(load_config("smoke", overrides=["distill.steps=5000"]), "smoke", "Too long")
+    _open_run(page, at_studio, run_id)
+    expect(page.locator("#stages li[data-stage=distil][data-state=running]")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#resume")).to_be_hidden()
+    page.locator("#cancel").click()
+    _state(page, "cancelled")
+    expect(page.locator("#cancel")).to_be_hidden()
+    expect(page.locator("#run-head")).to_contain_text("checkpoint")
+    expect(page.locator("#stages li[data-stage=teacher]")).to_have_attribute("data-state", "done")
+
+    page.locator("#resume").click()
+    _state(page, "running")
+    page.locator("#cancel").click()
+    _state(page, "cancelled")
+
+    page.locator("#delete").click()
+    page.locator("#really-delete").click()
+    page.wait_for_url(re.compile(r"/runs"))
+    expect(page.locator("#runs")).not_to_contain_text("Too long")
+
+
+def test_zoom_and_scroll_stay_while_points_arrive(page: Page, at_studio: Studio) -> None:
+    run_id = api.launch(load_config("smoke", overrides=["distill.steps=5000"]), "smoke", "Looked at closely")
+    _open_run(page, at_studio, run_id)
+    chart = page.locator("#charts-distil .js-plotly-plot").first
+    expect(chart).to_be_visible(timeout=LONG_MS)
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.75 * box["height"], steps=5)
+    page.mouse.up()
+    chart.evaluate("chart => { chart.dataset.mark = 'same element' }")
+    seen = "chart => [chart.data[0].x.length, JSON.stringify(chart.layout.xaxis.range), window.scrollY]"
+    points, zoomed, scrolled = chart.evaluate(seen)
+    page.wait_for_function(
+        "points => document.querySelector('#charts-distil .js-plotly-plot').data[0].x.length > points + 1",
+        arg=points,
+        timeout=LONG_MS,
+    )
+    assert chart.evaluate(seen)[1:] == [zoomed, scrolled]
+    assert chart.get_attribute("data-mark") == "same element"
+    api.cancel(run_id)
+
+
+def test_a_form_that_cannot_run_says_so_in_place(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(at_quiet_studio.url)
+    expect(page.locator("#launch")).to_be_enabled()
+    expect(page.locator("#launch-command")).to_contain_text("quickstart")
+    expect(page.get_by_role("button").and_(page.locator(".lg"))).to_have_text(["Launch"])
+    _set(page, "finetune.target_r", "64")
+    expect(page.locator("#launch-summary [role=alert]")).to_contain_text("finetune.init_r=12 must be above")
+    expect(page.locator("#launch")).to_be_disabled()
+    _set(page, "finetune.target_r", "4")
+    expect(page.locator("#launch")).to_be_enabled()
+    expect(page.locator("#launch-summary")).to_contain_text("finetune.target_r 4")
+
+
+def test_yaml_goes_into_the_form_and_faults_are_told(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(at_quiet_studio.url)
+    editor = page.locator("#yaml .cm-content")
+    expect(editor).to_contain_text("seed")
+    editor.fill("seed: 7\ndata: {history: 5}\n")
+    page.locator("#apply-yaml").click()
+    expect(page.locator("#setting-seed input")).to_have_value("7")
+    expect(page.locator("#setting-data-history input")).to_have_value("5")
+    editor.fill("data: {histori: 5}\n")
+    page.locator("#apply-yaml").click()
+    expect(page.locator("#yaml-problem")).to_contain_text("did you mean data.history?")
+    expect(page.locator("#setting-data-history input")).to_have_value("5")
+
+
+def test_empty_states_say_the_next_step(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/runs?q=no-such-name-anywhere")
+    expect(page.locator("#runs")).to_contain_text("No run")
+    page.goto(f"{at_quiet_studio.url}/run")
+    expect(page.locator("#run-problem")).to_contain_text("the address names no run")
+    page.goto(f"{at_quiet_studio.url}/run?id=r-zzzzzz")
+    expect(page.locator("#run-problem")).to_contain_text("no run 'r-zzzzzz'")
+    expect(page.get_by_role("link", name="All runs")).to_be_visible()
+    expect(page.locator("#run-page")).to_be_hidden()
+
+
+def test_hostile_names_stay_text_everywhere(page: Page, at_quiet_studio: Studio) -> None:
+    name = HOSTILE[:80]
+    run_id = api.launch(load_config("smoke"), "smoke", name)
+    api.annotate(run_id, tags=[HOSTILE], note=HOSTILE)
+    _open_run(page, at_quiet_studio, run_id)
+    expect(page.locator("#run-head h1")).to_have_text(name)
+    expect(page.locator("#run-head .dr-lead")).to_have_text(HOSTILE)
+    page.goto(f"{at_quiet_studio.url}/runs")
+    expect(page.locator(f"#runs tr[data-run={run_id}] a")).to_have_text(name)
+    page.goto(f"{at_quiet_studio.url}/run?id={urllib.request.quote(HOSTILE)}")
+    expect(page.locator("#run-problem")).to_contain_text("onerror")
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img[src=x]").count() == 0
+    api.delete(run_id)
+
+
+def test_a_waiting_run_says_its_place_and_survives_without_a_worker(page: Page, at_quiet_studio: Studio) -> None:
+    first, second = (api.launch(load_config("smoke"), "smoke") for _ in range(2))
+    _open_run(page, at_quiet_studio, second)
+    expect(page.locator("#run-head")).to_contain_text("queued as #2")
+    api.cancel(first)
+    expect(page.locator("#run-head")).to_contain_text("queued as #1")
+    page.locator("#cancel").click()
+    _state(page, "cancelled")
+
+
+def test_read_only_is_enforced_on_the_server(page: Page, at_quiet_studio: Studio) -> None:
+    run_id = api.launch(load_config("smoke"), "smoke")
+    page.goto(f"{at_quiet_studio.url}/?demo=1")
+    expect(page.locator("#launch")).to_be_disabled()
+    page.get_by_role("link", name="Runs", exact=True).click()
+    page.wait_for_url(re.compile(r"/runs\?demo=1"))
+    _open_run(page, at_quiet_studio, f"{run_id}&demo=1")
+    expect(page.locator("#run-head h1")).to_be_visible()
+    expect(page.locator("#cancel")).to_be_hidden()
+
+    _open_run(page, at_quiet_studio, run_id)
+    expect(page.locator("#cancel")).to_be_visible()
+    page.evaluate("history.replaceState(null, '', window.location.href + '&demo=1')")
+    page.locator("#cancel").click()
+    expect(page.locator("#run-said")).to_contain_text("read-only")
+    assert api.status(run_id).state == "queued"
+    api.cancel(run_id)
+
+
+def test_name_tags_and_note_can_be_changed(page: Page, at_quiet_studio: Studio) -> None:
+    other, run_id = (api.launch(load_config("smoke"), "smoke", name) for name in ("Taken name", "Before"))
+    _open_run(page, at_quiet_studio, run_id)
+    page.get_by_role("tab", name="Name and notes").click()
+    expect(page.locator("#edit-name input")).to_have_value("Before")
+    page.locator("#edit-name input").fill("Taken name")
+    page.locator("#save-notes").click()
+    expect(page.locator("#run-said")).to_contain_text("exists already")
+    page.locator("#edit-name input").fill("After")
+    page.locator("#edit-tags input").fill("baseline, thesis")
+    page.locator("#edit-note textarea").fill("Compare with the paper")
+    page.locator("#save-notes").click()
+    expect(page.locator("#run-head h1")).to_have_text("After")
+    expect(page.locator("#run-head")).to_contain_text("thesis")
+    assert api.status(run_id).tags == ["baseline", "thesis"]
+
+    page.goto(f"{at_quiet_studio.url}/runs?q=e")
+    page.locator(f"[data-pick={run_id}]").check()
+    page.locator(f"[data-pick={other}]").check()
+    page.get_by_role("link", name="Compare 2 runs").click()
+    page.wait_for_url(re.compile(rf"/compare\?runs={run_id},{other}"))
+    expect(page.locator("#compare-figures tbody tr")).to_have_count(2)
+    expect(page.locator("#compare-settings")).to_contain_text("All settings are the same")
+    for done in (other, run_id):
+        api.delete(done)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, at_quiet_studio: Studio, theme: str) -> None:
+    run_id = api.launch(load_config("smoke"), "smoke", "w" * 80 if theme == "light" else "v" * 80)
+    page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=theme)  # type: ignore[arg-type]
+    for path, anchor in (
+        ("/", "#launch-command code"),
+        ("/runs", f"#runs tr[data-run={run_id}]"),
+        (f"/run?id={run_id}", "#stages li"),
+        ("/compare", ".dr-footer"),
+    ):
+        page.goto(f"{at_quiet_studio.url}{path}")
+        expect(page.locator(anchor).first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('.dr-bar, .dr-card, .dr-head, .dr-footer')].filter(e => "
+            "e.getBoundingClientRect().right > window.innerWidth).map(e => e.className)"
+        )
+        assert hidden == [], path
+        assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    page.close()
+    api.delete(run_id)
+
+
+def test_the_keyboard_reaches_the_navigation_and_the_button(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(at_quiet_studio.url)
+    expect(page.locator("#launch")).to_be_enabled()
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Launch", "Runs", "Compare"} <= set(reached)
+    page.locator("#launch").focus()
+    assert page.evaluate("document.activeElement.id") == "launch"
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page, at_quiet_studio: Studio) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
+    for path in ("/", "/runs", "/run?id=r-zzzzzz", "/compare"):
+        page.goto(f"{at_quiet_studio.url}{path}")
+        expect(page.locator(".dr-footer").first).to_be_visible()
+    assert hosts == {at_quiet_studio.url.split("/")[2]}

@@ -1,0 +1,127 @@
+"""Comparing runs in a real browser, from the figures down to single users; the address reproduces each view."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from webapp_studio import Studio
+
+from engine.evaluate import read_predictions
+from engine.settings import load_config
+from jobs import api
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{window.pwned=3}} \u202e<script>window.pwned=4</script>'
+)
+PATIENCE = 300.0
+
+
+def _done(*overrides: str, name: str) -> str:
+    run_id = api.launch(load_config("smoke", overrides=overrides), "smoke", name)
+    deadline = time.monotonic() + PATIENCE
+    while (state := api.status(run_id).state) != "done":
+        assert state in ("queued", "starting", "running"), api.status(run_id).reason
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return run_id
+
+
+def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio) -> None:
+    one, two = _done(name="One"), _done("finetune.steps=20", "distill.prompt=none", name="Two")
+    page.goto(f"{at_studio.url}/compare?runs={one},{two}&base={two}&metric=NDCG@5&hide={one}")
+    figures = page.locator("#compare-figures")
+    expect(figures.locator("thead")).to_contain_text("NDCG@5, pairedagainst Two")
+    expect(figures.locator(f"tr[data-run={two}]")).to_contain_text("the baseline")
+    expect(figures.locator(f"tr[data-run={one}] td").last).to_contain_text("to")
+    assert figures.locator(".dr-best").count() >= 5
+    settings = page.locator("#compare-settings tbody tr")
+    assert settings.evaluate_all("rows => rows.map(row => row.dataset.setting)") == [
+        "distill.prompt",
+        "finetune.steps",
+    ]
+    shown = "chart => chart.data.map(trace => trace.name)"
+    cost = page.locator("#compare-charts .js-plotly-plot").last
+    assert cost.evaluate(shown) == ["Two"]
+    page.get_by_label("Baseline").click()
+    page.get_by_role("option", name="One").click()
+    expect(figures.locator("thead")).to_contain_text("against One")
+    page.wait_for_url(f"**base={one}**")
+    page.locator("#compare-hidden").get_by_role("button", name="Remove 0").click()
+    expect(page.locator("#compare-curves .js-plotly-plot")).to_be_visible()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#compare-charts .js-plotly-plot')].at(-1).data.length === 2"
+    )
+    page.wait_for_url(lambda url: "hide=" not in url)
+    page.reload()
+    expect(figures.locator("thead")).to_contain_text("against One")
+
+
+def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_studio: Studio) -> None:
+    run_id = _done("seed=3", name="Looked into")
+    table = read_predictions(api.status(run_id).folder / "predictions.parquet").table
+    teacher, ours = (table[f"{name}/candidate_rank"] == 1 for name in ("sasrec", "delrec"))
+    expected = set(table["user_id"][~teacher & ~ours])
+    page.goto(f"{at_studio.url}/compare?runs={run_id}")
+    cell = page.locator(f"#compare-agreement tr[data-run={run_id}]").get_by_label("None:")
+    expect(cell).to_have_text(str(len(expected)))
+    cell.click()
+    page.wait_for_url("**/users?**outcome=none**")
+    seen: set[str] = set()
+    while True:
+        expect(page.locator("#users tbody tr").first).to_be_visible()
+        seen |= set(page.locator("#users tbody tr").evaluate_all("rows => rows.map(row => row.dataset.user)"))
+        if not page.get_by_role("link", name="Next").count():
+            break
+        before = page.url
+        page.get_by_role("link", name="Next").click()
+        page.wait_for_url(lambda url, before=before: url != before)
+        expect(page.locator("#users-pager")).to_contain_text("page 2")
+    assert seen == expected
+    page.get_by_role("link", name="All · 40").click()
+    expect(page.locator("#users-pager")).to_contain_text("page 1 of 2, 40 users")
+    first = page.locator("#users tbody tr").first
+    expect(first.locator("td")).to_have_count(2 + len(api.results(run_id)["models"]))
+    expect(first.locator("td").nth(2)).to_contain_text("#")
+
+
+def test_titles_that_are_code_stay_text(page: Page, at_studio: Studio, tmp_path: Path) -> None:
+    titles = [f"{number} {HOSTILE}" for number in range(30)]
+    with (tmp_path / "items.csv").open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("item", "title"), *((n, title) for n, title in enumerate(titles))])
+    with (tmp_path / "interactions.csv").open("w", newline="", encoding="utf-8") as handle:
+        rows = [(user, (user + 3 * step) % 30, step) for user in range(24) for step in range(9)]
+        csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
+    data = f"data={{dataset: csv, path: '{tmp_path}', history: 5, candidates: 5}}"
+    run_id = _done(
+        data, "eval.users=10", "eval.full_top=5", "distill.steps=2", "finetune.steps=2", name="Hostile titles"
+    )
+    page.goto(f"{at_studio.url}/users?run={run_id}")
+    expect(page.locator("#users tbody tr")).to_have_count(10)
+    expect(page.locator("#users tbody tr b").first).to_contain_text('<img src=x onerror="window.pwned=1"> ${window')
+    page.goto(f"{at_studio.url}/?clone={run_id}")
+    expect(page.locator("#launch-command")).to_contain_text("csv")
+    page.get_by_role("tab", name="Prompts").click()
+    expect(page.locator("#prompts .dr-prompt")).to_have_count(3)
+    expect(page.locator("#prompts .dr-in-candidate").first).to_contain_text("{{window.pwned=3}}")
+    page.get_by_role("tab", name="Data set").click()
+    expect(page.locator("#data-figures .dr-tile")).to_have_count(6)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_an_address_without_sense_says_so(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/compare?runs=r-zzzzzz,../../x&model=<b>&metric=1&base=${{1}}")
+    expect(page.locator("#compare-problem")).to_contain_text("Choose runs to compare")
+    for query, said in (("", "names no run"), ("?run=r-zzzzzz", "no run 'r-zzzzzz'"), ("?run=../../etc", "no run")):
+        page.goto(f"{at_quiet_studio.url}/users{query}")
+        expect(page.locator("#users-head")).to_contain_text(said)
+    run_id = api.launch(load_config("smoke"), "smoke")
+    page.goto(f"{at_quiet_studio.url}/users?run={run_id}")
+    expect(page.locator("#users-head")).to_contain_text("has no results yet")
+    api.delete(run_id)

@@ -1,0 +1,56 @@
+"""HTML is escaped unless it is HTML already; figures read like people write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from webapp.html import Html, join, link, tag
+from webapp.words import about, ago, duration, memory
+
+
+def test_text_is_escaped_and_elements_are_not() -> None:
+    assert tag("p", "<img src=x>", tag("b", "a & b")) == "<p>&lt;img src=x&gt;<b>a &amp; b</b></p>"
+
+
+def test_attributes_cannot_be_left() -> None:
+    assert link("x", '"><script>') == '<a href="&quot;&gt;&lt;script&gt;">x</a>'
+
+
+def test_attributes_are_renamed_set_or_left_out() -> None:
+    assert (
+        tag("input", class_="a", data_run="1", disabled=True, title=None) == '<input class="a" data-run="1" disabled>'
+    )
+
+
+def test_children_may_be_nested_and_missing() -> None:
+    assert join(["a", None, [tag("i", 1), ["<"]]]) == "a<i>1</i>&lt;"
+    assert isinstance(join("x"), Html)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0.04, "0.0 s"),
+        (5, "5 s"),
+        (9.96, "10.0 s"),
+        (59, "59 s"),
+        (125, "2 min 05 s"),
+        (4800, "1 h 20 min"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_estimates_say_no_more_than_they_know() -> None:
+    assert [about(s) for s in (3, 44, 200, 7200)] == ["a few seconds", "about 40 s", "about 3 min", "about 2.0 h"]
+
+
+def test_ages_and_sizes() -> None:
+    now = datetime(2026, 1, 10, tzinfo=UTC)
+    ages = [ago(now - timedelta(seconds=s), now) for s in (5, 300, 7200, 2 * 86400, 30 * 86400)]
+    assert ages == ["just now", "5 min ago", "2 h ago", "2 days ago", "11 Dec 2025"]
+    assert [memory(m) for m in (None, 512.4, 2100)] == ["–", "512 MB", "2.1 GB"]

@@ -1,0 +1,87 @@
+"""The launch page in a real browser: estimate, checks, data set and prompts of the settings in the form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from webapp_studio import Studio
+
+pytestmark = pytest.mark.browser
+
+
+def _choose_smoke(page: Page, studio: Studio, query: str = "") -> None:
+    page.goto(f"{studio.url}/{query}")
+    page.get_by_label("Smoke").check()
+    expect(page.locator("#launch-command")).to_contain_text("--preset smoke")
+
+
+def _set(page: Page, name: str, value: str) -> None:
+    field = page.locator(f"#setting-{name.replace('.', '-').replace('_', '-')} input")
+    field.fill(value)
+    field.press("Tab")
+
+
+def test_the_data_set_is_shown_in_figures_and_charts(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    page.get_by_role("tab", name="Data set").click()
+    tiles = page.locator("#data-figures .dr-tile")
+    expect(tiles).to_have_count(6)
+    expect(tiles.nth(0)).to_contain_text("120")
+    expect(tiles.nth(1)).to_contain_text("60")
+    expect(page.locator("#data-charts .js-plotly-plot")).to_have_count(2)
+    assert "view=data" in page.url
+
+
+def test_the_three_prompts_mark_the_soft_prompt_and_count_tokens(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    _set(page, "distill.soft_tokens", "7")
+    expect(page.locator("#launch-command")).to_contain_text("distill.soft_tokens=7")
+    page.get_by_role("tab", name="Prompts").click()
+    prompts = page.locator("#prompts .dr-prompt")
+    expect(prompts).to_have_count(3)
+    assert prompts.evaluate_all("all => all.map(one => one.dataset.task)") == ["TA", "RPS", "LSR"]
+    expect(page.locator("#prompts")).to_contain_text("User 1 · soft prompt of 7 tokens")
+    for task in range(3):
+        expect(prompts.nth(task).locator("mark.dr-soft")).to_have_count(1)
+        expect(prompts.nth(task).locator(".dr-chip")).to_have_text(re.compile(r"^\d{2,4} tokens$"))
+        answer = (prompts.nth(task).locator("mark.dr-answer").text_content() or "").strip()
+        titles = prompts.nth(task).locator(".dr-in-candidate").all_text_contents()
+        assert [title.strip() for title in titles].count(answer) == 1
+    page.locator("#prompts-user input").fill("9")
+    page.locator("#prompts-user input").press("Enter")
+    expect(page.locator("#prompts")).to_contain_text("User 9 ·")
+    page.locator("#prompts-user input").fill("<b>nobody</b>")
+    page.locator("#prompts-user input").press("Enter")
+    expect(page.locator("#prompts [role=alert]")).to_contain_text("no user '<b>nobody</b>' in synthetic")
+
+
+def test_the_address_opens_a_tab(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/?view=prompts")
+    expect(page.get_by_role("tab", name="Prompts")).to_have_attribute("aria-selected", "true")
+
+
+def test_what_would_fail_is_said_and_cannot_be_launched(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    expect(page.locator("#launch-checks")).to_contain_text("checks passed")
+    expect(page.locator("#launch-estimate")).to_contain_text("No run like this was done on this machine yet")
+    _set(page, "data.path", "/no/such/folder<img src=x onerror=window.pwned=1>")
+    _set(page, "finetune.steps", "1")
+    expect(page.locator("#launch-checks [data-state=problem]")).to_contain_text("AdaLoRA cannot allocate ranks")
+    page.locator("#launch").click()
+    expect(page.locator("#launch-problem [role=alert]")).to_contain_text("set finetune.steps to 2 or more")
+    assert page.evaluate("window.pwned") is None
+
+
+def test_a_visitor_who_only_looks_learns_nothing_of_the_disk(
+    page: Page, at_quiet_studio: Studio, tmp_path: Path
+) -> None:
+    _choose_smoke(page, at_quiet_studio, "?demo=1")
+    _set(page, "data.path", str(tmp_path))
+    expect(page.locator("#launch-command")).to_contain_text("data.path")
+    expect(page.locator("#launch-checks")).to_have_text("")
+    expect(page.locator("#launch")).to_be_disabled()
+    page.get_by_role("tab", name="Data set").click()
+    expect(page.locator("#data-said [role=alert]")).to_contain_text("read-only")

@@ -1,0 +1,153 @@
+"""The machine interface: documented as it is, typed, and refused to those who only look; what pages call is private."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from fastapi.testclient import TestClient
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from webapp_studio import Studio
+
+from engine.settings import load_config
+from jobs import api
+from webapp.access import Access
+from webapp.app import build_pages, create_app
+from webapp.machine import CHANGING, ENDPOINTS, Machine
+from webapp.pages.machine import described
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+MUTATORS = ("launch", "cancel", "resume", "retry", "clone", "rename", "annotate", "delete", "import_run")
+
+
+def _client(studio: Studio, **options: Any) -> Client:
+    return Client(studio.url, verbose=False, analytics_enabled=False, **options)
+
+
+def test_what_is_public_is_what_is_documented() -> None:
+    info = build_pages(Access()).get_api_info()
+    assert list(info["named_endpoints"]) == [f"/{name}" for name in ENDPOINTS]
+    assert not info["unnamed_endpoints"]
+    rows = dict(re.findall(r"^\| `/(\w+)` \| .* \| (yes|no) \|$", DOCS.read_text(), re.MULTILINE))
+    assert rows == {name: "yes" if name in CHANGING else "no" for name in ENDPOINTS}
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
+    what, parameters = described(getattr(Machine, name))
+    assert what.endswith(".")
+    public = build_pages(Access()).get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
+    assert [parameter for parameter, _, _ in parameters] == [known["parameter_name"] for known in public]
+    assert all(meaning.endswith(".") for _, _, meaning in parameters)
+    assert all(known["type"] for known in public)
+
+
+@pytest.mark.browser
+def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert "http://127.0.0.1:7860" in example
+    names: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860", at_studio.url), names)
+    assert names["run"]["state"] == "done"
+    assert names["seen"] == api.metrics(names["run"]["id"])[-1].id
+    assert "delrec" in [model["name"] for model in names["report"]["models"]]
+    assert len(names["answer"]["teacher"]["items"]) == len(names["answer"]["llm"]["items"]) == 3
+    assert "delrec " in capsys.readouterr().out
+
+
+@pytest.mark.browser
+def test_runs_are_listed_cancelled_and_resumed(at_quiet_studio: Studio) -> None:
+    client = _client(at_quiet_studio)
+    run = client.predict(preset="smoke", name="By a program", api_name="/launch")
+    assert (run["state"], run["position"]) == ("queued", 1)
+    assert not {"pid", "host", "worker_pid"} & set(run)
+    assert [known["id"] for known in client.predict(text="by a prog", api_name="/runs")] == [run["id"]]
+    assert client.predict(run="By a program", api_name="/cancel")["state"] == "cancelled"
+    assert client.predict(run=run["id"], api_name="/resume")["state"] == "queued"
+    assert client.predict(run=run["id"], api_name="/metrics") == []
+    api.delete(run["id"])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("endpoint", "values", "message"),
+    [
+        ("/launch", {"preset": "nonsense"}, "unknown preset 'nonsense'"),
+        ("/launch", {"preset": "smoke", "settings": ["distill.stepz=1"]}, "did you mean distill.steps?"),
+        ("/launch", {"preset": "smoke", "name": "two\nlines"}, "cannot name a run"),
+        ("/launch", {"preset": "smoke", "settings": ["llm.name=nonsense"]}, "'nonsense' is not known"),
+        ("/status", {"run": "../../etc/passwd"}, "no run '../../etc/passwd'"),
+        ("/results", {"run": "r-zzzzzz"}, "no run 'r-zzzzzz'"),
+        ("/recommend", {"run": "r-zzzzzz", "titles": ["Heat"]}, "no worker is there to answer"),
+    ],
+)
+def test_faults_are_told_in_a_sentence(
+    at_quiet_studio: Studio, endpoint: str, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AppError) as told:
+        _client(at_quiet_studio).predict(**values, api_name=endpoint)
+    assert message in str(told.value)
+    assert "Traceback" not in str(told.value)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the functions that change something, in the order in which they were called."""
+    made: list[str] = []
+
+    def recorder(name: str) -> Callable[..., str]:
+        return lambda *_, **__: made.append(name) or run_id
+
+    run_id = api.launch(load_config("smoke"), "smoke")
+    for name in MUTATORS:
+        monkeypatch.setattr(api, name, recorder(name))
+    return made
+
+
+def _call_everything(access: Access, query: str = "") -> None:
+    """Fire every event of every page and every endpoint, with values of the kind that its inputs hold."""
+    pages = build_pages(access)
+    inputs = {
+        number: ["" if isinstance(block, gr.Textbox) and block.value is None else block.value for block in fn.inputs]
+        for number, fn in pages.fns.items()
+        if fn.fn is not None
+    }
+    assert len(inputs) > 20
+    with TestClient(create_app(access)) as client:
+        run = api.runs()[0]
+        for number, values in inputs.items():
+            function = pages.fns[number]
+            named = {"run": run.id, "preset": "smoke", "titles": ["Heat"], "k": 1}
+            if function.api_name in ENDPOINTS and function.api_visibility == "public":
+                public = pages.get_api_info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
+                names = [parameter["parameter_name"] for parameter in public]
+                values = [named.get(name, value) for name, value in zip(names, values, strict=True)]
+            body = {"fn_index": number, "data": values, "session_hash": "test"}
+            client.post(f"/gradio_api/run/predict?id={run.id}{query}", json=body)
+
+
+@pytest.mark.parametrize(("access", "query"), [(Access(read_only=True), ""), (Access(), "&demo=1")])
+def test_a_visitor_who_only_looks_can_call_everything_and_change_nothing(
+    calls: list[str], access: Access, query: str
+) -> None:
+    _call_everything(access, query)
+    assert calls == []
+
+
+def test_the_same_calls_change_things_where_that_is_allowed(calls: list[str]) -> None:
+    _call_everything(Access())
+    assert {"launch", "cancel", "resume", "retry", "rename", "annotate", "delete"} <= set(calls)
+
+
+def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TestClient(create_app(Access())) as client:
+        assert client.get("/gradio_api/mcp/schema").status_code == 404
+    monkeypatch.setenv("DELREC_MCP", "1")
+    with TestClient(create_app(Access())) as client:
+        tools = client.get("/gradio_api/mcp/schema").json()
+    assert sorted(tool["name"].rpartition("_")[2] for tool in tools) == sorted(ENDPOINTS)

@@ -1,0 +1,156 @@
+"""Who may come in and who may change things. The server decides; pages only hide what would be refused."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.errors import StudioError
+from webapp.html import Html, tag
+
+PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+COOKIE = "delrec-session"
+WEEK = 7 * 24 * 3600
+LONGEST_FORM = 4096
+FREE_PATHS = frozenset({"/healthz", "/login", "/login/"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """Settings of access; by default those of the environment."""
+
+    password: str = ""
+    read_only: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Access:
+        """``DELREC_PASSWORD`` and ``DELREC_READ_ONLY``."""
+        return cls(os.environ.get(PASSWORD, ""), switched_on(READ_ONLY))
+
+    def check_host(self, host: str) -> None:
+        """Raise :class:`StudioError` for an address that others reach, unless a password or a waiver guards it."""
+        if host not in LOCAL and not self.password and not switched_on(OPEN):
+            raise StudioError(
+                "others could reach the app without a password",
+                where=f"host {host}",
+                remedy=f"set {PASSWORD}, or {OPEN}=1 if that is what you want",
+            )
+
+    def is_read_only(self, request: Any) -> bool:
+        """Whether this visitor only looks: by the setting, or by ``?demo=1`` in the page's address."""
+        return self.read_only or dict(request.query_params).get("demo") == "1"
+
+    def require_change(self, request: Any) -> None:
+        """Raise :class:`StudioError` for a visitor who only looks."""
+        if self.is_read_only(request):
+            raise StudioError("this view is read-only", remedy="open the app without ?demo=1, on your own machine")
+
+
+def switched_on(name: str) -> bool:
+    """Whether an environment setting says yes."""
+    return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+class PasswordGate:
+    """Lets nobody past without the password: a form at ``/login``, then a cookie signed with it.
+
+    Programs post ``password`` to ``/login`` likewise (``gradio_client`` does with ``auth=("any", password)``).
+    A new password, or a restart, ends every session.
+    """
+
+    def __init__(self, app: ASGIApp, password: str) -> None:
+        self.app = app
+        self.password = password
+        self.key = secrets.token_bytes(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            scope_request = Request({**scope, "type": "http", "method": "GET"})
+        else:
+            scope_request = Request(scope, receive)
+        path = scope["path"]
+        if path.rstrip("/") == "/login":
+            await (await self._login(scope_request))(scope, receive, send)
+        elif path in FREE_PATHS or self._known(scope_request):
+            await self.app(scope, receive, send)
+        elif "text/html" in scope_request.headers.get("accept", ""):
+            await RedirectResponse("/login", 303)(scope, receive, send)
+        else:
+            await JSONResponse({"detail": "log in first"}, 401)(scope, receive, send)
+
+    async def _login(self, request: Request) -> Response:
+        if request.method != "POST":
+            return HTMLResponse(_login_page(""))
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_FORM:
+                return JSONResponse({"detail": "too long"}, 413)
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        if not hmac.compare_digest(given.encode(), self.password.encode()):
+            return HTMLResponse(_login_page("That is not the password."), 400)
+        response: Response = RedirectResponse("/", 303)
+        if "text/html" not in request.headers.get("accept", ""):
+            response = JSONResponse({"success": True})
+        secure = urlsplit(str(request.url)).scheme == "https"
+        response.set_cookie(COOKIE, self._token(), max_age=WEEK, httponly=True, samesite="lax", secure=secure)
+        return response
+
+    def _known(self, request: Request) -> bool:
+        return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._token().encode())
+
+    def _token(self) -> str:
+        return hmac.new(self.key, self.password.encode(), hashlib.sha256).hexdigest()
+
+
+class NoUploads:
+    """Refuses the framework's own route for files where visitors only look."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "/upload" in scope["path"]:
+            await JSONResponse({"detail": "this view is read-only"}, 403)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _login_page(problem: str) -> Html:
+    style = (
+        ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;"
+        "min-height:100vh;margin:0}form{display:grid;gap:12px;width:min(320px,90vw)}input,button{font:inherit;"
+        "padding:10px 12px;border-radius:8px;border:1px solid #8a94a6}button{background:#2f6fb5;color:#fff;"
+        "border:0;cursor:pointer}p{margin:0}"
+    )
+    form = tag(
+        "form",
+        tag("h1", "DELRec Studio", style="font-size:20px;margin:0"),
+        tag("label", "Password", for_="password"),
+        tag("input", id="password", name="password", type="password", autocomplete="current-password", autofocus=True),
+        tag("p", problem, role="alert") if problem else None,
+        tag("button", "Log in", type="submit"),
+        method="post",
+        action="/login",
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        tag("title", "Log in · DELRec Studio"),
+        tag("style", Html(style)),
+    )
+    return Html("<!doctype html>" + tag("html", head, tag("body", form), lang="en"))

@@ -1,0 +1,51 @@
+"""What models of finished runs answered for each user, read from the stored predictions and kept for the next look."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from db.runs import Run
+from engine.errors import StudioError
+from engine.evaluate import Predictions, read_predictions
+from engine.evaluate.across import Answers, answers
+
+KEPT_ANSWERS, KEPT_TABLES = 256, 4
+"""Models' answers are small, whole tables are not."""
+
+
+def answers_of(run: Run, model: str) -> Answers:
+    """The answers of one model.
+
+    Raises:
+        StudioError: the run is not done, or has no such model.
+    """
+    path = _path(run)
+    return _answers(path, path.stat().st_mtime_ns, model)
+
+
+def predictions_of(run: Run) -> Predictions:
+    """The whole table.
+
+    Raises:
+        StudioError: the run is not done.
+    """
+    path = _path(run)
+    return _table(path, path.stat().st_mtime_ns)
+
+
+def _path(run: Run) -> Path:
+    path = run.folder / "predictions.parquet"
+    if run.state != "done" or not path.is_file():
+        raise StudioError(f"{run.name} has no results yet")
+    return path
+
+
+@lru_cache(maxsize=KEPT_ANSWERS)
+def _answers(path: Path, changed: int, model: str) -> Answers:
+    return answers(_table(path, changed), model)
+
+
+@lru_cache(maxsize=KEPT_TABLES)
+def _table(path: Path, changed: int) -> Predictions:  # noqa: ARG001 - a file that changed is read again
+    return read_predictions(path)

@@ -1,0 +1,98 @@
+"""The web app: health check, downloads, pages."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from webapp import downloads, machine
+from webapp.access import Access, NoUploads, PasswordGate, switched_on
+from webapp.pages import compare, launch, run, runs, users
+from webapp.pages import machine as machine_page
+from webapp.shell import footer
+from webapp.theme import STATIC, head, theme
+
+LARGEST_UPLOAD = "512mb"
+MCP = "DELREC_MCP"
+"""Set to 1, the endpoints of :mod:`webapp.machine` are tools of an MCP server at ``/gradio_api/mcp``."""
+HOUR = 3600
+
+
+def create_app(access: Access | None = None) -> FastAPI:
+    """The whole app, ready to be served; settings of access come from the environment by default."""
+    access = access or Access.from_environment()
+    app = FastAPI(title="DELRec Studio", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.include_router(downloads.router)
+    if access.read_only:
+        app.add_middleware(NoUploads)
+    if access.password:
+        app.add_middleware(PasswordGate, password=access.password)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="SSR mode")  # several pages have none, and none is asked for
+        return _mount(app, access)
+
+
+def _mount(app: FastAPI, access: Access) -> FastAPI:
+    return gr.mount_gradio_app(
+        app,
+        build_pages(access),
+        path="/",
+        theme=theme(),
+        head=head(),
+        favicon_path=str(STATIC / "favicon.svg"),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        max_file_size=LARGEST_UPLOAD,
+        show_error=False,
+        mcp_server=switched_on(MCP),
+        pwa=False,
+    )
+
+
+def build_pages(access: Access) -> gr.Blocks:
+    """All pages; each stands at its own address."""
+    with gr.Blocks(title="DELRec Studio", analytics_enabled=False, delete_cache=(HOUR, HOUR), fill_width=True) as pages:
+        gr.Navbar(visible=False)
+        launch.build(access)
+        machine.build(access)
+        footer()
+    with pages.route("Runs", "runs", show_in_navbar=False):
+        runs.build(access)
+        footer()
+    with pages.route("Run", "run", show_in_navbar=False):
+        run.build(access)
+        footer()
+    with pages.route("Compare", "compare", show_in_navbar=False):
+        compare.build()
+        footer()
+    with pages.route("Users", "users", show_in_navbar=False):
+        users.build()
+        footer()
+    with pages.route("API", "api", show_in_navbar=False):
+        machine_page.build()
+        footer()
+    return pages
+
+
+def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = None) -> None:
+    """Serve the app until interrupted.
+
+    Raises:
+        StudioError: an address that others reach, without password or waiver.
+    """
+    access = access or Access.from_environment()
+    access.check_host(host)
+    uvicorn.run(create_app(access), host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)

@@ -1,0 +1,245 @@
+"""Figures: data in, plotly figure out. Transparent grounds, so that they sit on light and dark pages alike.
+
+Text and grid lines take the page's colours by its style sheet; only traces bring colours of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from db.metrics import Curve
+
+PALETTE = ("#2F7FC1", "#D9822B", "#12A07C", "#C065A0", "#4FB3E8", "#C9502B", "#A8961A")
+"""After Okabe and Ito: told apart by people with any colour vision, and legible on white and on near-black."""
+
+GREY = "#8A94A6"
+CLEAR = "rgba(0,0,0,0)"
+HEIGHT = 240
+LONGEST_LABEL = 26
+FEW_POINTS = 60
+"""Curves with fewer points show each of them."""
+
+WORDS = {"ta": "TA", "rps": "RPS", "lsr": "LSR", "lr": "learning rate"}
+LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
+    "Loss",
+    "Weights of the tasks",
+    "Validation",
+    "Validation accuracy",
+    "Learning rate",
+    "Mean AdaLoRA rank",
+)
+ORDER = (LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS)
+"""Titles of the panels that stages are known to fill; others follow."""
+BOUNDS = {WEIGHTS: (0.0, 1.0), ACCURACY: (0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A labelled series; of validation, its line is dashed and has the colour of the training line it belongs to."""
+
+    label: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    validation: bool = False
+    place: int | None = None
+    """Which colour it has; by default that of its place among the labels."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart: lines that share an axis."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether lines of training and of validation stand together."""
+        return len({line.validation for line in self.lines}) > 1
+
+    @property
+    def heading(self) -> str:
+        """The title with what the legend leaves out: the name of a single line, the meaning of dotted ones."""
+        if self.mixed:
+            return f"{self.title} (dotted: validation)"
+        word = self.lines[0].label if len(self.lines) == 1 else ""
+        return self.title if not word or word.lower() in self.title.lower() else f"{self.title}: {word}"
+
+
+def panels(curves: Sequence[Curve]) -> list[Panel]:
+    """How the curves of a stage are laid out; those of several teachers share their charts.
+
+    Left out: the objective of stage 1 (minus the validation losses, which are drawn) and the rank of each single
+    module where their mean is known.
+    """
+    several = len({curve.stage for curve in curves}) > 1
+    averaged = any(curve.name == "rank.mean" for curve in curves)
+    found: dict[str, list[Line]] = {}
+    for curve in curves:
+        if curve.name == "validation.objective" or (averaged and curve.name.startswith("rank.model")):
+            continue
+        title, word, validation = _place(curve.name)
+        if several:
+            word = f"{curve.stage.partition(':')[2] or 'teacher'} {word}"
+        found.setdefault(title, []).append(Line(word, curve.steps, curve.values, validation))
+    titles = [title for title in ORDER if title in found] + [title for title in found if title not in ORDER]
+    return [Panel(title, tuple(sorted(found[title], key=_rank))) for title in titles]
+
+
+def _rank(line: Line) -> tuple[bool, bool]:
+    """Training before validation, TA before RPS; else the order in which they came."""
+    return line.validation, line.label == "RPS"
+
+
+def _place(name: str) -> tuple[str, str, bool]:
+    """Panel and label of a curve, and whether it is of validation beside training."""
+    group, _, rest = name.partition(".")
+    if group == "validation":
+        inner, _, task = rest.partition(".")
+        if inner == "loss":
+            return LOSS, WORDS.get(task, task) or "loss", True
+        if inner == "accuracy":
+            return ACCURACY, WORDS.get(task, task) or "accuracy", False
+        return VALIDATION, rest, False
+    titles = {"loss": LOSS, "weight": WEIGHTS, "lr": RATE, "rank": RANKS}
+    return titles.get(group, group.capitalize()), WORDS.get(rest or group, rest or group), False
+
+
+def line_figure(panel: Panel, *, unit: str, key: str) -> go.Figure:
+    """Lines of one panel over steps; ``key`` keeps zoom and hidden lines while a newer figure replaces this one."""
+    figure = go.Figure()
+    labels = list(dict.fromkeys(line.label for line in panel.lines))
+    for line in panel.lines:
+        place = labels.index(line.label) if line.place is None else line.place
+        dash = "dot" if line.validation else _dash(place)
+        whole = f"{line.label} validation" if line.validation and panel.mixed else line.label
+        figure.add_scatter(
+            x=line.steps,
+            y=line.values,
+            name=brief(whole),
+            showlegend=not (line.validation and panel.mixed),
+            mode="lines+markers" if len(line.steps) < FEW_POINTS else "lines",
+            line={"width": 2, "color": PALETTE[place % len(PALETTE)], "dash": dash},
+            marker={"size": 5},
+            hovertemplate=f"%{{y:.4g}}<extra>{plain(whole)}</extra>",
+        )
+    dress(figure, key, unit, legend=len(panel.lines) > 1)
+    figure.update_xaxes(rangemode="tozero")
+    if panel.title in BOUNDS:
+        low, high = BOUNDS[panel.title]
+        figure.update_yaxes(range=[low, high + 0.02])
+    return figure
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A labelled value with the ends of its interval."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    place: int | None = None
+    """Which colour it has where each has its own; by default that of its place among all."""
+
+
+def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, key: str) -> go.Figure:
+    """Values as dots with their intervals, one row per label, first on top; one colour per group."""
+    figure = go.Figure()
+    labels: list[str] = []
+    for place, (name, estimates) in enumerate(groups.items()):
+        rows = list(range(len(labels), len(labels) + len(estimates)))
+        labels += [it.label for it in estimates]
+        figure.add_scatter(
+            x=[it.value for it in estimates],
+            y=rows,
+            text=[plain(it.label) for it in estimates],
+            name=plain(name),
+            mode="markers",
+            marker={"size": 10, "color": PALETTE[place % len(PALETTE)]},
+            error_x=_whiskers(estimates),
+            customdata=[[it.low, it.high] for it in estimates],
+            hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>%{text}</extra>",
+        )
+    dress(figure, key, metric, legend=len(groups) > 1)
+    figure.update_layout(height=90 + 34 * len(labels), hovermode="closest")
+    figure.update_yaxes(
+        range=[len(labels) - 0.5, -0.5],
+        tickvals=list(range(len(labels))),
+        ticktext=[brief(label) for label in labels],
+        automargin=True,
+        showgrid=False,
+    )
+    figure.update_xaxes(rangemode="tozero", showgrid=True, gridcolor=GREY)
+    return figure
+
+
+def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: str) -> go.Figure:
+    """Quality against cost: seconds of each run with its estimate."""
+    figure = go.Figure()
+    for number, (seconds, it) in enumerate(points):
+        place = number if it.place is None else it.place
+        figure.add_scatter(
+            x=[seconds],
+            y=[it.value],
+            name=brief(it.label),
+            mode="markers",
+            marker={"size": 11, "color": PALETTE[place % len(PALETTE)]},
+            error_y=_whiskers([it]),
+            hovertemplate=f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
+        )
+    dress(figure, key, "seconds of training and evaluation", legend=True)
+    figure.update_layout(hovermode="closest", height=HEIGHT + 60)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(title={"text": metric, "font": {"size": 11}})
+    return figure
+
+
+def _whiskers(estimates: Sequence[Estimate]) -> dict[str, object]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [it.high - it.value for it in estimates],
+        "arrayminus": [it.value - it.low for it in estimates],
+        "thickness": 1.5,
+        "width": 4,
+        "color": GREY,
+    }
+
+
+def dress(figure: go.Figure, key: str, unit: str, *, legend: bool) -> None:
+    """What all figures share; ``key`` keeps the zoom, ``unit`` names the horizontal axis."""
+    figure.update_layout(
+        template="none",
+        height=HEIGHT,
+        margin={"l": 46, "r": 14, "t": 30 if legend else 12, "b": 40},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        font={"size": 12, "color": GREY},
+        hovermode="x unified",
+        uirevision=key,
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR, "font": {"size": 11}},
+    )
+    figure.update_xaxes(
+        title={"text": plain(unit), "font": {"size": 11}, "standoff": 6}, zeroline=False, showgrid=False, linecolor=GREY
+    )
+    figure.update_yaxes(zeroline=False, gridcolor=GREY, gridwidth=1, nticks=5)
+
+
+def _dash(place: int) -> str:
+    """Beyond the palette's end, colours return with another dash."""
+    return ("solid", "dash", "dot", "dashdot")[place // len(PALETTE) % 4]
+
+
+def brief(text: str) -> str:
+    """A label with room for a chart; hovering shows the whole one."""
+    return plain(text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…")
+
+
+def plain(text: str) -> str:
+    """Plotly reads ``<b>`` and ``%{x}`` in labels: here names stay text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")

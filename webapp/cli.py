@@ -1,0 +1,100 @@
+"""The shell. Commands are loaded when called, so that help answers at once; every fault becomes one line."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from engine.errors import Cancelled, StudioError
+
+COMMANDS = {
+    "run": "Run the pipeline here, with progress bars and a final table.",
+    "launch": "Put a run into the queue of the worker.",
+    "resume": "Continue an unfinished run from its last checkpoint.",
+    "cancel": "Stop a run; it keeps a checkpoint.",
+    "runs": "List the runs with their state.",
+    "export": "Write a run with all its files to one archive.",
+    "import": "Add the run of an archive.",
+    "recommend": "Recommend for your own list of titles: teacher and LLM side by side.",
+    "explain": "Why an item is recommended: effects of titles, counterfactuals, order, soft prompt.",
+    "faithfulness": "How far the reasons of a run are to be trusted, beside a random order.",
+    "serve": "Start the app in the browser, with a worker.",
+    "worker": "Start a worker alone.",
+    "settings": "List all settings with defaults, units and help.",
+    "doctor": "Check versions, processor, memory, disk, sources, queue and database.",
+}
+"""Name and help of each command; its code is ``webapp/commands/<name>.py``."""
+
+OK, UNEXPECTED, BAD_INPUT, STOPPED = 0, 1, 2, 128 + signal.SIGINT
+"""Exit codes."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one only to run it or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"webapp.commands.{cmd_name}").command
+        command.help = command.help or COMMANDS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="delrec-studio")
+def delrec() -> None:
+    """DELRec Studio: distil a sequential recommender into a language model, and ask it why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0, 1 unexpected, 2 bad input, 130 stopped by Ctrl-C."""
+    try:
+        delrec.main(arguments, prog_name="delrec", standalone_mode=False)
+    except StudioError as error:
+        return _fail(str(error), BAD_INPUT)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "delrec"
+        return _fail(f"{error.format_message().rstrip('.')} — '{command} --help' shows the options", BAD_INPUT)
+    except click.ClickException as error:
+        return _fail(error.format_message(), BAD_INPUT)
+    except (Cancelled, KeyboardInterrupt, click.Abort) as error:
+        return _fail(f"stopped{f' — {error}' if isinstance(error, Cancelled) and str(error) else ''}", STOPPED)
+    except BrokenPipeError:  # the reader, `head` say, has had enough
+        sys.stdout = None
+        return OK
+    except Exception as error:
+        return _fail(f"unexpected {type(error).__name__} — the full trace is in {_log(error)}", UNEXPECTED)
+    return OK
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"error: {' '.join(message.split())}" if code != STOPPED else message, err=True)
+    return code
+
+
+def _log(error: Exception) -> str:
+    """Append the trace to the data folder's log and name that file."""
+    from engine.paths import home
+
+    trace = "".join(traceback.format_exception(error))
+    path = home() / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {sys.argv}\n{trace}\n")
+    except OSError:
+        return f"the following lines (its log {path} cannot be written):\n{trace}"
+    return str(path)

@@ -1,0 +1,1 @@
+"""One file per shell command; each holds its click command as ``command``."""

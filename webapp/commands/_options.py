@@ -1,0 +1,97 @@
+"""What several commands share: the options that choose a configuration, and naming a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.errors import StudioError
+
+if TYPE_CHECKING:
+    from db.runs import Run
+    from engine.config import RunConfig
+
+Function = Callable[..., Any]
+
+
+def config_options(function: Function) -> Function:
+    """Adds --preset, --config, --set and --name; :func:`chosen_config` reads the first three."""
+    for option in (
+        click.option("--name", metavar="NAME", help="What to call the run; unique."),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; may come repeatedly."
+        ),
+        click.option("--config", "file", metavar="FILE", help="YAML file with settings, on top of the preset."),
+        click.option("--preset", metavar="NAME", help="Start from smoke, quickstart, full or paper."),
+    ):
+        function = option(function)
+    return function
+
+
+def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ...]) -> RunConfig:
+    """The configuration that the options mean.
+
+    Raises:
+        StudioError: nothing was chosen, the file cannot be read, or a setting is not usable.
+    """
+    from engine.settings import load_config
+
+    if preset is None and file is None:
+        raise StudioError("which settings?", where="--preset", remedy="choose one, e.g. --preset quickstart")
+    return load_config(preset, text=None if file is None else _read(file), where=file or "", overrides=overrides)
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise StudioError(
+            f"cannot read the settings: {error.strerror}", where=file, remedy="name an existing YAML file"
+        ) from None
+    except UnicodeDecodeError:
+        raise StudioError("the settings are not UTF-8 text", where=file, remedy="save the file as UTF-8") from None
+
+
+def find_run(reference: str) -> Run:
+    """A run by id, by name, or by the beginning of its id.
+
+    Raises:
+        StudioError: there is no such run, or several ids begin so.
+    """
+    from jobs import api
+
+    known = api.runs()
+    for exact in known:
+        if reference in (exact.id, exact.name):
+            return exact
+    begun = [run for run in known if reference and run.id.startswith(reference)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        several = ", ".join(run.id for run in begun[:5])
+        raise StudioError(f"several runs begin with {reference!r}", where=several, remedy="write more of the id")
+    raise StudioError(f"there is no run {reference!r}", remedy="'delrec runs' lists the runs")
+
+
+def target_file(file: str | None) -> Path | None:
+    """:func:`writable_file` of an option that may be left out."""
+    return None if file is None else writable_file(file)
+
+
+def writable_file(file: str) -> Path:
+    """A file that is to be written at the end, checked at the beginning.
+
+    Raises:
+        StudioError: it cannot be written.
+    """
+    from engine.paths import writable
+
+    path = Path(file)
+    if path.is_dir() or not path.parent.is_dir():
+        fault = "is a folder" if path.is_dir() else "has no folder to stand in"
+        raise StudioError(f"the file {fault}", where=file, remedy="name a file in an existing folder")
+    writable(path.parent)
+    return path

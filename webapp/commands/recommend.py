@@ -1,0 +1,88 @@
+"""``delrec recommend``: what comes after a list of titles of one's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.errors import StudioError
+from webapp.commands._options import find_run
+
+if TYPE_CHECKING:
+    from engine.recommend import Recommendation
+
+
+@click.command()
+@click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
+@click.option("--titles", required=True, multiple=True, help='Oldest first: "Toy Story; Star Wars; Fargo".')
+@click.option("--k", default=10, show_default=True, help="How many to recommend.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> None:
+    """Recommend what to watch (play, buy) after your TITLES: the teacher's list and the LLM's, side by side.
+
+    Titles are matched forgivingly; what the catalogue lacks is named, and the LLM still reads it.
+    """
+    found = find_run(reference)
+    if found.state != "done":
+        raise StudioError(
+            f"run {found.name!r} is {found.state}", where=found.id, remedy="recommend from a finished run"
+        )
+    wanted = [title.strip() for part in titles for title in part.split(";") if title.strip()]
+    if not wanted:
+        raise StudioError("no titles", where="--titles", remedy='write e.g. --titles "Toy Story; Star Wars"')
+    answer = _ask(found.folder, wanted, k)
+    if len(answer.unknown) == len(answer.history):
+        close = [title for entry in answer.history for title in entry.suggestions]
+        raise StudioError(
+            f"none of these titles is known: {'; '.join(entry.title for entry in answer.history)}",
+            where="--titles",
+            remedy=f"did you mean {'; '.join(close[:3])}?" if close else "write titles as the data set has them",
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(answer), indent=1, ensure_ascii=False))
+    else:
+        _show(answer)
+
+
+def _ask(folder: Path, titles: list[str], k: int) -> Recommendation:
+    from jobs import kinds
+
+    return kinds.recommendation(kinds.models(folder), titles, k)
+
+
+def _show(answer: Recommendation) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from engine.evaluate.render import label
+
+    console = Console()
+    history = Table(title="History, oldest first", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    history.add_column("you wrote")
+    history.add_column("understood as")
+    for entry in answer.history:
+        guesses = f" (perhaps {' / '.join(entry.suggestions)}?)" if entry.suggestions else ""
+        known = entry.title if entry.item is not None else f"not in the catalogue{guesses}"
+        history.add_row(Text(entry.query), Text(known))
+    console.print(history)
+    lists = [answer.teacher] + ([answer.llm] if answer.llm else [])
+    table = Table(title="Recommendations", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right")
+    for ranked in lists:
+        table.add_column(label(ranked.model))
+    for row in zip(*(ranked.items for ranked in lists), strict=True):
+        table.add_row(str(row[0].rank), *(Text(place.title) for place in row))
+    console.print(table)
+    for note in answer.notes:
+        console.print(Text(note), soft_wrap=True)
+    if answer.llm:
+        console.print(
+            Text(f"{label(answer.llm.model)} re-ranks the best {answer.reranked} of {label(answer.teacher.model)}."),
+            style="dim",
+        )

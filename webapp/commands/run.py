@@ -1,0 +1,25 @@
+"""``delrec run``: the pipeline in the foreground, recorded like a run launched in the browser."""
+
+from __future__ import annotations
+
+import click
+
+from webapp.commands._options import chosen_config, config_options, target_file
+
+
+@click.command()
+@config_options
+@click.option("--json", "target", metavar="FILE", help="Write the results (metrics.json) to this file too.")
+def command(
+    preset: str | None, file: str | None, overrides: tuple[str, ...], name: str | None, target: str | None
+) -> None:
+    """Run the pipeline here, with progress bars and a final table.
+
+    It is recorded like a run launched in the browser. Ctrl-C stops it with a checkpoint; 'delrec resume' goes on.
+    'delrec settings' lists what --set can change.
+    """
+    config, path = chosen_config(preset, file, overrides), target_file(target)
+    from jobs import api
+    from webapp.commands._foreground import foreground
+
+    foreground(lambda monitor: api.run_in_foreground(config, preset, name, monitor), path)

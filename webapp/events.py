@@ -1,0 +1,54 @@
+"""How handlers meet people: faults become sentences, parts of a page are drawn anew only when they changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.errors import StudioError
+
+View = TypeVar("View")
+
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Events that read the database: they answer at once, beside whatever the queue works on, and are not endpoints."""
+
+log = logging.getLogger(__name__)
+
+
+def tell(error: Exception) -> str:
+    """One sentence for an exception; the trace of an unexpected one goes to the server's log."""
+    if isinstance(error, StudioError):
+        return str(error)
+    log.exception("unexpected fault in a page", exc_info=error)
+    return f"Something unexpected went wrong ({type(error).__name__}); the server's log has the details."
+
+
+@dataclass(frozen=True)
+class Part(Generic[View]):
+    """A piece of a page.
+
+    ``fingerprint`` is cheap and changes when the piece must change; ``build`` gives a value for each component.
+    """
+
+    name: str
+    components: Sequence[Component]
+    fingerprint: Callable[[View], Hashable]
+    build: Callable[[View], Sequence[Any]]
+
+
+def refresh(parts: Sequence[Part[View]], view: View, seen: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """New fingerprints, and the values of all parts' components; what has not changed is left alone."""
+    fresh: dict[str, Any] = {}
+    values: list[Any] = []
+    for part in parts:
+        fresh[part.name] = part.fingerprint(view)
+        if part.name in seen and seen[part.name] == fresh[part.name]:
+            values += [gr.skip()] * len(part.components)
+        else:
+            values += part.build(view)
+    return fresh, values

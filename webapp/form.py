@@ -1,0 +1,164 @@
+"""The launch form, generated from the configuration model: one control per setting, values to settings and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.config import RunConfig
+from engine.fields import Setting, describe
+from engine.settings import flatten, make_config
+
+SECTIONS = {
+    "data": ("Data and protocol", "Interactions, split and candidates."),
+    "teacher": ("Teacher", "The conventional sequential recommender whose pattern is distilled."),
+    "llm": ("Language model", "The backbone, and how its outputs become scores."),
+    "distill": ("Stage 1: distil", "The teacher's pattern goes into a soft prompt; the language model stays frozen."),
+    "finetune": ("Stage 2: fine-tune", "AdaLoRA on the true next items; the soft prompt stays frozen."),
+    "plus": ("DELRec-plus", "Beyond the paper: every position is a label, and the teacher's opinion counts too."),
+    "eval": ("Evaluation", "What is measured on the test users."),
+}
+"""Sections in the order of the pipeline, each with heading and explanation."""
+
+SUGGESTIONS = {"llm.name": ("smollm2-135m-instruct", "tiny-causal", "tiny-seq2seq", "google/flan-t5-xl")}
+"""Free text that has usual answers."""
+
+LABELS = {
+    "lr": "Learning rate",
+    "ta": "Temporal Analysis (TA)",
+    "rps": "Pattern Simulating (RPS)",
+    "ta_weight": "TA weight",
+    "also": "Further teachers",
+    "init_r": "Initial rank",
+    "target_r": "Target rank",
+    "llm_rows": "LLM rows",
+    "full_top": "Re-ranked items (K)",
+    "teacher.name": "Architecture",
+    "llm.name": "Model",
+    "llm.seed": "Seed of tiny models",
+    "distill.weights": "Mix of the losses",
+    "eval.users": "Test users",
+    "finetune.enabled": "Fine-tune",
+    "clip": "Gradient clip",
+    "warmup": "Warm-up",
+    "dtype": "Number format",
+    "teacher_top": "Teacher's best (h)",
+    "soft_tokens": "Soft tokens (k)",
+    "history": "History (n)",
+    "candidates": "Candidates (m)",
+    "warm_steps": "Steps before pruning",
+    "final_steps": "Steps after allocation",
+    "top_layers": "Adapted layers",
+    "prompt": "Soft prompt",
+    "prompt_run": "Run of the soft prompt",
+    "path": "Folder",
+}
+"""Words for settings whose own name does not say enough, by dotted or last name."""
+
+
+class Form:
+    """Controls of all settings, which show ``start`` at first. Values stand in the order of :attr:`settings`."""
+
+    def __init__(self, start: RunConfig) -> None:
+        self.settings = tuple(describe())
+        self._start = dict(flatten(start))
+        self.controls: dict[str, Component] = {}
+
+    @property
+    def components(self) -> list[Component]:
+        """The controls in the order of the values."""
+        return [self.controls[setting.name] for setting in self.settings]
+
+    def place(self, section: str, *, advanced: bool) -> None:
+        """Draw the controls of a section (of the settings outside any section with ``""``) where we stand."""
+        for setting in self._of(section):
+            if setting.advanced == advanced:
+                self.controls[setting.name] = control(setting, self._start[setting.name])
+
+    def has_advanced(self, section: str) -> bool:
+        return any(setting.advanced for setting in self._of(section))
+
+    def values(self, config: RunConfig) -> list[Any]:
+        """What the controls show for ``config``."""
+        named = dict(flatten(config))
+        return [shown(setting, named[setting.name]) for setting in self.settings]
+
+    def config(self, values: Sequence[Any]) -> RunConfig:
+        """The configuration that the controls' ``values`` mean.
+
+        Raises:
+            StudioError: a value is not usable, or settings contradict.
+        """
+        return make_config(nested({s.name: meant(s, v) for s, v in zip(self.settings, values, strict=True)}))
+
+    def _of(self, section: str) -> Iterator[Setting]:
+        return (setting for setting in self.settings if setting.name.rpartition(".")[0] == section)
+
+
+def control(setting: Setting, value: Any) -> Component:
+    """The input that fits a setting's kind, with its value."""
+    common: dict[str, Any] = {
+        "label": label(setting),
+        "info": setting.help,
+        "value": shown(setting, value),
+        "elem_id": element_id(setting.name),
+        "min_width": 190,
+    }
+    if setting.kind == "switch":
+        return gr.Checkbox(**common)
+    if setting.kind == "list" and setting.choices:
+        return gr.CheckboxGroup(choices=list(setting.choices), **common)
+    if setting.choices:
+        return gr.Dropdown(choices=list(setting.choices), filterable=False, **common)
+    if setting.name in SUGGESTIONS:
+        return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)
+    if setting.kind in ("number", "whole"):
+        return gr.Number(step=1 if setting.kind == "whole" else 0.0001, **common)
+    hint = "comma between entries" if setting.kind == "list" else "empty" if setting.default is None else None
+    return gr.Textbox(max_lines=1, placeholder=hint, **common)
+
+
+def label(setting: Setting) -> str:
+    """What people read above a control: words and unit."""
+    name = setting.name.rpartition(".")[2]
+    words = LABELS.get(setting.name) or LABELS.get(name) or name.replace("_", " ").capitalize()
+    said = not setting.unit or setting.unit in words.lower()
+    return words if said else f"{words} · {setting.unit}"
+
+
+def element_id(name: str) -> str:
+    """Id of a setting's control in the page."""
+    return "setting-" + name.replace(".", "-").replace("_", "-")
+
+
+def shown(setting: Setting, value: Any) -> Any:
+    """A setting's value the way its control holds it."""
+    if setting.kind == "list":
+        return list(value) if setting.choices else ", ".join(value)
+    if setting.kind == "text" and value is None:
+        return ""
+    return value
+
+
+def meant(setting: Setting, value: Any) -> Any:
+    """The setting's value that a control holds; the configuration decides whether it is usable."""
+    if setting.kind == "list":
+        if not setting.choices:
+            return [part.strip() for part in str(value or "").split(",") if part.strip()]
+        return [choice for choice in setting.choices if choice in (value or ())]
+    if setting.kind == "text":
+        text = str(value or "").strip()
+        return None if not text and setting.default is None else text
+    return value
+
+
+def nested(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as sections."""
+    values: dict[str, Any] = {}
+    for name, value in named.items():
+        section, _, field = name.rpartition(".")
+        (values.setdefault(section, {}) if section else values)[field] = value
+    return values

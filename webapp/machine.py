@@ -1,0 +1,159 @@
+"""The machine interface: the app's actions as typed endpoints for ``gradio_client`` (and as MCP tools, if switched on).
+
+Everything else that the pages call is private. The docstrings are the documentation: the page *API* and the tools of
+MCP show them, and ``docs/api.md`` is checked against them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from db.runs import Run
+from engine.errors import StudioError
+from engine.settings import load_config
+from jobs import api
+from jobs.forecast import forecast
+from jobs.preflight import refuse_problems
+from webapp.access import Access
+from webapp.events import tell
+
+MOST_RUNS, MOST_POINTS = 500, 10_000
+ANSWER_SECONDS = 300.0
+"""A first question loads the language model."""
+HIDDEN = frozenset({"host", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"})
+"""What programs do not learn of a run: who works on it."""
+
+
+class Machine:
+    """The public endpoints, one method each. Those that change something refuse a visitor who only looks."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+
+    def launch(
+        self, request: gr.Request, preset: str = "quickstart", settings: list[str] | None = None, name: str = ""
+    ) -> dict[str, Any]:
+        """Queue a run and return it as `status` does.
+
+        Args:
+            preset: smoke, quickstart, full or paper.
+            settings: changes such as "distill.steps=50"; `delrec settings` lists them all.
+            name: a unique name; chosen for you if empty.
+        """
+        self.access.require_change(request)
+        config = load_config(preset, overrides=settings or ())
+        refuse_problems(config, forecast(config))
+        return _told(api.status(api.launch(config, preset, name.strip() or None)))
+
+    def runs(self, text: str = "", limit: int = 50) -> list[dict[str, Any]]:
+        """The latest runs, newest first, each as `status` returns it.
+
+        Args:
+            text: looked for in id, name, preset, state, tags and note; empty finds all.
+            limit: the most runs returned, at most 500.
+        """
+        return [_told(run) for run in api.runs(text, limit=_within(limit, MOST_RUNS))]
+
+    def status(self, run: str) -> dict[str, Any]:
+        """How a run stands: state, place in the queue, stage, step of total, seconds left, memory, error and remedy.
+
+        Args:
+            run: id or name.
+        """
+        return _told(api.status(run))
+
+    def metrics(self, run: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Points of the training curves in the order in which they came: id, stage, name, step and value.
+
+        Args:
+            run: id or name.
+            after: the largest point id seen before; only newer points are returned.
+            limit: the most points returned, at most 10000.
+        """
+        return [asdict(point) for point in api.metrics(run, max(0, after), _within(limit, MOST_POINTS))]
+
+    def results(self, run: str) -> dict[str, Any]:
+        """The whole report of a finished run: the object of its metrics.json.
+
+        Args:
+            run: id or name.
+        """
+        return api.results(run)
+
+    def cancel(self, request: gr.Request, run: str) -> dict[str, Any]:
+        """Stop a run; it keeps a checkpoint. Returns it as `status` does.
+
+        Args:
+            run: id or name.
+        """
+        self.access.require_change(request)
+        api.cancel(run)
+        return _told(api.status(run))
+
+    def resume(self, request: gr.Request, run: str) -> dict[str, Any]:
+        """Queue a failed, cancelled or interrupted run again, from its last checkpoint. Returns it as `status` does.
+
+        Args:
+            run: id or name.
+        """
+        self.access.require_change(request)
+        return _told(api.status(api.resume(run)))
+
+    def recommend(self, run: str, titles: list[str], k: int = 10) -> dict[str, Any]:
+        """What comes after a list of titles, by a finished run: the teacher's list and the language model's.
+
+        Args:
+            run: id or name of a finished run.
+            titles: oldest first, matched forgivingly.
+            k: how many to recommend, 1 to 100.
+        """
+        if not api.workers():
+            raise StudioError("no worker is there to answer", remedy="start one: delrec worker")
+        asked = api.wait_for_answer(api.ask("recommend", run, {"titles": titles, "k": k}).id, ANSWER_SECONDS)
+        if asked.state == "failed":
+            raise StudioError(asked.error or "the question failed", remedy=asked.remedy or "")
+        if asked.answer is None:
+            raise StudioError("the answer takes too long", remedy="ask again: it is being worked out")
+        return asked.answer
+
+
+ENDPOINTS = ("launch", "runs", "status", "metrics", "results", "cancel", "resume", "recommend")
+CHANGING = frozenset({"launch", "cancel", "resume"})
+
+
+def build(access: Access) -> None:
+    """Register the endpoints; call it inside the app's Blocks."""
+    machine = Machine(access)
+    for name in ENDPOINTS:
+        function = _told_in_words(getattr(machine, name))
+        if name == "recommend":  # waits for the answer, so not in the way of the quick ones
+            gr.api(function, api_name=name, concurrency_id="recommend", concurrency_limit=4)
+        else:
+            gr.api(function, api_name=name, queue=False)
+
+
+def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Faults reach the caller as the sentence that pages show, never as a trace."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except Exception as error:
+            raise gr.Error(tell(error), print_exception=False) from error
+
+    return call
+
+
+def _within(limit: int, most: int) -> int:
+    return max(1, min(limit, most))
+
+
+def _told(run: Run) -> dict[str, Any]:
+    shown = {name: value for name, value in run.as_dict().items() if name not in HIDDEN}
+    return shown | {"position": api.queue_position(run.id) if run.state == "queued" else None}

@@ -1,0 +1,210 @@
+"""Launch: a form generated from the configuration, its YAML and shell command, checks, and the button."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.settings import PRESETS, changes, command_line, load_config, make_config, preset_help, to_yaml
+from jobs import api
+from jobs.forecast import forecast
+from jobs.preflight import preflight, refuse_problems
+from webapp.access import Access
+from webapp.events import QUIET, tell
+from webapp.form import SECTIONS, Form
+from webapp.html import Html, tag
+from webapp.pages import preview
+from webapp.shell import frame, notice
+from webapp.views import launch as view
+
+FIRST = "quickstart"
+GO = "(url) => { if (url) window.location.href = url + (window.location.search.includes('demo=1') ? '&demo=1' : '') }"
+
+
+def build(access: Access) -> None:
+    """Draw the page."""
+    frame("Launch", "Launch")
+    gr.HTML(
+        tag("h1", "Launch a run", class_="dr-title")
+        + tag(
+            "p",
+            "A teacher learns from interactions, its pattern is distilled into a language model, the model is "
+            "fine-tuned, and everything is measured on the same users.",
+            class_="dr-lead",
+        ),
+        js_on_load=None,
+    )
+    start = load_config(FIRST)
+    form = Form(start)
+    first_summary, first_command, first_yaml = _derive(start, FIRST)
+    with gr.Row(elem_classes="dr-layout"):
+        with gr.Column(scale=7, min_width=320), gr.Tabs(elem_id="launch-tabs") as tabs:
+            with gr.Tab("Settings", id="settings"):
+                preset, about, name = _settings(form)
+            preview.build_data(access, form.components, form.config)
+            preview.build_prompts(access, form.components, form.config)
+        with gr.Column(scale=4, min_width=300, elem_classes="dr-side"):
+            with gr.Column(elem_classes="dr-card"):
+                gr.HTML(tag("h2", "This run"), js_on_load=None)
+                summary = gr.HTML(first_summary, js_on_load=None, elem_id="launch-summary")
+                estimate = gr.HTML(js_on_load=None, elem_id="launch-estimate")
+                checks = gr.HTML(js_on_load=None, elem_id="launch-checks")
+                launch = gr.Button("Launch", variant="primary", size="lg", elem_id="launch")
+                problem = gr.HTML(js_on_load=None, elem_id="launch-problem")
+                command = gr.HTML(first_command, js_on_load=None, elem_id="launch-command")
+            with gr.Column(elem_classes="dr-card"):
+                gr.HTML(
+                    tag("h2", "YAML") + tag("p", "The whole configuration. Edit or paste, then put it into the form."),
+                    js_on_load=None,
+                )
+                yaml = gr.Code(
+                    first_yaml,
+                    language="yaml",
+                    lines=8,
+                    max_lines=22,
+                    show_label=False,
+                    elem_id="yaml",
+                    interactive=True,
+                )
+                apply = gr.Button("Put into the form", size="sm", elem_id="apply-yaml")
+                yaml_problem = gr.HTML(js_on_load=None, elem_id="yaml-problem")
+    destination = gr.Textbox(visible=False)
+
+    derived = [summary, command, yaml, estimate, checks, launch]
+    filled = [*form.components, *derived, problem, yaml_problem]
+
+    def fill(config: RunConfig, base: str | None) -> list[Any]:
+        return [*form.values(config), *_derive(config, base), *_expected(config), gr.Button(interactive=True), "", ""]
+
+    def opened(request: gr.Request) -> list[Any]:
+        """The form stands already; a clone's settings are filled in, and a visitor who only looks is told."""
+        untouched = [gr.skip()] * (2 + len(form.components) + 3)
+        locked = access.is_read_only(request)
+        said = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
+        button = gr.Button(interactive=not locked)
+        source = dict(request.query_params).get("clone")
+        if not source:
+            return [*untouched, *_expected(start), button, said, ""]
+        try:
+            run = api.status(source)
+            base = run.preset if run.preset in PRESETS else FIRST
+            config = make_config(run.config)
+            return [base, _about(base), *fill(config, base)[:-3], button, said, ""]
+        except StudioError as error:
+            return [*untouched, "", "", button, notice("bad", str(error)), ""]
+
+    def shown_tab(request: gr.Request) -> Any:
+        wanted = dict(request.query_params).get("view")
+        return gr.Tabs(selected=wanted) if wanted in ("data", "prompts") else gr.skip()
+
+    def chosen(base: str) -> list[Any]:
+        return [_about(base), *fill(load_config(base), base)]
+
+    def edited(base: str, request: gr.Request, *values: Any) -> list[Any]:
+        try:
+            config = form.config(values)
+        except StudioError as error:
+            return [notice("bad", str(error)), "", gr.skip(), "", "", gr.Button(interactive=False), ""]
+        if access.is_read_only(request):  # the checks would tell a visitor which paths exist here
+            return [*_derive(config, base), "", "", gr.Button(interactive=False), ""]
+        return [*_derive(config, base), *_expected(config), gr.Button(interactive=True), ""]
+
+    def applied(text: str, base: str) -> list[Any]:
+        try:
+            return fill(load_config(text=text), base)
+        except StudioError as error:
+            return [gr.skip()] * (len(filled) - 1) + [notice("bad", str(error))]
+
+    def launched(base: str, chosen_name: str, request: gr.Request, *values: Any) -> tuple[str, Any]:
+        try:
+            access.require_change(request)
+            config = form.config(values)
+            refuse_problems(config, forecast(config))
+            run_id = api.launch(config, base, chosen_name.strip() or None)
+            position = api.queue_position(run_id)
+        except Exception as error:
+            return notice("bad", tell(error)), ""
+        said = f"Queued as #{position}." if position else "Taken up by the worker."
+        return notice("ok", said, " Opening its page …"), f"./run?id={run_id}"
+
+    blocks = gr.context.Context.root_block
+    blocks.load(opened, None, [preset, about, *filled], **QUIET).then(shown_tab, None, tabs, **QUIET)
+    preset.input(chosen, preset, [about, *filled], **QUIET)
+    gr.on(
+        # What is pasted with the mouse is no input to a textbox; leaving it tells.
+        [c.input for c in form.components] + [c.blur for c in form.components if isinstance(c, gr.Textbox)],
+        edited,
+        [preset, *form.components],
+        [*derived, problem],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    apply.click(applied, [yaml, preset], filled, **QUIET)
+    launch.click(launched, [preset, name, *form.components], [problem, destination], **QUIET).then(
+        fn=None, inputs=destination, js=GO
+    )
+
+
+def _settings(form: Form) -> tuple[gr.Radio, gr.HTML, gr.Textbox]:
+    """The form: preset, its explanation, name, and a card for each section."""
+    with gr.Column(elem_classes="dr-card"):
+        preset = gr.Radio(
+            [(name.capitalize(), name) for name in PRESETS], value=FIRST, label="Start from", elem_id="preset"
+        )
+        about = gr.HTML(_about(FIRST), js_on_load=None)
+        with gr.Row(elem_classes="dr-fields"):
+            name = gr.Textbox(
+                label="Name of the run", placeholder="chosen for you", max_lines=1, elem_id="run-name",
+                info="Names are unique; they can be changed later.",
+            )  # fmt: skip
+            form.place("", advanced=False)
+    for section, (title, text) in SECTIONS.items():
+        with gr.Column(elem_classes="dr-card", elem_id=f"section-{section}"):
+            gr.HTML(tag("h2", title) + tag("p", text), js_on_load=None)
+            with gr.Row(elem_classes="dr-fields"):
+                form.place(section, advanced=False)
+            if form.has_advanced(section):
+                with gr.Accordion("More settings", open=False), gr.Row(elem_classes="dr-fields"):
+                    form.place(section, advanced=True)
+    return preset, about, name
+
+
+def _about(preset: str) -> Html:
+    return tag("p", preset_help(preset), class_="dr-lead")
+
+
+def _derive(config: RunConfig, base: str | None) -> tuple[Html, Html, str]:
+    """Summary, command and YAML of a sound configuration."""
+    changed = changes(config, load_config(base)) if base else changes(config)
+    chips = [tag("span", f"{name} ", tag("b", _short(value)), class_="dr-chip") for name, value in changed.items()]
+    said = (
+        tag("p", f"Changed from {base}", class_="dr-label") + tag("div", chips, class_="dr-chips")
+        if chips
+        else tag("p", f"The {base} preset as it stands.", class_="dr-muted")
+    )
+    line = tag(
+        "div",
+        tag("p", "The same in the shell", class_="dr-label"),
+        tag(
+            "div",
+            tag("code", command_line(config, base)),
+            tag("button", "Copy", type="button", data_copy=True),
+            class_="dr-command",
+        ),
+    )
+    return Html(said), line, to_yaml(config)
+
+
+def _expected(config: RunConfig) -> tuple[Html, Html]:
+    """Duration and memory by what was measured here, and what would get in the way."""
+    expected = forecast(config)
+    return view.estimate(expected), view.checks(preflight(config, expected))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "empty" if value is None else str(value)

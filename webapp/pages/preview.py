@@ -1,0 +1,80 @@
+"""The launch page's tabs that show, on demand, the data set and the prompts of the settings in the form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.config import RunConfig
+from engine.places import data_presence
+from webapp import previews
+from webapp.access import Access
+from webapp.data_charts import length_figure, popularity_figure
+from webapp.events import tell
+from webapp.html import tag
+from webapp.shell import notice
+from webapp.views import launch as view
+from webapp.views.charts import chart_box, chart_data
+
+HEAVY: dict[str, Any] = {
+    "queue": True,
+    "concurrency_id": "preview",
+    "concurrency_limit": 1,
+    "show_progress": "minimal",
+    "api_visibility": "private",
+}
+"""Loading data, and torch for the tokenizer, takes seconds: one at a time, beside everything else."""
+
+Meant = Callable[[Sequence[Any]], RunConfig]
+
+
+def build_data(access: Access, controls: Sequence[Component], meant: Meant) -> None:
+    """The tab of the data set. ``meant`` makes a configuration of the values of ``controls``."""
+    with gr.Tab("Data set", id="data") as tab, gr.Column(elem_classes="dr-card"):
+        said = gr.HTML(js_on_load=None, elem_id="data-said")
+        figures = gr.HTML(js_on_load=None, elem_id="data-figures")
+        gr.HTML(chart_box("data"), js_on_load=None, elem_id="data-charts")
+        charts = gr.HTML(js_on_load=None)
+
+    def show(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+        try:
+            config = meant(values)
+            previews.require_preview(access, config, request)
+            if data_presence(config.data) == "to be fetched":
+                yield [notice("info", "Fetching the data set, once …"), gr.skip(), gr.skip()]
+            dataset, found = previews.dataset_of(config)
+        except Exception as error:
+            yield [notice("bad", tell(error)), "", chart_data("data", [])]
+            return
+        key = f"{dataset.name}/{dataset.source}"
+        drawn = [
+            ("Users by number of interactions", length_figure(found, key)),
+            ("Items by popularity", popularity_figure(found, key)),
+        ]
+        yield ["", view.data_figures(dataset, found), chart_data("data", drawn)]
+
+    tab.select(show, list(controls), [said, figures, charts], **HEAVY)
+
+
+def build_prompts(access: Access, controls: Sequence[Component], meant: Meant) -> None:
+    """The tab of the prompts."""
+    with gr.Tab("Prompts", id="prompts") as tab, gr.Column(elem_classes="dr-card"):
+        with gr.Row(elem_classes="dr-fields"):
+            user = gr.Textbox(
+                label="User", placeholder="the first one", max_lines=1, info="An id of the data set; Enter shows it.",
+                elem_id="prompts-user",
+            )  # fmt: skip
+        shown = gr.HTML(tag("p", "Counting …", class_="dr-muted"), js_on_load=None, elem_id="prompts")
+
+    def show(wanted: str, request: gr.Request, *values: Any) -> str:
+        try:
+            config = meant(values)
+            previews.require_preview(access, config, request)
+            return view.prompts(previews.prompts_of(config, (wanted or "").strip() or None))
+        except Exception as error:
+            return notice("bad", tell(error))
+
+    gr.on([tab.select, user.submit], show, [user, *controls], shown, **HEAVY)

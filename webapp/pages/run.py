@@ -1,0 +1,284 @@
+"""Run: one run from queue to results, live and afterwards. The address alone says which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+
+from db import metrics as curve_store
+from db.metrics import Curve
+from db.runs import Run
+from db.stages import Stage
+from engine.errors import StudioError
+from engine.evaluate import Report
+from engine.settings import make_config, to_yaml
+from jobs import api
+from webapp import downloads
+from webapp.access import Access
+from webapp.charts import line_figure, panels
+from webapp.events import QUIET, Part, refresh, tell
+from webapp.html import Html, link, tag
+from webapp.shell import RUNS, empty, frame, notice
+from webapp.views import results as result_view
+from webapp.views import run as view
+from webapp.views.charts import chart_box, chart_data
+
+LIVE_SECONDS, IDLE_SECONDS = 1.5, 10.0
+PATIENCE_SECONDS = 5.0
+"""A worker that is just starting says so within."""
+CHARTS = (
+    ("distil", "Stage 1: distil", "step"),
+    ("finetune", "Stage 2: fine-tune", "step"),
+    ("plus", "DELRec-plus", "step"),
+    ("teacher", "Teacher", "epoch"),
+)
+"""Stages with curves: name, heading, unit. Further teachers share the charts of the first."""
+GO = "(url) => { if (url) window.location.href = url + (window.location.search.includes('demo=1') ? '&demo=1' : '') }"
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look at the database gives."""
+
+    run: Run
+    stages: list[Stage]
+    position: int | None
+    idle: bool
+    """It waits and no worker is there."""
+    read_only: bool
+
+    @property
+    def live(self) -> bool:
+        return self.run.active or self.run.state == "queued"
+
+    def progress(self, stage: str) -> tuple[Hashable, ...]:
+        """Changes whenever the stage, or one of its kind (``teacher:caser``), gets further."""
+        return tuple((s.name, s.step, s.state) for s in self.stages if s.name.partition(":")[0] == stage)
+
+
+def build(access: Access) -> None:
+    """Draw the page."""
+    frame("Runs", "Run")
+    parts: list[Part[View]] = []
+    timer = gr.Timer(
+        LIVE_SECONDS, active=False
+    )  # the first look starts it: two at once would undo what is typed between
+    problem = gr.HTML(js_on_load=None, elem_id="run-problem")
+    with gr.Column(visible=False, elem_id="run-page") as page:
+        header = gr.HTML(js_on_load=None, elem_id="run-head")
+        with gr.Row(elem_classes="dr-actions"):
+            cancel = gr.Button("Cancel", variant="stop", size="sm", visible=False, elem_id="cancel")
+            resume = gr.Button("Resume", variant="primary", size="sm", visible=False, elem_id="resume")
+            retry = gr.Button("Retry from the start", size="sm", visible=False, elem_id="retry")
+            clone = gr.Button("Clone into the form", size="sm", visible=False, elem_id="clone")
+            delete = gr.Button("Delete …", size="sm", visible=False, elem_id="delete")
+        with gr.Row(visible=False, elem_classes="dr-actions", elem_id="confirm") as confirm:
+            gr.HTML(notice("warn", "Delete this run with its files? This cannot be undone."), js_on_load=None)
+            really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete")
+            keep = gr.Button("Keep it", size="sm")
+        said = gr.HTML(js_on_load=None, elem_id="run-said")
+        with gr.Column(visible=False, elem_classes="dr-card", elem_id="results") as results:
+            gr.HTML(tag("h2", "Results"), js_on_load=None)
+            verdicts = gr.HTML(js_on_load=None, elem_id="verdicts")
+            with gr.Tabs():
+                with gr.Tab("Candidates"):
+                    candidates = gr.HTML(js_on_load=None, elem_id="results-candidates")
+                with gr.Tab("Full catalogue"):
+                    full = gr.HTML(js_on_load=None, elem_id="results-full")
+                with gr.Tab("Agreement with the teacher"):
+                    agreement = gr.HTML(js_on_load=None, elem_id="results-agreement")
+            protocol = gr.HTML(js_on_load=None)
+        with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "Stages"), js_on_load=None)
+            stages = gr.HTML(js_on_load=None, elem_id="stages")
+        for stage, title, unit in CHARTS:
+            parts.append(_charts(stage, title, unit))
+        with gr.Column(elem_classes="dr-card"), gr.Tabs():
+            with gr.Tab("Log"):
+                log = gr.HTML(js_on_load=None, elem_id="log", elem_classes="dr-log", autoscroll=True)
+            with gr.Tab("Configuration"):
+                config = gr.Code(language="yaml", interactive=False, show_label=False, max_lines=30, elem_id="config")
+            with gr.Tab("Environment"):
+                environment = gr.HTML(js_on_load=None, elem_id="environment")
+            with gr.Tab("Files"):
+                files = gr.HTML(js_on_load=None, elem_id="files")
+            with gr.Tab("Name and notes"):
+                with gr.Row(elem_classes="dr-fields"):
+                    name = gr.Textbox(label="Name", max_lines=1, elem_id="edit-name")
+                    tags = gr.Textbox(label="Tags", info="Comma between tags.", max_lines=1, elem_id="edit-tags")
+                note = gr.Textbox(label="Note", lines=3, elem_id="edit-note")
+                save = gr.Button("Save", size="sm", elem_id="save-notes")
+    destination = gr.Textbox(visible=False)
+    seen = gr.State({})
+
+    buttons = [cancel, resume, retry, clone, delete, save]
+    parts += [
+        Part("head", [header], _head_key, lambda v: [view.head(v.run, v.position, v.idle)]),
+        Part("buttons", buttons, lambda v: (v.run.state, v.read_only), _buttons),
+        Part("stages", [stages], _stages_key, lambda v: [view.stage_list(v.run, v.stages)]),
+        Part("results", [results, verdicts, candidates, full, agreement, protocol], _results_key, _results),
+        Part("log", [log], _log_key, lambda v: [view.log(api.log_tail(v.run.id), v.run.state)]),
+        Part("config", [config], lambda v: v.run.id, lambda v: [to_yaml(make_config(v.run.config))]),
+        Part("environment", [environment], lambda v: _size(v, "environment.json"), _environment),
+        Part("files", [files], lambda v: tuple(downloads.available(v.run.id)), _files),
+        Part(
+            "words",
+            [name, tags, note],
+            lambda v: (v.run.name, tuple(v.run.tags), v.run.note),
+            lambda v: [v.run.name, ", ".join(v.run.tags), v.run.note],
+        ),
+        Part("pace", [timer], lambda v: v.live, _pace),
+    ]
+    outputs = [seen, page, problem, *(component for part in parts for component in part.components)]
+
+    def look(last: dict[str, Any], request: gr.Request) -> list[Any]:
+        try:
+            state = _view(_run_id(request), access.is_read_only(request))
+            fresh, values = refresh(parts, state, last)
+        except Exception as error:
+            missing = empty("No such run", tell(error), link("All runs", RUNS[0], class_="dr-button"))
+            return [{}, gr.Column(visible=False), missing, *[gr.skip()] * (len(outputs) - 3)]
+        first = not last
+        return [fresh, gr.Column(visible=True) if first else gr.skip(), "" if first else gr.skip(), *values]
+
+    def act(action: Any, then: str = "") -> Any:
+        def handler(request: gr.Request) -> tuple[Html | str, str]:
+            try:
+                access.require_change(request)
+                run_id = action(_run_id(request))
+                return "", then.format(run_id) if then else ""
+            except Exception as error:
+                return notice("bad", tell(error)), ""
+
+        return handler
+
+    def wire(button: gr.Button, action: Any, then: str = "") -> None:
+        clicked = button.click(act(action, then), None, [said, destination], **QUIET)
+        clicked.then(look, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
+
+    def saved(new_name: str, new_tags: str, new_note: str, request: gr.Request) -> Html:
+        try:
+            access.require_change(request)
+            run_id = _run_id(request)
+            api.rename(run_id, new_name)
+            api.annotate(run_id, tags=new_tags.split(","), note=new_note)
+        except Exception as error:
+            return notice("bad", tell(error))
+        return notice("ok", "Saved.")
+
+    save.click(saved, [name, tags, note], said, **QUIET).then(look, seen, outputs, **QUIET)
+    gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
+    timer.tick(look, seen, outputs, **QUIET)
+    wire(cancel, api.cancel)
+    wire(resume, api.resume)
+    wire(retry, api.retry, "./run?id={}")
+    wire(clone, lambda run_id: run_id, "./?clone={}")
+    wire(really, api.delete, "./runs?")
+    delete.click(lambda: gr.Row(visible=True), None, confirm, **QUIET)
+    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
+
+
+def _charts(stage: str, title: str, unit: str) -> Part[View]:
+    """A card with the charts of one stage; it shows once there is something to draw."""
+    with gr.Column(visible=False, elem_classes="dr-card", elem_id=f"charts-{stage}") as card:
+        gr.HTML(tag("h2", title), js_on_load=None)
+        gr.HTML(chart_box(stage), js_on_load=None)
+        data = gr.HTML(js_on_load=None)
+
+    def draw(state: View) -> Sequence[Any]:
+        drawn = panels(_curves(state, stage))
+        figures = [(p.heading, line_figure(p, unit=unit, key=f"{state.run.id}/{stage}/{p.title}")) for p in drawn]
+        return [gr.Column(visible=bool(drawn)), chart_data(stage, figures)]
+
+    return Part(f"charts {stage}", [card, data], lambda v: v.progress(stage), draw)
+
+
+def _curves(state: View, stage: str) -> list[Curve]:
+    """Curves of a stage and of those of its kind (``teacher:caser``), down-sampled for a chart."""
+    names = {known.name for known in state.stages if known.name.partition(":")[0] == stage}
+    return curve_store.curves([state.run.id], stages=names) if names else []
+
+
+def _run_id(request: gr.Request) -> str:
+    run_id = str(dict(request.query_params).get("id", ""))
+    if not run_id:
+        raise StudioError("the address names no run", remedy="choose one from the list of runs")
+    return run_id
+
+
+def _view(run_id: str, read_only: bool) -> View:
+    run = api.status(run_id)
+    position = api.queue_position(run_id) if run.state == "queued" else None
+    waited = (datetime.now(UTC) - run.queued_at).total_seconds()
+    idle = position is not None and waited > PATIENCE_SECONDS and not api.workers()
+    return View(run, api.stages(run_id), position, idle, read_only)
+
+
+def _head_key(state: View) -> Hashable:
+    run = state.run
+    times = (round(run.seconds or 0), run.rss_mb, run.eta_seconds) if run.active else None
+    return run.state, run.name, run.note, tuple(run.tags), run.reason, state.position, state.idle, times
+
+
+def _stages_key(state: View) -> Hashable:
+    left = state.run.stage_eta_seconds
+    return state.run.state, tuple(state.stages), None if left is None else round(left)
+
+
+def _results_key(state: View) -> Hashable:
+    return state.run.id, state.run.state == "done"
+
+
+def _results(state: View) -> Sequence[Any]:
+    if state.run.state != "done":
+        return [gr.Column(visible=False), *[""] * 5]
+    report = Report.model_validate(api.results(state.run.id))
+    tables = [
+        result_view.table(report, "candidates"),
+        result_view.table(report, "full"),
+        result_view.table(report, "agreement"),
+    ]
+    return [gr.Column(visible=True), result_view.verdicts(report), *tables, result_view.protocol(report)]
+
+
+def _log_key(state: View) -> Hashable:
+    return state.run.state, _size(state, "log.txt")
+
+
+def _size(state: View, name: str) -> int:
+    path = state.run.folder / name
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _environment(state: View) -> Sequence[Any]:
+    path = state.run.folder / "environment.json"
+    try:
+        return [view.pairs(json.loads(path.read_text(encoding="utf-8")))]
+    except (OSError, ValueError):
+        return [view.pairs({})]
+
+
+def _files(state: View) -> Sequence[Any]:
+    return [view.files(state.run, downloads.available(state.run.id))]
+
+
+def _pace(state: View) -> Sequence[Any]:
+    return [gr.Timer(LIVE_SECONDS if state.live else IDLE_SECONDS, active=True)]
+
+
+def _buttons(state: View) -> Sequence[Any]:
+    run, may = state.run, not state.read_only
+    ended = not state.live
+    return [
+        gr.Button(visible=may and state.live and run.state != "cancelling"),
+        gr.Button(visible=may and run.resumable),
+        gr.Button(visible=may and ended),
+        gr.Button(visible=may),
+        gr.Button(visible=may and ended),
+        gr.Button(visible=may),
+    ]

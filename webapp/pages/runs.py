@@ -1,0 +1,121 @@
+"""Runs: the table of all runs, searchable, kept up to date; runs of elsewhere are imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from db import results as result_store
+from db.runs import ACTIVE, RESUMABLE, Run, State
+from jobs import api
+from webapp.access import Access
+from webapp.events import QUIET, tell
+from webapp.html import Html, link, tag
+from webapp.shell import frame, notice
+from webapp.views import runs as view
+from webapp.views.run import NO_WORKER
+
+SECONDS = 2.0
+MOST = 500
+FILTERS: dict[str, tuple[State, ...]] = {
+    "all": (),
+    "waiting": ("queued",),
+    "under way": ACTIVE,
+    "done": ("done",),
+    "stopped": RESUMABLE,
+}
+KEEP_IN_ADDRESS = """(text, state) => {
+  delrecAddress({ q: text, state: state === "all" ? "" : state });
+  return [text, state];
+}"""
+GO = "(url) => { if (url) window.location.href = url }"
+
+
+def build(access: Access) -> None:
+    """Draw the page."""
+    frame("Runs", "Runs")
+    gr.HTML(tag("h1", "Runs", class_="dr-title"), js_on_load=None)
+    with gr.Row(elem_classes="dr-finder"):
+        search = gr.Textbox(
+            show_label=False,
+            placeholder="Search by name, teacher, model, preset, tag, note …",
+            max_lines=1,
+            elem_id="search",
+            container=False,
+            scale=1,
+            min_width=280,
+        )
+        state = gr.Radio(
+            [(name.capitalize(), name) for name in FILTERS],
+            value="all",
+            show_label=False,
+            label="State",
+            elem_id="state-filter",
+            container=False,
+            scale=1,
+            min_width=300,
+        )
+    warning = gr.HTML(js_on_load=None, elem_id="runs-warning")
+    with gr.Column(elem_classes="dr-card"):
+        gr.HTML(
+            link("Tick runs to compare them", "./compare", class_="dr-compare dr-off", data_compare=True),
+            js_on_load=None,
+        )
+        table = gr.HTML(js_on_load=None, elem_id="runs")
+    with gr.Row(elem_classes="dr-actions"):
+        upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
+    said = gr.HTML(js_on_load=None, elem_id="import-said")
+    destination = gr.Textbox(visible=False)
+    seen = gr.State("")
+    timer = gr.Timer(SECONDS)
+
+    def opened(request: gr.Request) -> list[Any]:
+        query = dict(request.query_params)
+        wanted = query.get("state", "all") if query.get("state") in FILTERS else "all"
+        may = gr.UploadButton(visible=not access.is_read_only(request))
+        return [query.get("q", ""), wanted, may, *_draw(query.get("q", ""), wanted)]
+
+    def ticked(text: str, wanted: str, last: str) -> list[Any]:
+        html, noted, fingerprint = _draw(text or "", wanted)
+        return [gr.skip(), gr.skip(), fingerprint] if fingerprint == last else [html, noted, fingerprint]
+
+    def imported(file: str, request: gr.Request) -> tuple[Html, str]:
+        try:
+            access.require_change(request)
+            run_id = api.import_run(Path(file))
+        except Exception as error:
+            return notice("bad", tell(error)), ""
+        return notice("ok", "Imported. Opening its page …"), f"./run?id={run_id}"
+
+    blocks = gr.context.Context.root_block
+    blocks.load(opened, None, [search, state, upload, table, warning, seen], **QUIET)
+    timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
+    wanted = [search.input, state.input]
+    gr.on(wanted, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
+    gr.on(wanted, fn=None, inputs=[search, state], js=KEEP_IN_ADDRESS)
+    upload.upload(imported, upload, [said, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+
+
+def _draw(text: str, wanted: str) -> tuple[Html, Html, str]:
+    """The table, the warning above it, and what both are recognised by."""
+    try:
+        runs = api.runs(text, states=FILTERS.get(wanted, ()), limit=MOST)
+        waiting = sorted(api.runs(states=FILTERS["waiting"]), key=lambda run: run.queued_at)
+        noted = notice("warn", NO_WORKER) if waiting and not api.workers() else Html()
+    except Exception as error:
+        html = notice("bad", tell(error))
+        return html, Html(), html
+    places = {run.id: place for place, run in enumerate(waiting, 1)}
+    narrowed = text.strip() or (wanted if wanted != "all" else "")
+    html = view.run_table(runs, _figures(runs), places) if runs else view.no_runs(narrowed)
+    return html, noted, html + noted
+
+
+def _figures(runs: list[Run]) -> dict[tuple[str, str, str], result_store.Result]:
+    """The headline figures of each run's last LLM row: DELRec, where it was measured."""
+    ids = [run.id for run in runs if run.state == "done"]
+    wanted = {metric for _, metric in view.METRICS}
+    rows = result_store.table(ids, protocols={protocol for protocol, _ in view.METRICS}, metrics=wanted)
+    return {(row.run_id, row.protocol, row.metric): row for row in rows if row.kind == "llm"}

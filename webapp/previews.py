@@ -1,0 +1,63 @@
+"""Data sets and prompts as previews show them, loaded on demand and kept for the next look."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config import DataConfig, RunConfig
+from engine.data import Dataset, Statistics, load_dataset, statistics
+from engine.monitor import Monitor
+from engine.places import SMOLLM2, TINY_NAMES, data_presence
+from webapp.access import Access
+
+if TYPE_CHECKING:
+    from engine.preview import Preview
+
+KEPT = 3
+"""Data sets kept in memory."""
+
+
+def dataset_of(config: RunConfig) -> tuple[Dataset, Statistics]:
+    """The data set that the settings name, and figures about it.
+
+    Raises:
+        StudioError: it cannot be had or read.
+    """
+    seed = config.seed if config.data.dataset == "synthetic" else 0
+    own = config.data
+    plain = DataConfig(dataset=own.dataset, path=own.path, min_interactions=own.min_interactions)
+    return _load(plain, seed, _changed(own.path))
+
+
+def prompts_of(config: RunConfig, user: str | None = None) -> Preview:
+    """The prompts of a user of that data set; the first call loads torch.
+
+    Raises:
+        StudioError: no such user, or settings that do not fit the data.
+    """
+    from engine.preview import preview_prompts
+
+    return preview_prompts(config, dataset_of(config)[0], user)
+
+
+def require_preview(access: Access, config: RunConfig, request: object) -> None:
+    """Raise :class:`StudioError` if a visitor who only looks would make the server fetch files or read her paths."""
+    harmless = data_presence(config.data) != "to be fetched" and config.data.path is None
+    if not (harmless and config.llm.name in (SMOLLM2, *TINY_NAMES)):
+        access.require_change(request)
+
+
+@lru_cache(maxsize=KEPT)
+def _load(config: DataConfig, seed: int, changed: float) -> tuple[Dataset, Statistics]:  # noqa: ARG001 - files change
+    dataset = load_dataset(config, seed, Monitor())
+    return dataset, statistics(dataset)
+
+
+def _changed(path: str | None) -> float:
+    """The latest change of the files in a folder, in seconds."""
+    folder = Path(path).expanduser() if path else None
+    if folder is None or not folder.is_dir():
+        return 0.0
+    return max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)

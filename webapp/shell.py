@@ -1,0 +1,52 @@
+"""What all pages have around them: title bar with navigation, footer."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import gradio as gr
+
+from webapp.html import Html, icon, link, tag
+
+HOME, RUNS, COMPARE = ("./", "Launch"), ("./runs", "Runs"), ("./compare", "Compare")
+MARK = "M4 18 10 8l4 6 6-10M4 18h.01M10 8h.01M14 14h.01M20 4h.01"
+MOON = "M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5Z"
+
+
+def frame(active: str, title: str) -> None:
+    """The title bar of a page; ``active`` is the name in the navigation."""
+    entries = [
+        link(name, href, class_="dr-nav-link", aria_current="page" if name == active else None)
+        for href, name in (HOME, RUNS, COMPARE)
+    ]
+    bar = tag(
+        "header",
+        tag("a", icon(MARK, 22), tag("span", "DELRec ", tag("b", "Studio")), class_="dr-brand", href="./"),
+        tag("nav", entries, aria_label="Pages"),
+        tag("button", icon(MOON), class_="dr-icon-button", data_theme_switch=True, title="Light or dark",
+            aria_label="Switch between light and dark", type="button"),
+        class_="dr-bar",
+    )  # fmt: skip
+    gr.HTML(bar, elem_id="dr-bar", js_on_load=None)
+    gr.context.Context.root_block.load(fn=None, js=f"() => {{ document.title = '{title} · DELRec Studio' }}")
+
+
+def footer() -> None:
+    """Version, and what the app is about."""
+    text = tag(
+        "footer",
+        tag("span", f"DELRec Studio {version('delrec-studio')} · ", link("API for programs", "./api")),
+        tag("span", "Sequential recommenders distilled into language models, and explained"),
+        class_="dr-footer",
+    )
+    gr.HTML(text, js_on_load=None)
+
+
+def notice(kind: str, *text: str | Html) -> Html:
+    """A framed sentence; ``kind`` is ok, info, warn or bad."""
+    return tag("div", list(text), class_=f"dr-notice dr-{kind}", role="alert" if kind == "bad" else "status")
+
+
+def empty(title: str, text: str, action: Html | None = None) -> Html:
+    """What stands where there is nothing yet: why, and the next step."""
+    return tag("div", tag("h3", title), tag("p", text), action, class_="dr-empty")

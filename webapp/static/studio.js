@@ -1,0 +1,132 @@
+// The app's only own script: links keep ?demo=1, the theme can be switched, code can be copied, runs can be picked.
+(() => {
+  const here = () => new URLSearchParams(window.location.search);
+  const stored = window.localStorage.getItem("delrec-theme");
+  const dark = (on) => document.body && document.body.classList.toggle("dark", on);
+  const wanted = () => {
+    const choice = here().get("__theme") || stored;
+    return choice ? choice === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  document.addEventListener("DOMContentLoaded", () => dark(wanted()));
+  document.addEventListener("click", (event) => {
+    const switcher = event.target.closest("[data-theme-switch]");
+    if (switcher) {
+      const on = !document.body.classList.contains("dark");
+      dark(on);
+      window.localStorage.setItem("delrec-theme", on ? "dark" : "light");
+      return;
+    }
+    const tab = event.target.closest("#launch-tabs [data-tab-id]");
+    if (tab) {
+      window.delrecAddress({ view: tab.dataset.tabId === "settings" ? "" : tab.dataset.tabId });
+      return;
+    }
+    const copier = event.target.closest("[data-copy]");
+    if (copier) {
+      const text = copier.parentElement.querySelector("code").textContent;
+      navigator.clipboard.writeText(text).then(() => {
+        copier.textContent = "Copied";
+        setTimeout(() => { copier.textContent = "Copy"; }, 1500);
+      });
+      return;
+    }
+    const link = event.target.closest("a[href]");
+    if (link && link.getAttribute("aria-disabled") === "true") {
+      event.preventDefault();
+      return;
+    }
+    if (link && here().get("demo") === "1" && link.origin === window.location.origin) {
+      const url = new URL(link.href);
+      url.searchParams.set("demo", "1");
+      link.href = url.href;
+    }
+  });
+
+  // What a page shows stands in its address, so that it can be shared and comes back after a reload.
+  window.delrecAddress = (values) => {
+    const url = new URL(window.location.href);
+    Object.entries(values).forEach(([name, value]) => {
+      if (value) url.searchParams.set(name, value); else url.searchParams.delete(name);
+    });
+    window.history.replaceState(null, "", url.href.replaceAll("%2C", ","));
+  };
+
+  // Runs picked for comparison; the table is drawn anew while runs go on, so ticks are put back.
+  const picked = new Set();
+  const showPicked = () => {
+    document.querySelectorAll("[data-pick]").forEach((box) => { box.checked = picked.has(box.dataset.pick); });
+    document.querySelectorAll("[data-compare]").forEach((link) => {
+      link.href = "./compare?runs=" + [...picked].join(",");
+      link.textContent = picked.size > 1 ? `Compare ${picked.size} runs` : "Tick runs to compare them";
+      link.classList.toggle("dr-off", picked.size < 2);
+      link.setAttribute("aria-disabled", String(picked.size < 2));
+    });
+  };
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    if (!box.matches || !box.matches("[data-pick]")) return;
+    if (box.checked) picked.add(box.dataset.pick); else picked.delete(box.dataset.pick);
+    showPicked();
+  });
+
+  // Charts: figures come as data beside a box that stays, so that zoom, hidden lines and scrolling stay too.
+  let plotly;
+  const loadPlotly = () => {
+    plotly ||= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = "./studio/plotly.min.js";
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => { plotly = undefined; script.remove(); reject(new Error("plotly.min.js did not load")); };
+      document.head.append(script);
+    });
+    return plotly;
+  };
+  // A chart keeps its element while its uirevision stays, whatever its heading becomes and whichever charts join it.
+  const cellAt = (box, place, key) => {
+    const cells = [...box.children];
+    if (cells[place] && cells[place].dataset.key === key) return cells[place];
+    let cell = cells.find((child) => child.dataset.key === key);
+    if (!cell) {
+      cell = document.createElement("figure");
+      cell.className = "dr-plot";
+      cell.dataset.key = key;
+      const heading = document.createElement("figcaption");
+      heading.className = "dr-chart-title";
+      cell.append(heading, document.createElement("div"));
+    }
+    box.insertBefore(cell, cells[place] || null);
+    return cell;
+  };
+  const draw = async (holder) => {
+    const Plotly = await loadPlotly();
+    let box = null;
+    for (let tries = 0; tries < 50 && !box; tries += 1) {
+      box = document.querySelector(`[data-charts="${holder.dataset.chartsFor}"]`);
+      if (!box) await new Promise((resolve) => { setTimeout(resolve, 50); });
+    }
+    if (!box || !holder.isConnected) return;
+    const wanted = JSON.parse(holder.dataset.figures);
+    const keys = wanted.map(({ figure }) => figure.layout.uirevision);
+    [...box.children].filter((child) => !keys.includes(child.dataset.key)).forEach((child) => {
+      Plotly.purge(child.lastChild);
+      child.remove();
+    });
+    const count = box.children.length;
+    const cells = keys.map((key, place) => cellAt(box, place, key));
+    wanted.forEach(({ title, figure }, place) => {
+      cells[place].firstChild.textContent = title;
+      const layout = { ...figure.layout, autosize: true };
+      Plotly.react(cells[place].lastChild, figure.data, layout, { responsive: true, displayModeBar: false });
+    });
+    if (count !== cells.length) cells.forEach((cell) => Plotly.Plots.resize(cell.lastChild));
+  };
+
+  new MutationObserver((changes) => {
+    const added = changes.flatMap((change) => (change.type === "attributes" ? [change.target] : [...change.addedNodes]))
+      .filter((node) => node.querySelectorAll);
+    const within = (selector) => added.flatMap(
+      (node) => [...(node.matches(selector) ? [node] : []), ...node.querySelectorAll(selector)]);
+    new Set(within("[data-figures]")).forEach((holder) => { draw(holder).catch((error) => console.warn(error.message)); });
+    if (picked.size && within("[data-pick]").length) showPicked();
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-figures"] });
+})();

@@ -1,0 +1,1 @@
+"""Pieces of pages: records in, HTML out."""

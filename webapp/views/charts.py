@@ -1,0 +1,27 @@
+"""Charts in the page. A box stays where it is; what it shows is handed over beside it and drawn into it by the script.
+
+``gr.Plot`` builds its chart anew with every value, which loses the zoom and flickers; ``Plotly.react`` does neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from webapp.html import Html, tag
+
+Figures = Sequence[tuple[str, go.Figure]]
+"""Figures with their headings; each has an ``uirevision`` of its own, by which the page knows it again."""
+
+
+def chart_box(name: str) -> Html:
+    """The place of the charts called ``name``; never changes."""
+    return tag("div", class_="dr-plots", data_charts=name)
+
+
+def chart_data(name: str, figures: Figures) -> Html:
+    """What the box called ``name`` shows now."""
+    packed = [{"title": title, "figure": json.loads(figure.to_json())} for title, figure in figures]
+    return tag("div", hidden=True, data_charts_for=name, data_figures=json.dumps(packed, separators=(",", ":")))

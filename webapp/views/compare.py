@@ -1,0 +1,136 @@
+"""Pieces of the comparison: figures of several runs, what their settings differ in, whom each gets right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from db.results import Result
+from db.runs import Run
+from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
+from engine.evaluate.bootstrap import Interval
+from engine.evaluate.render import label, short, signed
+from engine.settings import flatten, make_config
+from webapp.html import Html, link, tag
+
+COLUMNS = (
+    ("candidates", "HR@1"),
+    ("candidates", "HR@5"),
+    ("candidates", "NDCG@5"),
+    ("full", "HR@10"),
+    ("full", "NDCG@10"),
+)
+SLUGS = {BOTH: "both", ONLY_A: "only-teacher", ONLY_B: "only-model", NONE: "none"}
+"""How outcomes are called in addresses."""
+OUTCOMES = {BOTH: "Both right", ONLY_A: "Only the teacher", ONLY_B: "Only the model", NONE: "None"}
+
+
+def figures(
+    runs: Sequence[Run],
+    results: Mapping[tuple[str, str, str], Result],
+    differences: Mapping[str, Interval | str],
+    metric: str,
+    baseline: Run,
+) -> Html:
+    """One row per run: the model's figures with intervals, best marked, and the paired difference to the baseline.
+
+    ``differences`` holds an interval, or the reason why there is none, by run id; the baseline has no entry.
+    """
+    best = {
+        column: max(
+            (r.value for run in runs if (r := results.get((run.id, *column))) and r.value is not None), default=0
+        )
+        for column in COLUMNS
+    }
+    heads = [tag("th", "Run", scope="col")]
+    heads += [
+        tag("th", name, tag("small", "candidates" if protocol == "candidates" else "full catalogue"), scope="col",
+            class_="dr-number")
+        for protocol, name in COLUMNS
+    ]  # fmt: skip
+    if len(runs) > 1:
+        heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.name}"), scope="col"))
+    rows = []
+    for run in runs:
+        cells = [tag("th", link(run.name, f"./run?id={run.id}"), scope="row", class_="dr-run-name")]
+        for column in COLUMNS:
+            result = results.get((run.id, *column))
+            cells.append(_cell(result, result is not None and len(runs) > 1 and result.value == best[column]))
+        if len(runs) > 1:
+            cells.append(_difference(differences.get(run.id)))
+        rows.append(tag("tr", cells, data_run=run.id))
+    return scrolled("Figures", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def _cell(result: Result | None, best: bool) -> Html:
+    if result is None or result.value is None or result.low is None or result.high is None:
+        return tag("td", "–", class_="dr-number dr-muted")
+    interval = tag("small", f"{short(result.low)} to {short(result.high)}")
+    return tag("td", short(result.value), interval, class_="dr-number dr-best" if best else "dr-number")
+
+
+def _difference(known: Interval | str | None) -> Html:
+    if known is None:
+        return tag("td", "the baseline", class_="dr-muted")
+    if isinstance(known, str):
+        return tag("td", tag("small", known))
+    verdict = "better" if known.low > 0 else "worse" if known.high < 0 else "no significant difference"
+    return tag("td", signed(known.value), tag("small", f"{signed(known.low)} to {signed(known.high)}, {verdict}"))
+
+
+def settings(runs: Sequence[Run]) -> Html:
+    """Only the settings in which the runs differ."""
+    values: list[dict[str, Any]] = [dict(flatten(make_config(run.config))) for run in runs]
+    different = [name for name in values[0] if any(other[name] != values[0][name] for other in values)]
+    if not different:
+        return tag("p", "All settings are the same.", class_="dr-muted")
+    heads = [tag("th", "Setting", scope="col"), *(tag("th", run.name, scope="col") for run in runs)]
+    rows = [
+        tag("tr", tag("th", name, scope="row"), [tag("td", _shown(own[name])) for own in values], data_setting=name)
+        for name in different
+    ]
+    return scrolled("Settings that differ", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "empty" if value is None else str(value)
+
+
+def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) -> Html:
+    """For each run with its teacher: how many users both, one or none of teacher and model get right."""
+    heads = [tag("th", "Run", scope="col"), tag("th", "Teacher", scope="col")]
+    heads += [tag("th", words, scope="col", class_="dr-number") for words in OUTCOMES.values()]
+    rows = []
+    for run, teacher, by_outcome in counts:
+        total = sum(by_outcome.values()) or 1
+        cells = [
+            tag(
+                "td",
+                link(count := by_outcome[key], users_address(run.id, model, key), aria_label=f"{words}: {count}"),
+                tag("small", f"{100 * count / total:.0f} %"),
+                class_="dr-number",
+            )
+            for key, words in OUTCOMES.items()
+        ]
+        rows.append(tag("tr", tag("th", run.name, scope="row"), tag("td", label(teacher)), cells, data_run=run.id))
+    text = (
+        f"Users whose true next item stands alone in first place among the candidates; the model is {label(model)}. "
+        "Each number leads to these users."
+    )
+    table = scrolled("Who is right", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return tag("div", tag("p", text, class_="dr-muted", style="margin:0 0 8px;font-size:13.5px"), table)
+
+
+def users_address(run_id: str, model: str, outcome: str, page: int = 1) -> str:
+    """The page of the users with this outcome (of all with ``""``), relative to any page."""
+    query = {"run": run_id, "model": model, "outcome": SLUGS.get(outcome, ""), "page": page if page > 1 else ""}
+    return f"./users?{urlencode({name: value for name, value in query.items() if value})}"
+
+
+def scrolled(name: str, *parts: Html) -> Html:
+    """A table that scrolls sideways where it does not fit, by keyboard too."""
+    table = tag("table", parts, class_="dr-table")
+    return tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label=name)

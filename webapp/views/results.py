@@ -1,0 +1,83 @@
+"""Results as people read them: verdicts, and tables with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evaluate import Report
+from engine.evaluate.render import OURS, Cell, Section, TableRow, result_table, short, told, verdict
+from engine.evaluate.report import Comparison
+from webapp.html import Html, tag
+
+
+def verdicts(report: Report) -> Html:
+    """What the figures say about DELRec: better, worse, or not to be told.
+
+    First against the teacher; against the other rows on demand.
+    """
+    teacher = report.protocol_details.teacher
+    first, others = (_verdicts(report, [p for p in told(report) if (p.b == teacher) == main]) for main in (True, False))
+    more = tag("details", tag("summary", "Against the other rows"), others, class_="dr-more") if others else None
+    return tag("div", first, more)
+
+
+def _verdicts(report: Report, pairs: Sequence[Comparison]) -> Html | None:
+    items = []
+    for pair in pairs:
+        kind = "dr-better" if pair.significant and pair.difference > 0 else "dr-worse" if pair.significant else None
+        items.append(tag("li", f"{verdict(report, pair)}.", class_=kind))
+    return tag("ul", items, class_="dr-verdicts") if items else None
+
+
+def table(report: Report, section: Section) -> Html:
+    """One protocol's table: value and 95 % interval, the best of each column marked."""
+    data = result_table(report, section)
+    header = tag(
+        "tr", tag("th", "Model", scope="col"), [tag("th", c, scope="col", class_="dr-number") for c in data.columns]
+    )
+    rows = [_row(row, before) for row, before in zip(data.rows, [None, *data.rows], strict=False)]
+    return tag(
+        "div",
+        tag("p", data.title, class_="dr-muted", style="margin:0 0 8px;font-size:13.5px"),
+        tag(
+            "div",
+            tag("table", tag("thead", header), tag("tbody", rows), class_="dr-table"),
+            class_="dr-scroll",
+            tabindex=0,
+            role="region",
+            aria_label=data.title,
+        ),
+    )
+
+
+def _row(row: TableRow, before: TableRow | None) -> Html:
+    classes = ["dr-ours"] if row.name in OURS else []
+    if before and before.kind != row.kind:
+        classes.append("dr-group")
+    return tag(
+        "tr",
+        tag("th", row.label, scope="row"),
+        [_cell(cell) for cell in row.cells],
+        class_=" ".join(classes) or None,
+        data_model=row.name,
+    )
+
+
+def _cell(cell: Cell) -> Html:
+    return tag(
+        "td",
+        short(cell.value),
+        tag("small", f"{short(cell.low)} to {short(cell.high)}"),
+        class_="dr-number dr-best" if cell.best else "dr-number",
+        title="best of this column" if cell.best else None,
+    )
+
+
+def protocol(report: Report) -> Html:
+    """How it was measured, in a sentence."""
+    return tag(
+        "p",
+        f"{report.protocol}. 95 % bootstrap intervals over users; the best value of each column is marked.",
+        class_="dr-muted",
+        style="font-size:13px",
+    )

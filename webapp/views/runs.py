@@ -1,0 +1,100 @@
+"""The table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from db.results import Result
+from db.runs import Run
+from engine.evaluate.render import short
+from engine.stages import stage_title
+from webapp.html import Html, link, tag
+from webapp.shell import HOME, empty
+from webapp.views.run import badge
+from webapp.words import ago, clock, duration
+
+METRICS = (("candidates", "HR@1"), ("candidates", "NDCG@5"), ("full", "NDCG@10"))
+"""Figures of the best LLM row shown for each run."""
+WORDS = {"candidates": "candidates", "full": "full catalogue"}
+
+Figures = Mapping[tuple[str, str, str], Result]
+"""Results by run id, protocol and metric."""
+
+
+def run_table(runs: Sequence[Run], figures: Figures, places: Mapping[str, int], now: datetime | None = None) -> Html:
+    """All runs given, newest first, each with a link to its page; ``places``: in the queue, by run id."""
+    heads = [tag("th", tag("span", "Compare", class_="dr-sr"), scope="col")]
+    heads += [tag("th", text, scope="col") for text in ("Run", "State", "Teacher", "Language model")]
+    heads += [
+        tag(
+            "th",
+            metric,
+            tag("small", WORDS[protocol], style="display:block;font-weight:400"),
+            scope="col",
+            class_="dr-number",
+        )
+        for protocol, metric in METRICS
+    ]
+    heads += [tag("th", text, scope="col", class_="dr-number") for text in ("Duration", "Created")]
+    rows = [_row(run, figures, places.get(run.id), now) for run in runs]
+    table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="dr-table dr-stacked")
+    return tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label="Runs")
+
+
+def _row(run: Run, figures: Figures, place: int | None, now: datetime | None) -> Html:
+    cells = [
+        tag("td", tag("input", type="checkbox", data_pick=run.id, aria_label=f"Compare {run.name}"), class_="dr-pick"),
+        tag("td", link(run.name, f"./run?id={run.id}"), tag("small", _subtitle(run)), class_="dr-run-name"),
+        tag("td", badge(run.state), _progress(run, place), class_="dr-state"),
+        tag("td", run.config["teacher"]["name"], data_label="Teacher"),
+        tag("td", run.config["llm"]["name"], class_="dr-wide", data_label="Language model"),
+        *(_figure(figures.get((run.id, protocol, metric)), protocol, metric) for protocol, metric in METRICS),
+        tag("td", duration(run.seconds), class_="dr-number", data_label="Duration"),
+        tag(
+            "td",
+            tag("time", ago(run.created_at, now), title=clock(run.created_at)),
+            class_="dr-number",
+            data_label="Created",
+        ),
+    ]
+    return tag("tr", cells, data_run=run.id, data_state=run.state)
+
+
+def _subtitle(run: Run) -> str:
+    return " · ".join(part for part in (run.preset, run.config["data"]["dataset"], *run.tags) if part)
+
+
+def _progress(run: Run, place: int | None) -> Html | None:
+    if place:
+        return tag("small", f"place {place} in the queue", style="margin-top:3px")
+    if run.error and run.state in ("failed", "interrupted"):
+        return tag("small", run.error, style="margin-top:3px;max-width:220px")
+    if not run.active or not run.stage:
+        return None
+    share = f" · {100 * run.step // run.total}\u00a0%" if run.total else ""
+    return tag("small", f"{stage_title(run.stage)}{share}", style="margin-top:3px")
+
+
+def _figure(result: Result | None, protocol: str, metric: str) -> Html:
+    if result is None or result.value is None:
+        return tag("td", "–", class_="dr-number dr-muted dr-empty-cell")
+    interval = None
+    if result.low is not None and result.high is not None:
+        interval = tag("small", f"{short(result.low)} to {short(result.high)}")
+    return tag(
+        "td",
+        short(result.value),
+        interval,
+        class_="dr-number",
+        data_label=f"{metric} {WORDS[protocol]}",
+        title=f"{result.model}, 95 % interval",
+    )
+
+
+def no_runs(text: str) -> Html:
+    """Nothing to show: no run at all, or none that matches."""
+    if text:
+        return empty("No run matches", "Search looks at names, ids, teachers, models, presets, states, tags and notes.")
+    action = link("Launch the first run", HOME[0], class_="dr-button")
+    return empty("No runs yet", "The quickstart preset trains on MovieLens-100K in about ten minutes.", action)

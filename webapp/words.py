@@ -1,0 +1,73 @@
+"""Times, sizes and figures the way people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+STATES = {
+    "queued": "Queued",
+    "starting": "Starting",
+    "running": "Running",
+    "cancelling": "Cancelling",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "interrupted": "Interrupted",
+}
+
+
+def duration(seconds: float | None) -> str:
+    """``4 s``, ``2 min 05 s``, ``1 h 20 min``; a dash for None."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    if seconds < 10 and whole != seconds:
+        return f"{max(seconds, 0):.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def about(seconds: float) -> str:
+    """An estimate says no more than it knows: ``a few seconds``, ``about 4 min``."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds / 10) * 10} s"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """``just now``, ``5 min ago``, ``3 h ago``, ``2 days ago``, then the date."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if seconds < 45:
+        return "just now"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min ago"
+    if seconds < 86400:
+        return f"{round(seconds / 3600)} h ago"
+    if seconds < 7 * 86400:
+        days = round(seconds / 86400)
+        return f"{days} day{'s' if days > 1 else ''} ago"
+    return moment.strftime("%d %b %Y")
+
+
+def clock(moment: datetime | None) -> str:
+    """Date and time in the machine's own zone; a dash for None."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
+
+
+def memory(megabytes: float | None) -> str:
+    """``512 MB`` or ``2.1 GB`` (powers of ten); a dash for None."""
+    if megabytes is None:
+        return "–"
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 run``, ``3 runs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
