@@ -163,7 +163,7 @@ def test_recommendations_stand_side_by_side_and_name_unknown_titles(shell: Shell
     answer = json.loads(said.out)
     assert [entry["item"] for entry in answer["history"]] == [3, None]
     assert answer["teacher"]["model"] == "sasrec"
-    assert answer["llm"]["model"] == "delrec"
+    assert answer["llm"]["model"] == "delrec-plus", "the run's last stage answers"
     assert [len(answer[side]["items"]) for side in ("teacher", "llm")] == [4, 4]
 
     shown = shell("recommend", "--run", "first", "--titles", typed, "--titles", "Zzyzx Quux", "--k", "4")

@@ -14,7 +14,7 @@ def backbone():
 
 
 def batch_of(backbone, prompts: list[list[int]], soft: torch.Tensor | None = None) -> Embedded:
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], True, backbone.pad_id)
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], True, backbone.encoder.pad_id)
     inputs = backbone.embedding()(ids)
     if soft is not None:
         inputs = torch.cat([inputs[:, :2], soft.expand(len(prompts), -1, -1), inputs[:, 2:]], dim=1)
