@@ -40,6 +40,8 @@ class Explanation:
     request: dict[str, Any]
     state: State
     answer: dict[str, Any] | None
+    partial: dict[str, Any] | None
+    """What is known so far, while ``state`` is ``running``."""
     error: str | None
     remedy: str | None
     attempts: int
@@ -132,18 +134,24 @@ def claim(explanation_id: int, process: Owner) -> bool:
 
 def release(explanation_id: int) -> bool:
     """Queue a question again whose process died."""
-    return _move(explanation_id, "running", state="queued")
+    return _move(explanation_id, "running", state="queued", partial=None)
+
+
+def tell(explanation_id: int, partial: Mapping[str, Any]) -> bool:
+    """Store what is known of the answer so far, in the place of what was told before."""
+    return _move(explanation_id, "running", partial=dict(partial))
 
 
 def finish(explanation_id: int, answer: Mapping[str, Any]) -> bool:
     """Store the answer."""
-    return _move(explanation_id, "running", state="done", answer=dict(answer), finished_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    return _move(explanation_id, "running", state="done", answer=dict(answer), partial=None, finished_at=now)
 
 
 def fail(explanation_id: int, error: str, remedy: str) -> bool:
     """Store why there is no answer."""
-    now = datetime.now(UTC)
-    return _move(explanation_id, "running", state="failed", error=error, remedy=remedy, finished_at=now)
+    ended = {"partial": None, "finished_at": datetime.now(UTC)}
+    return _move(explanation_id, "running", state="failed", error=error, remedy=remedy, **ended)
 
 
 def _move(explanation_id: int, before: State, **values: Any) -> bool:

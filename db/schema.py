@@ -175,6 +175,7 @@ class ExplanationRow(Base):
     request: Mapped[dict[str, Any]]
     state: Mapped[str]
     answer: Mapped[dict[str, Any] | None]
+    partial: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
     remedy: Mapped[str | None]
     attempts: Mapped[int]

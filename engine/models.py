@@ -124,8 +124,11 @@ def table_rows(config: RunConfig) -> dict[str, Kind]:
 
 def last_row(config: RunConfig) -> str:
     """The row that answers for the run as a whole: that of its last stage."""
-    if config.plus.enabled:
-        return "delrec-plus"
+    return "delrec-plus" if config.plus.enabled else method_row(config)
+
+
+def method_row(config: RunConfig) -> str:
+    """The row of the last stage of the paper's method, whose prompts list candidates: what explanations explain."""
     if config.finetune.enabled:
         return "delrec"
     return "llm-zero-shot" if config.distill.prompt == "none" else "llm-distilled"

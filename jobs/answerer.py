@@ -25,10 +25,12 @@ def main(parent: int) -> None:
     """Answer until SIGTERM, the end of the process ``parent``, or idleness."""
     stopping = threading.Event()
     last: list[float] = []
+    """When the last question was settled; empty at first and while one is worked on."""
 
     def work(message: str) -> None:
+        last.clear()
         answers.answer(int(message))
-        last[:] = [time.monotonic()]
+        last.append(time.monotonic())
 
     consumer = Queue(ANSWERS, work).huey.create_consumer(workers=1, periodic=False, max_delay=0.5)
     consumer.start()

@@ -21,6 +21,8 @@ from jobs import failures, kinds, process, queues, workers
 LONGEST_REQUEST = 64 * 1024
 MOST_ATTEMPTS = 2
 POLL_SECONDS = 0.1
+TELL_SECONDS = 0.2
+"""Answers under way are stored no more often than that."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +56,29 @@ def answer(explanation_id: int) -> None:
         return
     asked = explanations.get(explanation_id)
     try:
-        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), asked.request)
+        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), asked.request, _teller(asked))
         explanations.finish(explanation_id, json.loads(json.dumps(found, allow_nan=False)))
     except Exception as error:
         if not isinstance(error, StudioError):
             logger.exception("question %s of run %s", explanation_id, asked.run_id)
         explanations.fail(explanation_id, *failures.explain_answer(error))
+
+
+def _teller(asked: Explanation) -> kinds.Tell:
+    """Stores what is known of the answer so far; in a long one, questions that take seconds are answered in between."""
+    told = -TELL_SECONDS
+
+    def tell(partial: Mapping[str, Any]) -> None:
+        nonlocal told
+        if asked.kind in kinds.LONG:
+            for other in explanations.unsettled():
+                if other.state == "queued" and other.kind not in kinds.LONG:
+                    answer(other.id)
+        if time.monotonic() - told >= TELL_SECONDS:
+            explanations.tell(asked.id, json.loads(json.dumps(partial, allow_nan=False)))
+            told = time.monotonic()
+
+    return tell
 
 
 def settle() -> None:

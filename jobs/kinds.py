@@ -20,13 +20,26 @@ from engine.errors import StudioError
 from engine.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from engine.explain.bench import Bench
+    from engine.llm import SoftPrompt
     from engine.models import Models
     from engine.recommend import Recommendation
 
-Answer = Callable[[Path, Mapping[str, Any]], Mapping[str, Any]]
+Tell = Callable[[Mapping[str, Any]], None]
+"""Called with what is known of an answer so far; a long answer lets shorter ones pass meanwhile."""
+Answer = Callable[[Path, Mapping[str, Any], Tell], Mapping[str, Any]]
 
-KINDS: dict[str, str] = {"recommend": "jobs.kinds:recommend", "explain": "jobs.kinds:explain"}
+KINDS: dict[str, str] = {
+    "recommend": "jobs.kinds:recommend",
+    "explain": "jobs.kinds:explain",
+    "pattern": "jobs.measures:pattern",
+    "faithfulness": "jobs.measures:faithfulness",
+}
 """Module and function of each kind."""
+LONG = frozenset({"pattern", "faithfulness"})
+"""Kinds that take minutes. They tell often, and only where the models may be asked something else in between."""
+KEPT_BENCHES = 8
+"""Recommendations whose answers so far are remembered for the next question about them."""
 
 
 def load(kind: str) -> Answer:
@@ -43,7 +56,20 @@ def models(folder: Path) -> Models:
         StudioError: parts of the run are missing or damaged, or a newer version wrote it.
     """
     RunFolder.open(folder)
-    return _loaded(folder, (folder / "run.json").stat().st_mtime_ns)
+    return _loaded(folder, _changed(folder))
+
+
+def soft_prompts(run_ids: Sequence[str], models: Models) -> dict[str, SoftPrompt]:
+    """The soft prompts of other runs by id.
+
+    Raises:
+        StudioError: a run is gone, has none, or one of another language model.
+    """
+    from engine.llm import SoftPrompt
+
+    return {
+        run_id: SoftPrompt.load(RunFolder.open(run_folder(run_id)).soft_prompt, models.backbone) for run_id in run_ids
+    }
 
 
 class Request(BaseModel):
@@ -71,7 +97,11 @@ class RecommendRequest(Request):
 
 
 class ExplainRequest(Request):
-    """Why is an item recommended? See :func:`engine.explain.explanation.explain`."""
+    """Why is an item recommended? See :func:`engine.explain.explanation.explain`.
+
+    While it is answered, the facts and the parts measured so far are told, ``measuring`` names the part under way, and
+    ``writing`` holds the model's texts as far as they are written.
+    """
 
     user: str | None = None
     """A test user by id in the data set; or else"""
@@ -84,34 +114,40 @@ class ExplainRequest(Request):
     """All parts where none is named."""
     prompt_of: list[str] = []
     """Ids of runs whose soft prompts are tried too."""
+    rationale_prompt: str | None = Field(None, min_length=1)
+    """What the language model is asked instead of the request that is made of the evidence."""
+    rationale_adapter: bool = False
+    """Whether the fine-tuned weights write, or the base ones."""
+    rationale_samples: int = Field(3, ge=1, le=8)
+    """Texts to write."""
 
 
-def recommend(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
     """Answers a :class:`RecommendRequest`."""
     asked = RecommendRequest.read(request)
     return asdict(recommendation(models(folder), asked.titles, asked.k))
 
 
-def explain(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Answers an :class:`ExplainRequest`."""
     asked = ExplainRequest.read(request)
     if (asked.user is None) == (not asked.titles):
         raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
-    from engine.explain import bench, explanation
-    from engine.llm import SoftPrompt
+    from engine.explain import explanation
 
     explanation.check_parts(asked.parts)
     loaded = models(folder)
-    others = {
-        run_id: SoftPrompt.load(RunFolder.open(run_folder(run_id)).soft_prompt, loaded.backbone)
-        for run_id in asked.prompt_of
-    }
-    if asked.user is not None:
-        chosen = bench.bench_of_user(loaded, asked.user, asked.item, asked.candidates)
-    else:
-        chosen = bench.bench_of_titles(loaded, asked.titles, asked.item)
+    others = soft_prompts(asked.prompt_of, loaded)
+    writing = explanation.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
+    about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates)
+    chosen = _bench(*about)
+    if asked.item is not None:
+        column = chosen.column(asked.item)
+        chosen = _bench(*about, asked.item) if column is None else chosen.about(column)
     parts = asked.parts or tuple(explanation.PARTS)
-    return {"run_id": folder.name, **explanation.explain(explanation.Explanation(chosen, others), parts)}
+    known = {"run_id": folder.name}
+    reasons = explanation.Explanation(chosen, others, writing)
+    return {**known, **explanation.explain(reasons, parts, lambda partial: tell({**known, **partial}))}
 
 
 def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendation:
@@ -133,9 +169,27 @@ def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendat
     )
 
 
+def _changed(folder: Path) -> int:
+    return (folder / "run.json").stat().st_mtime_ns
+
+
 @functools.lru_cache(maxsize=1)
 def _loaded(folder: Path, changed: int) -> Models:  # noqa: ARG001 - another run in its place is read anew
     from engine.models import Models
     from engine.monitor import Monitor
 
+    _bench.cache_clear()  # benches keep the models they ask
     return Models.load(RunFolder(folder), Monitor())
+
+
+@functools.lru_cache(maxsize=KEPT_BENCHES)
+def _bench(
+    folder: Path, changed: int, user: str | None, titles: tuple[str, ...], candidates: Any, item: str | None = None
+) -> Bench:
+    """A recommendation on the bench; what was asked of it is remembered with it."""
+    from engine.explain.bench import bench_of_titles, bench_of_user
+
+    loaded = _loaded(folder, changed)
+    if user is not None:
+        return bench_of_user(loaded, user, item, candidates)
+    return bench_of_titles(loaded, titles, item)

@@ -7,13 +7,12 @@ history of one's own with the teacher's best items as candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from engine.config import RunConfig
 from engine.data import Catalogue, candidate_sets, match_titles
 from engine.data.titles import MAX_TITLES
 from engine.errors import StudioError
@@ -21,7 +20,7 @@ from engine.evaluate.full import top_items
 from engine.explain.case import EMPTY, Asker, Case
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
 from engine.explain.variants import LLMVariants
-from engine.models import Models
+from engine.models import Models, method_row
 from engine.recommend import HistoryItem, understand
 
 DRAWS = 3
@@ -64,6 +63,19 @@ class Bench:
 
     def title(self, item: int) -> str:
         return self.catalogue.display(item)
+
+    def about(self, column: int) -> Bench:
+        """The same recommendation and what was asked of it, explaining the candidate in this column."""
+        return replace(self, llm=self.llm.about(column), teacher=self.teacher.about(column))
+
+    def column(self, item: str) -> int | None:
+        """Where the item meant by a title or an id of the data set stands among the candidates, if it does.
+
+        Raises:
+            StudioError: no such item.
+        """
+        found = np.flatnonzero(self.case.candidates == _item(self.models.dataset.catalogue, item))
+        return int(found[0]) if len(found) else None
 
     def operators(self, *, teacher: bool = False) -> list[Removal]:
         """The removal operators; for teachers, which read no titles, without the placeholder."""
@@ -145,13 +157,6 @@ def bench_of_titles(models: Models, titles: Sequence[str], item: str | None = No
     return _bench(models, catalogue, read, older, _best(models, known), item, None, tuple(notes))
 
 
-def last_row(config: RunConfig) -> str:
-    """The row of the results table that a run is about: that of its last stage of the paper's method."""
-    if config.finetune.enabled:
-        return "delrec"
-    return "llm-zero-shot" if config.distill.prompt == "none" else "llm-distilled"
-
-
 def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
     """The ``older`` items that the teacher still sees behind a history of ``n``: removals let nothing older in."""
     memory = models.config.teacher.max_length - n
@@ -183,7 +188,7 @@ def _bench(
         notes = (*notes, f"{catalogue.display(wanted)} was added to the candidates.")
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
     case = Case(history, candidates, 0, remembered(models, older, len(history)))
-    llm = Asker(models.ranker(last_row(models.config), catalogue), case)
+    llm = Asker(models.ranker(method_row(models.config), catalogue), case)
     teacher = Asker(models.teacher, case, older=True)
     target = int(np.flatnonzero(candidates == wanted)[0]) if wanted is not None else int(llm.full().argmax())
     return Bench(models, catalogue, entries, llm.about(target), teacher.about(target), true_item, notes)

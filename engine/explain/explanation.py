@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +17,7 @@ from engine.explain.evidence import Evidence, gather
 from engine.explain.gradients import integrated_gradients
 from engine.explain.order import order_effects, stability
 from engine.explain.plain import plain
-from engine.explain.rationale import rationales, request
+from engine.explain.rationale import SAMPLES, rationales, request
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
 from engine.llm import SoftPrompt
@@ -26,6 +28,22 @@ SUMS = (
 )
 
 
+OnPart = Callable[[Mapping[str, Any]], None]
+"""Called with the explanation as far as it goes: ``measuring`` names the part under way; while the rationale is
+written, ``writing`` holds its ``request`` and ``texts``, one per sample."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the model is asked for its own words."""
+
+    prompt: str | None = None
+    """Instead of the request that is made of the evidence."""
+    adapter: bool = False
+    """Whether the fine-tuned weights write, or the base ones."""
+    samples: int = SAMPLES
+
+
 class Explanation:
     """Measures on demand; what one part asked, the others need not ask again.
 
@@ -33,9 +51,13 @@ class Explanation:
         others: soft prompts of other runs by their ids, for the effect of the prompt.
     """
 
-    def __init__(self, bench: Bench, others: dict[str, SoftPrompt] | None = None) -> None:
+    def __init__(
+        self, bench: Bench, others: dict[str, SoftPrompt] | None = None, writing: Writing | None = None
+    ) -> None:
         self.bench = bench
         self.others = others or {}
+        self.writing = writing or Writing()
+        self.on_writing: Callable[[dict[str, Any]], None] = lambda _: None
         self.seed = bench.models.config.seed
         self._effects: dict[str, Effects] | None = None
         self._teacher_effects: dict[str, Effects] | None = None
@@ -162,9 +184,25 @@ class Explanation:
         return {"sentence": first_sentence(evidence), "fallback": fallback(evidence), "evidence": plain(evidence)}
 
     def measure_rationale(self) -> dict[str, Any]:
-        """Texts of the base model about the evidence, checked against it, best grounded first."""
-        evidence, backbone = self.evidence(), self.bench.models.backbone
-        return {"request": request(evidence), "texts": plain(rationales(backbone, evidence, seed=self.seed))}
+        """Texts of the model about the evidence, checked against it, best grounded first."""
+        evidence, writing = self.evidence(), self.writing
+        asked = writing.prompt or request(evidence)
+        texts = [""] * writing.samples
+
+        def heard(sample: int, piece: str) -> None:
+            texts[sample] += piece
+            self.on_writing({"request": asked, "texts": list(texts)})
+
+        found = rationales(
+            self.bench.models.backbone,
+            evidence,
+            adapter=writing.adapter,
+            samples=writing.samples,
+            seed=self.seed,
+            asked=asked,
+            on_text=heard,
+        )
+        return {"request": asked, "texts": plain(found)}
 
 
 PARTS: Mapping[str, Callable[[Explanation], Any]] = {
@@ -182,14 +220,29 @@ PARTS: Mapping[str, Callable[[Explanation], Any]] = {
 """Parts of an explanation by their names in the JSON, in the order in which they are best measured."""
 
 
-def explain(explanation: Explanation, parts: Collection[str] = tuple(PARTS)) -> dict[str, Any]:
+def explain(
+    explanation: Explanation, parts: Collection[str] = tuple(PARTS), on_part: OnPart | None = None
+) -> dict[str, Any]:
     """The facts and the chosen parts as one JSON object.
 
     Raises:
         StudioError: no such part.
     """
     check_parts(parts)
-    return explanation.facts() | {name: measure(explanation) for name, measure in PARTS.items() if name in parts}
+    found = explanation.facts()
+    for name, measure in PARTS.items():
+        if name not in parts:
+            continue
+        if on_part:
+            known = {**found, "measuring": name}
+            on_part(known)
+            explanation.on_writing = partial(_written, on_part, known)
+        found[name] = measure(explanation)
+    return found
+
+
+def _written(on_part: OnPart, known: Mapping[str, Any], writing: Mapping[str, Any]) -> None:
+    on_part({**known, "writing": writing})
 
 
 def check_parts(parts: Collection[str]) -> None:

@@ -68,6 +68,26 @@ def test_only_one_process_claims_a_question_and_only_a_claimed_one_is_answered(r
     assert (explanations.get(asked.id).pid, explanations.get(asked.id).attempts) == (2, 2)
 
 
+def test_what_is_known_so_far_stands_until_the_question_is_settled_or_given_back(run_id):
+    asked = explanations.ask(run_id, "recommend", {})
+    assert not explanations.tell(asked.id, {"half": 1}), "nobody works on it"
+    explanations.claim(asked.id, ME)
+    assert explanations.get(asked.id).partial is None
+    assert explanations.tell(asked.id, {"half": 1})
+    assert explanations.tell(asked.id, {"half": 2})
+    assert explanations.get(asked.id).partial == {"half": 2}
+    for end in (
+        lambda: explanations.release(asked.id),
+        lambda: explanations.fail(asked.id, "no", "yes"),
+        lambda: explanations.finish(asked.id, {"whole": 4}),
+    ):
+        explanations.ask(run_id, "recommend", {})
+        explanations.claim(asked.id, ME)
+        explanations.tell(asked.id, {"half": 3})
+        assert end()
+        assert explanations.get(asked.id).partial is None
+
+
 def test_one_that_failed_says_why_and_is_tried_again_when_asked_again(run_id):
     asked = explanations.ask(run_id, "recommend", {})
     explanations.claim(asked.id, ME)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.bench import bench_of_titles, bench_of_user, last_row
-from engine.explain.explanation import PARTS, Explanation, explain
+from engine.explain.bench import bench_of_titles, bench_of_user
+from engine.explain.explanation import PARTS, Explanation, Writing, explain
 from engine.explain.plain import plain
 from engine.llm import SoftPrompt
-from engine.models import Models
+from engine.models import Models, last_row, method_row
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,7 @@ def test_bad_input_is_told_in_one_line(models: Models) -> None:
 
 def test_a_run_without_soft_prompt_has_no_effect_of_it() -> None:
     models = tiny_models("distill.prompt=none")
-    assert last_row(models.config) == "llm-zero-shot"
+    assert method_row(models.config) == "llm-zero-shot"
     answer = explain(Explanation(bench_of_user(models, "user 3")), ["prompt", "ladder"])
     assert answer["prompt"] == {"prompts": None, "adapter": None}
     assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot"]
@@ -136,3 +138,40 @@ def test_plain_values_are_finite_or_refused() -> None:
     }
     with pytest.raises(ValueError, match="no plain form"):
         plain(float("nan"))
+
+
+def test_a_run_with_delrec_plus_is_explained_by_the_paper_s_method() -> None:
+    config = tiny_models("plus.enabled=true", "finetune.enabled=true").config
+    assert (last_row(config), method_row(config)) == ("delrec-plus", "delrec")
+
+
+def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
+    heard: list[dict[str, Any]] = []
+    writing = Writing(prompt="Say hello.", samples=2)
+    reasons = Explanation(bench_of_user(models, "user 3"), writing=writing)
+    answer = explain(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
+    assert [told["measuring"] for told in heard[:2]] == ["summary", "rationale"]
+    assert all(told["target"] == answer["target"] for told in heard)
+    assert heard[1]["summary"] == answer["summary"], "parts that are done stand beside the one under way"
+    words = [told["writing"] for told in heard[2:]]
+    assert {told["request"] for told in words} == {"Say hello."} == {answer["rationale"]["request"]}
+    assert all(a["texts"][0] == b["texts"][0][: len(a["texts"][0])] for a, b in itertools.pairwise(words))
+    written = {text["sample"]: text["text"] for text in answer["rationale"]["texts"]}
+    assert [text.strip() for text in words[-1]["texts"]] == [written[0], written[1]]
+
+
+def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) -> None:
+    bench = bench_of_user(models, "user 3")
+    Explanation(bench).effects()
+    asked = bench.llm.asked
+    column = bench.column(bench.title(int(bench.case.candidates[2])))
+    assert column == 2
+    other = bench.about(column)
+    assert Explanation(other).effects()["delete"].margin.tolist() == pytest.approx(
+        Explanation(bench_of_user(models, "user 3", bench.title(int(bench.case.candidates[2]))))
+        .effects()["delete"]
+        .margin
+    )
+    assert bench.llm.asked == asked
+    missing = next(item for item in range(28) if item not in bench.case.candidates)
+    assert bench.column(bench.title(missing)) is None

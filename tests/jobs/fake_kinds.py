@@ -13,10 +13,12 @@ from engine.errors import StudioError
 from jobs import kinds
 
 
-def echo(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+def echo(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
     """Answers with the request, its own process and the run's id; the request says how long it takes, how it fails."""
     with (folder.parent / "asked.txt").open("a") as file:
         file.write(f"{request.get('number', 0)}\n")
+    if "half" in request:
+        tell({"half": request["half"]})
     time.sleep(request.get("seconds", 0))
     if request.get("way") == "bad-input":
         raise StudioError("no such user", where="user", remedy="choose another")
@@ -29,6 +31,17 @@ def echo(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"said": dict(request), "run": folder.name, "pid": os.getpid(), "parent": os.getppid()}
 
 
+def measure(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
+    """A long answer in steps, which ends when a question about the same run was answered meanwhile."""
+    for step in range(1000):
+        tell({"done": step})
+        if (folder.parent / "asked.txt").exists():
+            return {"steps": step}
+        time.sleep(0.05)
+    raise TimeoutError
+
+
 def register() -> None:
-    """Make ``echo`` a kind in this process."""
-    kinds.KINDS["echo"] = "fake_kinds:echo"
+    """Make ``echo`` and the long ``measure`` kinds in this process."""
+    kinds.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure"}
+    kinds.LONG = kinds.LONG | {"measure"}

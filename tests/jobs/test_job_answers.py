@@ -24,6 +24,7 @@ from jobs import answers, api, kinds, process, queues
 @pytest.fixture(autouse=True)
 def _echo(monkeypatch):
     monkeypatch.setattr(kinds, "KINDS", dict(kinds.KINDS))
+    monkeypatch.setattr(kinds, "LONG", kinds.LONG)
     fake_kinds.register()
 
 
@@ -95,7 +96,7 @@ def test_what_cannot_be_asked_is_refused_at_once(done):
     waiting = api.launch(config())
     with pytest.raises(StudioError, match=r"is queued.*ask about a finished run"):
         api.ask("echo", waiting, {})
-    with pytest.raises(StudioError, match=r"'weather' can be asked.*choose one of recommend, explain, echo"):
+    with pytest.raises(StudioError, match=r"'weather' can be asked.*choose one of recommend, explain, .*echo"):
         api.ask("weather", done, {})
     with pytest.raises(StudioError, match="too long"):
         api.ask("echo", done, {"titles": ["x" * answers.LONGEST_REQUEST]})
@@ -112,6 +113,26 @@ def test_several_workers_answer_each_question_once(start_worker, done):
     start_worker()
     assert {_settled(entry).answer["said"]["number"] for entry in asked} == set(range(6))
     assert _times_asked(done) == 6
+
+
+def test_what_is_known_of_an_answer_so_far_can_be_read_while_it_is_found(start_worker, done):
+    start_worker()
+    asked = api.ask("echo", done, {"half": "the first words", "seconds": 1})
+    wait_for(lambda: api.explanation(asked.id).partial == {"half": "the first words"}, "the first half")
+    answered = _settled(asked)
+    assert answered.answer["said"]["half"] == "the first words"
+    assert answered.partial is None
+
+
+def test_a_long_measurement_lets_a_short_question_pass(start_worker, done):
+    start_worker()
+    long = api.ask("measure", done, {})
+    wait_for(lambda: (api.explanation(long.id).partial or {}).get("done", 0) > 2, "the measurement to be under way")
+    short = _settled(api.ask("echo", done, {"number": 4}))
+    assert short.state == "done"
+    assert _settled(long).answer["steps"] > 2
+    assert short.finished_at < api.explanation(long.id).finished_at
+    assert _times_asked(done) == 1
 
 
 def test_a_killed_process_is_replaced_and_its_question_answered_by_the_next(start_worker, done):

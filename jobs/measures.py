@@ -1,0 +1,62 @@
+"""Questions about a whole run that take minutes: what stage 1 distilled, and how far the reasons are to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from db import runs
+from engine.explain import faithfulness as trust
+from engine.explain import pattern as distilled
+from engine.monitor import Monitor
+from engine.run_folder import RunFolder
+from jobs.kinds import Request, Tell, models, soft_prompts
+
+
+class PatternRequest(Request):
+    """Did stage 1 distil anything? See :func:`engine.explain.pattern.pattern`."""
+
+    users: int = Field(distilled.USERS, ge=2, le=1000)
+    effect_users: int = Field(distilled.EFFECT_USERS, ge=2, le=1000)
+    prompt_of: list[str] = Field([])
+    """Ids of runs whose soft prompts are held against the teacher too, best of one with another teacher."""
+
+
+class FaithfulnessRequest(Request):
+    """How far are the reasons to be trusted? See :func:`engine.explain.faithfulness.faithfulness`."""
+
+    users: int = Field(trust.USERS, ge=2, le=1000)
+
+
+class Telling(Monitor):
+    """Tells the progress of a measurement as its answer so far: ``measuring``, ``done`` and ``total``."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.tell({"measuring": stage, "done": done, "total": total})
+
+
+def pattern(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Answers a :class:`PatternRequest`; ``others`` says which runs the further prompts are of."""
+    asked = PatternRequest.read(request)
+    loaded = models(folder)
+    others = [runs.get(run_id) for run_id in asked.prompt_of]
+    prompts = soft_prompts(asked.prompt_of, loaded)
+    found = distilled.pattern(loaded, Telling(tell), prompts, asked.users, asked.effect_users)
+    return {
+        "run_id": folder.name,
+        **found,
+        "others": [{"id": run.id, "name": run.name, "teacher": run.config["teacher"]["name"]} for run in others],
+        "tasks": distilled.task_accuracy(RunFolder.open(folder)),
+    }
+
+
+def faithfulness(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Answers a :class:`FaithfulnessRequest`."""
+    asked = FaithfulnessRequest.read(request)
+    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell))}
