@@ -26,6 +26,11 @@ def current(connection: Connection) -> str | None:
     return revision
 
 
+def lock(connection: Connection) -> None:
+    """Wait until no other process writes to this PostgreSQL database; holds until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
 def upgrade(connection: Connection, target: str = "") -> None:
     """Apply the missing migrations inside the caller's transaction, which no other process may share.
 
@@ -35,7 +40,7 @@ def upgrade(connection: Connection, target: str = "") -> None:
         StudioError: a newer DELRec Studio wrote the database.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        lock(connection)
     found, target = current(connection), target or newest()
     if found == target:
         return

@@ -13,6 +13,8 @@ from db.schema import ComparisonRow, ReportRow, ResultRow
 from db.store import reading
 
 PROTOCOLS = ("candidates", "full", "agreement")
+HEADLINE = (("candidates", "HR@1"), ("candidates", "NDCG@5"), ("full", "NDCG@10"))
+"""Protocol and metric of the figures by which runs are told apart in lists."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ def table(
             query = query.where(column.in_(names))
     with reading() as session:
         return [Result(*row) for row in session.execute(query)]
+
+
+def headline(run_ids: Collection[str]) -> dict[tuple[str, str, str], Result]:
+    """The figures of :data:`HEADLINE` by run id, protocol and metric, of each run's last LLM row: DELRec as a rule."""
+    protocols, metrics = zip(*HEADLINE, strict=True)
+    rows = table(run_ids, protocols=set(protocols), metrics=set(metrics))
+    wanted = [row for row in rows if row.kind == "llm" and (row.protocol, row.metric) in HEADLINE]
+    return {(row.run_id, row.protocol, row.metric): row for row in wanted}
 
 
 def comparisons(run_ids: Collection[str]) -> list[Comparison]:

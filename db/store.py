@@ -40,10 +40,13 @@ def reading() -> Iterator[Session]:
 def writing() -> Iterator[Session]:
     """A session for one short transaction; commits at the end, rolls back on an exception.
 
-    On SQLite it takes the write lock at once (``BEGIN IMMEDIATE``): a reader that turns writer half-way would
-    fail with "database is locked" without waiting.
+    One at a time, so that what it looked up is still so when it writes, e.g. that a name is free. On SQLite it takes
+    the write lock at once (``BEGIN IMMEDIATE``): a reader that turns writer half-way would fail with "database is
+    locked" without waiting. PostgreSQL has no such lock, so an agreed one stands for it.
     """
     with _explained(), Session(database().execution_options(immediate=True)) as session, session.begin():
+        if session.get_bind().dialect.name == "postgresql":
+            migrate.lock(session.connection())
         yield session
 
 

@@ -162,6 +162,11 @@ def queue_position(reference: str) -> int | None:
     return lifecycle.queue_position(status(reference).id)
 
 
+def queue_places() -> dict[str, int]:
+    """The places of all queued runs by id, 1 for the run that starts next."""
+    return {run_id: place for place, run_id in enumerate(lifecycle.queue(), 1)}
+
+
 def workers() -> list[Worker]:
     """Workers that can take up runs and answer questions now; without any, what is queued waits."""
     return worker_records.living()
@@ -244,10 +249,8 @@ def log_tail(reference: str, lines: int = 200) -> str:
     if not path.exists():
         return ""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - LOG_BYTES))
-        text = file.read().decode("utf-8", errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
+        file.seek(max(0, file.seek(0, 2) - LOG_BYTES))
+        return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
 
 
 def log_file(reference: str) -> Path:

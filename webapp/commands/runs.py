@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 
 @click.command()
 @click.argument("text", default="")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: id, name, state, stage, step, total, error and more.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="As JSON: id, name, state, place, progress, duration, figures, error and more.",
+)
 def command(text: str, as_json: bool) -> None:
     """List the runs, newest first, or those in whose id, name, preset, state, tags or note TEXT occurs."""
     from jobs import api
 
-    found = api.runs(text)
+    found, places = api.runs(text), api.queue_places()
     if as_json:
-        click.echo(json.dumps([{**run.as_dict(), "position": api.queue_position(run.id)} for run in found], indent=1))
+        figures = _figures([run.id for run in found])
+        more = [{"position": places.get(r.id), "seconds": r.seconds, "figures": figures.get(r.id)} for r in found]
+        click.echo(json.dumps([run.as_dict() | told for run, told in zip(found, more, strict=True)], indent=1))
         return
     if not found:
         hint = "no run matches" if text else "no runs yet — start one: delrec run --preset quickstart"
@@ -31,7 +39,7 @@ def command(text: str, as_json: bool) -> None:
 
     table = Table("id", "name", "state", "stage", "step", "begun", box=box.SIMPLE_HEAD, pad_edge=False)
     for run in found:
-        position = api.queue_position(run.id)
+        position = places.get(run.id)
         state = f"queued #{position}" if position else run.state
         step = f"{run.step}/{run.total}" if run.total else ""
         cells = (run.id, run.name, state, run.stage or "", step, ago(run.created_at))
@@ -44,3 +52,14 @@ def command(text: str, as_json: bool) -> None:
     waiting = sum(run.state == "queued" for run in found)
     if waiting and not api.workers():
         click.echo(f"{waiting} queued, but no worker is running — start one: delrec worker, or delrec serve", err=True)
+
+
+def _figures(run_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """The figures that the page shows, by run id: of which model, and each with its interval."""
+    from db.results import headline
+
+    told: dict[str, dict[str, Any]] = {}
+    for (run_id, protocol, metric), row in headline(run_ids).items():
+        figures = told.setdefault(run_id, {"model": row.model})
+        figures[f"{protocol}.{metric}"] = {"value": row.value, "low": row.low, "high": row.high}
+    return told

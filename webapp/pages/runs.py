@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 
 from db import results as result_store
-from db.runs import ACTIVE, RESUMABLE, Run, State
+from db.runs import ACTIVE, RESUMABLE, State
 from jobs import api
 from webapp.access import Access
 from webapp.events import QUIET, tell
-from webapp.html import Html, link, tag
+from webapp.html import Html, tag
+from webapp.pages import picked
 from webapp.shell import frame, notice
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
@@ -59,10 +60,7 @@ def build(access: Access) -> None:
         )
     warning = gr.HTML(js_on_load=None, elem_id="runs-warning")
     with gr.Column(elem_classes="dr-card"):
-        gr.HTML(
-            link("Tick runs to compare them", "./compare", class_="dr-compare dr-off", data_compare=True),
-            js_on_load=None,
-        )
+        actions = picked.build(access)
         table = gr.HTML(js_on_load=None, elem_id="runs")
     with gr.Row(elem_classes="dr-actions"):
         upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
@@ -74,8 +72,9 @@ def build(access: Access) -> None:
     def opened(request: gr.Request) -> list[Any]:
         query = dict(request.query_params)
         wanted = query.get("state", "all") if query.get("state") in FILTERS else "all"
-        may = gr.UploadButton(visible=not access.is_read_only(request))
-        return [query.get("q", ""), wanted, may, *_draw(query.get("q", ""), wanted)]
+        may = not access.is_read_only(request)
+        shown = [gr.UploadButton(visible=may), gr.Row(visible=may)]
+        return [query.get("q", ""), wanted, *shown, *_draw(query.get("q", ""), wanted)]
 
     def ticked(text: str, wanted: str, last: str) -> list[Any]:
         html, noted, fingerprint = _draw(text or "", wanted)
@@ -90,7 +89,7 @@ def build(access: Access) -> None:
         return notice("ok", "Imported. Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
-    blocks.load(opened, None, [search, state, upload, table, warning, seen], **QUIET)
+    blocks.load(opened, None, [search, state, upload, actions, table, warning, seen], **QUIET)
     timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
     wanted = [search.input, state.input]
     gr.on(wanted, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
@@ -102,20 +101,12 @@ def _draw(text: str, wanted: str) -> tuple[Html, Html, str]:
     """The table, the warning above it, and what both are recognised by."""
     try:
         runs = api.runs(text, states=FILTERS.get(wanted, ()), limit=MOST)
-        waiting = sorted(api.runs(states=FILTERS["waiting"]), key=lambda run: run.queued_at)
-        noted = notice("warn", NO_WORKER) if waiting and not api.workers() else Html()
+        places = api.queue_places()
+        noted = notice("warn", NO_WORKER) if places and not api.workers() else Html()
     except Exception as error:
         html = notice("bad", tell(error))
         return html, Html(), html
-    places = {run.id: place for place, run in enumerate(waiting, 1)}
+    figures = result_store.headline([run.id for run in runs if run.state == "done"])
     narrowed = text.strip() or (wanted if wanted != "all" else "")
-    html = view.run_table(runs, _figures(runs), places) if runs else view.no_runs(narrowed)
+    html = view.run_table(runs, figures, places) if runs else view.no_runs(narrowed)
     return html, noted, html + noted
-
-
-def _figures(runs: list[Run]) -> dict[tuple[str, str, str], result_store.Result]:
-    """The headline figures of each run's last LLM row: DELRec, where it was measured."""
-    ids = [run.id for run in runs if run.state == "done"]
-    wanted = {metric for _, metric in view.METRICS}
-    rows = result_store.table(ids, protocols={protocol for protocol, _ in view.METRICS}, metrics=wanted)
-    return {(row.run_id, row.protocol, row.metric): row for row in rows if row.kind == "llm"}

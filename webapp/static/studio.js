@@ -54,10 +54,12 @@
   // Runs picked for comparison; the table is drawn anew while runs go on, so ticks are put back.
   const picked = new Set();
   const showPicked = () => {
+    document.documentElement.toggleAttribute("data-picked", picked.size > 0);
     document.querySelectorAll("[data-pick]").forEach((box) => { box.checked = picked.has(box.dataset.pick); });
     document.querySelectorAll("[data-compare]").forEach((link) => {
       link.href = "./compare?runs=" + [...picked].join(",");
-      link.textContent = picked.size > 1 ? `Compare ${picked.size} runs` : "Tick runs to compare them";
+      link.textContent = ["Tick runs to compare or change them", "Tick another to compare"][picked.size]
+        || `Compare ${picked.size} runs`;
       link.classList.toggle("dr-off", picked.size < 2);
       link.setAttribute("aria-disabled", String(picked.size < 2));
     });
@@ -67,6 +69,50 @@
     if (!box.matches || !box.matches("[data-pick]")) return;
     if (box.checked) picked.add(box.dataset.pick); else picked.delete(box.dataset.pick);
     showPicked();
+  });
+
+  window.delrecPicked = () => [[...picked].join(",")];
+  window.delrecUnpick = () => { picked.clear(); showPicked(); };
+  window.delrecExport = () => {
+    [...picked].forEach((id, place) => setTimeout(() => {
+      const link = document.createElement("a");
+      link.href = `./archives/${id}.zip`;
+      link.download = "";
+      link.click();
+    }, 800 * place));  // browsers drop downloads that begin all at once
+  };
+
+  // The table of runs is sorted here: at once, and again whenever it is drawn anew.
+  const sortRows = () => {
+    const wanted = here().get("sort") || "-created";
+    const key = wanted.replace(/^-/, "");
+    document.querySelectorAll("[data-sort]").forEach((button) => {
+      const mine = button.dataset.sort === key;
+      const head = button.closest("th");
+      if (mine && here().get("sort")) head.setAttribute("aria-sort", wanted.startsWith("-") ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+      if (!mine) return;
+      const body = head.closest("table").tBodies[0];
+      const value = (row) => row.cells[head.cellIndex].dataset.value ?? "";
+      const compare = (one, other) => {
+        const [a, b] = [value(one), value(other)];
+        if (a === "" || b === "") return (a === "") - (b === "");
+        const order = Number.isNaN(Number(a) + Number(b)) ? a.localeCompare(b) : a - b;
+        return wanted.startsWith("-") ? -order : order;
+      };
+      const rows = [...body.rows].sort(compare);
+      if (rows.some((row, place) => row !== body.rows[place])) body.append(...rows);  // else this would go on for ever
+    });
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-sort]");
+    if (!button) return;
+    const key = button.dataset.sort;
+    const first = button.closest("th").classList.contains("dr-number") ? `-${key}` : key;
+    const second = first === key ? `-${key}` : key;
+    const now = here().get("sort");
+    window.delrecAddress({ sort: now === first ? second : now === second ? "" : first });
+    sortRows();
   });
 
   // Charts: figures come as data beside a box that stays, so that zoom, hidden lines and scrolling stay too.
@@ -127,6 +173,8 @@
     const within = (selector) => added.flatMap(
       (node) => [...(node.matches(selector) ? [node] : []), ...node.querySelectorAll(selector)]);
     new Set(within("[data-figures]")).forEach((holder) => { draw(holder).catch((error) => console.warn(error.message)); });
-    if (picked.size && within("[data-pick]").length) showPicked();
-  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-figures"] });
+    if (!within("[data-pick], [data-value]").length) return;
+    showPicked();  // rows are drawn over by others, and would keep their ticks
+    if (here().get("sort")) sortRows();
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-figures", "data-pick", "data-value"] });
 })();

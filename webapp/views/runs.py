@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from db.results import Result
+from db.results import HEADLINE, Result
 from db.runs import Run
 from engine.evaluate.render import short
 from engine.stages import stage_title
@@ -14,8 +14,6 @@ from webapp.shell import HOME, empty
 from webapp.views.run import badge
 from webapp.words import ago, clock, duration
 
-METRICS = (("candidates", "HR@1"), ("candidates", "NDCG@5"), ("full", "NDCG@10"))
-"""Figures of the best LLM row shown for each run."""
 WORDS = {"candidates": "candidates", "full": "full catalogue"}
 
 Figures = Mapping[tuple[str, str, str], Result]
@@ -23,41 +21,40 @@ Figures = Mapping[tuple[str, str, str], Result]
 
 
 def run_table(runs: Sequence[Run], figures: Figures, places: Mapping[str, int], now: datetime | None = None) -> Html:
-    """All runs given, newest first, each with a link to its page; ``places``: in the queue, by run id."""
-    heads = [tag("th", tag("span", "Compare", class_="dr-sr"), scope="col")]
-    heads += [tag("th", text, scope="col") for text in ("Run", "State", "Teacher", "Language model")]
-    heads += [
-        tag(
-            "th",
-            metric,
-            tag("small", WORDS[protocol], style="display:block;font-weight:400"),
-            scope="col",
-            class_="dr-number",
-        )
-        for protocol, metric in METRICS
-    ]
-    heads += [tag("th", text, scope="col", class_="dr-number") for text in ("Duration", "Created")]
+    """All runs given, newest first, each with a link to its page; ``places``: in the queue, by run id.
+
+    The page's script sorts the rows by the cells' ``data-value`` and keeps the choice in the address.
+    """
+    heads = [tag("th", tag("span", "Pick", class_="dr-sr"), scope="col")]
+    heads += [_sorter(text) for text in ("Run", "State", "Teacher", "Language model")]
+    heads += [_sorter(metric, WORDS[protocol], f"{protocol}-{metric}") for protocol, metric in HEADLINE]
+    heads += [_sorter(text, "") for text in ("Duration", "Created")]
     rows = [_row(run, figures, places.get(run.id), now) for run in runs]
     table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="dr-table dr-stacked")
     return tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label="Runs")
 
 
+def _sorter(text: str, small: str | None = None, key: str = "") -> Html:
+    """The head of a column, a button that sorts by it; of numbers where ``small`` is given."""
+    button = tag("button", text, type="button", data_sort=key or text.lower().replace(" ", "-"))
+    words = tag("small", small) if small else None
+    return tag("th", button, words, scope="col", class_=None if small is None else "dr-number")
+
+
 def _row(run: Run, figures: Figures, place: int | None, now: datetime | None) -> Html:
+    seconds, teacher, model = run.seconds, run.config["teacher"]["name"], run.config["llm"]["name"]
+    created = tag("time", ago(run.created_at, now), title=clock(run.created_at))
     cells = [
-        tag("td", tag("input", type="checkbox", data_pick=run.id, aria_label=f"Compare {run.name}"), class_="dr-pick"),
-        tag("td", link(run.name, f"./run?id={run.id}"), tag("small", _subtitle(run)), class_="dr-run-name"),
-        tag("td", badge(run.state), _progress(run, place), class_="dr-state"),
-        tag("td", run.config["teacher"]["name"], data_label="Teacher"),
-        tag("td", run.config["llm"]["name"], class_="dr-wide", data_label="Language model"),
-        *(_figure(figures.get((run.id, protocol, metric)), protocol, metric) for protocol, metric in METRICS),
-        tag("td", duration(run.seconds), class_="dr-number", data_label="Duration"),
-        tag(
-            "td",
-            tag("time", ago(run.created_at, now), title=clock(run.created_at)),
-            class_="dr-number",
-            data_label="Created",
-        ),
-    ]
+        tag("td", tag("input", type="checkbox", data_pick=run.id, aria_label=f"Pick {run.name}"), class_="dr-pick"),
+        tag("td", link(run.name, f"./run?id={run.id}"), tag("small", _subtitle(run)), class_="dr-run-name",
+            data_value=run.name),
+        tag("td", badge(run.state), _progress(run, place), class_="dr-state", data_value=run.state),
+        tag("td", teacher, data_label="Teacher", data_value=teacher),
+        tag("td", model, class_="dr-wide", data_label="Language model", data_value=model),
+        *(_figure(figures.get((run.id, protocol, metric)), protocol, metric) for protocol, metric in HEADLINE),
+        tag("td", duration(seconds), class_="dr-number", data_label="Duration", data_value=f"{seconds or 0:.1f}"),
+        tag("td", created, class_="dr-number", data_label="Created", data_value=f"{run.created_at.timestamp():.3f}"),
+    ]  # fmt: skip
     return tag("tr", cells, data_run=run.id, data_state=run.state)
 
 
@@ -88,6 +85,7 @@ def _figure(result: Result | None, protocol: str, metric: str) -> Html:
         interval,
         class_="dr-number",
         data_label=f"{metric} {WORDS[protocol]}",
+        data_value=str(result.value),
         title=f"{result.model}, 95 % interval",
     )
 

@@ -1,0 +1,125 @@
+"""What can be done with the runs that are ticked in the table: edit, export, delete. The page's script knows which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from db.runs import Run
+from engine.errors import StudioError
+from jobs import api
+from webapp.access import Access
+from webapp.events import QUIET, tell
+from webapp.html import Html, link, tag
+from webapp.shell import notice
+from webapp.words import plural
+
+PICKED = "() => delrecPicked()"
+MOST_NAMED = 5
+
+
+def build(access: Access) -> gr.Row:
+    """Draw the actions and what they open; returns their row, which a visitor who only looks does not see."""
+    with gr.Row(elem_classes="dr-actions"):
+        gr.HTML(
+            link("Tick runs to compare or change them", "./compare", class_="dr-compare dr-off", data_compare=True),
+            js_on_load=None,
+        )
+        with gr.Row(elem_classes="dr-actions", elem_id="picked", visible=False) as actions:
+            edit = gr.Button("Rename, tag, note …", size="sm", elem_id="edit-picked")
+            export = gr.Button("Export", size="sm", elem_id="export-picked")
+            delete = gr.Button("Delete …", size="sm", elem_id="delete-picked")
+    with gr.Column(visible=False, elem_classes="dr-inset", elem_id="picked-form") as form:
+        about = gr.HTML(js_on_load=None)
+        with gr.Row(elem_classes="dr-fields"):
+            name = gr.Textbox(label="Name", max_lines=1, elem_id="picked-name")
+            tags = gr.Textbox(label="Tags", info="Comma between tags.", max_lines=1, elem_id="picked-tags")
+        note = gr.Textbox(label="Note", lines=2, elem_id="picked-note")
+        with gr.Row(elem_classes="dr-actions"):
+            save = gr.Button("Save", variant="primary", size="sm", elem_id="save-picked")
+            leave = gr.Button("Leave it", size="sm")
+    with gr.Row(visible=False, elem_classes="dr-actions", elem_id="picked-confirm") as confirm:
+        question = gr.HTML(js_on_load=None)
+        really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-picked")
+        keep = gr.Button("Keep", size="sm")
+    said = gr.HTML(js_on_load=None, elem_id="picked-said")
+    ids, chosen = gr.Textbox(visible=False), gr.State([])
+    opened = [chosen, form, about, name, tags, note, confirm, question, said]
+
+    def show_form(picked: str) -> list[Any]:
+        try:
+            runs = _runs(picked)
+        except Exception as error:
+            return _closed(notice("bad", tell(error)))
+        one = runs[0] if len(runs) == 1 else None
+        head = tag("h2", f"Edit {one.name}" if one else f"Add tags to {plural(len(runs), 'run')}")
+        return [
+            [run.id for run in runs], gr.Column(visible=True), head,
+            gr.Textbox(value=one.name if one else "", visible=one is not None),
+            gr.Textbox(value=", ".join(one.tags) if one else ""),
+            gr.Textbox(value=one.note if one else "", visible=one is not None),
+            gr.Row(visible=False), "", "",
+        ]  # fmt: skip
+
+    def saved(run_ids: list[str], new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
+        try:
+            access.require_change(request)
+            given = new_tags.split(",")
+            if len(run_ids) == 1:
+                api.rename(run_ids[0], new_name)
+                api.annotate(run_ids[0], tags=given, note=new_note)
+            else:
+                for run_id in run_ids:
+                    api.annotate(run_id, tags=[*api.status(run_id).tags, *given])
+        except Exception as error:
+            return [gr.skip()] * (len(opened) - 1) + [notice("bad", tell(error))]
+        return _closed(notice("ok", "Saved."))
+
+    def ask(picked: str) -> list[Any]:
+        try:
+            runs = _runs(picked)
+        except Exception as error:
+            return _closed(notice("bad", tell(error)))
+        closed = _closed("")
+        closed[0] = [run.id for run in runs]
+        closed[-3:] = [gr.Row(visible=True), notice("warn", _question(runs)), ""]
+        return closed
+
+    def deleted(run_ids: list[str], request: gr.Request) -> list[Any]:
+        done = 0
+        try:
+            access.require_change(request)
+            for run_id in run_ids:
+                api.delete(run_id)
+                done += 1
+        except Exception as error:
+            before = f"{plural(done, 'run')} deleted; then: " if done else ""
+            return _closed(notice("bad", before + tell(error)))
+        return _closed(notice("ok", f"{plural(done, 'run')} deleted."))
+
+    edit.click(show_form, ids, opened, js=PICKED, **QUIET)
+    save.click(saved, [chosen, name, tags, note], opened, **QUIET)
+    export.click(fn=None, js="() => delrecExport()")
+    delete.click(ask, ids, opened, js=PICKED, **QUIET)
+    really.click(deleted, chosen, opened, **QUIET).then(fn=None, js="() => delrecUnpick()")
+    gr.on([leave.click, keep.click], lambda: _closed(""), None, opened, **QUIET)
+    return actions
+
+
+def _runs(picked: str) -> list[Run]:
+    runs = [api.status(run_id) for run_id in picked.split(",") if run_id]
+    if not runs:
+        raise StudioError("no run is ticked", remedy="tick one or more in the table")
+    return runs
+
+
+def _closed(said: Html | str) -> list[Any]:
+    """Nothing is open; in the order of the outputs."""
+    return [[], gr.Column(visible=False), "", "", "", "", gr.Row(visible=False), "", said]
+
+
+def _question(runs: list[Run]) -> Html:
+    named = ", ".join(run.name for run in runs[:MOST_NAMED])
+    more = f" and {len(runs) - MOST_NAMED} more" if len(runs) > MOST_NAMED else ""
+    return Html(tag("span", f"Delete {named}{more} with all files? This cannot be undone."))
