@@ -13,6 +13,7 @@
     predictions.parquet       scores and ranks of every model for every test user
     curves.jsonl, log.txt     training curves, log
     stages.json               finished stages and their seconds
+    falsification.json        the falsification tests, once taken; falsification/ the prompts they compare with
     checkpoints/              only while the run is unfinished
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -12,6 +13,10 @@ from datetime import UTC, datetime
 import click
 
 from engine.errors import Cancelled, StudioError
+
+# Before torch is loaded, here and in every child process: threads that wait for each other sleep instead of spinning.
+# Where two processes compute at once (a training, an explanation) spinning takes the cores from who could use them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "run": "Run the pipeline here, with progress bars and a final table.",
@@ -24,6 +29,7 @@ COMMANDS = {
     "recommend": "Recommend for your own list of titles: teacher and LLM side by side.",
     "explain": "Why an item is recommended: effects of titles, counterfactuals, order, soft prompt.",
     "faithfulness": "How far the reasons of a run are to be trusted, beside a random order.",
+    "falsify": "Was the pattern distilled? Six tests that could show that it was not.",
     "serve": "Start the app in the browser, with a worker.",
     "worker": "Start a worker alone.",
     "settings": "List all settings with defaults, units and help.",

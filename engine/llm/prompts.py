@@ -129,7 +129,12 @@ class Prompts:
         )
 
     def ta(
-        self, demo_history: Items, demo_pair: tuple[int, int], history: Items, revealed_next: int, candidates: Items
+        self,
+        demo_history: Items,
+        demo_pair: tuple[int, int],
+        history: Items,
+        revealed_next: int | None,
+        candidates: Items,
     ) -> Prompt:
         """Temporal Analysis: which candidate was taken right before the revealed last item.
 
@@ -137,7 +142,7 @@ class Prompts:
             demo_history: the user's earliest items, which open the demonstration.
             demo_pair: the two items after them: hidden in the demonstration, and the one that reveals it.
             history: items before the hidden one, oldest first.
-            revealed_next: the user's last item, shown behind the hidden one.
+            revealed_next: the user's last item, shown behind the hidden one; ``None`` keeps it back (falsification).
             candidates: the hidden item among others.
         """
         noun = self.words.noun
@@ -172,8 +177,8 @@ class Prompts:
         yield Segment("\nCandidates:")
         yield from self._list(items, "candidate")
 
-    def _reveal(self, item: int) -> list[Segment]:
-        return [Segment("; (hidden);"), self._title(item)]
+    def _reveal(self, item: int | None) -> list[Segment]:
+        return [Segment("; (hidden)")] if item is None else [Segment("; (hidden);"), self._title(item)]
 
     def _list(self, items: Items, kind: Kind = "text") -> Iterator[Segment]:
         for index, item in enumerate(items):

@@ -1,0 +1,211 @@
+"""The bench of the falsification tests: a run's models, a fixed sample of test users, and a memory for answers.
+
+What the tests ask is declared first and asked then, so that progress is known, a stopped command goes on where it was,
+and a question that two tests share is asked once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data import Examples, Split, candidate_sets
+from engine.distill.tasks import PatternSimulating, TemporalAnalysis
+from engine.errors import StudioError
+from engine.evaluate.evaluator import CHUNK, sample_users
+from engine.evaluate.falsify_controls import Control
+from engine.evaluate.falsify_record import Evidence
+from engine.evaluate.metrics import hit_rate, ndcg, target_columns, target_ranks
+from engine.evaluate.rows import RowFile, fingerprint
+from engine.explain.variants import LLMVariants
+from engine.llm import Prompt, Prompts, PromptScorer, SoftPrompt
+from engine.llm.prompts import Items
+from engine.models import Models, WithoutAdapter
+from engine.monitor import Monitor
+from engine.questions import Questions
+from engine.ranking import History, Ranker
+from engine.run_folder import RunFolder
+
+FOLDER = "falsification"
+"""In the run's folder: prompts that were distilled as controls; while tests are under way, their answers too."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Scores ``[n, m]`` that are wanted; ``score`` answers a slice of them, ``key`` says what exactly is asked."""
+
+    name: str
+    key: str
+    shape: tuple[int, int]
+    score: Callable[[slice], np.ndarray]
+
+
+class Unrevealed(Prompts):
+    """TA's prompts without the item that came next."""
+
+    def ta(
+        self,
+        demo_history: Items,
+        demo_pair: tuple[int, int],
+        history: Items,
+        revealed_next: int | None,
+        candidates: Items,
+    ) -> Prompt:
+        return super().ta(demo_history, demo_pair, history, None, candidates)
+
+
+class Bench:
+    """Everything that the tests ask, about the same users.
+
+    Args:
+        users: test users, at most as many as there are.
+        controls: prompts beside the run's own.
+
+    Raises:
+        StudioError: the run has no soft prompt, or fewer than two users are to be asked.
+    """
+
+    def __init__(self, models: Models, run: RunFolder, users: int, controls: Sequence[Control], monitor: Monitor):
+        if models.soft_prompt is None:
+            raise StudioError(
+                "the run has no soft prompt to test", where="distill.prompt=none", remedy="test a run that distilled"
+            )
+        if users < 2 or len(models.split.test) < 2:
+            raise StudioError("intervals need two users", where="users", remedy="ask more users")
+        self.models, self.run, self.monitor = models, run, monitor
+        self.controls = list(controls)
+        self.config: RunConfig = models.config
+        self.examples: Examples = models.split.test.take(sample_users(len(models.split.test), users, self.config.seed))
+        self.candidates = candidate_sets(models.dataset, self.examples, self.config.data, self.config.seed, "test")
+        self.columns = target_columns(self.candidates, self.examples.targets)
+        self.variants = LLMVariants(models, models.dataset.catalogue)
+        self.prompts: dict[str, SoftPrompt | None] = {
+            "no prompt": None,
+            "random prompt": self.variants.prompts()["random"],
+            "distilled prompt": models.soft_prompt,
+            **{control.name: control.prompt for control in controls},
+        }
+
+    def evidence(self) -> Evidence:
+        """An empty record for one test."""
+        return Evidence(self.config.eval.bootstrap, self.config.seed)
+
+    def ask(self, test: int, asks: Sequence[Ask]) -> dict[str, np.ndarray]:
+        """Ask everything, users in chunks; float32 ``[n, m]`` by name.
+
+        Raises:
+            Cancelled: the monitor asked to stop; what was answered is kept.
+        """
+        stage, total = f"falsify:{test}", sum(ask.shape[0] for ask in asks)
+        found: dict[str, np.ndarray] = {}
+        before = 0
+        for ask in asks:
+            path = self.run.path / FOLDER / f"answers-{re.sub(r'[^a-z0-9]+', '-', ask.name.lower())}.safetensors"
+            file = RowFile(path, ask.key, {"scores": (ask.shape, np.float32)})
+            while file.done < ask.shape[0]:
+                self.monitor.check()
+                part = slice(file.done, min(file.done + CHUNK, ask.shape[0]))
+                file.arrays["scores"][part] = ask.score(part)
+                file.done = part.stop
+                file.save()
+                self.monitor.progress(stage, before + file.done, total)
+            before += ask.shape[0]
+            self.monitor.progress(stage, before, total)
+            found[ask.name] = file.arrays["scores"]
+        return found
+
+    def ranked(
+        self,
+        name: str,
+        ranker: Ranker,
+        histories: Sequence[History] | None = None,
+        candidates: np.ndarray | None = None,
+        version: str = "",
+    ) -> Ask:
+        """The evaluation's question to ``ranker``, or the same about other histories or candidates."""
+        asked = self.examples.histories if histories is None else histories
+        listed = self.candidates if candidates is None else candidates
+        key = fingerprint([name, version, listed, *(np.asarray(history, np.int64) for history in asked)])
+        return Ask(name, key, listed.shape, lambda part: ranker.scores(asked[part], listed[part]))
+
+    def questioned(self, name: str, prompt: SoftPrompt, questions: Questions) -> Ask:
+        """One of stage 1's tasks put to the frozen language model with ``prompt``."""
+        own = self.variants.whole.scorer
+        scorer = PromptScorer(own.backbone, own.verbalizer, prompt, own.batch_size)
+        texts = [question.text() for question in questions.prompts]
+        key = fingerprint([name, self.version(prompt), questions.candidates, *texts])
+
+        def score(part: slice) -> np.ndarray:
+            with own.backbone.without_adapter():
+                return scorer.scores(questions.prompts[part], questions.candidates[part])
+
+        return Ask(name, key, questions.candidates.shape, score)
+
+    def frozen(self, name: str) -> Ask:
+        """The evaluation's question to the frozen language model with the prompt called ``name``."""
+        prompt = self.prompts[name]
+        return self.ranked(name, self.variants.ranker(name, prompt, adapter=False), version=self.version(prompt))
+
+    def rows(self) -> dict[str, Ranker]:
+        """The rows of the results table that read titles and learned from the teacher; the last answers for the run."""
+        config = self.config
+        possible = {"llm-distilled": True, "delrec": config.finetune.enabled, "delrec-plus": config.plus.enabled}
+        return {name: self.models.ranker(name) for name, there in possible.items() if there}
+
+    def rps(self, *, ranks: bool) -> Questions:
+        """RPS about the whole test histories, which stage 1 never saw, with or without the teacher's ranks."""
+        config = self.config.model_copy(
+            update={"distill": self.config.distill.model_copy(update={"show_teacher_ranks": ranks})}
+        )
+        catalogue = self.models.dataset.catalogue
+        task = PatternSimulating(
+            config, self._held_out(), catalogue, self.examples.users, self.models.prompts(), self.models.teacher
+        )
+        return task.last()
+
+    def ta(self, *, revealed: bool) -> Questions:
+        """TA about the ends of the test histories, with or without the item that came next."""
+        catalogue, prompts = self.models.dataset.catalogue, self.models.prompts()
+        if not revealed:
+            prompts = Unrevealed(self.config.data.domain, prompts.teacher, catalogue, self.config.llm.show_year)
+        return TemporalAnalysis(self.config, self._held_out(), catalogue, self.examples.users, prompts).last()
+
+    def hits(self, scores: np.ndarray) -> np.ndarray:
+        """HR@1 of each user, float64 ``[n]``, for scores of the evaluation's candidates."""
+        return hit_rate(target_ranks(scores, self.columns), 1)
+
+    def gains(self, scores: np.ndarray) -> np.ndarray:
+        """NDCG@5 of each user, float64 ``[n]``."""
+        return ndcg(target_ranks(scores, self.columns), 5)
+
+    def teacher_scores(self) -> np.ndarray:
+        """float32 ``[n, m]``: the teacher's opinion of the evaluation's candidates."""
+        return self.models.teacher.scores(self.examples.histories, self.candidates)
+
+    def forget_answers(self) -> None:
+        """Remove what was kept to go on from; controls stay."""
+        for path in (self.run.path / FOLDER).glob("answers-*.safetensors"):
+            path.unlink()
+
+    @staticmethod
+    def version(prompt: SoftPrompt | None) -> str:
+        """Tells prompts apart by their weights."""
+        return "" if prompt is None else fingerprint([prompt.weight.detach().cpu().numpy()])
+
+    def _held_out(self) -> Split:
+        """The split with whole test histories in the place of training sequences."""
+        train = [np.empty(0, np.int64)] * len(self.models.split.train)
+        for user, history in zip(self.examples.users, self.examples.histories, strict=True):
+            train[user] = history
+        return replace(self.models.split, train=tuple(train))
+
+
+def with_prompts(ranker: Ranker, prompts: Prompts) -> Ranker:
+    """A row that reads titles, asked in other words."""
+    if isinstance(ranker, WithoutAdapter):
+        return WithoutAdapter(replace(ranker.ranker, prompts=prompts))
+    return replace(ranker, prompts=prompts)  # type: ignore[type-var]

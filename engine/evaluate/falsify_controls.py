@@ -1,0 +1,180 @@
+"""Prompts that the run's own is held against: another teacher's, and one distilled from lists without a pattern.
+
+They are distilled as the run's own was: same settings, same seed and so the same beginning, batches and words. Nothing
+differs but the lists that the teacher gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.config import TeacherName
+from engine.distill import distil
+from engine.errors import StudioError
+from engine.llm import SoftPrompt
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.questions import TEACHER_LABELS
+from engine.ranking import CatalogueRanker, History
+from engine.run_folder import RunFolder
+from engine.seeds import generator
+from engine.stages import other_teachers
+from engine.teachers import load_teacher, train_teacher
+from engine.teachers.base import CatalogueScorer
+
+RANDOM_LISTS = "prompt of random lists"
+RANDOM_FILE = "random-lists"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A prompt to compare with; ``teacher`` is the one it was distilled from, if it is a real one."""
+
+    name: str
+    prompt: SoftPrompt
+    source: str
+    teacher: CatalogueRanker | None = None
+    label: str = ""
+    """How prompts call that teacher."""
+
+
+class RandomLists(CatalogueScorer):
+    """A teacher that has nothing to teach: every history gets a list of its own, drawn at random and kept to."""
+
+    name = RANDOM_FILE
+
+    def __init__(self, n_items: int, seed: int) -> None:
+        self.n_items, self.seed = n_items, seed
+
+    def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
+        draws = [generator(self.seed, RANDOM_FILE, *map(int, history)).random(self.n_items) for history in histories]
+        return np.array(draws, dtype=np.float32)
+
+
+class Renamed(Monitor):
+    """Passes reports on under names of their own, so that three distillations can be told apart."""
+
+    def __init__(self, monitor: Monitor, name: str) -> None:
+        self.monitor, self.name = monitor, name
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.monitor.progress(self.name, done, total)
+
+    def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        self.monitor.metrics(self.name, step, values)
+
+    def should_stop(self) -> bool:
+        return self.monitor.should_stop()
+
+
+def trained_controls(models: Models, run: RunFolder, folder: str, monitor: Monitor) -> list[Control]:
+    """Another teacher's prompt and one of random lists, distilled unless ``folder`` in the run's folder has them.
+
+    Raises:
+        Cancelled: the monitor asked to stop; calling again continues.
+    """
+    name = other_teacher(models)
+    label = TEACHER_LABELS[name]
+    teacher = models.teachers.get(name) or _train_teacher(models, run, folder, name, monitor)
+    random = RandomLists(models.split.n_items, models.config.seed)
+    words = "distilled for this test with the run's settings"
+    own = _distilled(models, run, folder, name, teacher, monitor)
+    lists = _distilled(models, run, folder, RANDOM_FILE, random, monitor)
+    return [
+        Control(f"prompt of {label}", own, f"{words} from {label}", teacher, label),
+        Control(RANDOM_LISTS, lists, f"{words} from random lists"),
+    ]
+
+
+def kept_controls(models: Models, run: RunFolder, folder: str, monitor: Monitor) -> list[Control]:
+    """What :func:`trained_controls` made earlier; nothing is trained."""
+    files = [_file(run, folder, name) for name in (other_teacher(models), RANDOM_FILE)]
+    return trained_controls(models, run, folder, monitor) if all(file.exists() for file in files) else []
+
+
+def control_of_run(models: Models, other: RunFolder) -> Control:
+    """The prompt of another run, best one with another teacher, together with that teacher.
+
+    Raises:
+        StudioError: no soft prompt there, one of another language model, or a prompt of the same teacher.
+    """
+    config = other.config()
+    if config.teacher.name == models.config.teacher.name:
+        raise StudioError(
+            f"that run's teacher is {config.teacher.name} too", where=other.run_id, remedy="name one with another"
+        )
+    label = TEACHER_LABELS[config.teacher.name]
+    prompt = SoftPrompt.load(other.soft_prompt, models.backbone)
+    teacher = load_teacher(other.teacher(), expected_items=models.split.n_items)
+    return Control(f"prompt of {label}", prompt, f"run {other.run_id}", teacher, label)
+
+
+def other_teacher(models: Models) -> TeacherName:
+    """The teacher to compare with: the first of ``teacher.also``, or else the first that is not the run's own."""
+    own = models.config.teacher.name
+    return next(name for name in (*other_teachers(models.config), *TEACHER_LABELS) if name != own)
+
+
+def training_minutes(models: Models, run: RunFolder) -> float:
+    """What :func:`trained_controls` will take, going by what the run itself took."""
+    seconds = {stage["name"]: float(stage["seconds"]) for stage in run.stages()}
+    extra = 0.0 if other_teacher(models) in models.teachers else seconds.get("teacher", 0.0)
+    return (2 * seconds.get("distil", 0.0) + extra) / 60
+
+
+def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherName, monitor: Monitor) -> CatalogueRanker:
+    file = run.path / folder / f"teacher-{name}.safetensors"
+    config = models.config
+    if not file.exists():
+        stage = f"teacher:{name}"
+
+        def train() -> None:
+            checkpoint = file.with_name(f"checkpoint-{name}.safetensors")
+            train_teacher(name, models.split, config.teacher, config.seed, checkpoint, monitor, stage).save(file)
+            checkpoint.unlink(missing_ok=True)
+
+        _staged(stage, config.teacher.epochs, monitor, train)
+    return load_teacher(file, expected_items=models.split.n_items)
+
+
+def _distilled(
+    models: Models, run: RunFolder, folder: str, name: str, teacher: CatalogueRanker, monitor: Monitor
+) -> SoftPrompt:
+    file = _file(run, folder, name)
+    if not file.exists():
+        config, stage = models.config, f"distil:{name}"
+        settings = config.model_copy(
+            update={"distill": config.distill.model_copy(update={"prompt": "distilled", "prompt_run": None})}
+        )
+
+        def train() -> None:
+            checkpoint = file.with_name(f"checkpoint-{file.name}")
+            with models.backbone.without_adapter():
+                prompt = distil(
+                    settings,
+                    models.dataset,
+                    models.split,
+                    teacher,
+                    models.backbone,
+                    checkpoint,
+                    Renamed(monitor, stage),
+                )
+            prompt.save(file)
+            checkpoint.unlink(missing_ok=True)
+
+        _staged(stage, config.distill.steps, monitor, train)
+    return SoftPrompt.load(file, models.backbone)
+
+
+def _staged(stage: str, total: int, monitor: Monitor, work: Callable[[], None]) -> None:
+    monitor.stage(stage, "running", total=total)
+    work()
+    monitor.stage(stage, "done")
+
+
+def _file(run: RunFolder, folder: str, name: str) -> Path:
+    return run.path / folder / f"prompt-{name}.safetensors"

@@ -1,0 +1,180 @@
+"""What the falsification tests found: figures, claims with a verdict each, and the record of them all.
+
+A verdict is fixed by an interval and a margin, both chosen before anything was measured, so that three things can be
+told apart: the claim holds, it does not, or so few users cannot tell.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from engine.evaluate.bootstrap import Bootstrap, Interval
+from engine.evaluate.render import signed
+from engine.evaluate.report import DECIMALS
+
+Verdict = Literal["passed", "failed", "not decided"]
+WORST_FIRST: tuple[Verdict, ...] = ("failed", "not decided", "passed")
+
+SMALLEST = 0.02
+"""A gain or loss below this does not count: a claim of one fails where the interval ends below it."""
+MARGIN = 0.05
+"""What must not matter may move a figure by so much at most, to either side."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Figure(_Record):
+    """A mean over users with its 95 % interval."""
+
+    name: str
+    measure: str
+    """HR@1, NDCG@5, accuracy, top-1, overlap@5, kendall-tau, rank or sd of the rank."""
+    value: float
+    low: float
+    high: float
+
+
+class Claim(Figure):
+    """A paired difference of which something is claimed."""
+
+    wanted: Literal["above zero", "near zero"]
+    verdict: Verdict
+    deciding: bool
+    """Whether the test's verdict hangs on it."""
+
+
+class Finding(_Record):
+    """One test."""
+
+    number: int
+    title: str
+    question: str
+    verdict: Verdict
+    because: str
+    """The deciding claims in words."""
+    figures: list[Figure]
+    claims: list[Claim]
+
+
+class Falsification(_Record):
+    """The object in ``falsification.json``."""
+
+    run_id: str
+    dataset: str
+    teacher: str
+    users: int
+    """Test users asked, always the same ones for the run's seed."""
+    users_available: int
+    seed: int
+    candidates: int
+    rules: str
+    """How verdicts come about."""
+    controls: dict[str, str]
+    """Prompts beside the run's own, with where each comes from."""
+    findings: list[Finding]
+
+    def to_json(self) -> str:
+        """The text of ``falsification.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+RULES = (
+    "95 % percentile bootstrap intervals over users, differences paired. A claim that something is above zero passes "
+    f"where the interval lies above zero and fails where it ends below {SMALLEST}; a claim that something is near zero "
+    f"passes where the interval lies within ±{MARGIN} and fails where it lies outside; else it is not decided. A test "
+    "has the worst verdict of the claims that decide it."
+)
+
+
+def rises(interval: Interval) -> Verdict:
+    """The verdict on the claim that something is above zero."""
+    if interval.low > 0:
+        return "passed"
+    return "failed" if interval.high < SMALLEST else "not decided"
+
+
+def stays(interval: Interval) -> Verdict:
+    """The verdict on the claim that something is near zero."""
+    if interval.low > -MARGIN and interval.high < MARGIN:
+        return "passed"
+    return "failed" if interval.low >= MARGIN or interval.high <= -MARGIN else "not decided"
+
+
+class Evidence:
+    """Collects the figures and claims of one test.
+
+    Args:
+        samples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    def __init__(self, samples: int, seed: int) -> None:
+        self.samples, self.seed = samples, seed
+        self.figures: list[Figure] = []
+        self.claims: list[Claim] = []
+
+    def figure(self, name: str, measure: str, values: np.ndarray) -> None:
+        """A mean of ``values [users]``."""
+        self.figures.append(Figure(name=name, measure=measure, **_ends(self._interval(values))))
+
+    def rises(self, name: str, measure: str, differences: np.ndarray, *, deciding: bool = False) -> None:
+        """The claim that the mean of ``differences [users]`` is above zero."""
+        interval = self._interval(differences)
+        self._claim(name, measure, interval, "above zero", rises(interval), deciding)
+
+    def stays(self, name: str, measure: str, differences: np.ndarray, *, deciding: bool = False) -> None:
+        """The claim that the mean of ``differences [users]`` is near zero."""
+        interval = self._interval(differences)
+        self._claim(name, measure, interval, "near zero", stays(interval), deciding)
+
+    def finding(self, number: int, title: str, question: str, missing: str = "") -> Finding:
+        """The test's result; ``missing`` says what kept it from being decided, if anything did."""
+        deciding = [claim for claim in self.claims if claim.deciding]
+        found: set[Verdict] = {claim.verdict for claim in deciding}
+        if missing or not deciding:
+            found.add("not decided")
+        return Finding(
+            number=number,
+            title=title,
+            question=question,
+            verdict=next(verdict for verdict in WORST_FIRST if verdict in found),
+            because="; ".join([*map(told, deciding), *([missing] if missing else [])]),
+            figures=self.figures,
+            claims=self.claims,
+        )
+
+    def _interval(self, values: np.ndarray) -> Interval:
+        return Bootstrap(len(values), self.samples, self.seed).interval(values)
+
+    def _claim(
+        self,
+        name: str,
+        measure: str,
+        interval: Interval,
+        wanted: Literal["above zero", "near zero"],
+        verdict: Verdict,
+        deciding: bool,
+    ) -> None:
+        ends = _ends(interval)
+        self.claims.append(Claim(name=name, measure=measure, wanted=wanted, verdict=verdict, deciding=deciding, **ends))
+
+
+def told(claim: Claim) -> str:
+    """A claim in one line."""
+    return f"{claim.name}: {claim.measure} {difference(claim)}, {claim.verdict}"
+
+
+def difference(claim: Claim) -> str:
+    """``+.016 [-.002, +.034]``."""
+    return f"{signed(claim.value)} [{signed(claim.low)}, {signed(claim.high)}]"
+
+
+def _ends(interval: Interval) -> dict[str, float]:
+    value, low, high = (round(number, DECIMALS) + 0.0 for number in interval)
+    return {"value": value, "low": low, "high": high}

@@ -1,0 +1,241 @@
+"""The falsification tests: models that do what a test looks for pass it, models that do the opposite fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stage_world import make_world
+
+from engine.distill import random_prompt
+from engine.errors import Cancelled, StudioError
+from engine.evaluate.falsify import FILE, falsify, read_falsification
+from engine.evaluate.falsify_bench import FOLDER, Bench
+from engine.evaluate.falsify_controls import Control
+from engine.evaluate.falsify_record import Evidence, rises, stays
+from engine.evaluate.falsify_tests import (
+    candidate_order,
+    history_order,
+    leaks,
+    own_pattern,
+    teacher_name,
+    with_permuted_titles,
+)
+from engine.evaluate.falsify_tests import titles as titles_test
+from engine.llm import Prompts
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.ranking import History, Ranker
+from engine.run_folder import RunFolder
+from engine.teachers import Markov
+
+
+@dataclass
+class Rule:
+    """Scores by a rule; ``follow``: what the text calls the teacher turns the scores round, unless it is SASRec."""
+
+    kind: str
+    prompts: Prompts
+    teacher: Markov
+    name: str = "rule"
+    asked: list[int] = field(default_factory=list)
+
+    def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
+        self.asked.append(len(histories))
+        if self.kind == "places":
+            return np.tile(-np.arange(candidates.shape[1], dtype=np.float32), (len(histories), 1))
+        if self.kind == "bag":
+            asked = zip(histories, candidates, strict=True)
+            rows = [[(sum(map(int, history)) * (7 + item)) % 11 for item in listed] for history, listed in asked]
+            return np.array(rows, np.float32)
+        scores = self.teacher.scores(histories, candidates)
+        return -scores if self.kind == "follow" and self.prompts.teacher != "SASRec" else scores
+
+
+class RuleBench(Bench):
+    """A bench whose only row is a :class:`Rule`."""
+
+    kind = "teacher"
+
+    def rows(self) -> dict[str, Ranker]:
+        self.rule = Rule(self.kind, self.models.prompts(), self.models.teacher)  # type: ignore[arg-type]
+        return {"delrec": self.rule}
+
+
+class Stopping(Monitor):
+    """Asks to stop when it is looked at for the ``n``-th time."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def should_stop(self) -> bool:
+        self.n -= 1
+        return self.n < 0
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    world = make_world("finetune.enabled=false", "plus.enabled=false")
+    found = Models(world.config, world.dataset, world.split, world.backbone)
+    found.teachers = {"sasrec": Markov(world.split.train, world.split.n_items)}  # type: ignore[dict-item]
+    found.soft_prompt = random_prompt(world.config.model_copy(update={"seed": 1}), world.backbone)
+    return found
+
+
+@pytest.fixture
+def run(models: Models, tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", models.config)
+
+
+def bench(models: Models, run: RunFolder, kind: str = "", controls: Sequence[Control] = ()) -> Bench:
+    made = (RuleBench if kind else Bench)(models, run, 16, controls, Monitor())
+    if isinstance(made, RuleBench):
+        made.kind = kind
+    return made
+
+
+def interval(low: float, high: float) -> tuple[float, float, float]:
+    return ((low + high) / 2, low, high)
+
+
+def test_verdicts_tell_a_claim_that_holds_from_one_that_does_not_and_from_too_few_users() -> None:
+    from engine.evaluate.bootstrap import Interval
+
+    gains = {(0.01, 0.2): "passed", (-0.1, 0.01): "failed", (-0.2, -0.1): "failed", (-0.1, 0.1): "not decided"}
+    assert {ends: rises(Interval(*interval(*ends))) for ends in gains} == gains
+    changes = {(-0.04, 0.04): "passed", (0.06, 0.2): "failed", (-0.2, -0.06): "failed", (-0.01, 0.06): "not decided"}
+    assert {ends: stays(Interval(*interval(*ends))) for ends in changes} == changes
+
+
+def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
+    up, flat, unsure = np.full(20, 0.3), np.zeros(20), np.tile([1.0, -1.0], 10)
+
+    def verdict(*values: np.ndarray, missing: str = "") -> str:
+        evidence = Evidence(200, 0)
+        evidence.rises("beside", "HR@1", flat)
+        for number, value in enumerate(values):
+            evidence.rises(f"claim {number}", "HR@1", value, deciding=True)
+        return evidence.finding(1, "", "", missing).verdict
+
+    assert verdict(up, up) == "passed"
+    assert verdict(up, unsure) == "not decided"
+    assert verdict(unsure, flat, up) == "failed"
+    assert verdict(up, missing="no other prompt") == "not decided"
+    assert verdict(flat, missing="no other prompt") == "failed"
+
+
+def test_a_prompt_that_another_teachers_equals_is_no_distillation(models: Models, run: RunFolder) -> None:
+    assert models.soft_prompt is not None
+    alone = own_pattern(bench(models, run))
+    assert alone.verdict in ("not decided", "failed")
+    assert "another teacher's prompt and a prompt distilled from random lists" in alone.because
+    same = Control("prompt of GRU4Rec", models.soft_prompt, "a copy", models.teacher, "GRU4Rec")
+    finding = own_pattern(bench(models, run, controls=[same]))
+    (claim,) = [c for c in finding.claims if c.name.endswith("over prompt of GRU4Rec") and c.deciding]
+    assert (claim.value, claim.verdict, finding.verdict) == (0.0, "failed", "failed")
+    assert {c.measure for c in finding.claims} == {"top-1", "overlap@5", "kendall-tau", "accuracy"}
+
+
+def test_scores_that_follow_the_name_fail(models: Models, run: RunFolder) -> None:
+    assert teacher_name(bench(models, run, "follow")).verdict == "failed"
+
+
+def test_scores_that_ignore_the_name_pass(models: Models, run: RunFolder) -> None:
+    assert teacher_name(bench(models, run, "teacher")).verdict == "passed"
+
+
+def test_a_model_that_does_not_look_at_the_order_fails(models: Models, run: RunFolder) -> None:
+    finding = history_order(bench(models, run, "bag"))
+    (claim,) = [claim for claim in finding.claims if claim.deciding]
+    assert (claim.value, claim.measure, finding.verdict) == (0.0, "HR@1", "failed")
+    assert {figure.name for figure in finding.figures} == {"markov", "markov shuffled", "delrec", "delrec shuffled"}
+
+
+def test_a_model_that_lists_by_place_fails_and_one_that_does_not_passes(models: Models, run: RunFolder) -> None:
+    biased = candidate_order(bench(models, run, "places"))
+    assert biased.verdict == "failed"
+    assert biased.claims[0].value == pytest.approx(1.0)
+    assert next(figure.value for figure in biased.figures if figure.measure == "sd of the rank") > 0.5
+
+
+def test_a_model_that_ignores_the_places_has_one_rank(models: Models, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "steady", models.config)
+    steady = candidate_order(bench(models, run, "teacher"))
+    assert next(figure.value for figure in steady.figures if figure.measure == "sd of the rank") == 0.0
+
+
+def test_permuted_titles_leave_ids_and_teacher_alone(models: Models, run: RunFolder) -> None:
+    made = bench(models, run)
+    permuted = with_permuted_titles(made)
+    before, after = models.dataset.catalogue, permuted.dataset.catalogue
+    assert sorted(before.titles) == sorted(after.titles)
+    assert before.titles != after.titles
+    assert before.raw_ids == after.raw_ids
+    assert permuted.teacher is models.teacher
+    finding = titles_test(made)
+    assert [claim.name for claim in finding.claims if claim.deciding] == [
+        "llm-distilled, real titles over permuted ones"
+    ]
+
+
+def test_the_tasks_are_asked_with_and_without_what_leaks(models: Models, run: RunFolder) -> None:
+    made = bench(models, run)
+    plain, ranked = made.rps(ranks=False), made.rps(ranks=True)
+    assert (plain.candidates == ranked.candidates).all()
+    assert "ranks 2 to" in ranked.prompts[0].text()
+    assert "ranks 2 to" not in plain.prompts[0].text()
+    revealed, hidden = made.ta(revealed=True), made.ta(revealed=False)
+    assert (revealed.candidates == hidden.candidates).all()
+    last = models.dataset.catalogue.titles[int(made.examples.histories[0][-1])]
+    assert f"(hidden); {last}" in revealed.prompts[0].text()
+    assert f"(hidden); {last}" not in hidden.prompts[0].text()
+    assert "(hidden)\nCandidates" in hidden.prompts[0].text()
+    finding = leaks(made)
+    assert [claim.deciding for claim in finding.claims] == [True, True, False]
+
+
+def test_no_test_target_is_shown_as_history(models: Models, run: RunFolder) -> None:
+    made = bench(models, run)
+    for questions in (made.rps(ranks=False), made.ta(revealed=True)):
+        for user, prompt in enumerate(questions.prompts):
+            shown = [s.text for s in prompt.segments if s.kind == "history"]
+            assert f" {models.dataset.catalogue.titles[int(made.examples.targets[user])]}" not in shown
+
+
+def test_what_was_answered_before_a_stop_is_not_asked_again(models: Models, run: RunFolder) -> None:
+    made = bench(models, run, "teacher")
+    histories = tuple(made.examples.histories) * 4
+    candidates = np.tile(made.candidates, (4, 1))
+    rule = Rule("teacher", models.prompts(), models.teacher)  # type: ignore[arg-type]
+    made.monitor = Stopping(1)
+    with pytest.raises(Cancelled):
+        made.ask(4, [made.ranked("long", rule, histories, candidates)])
+    made.monitor = Monitor()
+    found = made.ask(4, [made.ranked("long", rule, histories, candidates)])["long"]
+    assert rule.asked == [32, 32]
+    assert np.array_equal(found, models.teacher.scores(histories, candidates))
+
+
+def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFolder) -> None:
+    falsify(models, run, Monitor(), users=10, tests=[6])
+    record = falsify(models, run, Monitor(), users=10, tests=[4])
+    assert [finding.number for finding in record.findings] == [4, 6]
+    assert read_falsification(run) == record
+    assert (record.users, record.users_available, record.seed) == (10, 16, models.config.seed)
+    assert list((run.path / FOLDER).iterdir()) == [], "answers are kept for the time of the test only"
+    other = falsify(models, run, Monitor(), users=8, tests=[4])
+    assert [finding.number for finding in other.findings] == [4], "figures of other users do not mix"
+    (run.path / FILE).write_text("{}")
+    assert read_falsification(run) is None
+
+
+def test_what_cannot_be_tested_is_refused(models: Models, run: RunFolder) -> None:
+    with pytest.raises(StudioError, match="no test 7"):
+        falsify(models, run, Monitor(), tests=[7])
+    with pytest.raises(StudioError, match="two users"):
+        falsify(models, run, Monitor(), users=1)
+    with pytest.raises(StudioError, match="no soft prompt"):
+        falsify(replace(models, soft_prompt=None), run, Monitor())

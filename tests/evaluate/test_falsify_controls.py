@@ -1,0 +1,109 @@
+"""Prompts to compare with: distilled as the run's own was, but for the lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stage_world import make_world
+
+from engine.distill import distil
+from engine.errors import StudioError
+from engine.evaluate.falsify_controls import (
+    RANDOM_LISTS,
+    RandomLists,
+    control_of_run,
+    kept_controls,
+    other_teacher,
+    trained_controls,
+    training_minutes,
+)
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.run_folder import RunFolder, write_text
+from engine.settings import load_config
+from engine.teachers import train_teacher
+
+FOLDER = "falsification"
+
+
+class Stages(Monitor):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def stage(self, name: str, state: str, **_: object) -> None:  # type: ignore[override]
+        if state == "running":
+            self.names.append(name)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    world = make_world("finetune.enabled=false", "plus.enabled=false", "teacher.epochs=1")
+    found = Models(world.config, world.dataset, world.split, world.backbone)
+    place = tmp_path_factory.mktemp("made")
+    teacher = train_teacher("sasrec", world.split, world.config.teacher, 0, place / "teacher", Monitor(), "teacher")
+    found.teachers = {"sasrec": teacher}
+    found.soft_prompt = distil(
+        world.config, world.dataset, world.split, teacher, world.backbone, place / "p", Monitor()
+    )
+    return found
+
+
+@pytest.fixture
+def run(models: Models, tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", models.config)
+
+
+def test_random_lists_belong_to_a_history_and_teach_nothing() -> None:
+    lists = RandomLists(50, seed=0)
+    first, second, again = lists.catalogue_scores([[1, 2], [2, 1], [1, 2]])
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(lists.catalogue_scores([[2, 1]])[0], second)
+
+
+def test_nothing_differs_from_the_runs_own_prompt_but_the_lists(models: Models, run: RunFolder) -> None:
+    assert models.soft_prompt is not None
+    models.teachers["gru4rec"] = models.teacher  # a copy of the teacher must give a copy of the prompt
+    try:
+        copy, lists = trained_controls(models, run, FOLDER, Monitor())
+    finally:
+        del models.teachers["gru4rec"]
+    assert torch.equal(copy.prompt.weight, models.soft_prompt.weight)
+    assert not torch.equal(lists.prompt.weight, models.soft_prompt.weight)
+    assert (copy.label, lists.name, lists.teacher) == ("GRU4Rec", RANDOM_LISTS, None)
+
+
+def test_controls_are_trained_once(models: Models, run: RunFolder) -> None:
+    assert kept_controls(models, run, FOLDER, Monitor()) == []
+    stages = Stages()
+    first = trained_controls(models, run, FOLDER, stages)
+    assert stages.names == ["teacher:gru4rec", "distil:gru4rec", "distil:random-lists"]
+    again = kept_controls(models, run, FOLDER, stages)
+    assert len(stages.names) == 3
+    assert [c.name for c in again] == [c.name for c in first] == ["prompt of GRU4Rec", RANDOM_LISTS]
+    assert all(torch.equal(a.prompt.weight, b.prompt.weight) for a, b in zip(first, again, strict=True))
+    assert {path.suffix for path in (run.path / FOLDER).iterdir()} == {".safetensors"}, "no checkpoint is left"
+
+
+def test_another_runs_prompt_comes_with_its_teacher(models: Models, tmp_path: Path) -> None:
+    assert models.soft_prompt is not None
+    other = RunFolder.create(tmp_path / "other", load_config("smoke", overrides=["teacher.name=gru4rec"]))
+    models.soft_prompt.save(other.soft_prompt)
+    models.teacher.save(other.teacher())
+    control = control_of_run(models, other)
+    assert (control.name, control.label, control.source) == ("prompt of GRU4Rec", "GRU4Rec", "run other")
+    same = RunFolder.create(tmp_path / "same", load_config("smoke"))
+    with pytest.raises(StudioError, match="teacher is sasrec too"):
+        control_of_run(models, same)
+
+
+def test_the_cost_is_told_by_what_the_run_took(models: Models, run: RunFolder) -> None:
+    stages = [{"name": "teacher", "seconds": 60.0, "done": True}, {"name": "distil", "seconds": 120.0, "done": True}]
+    import json
+
+    write_text(run.path / "stages.json", json.dumps(stages))
+    assert training_minutes(models, run) == 5.0
+    assert other_teacher(models) == "gru4rec"
