@@ -11,9 +11,9 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
-from webapp import downloads, machine
-from webapp.access import Access, NoUploads, PasswordGate, switched_on
-from webapp.pages import compare, launch, run, runs, users
+from webapp import downloads, inspect_files, machine
+from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
+from webapp.pages import compare, inspect, launch, run, runs, users
 from webapp.pages import machine as machine_page
 from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
@@ -34,6 +34,7 @@ def create_app(access: Access | None = None) -> FastAPI:
         return {"status": "ok"}
 
     app.include_router(downloads.router)
+    app.include_router(inspect_files.router)
     if access.read_only:
         app.add_middleware(NoUploads)
     if access.password:
@@ -78,6 +79,9 @@ def build_pages(access: Access) -> gr.Blocks:
     with pages.route("Compare", "compare", show_in_navbar=False):
         compare.build()
         footer()
+    with pages.route("Inspect", "inspect", show_in_navbar=False):
+        inspect.build()
+        footer()
     with pages.route("Users", "users", show_in_navbar=False):
         users.build()
         footer()
@@ -95,4 +99,6 @@ def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = Non
     """
     access = access or Access.from_environment()
     access.check_host(host)
-    uvicorn.run(create_app(access), host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
+    app = create_app(access)
+    app.add_middleware(OwnPages, names=access.names())
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)

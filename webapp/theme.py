@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.themes.utils import sizes
 
 STATIC = Path(__file__).parent / "static"
+SHEETS = ("studio", "inspect")
 SANS = ("Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("JetBrains Mono", "ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
@@ -95,10 +96,13 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """What every page carries in its head: the style sheet, and the app's only own script.
+    """What every page carries in its head: the style sheets, and the app's only own scripts.
 
     Not handed over as ``css``: gradio prefixes rules in ``@media`` so that they no longer meet the page.
     """
-    style = (STATIC / "studio.css").read_text(encoding="utf-8")
-    script = (STATIC / "studio.js").read_text(encoding="utf-8")
+    style, script = ("".join(_read(f"{name}.{ending}") for name in SHEETS) for ending in ("css", "js"))
     return f'<meta name="color-scheme" content="light dark"><style>{style}</style><script>{script}</script>'
+
+
+def _read(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")

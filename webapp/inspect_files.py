@@ -1,0 +1,75 @@
+"""What the page *Inspect* fetches: titles while they are typed, and an inspected recommendation to take along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+
+from engine.errors import StudioError
+from jobs import api
+from webapp.inspecting import look
+from webapp.inspection import DEPTHS, Question
+from webapp.subjects import Subjects, subjects_of
+from webapp.views.inspect_report import report
+
+LONGEST_SEARCH = 200
+SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+router = APIRouter()
+
+
+@router.get("/studio/titles")
+def titles(run: str = "", q: str = "") -> JSONResponse:
+    """Titles of a run's catalogue that ``q`` may mean, best first, with year and genres."""
+    try:
+        subjects = subjects_of(api.status(run))
+        search = subjects.search
+    except StudioError:
+        return JSONResponse([], headers=SAFE)
+    catalogue = search.catalogue
+    found = [
+        {"title": catalogue.display(item), "genres": list(catalogue.genres[item])}
+        for item in search.find(q[:LONGEST_SEARCH])
+    ]
+    return JSONResponse(found, headers=SAFE)
+
+
+@router.get("/studio/inspect.json")
+def as_json(request: Request) -> Response:
+    """Everything that was measured so far about the recommendation that the address names."""
+    question, _, answer = _measured(request)
+    text = json.dumps({"question": question.query(), **answer}, indent=1, ensure_ascii=False) + "\n"
+    return Response(text, media_type="application/json", headers=_attached(question, "json"))
+
+
+@router.get("/studio/inspect.html")
+def as_html(request: Request) -> Response:
+    """The same for readers: one file that needs nothing else."""
+    question, subjects, answer = _measured(request)
+    text = report(subjects, question, answer)
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    headers = {**_attached(question, "html"), "Content-Security-Policy": policy}
+    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _measured(request: Request) -> tuple[Question, Subjects, Mapping[str, Any]]:
+    """What is known; whatever the expert fold measured is taken along."""
+    try:
+        question = Question.read(dict(request.query_params))
+        subjects = subjects_of(api.status(question.run))
+        parts = tuple(dict.fromkeys((*question.parts, "rationale", *DEPTHS)))
+        answer = look(question, parts).answer
+    except StudioError as error:
+        raise HTTPException(404, str(error)) from None
+    if answer is None:
+        raise HTTPException(404, "nothing of this is measured yet: open it on the page Inspect first")
+    return question, subjects, answer
+
+
+def _attached(question: Question, ending: str) -> dict[str, str]:
+    who = "".join(letter for letter in question.user if letter.isascii() and letter.isalnum()) or "titles"
+    name = f"delrec-{question.run}-{who}.{ending}"
+    return {**SAFE, "Content-Disposition": f'attachment; filename="{name}"'}

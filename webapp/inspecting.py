@@ -1,0 +1,216 @@
+"""Gets a question's parts answered, one after the other, and reads what is known of them so far."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from db import explanations as explanation_store
+from db.asked import Progress, progress
+from db.runs import Run
+from engine.data.titles import MAX_TITLES
+from engine.errors import StudioError
+from jobs import api
+from webapp.inspection import Question
+from webapp.subjects import History, Subjects, subjects_of
+
+FIRST = "ladder"
+"""The part that all others need: without it there is nothing to explain."""
+AT_ONCE = 2
+"""Parts under way, so that whoever answers never waits for the page; one where titles are edited, because a newer
+question has to wait for it."""
+KEPT_ANSWERS = 256
+
+NAMES = {
+    "ladder": "ranking",
+    "summary": "first sentence",
+    "effects": "effects of each title",
+    "rather": "comparison with the rival",
+    "counterfactual": "smallest change",
+    "stability": "stability",
+    "rationale": "generated reasoning",
+    "prompt": "soft prompt and adapter",
+    "order": "order of the history",
+    "gradients": "gradients",
+}
+"""What people read for the parts."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a question is answered."""
+
+    parts: tuple[str, ...]
+    known: Mapping[str, Progress] = field(default_factory=dict)
+    """What was asked so far, by part."""
+    answer: Mapping[str, Any] | None = None
+    """All parts that are there, as one explanation; ``None`` before the first."""
+
+    def state(self, part: str) -> str:
+        """``absent`` or the state of the question."""
+        return self.known[part].state if part in self.known else "absent"
+
+    def has(self, part: str) -> bool:
+        """Whether the part is there."""
+        return self.state(part) == "done"
+
+    @property
+    def failed(self) -> list[str]:
+        return [part for part in self.parts if self.state(part) == "failed"]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the first part failed, and the others with it."""
+        return self.state(FIRST) == "failed"
+
+    @property
+    def under_way(self) -> list[str]:
+        return [part for part in self.parts if self.state(part) in ("queued", "running")]
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to come."""
+        return not self.stuck and any(self.state(part) not in ("done", "failed") for part in self.parts)
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look gives."""
+
+    question: Question
+    subjects: Subjects
+    history: History | None
+    """``None`` for a user about whom nothing is stored."""
+    standing: Standing
+    before: Standing | None
+    """The ranking after the history as it was, where it was edited."""
+    lists: tuple[Progress, Mapping[str, Any] | None] | None
+    """Recommendations without reasons, where the catalogue has none of the titles."""
+    idle: bool
+    """Something waits and no worker is there."""
+
+    @property
+    def answer(self) -> Mapping[str, Any] | None:
+        return self.standing.answer
+
+    @property
+    def pending(self) -> bool:
+        waits = [self.standing.pending, self.before is not None and self.before.pending]
+        return any(waits) or (self.lists is not None and self.lists[0].state in ("queued", "running"))
+
+    def states(self, *parts: str) -> tuple[Hashable, ...]:
+        """Changes when the question or one of these parts does."""
+        return (self.question.address(), *(self.standing.state(part) for part in parts))
+
+
+def look(question: Question, parts: Sequence[str] | None = None) -> Standing:
+    """What is known, without asking."""
+    wanted = tuple(question.parts if parts is None else parts)
+    by_digest = {explanation_store.digest("explain", question.request(part)): part for part in wanted}
+    found = progress(question.run, list(by_digest))
+    known = {by_digest[digest]: it for digest, it in found.items()}
+    answers = [
+        _answer(question.run, known[part].id) for part in wanted if part in known and known[part].state == "done"
+    ]
+    merged: dict[str, Any] = {}
+    for answer in answers:
+        merged |= answer
+    return Standing(wanted, known, merged or None)
+
+
+def advance(question: Question, parts: Sequence[str] | None = None, *, again: bool = False) -> Standing:
+    """Ask for the next parts, cheap ones first, and say what is known.
+
+    Args:
+        again: ask for those that failed once more.
+
+    Raises:
+        StudioError: the run is gone or not done, or the question is too long.
+    """
+    standing = look(question, parts)
+    most = 1 if question.titles is not None else AT_ONCE
+    free = most - len(standing.under_way)
+    wanted = ("absent", "failed") if again else ("absent",)
+    due = [part for part in standing.parts if standing.state(part) in wanted]
+    if not due or free <= 0 or (standing.stuck and not again):
+        return standing
+    for part in due[: free if FIRST not in due else 1]:  # the others would fail like the first
+        api.ask("explain", question.run, question.request(part))
+    return look(question, parts)
+
+
+def suggestions(question: Question) -> Progress:
+    """What models recommend after titles none of which the catalogue has: no reasons can be measured then."""
+    asked = api.ask("recommend", question.run, {"titles": list(question.titles or ()), "k": 10})
+    return Progress(asked.id, asked.state, asked.partial, asked.error, asked.remedy)
+
+
+def answer_of(question: Question, found: Progress) -> Mapping[str, Any] | None:
+    """The answer of :func:`suggestions` once it is there."""
+    return _answer(question.run, found.id) if found.state == "done" else None
+
+
+def check(question: Question) -> None:
+    """Raise :class:`StudioError` for what cannot be asked."""
+    if question.titles is not None and len(question.titles) > MAX_TITLES:
+        raise StudioError(f"{len(question.titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
+
+
+def look_at(question: Question, *, again: bool = False) -> View:
+    """Ask for what is due, and gather what is known.
+
+    Args:
+        again: ask once more for what failed.
+
+    Raises:
+        StudioError: no such run, it is not done, or the question makes no sense.
+    """
+    run = _run(question)
+    subjects = subjects_of(run)
+    question = _begun(replace(question, run=run.id), subjects)
+    check(question)
+    history = subjects.history_of(question.user) if question.titles is None else subjects.history(question.titles)
+    standing, before, lists = Standing(()), None, None
+    if question.titles and history and not history.any_known:
+        found = suggestions(question)
+        lists = (found, answer_of(question, found))
+    elif question.complete:
+        standing = advance(question, again=again)
+        before = _before(question, subjects, standing)
+    view = View(question, subjects, history, standing, before, lists, False)
+    return replace(view, idle=view.pending and not api.workers())
+
+
+def _run(question: Question) -> Run:
+    if question.run:
+        return api.status(question.run)
+    finished = api.runs(states=["done"], limit=1)
+    if not finished:
+        raise StudioError("there is no finished run yet", remedy="launch one: the preset smoke takes a minute")
+    return finished[0]
+
+
+def _begun(question: Question, subjects: Subjects) -> Question:
+    """Where nobody is chosen, a user whom both models get right, or else the first."""
+    if question.user or question.titles is not None:
+        return question
+    both = subjects.groups["both"]
+    user, group = (subjects.user_at(int(both[0])), "both") if len(both) else (subjects.user_at(0), "")
+    return replace(question, user=user, group=group)
+
+
+def _before(question: Question, subjects: Subjects, standing: Standing) -> Standing | None:
+    """The ranking after the titles as they were, asked in the same way: only the edit makes the difference."""
+    history = subjects.history_of(question.user) if question.edited else None
+    if history is None:
+        return None
+    as_it_was = Question(question.run, titles=tuple(entry.title for entry in history.read))
+    parts = (FIRST,)
+    return advance(as_it_was, parts) if standing.has(parts[0]) else look(as_it_was, parts)
+
+
+@lru_cache(maxsize=KEPT_ANSWERS)
+def _answer(run_id: str, explanation_id: int) -> Mapping[str, Any]:  # noqa: ARG001 - ids are a database's own
+    return explanation_store.get(explanation_id).answer or {}

@@ -1,0 +1,187 @@
+"""What the page *Inspect* asks: one question, all of which stands in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from engine.data import parse_titles
+from engine.data.naming import clean
+from engine.data.titles import MAX_TITLES
+from engine.errors import StudioError
+
+Candidates = Literal["sampled", "catalogue"]
+Weights = Literal["", "base", "adapter"]
+
+REASONS = ("ladder", "summary", "effects", "rather", "counterfactual", "stability")
+"""Parts of the explanation that everybody sees, cheap ones first."""
+WORDS = "rationale"
+DEPTHS = ("prompt", "order", "gradients")
+"""Parts that only the expert fold shows."""
+WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",)}
+"""What is measured together, because the sentences made of it are better for it."""
+WEIGHTS: tuple[Weights, ...] = ("base", "adapter")
+LONGEST_TITLE = 200
+LONGEST_PROMPT = 4000
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose recommendation by which run, and how it is looked at."""
+
+    run: str = ""
+    user: str = ""
+    """A test user by id in the data set; with ``titles``, the one whose history was edited."""
+    titles: tuple[str, ...] | None = None
+    """A history of one's own, oldest first; empty while none is typed yet."""
+    item: str = ""
+    """The candidate to explain, by id in the data set; the model's first if empty."""
+    candidates: Candidates = "sampled"
+    group: str = ""
+    """The group by which the user was found."""
+    expert: bool = False
+    words: Weights = ""
+    """Which weights write the generated reasoning, where that was chosen."""
+    prompt: str = ""
+    """What they are asked, where that was edited."""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Question:
+        """The question of an address; values that make no sense are left out."""
+        titles = query.get("titles")
+        words: Weights = next((name for name in WEIGHTS if name == query.get("words")), "")
+        return cls(
+            run=query.get("run", ""),
+            user=query.get("user", ""),
+            titles=None if titles is None else tuple(split_titles(titles)),
+            item=query.get("item", ""),
+            candidates="catalogue" if query.get("candidates") == "catalogue" else "sampled",
+            group=query.get("by", ""),
+            expert=query.get("view") == "expert",
+            words=words,
+            prompt=query.get("prompt", "")[:LONGEST_PROMPT],
+        )
+
+    def query(self) -> dict[str, str]:
+        """What :meth:`read` reads back."""
+        values = {
+            "run": self.run,
+            "user": self.user,
+            "item": self.item,
+            "candidates": "" if self.candidates == "sampled" else self.candidates,
+            "by": self.group,
+            "view": "expert" if self.expert else "",
+            "words": self.words,
+            "prompt": self.prompt,
+        }
+        given = {name: value for name, value in values.items() if value}
+        return given if self.titles is None else {**given, "titles": join_titles(self.titles)}
+
+    def address(self, page: str = "./inspect") -> str:
+        """Where this view is found again, relative to any page."""
+        return f"{page}?{urlencode(self.query())}"
+
+    @property
+    def own(self) -> bool:
+        """Whether the history is nobody's but the visitor's."""
+        return self.titles is not None and not self.user
+
+    @property
+    def edited(self) -> bool:
+        """Whether it is a test user's history with changes."""
+        return self.titles is not None and bool(self.user)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it can be asked."""
+        return bool(self.run and (self.titles if self.titles is not None else self.user))
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model is to write: on demand where titles are edited, because it holds up the next answer."""
+        return self.titles is None or bool(self.words)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts to ask for, in this order."""
+        return (*REASONS, *((WORDS,) if self.writes else ()), *(DEPTHS if self.expert else ()))
+
+    def request(self, part: str) -> dict[str, Any]:
+        """The request of one part, see :class:`jobs.kinds.ExplainRequest`."""
+        asked: dict[str, Any] = {"parts": [*WITH.get(part, ()), part]}
+        asked |= {"user": self.user} if self.titles is None else {"titles": list(self.titles)}
+        if self.item:
+            asked["item"] = self.item
+        if self.candidates == "catalogue" and self.titles is None:
+            asked["candidates"] = self.candidates
+        if part == WORDS and self.words == "adapter":
+            asked["rationale_adapter"] = True
+        if part == WORDS and self.prompt:
+            asked["rationale_prompt"] = self.prompt
+        return asked
+
+    def changed(self, action: Mapping[str, Any]) -> Question:
+        """The question after something was chosen in the page.
+
+        Raises:
+            StudioError: too many titles, or titles that are none.
+        """
+        fresh = self
+        if "run" in action:
+            fresh = Question(run=str(action["run"]), expert=self.expert)
+            if self.own:
+                fresh = replace(fresh, titles=self.titles)
+        if "user" in action:
+            user, group = str(action["user"]).strip(), str(action.get("group", ""))
+            fresh = Question(fresh.run, user, candidates=self.candidates, group=group, expert=self.expert)
+        if "text" in action:
+            fresh = replace(fresh, titles=tuple(parse_titles(str(action["text"]))), item="", prompt="")
+        if "titles" in action:
+            fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", prompt="", words="")
+        if action.get("own"):
+            fresh = replace(fresh, user="", group="")
+        if "item" in action:
+            fresh = replace(fresh, item=str(action["item"]), prompt="")
+        if action.get("candidates") in ("sampled", "catalogue"):
+            fresh = replace(fresh, candidates=action["candidates"], item="", prompt="")
+        if "expert" in action:
+            fresh = replace(fresh, expert=bool(action["expert"]))
+        if action.get("words") in WEIGHTS:
+            fresh = replace(fresh, words=action["words"], prompt=str(action.get("prompt", ""))[:LONGEST_PROMPT].strip())
+        return fresh
+
+
+def sound_titles(titles: Any) -> tuple[str, ...]:
+    """A list of titles as the page sends it.
+
+    Raises:
+        StudioError: no list of texts, or a longer one than is read.
+    """
+    if not isinstance(titles, Sequence) or isinstance(titles, str):
+        raise StudioError("that is no list of titles", where="titles")
+    if len(titles) > MAX_TITLES:
+        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
+    return tuple(title for title in (clean(str(title))[:LONGEST_TITLE] for title in titles) if title)
+
+
+def join_titles(titles: Sequence[str]) -> str:
+    """``A;B;C``; a semicolon within a title is marked by a backslash."""
+    return ";".join(title.replace("\\", "\\\\").replace(";", "\\;") for title in titles)
+
+
+def split_titles(text: str) -> list[str]:
+    """What :func:`join_titles` joined; blanks around titles go."""
+    titles, current, marked = [], "", False
+    for letter in text:
+        if letter == ";" and not marked:
+            titles.append(current)
+            current = ""
+        elif letter == "\\" and not marked:
+            marked = True
+            continue
+        else:
+            current += letter
+        marked = False
+    return [title for title in (clean(title) for title in (*titles, current)) if title]

@@ -1,0 +1,247 @@
+"""Inspect: one recommendation of a finished run, explained. The address says which; titles may be one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import gradio as gr
+
+from engine.errors import StudioError
+from jobs import api
+from webapp.events import QUIET, Part, refresh, tell
+from webapp.html import Html, link, tag
+from webapp.inspecting import View, look_at
+from webapp.inspection import DEPTHS, WORDS, Question
+from webapp.shell import HOME, RUNS, empty, frame, notice
+from webapp.views import inspect as view
+from webapp.views import inspect_expert as expert_view
+from webapp.views import inspect_history as history_view
+from webapp.views import inspect_pick as pick_view
+from webapp.views import inspect_share as share_view
+from webapp.views import inspect_words as words_view
+
+LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
+MOST_RUNS = 500
+RELAY = "document.addEventListener('delrec-ask', (event) => trigger('click', event.detail))"
+SHOW_ADDRESS = "(address) => { if (address) delrecInspected(address) }"
+
+
+def build() -> None:
+    """Draw the page."""
+    frame("Inspect", "Inspect")
+    gr.HTML(tag("h1", "Inspect a recommendation", class_="dr-title"), js_on_load=None)
+    timer = gr.Timer(LIVE_SECONDS, active=False)
+    relay = gr.HTML(js_on_load=RELAY, elem_id="inspect-relay")
+    problem = gr.HTML(js_on_load=None, elem_id="inspect-problem")
+    with gr.Column(elem_classes="dr-card", elem_id="inspect-choice"):
+        with gr.Row(elem_classes="dr-finder"):
+            runs = gr.Dropdown([], label="Run", show_label=False, elem_id="inspect-run", scale=0, min_width=280)
+            head = gr.HTML(js_on_load=None, elem_id="inspect-head")
+        picker = gr.HTML(js_on_load=None, elem_id="inspect-picker")
+    said = gr.HTML(js_on_load=None, elem_id="inspect-said")
+    progress = gr.HTML(js_on_load=None, elem_id="inspect-progress")
+    with gr.Column(visible=False, elem_id="inspect-page") as page:
+        sentence = _card("inspect-sentence", "dr-card dr-hero")
+        changes = _card("inspect-changes")
+        with gr.Row(elem_classes="dr-layout", equal_height=False):
+            with gr.Column(elem_classes="dr-card", scale=5):
+                history = gr.HTML(js_on_load=None, elem_id="inspect-history")
+            with gr.Column(scale=7):
+                with gr.Column(elem_classes="dr-card"):
+                    sides = gr.HTML(js_on_load=None, elem_id="inspect-sides")
+                smallest = _card("inspect-smallest")
+                with gr.Row(elem_classes="dr-layout dr-pair", equal_height=False):
+                    rather, confidence = _card("inspect-rather"), _card("inspect-confidence")
+        with gr.Column(elem_classes="dr-card", visible=False) as words_card:
+            gr.HTML(words_view.head(), js_on_load=None)
+            words = gr.HTML(js_on_load=None, elem_id="inspect-words")
+        share = _card("inspect-share")
+        expert = _card("inspect-expert")
+    address = gr.Textbox(visible=False)
+    asked, seen = gr.State({}), gr.State({})
+
+    parts: list[Part[View]] = [
+        Part("head", [head, picker], lambda v: v.question.address(), _head),
+        Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
+        Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
+        Part("history", [history], lambda v: v.states("summary", "effects"), _history),
+        Part("sentence", sentence, lambda v: v.states("summary", "ladder", "counterfactual"),
+             _shown("summary", _sentence)),
+        Part("sides", [sides], lambda v: v.states("ladder"), _sides),
+        Part("changes", changes, _changes_key, _changes),
+        Part("rather", rather, lambda v: v.states("rather"), _shown("rather", lambda _, a: view.rather(a))),
+        Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
+        Part("confidence", confidence, lambda v: v.states("stability"),
+             _shown("stability", lambda _, a: view.confidence(a))),
+        Part("words", [words_card, words], _words_key, _words),
+        Part("share", share, lambda v: v.states(*v.standing.parts), _share),
+        Part("expert", expert, lambda v: v.states("ladder", "effects", WORDS, *DEPTHS), _expert),
+        Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
+        Part("pace", [timer], lambda v: (v.pending, v.idle), _pace),
+    ]  # fmt: skip
+    drawn = [component for part in parts for component in part.components]
+    outputs = [asked, seen, address, problem, runs, *drawn]
+
+    def show(question: Question, last: dict[str, Any], *, again: bool = False, list_runs: bool = False) -> list[Any]:
+        """Values of all outputs; what did not change is left alone."""
+        try:
+            state = look_at(question, again=again)
+            fresh, values = refresh(parts, state, last)
+        except Exception as error:
+            hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
+            faded = [hidden.get(component, gr.skip()) for component in drawn]
+            return [question.query(), {}, gr.skip(), _nothing(error), _runs(question, list_runs), *faded]
+        return [state.question.query(), fresh, state.question.address(), "", _runs(state.question, list_runs), *values]
+
+    def opened(request: gr.Request) -> list[Any]:
+        return show(Question.read(dict(request.query_params)), {}, again=True, list_runs=True)
+
+    def act(query: dict[str, str], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+        action = event._data if isinstance(event._data, dict) else {}
+        question = Question.read(query)
+        try:
+            if "address" in action:
+                return show(Question.read(_query(str(action["address"]))), last, list_runs=True)
+            question = question.changed(action)
+        except StudioError as error:
+            skipped = [gr.skip()] * len(outputs)
+            skipped[outputs.index(problem)] = notice("bad", tell(error))
+            return skipped
+        return show(question, last, again="again" in action)
+
+    def chosen(run_id: str, query: dict[str, str], last: dict[str, Any]) -> list[Any]:
+        question = Question.read(query)
+        return show(question if run_id == question.run else question.changed({"run": run_id}), last)
+
+    def tick(query: dict[str, str], last: dict[str, Any]) -> list[Any]:
+        return show(Question.read(query), last)
+
+    def told(event: Any) -> None:
+        event.then(fn=None, inputs=address, js=SHOW_ADDRESS)
+
+    gr.context.Context.root_block.load(opened, None, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    told(relay.click(act, [asked, seen], outputs, trigger_mode="always_last", **QUIET))
+    told(runs.input(chosen, [runs, asked, seen], outputs, **QUIET))
+    timer.tick(tick, [asked, seen], outputs, **QUIET)
+
+
+def _card(name: str, classes: str = "dr-card") -> list[Any]:
+    """A card that shows once there is something in it: the column and what stands in it."""
+    with gr.Column(visible=False, elem_classes=classes) as card:
+        return [card, gr.HTML(js_on_load=None, elem_id=name)]
+
+
+def _query(address: str) -> dict[str, str]:
+    return dict(parse_qsl(address.lstrip("?"), keep_blank_values=True))
+
+
+def _runs(question: Question, wanted: bool) -> Any:
+    if not wanted:
+        return gr.skip()
+    done = api.runs(states=["done"], limit=MOST_RUNS)
+    known = question.run if any(run.id == question.run for run in done) else (done[0].id if done else None)
+    return gr.Dropdown(choices=[(run.name, run.id) for run in done], value=None if not done else known)
+
+
+def _nothing(error: Exception) -> Html:
+    actions = tag("span", link("All runs", RUNS[0], class_="dr-button"), " ", link("Launch a run", HOME[0]))
+    return empty("Nothing to inspect", tell(error), actions)
+
+
+def _head(v: View) -> Sequence[Any]:
+    return [pick_view.head(v.subjects, v.question), pick_view.picker(v.subjects, v.question)]
+
+
+def _progress_key(v: View) -> Hashable:
+    return (*v.states(*v.standing.parts), v.idle, _lists_key(v))
+
+
+def _lists_key(v: View) -> Hashable:
+    return None if v.lists is None else v.lists[0].state
+
+
+def _said(v: View) -> Sequence[Any]:
+    if v.lists is not None:
+        return [share_view.suggestions(*v.lists)]
+    told = view.notes(v.answer) if v.answer else ""
+    return [Html(told + share_view.failures(v.standing))]
+
+
+def _history(v: View) -> Sequence[Any]:
+    history = v.history
+    if history is None:
+        if v.answer is None:
+            return [""]
+        history = history_view.of_answer(v.answer)
+    measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
+    return [history_view.cards(history, measured, v.question)]
+
+
+def _sentence(v: View, answer: Mapping[str, Any]) -> Html:
+    return view.sentence(answer, answer if v.standing.has("ladder") else None)
+
+
+def _smallest(v: View, answer: Mapping[str, Any]) -> Html:
+    return view.smallest(answer, v.subjects.title)
+
+
+def _shown(part: str, draw: Callable[[View, Mapping[str, Any]], Html]) -> Callable[[View], Sequence[Any]]:
+    """A card that stands once its part is there."""
+
+    def build(v: View) -> Sequence[Any]:
+        if v.answer is None or not v.standing.has(part):
+            return [gr.Column(visible=False), ""]
+        return [gr.Column(visible=True), draw(v, v.answer)]
+
+    return build
+
+
+def _sides(v: View) -> Sequence[Any]:
+    if v.answer is not None and v.standing.has("ladder"):
+        return [view.sides(v.answer, v.question)]
+    return [share_view.waiting(v.question)]
+
+
+def _changes_key(v: View) -> Hashable:
+    return (*v.states("ladder"), v.before is not None and v.before.state("ladder"))
+
+
+def _changes(v: View) -> Sequence[Any]:
+    before = v.before.answer if v.before else None
+    if before is None or v.answer is None or not v.standing.has("ladder"):
+        return [gr.Column(visible=False), ""]
+    return [gr.Column(visible=True), view.changes(before, v.answer)]
+
+
+def _words_key(v: View) -> Hashable:
+    known = v.standing.known.get(WORDS)
+    return (*v.states(WORDS, "ladder"), str(known.partial) if known else "")
+
+
+def _words(v: View) -> Sequence[Any]:
+    if not v.standing.has("ladder"):
+        return [gr.Column(visible=False), ""]
+    known = v.standing.known.get(WORDS)
+    if not v.question.writes:
+        drawn = words_view.offered()
+    elif v.answer is not None and v.standing.has(WORDS):
+        drawn = words_view.checked(v.answer)
+    else:
+        drawn = words_view.growing(known.partial if known else None)
+    return [gr.Column(visible=True), drawn]
+
+
+def _share(v: View) -> Sequence[Any]:
+    return [gr.Column(visible=v.answer is not None), share_view.share(v.question, v.standing) if v.answer else ""]
+
+
+def _expert(v: View) -> Sequence[Any]:
+    if v.answer is None or not v.standing.has("ladder"):
+        return [gr.Column(visible=False), ""]
+    return [gr.Column(visible=True), expert_view.fold(v.answer, v.question)]
+
+
+def _pace(v: View) -> Sequence[Any]:
+    return [gr.Timer(WAITING_SECONDS if v.idle else LIVE_SECONDS, active=v.pending)]

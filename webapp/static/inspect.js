@@ -1,0 +1,226 @@
+// Inspect: buttons that ask for something else, the history as a list that is edited in place, titles found while typed.
+(() => {
+  const WAIT = 350;
+  const ask = (action) => document.dispatchEvent(new CustomEvent("delrec-ask", { detail: action }));
+
+  // The address follows what is shown; edits replace it, so that Back leads to the view before.
+  const KEPT = ["demo", "__theme"];
+  let first = true;
+  window.delrecInspected = (address) => {
+    const url = new URL(address, window.location.href);
+    const old = new URLSearchParams(window.location.search);
+    KEPT.forEach((name) => { if (old.has(name)) url.searchParams.set(name, old.get(name)); });
+    const href = url.href.replaceAll("%3B", ";");
+    if (href === window.location.href) { first = false; return; }
+    const titles = new URLSearchParams(url.search).get("titles");
+    const edit = first || (titles !== null && old.get("titles") !== null);
+    first = false;
+    window.history[edit ? "replaceState" : "pushState"](null, "", href);
+  };
+  window.addEventListener("popstate", () => {
+    if (document.getElementById("inspect-relay")) ask({ address: window.location.search });
+  });
+
+  // The list of titles. What stands in the page is changed at once, what is asked follows a moment later.
+  const list = () => document.querySelector("#inspect-history [data-history]");
+  const titles = () => [...(list() ? list().children : [])].map((card) => card.dataset.query);
+  let timer = null;
+  let wanted = null;
+  let focused = null;
+  const change = (next) => {
+    wanted = next;
+    clearTimeout(timer);
+    timer = setTimeout(() => { ask({ titles: wanted }); wanted = null; }, WAIT);
+  };
+  const current = () => wanted || titles();
+  const move = (card, by) => {
+    const cards = [...card.parentElement.children];
+    const place = cards.indexOf(card) + by;
+    if (place < 0 || place >= cards.length) return;
+    if (by < 0) cards[place].before(card); else cards[place].after(card);
+    change(titles());
+  };
+  const put = (title, place) => {
+    const next = [...current()];
+    if (place === null || place < 0) next.push(title); else next[place] = title;
+    change(next);
+  };
+  let replacing = null;
+  const replace = (card) => {
+    replacing = [...card.parentElement.children].indexOf(card);
+    const field = document.getElementById("inspect-add");
+    if (!field) return;
+    document.querySelector('label[for="inspect-add"]').textContent = `Replace “${card.querySelector("b").textContent}” by`;
+    field.focus();
+    field.scrollIntoView({ block: "nearest" });
+  };
+  const stopReplacing = () => {
+    replacing = null;
+    const label = document.querySelector('label[for="inspect-add"]');
+    if (label) label.textContent = "Add a title";
+  };
+
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    const asker = target.closest("[data-ask]");
+    if (asker) {
+      ask(JSON.parse(asker.dataset.ask));
+      return;
+    }
+    const editor = target.closest("[data-edit]");
+    if (editor) {
+      const card = editor.closest("[data-query]");
+      focused = { edit: editor.dataset.edit, query: card.dataset.query };
+      if (editor.dataset.edit === "up") move(card, -1);
+      if (editor.dataset.edit === "down") move(card, 1);
+      if (editor.dataset.edit === "replace") replace(card);
+      if (editor.dataset.edit === "with") {
+        const place = [...card.parentElement.children].indexOf(card);
+        put(editor.dataset.with, place);
+      }
+      if (editor.dataset.edit === "remove") {
+        const neighbour = card.nextElementSibling || card.previousElementSibling;
+        focused = neighbour ? { edit: "remove", query: neighbour.dataset.query } : null;
+        card.remove();
+        change(titles());
+      }
+      if (editor.isConnected && ["up", "down"].includes(editor.dataset.edit)) editor.focus();
+      return;
+    }
+    const option = target.closest("#inspect-found [role=option]");
+    if (option) take(option.dataset.title);
+    const copier = target.closest("[data-copy-address]");
+    if (copier) {
+      navigator.clipboard.writeText(window.location.href).then(() => {
+        copier.textContent = "Copied";
+        setTimeout(() => { copier.textContent = "Copy the address"; }, 1500);
+      });
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const handled = ["userForm", "pasteForm", "wordsForm"].find((name) => name in form.dataset);
+    if (!handled) return;
+    event.preventDefault();
+    const values = new FormData(form);
+    if (handled === "userForm" && values.get("user").trim()) ask({ user: values.get("user").trim(), group: "" });
+    if (handled === "pasteForm" && values.get("text").trim()) ask({ text: values.get("text"), own: true });
+    if (handled === "wordsForm") ask({ words: values.get("adapter") ? "adapter" : "base", prompt: values.get("prompt") });
+  });
+
+  document.addEventListener("toggle", (event) => {
+    const fold = event.target;
+    if (!(fold instanceof HTMLDetailsElement) || !fold.dataset.askOpen) return;
+    const now = new URLSearchParams(window.location.search).get("view") === "expert";
+    if (fold.open !== now) ask(JSON.parse(fold.open ? fold.dataset.askOpen : fold.dataset.askClose));
+  }, true);
+
+  // Cards are dragged to another place; the buttons do the same by keyboard.
+  let dragged = null;
+  document.addEventListener("dragstart", (event) => {
+    dragged = event.target instanceof Element ? event.target.closest(".dr-title-card[draggable]") : null;
+    if (dragged) { event.dataTransfer.effectAllowed = "move"; dragged.classList.add("dr-dragged"); }
+  });
+  document.addEventListener("dragover", (event) => {
+    const card = dragged && event.target instanceof Element && event.target.closest(".dr-title-card");
+    if (!card) return;
+    event.preventDefault();
+    if (card === dragged) return;
+    const box = card.getBoundingClientRect();
+    if (event.clientY < box.top + box.height / 2) card.before(dragged); else card.after(dragged);
+  });
+  document.addEventListener("dragend", () => {
+    if (!dragged) return;
+    dragged.classList.remove("dr-dragged");
+    dragged = null;
+    change(titles());
+  });
+
+  // The field that adds a title: suggestions while it is typed, any text by Enter.
+  let searching = null;
+  let turn = 0;
+  const found = () => document.getElementById("inspect-found");
+  const field = () => document.getElementById("inspect-add");
+  const close = () => {
+    const box = found();
+    if (!box) return;
+    box.hidden = true;
+    box.replaceChildren();
+    field().setAttribute("aria-expanded", "false");
+    field().removeAttribute("aria-activedescendant");
+  };
+  const take = (title) => {
+    const text = (title || "").trim();
+    if (!text) return;
+    focused = { field: true };
+    put(text, replacing);
+    field().value = "";
+    stopReplacing();
+    close();
+  };
+  const show = (entries) => {
+    const box = found();
+    if (!box) return;
+    box.replaceChildren(...entries.map((entry, number) => {
+      const option = document.createElement("li");
+      option.id = `inspect-option-${number}`;
+      option.setAttribute("role", "option");
+      option.setAttribute("aria-selected", "false");
+      option.dataset.title = entry.title;
+      option.append(entry.title);
+      const small = document.createElement("small");
+      small.textContent = entry.genres.join(" · ");
+      option.append(small);
+      return option;
+    }));
+    box.hidden = entries.length === 0;
+    field().setAttribute("aria-expanded", String(entries.length > 0));
+  };
+  document.addEventListener("input", (event) => {
+    if (event.target.id !== "inspect-add") return;
+    clearTimeout(searching);
+    const text = event.target.value;
+    turn += 1;
+    const mine = turn;
+    if (!text.trim()) { close(); return; }
+    searching = setTimeout(async () => {
+      const query = new URLSearchParams({ run: event.target.dataset.run, q: text });
+      const answer = await fetch(`./studio/titles?${query}`).catch(() => null);
+      if (answer && answer.ok && mine === turn) show(await answer.json());
+    }, 120);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "inspect-add") return;
+    const options = [...found().children];
+    const at = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      if (!options.length) return;
+      event.preventDefault();
+      const next = (at + (event.key === "ArrowDown" ? 1 : -1) + options.length) % options.length;
+      options.forEach((option, number) => option.setAttribute("aria-selected", String(number === next)));
+      event.target.setAttribute("aria-activedescendant", options[next].id);
+      options[next].scrollIntoView({ block: "nearest" });
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      take(at >= 0 ? options[at].dataset.title : event.target.value);
+    } else if (event.key === "Escape") {
+      close();
+      stopReplacing();
+    }
+  });
+  document.addEventListener("focusout", (event) => {
+    if (event.target.id === "inspect-add") setTimeout(() => { if (document.activeElement !== field()) close(); }, 200);
+  });
+
+  // The list is drawn anew with each answer; whoever works by keyboard stays where she was.
+  new MutationObserver(() => {
+    if (!focused || document.activeElement !== document.body) return;
+    const card = focused.field ? null
+      : [...(list() ? list().children : [])].find((one) => one.dataset.query === focused.query);
+    const again = focused.field ? field() : card && card.querySelector(`[data-edit="${focused.edit}"]`);
+    if (again) again.focus({ preventScroll: true });
+  }).observe(document.documentElement, { childList: true, subtree: true });
+  document.addEventListener("pointerdown", () => { focused = null; }, true);
+})();

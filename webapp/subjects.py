@@ -1,0 +1,197 @@
+"""Whose recommendations of a run can be looked at: its test users by what became of them, and anybody's own titles.
+
+Known from the stored predictions and the data set; no model is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from db.runs import Run
+from engine.config import RunConfig
+from engine.data import Dataset
+from engine.data.search import TitleSearch
+from engine.errors import StudioError
+from engine.evaluate import Predictions
+from engine.evaluate.people import Group, groups
+from engine.evaluate.users import UserRow, user_rows
+from engine.places import data_presence
+from engine.recommend import understand
+from engine.settings import make_config
+from webapp import previews
+from webapp.answers import predictions_of
+
+EXPLAINED = ("delrec", "llm-distilled", "llm-zero-shot")
+"""Rows of the paper's method, latest stage first: a run is explained by the first that it has."""
+EXAMPLE = 5
+"""Titles of the example history."""
+MOST_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One title of a history as it was understood."""
+
+    query: str
+    """As it was typed."""
+    title: str
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+    known: bool = True
+    """Whether the catalogue has it; other titles only the language model reads."""
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """A history, oldest first: what only the teacher sees, and what the language model reads too."""
+
+    older: tuple[Entry, ...]
+    read: tuple[Entry, ...]
+    hidden: int = 0
+    """Titles before both that are not listed; the teacher may see them."""
+
+    @property
+    def any_known(self) -> bool:
+        return any(entry.known for entry in (*self.older, *self.read))
+
+
+class Subjects:
+    """What can be looked at in one finished run."""
+
+    def __init__(self, run: Run, predictions: Predictions) -> None:
+        self.run = run
+        self.predictions = predictions
+        self.config: RunConfig = make_config(run.config)
+        self.teacher = predictions.teacher
+        rows = [name for name in EXPLAINED if name in predictions.models]
+        self.model = rows[0] if rows else list(predictions.models)[-1]
+        self.dataset, self.problem = _dataset(self.config)
+        self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
+
+    @cached_property
+    def groups(self) -> Mapping[Group, np.ndarray]:
+        """Lines of the table by group."""
+        lengths = None
+        if self.dataset is not None:
+            users = self.predictions.table["user"]
+            lengths = np.array([len(self.dataset.sequences[user]) for user in users])
+        return groups(self.predictions, self.model, lengths)
+
+    @property
+    def users(self) -> list[str]:
+        """Ids of the users whose predictions are stored."""
+        return list(self._places)
+
+    def user_at(self, place: int) -> str:
+        """The id in a line of the table."""
+        return str(self.predictions.table["user_id"].iloc[place])
+
+    def row(self, user: str) -> UserRow | None:
+        """What is stored about a user; ``None`` for users whom the evaluation left out."""
+        place = self._places.get(user)
+        return None if place is None else user_rows(self.predictions, [place])[0]
+
+    def place_in(self, group: Group, user: str) -> int | None:
+        """Where a user stands in a group, from 0."""
+        place = self._places.get(user)
+        if place is None:
+            return None
+        found = np.flatnonzero(self.groups[group] == place)
+        return int(found[0]) if len(found) else None
+
+    def title(self, item: int) -> str:
+        """How an item is called; by number where the data set is not here."""
+        return self.dataset.catalogue.display(item) if self.dataset else f"item {item}"
+
+    def history_of(self, user: str) -> History | None:
+        """The history of a test user; ``None`` if nothing is known about the user."""
+        row = self.row(user)
+        if row is None:
+            return None
+        hidden = 0
+        if self.dataset is not None:
+            sequence = self.dataset.sequences[self.dataset.user_ids.index(user)].tolist()
+            hidden = max(0, sequence.index(row.target) - len(row.history)) if row.target in sequence else 0
+        return History((), tuple(map(self._entry, row.history)), hidden)
+
+    def history(self, titles: Sequence[str]) -> History:
+        """One's own titles, matched forgivingly; a title that comes twice counts once.
+
+        Raises:
+            StudioError: the data set is not on this machine.
+        """
+        if not titles:
+            return History((), ())
+        entries = self._understood(tuple(titles))
+        length = self.config.data.history
+        return History(entries[:-length], entries[-length:])
+
+    def example(self) -> list[str]:
+        """A history to begin with: the latest titles of a test user."""
+        history = self.history_of(self.user_at(0))
+        return [entry.title for entry in history.read[-EXAMPLE:]] if history else []
+
+    @cached_property
+    def search(self) -> TitleSearch:
+        """Finds titles while they are typed.
+
+        Raises:
+            StudioError: the data set is not on this machine.
+        """
+        dataset = self._required()
+        counts = np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue))
+        return TitleSearch(dataset.catalogue, counts.tolist())
+
+    def _understood(self, titles: tuple[str, ...]) -> tuple[Entry, ...]:
+        catalogue = self._required().catalogue
+        return tuple(
+            Entry(entry.query, entry.title, known=False, suggestions=entry.suggestions)
+            if entry.item is None
+            else self._entry(entry.item, entry.query, entry.suggestions)
+            for entry in understand(titles, catalogue)
+        )
+
+    def _entry(self, item: int, query: str = "", suggestions: tuple[str, ...] = ()) -> Entry:
+        title = self.title(item)
+        if self.dataset is None:
+            return Entry(title, title)
+        catalogue = self.dataset.catalogue
+        return Entry(query or title, title, catalogue.years[item], catalogue.genres[item], True, suggestions)
+
+    def _required(self) -> Dataset:
+        if self.dataset is None:
+            raise StudioError("titles cannot be looked up", where=self.problem, remedy="fetch the data set by a run")
+        return self.dataset
+
+
+_KEPT: dict[str, Subjects] = {}
+
+
+def subjects_of(run: Run) -> Subjects:
+    """Those of a run, kept for the next look.
+
+    Raises:
+        StudioError: the run is not done, or its predictions cannot be read.
+    """
+    predictions = predictions_of(run)
+    found = _KEPT.get(run.id)
+    if found is None or found.predictions is not predictions:
+        found = _KEPT[run.id] = Subjects(run, predictions)
+        for run_id in list(_KEPT)[:-MOST_KEPT]:
+            _KEPT.pop(run_id, None)
+    return found
+
+
+def _dataset(config: RunConfig) -> tuple[Dataset | None, str]:
+    """The data set of a run, or why it is not here."""
+    try:
+        if data_presence(config.data) in ("here", "built in"):
+            return previews.dataset_of(config)[0], ""
+        return None, "the run's data set is not on this machine"
+    except StudioError as error:
+        return None, str(error)

@@ -1,0 +1,256 @@
+"""The answer in plain language: one sentence, both models side by side, why, what would change it, how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.evaluate.render import label
+from webapp.html import Html, join, tag
+from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
+from webapp.inspection import Question
+from webapp.shell import notice
+from webapp.views.asking import asking
+from webapp.words import plural
+
+Answer = Mapping[str, Any]
+SHOWN = 10
+"""Candidates listed beside each other; the expert fold has all."""
+COLD = 5
+"""Items with at most so many training interactions are hardly known to the teacher."""
+CANDIDATES = {"sampled": "Candidates of the evaluation", "catalogue": "Whole catalogue"}
+
+
+def sentence(summary: Answer, ladder: Answer | None) -> Html:
+    """The first sentence, computed from the measurements, and who was right."""
+    text = tag("p", summary["summary"]["sentence"], class_="dr-sentence")
+    return join([tag("span", "In one sentence", class_="dr-label"), text, agreement(ladder) if ladder else None])
+
+
+def agreement(answer: Answer) -> Html:
+    """Whether teacher and model agree, and what the user really chose."""
+    teacher, model = answer["ladder"][0], answer["ladder"][-1]
+    names = (label(teacher["model"]), label(model["model"]))
+    if teacher["top"] == model["top"]:
+        said = tag("span", f"{names[0]} and {names[1]} agree on the first place", class_="dr-badge dr-done")
+    else:
+        said = tag("span", f"They disagree: {names[0]} puts {_title(answer, teacher['top'])} first",
+                   class_="dr-badge dr-interrupted")  # fmt: skip
+    chosen = [column for column, item in enumerate(answer["candidates"]) if item["chosen_next"]]
+    truth = None
+    if chosen:
+        column = chosen[0]
+        places = f"{names[0]} #{teacher['places'][column]:g}, {names[1]} #{model['places'][column]:g}"
+        truth = tag("span", "Really chosen next: ", tag("b", answer["candidates"][column]["title"]), f" ({places})")
+    return tag("div", said, truth, class_="dr-facts dr-verdict")
+
+
+def sides(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
+    """The teacher's and the model's order of the same candidates, joined by lines."""
+    teacher, model = answer["ladder"][0], answer["ladder"][-1]
+    columns = [ranking(answer, rung, labels=True, frozen=frozen) for rung in (teacher, model)]
+    m = len(answer["candidates"])
+    note = (
+        f"Shares are the softmax of each model's scores over the same {m} candidates and add up to 100 %; "
+        f"{label(model['model'])} is trained by it, the teacher's scores are no probabilities."
+    )
+    return join(
+        [
+            None if frozen or question.titles is not None else _switch(question),
+            tag("p", _which(answer, question, m), class_="dr-hint"),
+            rankings(columns, "Both models' order of the candidates"),
+            _legend(answer),
+            tag("p", note, class_="dr-fine"),
+        ]
+    )
+
+
+def _switch(question: Question) -> Html:
+    buttons = [
+        asking(words, {"candidates": name}, aria_pressed=str(name == question.candidates).lower())
+        for name, words in CANDIDATES.items()
+    ]
+    return tag("div", buttons, class_="dr-switch", role="group", aria_label="Candidates")
+
+
+def _which(answer: Answer, question: Question, m: int) -> str:
+    teacher = label(answer["run"]["teacher"])
+    if question.titles is not None or question.candidates == "catalogue":
+        return f"{teacher}'s best {m} of the whole catalogue, re-ranked by the language model."
+    return f"The {m} candidates of the evaluation: the true next item and others drawn at random."
+
+
+def _legend(answer: Answer) -> Html:
+    chosen = any(item["chosen_next"] for item in answer["candidates"])
+    parts = [tag("span", tag("i", class_="dr-key dr-target"), "explained here")]
+    if chosen:
+        parts.append(tag("span", tag("i", class_="dr-key dr-chosen"), "★ really chosen next"))
+    return tag("div", parts, class_="dr-facts")
+
+
+def ranking(
+    answer: Answer, rung: Answer, *, labels: bool, frozen: bool = True, most: int = SHOWN, heading: str = ""
+) -> Ranking:
+    """One model's order; beyond the first ``most``, only what is explained and what was chosen."""
+    target = answer["target"]["item"]
+    whole = shares(rung["scores"])
+    order = sorted(range(len(whole)), key=lambda column: (rung["places"][column], column))
+    places = []
+    for number, column in enumerate(order):
+        item = answer["candidates"][column]
+        marks = [name for name, is_so in (("target", item["item"] == target), ("chosen", item["chosen_next"])) if is_so]
+        if number >= most and not marks:
+            continue
+        hint = f"score {rung['scores'][column]:.3f}"
+        text = _named(item, frozen) if labels else tag("span", item["title"], class_="dr-cut")
+        places.append(Place(item["item"], rung["places"][column], whole[column], text, " ".join(marks), hint))
+    listed = len(places)
+    note = f"{len(whole)} candidates" if listed == len(whole) else f"{listed} of {len(whole)} candidates"
+    return Ranking(heading or label(rung["model"]), note, places, len(whole))
+
+
+def _named(item: Answer, frozen: bool) -> Html:
+    star = "★ " if item["chosen_next"] else ""
+    title: Html | str = f"{star}{item['title']}"
+    if not frozen:
+        title = asking(title, {"item": item["raw_id"]}, class_="dr-plain", title="Explain this one")
+    return join([tag("span", title, class_="dr-cut"), tag("small", " · ".join(item["genres"]), class_="dr-cut")])
+
+
+def changes(before: Answer, after: Answer) -> Html:
+    """The model's best items before and after the history was edited."""
+    then, now = before["ladder"][-1], after["ladder"][-1]
+    first, fresh = _title(before, then["top"]), _title(after, now["top"])
+    if then["top"] == now["top"]:
+        said = f"{first} stays first."
+    else:
+        said = f"{fresh} now comes first; {first} {_moved(after, now, then['top'])}."
+    columns = [
+        ranking(before, then, labels=True, heading=f"{label(then['model'])} before"),
+        ranking(after, now, labels=True, heading=f"{label(now['model'])} after"),
+    ]
+    teacher = label(before["run"]["teacher"])
+    both = {item["item"] for item in before["candidates"]} & {item["item"] for item in after["candidates"]}
+    note = (
+        f"Both times {teacher}'s best {len(after['candidates'])} of the whole catalogue are re-ranked; "
+        f"{len(both)} of them are the same. Lines join items that are listed on both sides."
+    )
+    return join(
+        [
+            tag("h2", "Before and after your changes"),
+            tag("p", said, class_="dr-said"),
+            rankings(columns, "Before and after"),
+            tag("p", note, class_="dr-fine"),
+        ]
+    )
+
+
+def _moved(answer: Answer, rung: Answer, item: int) -> str:
+    for column, candidate in enumerate(answer["candidates"]):
+        if candidate["item"] == item:
+            return f"falls to #{rung['places'][column]:g}"
+    return "is no longer among the candidates"
+
+
+def rather(answer: Answer) -> Html:
+    """Why this item rather than its strongest rival."""
+    found, target = answer["rather"], answer["target"]["title"]
+    rival, effects = found["rather_than"]["title"], found["effects"]
+    ahead = found["lead"] >= 0
+    order = sorted(range(len(effects)), key=lambda place: -abs(effects[place]))[:4]
+    largest = max(map(abs, effects), default=0.0)
+    names = [item["title"] for item in answer["history"]]
+    rows = [
+        tag("li", tag("span", names[place], class_="dr-what"), effect_bar(effects[place], largest, ""))
+        for place in order
+    ]  # fmt: skip
+    said = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found['lead']):.2f}."
+    return join(
+        [
+            tag("h2", f"Why {target} rather than {rival}?"),
+            tag("p", f"{said} What leaving out each title would take from that lead:", class_="dr-hint"),
+            tag("ol", rows, class_="dr-reasons"),
+            tag("p", "Titles act together, so these numbers do not add up to the lead.", class_="dr-fine"),
+        ]
+    )
+
+
+def smallest(answer: Answer, title: Callable[[int], str], *, frozen: bool = False) -> Html:
+    """The smallest change that was found and verified.
+
+    Args:
+        title: how an item is called that is neither in the history nor among the candidates.
+    """
+    found = answer["counterfactual"]
+    history = answer["history"]
+    known = {item["item"]: item["title"] for item in answer["candidates"]}
+    parts: list[Html | None] = [tag("h2", "The smallest change"), tag("p", found["sentence"], class_="dr-hint")]
+    for change in filter(None, (found["removal"], found["replacement"])):
+        names = [history[place]["title"] for place in change["positions"]]
+        kept = [item["query"] for item in history]
+        if change["kind"] == "removal":
+            start = f"Without {_listed(names)}"
+            kept = [query for place, query in enumerate(kept) if place not in change["positions"]]
+        else:
+            put = [title(item) for item in change["replacements"]]
+            start = f"With {_listed(put)} in the place of {_listed(names)}"
+            for place, other in zip(change["positions"], put, strict=True):
+                kept[place] = other
+        fallen = f"{known[change['top_before']]} falls to #{change['rank_after']:g}"
+        said = f"{start}, {known[change['top_after']]} comes first and {fallen}."
+        small = "Verified by asking again" + ("; no smaller change does that." if change["smallest"] else ".")
+        tries = None
+        if kept and not frozen:
+            tries = asking("Try it", {"titles": kept}, class_="dr-small-button")
+        parts.append(tag("p", said, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
+    if found["removal"] is None and found["replacement"] is None:
+        parts.append(tag("p", f"{plural(found['asked'], 'change')} of the history were tried.", class_="dr-fine"))
+    if not found["complete"]:
+        parts.append(tag("p", "Not all sets of three titles were tried.", class_="dr-fine"))
+    if known.get(answer["answer"]["top"]) != answer["target"]["title"]:
+        parts.append(tag("p", "This is about the first place, not about the item explained.", class_="dr-fine"))
+    return join(parts)
+
+
+def confidence(answer: Answer) -> Html:
+    """How sure the model is, and whether the order of the candidates sways it."""
+    own, found, target = answer["answer"], answer["stability"], answer["target"]
+    same, place = found["same_top"], found["rank"]
+    word = "Steady" if same >= 0.75 else "Wavering" if same >= 0.4 else "Shaky"
+    kind = {"Steady": "dr-done", "Wavering": "dr-interrupted", "Shaky": "dr-failed"}[word]
+    rows = [
+        ("Share of the candidates", percent(own["probability"])),
+        ("Lead over the best other", signed(own["margin"])),
+        (f"Place in {found['shuffles']} other orders", f"#{place['mean']:.1f} ± {place['sd']:.1f}"),
+        ("Same first answer", f"{100 * same:.0f} %"),
+        ("Training interactions", _interactions(target)),
+    ]
+    pairs = [[tag("dt", name), tag("dd", value)] for name, value in rows]
+    note = "Only the order in which the candidates are listed was changed: a model that reads well does not mind it."
+    return join(
+        [
+            tag("h2", "How sure is it? ", tag("span", word, class_=f"dr-badge {kind}")),
+            tag("dl", pairs, class_="dr-pairs"),
+            tag("p", note, class_="dr-fine"),
+        ]
+    )
+
+
+def _interactions(item: Answer) -> str:
+    count = item["interactions"]
+    if count is None:
+        return "none: not in the catalogue"
+    return f"{count}: hardly known" if count <= COLD else f"{count:,}"
+
+
+def notes(answer: Answer) -> Html:
+    """What the reader must know."""
+    return join([notice("info", note) for note in answer["notes"]])
+
+
+def _title(answer: Answer, item: int) -> str:
+    return next((c["title"] for c in answer["candidates"] if c["item"] == item), f"item {item}")
+
+
+def _listed(titles: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])

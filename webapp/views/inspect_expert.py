@@ -1,0 +1,200 @@
+"""The expert fold: every stage's ranking, what prompt, adapter and order do, gradients, raw scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from engine.evaluate.render import label
+from webapp.html import Html, join, tag
+from webapp.inspect_charts import percent, rankings, signed
+from webapp.inspection import Question
+from webapp.views.compare import scrolled
+from webapp.views.inspect import ranking
+from webapp.views.inspect_words import editor
+
+Answer = Mapping[str, Any]
+PROMPTS = {
+    "removed": "removed",
+    "shuffled": "its vectors in another order",
+    "random": "an untrained one",
+}
+
+
+def fold(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
+    """The whole fold; what is not measured yet is left out, and asked for once the fold is opened."""
+    drawn = [draw(answer) for part, draw in SECTIONS.items() if part in answer]
+    waiting = question.expert and not frozen and not all(part in answer for part in SECTIONS)
+    return tag(
+        "details",
+        tag("summary", "For experts: stages, prompt, order, gradients, raw scores"),
+        drawn if question.expert or frozen else None,
+        editor(answer, question) if "rationale" in answer and question.expert and not frozen else None,
+        tag("p", "More is being measured …", class_="dr-muted") if waiting else None,
+        facts(answer),
+        open=question.expert and not frozen,
+        data_ask_open=None if frozen else json.dumps({"expert": True}),
+        data_ask_close=None if frozen else json.dumps({"expert": False}),
+        class_="dr-fold",
+    )
+
+
+def ladder(answer: Answer) -> Html:
+    """The same candidates by the teacher and after each stage."""
+    everything = len(answer["candidates"])
+    columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer["ladder"]]
+    chart = tag("div", rankings(columns, "Ranks by stage"), class_="dr-scroll", tabindex=0, role="region",
+                aria_label="Ranks by stage")  # fmt: skip
+    hint = "Base language model → with the distilled prompt → fine-tuned with AdaLoRA, beside the teacher."
+    return _section("From stage to stage", hint, chart, _scores(answer))
+
+
+def _scores(answer: Answer) -> Html:
+    heads = [tag("th", "Candidate", scope="col"), tag("th", "id", scope="col")]
+    heads += [tag("th", label(rung["model"]), scope="col", class_="dr-number") for rung in answer["ladder"]]
+    rows = []
+    for column, item in enumerate(answer["candidates"]):
+        cells = [
+            tag("td", f"{rung['scores'][column]:.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number")
+            for rung in answer["ladder"]
+        ]
+        star = "★ " if item["chosen_next"] else ""
+        rows.append(tag("tr", tag("th", f"{star}{item['title']}", scope="row"), tag("td", item["raw_id"]), cells))
+    table = scrolled("Raw scores", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return tag("details", tag("summary", "Raw scores in the order of the prompt"), table, class_="dr-more")
+
+
+def operators(answer: Answer) -> Html:
+    """Effects of each title under every way of removing it."""
+    found = answer["effects"]
+    columns = [(who, name, values) for who in ("llm", "teacher") for name, values in found[who].items()]
+    names = {"llm": label(answer["run"]["llm"]), "teacher": label(answer["run"]["teacher"])}
+    heads = [tag("th", "Title", scope="col")]
+    heads += [tag("th", names[who], tag("small", name), scope="col", class_="dr-number") for who, name, _ in columns]
+    rows = [
+        tag("tr", tag("th", item["title"], scope="row"),
+            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+.1f} pp"),
+                 class_="dr-number") for _, _, values in columns])
+        for place, item in enumerate(answer["history"])
+    ]  # fmt: skip
+    agree = ", ".join(f"{names} {value:.0%}" for names, value in found["sign_agreement"].items())
+    hint = (
+        "On the score margin, and below on the probability in percentage points. Removed by deletion, by a neutral "
+        f"placeholder, by random items of like popularity. Signs agree: {agree}. {found['note']}"
+    )
+    return _section(
+        "Effects under each removal", hint, scrolled("Effects", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    )
+
+
+def prompt(answer: Answer) -> Html:
+    """What soft prompt and adapter bring."""
+    found = answer["prompt"]
+    rows = []
+    for effect in found["prompts"] or ():
+        name = PROMPTS.get(effect["prompt"], f"that of {effect['prompt']}")
+        rows.append(_changed(f"Soft prompt: {name}", effect["answer"], effect["margin_effect"], answer))
+    if found["adapter"]:
+        rows.append(_changed("Adapter off", found["adapter"]["answer"], found["adapter"]["margin_effect"], answer))
+    missing = [] if found["prompts"] else ["This run has no soft prompt."]
+    missing += [] if found["adapter"] else ["This run has no adapter: stage 2 was switched off."]
+    heads = [tag("th", text, scope="col") for text in ("Changed", "Place", "Share", "First then", "Brought the lead")]
+    table = scrolled("Prompt and adapter", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
+    hint = (
+        f"{answer['target']['title']} stands at #{answer['answer']['rank']:g} with both in place. {' '.join(missing)}"
+    )
+    return _section("Soft prompt and adapter", hint, table)
+
+
+def _changed(name: str, changed: Answer, effect: float, answer: Answer) -> Html:
+    first = next((c["title"] for c in answer["candidates"] if c["item"] == changed["top"]), "")
+    return tag(
+        "tr",
+        tag("th", name, scope="row"),
+        tag("td", f"#{changed['rank']:g}"),
+        tag("td", percent(changed["probability"])),
+        tag("td", first),
+        tag("td", signed(effect)),
+    )
+
+
+def order(answer: Answer) -> Html:
+    """What the order of the history does, for both models."""
+    found, history = answer["order"], answer["history"]
+    names = {who: label(answer["run"][who]) for who in ("llm", "teacher")}
+    heads = [tag("th", "Neighbours exchanged", scope="col")]
+    heads += [tag("th", names[who], scope="col", class_="dr-number") for who in names]
+    rows = [
+        tag("tr", tag("th", f"{one['title']} ↔ {two['title']}", scope="row"),
+            [tag("td", signed(found[who]["swaps"][place]), class_="dr-number") for who in names])
+        for place, (one, two) in enumerate(pairwise(history))
+    ]  # fmt: skip
+    table = scrolled("Order", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
+    told = [_shuffled(names[who], found[who]) for who in names]
+    hint = "What the lead loses when two neighbours change places. " + " ".join(filter(None, told))
+    return _section("Order of the history", hint, table)
+
+
+def _shuffled(name: str, found: Answer) -> str:
+    rank = found["shuffled_rank"]
+    if rank is None:
+        return ""
+    return (
+        f"With random orders, {name} puts it at #{rank['mean']:.1f} ± {rank['sd']:.1f} and keeps its first answer in "
+        f"{found['same_top']:.0%}."
+    )
+
+
+def gradients(answer: Answer) -> Html:
+    """Integrated gradients beside the effects, with what is missing to completeness."""
+    found = answer["gradients"]
+    deleted: Sequence[float] | None = answer["effects"]["llm"]["delete"]["margin"] if "effects" in answer else None
+    rival = next((c["title"] for c in answer["candidates"] if c["item"] == found["rival"]), "")
+    heads = [tag("th", "Title", scope="col"), tag("th", "Integrated gradients", scope="col", class_="dr-number")]
+    if deleted is not None:
+        heads.append(tag("th", "Left out", scope="col", class_="dr-number"))
+    rows = []
+    for place, item in enumerate(answer["history"]):
+        cells = [tag("td", signed(found["items"][place]), class_="dr-number")]
+        cells += [tag("td", signed(deleted[place]), class_="dr-number")] if deleted is not None else []
+        rows.append(tag("tr", tag("th", item["title"], scope="row"), cells))
+    hint = (
+        f"Attributions to the lead over {rival}: {found['lead']:.3f} as it is, {found['baseline']:.3f} with an average "
+        f"token in place of every title. They add up to {sum(found['items']):.3f} against a difference of "
+        f"{found['lead'] - found['baseline']:.3f}: completeness error {found['completeness_error']:.3f} "
+        f"({found['steps']} steps)."
+    )
+    return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))
+
+
+def facts(answer: Answer) -> Html:
+    """Where this comes from."""
+    run = answer["run"]
+    rows = {
+        "Run": answer["run_id"],
+        "Seed": run["seed"],
+        "Model explained": run["llm"],
+        "Teacher": run["teacher"],
+        "Item": f"{answer['target']['raw_id']} (dense id {answer['target']['item']})",
+    }
+    return _section(
+        "Provenance", "", tag("dl", [[tag("dt", k), tag("dd", v)] for k, v in rows.items()], class_="dr-pairs")
+    )
+
+
+def _section(title: str, hint: str, *body: Html | None) -> Html:
+    return tag(
+        "section", tag("h3", title), tag("p", hint, class_="dr-hint") if hint else None, join(body), class_="dr-expert"
+    )
+
+
+SECTIONS: Mapping[str, Callable[[Answer], Html]] = {
+    "ladder": ladder,
+    "effects": operators,
+    "prompt": prompt,
+    "order": order,
+    "gradients": gradients,
+}
+"""Sections by the part of the explanation that they show."""

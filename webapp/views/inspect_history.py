@@ -1,0 +1,183 @@
+"""The history as cards: what each title does to the recommendation, and how it can be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.evaluate.render import label
+from webapp.html import Html, join, tag
+from webapp.inspect_charts import effect_bar
+from webapp.inspection import Question
+from webapp.shell import notice
+from webapp.subjects import Entry, History
+from webapp.views.asking import asking, editing
+from webapp.words import plural
+
+MATTERS = 0.25
+"""A title matters if its effect is at least this share of the strongest one's."""
+OPERATOR = "delete"
+"""Effects on the cards are those of leaving the title out."""
+MEANING = (
+    "Effect: what the recommended item's lead over the best other candidate loses when the title is left out, "
+    "on each model's own scale. Bars are scaled by each model's strongest title."
+)
+
+
+def cards(history: History, answer: Mapping[str, Any] | None, question: Question, *, frozen: bool = False) -> Html:
+    """The titles in time order with their effects, and the field that adds one.
+
+    Args:
+        answer: an explanation with the part ``effects``, or with ``summary`` until that is there.
+        frozen: nothing can be changed, as in an exported file.
+    """
+    ours, theirs = effects_of(answer, len(history.read))
+    names = _names(answer)
+    items = [_card(number, entry, None, frozen) for number, entry in enumerate(history.older, 1)]
+    for place, entry in enumerate(history.read):
+        bars = _bars(place, ours, theirs, names)
+        items.append(_card(len(history.older) + place + 1, entry, bars, frozen))
+    listed = tag("ol", items, class_="dr-titles", data_history=True, aria_label="History, oldest first")
+    return join(
+        [
+            tag("h2", "History, oldest first"),
+            tag("p", _said(history), class_="dr-hint"),
+            notice("warn", NOT_KNOWN) if items and not history.any_known else None,
+            listed if items else tag("ol", data_history=True, hidden=True),
+            None if frozen else _adding(question),
+            tag("p", MEANING, class_="dr-fine") if items else None,
+            _agreement(answer, names),
+        ]
+    )
+
+
+NOT_KNOWN = (
+    "The catalogue has none of these titles, so the teacher has nothing to go by and no reasons can be measured. "
+    "Add a title that it knows: suggestions come while you type."
+)
+
+
+def _said(history: History) -> str:
+    if not history.read:
+        return "Nothing here yet. Add titles below, or paste a list."
+    parts = [f"The language model reads the last {plural(len(history.read), 'title')}."] if history.older else []
+    if history.hidden:
+        parts.append(f"{plural(history.hidden, 'earlier title')} not shown; at most the teacher sees them.")
+    if history.older:
+        parts.append(f"The {len(history.older)} before are for the teacher alone.")
+    return " ".join(parts) or "Both models read these titles."
+
+
+def effects_of(answer: Mapping[str, Any] | None, count: int) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Effects by the language model and by the teacher of ``count`` titles, as far as they are known."""
+    if answer is None:
+        return None, None
+    if "effects" in answer:
+        found = answer["effects"]
+        ours, theirs = found["llm"][OPERATOR]["margin"], found["teacher"][OPERATOR]["margin"]
+    else:
+        ours, theirs = [item["effect"] for item in answer["summary"]["evidence"]["history"]], None
+    fits = len(ours) == count
+    return (ours, theirs) if fits else (None, None)
+
+
+def _names(answer: Mapping[str, Any] | None) -> tuple[str, str]:
+    if answer is None:
+        return "Model", "Teacher"
+    return label(answer["run"]["llm"]), label(answer["run"]["teacher"])
+
+
+def _bars(
+    place: int, ours: Sequence[float] | None, theirs: Sequence[float] | None, names: tuple[str, str]
+) -> Html | None:
+    if ours is None:
+        return None
+    largest = max(map(abs, ours))
+    value = ours[place]
+    bars = [effect_bar(value, largest, names[0])]
+    if theirs is not None:
+        bars.append(effect_bar(theirs[place], max(map(abs, theirs)), names[1]))
+    return tag("div", tag("span", verdict(value, largest), class_="dr-sr"), bars, class_="dr-effects")
+
+
+def verdict(value: float, largest: float) -> str:
+    """What an effect means in words."""
+    if not largest or abs(value) < MATTERS * largest:
+        return "hardly matters"
+    return "speaks for it" if value > 0 else "speaks against it"
+
+
+def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
+    about = " · ".join(entry.genres)
+    if entry.known and entry.query.casefold() != entry.title.casefold():
+        about = f"{about}{' · ' if about else ''}typed “{entry.query}”"
+    unknown = None
+    if not entry.known:
+        unknown = tag("span", "not in the catalogue: only the language model reads it", class_="dr-mark-unknown")
+    return tag(
+        "li",
+        tag("span", number, class_="dr-place", aria_hidden="true"),
+        tag("div", tag("b", entry.title), tag("small", about) if about else None, unknown,
+            None if frozen else _suggested(entry), class_="dr-what"),
+        None if frozen else _tools(entry),
+        bars,
+        class_="dr-title-card",
+        draggable=None if frozen else "true",
+        data_query=entry.query,
+    )  # fmt: skip
+
+
+def _suggested(entry: Entry) -> Html | None:
+    """What might have been meant: always said for unknown titles, for others only where they were typed."""
+    if not entry.suggestions or (entry.known and entry.query == entry.title):
+        return None
+    buttons = [editing(title, "with", f"Take {title}", data_with=title) for title in entry.suggestions]
+    return tag("small", "Did you mean ", buttons, class_="dr-meant")
+
+
+def _tools(entry: Entry) -> Html:
+    return tag(
+        "div",
+        editing("↑", "up", f"Move {entry.title} up"),
+        editing("↓", "down", f"Move {entry.title} down"),
+        editing("⇄", "replace", f"Replace {entry.title}"),
+        editing("×", "remove", f"Remove {entry.title}"),
+        class_="dr-tools",
+    )
+
+
+def _adding(question: Question) -> Html:
+    field = tag(
+        "div",
+        tag("label", "Add a title", for_="inspect-add"),
+        tag("input", id="inspect-add", type="text", role="combobox", autocomplete="off", aria_autocomplete="list",
+            aria_expanded="false", aria_controls="inspect-found", maxlength=200, data_run=question.run,
+            placeholder="Search the catalogue, or write any title"),
+        tag("ul", id="inspect-found", role="listbox", aria_label="Titles found", hidden=True),
+        class_="dr-add",
+    )  # fmt: skip
+    undo = {"user": question.user, "group": question.group}
+    again = asking("Undo all changes", undo, class_="dr-plain") if question.edited else None
+    return join([field, again])
+
+
+def _agreement(answer: Mapping[str, Any] | None, names: tuple[str, str]) -> Html | None:
+    if answer is None or "effects" not in answer:
+        return None
+    value = answer["effects"]["spearman_with_teacher"][OPERATOR]
+    if value is None:
+        return None
+    word = "agree" if value >= 0.5 else "agree in part" if value > 0 else "do not agree"
+    said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+.2f})."
+    return tag("p", f"{said} {answer['effects']['note']}", class_="dr-fine")
+
+
+def of_answer(answer: Mapping[str, Any]) -> History:
+    """The history of an explanation, for users about whom nothing is stored."""
+    return History(
+        (),
+        tuple(
+            Entry(item["query"], item["title"], item["year"], tuple(item["genres"]), item["known"])
+            for item in answer["history"]
+        ),
+    )

@@ -1,0 +1,140 @@
+"""Whose recommendation is looked at: a test user by what became of her, or titles of one's own."""
+
+from __future__ import annotations
+
+import random
+
+from engine.evaluate.people import GROUPS, Group
+from engine.evaluate.render import label
+from webapp.html import Html, join, link, tag
+from webapp.inspection import Question
+from webapp.shell import notice
+from webapp.subjects import Subjects
+from webapp.views.asking import asking
+
+MOST_LISTED = 2000
+"""User ids that the field suggests."""
+COUNTED: tuple[Group, ...] = ("both", "only-model", "only-teacher", "none")
+
+
+def group_names(subjects: Subjects) -> dict[Group, str]:
+    """What people read for the groups."""
+    model, teacher = label(subjects.model), label(subjects.teacher)
+    return {
+        "both": "Both right",
+        "only-model": f"Only {model}",
+        "only-teacher": f"Only {teacher}",
+        "none": "Neither right",
+        "disagreement": "Largest disagreement",
+        "cold": "Rare next item",
+        "long": "Long history",
+        "short": "Short history",
+    }
+
+
+def picker(subjects: Subjects, question: Question) -> Html:
+    """The two ways in, and below them the one that is chosen."""
+    own = question.own
+    ways = tag(
+        "div",
+        asking("A test user", {"user": subjects.user_at(0), "group": ""}, aria_pressed=str(not own).lower()),
+        asking("Your own titles", {"titles": [], "own": True}, aria_pressed=str(own).lower()),
+        class_="dr-switch",
+        role="group",
+        aria_label="Whose history",
+    )
+    return join([tag("div", ways, class_="dr-pick-head"), _own(subjects) if own else _users(subjects, question)])
+
+
+def _users(subjects: Subjects, question: Question) -> Html:
+    names = group_names(subjects)
+    chips = []
+    for group in GROUPS:
+        places = subjects.groups[group]
+        count = f" · {len(places)}" if group in COUNTED else ""
+        action = {"user": subjects.user_at(int(places[0])) if len(places) else "", "group": group}
+        chips.append(
+            asking(
+                f"{names[group]}{count}",
+                action,
+                class_="dr-chip dr-filter",
+                disabled=not len(places),
+                aria_pressed=str(group == question.group).lower(),
+            )
+        )
+    anyone = random.choice(subjects.users)
+    chips.append(asking("Random", {"user": anyone, "group": ""}, class_="dr-chip dr-filter"))
+    listed = subjects.users if len(subjects.users) <= MOST_LISTED else []
+    field = tag(
+        "form",
+        tag("label", "User", for_="inspect-user"),
+        tag("input", id="inspect-user", name="user", value=question.user, list="inspect-users", autocomplete="off",
+            maxlength=80),
+        tag("datalist", [tag("option", value=user) for user in listed], id="inspect-users"),
+        tag("button", "Show", type="submit"),
+        data_user_form=True,
+        class_="dr-user-form",
+    )  # fmt: skip
+    walk = _walk(subjects, question, names)
+    hint = "First among the candidates counts as right. Choose by what became of the user's true next item:"
+    return join(
+        [
+            tag("p", hint, class_="dr-hint"),
+            tag("div", chips, class_="dr-chips", role="group", aria_label="Users by outcome"),
+            tag("div", field, walk, class_="dr-walk"),
+        ]
+    )
+
+
+def _walk(subjects: Subjects, question: Question, names: dict[Group, str]) -> Html | None:
+    """Where the user stands in the group by which she was found, with her neighbours."""
+    group = next((group for group in GROUPS if group == question.group), None)
+    place = subjects.place_in(group, question.user) if group else None
+    if group is None or place is None:
+        return None
+    places = subjects.groups[group]
+
+    def neighbour(text: str, at: int) -> Html:
+        there = 0 <= at < len(places)
+        user = subjects.user_at(int(places[at])) if there else ""
+        return asking(text, {"user": user, "group": group}, disabled=not there)
+
+    said = f"{names[group]}: {place + 1} of {len(places)}"
+    return tag(
+        "span", neighbour("Previous", place - 1), tag("span", said, class_="dr-muted"), neighbour("Next", place + 1)
+    )
+
+
+def _own(subjects: Subjects) -> Html:
+    example = subjects.example()
+    hint = (
+        "Titles are matched forgivingly to the catalogue, oldest first. A title that it does not have is kept: "
+        "the language model reads it all the same."
+    )
+    paste = tag(
+        "form",
+        tag("label", "Paste a list, one title per line or parted by semicolons", for_="inspect-paste"),
+        tag("textarea", id="inspect-paste", name="text", rows=4, maxlength=60_000,
+            placeholder="\n".join(example[:3])),
+        tag("div", tag("button", "Use these titles", type="submit"),
+            asking("Try an example", {"titles": example, "own": True}, disabled=not example), class_="dr-walk"),
+        data_paste_form=True,
+        class_="dr-paste",
+    )  # fmt: skip
+    return join([tag("p", hint, class_="dr-hint"), paste])
+
+
+def head(subjects: Subjects, question: Question) -> Html:
+    """The run, and what is asked of it."""
+    run = subjects.run
+    who = "titles of your own" if question.own else f"user {question.user}" if question.user else "nobody yet"
+    if question.edited:
+        who += ", history edited"
+    facts = [
+        tag("span", "Run ", link(run.name, f"./run?id={run.id}")),
+        tag("span", f"{label(subjects.model)}, taught by {label(subjects.teacher)}"),
+        tag("span", who),
+        link("Tour in five steps", f"./tour?run={run.id}"),
+    ]
+    missing = notice("warn", f"Titles are missing: {subjects.problem}.") if subjects.problem else None
+    return join([tag("div", facts, class_="dr-facts"), missing])

@@ -1,0 +1,107 @@
+"""An inspected recommendation as one HTML file: no script, no network, nothing to press."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.evaluate.render import label
+from webapp.html import Html, join, tag
+from webapp.inspection import Question
+from webapp.subjects import Subjects
+from webapp.theme import STATIC
+from webapp.views import inspect as view
+from webapp.views import inspect_expert as expert_view
+from webapp.views import inspect_history as history_view
+from webapp.views import inspect_words as words_view
+
+LIGHT = (
+    "--body-text-color:#17212d;--body-text-color-subdued:#5a6878;--background-fill-primary:#fff;"
+    "--background-fill-secondary:#f6f8fa;--ground:#f6f8fa"
+)
+DARK = (
+    "--body-text-color:#e4eaf1;--body-text-color-subdued:#97a6b7;--background-fill-primary:#151d27;"
+    "--background-fill-secondary:#1a2430;--ground:#0e141b"
+)
+"""Colours that the pages get from their theme."""
+FONTS = "--font-mono:ui-monospace,Menlo,Consolas,monospace"
+PLAIN = """
+body { margin: 0; background: var(--ground); color: var(--body-text-color); font: 15px/1.5 system-ui, sans-serif; }
+main { display: grid; gap: 16px; } ol, ul { list-style: none; padding: 0; margin: 0; } p { margin: 0; }
+.dr-pair { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 7fr); gap: 16px; }
+.dr-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); gap: 16px; }
+@media (max-width: 760px) { .dr-pair { grid-template-columns: minmax(0, 1fr); } }
+@media print { body { background: none; } .dr-card { break-inside: avoid; } }
+"""
+
+
+def report(subjects: Subjects, question: Question, answer: Mapping[str, Any]) -> Html:
+    """The whole document."""
+    run = subjects.run
+    title = f"{answer['target']['title']}, recommended by {run.name}"
+    body = tag("div", tag("main", _header(subjects, question, title), _cards(subjects, question, answer),
+                          _footer(answer), class_="prose"), class_="gradio-container")  # fmt: skip
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", styles()),
+    )
+    return Html(f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n")
+
+
+def styles() -> Html:
+    """The pages' style sheets, with the theme's colours; dark where the reader's system is."""
+    sheets = [(STATIC / name).read_text(encoding="utf-8") for name in ("studio.css", "inspect.css")]
+    dark = "".join(_dark(sheet) for sheet in sheets)
+    colours = f":root{{{LIGHT};{FONTS}}}@media(prefers-color-scheme:dark){{:root{{{DARK};{dark}}}}}"
+    return Html(f"{''.join(sheets)}{colours}{PLAIN}")
+
+
+def _dark(sheet: str) -> str:
+    """The declarations of the sheet's own dark colours."""
+    return sheet.partition(".dark {")[2].partition("}")[0].strip()
+
+
+def _header(subjects: Subjects, question: Question, title: str) -> Html:
+    who = f"user {question.user}" if question.user else "titles of one's own"
+    if question.edited:
+        who += ", history edited"
+    made = f"Run {subjects.run.name} ({subjects.run.id}) · {label(subjects.model)}, taught by {label(subjects.teacher)}"
+    return tag("header", tag("h1", title, class_="dr-title"), tag("p", f"{made} · {who}", class_="dr-lead"))
+
+
+def _cards(subjects: Subjects, question: Question, answer: Mapping[str, Any]) -> Html:
+    history = history_view.cards(history_view.of_answer(answer), _measured(answer), question, frozen=True)
+    threes = [
+        view.rather(answer) if "rather" in answer else None,
+        view.smallest(answer, subjects.title, frozen=True) if "counterfactual" in answer else None,
+        view.confidence(answer) if "stability" in answer else None,
+    ]
+    ladder = answer if "ladder" in answer else None
+    return join(
+        [
+            view.notes(answer),
+            _card(view.sentence(answer, ladder), "dr-card dr-hero") if "summary" in answer else None,
+            tag("div", _card(history), _card(view.sides(answer, question, frozen=True)) if ladder else None,
+                class_="dr-pair"),
+            tag("div", [_card(three) for three in threes if three], class_="dr-three"),
+            _card(join([words_view.head(), words_view.checked(answer)])) if "rationale" in answer else None,
+            _card(expert_view.fold(answer, question, frozen=True)),
+        ]
+    )  # fmt: skip
+
+
+def _measured(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return answer if "effects" in answer or "summary" in answer else None
+
+
+def _card(content: Html, classes: str = "dr-card") -> Html:
+    return tag("section", content, class_=classes)
+
+
+def _footer(answer: Mapping[str, Any]) -> Html:
+    said = "Measured by DELRec Studio by asking the models again with the history changed; seed "
+    return tag("footer", tag("span", f"{said}{answer['run']['seed']}."), class_="dr-footer")

@@ -1,0 +1,126 @@
+"""The generated reasoning: the model's own words after the fact, with the verdict of the check on each sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from webapp.html import Html, join, tag
+from webapp.inspection import Question
+from webapp.shell import notice
+from webapp.views.asking import asking
+
+Answer = Mapping[str, Any]
+BADGES = {
+    "grounded": ("Grounded in the measurements", "dr-done"),
+    "partly": ("Partly grounded", "dr-interrupted"),
+    "ungrounded": ("Not grounded", "dr-failed"),
+}
+WRITERS = {
+    "base": "written by the language model, adapter off",
+    "adapter": "written by the fine-tuned model, adapter on",
+    "computed": "computed from the measurements: nothing that the model wrote held",
+}
+WARNING = (
+    "Such texts are made up after the fact and may sound right while being wrong. The model was given the measured "
+    "evidence; every title and every claim of cause is then checked against it."
+)
+
+
+def head() -> Html:
+    """What the box is."""
+    return join([tag("h2", "In the model's own words, after the fact"), tag("p", WARNING, class_="dr-hint")])
+
+
+def offered() -> Html:
+    """The button where nothing is written by itself."""
+    said = tag("span", "Writing takes a while and holds up the next answer, so it starts on demand.", class_="dr-muted")
+    return tag(
+        "div", asking("Let the model write", {"words": "base"}, class_="dr-small-button"), said, class_="dr-walk"
+    )
+
+
+def growing(partial: Answer | None) -> Html:
+    """The text as far as it is written; it is not checked yet."""
+    writing = (partial or {}).get("writing")
+    texts = [text.strip() for text in writing["texts"] if text.strip()] if writing else []
+    if not texts:
+        return tag("p", "The model begins to write …", class_="dr-muted")
+    count = f"text {len(texts)} of {len(writing['texts'])}" if writing else ""
+    return join(
+        [
+            tag("span", f"Being written, not checked yet · {count}", class_="dr-badge dr-running"),
+            tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words", dir="auto"),
+        ]
+    )
+
+
+def checked(answer: Answer) -> Html:
+    """All texts with their verdicts, the best grounded open."""
+    best, *others = answer["rationale"]["texts"]
+    more = None
+    if others:
+        count = "text" if len(others) == 1 else "texts"
+        more = tag("details", tag("summary", f"{len(others)} other {count}, less well grounded or rejected"),
+                   [_text(text) for text in others], class_="dr-more")  # fmt: skip
+    return join([_text(best), more])
+
+
+def _text(text: Answer) -> Html:
+    found = text["grounding"]
+    words, kind = BADGES[found["badge"]]
+    sentences = [_sentence(sentence, found["invented"]) for sentence in found["sentences"]]
+    body = tag("p", sentences, class_="dr-own-words", dir="auto") if sentences else notice("info", "It wrote nothing.")
+    return tag(
+        "article",
+        tag("div", tag("span", words, class_=f"dr-badge {kind}"),
+            tag("span", WRITERS[text["weights"]], class_="dr-muted"), class_="dr-facts"),
+        body,
+        _faults(found),
+        data_badge=found["badge"],
+        data_weights=text["weights"],
+    )  # fmt: skip
+
+
+def _sentence(sentence: Answer, invented: list[str]) -> Html:
+    verdict = sentence["verdict"]
+    if verdict != "unsupported":
+        return join([tag("span", sentence["text"], class_=f"dr-{verdict}"), " "])
+    faults = "; ".join(sentence["faults"])
+    text: list[Html | str] = [sentence["text"]]
+    for title in invented:
+        text = [piece for part in text for piece in _struck(part, title)]
+    return join([tag("span", text, class_="dr-unsupported", title=faults),
+                 tag("span", f" (not supported: {faults})", class_="dr-sr"), " "])  # fmt: skip
+
+
+def _struck(part: Html | str, title: str) -> list[Html | str]:
+    """The pieces of a text with an invented title struck out."""
+    if isinstance(part, Html) or not title or title not in part:
+        return [part]
+    pieces: list[Html | str] = []
+    for number, piece in enumerate(part.split(title)):
+        pieces += [tag("s", title)] if number else []
+        pieces.append(piece)
+    return pieces
+
+
+def _faults(found: Answer) -> Html | None:
+    faults = [fault for sentence in found["sentences"] for fault in sentence["faults"]]
+    listed = [tag("li", fault) for fault in dict.fromkeys(faults)]
+    return tag("ul", listed, class_="dr-faults", aria_label="What the evidence does not support") if listed else None
+
+
+def editor(answer: Answer, question: Question) -> Html:
+    """The request that the model got, to be changed and sent again."""
+    adapter = question.words == "adapter"
+    return tag(
+        "form",
+        tag("label", "What the model was asked to write", for_="inspect-prompt"),
+        tag("textarea", answer["rationale"]["request"], id="inspect-prompt", name="prompt", rows=8, maxlength=4000),
+        tag("div", tag("label", tag("input", type="checkbox", name="adapter", checked=adapter),
+                       " with the fine-tuned weights (adapter on)"),
+            tag("button", "Write again", type="submit"), class_="dr-walk"),
+        data_words_form=True,
+        class_="dr-paste",
+    )  # fmt: skip
