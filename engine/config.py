@@ -129,6 +129,8 @@ class DistillConfig(Section):
     """The teacher's best h items that stand among RPS's candidates."""
     show_teacher_ranks: bool = _field(False, advanced=True)
     """Print the teacher's ranks 2..h in RPS prompts, as the published code does; it leaks the answer by elimination."""
+    soft_labels: bool = _field(False, advanced=True)
+    """In RPS aim at the teacher's probabilities of all candidates, not at its first choice alone (beyond the paper)."""
     steps: int = _field(100, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="prompts", ge=1)

@@ -32,6 +32,8 @@ class Questions:
     """int64 ``[n, m]`` item ids, in the order in which the prompts list them."""
     labels: np.ndarray
     """int64 ``[n]``: the column of the right candidate."""
+    aims: np.ndarray
+    """What training aims at: the labels, or float32 ``[n, m]`` how probable each candidate is."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -40,25 +42,32 @@ class Questions:
         """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares."""
         for start in range(0, len(self), size):
             piece = slice(start, start + size)
-            part = Questions(self.prompts[piece], self.candidates[piece], self.labels[piece])
+            part = Questions(self.prompts[piece], self.candidates[piece], self.labels[piece], self.aims[piece])
             yield part, len(part) / len(self)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One prompt with its candidates (int64 ``[m]``) and the column of the right one."""
+    """One prompt with its candidates (int64 ``[m]``) and the column of the right one.
+
+    ``opinion``: float32 ``[m]``, how probable each candidate is, where training aims at more than the label.
+    """
 
     prompt: Prompt
     candidates: np.ndarray
     label: int
+    opinion: np.ndarray | None = None
 
 
 def gather(questions: Sequence[Question]) -> Questions:
-    """Single questions as one batch; all have equally many candidates."""
+    """Single questions of one task as one batch; all have equally many candidates, and all have opinions or none."""
+    labels = np.array([question.label for question in questions], dtype=np.int64)
+    opinions = [question.opinion for question in questions if question.opinion is not None]
     return Questions(
         [question.prompt for question in questions],
         np.stack([question.candidates for question in questions]),
-        np.array([question.label for question in questions], dtype=np.int64),
+        labels,
+        np.stack(opinions) if opinions else labels,
     )
 
 

@@ -11,7 +11,7 @@ from stage_world import FILMS, WATCHED, letter_titles, listed, make_dataset, mak
 
 from engine.config import RunConfig
 from engine.data import Dataset, split_dataset
-from engine.distill.tasks import ALPHA, PatternSimulating, TemporalAnalysis, teacher_best
+from engine.distill.tasks import ALPHA, PatternSimulating, TemporalAnalysis, best_items
 from engine.errors import StudioError
 from engine.finetune.examples import NextItem
 from engine.questions import Task, make_prompts, passes
@@ -222,23 +222,33 @@ def test_rps_prints_the_teachers_other_ranks_only_when_asked() -> None:
 
 
 def test_teachers_best_are_unseen_and_look_unlike_each_other() -> None:
-    scores = np.array([[5.0, 9.0, 8.0, 7.0, 6.0, 1.0]], dtype=np.float32)
-
-    class Fixed(DigestTeacher):
-        def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
-            return np.repeat(scores, len(histories), axis=0)
-
+    scores = np.array([5.0, 9.0, 8.0, 7.0, 6.0, 1.0], dtype=np.float32)
     alike = np.array([0, 1, 2, 2, 4, 1])
-    assert teacher_best(Fixed(), [np.array([0])], 3, alike) == [[1, 2, 4]]
-    assert teacher_best(Fixed(), [np.array([5])], 3, alike) == [[2, 4, 0]]
+    assert best_items(scores, np.array([0]), 3, alike) == [1, 2, 4]
+    assert best_items(scores, np.array([5]), 3, alike) == [2, 4, 0]
 
 
 def test_teachers_scores_are_not_changed() -> None:
     world = make_world()
-    teacher = Markov(world.split.train, world.split.n_items)
-    before = teacher.catalogue_scores([world.split.train[0]])
-    teacher_best(teacher, [world.split.train[0]], 3, world.dataset.catalogue.look_alikes)
-    assert np.array_equal(teacher.catalogue_scores([world.split.train[0]]), before)
+    scores = Markov(world.split.train, world.split.n_items).catalogue_scores([world.split.train[0]])[0]
+    before = scores.copy()
+    best_items(scores, world.split.train[0], 3, world.dataset.catalogue.look_alikes)
+    assert np.array_equal(scores, before)
+
+
+def test_soft_labels_are_the_teachers_probabilities_of_the_candidates() -> None:
+    """The questions stay the same; hard labels aim at the first choice, soft ones at the teacher's whole order."""
+    world = make_world()
+    hard = rps(world.config, world.dataset).batch(0)
+    soft = rps(make_world("distill.soft_labels=true").config, world.dataset).batch(0)
+    assert np.array_equal(hard.aims, hard.labels)
+    assert np.array_equal(soft.labels, hard.labels)
+    for prompt, candidates, label, aim in zip(soft.prompts, soft.candidates, soft.labels, soft.aims, strict=True):
+        history = np.array(listed(prompt, world.dataset.catalogue, "history"))
+        chances = np.exp(DigestTeacher().catalogue_scores([history])[0][candidates])
+        np.testing.assert_allclose(aim, chances / chances.sum(), rtol=1e-5)
+        assert aim.argmax() == label
+    assert np.array_equal(np.concatenate([part.aims for part, _ in soft.parts(3)]), soft.aims)
 
 
 def test_lsr_asks_every_next_film_of_the_training_sequence() -> None:

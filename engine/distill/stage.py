@@ -102,7 +102,7 @@ class DistilStage:
         weight = self.soft_prompt.weight
         total, gradient = 0.0, torch.zeros_like(weight)
         for part, share in questions.parts(self.config.llm.micro_batch):
-            loss = share * self.scorer.loss(part.prompts, part.candidates, part.labels)
+            loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
             gradient += torch.autograd.grad(loss, weight)[0]
             total += float(loss.detach())
         return total, gradient

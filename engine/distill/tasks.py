@@ -61,6 +61,8 @@ class PatternSimulating(Task):
 
     The teacher ranks what the history ``s[:cut]`` does not hold. Its first choice is the label, whether or not the user
     went on to it; its best h stand among the candidates beside random fillers. The true next item is not looked at.
+    With ``distill.soft_labels`` training aims at how probable the teacher finds each candidate: one question then tells
+    of its whole order, not of its first choice alone.
     """
 
     name = "rps"
@@ -78,6 +80,7 @@ class PatternSimulating(Task):
         self.teacher = teacher
         self.top = min(config.distill.teacher_top, config.data.candidates)
         self.show_ranks = config.distill.show_teacher_ranks
+        self.soft_labels = config.distill.soft_labels
         super().__init__(config, split, catalogue, users, config.distill.batch_size)
 
     def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
@@ -86,28 +89,30 @@ class PatternSimulating(Task):
 
     def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
         histories = [self.split.train[user][:cut] for user, cut in places]
-        rankings = teacher_best(self.teacher, histories, self.top, self.alike)
+        scores = self.teacher.catalogue_scores(histories)
         return [
-            self._ask(user, history, best, random)
-            for (user, _), history, best in zip(places, histories, rankings, strict=True)
+            self._ask(user, history, row, random)
+            for (user, _), history, row in zip(places, histories, scores, strict=True)
         ]
 
-    def _ask(self, user: int, history: np.ndarray, best: list[int], random: np.random.Generator) -> Question:
+    def _ask(self, user: int, history: np.ndarray, scores: np.ndarray, random: np.random.Generator) -> Question:
+        best = best_items(scores, history, self.top, self.alike)
         candidates, label = self.candidates(user, best, random)
-        ranks = best[1:] if self.show_ranks else []
-        return Question(self.prompts.rps(history[-self.history :], candidates, shown_ranks=ranks), candidates, label)
+        prompt = self.prompts.rps(history[-self.history :], candidates, shown_ranks=best[1:] if self.show_ranks else [])
+        return Question(prompt, candidates, label, _softmax(scores[candidates]) if self.soft_labels else None)
 
 
-def teacher_best(
-    teacher: CatalogueRanker, histories: Sequence[np.ndarray], top: int, alike: np.ndarray
-) -> list[list[int]]:
-    """The teacher's best ``top`` items (best first) after each history.
+def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndarray) -> list[int]:
+    """The best ``top`` items by the teacher's ``scores`` ``[items]`` after a history, best first.
 
     None of them is displayed like another, or like an item of the history; ``alike``: :attr:`Catalogue.look_alikes`.
     """
-    best = []
-    for scores, history in zip(teacher.catalogue_scores(histories), histories, strict=True):
-        order = np.argsort(-scores, kind="stable")
-        order = order[~np.isin(alike[order], alike[history])]
-        best.append(order[np.sort(np.unique(alike[order], return_index=True)[1])][:top].tolist())
+    order = np.argsort(-scores, kind="stable")
+    order = order[~np.isin(alike[order], alike[history])]
+    best: list[int] = order[np.sort(np.unique(alike[order], return_index=True)[1])][:top].tolist()
     return best
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    shares: np.ndarray = np.exp(scores - scores.max()).astype(np.float32)
+    return shares / shares.sum()

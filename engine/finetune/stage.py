@@ -98,7 +98,7 @@ class FinetuneStage:
         total = 0.0
         with self.adalora.dropout():
             for part, share in self.task.batch(step).parts(self.micro_batch):
-                loss = share * self.scorer.loss(part.prompts, part.candidates, part.labels)
+                loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
                 loss.backward()
                 total += float(loss.detach())
         orthogonality = self.adalora.orthogonality()

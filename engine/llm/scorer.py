@@ -51,13 +51,14 @@ class PromptScorer:
         """The same scores as one differentiable batch: float32 ``[prompts, m]`` on the backbone's device."""
         return self.verbalizer.scores(self._embed(prompts), self._ids(candidates))
 
-    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, labels: np.ndarray) -> Tensor:
+    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, aims: np.ndarray) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters.
 
         Args:
-            labels: int64 ``[prompts]``, position of the right candidate.
+            aims: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
         """
-        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), self._ids(labels))
+        wanted = torch.as_tensor(aims, device=self.backbone.device)
+        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), wanted)
 
     def _embed(self, prompts: Sequence[Prompt]) -> Embedded:
         return self.backbone.embed([self.backbone.encode(p, self._soft_tokens()) for p in prompts], self._soft())

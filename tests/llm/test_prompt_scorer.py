@@ -62,12 +62,14 @@ def test_training_sees_the_scores_that_rank(
     loss = scorer.loss(questions, candidates, labels)
     expected = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(labels))
     torch.testing.assert_close(loss.detach(), expected, atol=1e-4, rtol=1e-4)
+    certain = np.eye(candidates.shape[1], dtype=np.float32)[labels]
+    torch.testing.assert_close(scorer.loss(questions, candidates, certain).detach(), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_the_gradient_reaches_the_soft_prompt_and_only_it(
     scorer: PromptScorer, questions: list[Prompt], candidates: np.ndarray, soft_prompt: SoftPrompt
 ) -> None:
-    scorer.loss(questions, candidates, np.zeros(len(questions))).backward()
+    scorer.loss(questions, candidates, np.zeros(len(questions), np.int64)).backward()
     assert soft_prompt.weight.grad is not None
     assert (soft_prompt.weight.grad.abs().sum(dim=1) > 0).all()
     assert all(parameter.grad is None for parameter in scorer.backbone.parameters())
