@@ -33,9 +33,14 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "bf16_instructions": bool(BF16_FLAGS & _flags()),
+        "bf16_instructions": has_bf16(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def has_bf16() -> bool:
+    """Whether the processor has bf16 instructions; without them such numbers are slow."""
+    return bool(BF16_FLAGS & _flags())
 
 
 def processor() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from db.runs import run_folder
+from engine import environment
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.paths import home
@@ -27,6 +30,7 @@ LOADED_MB = 1200.0
 """Libraries, data and teacher in memory."""
 ITEM_TOKENS, OTHER_TOKENS = 12, 80
 """Generous lengths of a title and of all else in a prompt; the preview counts them exactly."""
+GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 FEWEST_STEPS = 2
 """Importance must be seen in one step before the final allocation in another (AdaLoRA)."""
 
@@ -117,6 +121,23 @@ def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Ranks and layers", "ok", f"from rank {own.init_r} to a mean of {own.target_r}")
 
 
+def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    wanted, gpu = config.llm.device, has_gpu()
+    if (wanted.startswith("cuda") and not gpu) or (wanted == "mps" and sys.platform != "darwin"):
+        yield Check("Device", "problem", f"this machine has no {wanted}", "set llm.device to auto or cpu")
+    elif gpu and wanted != "cpu":
+        yield Check("Device", "ok", "a GPU is here")
+    elif config.llm.dtype == "bfloat16" and not environment.has_bf16():
+        yield Check("Device", "note", "this processor has no bf16 instructions", "llm.dtype=auto is faster here")
+    else:
+        yield Check("Device", "ok", "the processor does the work")
+
+
+def has_gpu() -> bool:
+    """Whether this machine seems to have one, by its device files (NVIDIA, AMD, WSL) or because it is a Mac."""
+    return sys.platform == "darwin" or any(map(os.path.exists, GPU_FILES))
+
+
 def _other_run(config: RunConfig, _: Forecast) -> Iterator[Check]:
     named = config.distill.prompt_run
     if named is None:
@@ -174,6 +195,7 @@ LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _model,
     _layers_and_context,
     _ranks,
+    _device,
     _other_run,
     _disk,
     _memory,

@@ -48,6 +48,6 @@ def job_settings() -> JobSettings:
 
 
 def tracker_names() -> tuple[str, ...]:
-    """``DELREC_TRACKERS``: where curves go beside the database, e.g. ``tensorboard,mlflow``; nowhere by default."""
+    """``DELREC_TRACKERS``: where curves go beside the database, e.g. ``tensorboard,wandb``; nowhere by default."""
     given = os.environ.get(TRACKERS, "").lower().split(",")
     return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))

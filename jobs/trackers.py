@@ -1,4 +1,4 @@
-"""Curves for other tools, by ``DELREC_TRACKERS``: TensorBoard event files, MLflow, through their own libraries.
+"""Curves for other tools, by ``DELREC_TRACKERS``: TensorBoard event files, MLflow, W&B, through their own libraries.
 
 A tracker that fails or hangs costs the training nothing: it is fed from a thread of its own and given up at its first
 fault.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
+import os
 import queue
 import threading
 import time
@@ -23,10 +24,11 @@ from engine.monitor import Monitor
 from engine.settings import flatten, make_config
 from jobs.settings import TRACKERS, tracker_names
 
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 30.0
 """A tracker may take so long to write what is left when the run ends."""
 FOLDER = "tensorboard"
 EXPERIMENT = "DELRec Studio"
+WANDB_PROJECT = "delrec-studio"
 MLFLOW_TAG = "delrec.run"
 MOST_PARAMS = 100
 """MLflow takes no more of them at once."""
@@ -96,8 +98,40 @@ class MLflow:
         self._client.set_terminated(self._run_id)
 
 
-MAKERS: dict[str, Callable[[Run], Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
-MODULES = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
+class WandB:
+    """A run of the W&B project that ``WANDB_PROJECT`` names; its own settings say where, e.g. ``WANDB_MODE=offline``.
+
+    A resumed run goes on in it. Each stage counts its own steps, so curves are drawn against ``<stage>/step``.
+    """
+
+    def __init__(self, run: Run) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", WANDB_PROJECT),
+            id=run.id,
+            name=run.name,
+            config=dict(flatten(make_config(run.config))),
+            dir=str(run.folder),
+            resume="allow",
+            settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
+        )
+        self._stages: set[str] = set()
+
+    def write(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        counter = f"{stage}/step"
+        if stage not in self._stages:
+            self._stages.add(stage)
+            self._run.define_metric(counter, hidden=True)
+            self._run.define_metric(f"{stage}/*", step_metric=counter)
+        self._run.log({counter: step, **{f"{stage}/{name}": value for name, value in values.items()}})
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+MAKERS: dict[str, Callable[[Run], Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
+MODULES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
 
 def check() -> tuple[str, ...]:

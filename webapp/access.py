@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -45,6 +47,13 @@ class Access:
                 where=f"host {host}",
                 remedy=f"set {PASSWORD}, or {OPEN}=1 if that is what you want",
             )
+
+    def names(self) -> frozenset[str]:
+        """The names under which the app answers, all if empty; without password or waiver only those of this machine.
+
+        Else another site's page could reach the app by giving a name of its own this machine's address.
+        """
+        return frozenset() if self.password or switched_on(OPEN) else LOCAL
 
     def is_read_only(self, request: Any) -> bool:
         """Whether this visitor only looks: by the setting, or by ``?demo=1`` in the page's address."""
@@ -127,6 +136,30 @@ class NoUploads:
             await JSONResponse({"detail": "this view is read-only"}, 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+
+class OwnPages:
+    """Refuses what pages of other sites send here, and requests for a name that is none of ours."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str] = ()) -> None:
+        self.app = app
+        self.names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._fault(scope) if scope["type"] in ("http", "websocket") else ""
+        if fault:
+            await JSONResponse({"detail": fault}, 403)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _fault(self, scope: Scope) -> str:
+        headers = Headers(scope=scope)
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if self.names and name not in self.names:
+            return f"the app does not answer as {name!r}: set {PASSWORD}, or {OPEN}=1 if others may come in"
+        if scope.get("method") != "GET" and headers.get("sec-fetch-site") == "cross-site":
+            return "sent by a page of another site"
+        return ""
 
 
 def _login_page(problem: str) -> Html:

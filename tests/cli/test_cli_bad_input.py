@@ -33,6 +33,8 @@ SMOKE = ("run", "--preset", "smoke")
         ((*SMOKE, "--json", "nowhere/results.json"), "nowhere/results.json"),
         ((*SMOKE, "--name", "two\nlines"), "cannot name a run"),
         (("run", "--presett", "smoke"), "delrec run --help"),
+        (("launch", "--preset", "smoke", "--set", "llm.name=nonsense"), "hub id"),
+        (("launch", "--preset", "smoke", "--set", "data.dataset=csv"), "data.path"),
         (("rum",), "delrec --help"),
         (("resume", "r-nosuch"), "delrec runs"),
         (("resume", "x", "--queue", "--json", "x.json"), "--queue"),

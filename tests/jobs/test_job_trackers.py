@@ -102,7 +102,7 @@ def test_a_worker_with_an_unusable_tracker_ends_with_one_line(monkeypatch):
     done = subprocess.run([sys.executable, "-m", "jobs.worker"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert done.stderr.splitlines() == [
-        "unknown tracker 'carrier-pigeon' (DELREC_TRACKERS) — choose among tensorboard, mlflow"
+        "unknown tracker 'carrier-pigeon' (DELREC_TRACKERS) — choose among tensorboard, mlflow, wandb"
     ]
 
 
@@ -194,3 +194,40 @@ def test_mlflow_gets_settings_and_curves_and_a_resumed_run_goes_on_in_its_run(mo
     assert kept["metrics"] == [("teacher-caser/loss", 0.5, 1), ("finetune/validation.HR_at_1", 0.25, 2)]
     assert kept["params"] == {name: str(value) for name, value in flatten(config())}
     assert kept["ended"] == 2
+
+
+class _WandBRun:
+    def __init__(self, **given: Any) -> None:
+        self.given, self.logged, self.axes, self.ended = given, [], {}, False
+
+    def define_metric(self, name: str, step_metric: str = "", hidden: bool = False) -> None:
+        self.axes[name] = step_metric
+
+    def log(self, values: dict[str, float]) -> None:
+        self.logged.append(values)
+
+    def finish(self) -> None:
+        self.ended = True
+
+
+def test_wandb_gets_settings_and_curves_each_stage_by_its_own_steps(monkeypatch):
+    made: list[_WandBRun] = []
+    module = ModuleType("wandb")
+    module.init = lambda **given: made.append(_WandBRun(**given)) or made[-1]
+    module.Settings = lambda **_: None
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    monkeypatch.setenv("WANDB_PROJECT", "thesis")
+    run = _run()
+    for step in (1, 2):
+        _feed(TrackerMonitor("wandb", run), ("teacher:caser", step, {"loss": 0.5}), ("distil", step, {"lr": 0.1}))
+    first, resumed = made
+    assert first.logged == [
+        {"teacher:caser/step": 1, "teacher:caser/loss": 0.5},
+        {"distil/step": 1, "distil/lr": 0.1},
+    ]
+    assert first.axes["distil/*"] == "distil/step"
+    assert first.given["config"] == dict(flatten(config()))
+    assert (first.given["project"], first.given["id"], first.given["resume"]) == ("thesis", run.id, "allow")
+    assert resumed.given["id"] == run.id
+    assert first.ended
+    assert resumed.ended

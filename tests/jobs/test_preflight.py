@@ -24,7 +24,7 @@ def _checks(*overrides: str, preset: str = "smoke") -> dict[str, Check]:
 
 def test_a_run_that_can_start_has_nothing_against_it() -> None:
     found = _checks()
-    assert set(found) == {"Data", "Language model", "Ranks and layers", "Disk", "Memory"}
+    assert set(found) == {"Data", "Language model", "Ranks and layers", "Device", "Disk", "Memory"}
     assert {check.state for check in found.values()} == {"ok"}
     config = load_config("smoke")
     refuse_problems(config, forecast(config))
@@ -47,6 +47,15 @@ def test_what_would_fail_is_a_problem_with_a_remedy(override: str, name: str, re
     config = load_config("smoke", overrides=[override])
     with pytest.raises(StudioError, match=remedy):
         refuse_problems(config, forecast(config))
+
+
+def test_a_device_that_is_not_here_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "has_gpu", lambda: False)
+    monkeypatch.setattr(looks.environment, "has_bf16", lambda: False)
+    assert _checks("llm.device=cuda:1")["Device"].state == "problem"
+    assert "auto" in _checks("llm.dtype=bfloat16")["Device"].remedy
+    monkeypatch.setattr(looks, "has_gpu", lambda: True)
+    assert _checks("llm.device=cuda:1")["Device"].state == "ok"
 
 
 def test_what_is_fetched_is_a_note() -> None:

@@ -6,18 +6,45 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from db.runs import run_folder
 from engine.errors import StudioError
 from engine.settings import load_config
 from jobs import api
-from webapp.access import Access
+from webapp.access import Access, OwnPages
 from webapp.app import create_app, serve
 
 
 @pytest.fixture(scope="module")
 def guarded() -> TestClient:
     return TestClient(create_app(Access(password="open sesame")), follow_redirects=False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:7860"}, 200),
+        ({"host": "[::1]:7860", "sec-fetch-site": "same-origin"}, 200),
+        ({"host": "127.0.0.1:7860", "sec-fetch-site": "cross-site"}, 403),
+        ({"host": "rebound.example:7860", "sec-fetch-site": "same-origin"}, 403),
+        ({"host": "127.0.0.1.rebound.example"}, 403),
+        ({"host": ""}, 403),
+    ],
+)
+def test_pages_of_other_sites_cannot_act_here(headers: dict[str, str], status: int) -> None:
+    inner = Starlette(routes=[Route("/", lambda _: Response(), methods=["POST"])])
+    client = TestClient(OwnPages(inner, Access().names()))
+    assert client.post("/", headers=headers).status_code == status
+
+
+def test_with_a_password_the_app_answers_to_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Access(password="x").names()
+    assert Access().names()
+    monkeypatch.setenv("DELREC_OPEN", "1")
+    assert not Access().names()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,10 @@ def command(preset: str | None, file: str | None, overrides: tuple[str, ...], na
     """
     config = chosen_config(preset, file, overrides)
     from jobs import api
+    from jobs.forecast import forecast
+    from jobs.preflight import refuse_problems
 
+    refuse_problems(config, forecast(config))
     say_queued(api.launch(config, preset, name))
 
 
