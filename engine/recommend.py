@@ -16,6 +16,7 @@ from engine.data.naming import clean
 from engine.errors import StudioError
 from engine.evaluate.full import rerank_scores, sort_listing, top_items
 from engine.evaluate.metrics import checked_scores
+from engine.evaluate.render import label
 from engine.ranking import CatalogueRanker, Ranker
 
 
@@ -168,5 +169,5 @@ def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> 
         told = "only the language model sees" if llm else "left out:"
         notes.append(f"Not in the catalogue, {told} {named}.")
     if not any_known:
-        notes.append(f"{teacher} knows none of the titles: its place is taken by popularity.")
+        notes.append(f"{label(teacher)} knows none of the titles: its place is taken by popularity.")
     return tuple(notes)

@@ -131,7 +131,7 @@ def test_if_the_catalogue_knows_nothing_popularity_stands_in_and_says_so(shop: S
     assert answer.teacher.items[0].item == 5
     assert shop.teacher.asked == []
     assert answer.llm is not None
-    assert "sasrec knows none of the titles" in answer.notes[-1]
+    assert "SASRec knows none of the titles" in answer.notes[-1]
 
 
 def test_without_an_llm_there_is_one_list(shop: Shop) -> None:

@@ -31,6 +31,7 @@ NAMES = {
     "counterfactual": "smallest change",
     "stability": "stability",
     "rationale": "generated reasoning",
+    "reading": "exact prompt",
     "prompt": "soft prompt and adapter",
     "order": "order of the history",
     "gradients": "gradients",

@@ -18,7 +18,7 @@ Weights = Literal["", "base", "adapter"]
 REASONS = ("ladder", "summary", "effects", "rather", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first."""
 WORDS = "rationale"
-DEPTHS = ("prompt", "order", "gradients")
+DEPTHS = ("reading", "prompt", "order", "gradients")
 """Parts that only the expert fold shows."""
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""

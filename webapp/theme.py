@@ -9,6 +9,7 @@ from gradio.themes.utils import sizes
 
 STATIC = Path(__file__).parent / "static"
 SHEETS = ("studio", "inspect")
+"""Names of style sheets and scripts, those of all pages first."""
 SANS = ("Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("JetBrains Mono", "ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 

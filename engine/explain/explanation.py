@@ -18,6 +18,7 @@ from engine.explain.gradients import integrated_gradients
 from engine.explain.order import order_effects, stability
 from engine.explain.plain import plain
 from engine.explain.rationale import SAMPLES, rationales, request
+from engine.explain.reading import reading
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
 from engine.llm import SoftPrompt
@@ -162,6 +163,10 @@ class Explanation:
             adapter = {"answer": plain(off), "margin_effect": plain(effect)}
         return {"prompts": plain(effects), "adapter": adapter}
 
+    def measure_reading(self) -> Any:
+        """What the language model reads."""
+        return plain(reading(self.bench.llm.ranker, self.bench.case))
+
     def measure_order(self) -> dict[str, Any]:
         """Effects of the history's order, for both models."""
         return {
@@ -211,6 +216,7 @@ PARTS: Mapping[str, Callable[[Explanation], Any]] = {
     "counterfactual": Explanation.measure_counterfactual,
     "summary": Explanation.measure_summary,
     "ladder": Explanation.measure_ladder,
+    "reading": Explanation.measure_reading,
     "prompt": Explanation.measure_prompt,
     "order": Explanation.measure_order,
     "stability": Explanation.measure_stability,

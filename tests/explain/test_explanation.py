@@ -108,6 +108,16 @@ def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None
     assert "reads the last 12 of 500 titles" in bench.notes[-1]
 
 
+def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models) -> None:
+    answer = explain(Explanation(bench_of_user(models, "user 3")), ["reading"])
+    pieces = {(piece["kind"], piece["index"]): piece["text"] for piece in answer["reading"]["segments"]}
+    for place, item in enumerate(answer["history"]):
+        assert item["title"].partition(" (")[0] in pieces["history", place]
+    assert ("candidate", len(answer["candidates"]) - 1) in pieces
+    assert answer["reading"]["soft_tokens"] == len(models.soft_prompt or ())
+    assert answer["reading"]["tokens"] > answer["reading"]["soft_tokens"]
+
+
 def test_bad_input_is_told_in_one_line(models: Models) -> None:
     for match, make in {
         "history is empty": lambda: bench_of_titles(models, []),

@@ -48,6 +48,9 @@ def build() -> None:
         with gr.Row(elem_classes="dr-layout", equal_height=False):
             with gr.Column(elem_classes="dr-card", scale=5):
                 history = gr.HTML(js_on_load=None, elem_id="inspect-history")
+                adding = gr.HTML(js_on_load=None, elem_id="inspect-adding")
+                undo = gr.HTML(js_on_load=None)
+                meaning = gr.HTML(js_on_load=None)
             with gr.Column(scale=7):
                 with gr.Column(elem_classes="dr-card"):
                     sides = gr.HTML(js_on_load=None, elem_id="inspect-sides")
@@ -58,18 +61,23 @@ def build() -> None:
             gr.HTML(words_view.head(), js_on_load=None)
             words = gr.HTML(js_on_load=None, elem_id="inspect-words")
         share = _card("inspect-share")
-        expert = _card("inspect-expert")
+        with gr.Column(visible=False, elem_classes="dr-card") as fold:
+            expert = gr.HTML(js_on_load=None, elem_id="inspect-expert")
+            editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
     asked, seen = gr.State({}), gr.State({})
 
     parts: list[Part[View]] = [
-        Part("head", [head, picker], lambda v: v.question.address(), _head),
+        Part("head", [head], lambda v: (_subject(v), v.question.edited), _head),
+        Part("picker", [picker], _subject, lambda v: [pick_view.picker(v.subjects, v.question)]),
         Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
         Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        Part("history", [history], lambda v: v.states("summary", "effects"), _history),
+        Part("history", [history, meaning], lambda v: v.states("summary", "effects"), _history),
+        Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
+        Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
         Part("sentence", sentence, lambda v: v.states("summary", "ladder", "counterfactual"),
              _shown("summary", _sentence)),
-        Part("sides", [sides], lambda v: v.states("ladder"), _sides),
+        Part("sides", [sides], lambda v: (*v.states("ladder"), _lists_key(v)), _sides),
         Part("changes", changes, _changes_key, _changes),
         Part("rather", rather, lambda v: v.states("rather"), _shown("rather", lambda _, a: view.rather(a))),
         Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
@@ -77,7 +85,8 @@ def build() -> None:
              _shown("stability", lambda _, a: view.confidence(a))),
         Part("words", [words_card, words], _words_key, _words),
         Part("share", share, lambda v: v.states(*v.standing.parts), _share),
-        Part("expert", expert, lambda v: v.states("ladder", "effects", WORDS, *DEPTHS), _expert),
+        Part("expert", [fold, expert], lambda v: v.states("ladder", "effects", *DEPTHS), _expert),
+        Part("editor", [editor], lambda v: v.states(WORDS), _editor),
         Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
         Part("pace", [timer], lambda v: (v.pending, v.idle), _pace),
     ]  # fmt: skip
@@ -150,8 +159,13 @@ def _nothing(error: Exception) -> Html:
     return empty("Nothing to inspect", tell(error), actions)
 
 
+def _subject(v: View) -> Hashable:
+    """What stays while titles are edited: fields keep what is typed into them."""
+    return (v.question.run, v.question.user, v.question.group, v.question.own)
+
+
 def _head(v: View) -> Sequence[Any]:
-    return [pick_view.head(v.subjects, v.question), pick_view.picker(v.subjects, v.question)]
+    return [pick_view.head(v.subjects, v.question)]
 
 
 def _progress_key(v: View) -> Hashable:
@@ -163,8 +177,6 @@ def _lists_key(v: View) -> Hashable:
 
 
 def _said(v: View) -> Sequence[Any]:
-    if v.lists is not None:
-        return [share_view.suggestions(*v.lists)]
     told = view.notes(v.answer) if v.answer else ""
     return [Html(told + share_view.failures(v.standing))]
 
@@ -173,10 +185,10 @@ def _history(v: View) -> Sequence[Any]:
     history = v.history
     if history is None:
         if v.answer is None:
-            return [""]
+            return ["", ""]
         history = history_view.of_answer(v.answer)
     measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
-    return [history_view.cards(history, measured, v.question)]
+    return [history_view.cards(history, measured), history_view.meaning(measured)]
 
 
 def _sentence(v: View, answer: Mapping[str, Any]) -> Html:
@@ -201,6 +213,8 @@ def _shown(part: str, draw: Callable[[View, Mapping[str, Any]], Html]) -> Callab
 def _sides(v: View) -> Sequence[Any]:
     if v.answer is not None and v.standing.has("ladder"):
         return [view.sides(v.answer, v.question)]
+    if v.lists is not None:
+        return [share_view.suggestions(*v.lists)]
     return [share_view.waiting(v.question)]
 
 
@@ -241,6 +255,12 @@ def _expert(v: View) -> Sequence[Any]:
     if v.answer is None or not v.standing.has("ladder"):
         return [gr.Column(visible=False), ""]
     return [gr.Column(visible=True), expert_view.fold(v.answer, v.question)]
+
+
+def _editor(v: View) -> Sequence[Any]:
+    if v.answer is None or not (v.question.expert and v.standing.has(WORDS)):
+        return [""]
+    return [words_view.editor(v.answer, v.question)]
 
 
 def _pace(v: View) -> Sequence[Any]:

@@ -154,7 +154,6 @@
   const take = (title) => {
     const text = (title || "").trim();
     if (!text) return;
-    focused = { field: true };
     put(text, replacing);
     field().value = "";
     stopReplacing();
@@ -217,9 +216,8 @@
   // The list is drawn anew with each answer; whoever works by keyboard stays where she was.
   new MutationObserver(() => {
     if (!focused || document.activeElement !== document.body) return;
-    const card = focused.field ? null
-      : [...(list() ? list().children : [])].find((one) => one.dataset.query === focused.query);
-    const again = focused.field ? field() : card && card.querySelector(`[data-edit="${focused.edit}"]`);
+    const card = [...(list() ? list().children : [])].find((one) => one.dataset.query === focused.query);
+    const again = card && card.querySelector(`[data-edit="${focused.edit}"]`);
     if (again) again.focus({ preventScroll: true });
   }).observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("pointerdown", () => { focused = null; }, true);

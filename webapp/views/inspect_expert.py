@@ -13,7 +13,7 @@ from webapp.inspect_charts import percent, rankings, signed
 from webapp.inspection import Question
 from webapp.views.compare import scrolled
 from webapp.views.inspect import ranking
-from webapp.views.inspect_words import editor
+from webapp.words import plural
 
 Answer = Mapping[str, Any]
 PROMPTS = {
@@ -31,7 +31,6 @@ def fold(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
         "details",
         tag("summary", "For experts: stages, prompt, order, gradients, raw scores"),
         drawn if question.expert or frozen else None,
-        editor(answer, question) if "rationale" in answer and question.expert and not frozen else None,
         tag("p", "More is being measured …", class_="dr-muted") if waiting else None,
         facts(answer),
         open=question.expert and not frozen,
@@ -169,6 +168,21 @@ def gradients(answer: Answer) -> Html:
     return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))
 
 
+def reading(answer: Answer) -> Html:
+    """The exact prompt, as the launch page previews them."""
+    found = answer["reading"]
+    soft = f"[soft prompt: {plural(found['soft_tokens'], 'vector')}]"
+    pieces = [
+        tag("mark", soft, class_="dr-soft", title="the trained vectors stand here")
+        if piece["kind"] == "soft"
+        else tag("span", piece["text"], class_=f"dr-in-{piece['kind']}")
+        for piece in found["segments"]
+    ]
+    hint = f"{plural(found['tokens'], 'token')} with the model's own template, which is left out here."
+    text = tag("pre", pieces, "\n", found["answer"], tag("mark", " …", class_="dr-answer"), tabindex=0)
+    return _section("What the language model reads", hint, tag("div", text, class_="dr-prompt"))
+
+
 def facts(answer: Answer) -> Html:
     """Where this comes from."""
     run = answer["run"]
@@ -193,6 +207,7 @@ def _section(title: str, hint: str, *body: Html | None) -> Html:
 SECTIONS: Mapping[str, Callable[[Answer], Html]] = {
     "ladder": ladder,
     "effects": operators,
+    "reading": reading,
     "prompt": prompt,
     "order": order,
     "gradients": gradients,

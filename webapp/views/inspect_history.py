@@ -24,8 +24,8 @@ MEANING = (
 )
 
 
-def cards(history: History, answer: Mapping[str, Any] | None, question: Question, *, frozen: bool = False) -> Html:
-    """The titles in time order with their effects, and the field that adds one.
+def cards(history: History, answer: Mapping[str, Any] | None, *, frozen: bool = False) -> Html:
+    """The titles in time order with their effects.
 
     Args:
         answer: an explanation with the part ``effects``, or with ``summary`` until that is there.
@@ -37,16 +37,12 @@ def cards(history: History, answer: Mapping[str, Any] | None, question: Question
     for place, entry in enumerate(history.read):
         bars = _bars(place, ours, theirs, names)
         items.append(_card(len(history.older) + place + 1, entry, bars, frozen))
-    listed = tag("ol", items, class_="dr-titles", data_history=True, aria_label="History, oldest first")
     return join(
         [
             tag("h2", "History, oldest first"),
             tag("p", _said(history), class_="dr-hint"),
             notice("warn", NOT_KNOWN) if items and not history.any_known else None,
-            listed if items else tag("ol", data_history=True, hidden=True),
-            None if frozen else _adding(question),
-            tag("p", MEANING, class_="dr-fine") if items else None,
-            _agreement(answer, names),
+            tag("ol", items, class_="dr-titles", data_history=True, aria_label="History, oldest first"),
         ]
     )
 
@@ -109,11 +105,11 @@ def verdict(value: float, largest: float) -> str:
 
 def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
     about = " · ".join(entry.genres)
-    if entry.known and entry.query.casefold() != entry.title.casefold():
+    if entry.known and not _as_typed(entry):
         about = f"{about}{' · ' if about else ''}typed “{entry.query}”"
     unknown = None
     if not entry.known:
-        unknown = tag("span", "not in the catalogue: only the language model reads it", class_="dr-mark-unknown")
+        unknown = tag("span", "not in the catalogue, read by the language model only", class_="dr-mark-unknown")
     return tag(
         "li",
         tag("span", number, class_="dr-place", aria_hidden="true"),
@@ -127,9 +123,14 @@ def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
     )  # fmt: skip
 
 
+def _as_typed(entry: Entry) -> bool:
+    """Whether the title is what was typed, with or without its year."""
+    return entry.title.casefold().startswith(entry.query.casefold())
+
+
 def _suggested(entry: Entry) -> Html | None:
     """What might have been meant: always said for unknown titles, for others only where they were typed."""
-    if not entry.suggestions or (entry.known and entry.query == entry.title):
+    if not entry.suggestions or (entry.known and _as_typed(entry)):
         return None
     buttons = [editing(title, "with", f"Take {title}", data_with=title) for title in entry.suggestions]
     return tag("small", "Did you mean ", buttons, class_="dr-meant")
@@ -146,8 +147,9 @@ def _tools(entry: Entry) -> Html:
     )
 
 
-def _adding(question: Question) -> Html:
-    field = tag(
+def adding(question: Question) -> Html:
+    """The field that adds a title, or replaces one."""
+    return tag(
         "div",
         tag("label", "Add a title", for_="inspect-add"),
         tag("input", id="inspect-add", type="text", role="combobox", autocomplete="off", aria_autocomplete="list",
@@ -156,9 +158,17 @@ def _adding(question: Question) -> Html:
         tag("ul", id="inspect-found", role="listbox", aria_label="Titles found", hidden=True),
         class_="dr-add",
     )  # fmt: skip
-    undo = {"user": question.user, "group": question.group}
-    again = asking("Undo all changes", undo, class_="dr-plain") if question.edited else None
-    return join([field, again])
+
+
+def undo(question: Question) -> Html:
+    """Back to the history as it was."""
+    action = {"user": question.user, "group": question.group}
+    return asking("Undo all changes", action, class_="dr-small-button") if question.edited else Html("")
+
+
+def meaning(answer: Mapping[str, Any] | None) -> Html:
+    """What the numbers mean, and whether both models agree on them."""
+    return join([tag("p", MEANING, class_="dr-fine"), _agreement(answer, _names(answer))]) if answer else Html("")
 
 
 def _agreement(answer: Mapping[str, Any] | None, names: tuple[str, str]) -> Html | None:

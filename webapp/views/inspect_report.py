@@ -74,7 +74,8 @@ def _header(subjects: Subjects, question: Question, title: str) -> Html:
 
 
 def _cards(subjects: Subjects, question: Question, answer: Mapping[str, Any]) -> Html:
-    history = history_view.cards(history_view.of_answer(answer), _measured(answer), question, frozen=True)
+    cards = history_view.cards(history_view.of_answer(answer), _measured(answer), frozen=True)
+    history = join([cards, history_view.meaning(_measured(answer))])
     threes = [
         view.rather(answer) if "rather" in answer else None,
         view.smallest(answer, subjects.title, frozen=True) if "counterfactual" in answer else None,

@@ -71,7 +71,7 @@ def suggestions(found: Progress, answer: Mapping[str, Any] | None) -> Html:
     if found.state == "failed":
         return notice("bad", f"{found.error} — {found.remedy}")
     if answer is None:
-        return notice("info", "None of these titles is known. What the models would suggest is being asked …")
+        return notice("info", "What the models suggest nevertheless is being asked …")
     lists = [answer["teacher"], *([answer["llm"]] if answer["llm"] else [])]
     columns = [
         tag(
@@ -81,7 +81,7 @@ def suggestions(found: Progress, answer: Mapping[str, Any] | None) -> Html:
         )
         for ranked in lists
     ]
-    return join([[notice("warn", note) for note in answer["notes"]], tag("div", columns, class_="dr-card dr-lists")])
+    return join([[notice("warn", note) for note in answer["notes"]], tag("div", columns, class_="dr-lists")])
 
 
 def share(question: Question, standing: Standing) -> Html:

@@ -1,0 +1,40 @@
+"""What the language model reads when it ranks, word by word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import StudioError
+from engine.explain.case import Case
+from engine.llm import LLMRanker, Segment
+from engine.models import WithoutAdapter
+from engine.ranking import Ranker
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The exact prompt; the model's own chat template, which is put around it, is left out."""
+
+    segments: tuple[Segment, ...]
+    answer: str
+    """The beginning of the reply, behind which the candidates are compared."""
+    soft_tokens: int
+    """Vectors that stand in the place of the soft segment."""
+    tokens: int
+    """Length of all that the model gets, with its template."""
+
+
+def reading(ranker: Ranker, case: Case) -> Reading:
+    """The prompt of the case as it is.
+
+    Raises:
+        StudioError: the model is no language model, or the prompt is longer than its context.
+    """
+    plain = ranker.ranker if isinstance(ranker, WithoutAdapter) else ranker
+    if not isinstance(plain, LLMRanker):
+        raise StudioError(f"{ranker.name} reads no text", where="reading", remedy="ask about a language model")
+    scorer = plain.scorer
+    soft = 0 if scorer.soft_prompt is None else len(scorer.soft_prompt)
+    prompt = plain.prompt(case.history, case.candidates)
+    tokens = len(scorer.backbone.encode(prompt, soft))
+    return Reading(prompt.segments, prompt.answer or "", soft, tokens)
