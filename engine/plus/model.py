@@ -16,7 +16,7 @@ from engine.errors import StudioError
 from engine.finetune.adalora import load_adapter, quiet, save_adapter
 from engine.llm import Backbone, Prompts, SoftPrompt
 from engine.llm.causal import left_to_right
-from engine.llm.verbalizers import TitleTokens
+from engine.llm.verbalizers import title_vectors
 from engine.plus.head import CatalogueHead, item_embeddings
 from engine.questions import make_prompts
 from engine.ranking import History
@@ -59,7 +59,7 @@ class Plus(nn.Module):
         self.backbone.keep_layers(config.plus.layers)
         self.soft_prompt = soft_prompt
         self.prompts = make_prompts(config, catalogue)
-        titles = TitleTokens(backbone, self.prompts.titles, len(self.prompts.titles)).items
+        titles = title_vectors(backbone, self.prompts.titles, len(self.prompts.titles))
         behaviour = item_embeddings(teacher.network.items.weight[: split.n_items]).to(titles)
         popularity = torch.from_numpy(split.popularity()).to(titles.device)
         with torch.random.fork_rng():

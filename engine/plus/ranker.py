@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from engine.llm import Prompts
-from engine.llm.verbalizers import TitleTokens
+from engine.llm.verbalizers import title_vectors
 from engine.plus.model import Plus
 from engine.ranking import CatalogueRanker, History
 
@@ -66,7 +66,7 @@ class PlusRanker:
     def llm_scores(self, histories: Sequence[History]) -> np.ndarray:
         """The language model's own log-probabilities: float32 ``[users, all titles]``, normalised over the data set."""
         plus, size = self.plus, self.plus.config.llm.batch_size
-        own_titles = TitleTokens(plus.backbone, self.prompts.titles, self.n_items).items[self.n_items :]
+        own_titles = title_vectors(plus.backbone, self.prompts.titles, self.n_items)[self.n_items :]
         shown = [np.asarray(history, np.int64)[-plus.config.plus.window :] for history in histories]
         lengths = [sum(len(self.prompts.titles[item]) for item in history) for history in shown]
         order = sorted(range(len(shown)), key=lengths.__getitem__)

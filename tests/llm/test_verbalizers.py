@@ -15,7 +15,8 @@ from engine.errors import StudioError
 from engine.llm import Backbone, Embedded, Prompts, make_verbalizer
 from engine.llm.tiny import tiny_causal
 from engine.llm.verbalizers import VERBALIZERS, TitleLikelihood, TitleTokens
-from engine.llm.verbalizers.title_likelihood import NEUTRAL
+from engine.llm.verbalizers.base import NEUTRAL
+from engine.llm.verbalizers.title_tokens import SPREAD
 
 
 @pytest.fixture
@@ -23,17 +24,32 @@ def batch(backbone: Backbone, prompts: Prompts) -> Embedded:
     return backbone.embed([backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=False))])
 
 
-def test_a_title_scores_the_weighted_mean_of_its_tokens_logits(
-    backbone: Backbone, catalogue: Catalogue, batch: Embedded
-) -> None:
-    verbalizer = TitleTokens(backbone, TITLES, known=len(TITLES))
+def by_hand(backbone: Backbone, batch: Embedded) -> torch.Tensor:
+    """For each title the mean of its tokens' logits, rare tokens weighing more."""
     logits = backbone.answer_states(batch) @ backbone.output_matrix().T
-    for item, title in enumerate(TITLES):
+    means = []
+    for title in TITLES:
         ids = list(backbone.tokens(f" {title}"))
         holders = [sum(token in backbone.tokens(f" {other}") for other in TITLES) for token in ids]
         rarity = torch.tensor([math.log((len(TITLES) + 1) / (count + 0.5)) for count in holders])
-        expected = (rarity * logits[0, ids]).sum() / rarity.sum()
-        torch.testing.assert_close(verbalizer.catalogue_scores(batch)[0, item], expected, atol=1e-4, rtol=1e-4)
+        means.append((rarity * logits[0, ids]).sum() / rarity.sum())
+    return torch.stack(means)
+
+
+def test_a_title_scores_the_weighted_mean_of_its_tokens_logits(
+    backbone: Backbone, catalogue: Catalogue, batch: Embedded
+) -> None:
+    """... times a factor, the same for all, under which a prompt that tells nothing leaves the catalogue close."""
+    verbalizer = TitleTokens(backbone, TITLES, known=len(TITLES))
+    neutral = backbone.embed([backbone.encode(NEUTRAL)])
+    factor = SPREAD / by_hand(backbone, neutral).std(correction=0)
+    for asked in (batch, neutral):
+        expected = factor * by_hand(backbone, asked)
+        torch.testing.assert_close(verbalizer.catalogue_scores(asked)[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_one_title_alone_has_a_score_too(backbone: Backbone, batch: Embedded) -> None:
+    assert TitleTokens(backbone, TITLES[:1], known=1).catalogue_scores(batch).isfinite().all()
 
 
 def test_candidates_score_as_in_the_whole_catalogue(backbone: Backbone, batch: Embedded) -> None:

@@ -10,9 +10,9 @@ from engine.llm.backbone import Backbone
 from engine.llm.prompts import Titles, prompt_titles
 from engine.llm.verbalizers.base import Verbalizer
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
-from engine.llm.verbalizers.title_tokens import TitleTokens
+from engine.llm.verbalizers.title_tokens import TitleTokens, title_vectors
 
-__all__ = ["VERBALIZERS", "TitleLikelihood", "TitleTokens", "Verbalizer", "make_verbalizer"]
+__all__ = ["VERBALIZERS", "TitleLikelihood", "TitleTokens", "Verbalizer", "make_verbalizer", "title_vectors"]
 
 
 Maker = Callable[[LLMConfig, Backbone, tuple[str, ...], int], Verbalizer]

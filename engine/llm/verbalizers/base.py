@@ -8,6 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.llm.backbone import Embedded
+from engine.llm.prompts import Prompt, Segment
+
+NEUTRAL = Prompt((Segment("Name any title."),), "The title is")
+"""A prompt that tells nothing: no history, no candidates, no teacher. What the model says to it, it says anyway."""
 
 
 class Verbalizer(ABC):

@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.llm.backbone import Backbone, Embedded
-from engine.llm.prompts import Prompt, Segment
-from engine.llm.verbalizers.base import Verbalizer
+from engine.llm.verbalizers.base import NEUTRAL, Verbalizer
 
-NEUTRAL = Prompt((Segment("Name any title."),), "The title is")
-"""The prompt behind which a title's prior likelihood is read: no history, no candidates, no teacher."""
 PRIOR_BATCH = 64
 
 
