@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "Why an item is recommended: effects of titles, counterfactuals, order, soft prompt.",
     "faithfulness": "How far the reasons of a run are to be trusted, beside a random order.",
     "falsify": "Was the pattern distilled? Six tests that could show that it was not.",
+    "reproduce": "Re-create the published tables, and compare.",
     "serve": "Start the app in the browser, with a worker.",
     "worker": "Start a worker alone.",
     "settings": "List all settings with defaults, units and help.",
@@ -66,9 +67,12 @@ def delrec() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 1 unexpected, 2 bad input, 130 stopped by Ctrl-C."""
+    """Run one command and return the exit code: 0, 1 unexpected, 2 bad input, 130 stopped by Ctrl-C.
+
+    A command may choose its own by ``context.exit``.
+    """
     try:
-        delrec.main(arguments, prog_name="delrec", standalone_mode=False)
+        answer = delrec.main(arguments, prog_name="delrec", standalone_mode=False)
     except StudioError as error:
         return _fail(str(error), BAD_INPUT)
     except click.UsageError as error:
@@ -83,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except Exception as error:
         return _fail(f"unexpected {type(error).__name__} — the full trace is in {_log(error)}", UNEXPECTED)
-    return OK
+    return answer if isinstance(answer, int) else OK
 
 
 def _fail(message: str, code: int) -> int:

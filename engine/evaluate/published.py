@@ -1,0 +1,130 @@
+"""Published tables: what a record says, in Markdown, between the marks of a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import StudioError
+from engine.evaluate.record import Experiment, Found, Record, Table
+from engine.evaluate.render import label, signed
+from engine.evaluate.report import Estimate
+from engine.run_folder import write_text
+
+PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreement"}
+
+
+def markdown(record: Record, name: str) -> str:
+    """The table called ``name``, and what is to be said with it. Runs that are missing are said to be."""
+    table = record.tables[name]
+    if missing := [key for key in record.needed([name]) if not record.experiments[key].runs]:
+        return f"Not yet run: {', '.join(missing)}."
+    if table.rows:
+        picked = [(row.label, record.experiments[row.experiment], row.model) for row in table.rows]
+        lines = _table(table, [(text, _means(experiment, model)) for text, experiment, model in picked])
+        commands = [f"- {row.label}: `{_command(record.experiments[row.experiment])}`" for row in table.rows]
+        first = picked[0][1]
+        return "\n".join([*lines, "", _about(first), "", *dict.fromkeys(commands)])
+    experiment = record.experiments[table.experiment]
+    models = list(experiment.runs[0].models)
+    lines = _table(table, [(label(model), _means(experiment, model)) for model in models], experiment.runs[0])
+    return "\n".join([*lines, "", *claims(experiment), "", _about(experiment), "", f"`{_command(experiment)}`"])
+
+
+def claims(experiment: Experiment) -> list[str]:
+    """Each comparison of ours in one line, all seeds side by side."""
+    lines = []
+    for first in experiment.runs[0].comparisons:
+        key = (first.a, first.b, first.metric)
+        seeds = [c for run in experiment.runs for c in run.comparisons if (c.a, c.b, c.metric) == key]
+        told = "; ".join(f"{signed(c.difference)} [{signed(c.low)}, {signed(c.high)}]" for c in seeds)
+        if len(seeds) == len(experiment.runs) and all(c.low > 0 for c in seeds):
+            verdict = "better"
+        elif len(seeds) == len(experiment.runs) and all(c.high < 0 for c in seeds):
+            verdict = "worse"
+        else:
+            verdict = "no significant difference" if len(seeds) == 1 else "not significant with every seed"
+        lines.append(
+            f"- {label(first.a)} − {label(first.b)}, {_column(first.metric, experiment.runs[0])}: {told}: {verdict}"
+        )
+    return lines
+
+
+def current(record: Record, folder: Path, name: str) -> bool:
+    """Whether the file holds the table as the record has it."""
+    table = record.tables[name]
+    return _block(folder / table.file, name)[1].strip() == markdown(record, name).strip()
+
+
+def publish(record: Record, folder: Path, name: str) -> None:
+    """Put the table into its file.
+
+    Raises:
+        StudioError: the file lacks the marks, or cannot be read.
+    """
+    path = folder / record.tables[name].file
+    before, _, after = _block(path, name)
+    write_text(path, f"{before}\n{markdown(record, name)}\n{after}")
+
+
+def _block(path: Path, name: str) -> tuple[str, str, str]:
+    """The file's text up to the first mark, between the marks, and from the second on."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StudioError(f"cannot read it: {error.strerror}", where=str(path), remedy="mend the record") from None
+    parts = re.split(f"({re.escape(begin)}|{re.escape(end)})", text)
+    if len(parts) != 5 or parts[1] != begin:
+        raise StudioError(f"the marks of {name!r} are missing", where=str(path), remedy=f"write {begin} and {end}")
+    return parts[0] + begin, parts[2], end + parts[4]
+
+
+def _table(table: Table, rows: Sequence[tuple[str, dict[str, Estimate]]], run: Found | None = None) -> list[str]:
+    best = {column: max(figures[column].value for _, figures in rows) for column in table.columns}
+    head = [_column(column, run) for column in table.columns]
+    lines = [f"| | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
+    for name, figures in rows:
+        cells = (_cell(figures[column], figures[column].value == best[column]) for column in table.columns)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(figure: Estimate, best: bool) -> str:
+    value = f"**{figure.value:.3f}**" if best else f"{figure.value:.3f}"
+    return f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def _column(name: str, run: Found | None) -> str:
+    section, _, metric = name.partition(".")
+    return f"{metric}, {PROTOCOLS[section].format(run.candidates if run else 'sampled')}"
+
+
+def _means(experiment: Experiment, model: str) -> dict[str, Estimate]:
+    """Over seeds. The interval's ends are means too, which is wider than the mean's own interval: never too sure."""
+    runs = [run.models[model] for run in experiment.runs]
+    return {
+        name: Estimate(
+            **{end: sum(getattr(run[name], end) for run in runs) / len(runs) for end in ("value", "low", "high")}
+        )
+        for name in runs[0]
+    }
+
+
+def _about(experiment: Experiment) -> str:
+    run = experiment.runs[0]
+    minutes = sum(run.minutes for run in experiment.runs) / len(experiment.runs)
+    seeds = ", ".join(str(run.seed) for run in experiment.runs)
+    several = (
+        f"Means over seeds {seeds}, as are the ends of the intervals" if len(experiment.runs) > 1 else f"Seed {seeds}"
+    )
+    return f"{several}; {run.dataset}, {run.users} test users; {minutes:.0f} minutes a run. {run.protocol}."
+
+
+def _command(experiment: Experiment) -> str:
+    first = experiment.command(experiment.seeds[0])
+    if len(experiment.seeds) == 1:
+        return first
+    plain = experiment.model_copy(update={"seeds": [0]}).command(0)
+    return f"{plain} --set seed=N"

@@ -1,0 +1,113 @@
+"""``delrec reproduce``: tables from finished runs, the same from nothing, and figures that leave their interval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_shell import Shell
+
+from jobs import api
+
+MARKS = "# {name}\n\n<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n\nAfter.\n"
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    """A record of the smoke preset without figures, a README and a page of results."""
+    docs = tmp_path / "checkout" / "docs"
+    docs.mkdir(parents=True)
+    (docs.parent / "README.md").write_text(MARKS.format(name="results"))
+    (docs / "results.md").write_text(MARKS.format(name="ablations"))
+    experiments = {"main": {"preset": "smoke"}, "plain": {"preset": "smoke", "overrides": ["distill.ta=false"]}}
+    rows = [
+        {"label": "whole", "experiment": "main", "model": "delrec"},
+        {"label": "without TA", "experiment": "plain", "model": "delrec"},
+    ]
+    tables = {
+        "results": {"file": "../README.md", "experiment": "main"},
+        "ablations": {"file": "results.md", "rows": rows, "columns": ["candidates.HR@1"]},
+    }
+    path = docs / "results.json"
+    path.write_text(json.dumps({"experiments": experiments, "tables": tables}))
+    return path
+
+
+def readme(record: Path) -> str:
+    return (record.parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_finished_run_becomes_the_table(shell: Shell, smoke: dict[str, Any], record: Path) -> None:
+    before = len(api.runs())
+    said = shell("reproduce", "--write", "--what", "readme", "--record", str(record))
+    assert said.code == 0, said.err
+    assert len(api.runs()) == before, "a run with these settings was there"
+    text = readme(record)
+    assert text.startswith("# results\n")
+    assert text.endswith("<!-- results: end -->\n\nAfter.\n")
+    assert "old" not in text
+    value = next(row for row in smoke["models"] if row["name"] == "delrec")["candidates"]["HR@1"]
+    (line,) = [line for line in text.splitlines() if line.startswith("| DELRec |")]
+    assert f"{value['value']:.3f}" in line
+    assert f"[{value['low']:.3f}, {value['high']:.3f}]" in line
+    assert "`delrec run --preset smoke`" in text
+    assert "DELRec − SASRec, HR@1, 10 candidates: " in text
+    assert "40 test users" in text
+
+    again = shell("reproduce", "--tables", "--what", "readme", "--record", str(record))
+    assert again.code == 0, again
+    (record.parent.parent / "README.md").write_text(text.replace(f"{value['value']:.3f}", "0.999"))
+    forged = shell("reproduce", "--tables", "--what", "results", "--record", str(record))
+    assert forged.code == 1, "its own table is not made yet"
+    forged = shell("reproduce", "--tables", "--what", "readme", "--record", str(record))
+    assert forged.code == 1
+    assert "is not that of the record" in forged.out
+
+
+def test_from_nothing_the_same_figures_come_and_others_are_told(
+    shell: Shell, smoke: dict[str, Any], record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("reproduce", "--write", "--what", "results", "--record", str(record)).code == 0
+    assert "| without TA |" in (record.parent / "results.md").read_text()
+    monkeypatch.setenv("DELREC_HOME", str(tmp_path / "elsewhere"))
+    work = tmp_path / "work"
+    said = shell("reproduce", "--what", "ablations", "--work", str(work), "--record", str(record))
+    assert said.code == 0, said
+    assert "as recorded" in said.out
+    assert len(list((work / "runs").iterdir())) == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+    known = json.loads(record.read_text())
+    figure = known["experiments"]["main"]["runs"][0]["models"]["delrec"]["candidates.HR@1"]
+    figure |= {"value": 0.9, "low": 0.8, "high": 1.0}
+    record.write_text(json.dumps(known))
+    said = shell("reproduce", "--what", "ablations", "--work", str(work), "--record", str(record))
+    assert said.code == 1
+    assert "main, seed 0: delrec candidates.HR@1 is 0." in said.out
+    assert "recorded 0.9000 [0.8000, 1.0000]" in said.out
+
+
+def test_bad_input_is_refused_in_one_line(shell: Shell, record: Path, tmp_path: Path) -> None:
+    assert "no record" in shell.refuses("reproduce", "--record", str(tmp_path / "none.json"))
+    assert "no table 'x'" in shell.refuses("reproduce", "--what", "x", "--record", str(record))
+    (record.parent.parent / "README.md").write_text("no marks")
+    assert "marks of 'results'" in shell.refuses("reproduce", "--write", "--record", str(record))
+    known = json.loads(record.read_text())
+    known["tables"]["results"]["experiment"] = "gone"
+    record.write_text(json.dumps(known))
+    assert "names no experiment 'gone'" in shell.refuses("reproduce", "--record", str(record))
+
+
+def test_the_published_tables_are_those_of_the_record(shell: Shell) -> None:
+    from engine.evaluate.published import current
+    from engine.evaluate.record import read_record
+
+    path = Path(__file__).resolve().parents[2] / "docs" / "results.json"
+    record = read_record(path)
+    written = [name for name in record.tables if all(record.experiments[key].runs for key in record.needed([name]))]
+    assert [name for name in written if not current(record, path.parent, name)] == []
+    for experiment in record.experiments.values():
+        assert [run.seed for run in experiment.runs] in ([], experiment.seeds)
+        assert experiment.command(experiment.seeds[0]).startswith("delrec run --preset")
