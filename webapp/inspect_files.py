@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -59,7 +60,8 @@ def _measured(request: Request) -> tuple[Question, Subjects, Mapping[str, Any]]:
     """What is known; whatever the expert fold measured is taken along."""
     try:
         question = Question.read(dict(request.query_params))
-        subjects = subjects_of(api.status(question.run))
+        run = api.status(question.run)
+        question, subjects = replace(question, run=run.id), subjects_of(run)
         parts = tuple(dict.fromkeys((*question.parts, "rationale", *DEPTHS)))
         answer = look(question, parts).answer
     except StudioError as error:

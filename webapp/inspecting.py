@@ -116,8 +116,8 @@ def look(question: Question, parts: Sequence[str] | None = None) -> Standing:
         _answer(question.run, known[part].id) for part in wanted if part in known and known[part].state == "done"
     ]
     merged: dict[str, Any] = {}
-    for answer in answers:
-        merged |= answer
+    for answer in answers:  # facts are those of the first, so that all numbers shown fit the ranking
+        merged |= {name: answer[name] for name in answer if name in NAMES} if merged else answer
     return Standing(wanted, known, merged or None)
 
 
@@ -168,7 +168,7 @@ def look_at(question: Question, *, again: bool = False) -> View:
     Raises:
         StudioError: no such run, it is not done, or the question makes no sense.
     """
-    run = _run(question)
+    run = finished_run(question.run)
     subjects = subjects_of(run)
     question = _begun(replace(question, run=run.id), subjects)
     check(question)
@@ -184,9 +184,14 @@ def look_at(question: Question, *, again: bool = False) -> View:
     return replace(view, idle=view.pending and not api.workers())
 
 
-def _run(question: Question) -> Run:
-    if question.run:
-        return api.status(question.run)
+def finished_run(reference: str) -> Run:
+    """The run that is named, or else the one that was finished last.
+
+    Raises:
+        StudioError: no such run, or none at all.
+    """
+    if reference:
+        return api.status(reference)
     finished = api.runs(states=["done"], limit=1)
     if not finished:
         raise StudioError("there is no finished run yet", remedy="launch one: the preset smoke takes a minute")

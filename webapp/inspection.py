@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from engine.data import parse_titles
 from engine.data.naming import clean
@@ -63,6 +63,11 @@ class Question:
             words=words,
             prompt=query.get("prompt", "")[:LONGEST_PROMPT],
         )
+
+    @staticmethod
+    def parse(address: str) -> dict[str, str]:
+        """The query of an address as :meth:`read` takes it."""
+        return dict(parse_qsl(address.lstrip("?"), keep_blank_values=True))
 
     def query(self) -> dict[str, str]:
         """What :meth:`read` reads back."""

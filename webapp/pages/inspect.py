@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -33,7 +32,7 @@ def build() -> None:
     frame("Inspect", "Inspect")
     gr.HTML(tag("h1", "Inspect a recommendation", class_="dr-title"), js_on_load=None)
     timer = gr.Timer(LIVE_SECONDS, active=False)
-    relay = gr.HTML(js_on_load=RELAY, elem_id="inspect-relay")
+    relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
     problem = gr.HTML(js_on_load=None, elem_id="inspect-problem")
     with gr.Column(elem_classes="dr-card", elem_id="inspect-choice"):
         with gr.Row(elem_classes="dr-finder"):
@@ -112,7 +111,7 @@ def build() -> None:
         question = Question.read(query)
         try:
             if "address" in action:
-                return show(Question.read(_query(str(action["address"]))), last, list_runs=True)
+                return show(Question.read(Question.parse(str(action["address"]))), last, list_runs=True)
             question = question.changed(action)
         except StudioError as error:
             skipped = [gr.skip()] * len(outputs)
@@ -140,10 +139,6 @@ def _card(name: str, classes: str = "dr-card") -> list[Any]:
     """A card that shows once there is something in it: the column and what stands in it."""
     with gr.Column(visible=False, elem_classes=classes) as card:
         return [card, gr.HTML(js_on_load=None, elem_id=name)]
-
-
-def _query(address: str) -> dict[str, str]:
-    return dict(parse_qsl(address.lstrip("?"), keep_blank_values=True))
 
 
 def _runs(question: Question, wanted: bool) -> Any:

@@ -62,7 +62,7 @@ def _draw(query: dict[str, str]) -> list[Any]:
     return [
         view.head(run, predictions.teacher, model),
         view.filters(run.id, model, outcome, counts),
-        (notice("info", problem) if problem else "") + view.table(rows, title, list(predictions.models)),
+        (notice("info", problem) if problem else "") + view.table(run.id, rows, title, list(predictions.models)),
         view.pager(run.id, model, outcome, page, pages, len(chosen)),
     ]
 

@@ -18,7 +18,7 @@
     window.history[edit ? "replaceState" : "pushState"](null, "", href);
   };
   window.addEventListener("popstate", () => {
-    if (document.getElementById("inspect-relay")) ask({ address: window.location.search });
+    if (document.getElementById("ask-relay")) ask({ address: window.location.search });
   });
 
   // The list of titles. What stands in the page is changed at once, what is asked follows a moment later.

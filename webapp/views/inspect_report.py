@@ -27,6 +27,7 @@ DARK = (
 FONTS = "--font-mono:ui-monospace,Menlo,Consolas,monospace"
 PLAIN = """
 body { margin: 0; background: var(--ground); color: var(--body-text-color); font: 15px/1.5 system-ui, sans-serif; }
+* { box-sizing: border-box; }
 main { display: grid; gap: 16px; } ol, ul { list-style: none; padding: 0; margin: 0; } p { margin: 0; }
 .dr-pair { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 7fr); gap: 16px; }
 .dr-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); gap: 16px; }

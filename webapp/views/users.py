@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlencode
+from urllib.parse import urlencode
 
 from db.runs import Run
 from engine.evaluate.render import label
@@ -36,31 +38,38 @@ def filters(run_id: str, model: str, outcome: str, counts: Mapping[str, int]) ->
     return tag("nav", links, class_="dr-chips", aria_label="Outcomes")
 
 
-def table(rows: Sequence[UserRow], title: Title, models: Sequence[str]) -> Html:
-    """One line per user."""
+def table(run_id: str, rows: Sequence[UserRow], title: Title, models: Sequence[str]) -> Html:
+    """One line per user, which leads to the reasons."""
     if not rows:
         return empty("No such users", "Every outcome is listed above with its number of users.")
     heads = [tag("th", text, scope="col") for text in ("User", "History, oldest first", "True next item")]
     heads += [tag("th", label(model), tag("small", "rank"), scope="col", class_="dr-number") for model in models]
-    lines = [_line(row, title, models) for row in rows]
-    return scrolled("Users", tag("thead", tag("tr", heads)), tag("tbody", lines))
+    lines = [_line(run_id, row, title, models) for row in rows]
+    return scrolled("Users", tag("thead", tag("tr", heads)), tag("tbody", lines), class_="dr-users")
 
 
-def _line(row: UserRow, title: Title, models: Sequence[str]) -> Html:
+def _line(run_id: str, row: UserRow, title: Title, models: Sequence[str]) -> Html:
     ranks = [
         tag("td", _rank(row.ranks[model][0]), tag("small", f"{_rank(row.ranks[model][1])} of all"),
-            class_="dr-number dr-best" if row.ranks[model][0] == 1 else "dr-number")
+            class_="dr-number dr-best" if row.ranks[model][0] == 1 else "dr-number", data_label=label(model))
         for model in models
     ]  # fmt: skip
+    why = link("Why?", f"./inspect?{urlencode({'run': run_id, 'user': row.user_id})}",
+               aria_label=f"Inspect user {row.user_id}")  # fmt: skip
     history = " · ".join(title(item) for item in row.history)
     return tag(
         "tr",
-        tag("th", row.user_id, scope="row"),
-        tag("td", history, class_="dr-history"),
-        tag("td", tag("b", title(row.target))),
+        tag("th", row.user_id, tag("small", why), scope="row"),
+        tag("td", history, class_="dr-history", data_label="History, oldest first"),
+        tag("td", tag("b", title(row.target)), class_="dr-target", data_label="True next item"),
         ranks,
         data_user=row.user_id,
     )
+
+
+def inspect_address(run_id: str, user: str) -> str:
+    """Where a user's recommendation is explained, relative to any page."""
+    return f"./inspect?{urlencode({'run': run_id, 'user': user})}"
 
 
 def _rank(rank: float) -> str:

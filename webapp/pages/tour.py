@@ -1,0 +1,149 @@
+"""Tour: three users of a run explained step by step, for those who see all this for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from jobs import api
+from webapp.events import QUIET, Part, refresh, tell
+from webapp.html import Html, link
+from webapp.inspecting import FIRST, Standing, advance, finished_run
+from webapp.inspection import Question
+from webapp.pages.inspect import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
+from webapp.shell import RUNS, empty, frame, notice
+from webapp.subjects import Subjects, subjects_of
+from webapp.views import inspect_share as share_view
+from webapp.views import tour as view
+
+PARTS = (FIRST, "summary", "effects", "counterfactual", "stability")
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look gives."""
+
+    subjects: Subjects
+    step: int
+    """From 1."""
+    question: Question | None
+    """The user of this step; ``None`` in the first and the last, and where the run has no such user."""
+    standing: Standing
+    ahead: bool
+    """Whether users of other steps are still measured."""
+    idle: bool
+
+    @property
+    def address(self) -> str:
+        return f"./tour?{urlencode({'run': self.subjects.run.id, 'step': self.step})}"
+
+    def states(self) -> tuple[Hashable, ...]:
+        """Changes with the step and with what is known."""
+        return (self.address, *(self.standing.state(part) for part in self.standing.parts))
+
+
+def build() -> None:
+    """Draw the page."""
+    frame("Inspect", "Tour")
+    timer = gr.Timer(LIVE_SECONDS, active=False)
+    relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
+    problem = gr.HTML(js_on_load=None, elem_id="tour-problem")
+    head = gr.HTML(js_on_load=None, elem_id="tour-head")
+    progress = gr.HTML(js_on_load=None, elem_id="tour-progress")
+    body = gr.HTML(js_on_load=None, elem_id="tour-body")
+    walk = gr.HTML(js_on_load=None, elem_id="tour-walk")
+    address = gr.Textbox(visible=False)
+    asked, seen = gr.State({}), gr.State({})
+    parts: list[Part[View]] = [
+        Part("head", [head], lambda v: v.address, lambda v: [view.head(v.subjects, v.step)]),
+        Part("progress", [progress], lambda v: (*v.states(), v.idle), _progress),
+        Part("body", [body], View.states, _body),
+        Part("walk", [walk], lambda v: v.address, lambda v: [view.walk(v.step)]),
+        Part("pace", [timer], lambda v: (_waits(v), v.idle), _pace),
+    ]
+    outputs = [asked, seen, address, problem, *(component for part in parts for component in part.components)]
+
+    def show(query: dict[str, str], last: dict[str, Any], *, again: bool = False) -> list[Any]:
+        try:
+            state = _view(query, again)
+            fresh, values = refresh(parts, state, last)
+        except Exception as error:
+            nothing = empty("No tour", tell(error), link("All runs", RUNS[0], class_="dr-button"))
+            return [query, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
+        known = {"run": state.subjects.run.id, "step": str(state.step)}
+        return [known, fresh, state.address, "", *values]
+
+    def opened(request: gr.Request) -> list[Any]:
+        return show(dict(request.query_params), {}, again=True)
+
+    def act(query: dict[str, str], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+        action = event._data if isinstance(event._data, dict) else {}
+        if "address" in action:
+            return show(Question.parse(str(action["address"])), last)
+        step = str(action.get("step", query.get("step", "1")))
+        return show({**query, "step": step}, last, again="again" in action)
+
+    def tick(query: dict[str, str], last: dict[str, Any]) -> list[Any]:
+        return show(query, last)
+
+    gr.context.Context.root_block.load(opened, None, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    clicked = relay.click(act, [asked, seen], outputs, trigger_mode="always_last", **QUIET)
+    clicked.then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    timer.tick(tick, [asked, seen], outputs, **QUIET)
+
+
+def _view(query: dict[str, str], again: bool) -> View:
+    """The step that the address names; users of the steps to come are measured while this one is read.
+
+    Raises:
+        StudioError: no such run, or it is not done.
+    """
+    run = finished_run(query.get("run", ""))
+    subjects = subjects_of(run)
+    given = query.get("step", "1")
+    step = min(max(1, int(given) if given.isascii() and given.isdecimal() else 1), view.STEPS)
+    questions = {number: _question(subjects, number) for number in view.GROUPS}
+    now = questions.get(step)
+    standing = advance(now, PARTS, again=again) if now else Standing(())
+    ahead = False
+    if not standing.pending:
+        for other in questions.values():
+            ahead = other is not None and other is not now and advance(other, PARTS).pending
+            if ahead:
+                break
+    waits = standing.pending or ahead
+    return View(subjects, step, now, standing, ahead, waits and not api.workers())
+
+
+def _question(subjects: Subjects, step: int) -> Question | None:
+    group = view.GROUPS[step]
+    places = subjects.groups[group]
+    if not len(places):
+        return None
+    return Question(subjects.run.id, subjects.user_at(int(places[0])), group=group)
+
+
+def _progress(v: View) -> Sequence[Any]:
+    return [Html(share_view.progress(v.standing, v.idle) + share_view.failures(v.standing))]
+
+
+def _body(v: View) -> Sequence[Any]:
+    if v.step == 1:
+        return [view.beginning(v.subjects)]
+    if v.step == view.STEPS:
+        return [view.end(v.subjects, api.results(v.subjects.run.id))]
+    if v.question is None:
+        return [notice("info", view.nobody(v.subjects, v.step))]
+    return [view.person(v.subjects, v.question, v.standing, v.step)]
+
+
+def _waits(v: View) -> bool:
+    return v.standing.pending or v.ahead
+
+
+def _pace(v: View) -> Sequence[Any]:
+    return [gr.Timer(WAITING_SECONDS if v.idle else LIVE_SECONDS, active=_waits(v))]
