@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
-from urllib.parse import urlencode
 
 from db.runs import Run
 from engine.evaluate.render import label
@@ -65,11 +64,6 @@ def _line(run_id: str, row: UserRow, title: Title, models: Sequence[str]) -> Htm
         ranks,
         data_user=row.user_id,
     )
-
-
-def inspect_address(run_id: str, user: str) -> str:
-    """Where a user's recommendation is explained, relative to any page."""
-    return f"./inspect?{urlencode({'run': run_id, 'user': user})}"
 
 
 def _rank(rank: float) -> str:
