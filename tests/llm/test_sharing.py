@@ -62,6 +62,21 @@ def test_short_likeness_beyond_the_trunk_makes_no_stem(backbone):
     assert layout.row.tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("users", "each", "rows"),
+    [(3, 2, 3), (3, 4, 3), (1, 40, 40)],
+    ids=["pairs about a user", "four about a user", "a row that would be far too wide"],
+)
+def test_stems_are_shared_where_that_costs_less_than_the_wider_mask(backbone, users, each, rows):
+    prompts = [
+        TRUNK + list(range(40 * user, 40 * user + 30)) + [(97 * user + 13 * number + k) % 250 for k in range(20)]
+        for user in range(1, users + 1)
+        for number in range(each)
+    ]
+    layout = share(batch_of(backbone, [*prompts, *([[*TRUNK, 9]] if users == 1 else [])]))
+    assert len(set(layout.row[: len(prompts)].tolist())) == rows
+
+
 @pytest.mark.parametrize("name", ["trunk only", "stems"])
 def test_gradients_are_those_of_reading_one_by_one(backbone, name):
     gradients = []
