@@ -20,16 +20,19 @@ from engine.explain.bench import remembered
 from engine.explain.case import Asker, Case
 from engine.explain.effects import leave_one_out, spearman
 from engine.explain.faithfulness import interval
+from engine.explain.plain import plain
 from engine.explain.removal import Delete
 from engine.explain.variants import LLMVariants
+from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.monitor import Monitor
+from engine.questions import TEACHER_LABELS
 from engine.ranking import Ranker
 from engine.run_folder import RunFolder
 
-USERS = 60
-EFFECT_USERS = 12
+USERS = 100
+EFFECT_USERS = 16
 """Users whose leave-one-out vectors are compared; each costs a prompt per history item and state."""
 CHUNK = 8
 """Users asked between two looks at the monitor."""
@@ -38,7 +41,8 @@ WARNING = (
     "The nearest title tokens of a soft prompt are no reading of it: they may be anything, and prompts that do the "
     "same can lie near different words."
 )
-STAGE = "pattern"
+STAGES = ("agreement", "effects")
+"""What is measured, one after the other, as the monitor is told."""
 
 
 def states(models: Models, others: dict[str, SoftPrompt]) -> dict[str, Ranker]:
@@ -48,11 +52,11 @@ def states(models: Models, others: dict[str, SoftPrompt]) -> dict[str, Ranker]:
         StudioError: the run has no soft prompt.
     """
     variants = LLMVariants(models, models.dataset.catalogue)
-    prompts = {"no prompt": None, "random prompt": variants.prompts()["random"], "distilled prompt": models.soft_prompt}
-    prompts |= {f"prompt of {name}": prompt for name, prompt in others.items()}
+    prompts = {NONE: None, RANDOM: variants.prompts()["random"], OWN: models.soft_prompt}
+    prompts |= {f"{OTHERS}{name}": prompt for name, prompt in others.items()}
     rankers = {name: variants.ranker(name, prompt, adapter=False) for name, prompt in prompts.items()}
     if models.config.finetune.enabled:
-        rankers["delrec"] = variants.ranker("delrec", models.soft_prompt, adapter=True)
+        rankers[AFTER] = variants.ranker(AFTER, models.soft_prompt, adapter=True)
     return rankers
 
 
@@ -69,8 +73,8 @@ def pattern(
         others: prompts of other runs by a label, best of one with another teacher.
 
     Returns:
-        ``agreement``, ``effects``, ``recency``, ``ranks``, ``tokens``, each as the function of that name tells, and
-        ``users`` and ``effect_users``.
+        ``agreement``, ``effects``, ``recency``, ``ranks``, ``tokens``, each as the function of that name tells,
+        ``users`` and ``effect_users``, ``teacher``, ``prompt`` (the setting) and, of all that, the ``verdict``.
 
     Raises:
         Cancelled: the monitor asked to stop.
@@ -80,17 +84,23 @@ def pattern(
     if min(users, effect_users, available) < 2:
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
     rankers = states(models, others or {})
+    config = models.config
     found = agreements(models, rankers, users, monitor)
     vectors = effect_vectors(models, rankers, effect_users, monitor)
-    boot = Bootstrap(len(next(iter(vectors.values()))), models.config.eval.bootstrap, models.config.seed)
+    boot = Bootstrap(len(next(iter(vectors.values()))), config.eval.bootstrap, config.seed)
+    asked = min(users, available)
     return {
         "teacher": models.teacher.name,
-        "users": min(users, available),
+        "prompt": config.distill.prompt,
+        "users": asked,
+        "candidates": config.data.candidates,
         "effect_users": boot.users,
+        "verdict": plain(verdict(found, asked, TEACHER_LABELS[config.teacher.name], config.distill.prompt)),
         "agreement": found,
         "effects": effects_agreement(vectors, boot),
         "recency": recency(vectors, boot),
         "ranks": rank_map(models),
+        "rank_bounds": {"init_r": config.finetune.init_r, "target_r": config.finetune.target_r},
         "tokens": {"nearest": nearest_tokens(models), "warning": WARNING},
     }
 
@@ -98,8 +108,11 @@ def pattern(
 def agreements(
     models: Models, rankers: dict[str, Ranker], users: int, monitor: Monitor
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Agreement with the teacher on the same candidates, by state and measure: ``figure`` and, against the first state,
-    the paired ``difference``, each with its interval."""
+    """Agreement with the teacher on the same candidates, by state and measure.
+
+    ``figure`` with its interval, and paired: the ``difference`` to the first state, and ``own_lead``, by how much the
+    state with the run's own prompt agrees more than this one.
+    """
     config, split = models.config, models.split
     examples = split.test.take(sample_users(len(split.test), users, config.seed))
     candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "test")
@@ -110,17 +123,18 @@ def agreements(
         scores = []
         for start in range(0, len(examples), CHUNK):
             monitor.check()
-            monitor.progress(STAGE, done * len(examples) + start, len(rankers) * len(examples))
+            monitor.progress(STAGES[0], done * len(examples) + start, len(rankers) * len(examples))
             part = slice(start, start + CHUNK)
             scores.append(ranker.scores(examples.histories[part], candidates[part]))
         values[name] = agreement(np.concatenate(scores), teacher)
-    first = next(iter(values))
+    first, own = next(iter(values)), values.get(OWN)
     return {
         name: {
             measure: {
                 "figure": interval(boot.interval(found[measure])),
                 "difference": interval(boot.paired_difference(found[measure], values[first][measure])),
             }
+            | ({"own_lead": interval(boot.paired_difference(own[measure], found[measure]))} if own else {})
             for measure in AGREEMENT
         }
         for name, found in values.items()
@@ -137,10 +151,12 @@ def effect_vectors(
     """
     split, config = models.split, models.config
     vectors: dict[str, list[np.ndarray]] = {name: [] for name in ("teacher", *rankers)}
-    for index in sample_users(len(split.test), users, config.seed):
-        monitor.check()
+    chosen = sample_users(len(split.test), users, config.seed)
+    for user, index in enumerate(chosen):
         case = _case(models, int(index))
-        for name, ranker in {"teacher": models.teacher, **rankers}.items():
+        for place, (name, ranker) in enumerate({"teacher": models.teacher, **rankers}.items()):
+            monitor.check()
+            monitor.progress(STAGES[1], user * len(vectors) + place, len(chosen) * len(vectors))
             asker = Asker(ranker, case, older=name == "teacher")
             vectors[name].append(leave_one_out(asker, [Delete()])["delete"].margin)
     return vectors

@@ -1,0 +1,75 @@
+"""Seconds that a reader waits for an explanation: ``python tests/benchmarks/explain.py RUN`` (a run of the real model).
+
+Every figure is the median over some test users, with the models loaded and nothing remembered; beside it the goal and
+their ratio, which is under 1 where the goal is met. The processor's time is told as well: on a machine that works on
+something else at the same time it says more than the clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from db import runs
+from engine.explain.bench import Bench, bench_of_user
+from engine.explain.effects import leave_one_out
+from engine.explain.explanation import Explanation
+from engine.explain.rationale import request
+from engine.explain.removal import Delete
+from engine.explain.writer import write
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.run_folder import RunFolder
+
+USERS = 5
+GOALS = {
+    "ranking of 20 candidates": 1.0,
+    "leave-one-out of 10 items": 3.0,
+    "first words, after the evidence": 2.0,
+    "first words, with nothing known": 2.0,
+    "summary, with nothing known": 3.0,
+}
+
+
+def clocks(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of the processor."""
+    wall, busy = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - busy
+
+
+def first_words(bench: Bench, reasons: Explanation) -> None:
+    """As long as it takes until the model's first word stands."""
+    next(iter(write(bench.models.backbone, request(reasons.evidence()), adapter=False)))
+
+
+def measure(models: Models, user: str) -> dict[str, tuple[float, float]]:
+    """All figures of one user."""
+    found: dict[str, tuple[float, float]] = {}
+    ranking, effects, words, cold, summary = GOALS
+    found[ranking] = clocks(lambda: bench_of_user(models, user))  # it asks for the ranking once
+    bench = bench_of_user(models, user)
+    found[effects] = clocks(lambda: leave_one_out(bench.llm, [Delete()]))
+    found[words] = clocks(lambda: first_words(bench, Explanation(bench)))
+    found[cold] = clocks(lambda: first_words(fresh := bench_of_user(models, user), Explanation(fresh)))
+    found[summary] = clocks(lambda: Explanation(bench_of_user(models, user)).measure_summary())
+    return found
+
+
+def main(reference: str) -> None:
+    """Print all figures."""
+    models = Models.load(RunFolder.open(runs.find(reference).folder), Monitor())
+    users = [models.dataset.user_ids[index] for index in models.split.test.users[: USERS + 1]]
+    measure(models, users[0])  # the first call of all pays for memory and threads
+    seen = [measure(models, user) for user in users[1:]]
+    print(f"medians over {len(seen)} users of {reference}, {models.backbone.name} in {models.backbone.dtype}")
+    print(f"{'what':34}{'seconds':>10}{'processor':>11}{'goal':>7}{'ratio':>7}")
+    for name, goal in GOALS.items():
+        wall, busy = (statistics.median(figures[name][clock] for figures in seen) for clock in (0, 1))
+        print(f"{name:34}{wall:10.2f}{busy:11.2f}{goal:7.1f}{wall / goal:7.2f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
