@@ -30,4 +30,4 @@ def progress(run_id: str, digests: Collection[str]) -> dict[str, Progress]:
     columns = (row.digest, row.id, row.state, row.partial, row.error, row.remedy)
     query = select(*columns).where(row.run_id == run_id, row.digest.in_(digests))
     with reading() as session:
-        return {digest: Progress(*values) for digest, *values in session.execute(query).tuples()}
+        return {digest: Progress(*values) for digest, *values in session.execute(query)}

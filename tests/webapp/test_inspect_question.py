@@ -1,0 +1,90 @@
+"""What the page Inspect asks stands in its address, whatever the titles are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import StudioError
+from jobs.kinds import ExplainRequest
+from webapp.inspection import DEPTHS, REASONS, WORDS, Question, join_titles, split_titles
+
+HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
+QUESTIONS = (
+    Question(),
+    Question("r-abc234", "42", group="only-model"),
+    Question("r-abc234", "42", item="7", candidates="catalogue", expert=True),
+    Question("r-abc234", titles=("Heat", HOSTILE, "שלום", "🎬 & more=1")),
+    Question("r-abc234", titles=()),
+    Question("r-abc234", "ü/?&", titles=("Heat",), words="adapter", prompt="Say why.\nShort."),
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_address_reproduces_the_question(question: Question) -> None:
+    assert Question.read(Question.parse(question.address().partition("?")[2])) == question
+
+
+def test_titles_with_semicolons_stay_whole() -> None:
+    titles = ["a;b", "\\", "c\\;", ";;", "d"]
+    assert split_titles(join_titles(titles)) == titles
+    assert split_titles("A; B ;;C") == ["A", "B", "C"]
+
+
+def test_an_address_without_sense_is_read_as_far_as_it_has_some() -> None:
+    query = {"run": "x", "candidates": "all", "words": "someone's", "view": "1", "titles": " ; "}
+    assert Question.read(query) == Question("x", titles=())
+
+
+@pytest.mark.parametrize("question", QUESTIONS[1:4])
+@pytest.mark.parametrize("part", [*REASONS, WORDS, *DEPTHS])
+def test_requests_are_those_that_are_answered(question: Question, part: str) -> None:
+    asked = ExplainRequest.read(question.request(part))
+    assert part in asked.parts
+    assert (asked.user is None) == bool(asked.titles)
+
+
+def test_cheap_parts_come_first_and_experts_see_more() -> None:
+    assert Question("r", "1").parts == (*REASONS, WORDS)
+    assert Question("r", "1", expert=True).parts == (*REASONS, WORDS, *DEPTHS)
+
+
+def test_the_model_writes_on_demand_where_titles_are_edited() -> None:
+    edited = Question("r", "1").changed({"titles": ["Heat"]})
+    assert WORDS not in edited.parts
+    assert WORDS in edited.changed({"words": "base"}).parts
+    assert WORDS not in edited.changed({"words": "base"}).changed({"titles": ["Fargo"]}).parts
+
+
+def test_another_user_drops_what_belonged_to_the_one_before() -> None:
+    before = Question("r", "1", titles=("Heat",), item="7", words="base", prompt="x", expert=True)
+    assert before.changed({"user": " 2 ", "group": "cold"}) == Question("r", "2", group="cold", expert=True)
+
+
+def test_one_s_own_titles_go_along_to_another_run_and_users_do_not() -> None:
+    assert Question("r", titles=("Heat",)).changed({"run": "s"}) == Question("s", titles=("Heat",))
+    assert Question("r", "1", group="cold").changed({"run": "s"}) == Question("s")
+
+
+def test_editing_keeps_the_user_and_forgets_the_item() -> None:
+    edited = Question("r", "1", item="7").changed({"titles": ["Heat ", "", "\u202eFargo"]})
+    assert edited == Question("r", "1", titles=("Heat", "Fargo"))
+    assert edited.edited
+    assert not edited.own
+    assert edited.changed({"titles": [], "own": True}).own
+
+
+def test_a_pasted_list_is_cleaned_of_bullets_and_numbers() -> None:
+    asked = Question("r").changed({"text": '1. Heat\n- "Fargo"; Alien', "own": True})
+    assert asked.titles == ("Heat", "Fargo", "Alien")
+
+
+@pytest.mark.parametrize("action", [{"titles": ["x"] * 501}, {"titles": "Heat"}, {"titles": 3}, {"text": "x\n" * 501}])
+def test_what_is_no_list_of_titles_is_refused_in_words(action: dict[str, Any]) -> None:
+    with pytest.raises(StudioError):
+        Question("r").changed(action)
+
+
+def test_titles_of_any_length_are_cut() -> None:
+    assert len(Question("r").changed({"titles": ["x" * 9999]}).titles[0]) == 200  # type: ignore[index]

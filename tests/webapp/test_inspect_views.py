@@ -1,0 +1,249 @@
+"""What the page Inspect says about an explanation, on one whose answers are known."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from inspect_world import HOSTILE, explanation, item, rung, written
+
+from db.asked import Progress
+from webapp.inspect_charts import percent, shares, signed
+from webapp.inspecting import FIRST, NAMES, Standing
+from webapp.inspection import DEPTHS, REASONS, WORDS, Question
+from webapp.subjects import Entry, History
+from webapp.views import inspect as view
+from webapp.views import inspect_expert as expert_view
+from webapp.views import inspect_history as history_view
+from webapp.views import inspect_share as share_view
+from webapp.views import inspect_words as words_view
+from webapp.views.inspect_report import report
+
+ASKED = Question("r-abc234", "42")
+
+
+def _text(html: str) -> str:
+    return re.sub(r"<[^>]*>", " ", html)
+
+
+def _all(answer: dict[str, Any]) -> dict[str, str]:
+    history = history_view.of_answer(answer)
+    return {
+        "sentence": view.sentence(answer, answer),
+        "sides": view.sides(answer, ASKED),
+        "changes": view.changes(answer, answer),
+        "rather": view.rather(answer),
+        "smallest": view.smallest(answer, str),
+        "confidence": view.confidence(answer),
+        "notes": view.notes(answer),
+        "cards": history_view.cards(history, answer),
+        "words": words_view.checked(answer),
+        "growing": words_view.growing({"writing": {"texts": [HOSTILE]}}),
+        "editor": words_view.editor(answer, ASKED),
+        "expert": expert_view.fold(answer, Question("r-abc234", "42", expert=True)),
+    }
+
+
+@pytest.mark.parametrize("piece", list(_all(explanation())))
+def test_titles_that_are_code_stay_text_in_every_piece(piece: str) -> None:
+    drawn = _all(explanation())[piece]
+    assert "<img" not in drawn
+    assert "<b>War" not in drawn
+
+
+def test_shares_add_up_and_are_printed_like_people_write_them() -> None:
+    assert sum(shares([3.0, -200.0, 2.5])) == pytest.approx(1)
+    assert [percent(share) for share in (0.234, 0.045, 0.00001, 0.0, 1.0)] == [
+        "23 %",
+        "4.5 %",
+        "< 0.1 %",
+        "0 %",
+        "100 %",
+    ]
+    assert [signed(value) for value in (1.101, -0.26, 0.072, 0.0, -0.0000001)] == [
+        *("+1.10", "−0.26", "+0.072", "+0.00", "−0.00"),
+    ]  # fmt: skip
+
+
+def test_both_models_stand_side_by_side_with_the_true_item_marked() -> None:
+    drawn = view.sides(explanation(), ASKED)
+    rows = re.findall(r'<li class="dr-line([^"]*)" data-item="(\d+)"', drawn)
+    assert [(int(number), marks.split()) for marks, number in rows] == [
+        (10, []), (12, ["dr-chosen"]), (11, ["dr-target"]),
+        (11, ["dr-target"]), (10, []), (12, ["dr-chosen"]),
+    ]  # fmt: skip
+    assert drawn.count("<path") == 3, "each candidate is joined by a line"
+    assert "SASRec puts Rival first" in _text(view.agreement(explanation()))
+    assert "SASRec #2, DELRec #3" in _text(view.agreement(explanation()))
+
+
+def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place() -> None:
+    answer = explanation()
+    answer["candidates"] = [item(n, f"T{n}", chosen_next=n == 24) for n in range(30)]
+    answer["target"] = item(3, "T3")
+    long = {
+        "model": "delrec",
+        "scores": [float(-n) for n in range(30)],
+        "places": [n + 1.0 for n in range(30)],
+        "top": 0,
+    }
+    places = view.ranking(answer, long, labels=False).places
+    assert [place.rank for place in places] == [*range(1, 11), 25]
+    assert "11 of 30" in view.ranking(answer, long, labels=False).note
+
+
+def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
+    drawn = view.smallest(explanation(), lambda number: f"item {number}")
+    said = _text(drawn)
+    assert "Rival comes first and The Target falls to #3" in said
+    assert "With item 33 in the place of" in said
+    assert "Try it" in said
+    assert "Try it" not in view.smallest(explanation(), str, frozen=True)
+    assert '["second"]' in drawn.replace("&quot;", '"'), "trying leaves the other title"
+
+
+def test_where_no_change_was_found_it_says_how_many_were_tried() -> None:
+    answer = explanation()
+    answer["counterfactual"] |= {"removal": None, "replacement": None, "complete": False}
+    said = _text(view.smallest(answer, str))
+    assert "3 changes of the history were tried" in said
+    assert "Not all sets of three titles were tried" in said
+
+
+@pytest.mark.parametrize(("same", "word"), [(1.0, "Steady"), (0.5, "Wavering"), (0.1, "Shaky")])
+def test_confidence_has_a_word(same: float, word: str) -> None:
+    answer = explanation()
+    answer["stability"]["same_top"] = same
+    assert word in view.confidence(answer)
+
+
+def test_an_item_that_the_teacher_hardly_knows_is_marked() -> None:
+    answer = explanation()
+    answer["target"]["interactions"] = 3
+    assert "3: hardly known" in view.confidence(answer)
+    answer["target"]["interactions"] = None
+    assert "not in the catalogue" in view.confidence(answer)
+
+
+def test_an_edit_says_what_became_of_the_first_place() -> None:
+    after = explanation()
+    after["ladder"][-1] = rung("delrec", 2.0, 1.5, 0.2)
+    assert "Rival now comes first; The Target falls to #2." in _text(view.changes(explanation(), after))
+    assert "The Target stays first." in _text(view.changes(explanation(), explanation()))
+    after["candidates"][1] = item(99, "Newcomer", chosen_next=False)
+    assert "no longer among the candidates" in _text(view.changes(explanation(), after))
+
+
+def test_effects_are_printed_with_sign_and_word_for_both_models() -> None:
+    drawn = history_view.cards(history_view.of_answer(explanation()), explanation())
+    said = _text(drawn)
+    assert "+1.20" in said
+    assert "−3.00" in said
+    assert "speaks for it" in said
+    assert "speaks against it" in said
+    assert history_view.verdict(0.01, 1.2) == "hardly matters"
+    assert "do not agree on which titles matter" in _text(history_view.meaning(explanation()))
+
+
+def test_before_the_effects_come_those_of_the_first_sentence_stand() -> None:
+    answer = explanation()
+    del answer["effects"]
+    assert history_view.effects_of(answer, 2) == ([1.2, -0.4], None)
+    assert history_view.effects_of(answer, 3) == (None, None), "of another history nothing is known"
+    assert history_view.effects_of(None, 2) == (None, None)
+
+
+def test_unknown_titles_are_marked_with_what_was_perhaps_meant() -> None:
+    history = History(
+        (), (Entry("Haet", "Haet", known=False, suggestions=("Heat (1995)",)), Entry("heat", "Heat (1995)"))
+    )
+    said = _text(history_view.cards(history, None))
+    assert "not in the catalogue" in said
+    assert "Did you mean Heat (1995)" in re.sub(r"\s+", " ", said)
+    assert "typed" not in said, "the year alone makes no other title"
+    nothing = History((), (Entry("x", "x", known=False),))
+    assert "no reasons can be measured" in history_view.cards(nothing, None)
+    assert "draggable" not in history_view.cards(history, None, frozen=True)
+
+
+@pytest.mark.parametrize("badge", ["grounded", "partly", "ungrounded"])
+def test_generated_words_carry_their_verdict_and_their_writer(badge: str) -> None:
+    answer = explanation()
+    answer["rationale"]["texts"] = [written(badge, "adapter"), written("ungrounded")]
+    drawn = words_view.checked(answer)
+    assert f'data-badge="{badge}"' in drawn
+    assert "fine-tuned model" in drawn
+    assert "1 other text" in drawn
+    assert "<s>Jaws 9</s>" in drawn, "invented titles are struck out"
+    assert drawn.count('class="dr-unsupported"') == 2
+
+
+def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> None:
+    drawn = words_view.growing({"writing": {"request": "", "texts": ["All of it.", "Half of", ""]}})
+    assert "Half of" in drawn
+    assert "not checked yet" in drawn
+    assert "text 2 of 3" in drawn
+    assert "begins to write" in words_view.growing(None)
+
+
+def test_a_run_without_prompt_or_adapter_says_so() -> None:
+    answer = explanation()
+    answer["prompt"] = {"prompts": None, "adapter": None}
+    said = _text(expert_view.prompt(answer))
+    assert "no soft prompt" in said
+    assert "no adapter" in said
+
+
+def test_the_expert_fold_shows_what_is_there_and_asks_for_the_rest_once_it_is_open() -> None:
+    answer = explanation()
+    closed, opened = ASKED, Question("r-abc234", "42", expert=True)
+    assert "dr-expert" not in expert_view.fold(answer, closed).replace(expert_view.facts(answer), "")
+    assert all(
+        heading in expert_view.fold(answer, opened) for heading in ("Gradients", "From stage to stage", "[soft prompt")
+    )
+    del answer["gradients"]
+    assert "More is being measured" in expert_view.fold(answer, opened)
+    assert "completeness error 0.010" in expert_view.gradients(explanation())
+
+
+def _standing(**states: str) -> Standing:
+    known = {
+        part: Progress(n, state, None, "no such user", "take 1 to 9") for n, (part, state) in enumerate(states.items())
+    }  # type: ignore[arg-type]
+    return Standing(REASONS, known)
+
+
+def test_progress_is_told_until_all_is_there() -> None:
+    said = _text(share_view.progress(_standing(ladder="done", summary="running"), False))
+    assert f"Measured 1 of {len(REASONS)}. Now: {NAMES['summary']}." in said
+    assert share_view.progress(_standing(**dict.fromkeys(REASONS, "done")), False) == ""
+    assert "No worker is running" in share_view.progress(_standing(ladder="queued"), True)
+
+
+def test_a_question_that_cannot_be_answered_says_why_once() -> None:
+    standing = _standing(**{FIRST: "failed"})
+    assert standing.stuck
+    assert not standing.pending, "the other parts would fail like the first"
+    said = _text(share_view.failures(standing))
+    assert said.count("no such user — take 1 to 9") == 1
+    assert "Ask again" in said
+    assert "No gradients" not in said
+
+
+def test_every_part_has_a_name() -> None:
+    assert set(NAMES) == {*REASONS, WORDS, *DEPTHS}
+
+
+def test_the_report_stands_alone() -> None:
+    subjects: Any = SimpleNamespace(
+        run=SimpleNamespace(name=HOSTILE, id="r-abc234"), model="delrec", teacher="sasrec", title=str
+    )
+    drawn = report(subjects, ASKED, explanation())
+    assert drawn.startswith("<!doctype html>")
+    assert not re.search(r"<(?:script|img|link|iframe|button|form)", drawn)
+    assert not re.search(r"(?:href|src)=", re.sub(r"&lt;.*?&gt;", "", drawn))
+    assert "url(" not in drawn
+    for said in ("The Target mainly because of", "completeness error", "Partly grounded", "The smallest change"):
+        assert said in drawn
