@@ -91,9 +91,17 @@ def command_line(config: RunConfig, preset: str | None = None) -> str:
 
     base = load_config(preset) if preset else None
     words = ["delrec", "run"] + (["--preset", preset] if preset else [])
-    for name, value in changes(config, base).items():
-        words += ["--set", f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6).split(chr(10))[0]}"]
+    for override in overrides(changes(config, base)):
+        words += ["--set", override]
     return shlex.join(words)
+
+
+def overrides(changed: Mapping[str, Any]) -> list[str]:
+    """Changes the way the shell and addresses write them: ``a.b=c``, values as YAML on one line."""
+    return [
+        f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6).split(chr(10))[0]}"
+        for name, value in changed.items()
+    ]
 
 
 def _parse_yaml(text: str, where: str, *, mapping: bool = True) -> Any:

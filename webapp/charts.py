@@ -31,6 +31,7 @@ LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
     "Learning rate",
     "Mean AdaLoRA rank",
 )
+BRIEF = {"teacher": "Teacher", "distil": "Stage 1", "finetune": "Stage 2", "plus": "DELRec-plus"}
 ORDER = (LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS)
 """Titles of the panels that stages are known to fill; others follow."""
 BOUNDS = {WEIGHTS: (0.0, 1.0), ACCURACY: (0.0, 1.0)}
@@ -108,7 +109,20 @@ def _place(name: str) -> tuple[str, str, bool]:
     return titles.get(group, group.capitalize()), WORDS.get(rest or group, rest or group), False
 
 
-def line_figure(panel: Panel, *, unit: str, key: str) -> go.Figure:
+def curve_title(stage: str, name: str) -> str:
+    """What a curve is called where it stands alone, e.g. ``Stage 2 · Validation: NDCG@10``."""
+    base, _, detail = stage.partition(":")
+    title, word, validation = _place(name)
+    shown = title if not word or word.lower() in title.lower() else f"{title}: {word}"
+    return f"{BRIEF.get(base, base)}{f' {detail}' if detail else ''} · {shown}{' (validation)' if validation else ''}"
+
+
+def colour(place: int) -> str:
+    """The colour of the run, or label, at this place of a choice."""
+    return PALETTE[place % len(PALETTE)]
+
+
+def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> go.Figure:
     """Lines of one panel over steps; ``key`` keeps zoom and hidden lines while a newer figure replaces this one."""
     figure = go.Figure()
     labels = list(dict.fromkeys(line.label for line in panel.lines))
@@ -122,11 +136,11 @@ def line_figure(panel: Panel, *, unit: str, key: str) -> go.Figure:
             name=brief(whole),
             showlegend=not (line.validation and panel.mixed),
             mode="lines+markers" if len(line.steps) < FEW_POINTS else "lines",
-            line={"width": 2, "color": PALETTE[place % len(PALETTE)], "dash": dash},
+            line={"width": 2, "color": colour(place), "dash": dash},
             marker={"size": 5},
             hovertemplate=f"%{{y:.4g}}<extra>{plain(whole)}</extra>",
         )
-    dress(figure, key, unit, legend=len(panel.lines) > 1)
+    dress(figure, key, unit, legend=legend and len(panel.lines) > 1)
     figure.update_xaxes(rangemode="tozero")
     if panel.title in BOUNDS:
         low, high = BOUNDS[panel.title]
@@ -147,7 +161,10 @@ class Estimate:
 
 
 def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, key: str) -> go.Figure:
-    """Values as dots with their intervals, one row per label, first on top; one colour per group."""
+    """Values as dots with their intervals, one row per label, first on top.
+
+    One colour per group, or that of each estimate's own place.
+    """
     figure = go.Figure()
     labels: list[str] = []
     for place, (name, estimates) in enumerate(groups.items()):
@@ -159,7 +176,7 @@ def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, ke
             text=[plain(it.label) for it in estimates],
             name=plain(name),
             mode="markers",
-            marker={"size": 10, "color": PALETTE[place % len(PALETTE)]},
+            marker={"size": 10, "color": [colour(place if it.place is None else it.place) for it in estimates]},
             error_x=_whiskers(estimates),
             customdata=[[it.low, it.high] for it in estimates],
             hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>%{text}</extra>",
@@ -186,13 +203,14 @@ def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: s
             x=[seconds],
             y=[it.value],
             name=brief(it.label),
+            showlegend=False,
             mode="markers",
-            marker={"size": 11, "color": PALETTE[place % len(PALETTE)]},
+            marker={"size": 11, "color": colour(place)},
             error_y=_whiskers([it]),
             hovertemplate=f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
         )
-    dress(figure, key, "seconds of training and evaluation", legend=True)
-    figure.update_layout(hovermode="closest", height=HEIGHT + 60)
+    dress(figure, key, "seconds of training and evaluation", legend=False)
+    figure.update_layout(hovermode="closest", height=HEIGHT + 30)
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(title={"text": metric, "font": {"size": 11}})
     return figure

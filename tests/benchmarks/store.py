@@ -24,6 +24,7 @@ CURVES = {"teacher": ("loss",), "distil": ("loss.ta", "loss.rps", "weight.ta", "
 CURVES |= {"finetune": ("loss", "lr", "validation.HR@1", "validation.NDCG@10")}
 MODELS = ("popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec")
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
+USERS = 943
 LOOKS = 7
 
 
@@ -33,10 +34,18 @@ def fill(count: int, points: int) -> list[str]:
     each = points // sum(map(len, CURVES.values()))
     number = {"value": 0.5, "low": 0.4, "high": 0.6}
     table = dict.fromkeys(METRICS, number)
-    rows = [
-        {"name": name, "kind": "llm" if "l" in name[:3] else "teacher", "candidates": table, "full": table}
-        for name in MODELS
+    tables = {"candidates": table, "full": table, "agreement": {"top-1": number}}
+    rows = [{"name": name, "kind": "llm" if "l" in name[:3] else "teacher", **tables} for name in MODELS]
+    pairs = [
+        {"a": "delrec", "b": name, "metric": f"candidates.{metric}", "difference": 0.1, "low": 0.0, "high": 0.2}
+        for name in MODELS[:-1]
+        for metric in METRICS
     ]
+    details = {"teacher": "sasrec", "split": "leave-one-out", "candidates": 20, "negatives": "uniform", "history": 10}
+    details |= {"teacher_history": 50, "items": 1682, "full_top": 20, "ties": "mean", "users_available": USERS}
+    report = {"dataset": "ml-100k", "protocol": "leave-one-out", "users": USERS, "seed": 0, "peak_memory_mb": 2000.0}
+    report |= {"models": rows, "comparisons": pairs, "stages": [], "protocol_details": details}
+    details |= {"interval": "percentile", "bootstrap": 1000}
     ids = []
     for place in range(count):
         run = runs.create(f"run {place}", config, preset="quickstart", state="starting")
@@ -45,7 +54,7 @@ def fill(count: int, points: int) -> list[str]:
                      for step in range(each)]  # fmt: skip
             metrics.append(run.id, drawn, session)
             stages.save(run.id, (Stage(stage, "done", 60.0, each, each, "step") for stage in CURVES), session)
-            results.save(run.id, {"models": rows, "comparisons": []}, session)
+            results.save(run.id, report | {"run_id": run.id}, session)
             lifecycle.end(run.id, "done", session)
         ids.append(run.id)
     return ids

@@ -89,7 +89,7 @@ def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> No
     page.goto(f"{at_studio.url}/compare?runs={report['run_id']}&metric=NDCG@5")
     expect(page.locator("#compare-figures tbody tr")).to_have_count(1)
     expect(page.locator("#compare-agreement tbody tr")).to_contain_text("SASRec")
-    expect(page.locator("#compare-curves .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#compare-curves .js-plotly-plot").first).to_be_visible()
     expect(page.locator("#compare-model input")).to_have_value("DELRec")
 
 

@@ -53,7 +53,7 @@ def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio)
     expect(figures.locator("thead")).to_contain_text("against One")
     page.wait_for_url(f"**base={one}**")
     page.locator("#compare-hidden").get_by_role("button", name="Remove 0").click()
-    expect(page.locator("#compare-curves .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#compare-curves .js-plotly-plot")).to_have_count(4)
     page.wait_for_function(
         "() => [...document.querySelectorAll('#compare-charts .js-plotly-plot')].at(-1).data.length === 2"
     )

@@ -63,6 +63,20 @@ def test_the_address_opens_a_tab(page: Page, at_quiet_studio: Studio) -> None:
     expect(page.get_by_role("tab", name="Prompts")).to_have_attribute("aria-selected", "true")
 
 
+def test_the_address_holds_the_form_and_brings_it_back(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    _set(page, "distill.steps", "9")
+    page.get_by_label("gru4rec").check()
+    page.wait_for_url("**preset=smoke&set=teacher.also*&set=distill.steps%3D9")
+    page.reload()
+    expect(page.locator("#setting-distill-steps input")).to_have_value("9")
+    expect(page.get_by_label("Smoke")).to_be_checked()
+    expect(page.locator("#launch-command")).to_contain_text("--set 'teacher.also=[gru4rec]' --set distill.steps=9")
+    page.goto(f"{at_quiet_studio.url}/?preset=smoke&set=distill.stepz=1")
+    expect(page.locator("#launch-problem [role=alert]")).to_contain_text("did you mean distill.steps?")
+    expect(page.locator("#launch")).to_be_enabled()
+
+
 def test_what_would_fail_is_said_and_cannot_be_launched(page: Page, at_quiet_studio: Studio) -> None:
     _choose_smoke(page, at_quiet_studio)
     expect(page.locator("#launch-checks")).to_contain_text("checks passed")

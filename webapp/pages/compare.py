@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from db import metrics as curve_store
 from db import results as result_store
@@ -19,18 +20,22 @@ from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import LABELS, label
 from jobs import api
 from webapp.answers import answers_of
-from webapp.charts import Estimate, Line, Panel, cost_figure, interval_figure, line_figure
+from webapp.charts import Estimate, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
 from webapp.events import QUIET, tell
 from webapp.html import link, tag
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import compare as view
 from webapp.views.charts import chart_box, chart_data
+from webapp.words import plural
 
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 SAMPLES = 1000
-MOST = 500
-KEEP_IN_ADDRESS = """(runs, base, model, metric, curve, hide) => {
-  delrecAddress({ runs: (runs || []).join(","), base, model, metric, curve, hide: (hide || []).join(",") });
+MOST, SUGGESTED = 500, 5
+CURVES = ("teacher validation.NDCG@10", "distil loss.rps", "finetune loss.lsr", "finetune validation.NDCG@10")
+"""Those shown at first, as far as there are any."""
+KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide) => {
+  const [all, shown, hidden] = [runs, curves, hide].map((list) => (list || []).join(","));
+  delrecAddress({ runs: all, base, model, metric, curves: shown, hide: hidden });
 }"""
 
 
@@ -42,20 +47,20 @@ class Choice:
     baseline: str
     model: str
     metric: str
-    curve: str
+    curves: tuple[str, ...]
     hidden: tuple[str, ...]
 
     @classmethod
     def sound(cls, known: Collection[str], *given: Any) -> Choice:
         """Of values in the order of the fields; what is unknown falls back to what a page without an address shows."""
-        runs, base, model, metric, curve, hide = given
+        runs, base, model, metric, curves, hide = given
         chosen = tuple(dict.fromkeys(run for run in runs or () if run in known))
         return cls(
             runs=chosen,
             baseline=base if base in chosen else (chosen[0] if chosen else ""),
             model=model if model in LABELS else "delrec",
             metric=metric if metric in METRICS else METRICS[0],
-            curve=str(curve or ""),
+            curves=tuple(curves or ()),
             hidden=tuple(run for run in hide or () if run in chosen),
         )
 
@@ -76,7 +81,6 @@ def build() -> None:
                 elem_id="compare-model",
             )
             metric = gr.Dropdown(list(METRICS), value="HR@1", label="Metric", filterable=False)
-            curve = gr.Dropdown([], label="Curve", allow_custom_value=True, elem_id="compare-curve")
             hidden = gr.Dropdown([], multiselect=True, label="Hidden in figures", elem_id="compare-hidden")
     problem = gr.HTML(js_on_load=None, elem_id="compare-problem")
     with gr.Column(visible=False) as page:
@@ -89,64 +93,72 @@ def build() -> None:
             gr.HTML(tag("h2", "Teacher and model, user by user"), js_on_load=None)
             agreement = gr.HTML(js_on_load=None, elem_id="compare-agreement")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Settings that differ"), js_on_load=None)
-            settings = gr.HTML(js_on_load=None, elem_id="compare-settings")
-        with gr.Column(elem_classes="dr-card"):
             gr.HTML(tag("h2", "Curves"), js_on_load=None)
+            curve = gr.Dropdown([], multiselect=True, show_label=False, label="Curves", elem_id="compare-curve")
+            legend = gr.HTML(js_on_load=None)
             gr.HTML(chart_box("curves"), js_on_load=None, elem_id="compare-curves")
             curves = gr.HTML(js_on_load=None)
+        with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "Settings that differ"), js_on_load=None)
+            settings = gr.HTML(js_on_load=None, elem_id="compare-settings")
     choice = [chosen, baseline, model, metric, curve, hidden]
-    drawn = [problem, page, figures, charts, agreement, settings, curves]
+    drawn = [problem, page, figures, charts, agreement, settings, legend, curves]
 
     def opened(request: gr.Request) -> list[Any]:
         query = dict(request.query_params)
-        lists = {name: query.get(name, "").split(",") for name in ("runs", "hide")}
-        return show(lists["runs"], *(query.get(n) for n in ("base", "model", "metric", "curve")), lists["hide"])
+        lists = {name: query.get(name, "").split(",") for name in ("runs", "curves", "hide")}
+        chosen = (query.get(name) for name in ("base", "model", "metric"))
+        return show(lists["runs"], *chosen, lists["curves"], lists["hide"])
 
     def show(*given: Any) -> list[Any]:
         known = {run.id: run for run in api.runs(limit=MOST)}
         wanted = Choice.sound(known, *given)
         runs = [known[run_id] for run_id in wanted.runs]
-        curve_names = [f"{stage} {name}" for stage, name in curve_store.names(wanted.runs) if "rank.model" not in name]
-        if wanted.curve not in curve_names:
-            wanted = replace(wanted, curve=next((n for n in curve_names if "finetune validation" in n), ""))
+        names = [(stage, name) for stage, name in curve_store.names(wanted.runs) if not name.startswith("rank.model")]
+        curves = {f"{stage} {name}": curve_title(stage, name) for stage, name in names}
+        kept = tuple(curve for curve in wanted.curves if curve in curves)
+        wanted = replace(wanted, curves=kept or tuple(curve for curve in CURVES if curve in curves))
         named = [(run.name, run.id) for run in runs]
         return [
             gr.Dropdown(choices=[(run.name, run.id) for run in known.values()], value=list(wanted.runs)),
             gr.Dropdown(choices=named, value=wanted.baseline or None),
             wanted.model,
             wanted.metric,
-            gr.Dropdown(choices=curve_names, value=wanted.curve or None),
+            gr.Dropdown(choices=[(title, curve) for curve, title in curves.items()], value=list(wanted.curves)),
             gr.Dropdown(choices=named, value=list(wanted.hidden)),
-            *_safely(runs, wanted),
+            *_safely(runs, wanted, curves),
         ]
 
-    def changed(*given: Any) -> list[Any]:
-        """What was just chosen is left alone: drawn anew, an open list would close."""
-        fresh = show(*given)
-        for control in (chosen, model, metric):
-            fresh[choice.index(control)] = gr.skip()
-        return fresh
+    def wire(control: gr.Dropdown) -> None:
+        def changed(*given: Any) -> list[Any]:
+            fresh = show(*given)
+            for untouched in (control, model, metric):  # drawn anew, an open list would close
+                fresh[choice.index(untouched)] = gr.skip()
+            return fresh
+
+        event = control.input(changed, choice, [*choice, *drawn], trigger_mode="always_last", **QUIET)
+        event.then(fn=None, inputs=choice, js=KEEP_IN_ADDRESS)
 
     gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **QUIET)
-    inputs = [component.input for component in choice]
-    gr.on(inputs, changed, choice, [*choice, *drawn], trigger_mode="always_last", **QUIET).then(
-        fn=None, inputs=choice, js=KEEP_IN_ADDRESS
-    )
+    for control in choice:
+        wire(control)
 
 
-def _safely(runs: list[Run], wanted: Choice) -> list[Any]:
+def _safely(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
     if not runs:
+        done = [run.id for run in api.runs(states=["done"], limit=SUGGESTED)]
+        suggested = (f"Compare the last {plural(len(done), 'finished run')}", f"./compare?runs={','.join(done)}")
+        words, target = suggested if len(done) > 1 else ("All runs", RUNS[0])
         nothing = empty("Choose runs to compare", "Their figures, settings and curves then stand beside each other.",
-                        link("All runs", RUNS[0], class_="dr-button"))  # fmt: skip
-        return [nothing, gr.Column(visible=False), *[gr.skip()] * 5]
+                        link(words, target, class_="dr-button"))  # fmt: skip
+        return [nothing, gr.Column(visible=False), *[gr.skip()] * 6]
     try:
-        return ["", gr.Column(visible=True), *_draw(runs, wanted)]
+        return ["", gr.Column(visible=True), *_draw(runs, wanted, titles)]
     except Exception as error:
-        return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 5]
+        return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 6]
 
 
-def _draw(runs: list[Run], wanted: Choice) -> list[Any]:
+def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
     ids, model, metric = [run.id for run in runs], wanted.model, wanted.metric
     rows = result_store.table(ids, models={model}, protocols={"candidates", "full"})
     results = {(row.run_id, row.protocol, row.metric): row for row in rows}
@@ -158,21 +170,35 @@ def _draw(runs: list[Run], wanted: Choice) -> list[Any]:
     key = ",".join(run.id for run in seen)
     spread = interval_figure({label(model): list(estimates.values())}, metric, key=f"{key}/{model}/{metric}/intervals")
     cost = cost_figure(_costs(seen, estimates), metric, key=f"{key}/{model}/{metric}/cost")
-    stage, _, name = wanted.curve.partition(" ")
-    found = {c.run_id: c for c in curve_store.curves([run.id for run in seen], names={name}, stages={stage})}
-    lines = tuple(
-        Line(run.name, found[run.id].steps, found[run.id].values, place=place[run.id])
-        for run in seen
-        if run.id in found
-    )
-    drawn = line_figure(Panel(wanted.curve, lines), unit="step", key=f"{key}/{wanted.curve}")
     return [
         view.figures(runs, results, differences, metric, baseline),
         chart_data("figures", [(f"{metric} among the candidates", spread), ("Quality against cost", cost)]),
         view.agreement(_agreement(runs, model), model),
         view.settings(runs),
-        chart_data("curves", [(wanted.curve, drawn)] if lines else []),
+        view.legend([(run.name, place[run.id]) for run in seen]),
+        chart_data("curves", _overlaid(seen, wanted.curves, titles, place)),
     ]
+
+
+def _overlaid(
+    runs: Sequence[Run], curves: Sequence[str], titles: dict[str, str], place: dict[str, int]
+) -> list[tuple[str, go.Figure]]:
+    """One figure per curve, with a line for each run that has it; the legend stands above them all."""
+    pairs = [(chosen, *chosen.split(" ", 1)) for chosen in curves]
+    ids = [run.id for run in runs]
+    if not pairs:
+        return []
+    stages, names = {stage for _, stage, _ in pairs}, {name for _, _, name in pairs}
+    found = {(c.stage, c.name, c.run_id): c for c in curve_store.curves(ids, names=names, stages=stages)}
+    drawn = []
+    for chosen, stage, name in pairs:
+        known = [(run, found[stage, name, run.id]) for run in runs if (stage, name, run.id) in found]
+        lines = tuple(Line(run.name, curve.steps, curve.values, place=place[run.id]) for run, curve in known)
+        if lines:
+            unit = "epoch" if stage.startswith("teacher") else "step"
+            key = f"{','.join(run.id for run, _ in known)}/{chosen}"
+            drawn.append((titles[chosen], line_figure(Panel(name, lines), unit=unit, key=key, legend=False)))
+    return drawn
 
 
 def _estimates(

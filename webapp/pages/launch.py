@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.settings import PRESETS, changes, command_line, load_config, make_config, preset_help, to_yaml
+from engine.settings import PRESETS, changes, command_line, load_config, make_config, overrides, preset_help, to_yaml
 from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
@@ -21,6 +22,7 @@ from webapp.shell import frame, notice
 from webapp.views import launch as view
 
 FIRST = "quickstart"
+KEEP_IN_ADDRESS = "(query) => delrecLaunch(query)"
 GO = "(url) => { if (url) window.location.href = url + (window.location.search.includes('demo=1') ? '&demo=1' : '') }"
 
 
@@ -39,7 +41,7 @@ def build(access: Access) -> None:
     )
     start = load_config(FIRST)
     form = Form(start)
-    first_summary, first_command, first_yaml = _derive(start, FIRST)
+    first_summary, first_command, first_yaml, _ = _derive(start, FIRST)
     with gr.Row(elem_classes="dr-layout"):
         with gr.Column(scale=7, min_width=320), gr.Tabs(elem_id="launch-tabs") as tabs:
             with gr.Tab("Settings", id="settings"):
@@ -71,27 +73,25 @@ def build(access: Access) -> None:
                 )
                 apply = gr.Button("Put into the form", size="sm", elem_id="apply-yaml")
                 yaml_problem = gr.HTML(js_on_load=None, elem_id="yaml-problem")
-    destination = gr.Textbox(visible=False)
+    destination, address = gr.Textbox(visible=False), gr.Textbox(visible=False)
 
-    derived = [summary, command, yaml, estimate, checks, launch]
+    derived = [summary, command, yaml, address, estimate, checks, launch]
     filled = [*form.components, *derived, problem, yaml_problem]
 
-    def fill(config: RunConfig, base: str | None) -> list[Any]:
+    def fill(config: RunConfig, base: str) -> list[Any]:
         return [*form.values(config), *_derive(config, base), *_expected(config), gr.Button(interactive=True), "", ""]
 
     def opened(request: gr.Request) -> list[Any]:
-        """The form stands already; a clone's settings are filled in, and a visitor who only looks is told."""
-        untouched = [gr.skip()] * (2 + len(form.components) + 3)
+        """The form stands already; what the address names is filled in, and a visitor who only looks is told."""
+        untouched = [gr.skip()] * (2 + len(form.components) + 4)
         locked = access.is_read_only(request)
         said = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
         button = gr.Button(interactive=not locked)
-        source = dict(request.query_params).get("clone")
-        if not source:
-            return [*untouched, *_expected(start), button, said, ""]
         try:
-            run = api.status(source)
-            base = run.preset if run.preset in PRESETS else FIRST
-            config = make_config(run.config)
+            named = _named(request)
+            if named is None:
+                return [*untouched, *_expected(start), button, said, ""]
+            base, config = named
             return [base, _about(base), *fill(config, base)[:-3], button, said, ""]
         except StudioError as error:
             return [*untouched, "", "", button, notice("bad", str(error)), ""]
@@ -107,7 +107,7 @@ def build(access: Access) -> None:
         try:
             config = form.config(values)
         except StudioError as error:
-            return [notice("bad", str(error)), "", gr.skip(), "", "", gr.Button(interactive=False), ""]
+            return [notice("bad", str(error)), "", gr.skip(), gr.skip(), "", "", gr.Button(interactive=False), ""]
         if access.is_read_only(request):  # the checks would tell a visitor which paths exist here
             return [*_derive(config, base), "", "", gr.Button(interactive=False), ""]
         return [*_derive(config, base), *_expected(config), gr.Button(interactive=True), ""]
@@ -132,7 +132,8 @@ def build(access: Access) -> None:
 
     blocks = gr.context.Context.root_block
     blocks.load(opened, None, [preset, about, *filled], **QUIET).then(shown_tab, None, tabs, **QUIET)
-    preset.input(chosen, preset, [about, *filled], **QUIET)
+    keep: dict[str, Any] = {"fn": None, "inputs": address, "js": KEEP_IN_ADDRESS}
+    preset.input(chosen, preset, [about, *filled], **QUIET).then(**keep)
     gr.on(
         # What is pasted with the mouse is no input to a textbox; leaving it tells.
         [c.input for c in form.components] + [c.blur for c in form.components if isinstance(c, gr.Textbox)],
@@ -141,11 +142,28 @@ def build(access: Access) -> None:
         [*derived, problem],
         trigger_mode="always_last",
         **QUIET,
-    )
-    apply.click(applied, [yaml, preset], filled, **QUIET)
+    ).then(**keep)
+    apply.click(applied, [yaml, preset], filled, **QUIET).then(**keep)
     launch.click(launched, [preset, name, *form.components], [problem, destination], **QUIET).then(
         fn=None, inputs=destination, js=GO
     )
+
+
+def _named(request: gr.Request) -> tuple[str, RunConfig] | None:
+    """Preset and configuration that the address names: a run to clone, or a preset with changes; None without.
+
+    Raises:
+        StudioError: no such run or preset, or a setting that is not usable.
+    """
+    query = request.query_params
+    if query.get("clone"):
+        run = api.status(query["clone"])
+        return (run.preset if run.preset in PRESETS else FIRST), make_config(run.config)
+    changed = query.getlist("set")
+    if not query.get("preset") and not changed:
+        return None
+    base = query.get("preset") or FIRST
+    return base, load_config(base, overrides=changed)
 
 
 def _settings(form: Form) -> tuple[gr.Radio, gr.HTML, gr.Textbox]:
@@ -176,9 +194,9 @@ def _about(preset: str) -> Html:
     return tag("p", preset_help(preset), class_="dr-lead")
 
 
-def _derive(config: RunConfig, base: str | None) -> tuple[Html, Html, str]:
-    """Summary, command and YAML of a sound configuration."""
-    changed = changes(config, load_config(base)) if base else changes(config)
+def _derive(config: RunConfig, base: str) -> tuple[Html, Html, str, str]:
+    """Summary, command, YAML and the address's query of a sound configuration."""
+    changed = changes(config, load_config(base))
     chips = [tag("span", f"{name} ", tag("b", _short(value)), class_="dr-chip") for name, value in changed.items()]
     said = (
         tag("p", f"Changed from {base}", class_="dr-label") + tag("div", chips, class_="dr-chips")
@@ -195,7 +213,9 @@ def _derive(config: RunConfig, base: str | None) -> tuple[Html, Html, str]:
             class_="dr-command",
         ),
     )
-    return Html(said), line, to_yaml(config)
+    named = [("preset", base)] if base != FIRST or changed else []
+    query = urlencode([*named, *(("set", override) for override in overrides(changed))])
+    return Html(said), line, to_yaml(config), query
 
 
 def _expected(config: RunConfig) -> tuple[Html, Html]:

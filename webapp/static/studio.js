@@ -51,6 +51,14 @@
     window.history.replaceState(null, "", url.href.replaceAll("%2C", ","));
   };
 
+  // The launch form's settings: preset and changes take the place of those that the address named before.
+  window.delrecLaunch = (query) => {
+    const url = new URL(window.location.href);
+    ["clone", "preset", "set"].forEach((name) => url.searchParams.delete(name));
+    new URLSearchParams(query || "").forEach((value, name) => url.searchParams.append(name, value));
+    window.history.replaceState(null, "", url.href);
+  };
+
   // Runs picked for comparison; the table is drawn anew while runs go on, so ticks are put back.
   const picked = new Set();
   const showPicked = () => {

@@ -12,6 +12,7 @@ from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import label, short, signed
 from engine.settings import flatten, make_config
+from webapp.charts import colour
 from webapp.html import Html, link, tag
 
 COLUMNS = (
@@ -33,7 +34,7 @@ def figures(
     metric: str,
     baseline: Run,
 ) -> Html:
-    """One row per run: the model's figures with intervals, best marked, and the paired difference to the baseline.
+    """One row per run, with its colour: the model's figures with intervals, best marked, and its paired difference.
 
     ``differences`` holds an interval, or the reason why there is none, by run id; the baseline has no entry.
     """
@@ -52,8 +53,8 @@ def figures(
     if len(runs) > 1:
         heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.name}"), scope="col"))
     rows = []
-    for run in runs:
-        cells = [tag("th", link(run.name, f"./run?id={run.id}"), scope="row", class_="dr-run-name")]
+    for place, run in enumerate(runs):
+        cells = [tag("th", _swatch(place), link(run.name, f"./run?id={run.id}"), scope="row", class_="dr-run-name")]
         for column in COLUMNS:
             result = results.get((run.id, *column))
             cells.append(_cell(result, result is not None and len(runs) > 1 and result.value == best[column]))
@@ -61,6 +62,16 @@ def figures(
             cells.append(_difference(differences.get(run.id)))
         rows.append(tag("tr", cells, data_run=run.id))
     return scrolled("Figures", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def legend(named: Sequence[tuple[str, int]]) -> Html:
+    """Names of runs with the colours of their places in the choice."""
+    entries = [tag("span", _swatch(place), name) for name, place in named]
+    return tag("div", entries, class_="dr-legend") if len(named) > 1 else Html()
+
+
+def _swatch(place: int) -> Html:
+    return tag("i", class_="dr-swatch", style=f"background:{colour(place)}", aria_hidden="true")
 
 
 def _cell(result: Result | None, best: bool) -> Html:
@@ -102,7 +113,8 @@ def _shown(value: Any) -> str:
 def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) -> Html:
     """For each run with its teacher: how many users both, one or none of teacher and model get right."""
     heads = [tag("th", "Run", scope="col"), tag("th", "Teacher", scope="col")]
-    heads += [tag("th", words, scope="col", class_="dr-number") for words in OUTCOMES.values()]
+    heads += [tag("th", words, scope="col", class_=f"dr-number dr-is-{SLUGS[key]}") for key, words in OUTCOMES.items()]
+    heads.append(tag("th", "Shares", scope="col"))
     rows = []
     for run, teacher, by_outcome in counts:
         total = sum(by_outcome.values()) or 1
@@ -115,6 +127,17 @@ def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) 
             )
             for key, words in OUTCOMES.items()
         ]
+        parts = [
+            tag(
+                "i",
+                class_=f"dr-is-{SLUGS[key]}",
+                style=f"flex-grow:{by_outcome[key]}",
+                title=f"{words}: {by_outcome[key]}",
+            )
+            for key, words in OUTCOMES.items()
+            if by_outcome[key]
+        ]
+        cells.append(tag("td", tag("div", parts, class_="dr-split", aria_hidden="true"), class_="dr-shares"))
         rows.append(tag("tr", tag("th", run.name, scope="row"), tag("td", label(teacher)), cells, data_run=run.id))
     text = (
         f"Users whose true next item stands alone in first place among the candidates; the model is {label(model)}. "
@@ -130,7 +153,7 @@ def users_address(run_id: str, model: str, outcome: str, page: int = 1) -> str:
     return f"./users?{urlencode({name: value for name, value in query.items() if value})}"
 
 
-def scrolled(name: str, *parts: Html) -> Html:
+def scrolled(name: str, *parts: Html, class_: str = "") -> Html:
     """A table that scrolls sideways where it does not fit, by keyboard too."""
-    table = tag("table", parts, class_="dr-table")
+    table = tag("table", parts, class_=f"dr-table {class_}".strip())
     return tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label=name)
