@@ -21,7 +21,10 @@ from engine.teachers.windows import Windows
 from engine.training import Plan, Tensors, fit, load_optimizer_state, optimizer_state
 
 LOGITS_AT_ONCE = 2**19
-"""Scores held in memory at once by the loss, so that they stay in the cache, whatever the size of the catalogue."""
+"""Scores held in memory at once by the loss, so that they stay in the cache ..."""
+FEWEST_STATES = 64
+"""... but of so many states at least: a large catalogue's embeddings are read anew for every part, and for few states
+that reading costs more than the scores."""
 SELECT = "NDCG@10"
 
 
@@ -86,7 +89,7 @@ class _Epochs:
     def _backward(self, states: Tensor, labels: Tensor) -> float:
         """Gradients of the mean loss, the scores of a few states at a time; returns the summed loss."""
         total, gradients = 0.0, []
-        rows = max(LOGITS_AT_ONCE // self.teacher.n_items, 1)
+        rows = max(LOGITS_AT_ONCE // self.teacher.n_items, FEWEST_STATES)
         for part, wanted in zip(states.detach().split(rows), labels.split(rows), strict=True):
             logits = self.network.logits(part.requires_grad_())
             loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.config.label_smoothing)
