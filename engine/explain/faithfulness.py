@@ -22,10 +22,8 @@ from engine.explain.case import Asker, probabilities
 from engine.explain.effects import leave_one_out
 from engine.explain.evidence import gather
 from engine.explain.gradients import integrated_gradients
-from engine.explain.grounding import check
-from engine.explain.rationale import request
+from engine.explain.rationale import one_rationale
 from engine.explain.removal import Delete
-from engine.explain.writer import write
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.seeds import generator
@@ -78,8 +76,7 @@ def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
         "random": random.permutation(len(bench.case.history)).astype(np.float64),
     }
     evidence = gather(bench, loo_effects, None)
-    text = "".join(write(bench.models.backbone, request(evidence), adapter=False))
-    verdict = check(text, evidence)
+    verdict = one_rationale(bench.models.backbone, evidence).grounding
     return UserFigures(
         curves={name: erasure(bench.llm, importance[name]) for name in ORDERS},
         full=float(probabilities(bench.llm.full(), bench.case.target)),

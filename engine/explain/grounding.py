@@ -1,7 +1,8 @@
 """Checks any text about a recommendation against the evidence, sentence by sentence.
 
 A title must stand in the history or among the candidates. A claim of cause must name titles that mattered, with the
-right sign. A rank must be one that was measured. What cannot be checked is neither held for nor against a text.
+right sign. A rank must be one that was measured. What cannot be checked is not held against a text, as long as it does
+not prevail.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ FOR = re.compile(
 )
 DIRECT = re.compile(r"\b(?:because of|due to|thanks to|based on|owing to)\s+$", re.IGNORECASE)
 """What stands right before a title that is named as the cause."""
-TURN = re.compile(r";|—|\b(?=(?:but|while|whereas|however|although|even though|despite|in spite of)\b)", re.IGNORECASE)
+CAUSE = re.compile(r"\b(?:because|due to|thanks to|based on|owing to|led to|driven by|inspired by)\b", re.IGNORECASE)
+BACKWARDS = re.compile(r"\b(?:both|these|those|them|titles|two|three)\b", re.IGNORECASE)
+"""Words by which a cause may mean titles named before."""
+TURN = re.compile(
+    r";|—|, and\b|\b(?=(?:but|while|whereas|however|although|even though|despite|in spite of)\b)", re.IGNORECASE
+)
 """Where a sentence may change from what speaks for to what speaks against."""
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')]*\s+(?=\S)|\n+")
 RANK = re.compile(r"#\s?(\d+)")
@@ -54,7 +60,8 @@ class Grounding:
     """The verdict on a text."""
 
     badge: Badge
-    """``grounded``: some sentence is supported and none unsupported; ``partly``: some of both; else ``ungrounded``."""
+    """``grounded``: some sentence is supported, none unsupported, and no more than these say what cannot be checked;
+    ``partly``: some sentence is supported; else ``ungrounded``."""
     sentences: tuple[Sentence, ...]
     invented: tuple[str, ...]
     """Titles named that are neither in the history nor among the candidates."""
@@ -74,10 +81,11 @@ def check(text: str, evidence: Evidence) -> Grounding:
     sentences = tuple(
         _sentence(part.strip(), mentions, evidence) for part in SENTENCE_END.split(marked) if part and part.strip()
     )
-    verdicts = {sentence.verdict for sentence in sentences}
+    verdicts = [sentence.verdict for sentence in sentences]
+    idle = sum(sentence.verdict == "neutral" and not RANK.search(sentence.text) for sentence in sentences)
     badge: Badge = "ungrounded"
-    if "supported" in verdicts:
-        badge = "partly" if "unsupported" in verdicts else "grounded"
+    if supported := verdicts.count("supported"):
+        badge = "partly" if "unsupported" in verdicts or idle > supported else "grounded"
     return Grounding(badge, sentences, mentions.invented)
 
 
@@ -100,7 +108,14 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
     """For each title that the clause says works this way (``sign``): its fault, or None if the evidence agrees."""
     if not sign:
         return
-    for mention in mentions.of(clause):
+    named = list(mentions.of(clause))
+    if (
+        all(mention.title == evidence.target for mention in named)
+        and CAUSE.search(clause)
+        and not BACKWARDS.search(clause)
+    ):
+        yield "the cause that it names was not measured"
+    for mention in named:
         if mention.kind == "candidate" and mention.title != evidence.target and DIRECT.search(mention.before):
             yield f"{mention.title} is not in the history"
         if mention.kind != "history":

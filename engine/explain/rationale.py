@@ -5,17 +5,20 @@ Such texts are rationalisations (Turpin et al. 2023): what they say is believed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.explain.evidence import Evidence
-from engine.explain.grounding import Grounding, check
-from engine.explain.sentence import fallback, first_sentence
+from engine.explain.grounding import SENTENCE_END, Grounding, check
+from engine.explain.sentence import fallback, first_sentence, listed, teacher_label
 from engine.explain.writer import MOST_TOKENS, write
 from engine.llm import Backbone
 
 SAMPLES = 3
+MOST_SENTENCES = 4
+ENDED = re.compile(r"[^\d\s.][.!?][\"”’')]*$")
 
 OnText = Callable[[int, str], None]
 """Called with the sample's number and each piece of its text, as it is written."""
@@ -31,23 +34,34 @@ class Rationale:
     """Who wrote it: the base model, the model with its adapter, or nobody: it is computed from the evidence."""
     sample: int
     """0 is the likeliest text, others are drawn; -1 for a computed one."""
+    begun: str = ""
+    """The first words of the text that were given to the model to go on from."""
 
 
 def request(evidence: Evidence) -> str:
     """What the language model is asked, with all that was measured; may be edited before it is sent."""
     noun, target = evidence.noun, evidence.target
     ranked = sorted((item for item in evidence.history if item.mattered), key=lambda item: -abs(item.effect))
-    lines = [f"- {item.title}: speaks {'for' if item.effect > 0 else 'against'} it" for item in ranked]
+    sides = [[item.title for item in ranked if (item.effect > 0) == good] for good in (True, False)]
+    speaking, against = (listed(titles) if titles else "none" for titles in sides)
     return "\n".join(
         [
-            f"A recommender puts the {noun} {target} at #{evidence.rank:g}. Measured about the user's history:",
-            *(lines or ["- no title has a clear effect"]),
+            f"A recommender puts the {noun} {target} at #{evidence.rank:g}. It was measured what speaks for it.",
+            f"Titles of the user's history that speak for it: {speaking}.",
+            f"Titles that speak against it: {against}.",
             first_sentence(evidence),
-            f"Another model, {evidence.teacher}, puts it at #{evidence.teacher_rank:g}.",
+            f"Another model, {teacher_label(evidence)}, puts it at #{evidence.teacher_rank:g}.",
             f"Explain in two to four short sentences why {target} is recommended. Say what speaks for it and what "
             f"against. Name no {noun} that is not listed here and give no other reasons.",
         ]
     )
+
+
+def beginning(evidence: Evidence, sample: int) -> str:
+    """First words for the model to go on from, which keep a small one to the point; every third text begins freely."""
+    if sample % SAMPLES == SAMPLES - 1 or not any(item.mattered and item.effect > 0 for item in evidence.history):
+        return ""
+    return f"{evidence.target} is recommended mainly because of"
 
 
 def rationales(
@@ -71,18 +85,51 @@ def rationales(
     Raises:
         StudioError: the request is longer than the model's context.
     """
-    written = []
-    for sample in range(samples):
-        pieces: list[str] = []
-        for piece in write(backbone, asked or request(evidence), adapter=adapter, sample=sample, seed=seed, most=most):
-            pieces.append(piece)
-            if on_text:
-                on_text(sample, piece)
-        text = "".join(pieces).strip()
-        weights: Literal["base", "adapter"] = "adapter" if adapter else "base"
-        written.append(Rationale(text, check(text, evidence), weights, sample))
+    written = [
+        one_rationale(backbone, evidence, sample, adapter=adapter, seed=seed, asked=asked, most=most, on_text=on_text)
+        for sample in range(samples)
+    ]
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
         text = fallback(evidence)
         written.insert(0, Rationale(text, check(text, evidence), "computed", -1))
     return written
+
+
+def one_rationale(
+    backbone: Backbone,
+    evidence: Evidence,
+    sample: int = 0,
+    *,
+    adapter: bool = False,
+    seed: int = 0,
+    asked: str | None = None,
+    most: int = MOST_TOKENS,
+    on_text: OnText | None = None,
+) -> Rationale:
+    """The model's text number ``sample``, by default the likeliest, and the verdict on it; see :func:`rationales`."""
+    begun = "" if asked else beginning(evidence, sample)
+    told = on_text or (lambda _sample, _piece: None)
+    if begun:
+        told(sample, begun)
+    wanted = asked or request(evidence)
+    pieces = write(backbone, wanted, adapter=adapter, begin=begun, sample=sample, seed=seed, most=most)
+    text = begun
+    for piece in _to_the_point(pieces, begun):
+        told(sample, piece)
+        text += piece
+    text = text.strip()
+    return Rationale(text, check(text, evidence), "adapter" if adapter else "base", sample, begun)
+
+
+def _to_the_point(pieces: Iterator[str], begun: str) -> Iterator[str]:
+    """The pieces until as many sentences stand as were asked for, or one comes a second time."""
+    text = begun
+    for piece in pieces:
+        text += piece
+        done = [sentence.strip() for sentence in SENTENCE_END.split(text)]
+        if done[-1] and done[-1] in done[:-1]:
+            return
+        yield piece
+        if len(done) > MOST_SENTENCES or (len(done) == MOST_SENTENCES and ENDED.search(text)):
+            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.evaluate.render import label
 from engine.explain.evidence import Evidence
 
 
@@ -30,8 +31,13 @@ def fallback(evidence: Evidence) -> str:
     if against:
         verb = "speaks" if len(against) == 1 else "speak"
         sentences.append(f"{listed([item.title for item in against])} {verb} against it.")
-    sentences.append(f"The teacher ({evidence.teacher}) puts it at #{evidence.teacher_rank:g}.")
+    sentences.append(f"The teacher ({teacher_label(evidence)}) puts it at #{evidence.teacher_rank:g}.")
     return " ".join(sentences)
+
+
+def teacher_label(evidence: Evidence) -> str:
+    """The teacher's name as people write it."""
+    return label(evidence.teacher)
 
 
 def listed(titles: Sequence[str]) -> str:

@@ -19,19 +19,27 @@ NUCLEUS = 0.9
 
 
 def write(
-    backbone: Backbone, request: str, *, adapter: bool, sample: int = 0, seed: int = 0, most: int = MOST_TOKENS
+    backbone: Backbone,
+    request: str,
+    *,
+    adapter: bool,
+    begin: str = "",
+    sample: int = 0,
+    seed: int = 0,
+    most: int = MOST_TOKENS,
 ) -> Iterator[str]:
     """Pieces of the reply to ``request``, as they come.
 
     Args:
         adapter: whether a fine-tuned adapter that is attached stays on.
+        begin: the beginning of the reply, which the model goes on from; it is not among the pieces.
         sample: 0 takes the likeliest token each time, other numbers draw, each its own text.
         most: tokens.
 
     Raises:
         StudioError: the request is longer than the model's context.
     """
-    encoded = backbone.encode(Prompt((Segment(request),), ""))
+    encoded = backbone.encode(Prompt((Segment(request),), begin))
     random = torch.Generator().manual_seed(derive(seed, "rationale", sample))
     ids: list[int] = []
     told = ""

@@ -35,6 +35,8 @@ GOOD = [
     "Aliens mainly because of Empire Strikes Bak (1980).",
     "It is suggested because of Alien rather than Fargo.",
     "I think Aliens is a great pick. It is recommended thanks to Alien.",
+    "Alien speaks for it, and Mr. Holland's Opus speaks against it.",
+    "Alien and Star Wars speak for it. It is recommended because of both.",
 ]
 
 WRONG = {
@@ -46,8 +48,16 @@ WRONG = {
     "Aliens is suggested because you liked Blade Runner (1982).": "“Blade Runner (1982)” is neither",
     "Because of Alien (1999) it comes first.": "“Alien (1999)” is neither",
     "It stands at #2 because of Alien.": "#2 was not measured",
+    "Aliens is recommended because of its iconic role in film noir.": "the cause that it names was not measured",
+    "Alien speaks against it, and Mr. Holland's Opus speaks against it.": "Alien (1979) speaks for it",
+    "Alien speaks for it, and Mr. Holland's Opus speaks for it.": "Mr. Holland's Opus (1995) speaks against it",
     "It is suggested because Sigourney Weaver stars in Alien.": "“Sigourney Weaver” does not stand",
 }
+
+
+def test_a_true_sentence_among_many_that_cannot_be_checked_does_not_make_a_text_grounded() -> None:
+    text = "Aliens is recommended because of Alien. It has fine images. They recur in the genre. The theme is hope."
+    assert check(text, EVIDENCE).badge == "partly"
 
 
 @pytest.mark.parametrize("text", GOOD)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from test_grounding import EVIDENCE
 from tiny_run import tiny_models
@@ -56,22 +59,47 @@ def test_a_request_beyond_the_context_is_refused() -> None:
 
 def test_the_request_holds_the_measured_evidence_and_nothing_else() -> None:
     text = request(EVIDENCE)
-    assert "- Alien (1979): speaks for it" in text
-    assert "- Mr. Holland's Opus (1995): speaks against it" in text
+    assert "that speak for it: Alien (1979), The Empire Strikes Back (1980) and Star Wars: A New Hope (1977)." in text
+    assert "that speak against it: Mr. Holland's Opus (1995)." in text
     assert "Heat" not in text, "it has no effect"
     assert "Toy Story" not in text
     assert "#4" in text
 
 
+def writes(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
+    """Make the model write these texts, a word at a time."""
+
+    def write(*_: object, sample: int, **__: object) -> Iterator[str]:
+        yield from re.split(r"(?= )", texts[sample])
+
+    monkeypatch.setattr(rationale, "write", write)
+
+
 def test_the_best_grounded_text_is_shown_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["Because of “Blade Runner”.", "Because of Alien.", "Fine."]
-    monkeypatch.setattr(rationale, "write", lambda *_, sample, **__: iter(texts[sample].partition(" ")))
+    writes(monkeypatch, " “Blade Runner”.", " Alien.", "Fine.")
     heard: list[tuple[int, str]] = []
     found = rationales(tiny_models().backbone, EVIDENCE, on_text=lambda sample, piece: heard.append((sample, piece)))
     assert [r.sample for r in found] == [1, 2, 0]
     assert found[0].grounding.badge == "grounded"
     assert found[0].weights == "base"
-    assert "".join(piece for sample, piece in heard if sample == 0) == texts[0]
+    assert found[0].text == "Aliens (1986) is recommended mainly because of Alien."
+    assert found[0].text.startswith(found[0].begun)
+    assert found[1].begun == "", "every third text begins freely"
+    for text in found:
+        assert "".join(piece for sample, piece in heard if sample == text.sample) == text.text
+
+
+def test_an_edited_request_is_answered_from_the_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes(monkeypatch, "Hello.")
+    (found,) = [r for r in rationales(tiny_models().backbone, EVIDENCE, samples=1, asked="Greet.") if r.sample == 0]
+    assert (found.text, found.begun) == ("Hello.", "")
+
+
+def test_a_text_ends_where_it_repeats_itself_or_has_said_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes(monkeypatch, " Alien. It is so. It is so. It is", "a. b. c. d. e. f.")
+    found = {r.sample: r.text for r in rationales(tiny_models().backbone, EVIDENCE, samples=2, asked="Say why.")}
+    assert found[0] == "Alien. It is so. It is"
+    assert found[1] == "a. b. c. d."
 
 
 def test_a_computed_text_stands_in_where_nothing_is_grounded() -> None:

@@ -34,7 +34,7 @@ def test_where_nothing_speaks_for_it_that_is_said() -> None:
 def test_the_stand_in_names_what_speaks_against_and_the_teacher() -> None:
     text = fallback(evidence(Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")))
     assert "Heat (1995) speaks against it." in text
-    assert text.endswith("The teacher (sasrec) puts it at #4.")
+    assert text.endswith("The teacher (SASRec) puts it at #4.")
 
 
 def test_lists_read_naturally() -> None:
