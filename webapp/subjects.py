@@ -71,6 +71,7 @@ class Subjects:
         rows = [name for name in EXPLAINED if name in predictions.models]
         self.model = rows[0] if rows else list(predictions.models)[-1]
         self.dataset, self.problem = _dataset(self.config)
+        self._histories: dict[tuple[str, ...], History] = {}
         self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
 
     @cached_property
@@ -127,9 +128,14 @@ class Subjects:
         """
         if not titles:
             return History((), ())
-        entries = self._understood(tuple(titles))
-        length = self.config.data.history
-        return History(entries[:-length], entries[-length:])
+        key = tuple(titles)
+        if key not in self._histories:  # the page asks again and again while answers come
+            entries = self._understood(key)
+            length = self.config.data.history
+            self._histories[key] = History(entries[:-length], entries[-length:])
+            for old in list(self._histories)[:-MOST_KEPT]:
+                self._histories.pop(old, None)
+        return self._histories[key]
 
     def example(self) -> list[str]:
         """A history to begin with: the latest titles of a test user."""

@@ -186,6 +186,7 @@ def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> No
     assert "not checked yet" in drawn
     assert "text 2 of 3" in drawn
     assert "begins to write" in words_view.growing(None)
+    assert "once the reasons above are measured" in words_view.growing(None, "absent")
 
 
 def test_a_run_without_prompt_or_adapter_says_so() -> None:

@@ -238,7 +238,7 @@ def _words(v: View) -> Sequence[Any]:
     elif v.answer is not None and v.standing.has(WORDS):
         drawn = words_view.checked(v.answer)
     else:
-        drawn = words_view.growing(known.partial if known else None)
+        drawn = words_view.growing(known.partial if known else None, v.standing.state(WORDS))
     return [gr.Column(visible=True), drawn]
 
 

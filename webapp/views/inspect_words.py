@@ -40,8 +40,10 @@ def offered() -> Html:
     )
 
 
-def growing(partial: Answer | None) -> Html:
+def growing(partial: Answer | None, state: str = "running") -> Html:
     """The text as far as it is written; it is not checked yet."""
+    if state != "running":
+        return tag("p", "The model writes once the reasons above are measured.", class_="dr-muted")
     writing = (partial or {}).get("writing")
     texts = [text.strip() for text in writing["texts"] if text.strip()] if writing else []
     if not texts:

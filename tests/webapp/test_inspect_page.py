@@ -1,0 +1,218 @@
+"""Inspecting recommendations of a real (tiny) run in a real browser; its titles are code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from webapp_studio import Studio
+
+from engine.settings import load_config
+from jobs import api
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = '<img src=x onerror="pwned=1">;${pwned=2}{{pwned}}'
+ITEMS = 24
+PATIENCE = 300.0
+
+
+@pytest.fixture(scope="module")
+def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished run on data whose titles begin with a word of their own and go on as code."""
+    folder = tmp_path_factory.mktemp("data")
+    with (folder / "items.csv").open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("item", "title"), *((n, f"{_word(n)} {HOSTILE}") for n in range(ITEMS))])
+    with (folder / "interactions.csv").open("w", newline="", encoding="utf-8") as handle:
+        rows = [(user, (user + 5 * step) % ITEMS, step) for user in range(24) for step in range(9)]
+        csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
+    data = f"data={{dataset: csv, path: '{folder}', history: 3, candidates: 5}}"
+    changes = ("eval.users=8", "eval.full_top=6", "teacher.epochs=1", "distill.steps=2", "distill.validation_users=4",
+               "finetune.steps=2", "finetune.validation_users=4", "plus.enabled=false")  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELREC_HOME", str(studio.home))
+        launched = api.launch(load_config("smoke", overrides=(data, *changes)), "smoke", HOSTILE[:70])
+        deadline = time.monotonic() + PATIENCE
+        while (state := api.status(launched).state) != "done":
+            assert state in ("queued", "starting", "running"), api.status(launched).reason
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    return launched
+
+
+def _word(number: int) -> str:
+    return f"{'ABCDEFGH'[number % 8]}{'aeiou'[number // 8]}rolin"
+
+
+def _cards(page: Page) -> list[str]:
+    texts: list[str] = page.locator(".dr-title-card b").all_inner_texts()
+    return texts
+
+
+def _measured(page: Page) -> None:
+    expect(page.locator(".dr-sentence")).to_be_visible()
+    expect(page.locator(".dr-measuring")).to_have_count(0)
+
+
+def _harmless(page: Page) -> None:
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_recommendation_is_explained_and_taken_along(
+    page: Page, at_studio: Studio, run_id: str, tmp_path: Path
+) -> None:
+    page.goto(f"{at_studio.url}/inspect?demo=1")
+    expect(page.locator("#inspect-sides .dr-line")).to_have_count(10)
+    page.wait_for_url(re.compile(f"run={run_id}"))
+    assert "demo=1" in page.url
+
+    page.get_by_role("button", name="Only DELRec").or_(page.get_by_role("button", name="Neither right")).last.click()
+    page.wait_for_url(re.compile(r"by=(none|only-model)"))
+    user = page.locator("#inspect-user").input_value()
+    page.locator(".dr-fold > summary").click()
+    expect(page.locator(".dr-expert").filter(has_text="Integrated gradients")).to_be_visible()
+    page.wait_for_url(re.compile("view=expert"))
+    _measured(page)
+    expect(page.locator("#inspect-editor textarea")).to_contain_text("A recommender puts")
+    expect(page.locator(".dr-title-card")).to_have_count(3)
+    expect(page.locator(".dr-title-card .dr-effect")).to_have_count(6)
+    expect(page.locator("#inspect-smallest")).to_contain_text("smallest change")
+    expect(page.locator("#inspect-confidence")).to_contain_text("Training interactions")
+    expect(page.locator("#inspect-words article").first).to_be_visible()
+
+    with page.expect_download() as download:
+        page.locator("#share-json").click()
+    told = json.loads(download.value.path().read_text())
+    assert (told["question"]["user"], told["run_id"]) == (user, run_id)
+    assert page.locator(".dr-sentence").inner_text() == told["summary"]["sentence"]
+    shown = (
+        page.locator("#inspect-sides .dr-rank")
+        .last.locator(".dr-line")
+        .evaluate_all("rows => rows.map(row => Number(row.dataset.item))")
+    )
+    places = zip(told["ladder"][-1]["places"], (item["item"] for item in told["candidates"]), strict=True)
+    assert shown == [item for _, item in sorted(places)]
+    with page.expect_download() as download:
+        page.locator("#share-html").click()
+    report = tmp_path / "report.html"
+    download.value.save_as(report)
+    address = page.url
+    page.goto(f"file://{report}")
+    expect(page.locator("p.dr-sentence")).to_have_text(told["summary"]["sentence"])
+    assert page.locator("script, link, img, button, form, a").count() == 0
+    _harmless(page)
+    page.goto(address)
+    expect(page.locator("p.dr-sentence")).to_have_text(told["summary"]["sentence"])
+    _harmless(page)
+
+
+def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studio, run_id: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}")
+    expect(page.locator(".dr-title-card")).to_have_count(3)
+    first, _, third = whole = _cards(page)
+    page.locator(".dr-title-card").nth(1).locator("[data-edit=remove]").click()
+    expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
+    assert _cards(page) == [first, third]
+    page.locator(".dr-title-card").nth(0).locator("[data-edit=down]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".dr-title-card b").first).to_have_text(third)
+    expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
+
+    wanted = next(n for n in range(ITEMS) if not any(card.startswith(_word(n)) for card in whole))
+    page.locator("#inspect-add").fill(_word(wanted)[:6])
+    expect(page.locator("#inspect-found li").first).to_contain_text(_word(wanted))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dr-title-card")).to_have_count(3)
+    expect(page.locator(".dr-title-card b").last).to_have_text(f"{_word(wanted)} {HOSTILE}")
+    page.locator(".dr-title-card").last.drag_to(page.locator(".dr-title-card").first, target_position={"x": 20, "y": 3})
+    expect(page.locator(".dr-title-card b").first).to_have_text(f"{_word(wanted)} {HOSTILE}")
+    page.wait_for_url(re.compile(rf"titles={_word(wanted)}"))
+    edited = _cards(page)
+    _measured(page)
+    page.reload()
+    expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
+    assert _cards(page) == edited
+    page.get_by_role("button", name="Undo all changes").click()
+    expect(page.locator("#inspect-changes")).to_be_hidden()
+    assert _cards(page) == whole
+    _harmless(page)
+
+
+def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_studio: Studio, run_id: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+    expect(page.locator("#inspect-sides")).to_contain_text("No titles yet")
+    nothing = "1. שלום עולם\n2. 🎬🎬\n3. <script>window.pwned=4</script>"
+    page.locator("#inspect-paste").fill(nothing)
+    page.get_by_role("button", name="Use these titles").click()
+    expect(page.locator(".dr-mark-unknown")).to_have_count(3)
+    expect(page.locator("#inspect-history")).to_contain_text("no reasons can be measured")
+    expect(page.locator("#inspect-sides .dr-lists section")).to_have_count(2)
+    page.locator("#inspect-add").fill(f"{_word(3)} {HOSTILE}")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dr-title-card")).to_have_count(4)
+    expect(page.locator(".dr-sentence")).to_be_visible()
+    expect(page.locator("#inspect-sides .dr-line")).to_have_count(12)
+    expect(page.locator("#inspect-words")).to_contain_text("Let the model write")
+    page.locator("#inspect-paste").fill("x\n" * 501)
+    page.get_by_role("button", name="Use these titles").click()
+    expect(page.locator("#inspect-problem")).to_contain_text("501 titles")
+    _harmless(page)
+
+
+def test_what_cannot_be_inspected_says_why(page: Page, at_studio: Studio, run_id: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run=r-zzzzzz&user=1")
+    expect(page.locator("#inspect-problem")).to_contain_text("no run 'r-zzzzzz'")
+    expect(page.locator("#inspect-page")).to_be_hidden()
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=nobody<b>")
+    expect(page.locator("#inspect-said")).to_contain_text("no test user 'nobody<b>'")
+    page.goto(f"{at_studio.url}/tour?run=../../etc")
+    expect(page.locator("#tour-problem")).to_contain_text("no run")
+    for path in ("inspect.json?run=r-zzzzzz", f"inspect.html?run={run_id}&user=none", "inspect.html"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{at_studio.url}/studio/{path}")
+    with urllib.request.urlopen(f"{at_studio.url}/studio/titles?run=r-zzzzzz&q=a") as answer:
+        assert json.load(answer) == []
+
+
+def test_without_a_finished_run_the_next_step_is_said(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/inspect")
+    expect(page.locator("#inspect-problem")).to_contain_text("no finished run yet")
+    expect(page.get_by_role("link", name="Launch a run")).to_be_visible()
+    waiting = api.launch(load_config("smoke"), "smoke")
+    page.goto(f"{at_quiet_studio.url}/inspect?run={waiting}")
+    expect(page.locator("#inspect-problem")).to_contain_text("has no results yet")
+    api.delete(waiting)
+
+
+def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_id: str) -> None:
+    page.goto(f"{at_studio.url}/tour?run={run_id}")
+    expect(page.locator("#tour-body")).to_contain_text("How often each is right")
+    for step in (2, 3, 4):
+        page.locator(".dr-next").click()
+        page.wait_for_url(re.compile(f"step={step}"))
+        told = page.locator("#tour-body .dr-ranks").or_(page.get_by_text("has no such user"))
+        expect(told.first).to_be_visible(timeout=1000 * PATIENCE)
+    page.locator(".dr-next").click()
+    expect(page.locator("#tour-body")).to_contain_text("What to take from it")
+    page.go_back()
+    expect(page.locator(".dr-steps [aria-current]")).to_have_text("4. Where the teacher wins")
+    _harmless(page)
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Page, at_studio: Studio, run_id: str, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in (f"inspect?run={run_id}&view=expert", f"tour?run={run_id}&step=5"):
+        page.goto(f"{at_studio.url}/{path}")
+        expect(page.locator(".dr-sentence").or_(page.get_by_text("What to take from it")).first).to_be_visible()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
