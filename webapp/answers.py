@@ -43,7 +43,11 @@ def _path(run: Run) -> Path:
 
 @lru_cache(maxsize=KEPT_ANSWERS)
 def _answers(path: Path, changed: int, model: str) -> Answers:
-    return answers(_table(path, changed), model)
+    columns = ["user", "target", "candidates", f"{model}/candidate_scores"]
+    try:
+        return answers(read_predictions(path, columns), model)  # in half the time that the whole table takes
+    except StudioError:  # no such model, or a damaged file: the whole table tells which
+        return answers(_table(path, changed), model)
 
 
 @lru_cache(maxsize=KEPT_TABLES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from engine.evaluate.metrics import per_example, target_columns, target_ranks
 from engine.evaluate.predictions import Predictions
 
 BOTH, ONLY_A, ONLY_B, NONE = "both", "only a", "only b", "none"
+UNPAIRED = "these runs were not asked about the same users and candidates"
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,20 @@ def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int =
     Raises:
         StudioError: the two were not asked the same questions, so no pairs can be made.
     """
-    if len(a.users) != len(b.users) or (a.users != b.users).any() or a.questions != b.questions:
-        raise StudioError(
-            "these runs were not asked about the same users and candidates",
-            remedy="compare runs of one data set, split, candidates, users and seed",
-        )
-    return Bootstrap(len(a.users), samples, seed).paired_difference(a.metrics[metric], b.metrics[metric])
+    (found,) = differences([a], b, metric, samples=samples, seed=seed)
+    if found is None:
+        raise StudioError(UNPAIRED, remedy="compare runs of one data set, split, candidates, users and seed")
+    return found
+
+
+def differences(
+    many: Sequence[Answers], b: Answers, metric: str, *, samples: int, seed: int = 0
+) -> list[Interval | None]:
+    """:func:`difference` of several to one, over the same resamples; ``None`` for those that make no pairs."""
+    paired = [len(a.users) == len(b.users) and (a.users == b.users).all() and a.questions == b.questions for a in many]
+    columns = [a.metrics[metric] - b.metrics[metric] for a, pairs in zip(many, paired, strict=True) if pairs]
+    intervals = iter(Bootstrap(len(b.users), samples, seed).intervals(np.stack(columns, axis=1)) if columns else ())
+    return [next(intervals) if pairs else None for pairs in paired]
 
 
 def outcome_of_each(a: Answers, b: Answers) -> np.ndarray:

@@ -45,16 +45,62 @@ def test_waiting_runs_say_their_place_and_that_nobody_takes_them_up(page: Page, 
     expect(page.locator("#runs-warning")).to_be_hidden()
 
 
-@pytest.mark.parametrize("text", ["gru4", "tiny-seq2seq", "thesis", "odd one"])
-def test_runs_are_found_by_teacher_model_tag_and_note(page: Page, at_quiet_studio: Studio, text: str) -> None:
+def test_ticked_runs_are_edited_sorted_and_deleted(page: Page, at_quiet_studio: Studio) -> None:
+    names = ("Alpha", "Gamma", "Beta")
+    alpha, gamma, beta = (api.launch(load_config("smoke"), "smoke", name) for name in names)
+    for run_id in (alpha, gamma, beta):
+        api.cancel(run_id)
+    page.goto(f"{at_quiet_studio.url}/runs?state=stopped")
+    expect(page.locator("#runs tbody tr")).to_have_count(3)
+    expect(page.locator("#picked")).to_be_hidden()
+    page.get_by_role("button", name="Run", exact=True).click()
+    assert _names(page) == ["Alpha", "Beta", "Gamma"]
+    page.wait_for_url("**sort=run")
+
+    page.locator(f"[data-pick={gamma}]").check()
+    page.locator("#edit-picked").click()
+    expect(page.locator("#picked-name input")).to_have_value("Gamma")
+    page.locator("#picked-name input").fill("Alpha")
+    page.locator("#save-picked").click()
+    expect(page.locator("#picked-said [role=alert]")).to_contain_text("exists already")
+    page.locator("#picked-name input").fill("A first")
+    page.locator("#picked-note textarea").fill("renamed")
+    page.locator("#save-picked").click()
+    expect(page.locator("#picked-said")).to_contain_text("Saved")
+    expect(page.locator("#runs tbody tr").first).to_contain_text("A first")  # sorted anew as it is drawn anew
+    expect(page.locator(f"[data-pick={gamma}]")).to_be_checked()
+    assert page.locator("[data-pick]:checked").count() == 1
+
+    page.locator(f"[data-pick={beta}]").check()
+    page.locator("#edit-picked").click()
+    expect(page.locator("#picked-name input")).to_be_hidden()
+    page.locator("#picked-tags input").fill("thesis")
+    page.locator("#save-picked").click()
+    expect(page.locator(f"tr[data-run={beta}]")).to_contain_text("thesis")
+    changed = api.status(gamma)
+    assert (changed.name, changed.tags, changed.note) == ("A first", ["thesis"], "renamed")
+
+    page.locator("#delete-picked").click()
+    expect(page.locator("#picked-confirm")).to_contain_text("A first, Beta")
+    page.locator("#really-delete-picked").click()
+    expect(page.locator("#runs tbody tr")).to_have_count(1)
+    expect(page.locator("#picked")).to_be_hidden()
+    assert _names(page) == ["Alpha"]
+    api.delete(alpha)
+
+
+def test_runs_are_found_by_teacher_model_tag_and_note(page: Page, at_quiet_studio: Studio) -> None:
     wanted = load_config("smoke", overrides=["teacher.name=gru4rec", "llm.name=tiny-seq2seq"])
     found, other = api.launch(wanted, "smoke", "Wanted"), api.launch(load_config("smoke"), "smoke", "Other")
     api.annotate(found, tags=["thesis"], note="An odd one.")
     page.goto(f"{at_quiet_studio.url}/runs")
     expect(page.locator("#runs tbody tr")).to_have_count(2)
-    page.locator("#search input").press_sequentially(text)
-    expect(page.locator("#runs tbody tr")).to_have_count(1)
-    assert _names(page) == ["Wanted"]
+    for text in ("gru4", "tiny-seq2seq", "thesis", "odd one"):
+        page.locator("#search input").fill("")
+        expect(page.locator("#runs tbody tr")).to_have_count(2)
+        page.locator("#search input").press_sequentially(text)
+        expect(page.locator("#runs tbody tr")).to_have_count(1)
+        assert _names(page) == ["Wanted"]
     for run_id in (found, other):
         api.delete(run_id)
 

@@ -15,7 +15,7 @@ from db import stages as stage_store
 from db.results import Result
 from db.runs import Run
 from engine.errors import StudioError
-from engine.evaluate.across import difference, outcomes
+from engine.evaluate.across import UNPAIRED, Answers, differences, outcomes
 from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import LABELS, label
 from jobs import api
@@ -221,14 +221,17 @@ def _costs(runs: Sequence[Run], estimates: dict[str, Estimate]) -> list[tuple[fl
 def _differences(runs: Sequence[Run], baseline: Run, model: str, metric: str) -> dict[str, Interval | str]:
     """The paired difference of each run to the baseline, or why there is none."""
     found: dict[str, Interval | str] = {}
+    known: dict[str, Answers] = {}
     for run in runs:
-        if run.id == baseline.id:
-            continue
         try:
-            found[run.id] = difference(answers_of(run, model), answers_of(baseline, model), metric, samples=SAMPLES)
+            known[run.id] = answers_of(run, model)
         except StudioError as error:
             found[run.id] = error.what
-    return found
+    base = known.pop(baseline.id, None)
+    if base is None:
+        return {run.id: str(found[baseline.id]) for run in runs if run.id != baseline.id}
+    pairs = zip(known, differences(list(known.values()), base, metric, samples=SAMPLES), strict=True)
+    return found | {run_id: interval or UNPAIRED for run_id, interval in pairs}
 
 
 def _agreement(runs: Sequence[Run], model: str) -> list[tuple[Run, str, dict[str, int]]]:
