@@ -36,10 +36,10 @@ from engine.teachers.teacher import Teacher
 LENGTHS = (5, 10, 20, 40)
 CANDIDATES = (5, 10, 20, 40)
 ITEMS = (1_682, 16_820, 168_200)
-REPEATS = 3
-USERS = 8
+REPEATS = 2
+USERS = 4
 """Users asked in one repetition."""
-FEW = 60
+FEW = 16
 """Users whose histories a teacher is trained on."""
 
 Step = Callable[[], object]
@@ -57,7 +57,7 @@ class World:
 @cache
 def world(items: int = ITEMS[0], *overrides: str) -> World:
     """MovieLens-100K; with more items, every film has numbered copies, and an interaction falls upon one of them."""
-    config = load_config("quickstart", overrides=["plus.enabled=false", *overrides])
+    config = load_config("quickstart", overrides=["plus.enabled=false", "finetune.batch_size=4", *overrides])
     dataset = load_dataset(config.data, config.seed, Monitor())
     known, copies = len(dataset.catalogue), items // len(dataset.catalogue)
     if copies > 1:
