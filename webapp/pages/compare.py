@@ -31,6 +31,8 @@ from webapp.words import plural
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 SAMPLES = 1000
 MOST, SUGGESTED = 500, 5
+MOST_DRAWN = 5000
+"""Points of one chart, over all its lines."""
 CURVES = ("teacher validation.NDCG@10", "distil loss.rps", "finetune loss.lsr", "finetune validation.NDCG@10")
 """Those shown at first, as far as there are any."""
 KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide) => {
@@ -189,7 +191,9 @@ def _overlaid(
     if not pairs:
         return []
     stages, names = {stage for _, stage, _ in pairs}, {name for _, _, name in pairs}
-    found = {(c.stage, c.name, c.run_id): c for c in curve_store.curves(ids, names=names, stages=stages)}
+    limit = min(500, max(100, MOST_DRAWN // len(ids))) if ids else 1
+    curves_of = curve_store.curves(ids, names=names, stages=stages, limit=limit)
+    found = {(c.stage, c.name, c.run_id): c for c in curves_of}
     drawn = []
     for chosen, stage, name in pairs:
         known = [(run, found[stage, name, run.id]) for run in runs if (stage, name, run.id) in found]
