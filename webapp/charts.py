@@ -245,7 +245,7 @@ def dress(figure: go.Figure, key: str, unit: str, *, legend: bool) -> None:
     figure.update_xaxes(
         title={"text": plain(unit), "font": {"size": 11}, "standoff": 6}, zeroline=False, showgrid=False, linecolor=GREY
     )
-    figure.update_yaxes(zeroline=False, gridcolor=GREY, gridwidth=1, nticks=5)
+    figure.update_yaxes(zeroline=False, gridcolor=GREY, gridwidth=1, nticks=5, exponentformat="power")
 
 
 def _dash(place: int) -> str:

@@ -53,18 +53,23 @@ def _endpoint(name: str) -> Html:
     function = getattr(Machine, name)
     what, parameters = described(function)
     rows = [
-        tag("tr", tag("th", tag("code", parameter), scope="row"), tag("td", tag("code", kind)), tag("td", text))
+        tag("tr", tag("th", tag("code", parameter), scope="row"), tag("td", tag("code", kind)), tag("td", _prose(text)))
         for parameter, kind, text in parameters
     ]
     table = tag("table", tag("tbody", rows), class_="dr-table")
     return tag(
         "section",
         tag("h2", tag("code", f"/{name}")),
-        tag("p", what),
+        tag("p", _prose(what)),
         tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label=f"Parameters of {name}"),
         class_="dr-card",
         data_endpoint=name,
     )
+
+
+def _prose(text: str) -> list[Html | str]:
+    """A docstring's text; what stands between backticks is code."""
+    return [tag("code", part) if place % 2 else part for place, part in enumerate(text.split("`"))]
 
 
 def described(function: object) -> tuple[str, list[tuple[str, str, str]]]:
