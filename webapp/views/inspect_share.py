@@ -98,6 +98,7 @@ def share(question: Question, standing: Standing) -> Html:
         link("Report (HTML)", f"./studio/inspect.html?{query}", download=True, id="share-html"),
         link("Data (JSON)", f"./studio/inspect.json?{query}", download=True, id="share-json"),
         tag("button", "Copy the address", type="button", data_copy_address=True),
+        link("How far to trust explanations of this run", f"./pattern?{urlencode({'run': question.run})}"),
         tag("span", said, class_="dr-muted"),
         class_="dr-facts dr-share-line",
     )

@@ -142,6 +142,7 @@ def end(subjects: Subjects, results: Mapping[str, Any]) -> Html:
     more = [
         link("Try titles of your own", f"./inspect?run={run}&titles="),
         link("Look at any user", f"./inspect?run={run}"),
+        link("What was distilled, and how far to trust explanations", f"./pattern?run={run}"),
         link("All results of the run", f"./run?id={run}"),
         link("Compare with other runs", f"./compare?runs={run}"),
     ]
