@@ -180,7 +180,7 @@ def _history(v: View) -> Sequence[Any]:
     history = v.history
     if history is None:
         if v.answer is None:
-            return ["", ""]
+            return [history_view.awaited(), ""]
         history = history_view.of_answer(v.answer)
     measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
     return [history_view.cards(history, measured), history_view.meaning(measured)]

@@ -182,6 +182,12 @@ def _agreement(answer: Mapping[str, Any] | None, names: tuple[str, str]) -> Html
     return tag("p", f"{said} {answer['effects']['note']}", class_="dr-fine")
 
 
+def awaited() -> Html:
+    """What stands there for users whom the evaluation left out, until the first answer brings their titles."""
+    said = "The evaluation left this user out; the titles come with the first answer."
+    return join([tag("h2", "History, oldest first"), tag("p", said, class_="dr-hint")])
+
+
 def of_answer(answer: Mapping[str, Any]) -> History:
     """The history of an explanation, for users about whom nothing is stored."""
     return History(
