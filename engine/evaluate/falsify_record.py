@@ -24,6 +24,9 @@ SMALLEST = 0.02
 MARGIN = 0.05
 """What must not matter may move a figure by so much at most, to either side."""
 
+RULE_OF_THREE = 3.0
+"""What none of n users does may still be done by 3/n of all (95 %): too few users cannot show that nothing happens."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -87,21 +90,23 @@ class Falsification(_Record):
 RULES = (
     "95 % percentile bootstrap intervals over users, differences paired. A claim that something is above zero passes "
     f"where the interval lies above zero and fails where it ends below {SMALLEST}; a claim that something is near zero "
-    f"passes where the interval lies within ±{MARGIN} and fails where it lies outside; else it is not decided. A test "
-    "has the worst verdict of the claims that decide it."
+    f"passes where the interval lies within ±{MARGIN} and fails where it lies outside; else it is not decided. That "
+    f"nothing happens takes {RULE_OF_THREE / SMALLEST:.0f} and {RULE_OF_THREE / MARGIN:.0f} users to say. A test has "
+    "the worst verdict of the claims that decide it."
 )
 
 
-def rises(interval: Interval) -> Verdict:
+def rises(interval: Interval, users: int) -> Verdict:
     """The verdict on the claim that something is above zero."""
     if interval.low > 0:
         return "passed"
-    return "failed" if interval.high < SMALLEST else "not decided"
+    nothing = interval.high < SMALLEST and RULE_OF_THREE / users <= SMALLEST
+    return "failed" if nothing or interval.high < 0 else "not decided"
 
 
-def stays(interval: Interval) -> Verdict:
+def stays(interval: Interval, users: int) -> Verdict:
     """The verdict on the claim that something is near zero."""
-    if interval.low > -MARGIN and interval.high < MARGIN:
+    if interval.low > -MARGIN and interval.high < MARGIN and RULE_OF_THREE / users <= MARGIN:
         return "passed"
     return "failed" if interval.low >= MARGIN or interval.high <= -MARGIN else "not decided"
 
@@ -126,12 +131,12 @@ class Evidence:
     def rises(self, name: str, measure: str, differences: np.ndarray, *, deciding: bool = False) -> None:
         """The claim that the mean of ``differences [users]`` is above zero."""
         interval = self._interval(differences)
-        self._claim(name, measure, interval, "above zero", rises(interval), deciding)
+        self._claim(name, measure, interval, "above zero", rises(interval, len(differences)), deciding)
 
     def stays(self, name: str, measure: str, differences: np.ndarray, *, deciding: bool = False) -> None:
         """The claim that the mean of ``differences [users]`` is near zero."""
         interval = self._interval(differences)
-        self._claim(name, measure, interval, "near zero", stays(interval), deciding)
+        self._claim(name, measure, interval, "near zero", stays(interval, len(differences)), deciding)
 
     def finding(self, number: int, title: str, question: str, missing: str = "") -> Finding:
         """The test's result; ``missing`` says what kept it from being decided, if anything did."""

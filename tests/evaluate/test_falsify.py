@@ -12,6 +12,8 @@ from stage_world import make_world
 
 from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
+from engine.evaluate import falsify_record
+from engine.evaluate.bootstrap import Interval
 from engine.evaluate.falsify import FILE, falsify, read_falsification
 from engine.evaluate.falsify_bench import FOLDER, Bench
 from engine.evaluate.falsify_controls import Control
@@ -85,6 +87,12 @@ def models() -> Models:
     return found
 
 
+@pytest.fixture(autouse=True)
+def few_users_stand_for_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "too_few" not in request.node.name:
+        monkeypatch.setattr(falsify_record, "RULE_OF_THREE", 0.0)
+
+
 @pytest.fixture
 def run(models: Models, tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", models.config)
@@ -101,13 +109,19 @@ def interval(low: float, high: float) -> tuple[float, float, float]:
     return ((low + high) / 2, low, high)
 
 
-def test_verdicts_tell_a_claim_that_holds_from_one_that_does_not_and_from_too_few_users() -> None:
-    from engine.evaluate.bootstrap import Interval
-
+def test_verdicts_tell_a_claim_that_holds_from_one_that_does_not_and_from_one_that_may() -> None:
     gains = {(0.01, 0.2): "passed", (-0.1, 0.01): "failed", (-0.2, -0.1): "failed", (-0.1, 0.1): "not decided"}
-    assert {ends: rises(Interval(*interval(*ends))) for ends in gains} == gains
+    assert {ends: rises(Interval(*interval(*ends)), 20) for ends in gains} == gains
     changes = {(-0.04, 0.04): "passed", (0.06, 0.2): "failed", (-0.2, -0.06): "failed", (-0.01, 0.06): "not decided"}
-    assert {ends: stays(Interval(*interval(*ends))) for ends in changes} == changes
+    assert {ends: stays(Interval(*interval(*ends)), 20) for ends in changes} == changes
+
+
+def test_too_few_users_cannot_show_that_nothing_happens() -> None:
+    nothing = Interval(0.0, 0.0, 0.0)
+    assert [rises(nothing, users) for users in (149, 150)] == ["not decided", "failed"]
+    assert [stays(nothing, users) for users in (59, 60)] == ["not decided", "passed"]
+    assert rises(Interval(-0.2, -0.3, -0.1), 10) == "failed", "the opposite is something"
+    assert rises(Interval(0.2, 0.1, 0.3), 10) == "passed"
 
 
 def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
