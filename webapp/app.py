@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from webapp import downloads, inspect_files, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
-from webapp.pages import compare, inspect, launch, run, runs, tour, users
+from webapp.pages import compare, inspect, launch, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
 from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
@@ -84,6 +84,9 @@ def build_pages(access: Access) -> gr.Blocks:
         footer()
     with pages.route("Tour", "tour", show_in_navbar=False):
         tour.build()
+        footer()
+    with pages.route("Pattern", "pattern", show_in_navbar=False):
+        pattern.build(access)
         footer()
     with pages.route("Users", "users", show_in_navbar=False):
         users.build()

@@ -8,7 +8,7 @@ order beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,13 @@ class Curves:
 
     comprehensiveness: np.ndarray
     sufficiency: np.ndarray
+
+
+MEASURES: Mapping[str, Callable[[UserFigures, str], np.ndarray]] = {
+    "comprehensiveness": lambda figures, order: figures.curves[order].comprehensiveness,
+    "sufficiency": lambda figures, order: figures.curves[order].sufficiency,
+}
+"""The curve of each measure under an order of removal."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, obje
     Returns:
         ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``tau`` by pair of
         methods; ``grounded_share``; ``invented_titles`` per text; ``deletion_curve`` by order, the mean probability
-        after k = 0.. removals. Every figure is ``{"value", "low", "high"}`` with the ends of its 95 % interval.
+        after k = 0.. removals; ``over_random``, by measure the paired differences to the random order. Every figure is
+        ``{"value", "low", "high"}`` with the ends of its 95 % interval.
 
     Raises:
         Cancelled: the monitor asked to stop.
@@ -133,6 +141,12 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
         "grounded_share": mean([float(f.grounded) for f in figures]),
         "invented_titles": mean([float(f.invented) for f in figures]),
         "deletion_curve": {name: _curve(figures, name, samples, seed) for name in ORDERS},
+        "over_random": {
+            measure: {
+                name: mean([float((at(f, name) - at(f, "random")).mean()) for f in figures]) for name in ("loo", "ig")
+            }
+            for measure, at in MEASURES.items()
+        },
     }
 
 

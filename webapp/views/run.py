@@ -43,7 +43,8 @@ def head(run: Run, position: int | None, idle: bool = False) -> Html:
     chips = [tag("span", part, class_="dr-chip") for part in (*made_of, f"seed {run.seed}", *run.tags) if part]
     facts = [tag("span", fact) for fact in _facts(run, position)]
     if run.state == "done":
-        leads = (("Inspect recommendations", "inspect?run="), ("Compare with other runs", "compare?runs="))
+        leads = [("Inspect recommendations", "inspect?run="), ("Compare with other runs", "compare?runs=")]
+        leads += [("The distilled pattern", "pattern?run=")] if config["distill"]["prompt"] != "none" else []
         facts += [link(words, f"./{page}{run.id}") for words, page in leads]
     text = run.reason or NEXT_STEP.get(run.state, "")
     return join(

@@ -1,0 +1,199 @@
+"""Pieces of the page about the distilled pattern: verdicts, tables with intervals, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db.explanations import Explanation
+from db.runs import Run
+from engine.evaluate.render import label
+from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
+from webapp.html import Html, join, link, tag
+from webapp.pattern_charts import MEASURES, ORDERS
+from webapp.shell import notice
+from webapp.views.compare import scrolled
+
+STATES = {
+    NONE: "No prompt",
+    RANDOM: "Untrained prompt",
+    OWN: "This run's prompt",
+    AFTER: "After fine-tuning",
+}
+TONES = {"distilled": "ok", "no evidence": "warn", "away": "bad", "not distilled": "info"}
+DOING = {
+    "agreement": "Holding rankings against the teacher's (1 of 2)",
+    "effects": "Removing titles one by one (2 of 2)",
+    "faithfulness": "Measuring users",
+}
+PAIRS = {
+    "loo/ig": "leave-one-out and gradients",
+    "loo/random": "leave-one-out and a random order",
+    "loo/teacher": "leave-one-out of the language model and of the teacher",
+}
+
+
+def names(found: Mapping[str, Any]) -> dict[str, str]:
+    """How the states of an answer are called for people; other runs by their names."""
+    others = {f"{OTHERS}{it['id']}": f"Prompt of {it['name']} ({label(it['teacher'])})" for it in found["others"]}
+    return {"teacher": label(found["teacher"]), **STATES, **others}
+
+
+def head(run: Run) -> Html:
+    """Which run, and the question."""
+    text = "Did stage 1 distil anything? What the soft prompt causes, measured on users that no training has seen."
+    return join([tag("h1", "The distilled pattern of ", link(run.name, f"./run?id={run.id}"), class_="dr-title"),
+                 tag("p", text, class_="dr-lead")])  # fmt: skip
+
+
+def state(asked: Explanation | None, wait: str) -> Html | str:
+    """Progress of a measurement, or why there is none; nothing once it is answered."""
+    if asked is None:
+        return tag("p", wait, class_="dr-muted")
+    if asked.state == "failed":
+        return notice("bad", f"{asked.error}. {asked.remedy}.")
+    if asked.state == "done":
+        return ""
+    known = asked.partial or {}
+    share = known["done"] / known["total"] if known.get("total") else 0.0
+    words = DOING.get(
+        known.get("measuring", ""), "Waits for the worker" if asked.state == "queued" else "Loads the models"
+    )
+    return tag(
+        "div",
+        tag("p", f"{words} …", class_="dr-muted"),
+        tag("div", tag("i", style=f"width:{100 * share:.1f}%"), class_="dr-progress", role="progressbar",
+            aria_valuenow=round(100 * share), aria_valuemin=0, aria_valuemax=100, aria_label=words),
+        role="status",
+    )  # fmt: skip
+
+
+def verdict(found: Mapping[str, Any]) -> Html:
+    """The answer to the page's question, with what other prompts add to it."""
+    told = found["verdict"]
+    called = names(found)
+    details = []
+    for sentence in told["details"]:
+        for state_name, name in called.items():
+            if state_name.startswith(OTHERS):
+                sentence = sentence.replace(f"the {state_name}", f"the {name[0].lower()}{name[1:]}")
+        details.append(tag("li", sentence))
+    return tag("div", notice(TONES[told["kind"]], told["sentence"]), tag("ul", details, class_="dr-verdicts"),
+               style="display:grid;gap:12px")  # fmt: skip
+
+
+def agreement(found: Mapping[str, Any]) -> Html:
+    """Agreement with the teacher by state, with intervals, and the paired lead of the run's prompt."""
+    heads = [tag("th", "Language model", scope="col")]
+    heads += [tag("th", title, scope="col", class_="dr-number") for title in MEASURES.values()]
+    heads.append(
+        tag("th", "This run's prompt leads by", tag("small", "Kendall's tau, paired"), scope="col", class_="dr-number")
+    )
+    heads.append(
+        tag("th", "Same reasons", tag("small", f"{found['effect_users']} users"), scope="col", class_="dr-number")
+    )
+    rows = []
+    for name, values in found["agreement"].items():
+        cells = [_figure(values[measure]["figure"]) for measure in MEASURES]
+        cells.append(
+            tag("td", "–", class_="dr-number dr-muted")
+            if name == OWN
+            else _figure(values["kendall-tau"]["own_lead"], sign=True)
+        )
+        cells.append(_figure(found["effects"][name]))
+        rows.append(tag("tr", tag("th", names(found)[name], scope="row"), cells,
+                        class_="dr-ours" if name == OWN else None, data_state=name))  # fmt: skip
+    text = (
+        f"Agreement with {label(found['teacher'])} on {found['users']} held-out users and {found['candidates']} "
+        "candidates each, with 95 % bootstrap intervals over users. Same reasons: Spearman's correlation of effects "
+        "that single titles of the history have on the teacher's first choice, in the language model and the teacher."
+    )
+    return tag("div", tag("p", text, class_="dr-muted", style="font-size:13.5px"),
+               scrolled("Agreement with the teacher", tag("thead", tag("tr", heads)), tag("tbody", rows)))  # fmt: skip
+
+
+def tokens(found: Mapping[str, Any]) -> Html:
+    """What title tokens lie nearest to each soft token, under the warning."""
+    heads = [tag("th", "Soft token", scope="col"), tag("th", "Nearest title tokens, with their cosine", scope="col")]
+    rows = [
+        tag("tr", tag("th", str(number), scope="row"),
+            tag("td", [[tag("b", it["token"].strip() or "␣"), f" {it['cosine']:.2f} \u2003"] for it in nearest]))
+        for number, nearest in enumerate(found["tokens"]["nearest"], 1)
+    ]  # fmt: skip
+    table = scrolled("Nearest tokens", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return tag("div", notice("warn", found["tokens"]["warning"]), table, style="display:grid;gap:10px")
+
+
+def trust(found: Mapping[str, Any]) -> Html:
+    """What the figures say, and the figures."""
+    leads = found["over_random"]["comprehensiveness"]
+    good = [ORDERS[name].lower() for name in ("loo", "ig") if leads[name]["low"] > 0]
+    said = (
+        f"Removing the titles that {' and '.join(good)} put first costs the recommendation more than a random order "
+        "does: these reasons are the model's own."
+        if good
+        else "Removing the titles named as reasons costs the recommendation no more than a random order does: "
+        "do not rely on them."
+    )
+    heads = [tag("th", "Order of removal", scope="col")]
+    columns = {"comprehensiveness": "higher is better", "sufficiency": "lower is better"}
+    heads += [
+        tag("th", name.capitalize(), tag("small", how), scope="col", class_="dr-number")
+        for name, how in columns.items()
+    ]
+    rows = [
+        tag(
+            "tr",
+            tag("th", name, scope="row"),
+            [_figure(found[measure][order], digits=3) for measure in columns],
+            data_order=order,
+        )
+        for order, name in ORDERS.items()
+    ]
+    grounded, invented = found["grounded_share"], found["invented_titles"]
+    facts = [
+        tag("li", f"Kendall's tau between {PAIRS.get(pair, pair)}: {_told(tau)}") for pair, tau in found["tau"].items()
+    ]
+    facts += [
+        tag("li", f"Grounded texts of the language model: {100 * grounded['value']:.0f} % "
+                  f"({100 * grounded['low']:.0f} to {100 * grounded['high']:.0f} %)"),
+        tag("li", f"Invented titles in each text: {_told(invented)}"),
+    ]  # fmt: skip
+    text = (
+        f"Mean over {found['users']} test users, always the same ones, with 95 % intervals; AOPC of the probability of "
+        "the model's first answer (DeYoung et al. 2020). Not comparable between models: compare with the random order."
+    )
+    return tag(
+        "div",
+        notice("ok" if good else "warn", said),
+        scrolled("Trust figures", tag("thead", tag("tr", heads)), tag("tbody", rows)),
+        tag("ul", facts, style="font-size:14px;margin:0"),
+        tag("p", text, class_="dr-muted", style="font-size:13px"),
+        style="display:grid;gap:12px",
+    )
+
+
+def _figure(figure: Mapping[str, float], *, digits: int = 2, sign: bool = False) -> Html:
+    plus = "+" if sign else ""
+    ends = f"{figure['low']:{plus}.{digits}f} to {figure['high']:{plus}.{digits}f}"
+    return tag("td", f"{figure['value']:{plus}.{digits}f}", tag("small", ends), class_="dr-number")
+
+
+def _told(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
+def other_choices(runs: Sequence[Run], run: Run) -> list[tuple[str, str]]:
+    """Finished runs whose soft prompt fits this run's language model, those of another teacher first."""
+
+    def fits(other: Run) -> bool:
+        config = other.config
+        return (
+            other.id != run.id
+            and config["llm"]["name"] == run.config["llm"]["name"]
+            and config["distill"]["prompt"] != "none"
+        )
+
+    teacher = run.config["teacher"]["name"]
+    fitting = sorted(filter(fits, runs), key=lambda other: other.config["teacher"]["name"] == teacher)
+    return [(f"{other.name} ({label(other.config['teacher']['name'])})", other.id) for other in fitting]
