@@ -9,11 +9,14 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 WIDTH = 1240
+USER = "13"
+MINUTES = 300_000
+"""Milliseconds; all parts of an explanation are measured meanwhile."""
 FOLDER = Path(__file__).parent
 
 
 def take(url: str, run_id: str) -> None:
-    """Write ``screenshot-launch.png`` and ``screenshot-run.png``; the run is best a finished one."""
+    """Write ``screenshot-launch.png``, ``-run.png`` and ``-inspect.png`` of a finished run of quickstart."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -32,6 +35,10 @@ def take(url: str, run_id: str) -> None:
             full_page=True,
             clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom},
         )
+        page.goto(f"{url}/inspect?run={run_id}&user={USER}")
+        page.wait_for_selector("#inspect-words .dr-badge", timeout=MINUTES)
+        page.wait_for_timeout(2000)
+        page.screenshot(path=FOLDER / "screenshot-inspect.png", full_page=True)
         browser.close()
 
 
