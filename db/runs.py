@@ -131,6 +131,7 @@ def create(
             note="",
             created_at=now,
             queued_at=now,
+            started_at=None if state == "queued" else now,
             heartbeat=now,
             step=0,
             total=0,

@@ -47,6 +47,11 @@ def test_runs_are_listed_and_found_by_text(shell: Shell, smoke: dict[str, Any]) 
     assert "first" in shell("runs").out
     assert "first" in shell("runs", "smok").out
     assert "no run matches" in shell("runs", "quick").err
+    (told,) = listed(shell)
+    ours = smoke["models"][-1]
+    assert told["figures"]["model"] == ours["name"]
+    assert told["figures"]["candidates.HR@1"] == ours["candidates"]["HR@1"]
+    assert told["seconds"] > 0
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])

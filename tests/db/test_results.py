@@ -73,3 +73,16 @@ def test_a_deleted_run_takes_its_results_along():
     assert results.report(run_id) is None
     assert results.table([run_id]) == []
     assert results.comparisons([run_id]) == []
+
+
+def test_the_headline_is_that_of_the_last_llm_row():
+    run_id, without = _done("first", 0.5), runs.create("second", CONFIG).id
+    report = _report(0.5)
+    better = {"HR@1": {"value": 0.7, "low": 0.6, "high": 0.8}, "HR@5": {"value": 0.9, "low": 0.8, "high": 1.0}}
+    report["models"].append({"name": "delrec-plus", "kind": "llm", "candidates": better, "full": better})
+    with writing() as session:
+        results.save(run_id, report, session)
+    found = results.headline([run_id, without])
+    assert {key: (row.model, row.value) for key, row in found.items()} == {
+        (run_id, "candidates", "HR@1"): ("delrec-plus", 0.7)
+    }
