@@ -23,7 +23,7 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 
-USERS = 5
+USERS = 3
 GOALS = {
     "ranking of 20 candidates": 1.0,
     "leave-one-out of 10 items": 3.0,

@@ -1,0 +1,68 @@
+"""The page about the distilled pattern: asked by a button, answered by the worker, reproduced by its address."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+from webapp_studio import Studio
+
+from engine.settings import load_config
+from jobs import api
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=2}'
+PATIENCE = 300.0
+
+
+def _done(*overrides: str, name: str) -> str:
+    run_id = api.launch(load_config("smoke", overrides=overrides), "smoke", name)
+    deadline = time.monotonic() + PATIENCE
+    while (state := api.status(run_id).state) != "done":
+        assert state in ("queued", "starting", "running"), api.status(run_id).reason
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return run_id
+
+
+def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answer(
+    page: Page, at_studio: Studio
+) -> None:
+    run_id = _done(name="Distilled")
+    other = _done("teacher.name=gru4rec", "plus.enabled=false", name=HOSTILE)
+    page.goto(f"{at_studio.url}/run?id={run_id}")
+    page.get_by_role("link", name="The distilled pattern").click()
+    expect(page.locator("#pattern-progress")).to_contain_text("Not measured yet")
+    page.locator("#measure-pattern").click()
+    expect(page.locator("#pattern-agreement tr[data-state='distilled prompt']")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.locator("#pattern-verdict")).to_contain_text(
+        "The distilled prompt agrees with SASRec on the first choice"
+    )
+    expect(page.locator(f"#pattern-agreement tr[data-state='prompt of {other}']")).to_contain_text("<img src=x")
+    expect(page.locator("#pattern-charts .js-plotly-plot")).to_have_count(3)
+    expect(page.locator("#pattern-profile .js-plotly-plot")).to_have_count(3)
+    expect(page.locator("#pattern-tokens")).to_contain_text("no reading of it")
+    api.ask("faithfulness", run_id, {"users": 3})
+    page.reload()
+    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
+    expect(page.locator("#trust tr[data-order=random]")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.locator("#trust")).to_contain_text("Mean over 3 test users")
+    expect(page.locator("#trust-charts .js-plotly-plot")).to_have_count(1)
+    page.goto(f"{at_studio.url}/pattern?run={run_id}&demo=1")
+    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
+    expect(page.locator("#measure-pattern")).to_be_hidden()
+    assert page.evaluate("window.pwned") is None
+
+
+def test_what_has_no_pattern_says_why(page: Page, at_quiet_studio: Studio) -> None:
+    run_id = api.launch(load_config("smoke"), "smoke")
+    for query, said in (
+        ("", "names no run"),
+        ("?run=r-zzzzzz", "no run 'r-zzzzzz'"),
+        (f"?run={run_id}", "can be measured once it is done"),
+    ):
+        page.goto(f"{at_quiet_studio.url}/pattern{query}")
+        expect(page.locator("#pattern-problem")).to_contain_text(said)
+    api.delete(run_id)
