@@ -18,7 +18,7 @@ from webapp.commands._options import find_run, target_file
 def command(reference: str, users: int, file: str | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
-    Takes about a minute per user on two cores.
+    Takes about 20 seconds per user on two cores.
     """
     found = find_run(reference)
     if found.state != "done":

@@ -25,7 +25,7 @@ PATTERN, TRUST = "pattern", "faithfulness"
 MOST = 200
 NO_PROMPT = "This run has no soft prompt, so nothing can have been distilled into it."
 PATTERN_WAITS = "Not measured yet. A few minutes on two cores, beside whatever else runs."
-TRUST_WAITS = "Not measured yet. About ten minutes on two cores, beside whatever else runs."
+TRUST_WAITS = "Not measured yet. About six minutes on two cores, beside whatever else runs."
 
 
 @dataclass(frozen=True)
