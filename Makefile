@@ -2,6 +2,7 @@
 # make demo    the app with its worker on http://$(HOST):$(PORT); the first time it also starts the quickstart run
 # make test    all tests: the real data and model are fetched once, browser tests need a chromium
 # make lint    ruff and mypy
+# make bench   speeds beside plain loops, as ratios of one run, and how costs grow (docs/scaling.svg)
 # make lock    requirements.lock anew, from pyproject.toml
 SHELL := /bin/bash
 HOST ?= 127.0.0.1
@@ -15,7 +16,7 @@ PYTEST ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 
-.PHONY: setup demo test lint lock browser
+.PHONY: setup demo test lint bench lock browser
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -39,6 +40,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/speed.py
+	$(BIN)/python tests/benchmarks/scaling.py
 
 # Browser tests drive a system chromium. Root on Debian (CI, containers) gets it installed; others are told how.
 browser:

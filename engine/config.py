@@ -255,6 +255,8 @@ class PlusConfig(Section):
     """Steps between validations; the best version is kept."""
     validation_users: int = _field(300, unit="users", advanced=True, ge=1)
     """Validation users asked at each validation."""
+    weighed_users: int = _field(2000, unit="users", advanced=True, ge=1)
+    """Validation users from whom the weights of the prior are learned, at most."""
 
     @model_validator(mode="after")
     def _layers(self) -> PlusConfig:

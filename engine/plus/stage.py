@@ -24,8 +24,6 @@ from engine.training import Plan, Tensors, fit
 
 STAGE = "plus"
 SELECT = "NDCG@10"
-MOST_WEIGHED = 2000
-"""Validation users from whom the two weights are learned, at most."""
 
 
 def train_plus(
@@ -43,7 +41,7 @@ def train_plus(
     plus.attach_adapter()
     progress = fit(PlusStage(config, plus, split, teacher), plan, checkpoint, monitor)
     if config.plus.prior:
-        users = sample(config, len(split.validation), MOST_WEIGHED, "weighed")
+        users = sample(config, len(split.validation), config.plus.weighed_users, "weighed")
         examples = split.validation.take(users)
         ranker = PlusRanker(plus, teacher, plus.prompts)
         opinions = teacher.catalogue_scores(examples.histories), ranker.llm_scores(examples.histories)
