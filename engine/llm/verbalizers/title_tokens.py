@@ -25,8 +25,8 @@ class TitleTokens(Verbalizer):
     only, where 36-49 % of MovieLens-100K's titles tie.
 
     One factor for all scores, which leaves every ranking as it is, brings them to ``SPREAD``. Raw logits lie so far
-    apart that a softmax over candidates is sure of what the model merely says often: SmolLM2 then begins with a loss of
-    4.9 for 20 candidates, where knowing nothing costs 3.0, and training would spend itself on unlearning that.
+    apart that a softmax over candidates is sure of what the model merely says often: SmolLM2 then begins far above the
+    loss of knowing nothing, and training would spend itself on unlearning that.
 
     Args:
         backbone: its output embeddings must not change afterwards; adapters elsewhere are fine.
