@@ -95,4 +95,4 @@ def no_runs(text: str) -> Html:
     if text:
         return empty("No run matches", "Search looks at names, ids, teachers, models, presets, states, tags and notes.")
     action = link("Launch the first run", HOME[0], class_="dr-button")
-    return empty("No runs yet", "The quickstart preset trains on MovieLens-100K in about ten minutes.", action)
+    return empty("No runs yet", "The quickstart preset trains on MovieLens-100K, with a real language model.", action)
