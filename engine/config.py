@@ -225,6 +225,8 @@ class PlusConfig(Section):
     """Put the teacher's item embeddings beside the titles, in the history and in the scores (LLaRA, CoLLM)."""
     soft_prompt: bool = _field(True, advanced=True)
     """Read histories with the run's soft prompt in front."""
+    reading: Literal["titles", "words"] = _field("titles")
+    """Read a history as one vector per title (several times faster), or word by word."""
     window: int = _field(48, unit="items", ge=2, le=200)
     """History items read in one pass; each of them is a label in training."""
     layers: int | None = _field(15, unit="layers", ge=1)
@@ -237,6 +239,8 @@ class PlusConfig(Section):
     """Rank of the LoRA adapters."""
     width: int = _field(128, unit="dimensions", advanced=True, ge=4)
     """Size of the space in which histories and titles meet."""
+    dropout: float = _field(0.1, ge=0.0, lt=1.0)
+    """Share of what is read that is blotted out in training."""
     steps: int = _field(600, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="windows", ge=1)

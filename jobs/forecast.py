@@ -115,7 +115,7 @@ def _asked(config: RunConfig) -> Hashable:
 
 def _plus(config: RunConfig) -> Hashable:
     own = config.plus
-    return _asked(config), own.layers, own.top_layers, own.targets, own.rank
+    return _asked(config), own.reading, own.layers, own.top_layers, own.targets, own.rank
 
 
 def _length(config: RunConfig) -> float:

@@ -17,6 +17,9 @@ from engine.errors import Cancelled, StudioError
 # Before torch is loaded, here and in every child process: threads that wait for each other sleep instead of spinning.
 # Where two processes compute at once (a training, an explanation) spinning takes the cores from who could use them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# oneDNN keeps the code that it compiles for every shape of a product. Prompts have ever new lengths, so of its usual
+# thousand pieces few are met again; keeping those of the last steps alone saves a long training half a gigabyte.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 COMMANDS = {
     "run": "Run the pipeline here, with progress bars and a final table.",

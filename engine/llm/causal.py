@@ -59,10 +59,25 @@ class CausalBackbone(Backbone):
         places = packed.real()
         return likelihood + packed.total(self._target_logprobs(states[places], packed.targets[places]), m)
 
-    def token_states(self, batch: Embedded) -> Tensor:
-        """Hidden state at every token after the final norm, ``[B, T, width]``; each has seen what stands before it."""
-        states: Tensor = self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state
+    def token_states(self, inputs: Tensor) -> Tensor:
+        """State after the final norm at each of ``inputs [B, T, width]``, which has seen what stands before it."""
+        states: Tensor = self._decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
         return states
+
+    def states_behind(self, trunk: Tensor, inputs: Tensor) -> Tensor:
+        """The same behind a ``trunk [P, width]`` that all of ``inputs [B, T, width]`` begin with, which is read once.
+
+        Returns:
+            ``[B, 1 + T, width]``: the state at the trunk's last token, then those at the inputs.
+        """
+        opening = self._decoder()(inputs_embeds=trunk[None], use_cache=True)
+        before = opening.last_hidden_state[:, -1:].expand(len(inputs), -1, -1)
+        if inputs.shape[1] == 0:
+            return before
+        opening.past_key_values.batch_repeat_interleave(len(inputs))
+        decoder = self._decoder()
+        behind = decoder(inputs_embeds=inputs, past_key_values=opening.past_key_values, use_cache=True)
+        return torch.cat([before, behind.last_hidden_state], dim=1)
 
     def keep_layers(self, count: int | None) -> None:
         """Drop all blocks but the first ``count``; the final norm and the embeddings stay. ``None`` keeps all.

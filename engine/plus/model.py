@@ -18,6 +18,7 @@ from engine.llm import Backbone, Prompts, SoftPrompt
 from engine.llm.causal import left_to_right
 from engine.llm.verbalizers import title_vectors
 from engine.plus.head import CatalogueHead, item_embeddings
+from engine.plus.reading import READINGS
 from engine.questions import make_prompts
 from engine.ranking import History
 from engine.seeds import derive
@@ -31,9 +32,9 @@ ADAPTER = "adapter"
 class Plus(nn.Module):
     """Lower layers of a causal language model with LoRA adapters, and a head over the catalogue.
 
-    Being causal, the model has at the token before title i+1 read exactly the titles 0..i: one pass over a history of n
-    titles answers n + 1 questions, as a conventional sequential recommender does. The teacher's item embeddings stand
-    at the same tokens (as LLaRA and CoLLM put behaviour beside text), where ``plus.behaviour`` wants them.
+    Being causal, the model has before title i+1 read exactly the titles 0..i: one pass over a history of n titles
+    answers n + 1 questions, as a conventional sequential recommender does. The teacher's item embeddings stand beside
+    the titles (as in LLaRA and CoLLM), where ``plus.behaviour`` wants them.
 
     Args:
         backbone: of this model's own, because its upper layers are dropped.
@@ -59,13 +60,18 @@ class Plus(nn.Module):
         self.backbone.keep_layers(config.plus.layers)
         self.soft_prompt = soft_prompt
         self.prompts = make_prompts(config, catalogue)
-        titles = title_vectors(backbone, self.prompts.titles, len(self.prompts.titles))
+        self._last = self.prompts, title_vectors(backbone, self.prompts.titles, len(self.prompts.titles))
+        titles = self._last[1]
         behaviour = item_embeddings(teacher.network.items.weight[: split.n_items]).to(titles)
         popularity = torch.from_numpy(split.popularity()).to(titles.device)
         with torch.random.fork_rng():
             torch.manual_seed(derive(config.seed, "plus", "weights"))
             known = behaviour if config.plus.behaviour else None
             self.head = CatalogueHead(titles, known, popularity, config.plus.width).to(titles)
+            self.titles: nn.Linear | None = None
+            if config.plus.reading == "titles":
+                self.titles = nn.Linear(backbone.width, backbone.width, bias=False).to(titles)
+                nn.init.eye_(self.titles.weight)
             self.behaviour: nn.Linear | None = None
             if config.plus.behaviour:
                 self.behaviour = nn.Linear(behaviour.shape[1], backbone.width, bias=False).to(titles)
@@ -91,40 +97,34 @@ class Plus(nn.Module):
         adapters = {name: p for name, p in self.backbone.model.named_parameters() if ".lora_" in name}
         return adapters | self._own()
 
-    def states(self, histories: Sequence[History], prompts: Prompts | None = None, *, last: bool = False) -> Tensor:
+    def states(
+        self, histories: Sequence[History], prompts: Prompts | None = None, *, last: bool = False, dropout: float = 0.0
+    ) -> Tensor:
         """What has been read before each title and after the last: ``[sum(n + 1), width]``, user after user.
 
         Args:
             histories: at most ``plus.window`` items each.
             prompts: of an extended catalogue, for titles of one's own.
             last: only the state after the whole history, ``[users, width]``.
+            dropout: share of what is read that is blotted out, in training.
         """
-        prompts = prompts or self.prompts
-        soft = self.soft_prompt
-        encoded = [
-            self.backbone.encode(prompts.reading(history, soft=soft is not None), len(soft) if soft else 0)
-            for history in histories
-        ]
-        batch = self.backbone.embed(encoded, soft.weight if soft else None)
-        ends = [
-            [encoding.spans["history", i].start - 1 for i in range(len(history))] + [len(encoding) - 1]
-            for encoding, history in zip(encoded, histories, strict=True)
-        ]
-        if self.behaviour is not None:
-            at = [
-                (row, end, int(item))
-                for row, history in enumerate(histories)
-                for end, item in zip(ends[row][1:], history, strict=True)
-                if item < len(self._items)
-            ]
-            if at:
-                rows, columns, items = torch.tensor(at, device=self.backbone.device).T
-                beside = self.behaviour(self._items[items]).to(batch.inputs)
-                batch.inputs.index_put_((rows, columns), beside, accumulate=True)
-        read = self.backbone.token_states(batch)
+        read, ends = READINGS[self.config.plus.reading].read(self, histories, prompts or self.prompts, dropout)
         wanted = [(row, end) for row, places in enumerate(ends) for end in (places[-1:] if last else places)]
-        rows, columns = torch.tensor(wanted, device=self.backbone.device).T
+        rows, columns = torch.tensor(wanted, device=read.device).T
         return read[rows, columns]
+
+    def title_vectors(self, prompts: Prompts) -> Tensor:
+        """float32 ``[titles, width]``, a fixed vector for each title that ``prompts`` know."""
+        if prompts is not self._last[0]:
+            self._last = prompts, title_vectors(self.backbone, prompts.titles, len(self.prompts.titles))
+        return self._last[1]
+
+    def beside(self, items: Tensor) -> Tensor:
+        """What the teacher adds to ``items [...]``: float32 ``[..., width]``, nothing where it knows no such title."""
+        assert self.behaviour is not None
+        known = items < len(self._items)
+        added: Tensor = self.behaviour(self._items[items.where(known, 0)]) * known[..., None]
+        return added
 
     def save(self, folder: Path) -> None:
         """Write the adapters in PEFT's format and the rest as safetensors."""
@@ -151,7 +151,7 @@ class Plus(nn.Module):
             raise StudioError(fault, where=str(path), remedy="restore it, or start the run anew") from None
 
     def _own(self) -> dict[str, nn.Parameter]:
-        parts = {"head": self.head, "behaviour": self.behaviour}
+        parts = {"head": self.head, "titles": self.titles, "behaviour": self.behaviour}
         return {
             f"{part}.{name}": parameter
             for part, module in parts.items()

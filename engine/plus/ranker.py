@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from engine.llm import Prompts
-from engine.llm.verbalizers import title_vectors
 from engine.plus.model import Plus
+from engine.plus.reading import READINGS
 from engine.ranking import CatalogueRanker, History
 
 NAME = "delrec-plus"
@@ -65,8 +65,9 @@ class PlusRanker:
     @torch.inference_mode()
     def llm_scores(self, histories: Sequence[History]) -> np.ndarray:
         """The language model's own log-probabilities: float32 ``[users, all titles]``, normalised over the data set."""
-        plus, size = self.plus, self.plus.config.llm.batch_size
-        own_titles = title_vectors(plus.backbone, self.prompts.titles, self.n_items)[self.n_items :]
+        plus = self.plus
+        size = plus.config.llm.batch_size * READINGS[plus.config.plus.reading].share
+        own_titles = plus.title_vectors(self.prompts)[self.n_items :]
         shown = [np.asarray(history, np.int64)[-plus.config.plus.window :] for history in histories]
         lengths = [sum(len(self.prompts.titles[item]) for item in history) for history in shown]
         order = sorted(range(len(shown)), key=lengths.__getitem__)

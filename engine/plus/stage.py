@@ -17,6 +17,7 @@ from engine.optim import StageOptimizer
 from engine.plus.mix import weigh
 from engine.plus.model import Plus
 from engine.plus.ranker import PlusRanker
+from engine.plus.reading import READINGS
 from engine.ranking import CatalogueRanker
 from engine.seeds import generator
 from engine.teachers.windows import Batch, Windows
@@ -74,10 +75,11 @@ class PlusStage:
     def train_step(self, step: int) -> dict[str, float]:
         batch, total = self._batch(step), 0.0
         labels = int(batch.real.sum())
-        for rows in torch.arange(len(batch.real)).split(self.config.llm.micro_batch):
+        settings = self.config.plus
+        for rows in torch.arange(len(batch.real)).split(self.config.llm.micro_batch * READINGS[settings.reading].share):
             inputs, real = batch.inputs[rows], batch.real[rows]
             histories = [window[1:][held[1:]].numpy() for window, held in zip(inputs, real, strict=True)]
-            scores = self.plus.head(self.plus.states(histories))
+            scores = self.plus.head(self.plus.states(histories, dropout=settings.dropout))
             wanted = batch.labels[rows][real].to(scores.device)
             loss = torch.nn.functional.cross_entropy(scores, wanted, reduction="sum") / labels
             loss.backward()

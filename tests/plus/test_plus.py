@@ -21,6 +21,7 @@ from engine.settings import load_config
 from engine.teachers import Teacher
 
 RING, USERS, LENGTH = 10, 12, 9
+READINGS = ["titles", "words"]
 TITLES = [f"game {chr(65 + item)}" for item in range(RING)] + ["movie X", "movie Y"]
 
 
@@ -68,8 +69,9 @@ def weights(plus: Plus) -> list[torch.Tensor]:
     return [parameter.data for parameter in plus.trainable().values()]
 
 
-def test_each_title_is_answered_by_what_stands_before_it() -> None:
-    plus = untrained(World())
+@pytest.mark.parametrize("reading", READINGS)
+def test_each_title_is_answered_by_what_stands_before_it(reading: str) -> None:
+    plus = untrained(World(f"plus.reading={reading}"))
     history = [3, 4, 5, 6]
     states = plus.states([history])
     assert states.shape == (5, plus.backbone.width)
@@ -80,17 +82,28 @@ def test_each_title_is_answered_by_what_stands_before_it() -> None:
     assert not torch.allclose(other[3], states[3], atol=1e-3)
 
 
-def test_histories_in_a_batch_do_not_see_each_other() -> None:
+def test_dropout_blots_out_some_of_what_is_read_and_only_when_asked_for() -> None:
     plus = untrained(World())
+    clear = plus.states([[1, 2]])
+    torch.testing.assert_close(plus.states([[1, 2]]), clear)
+    blotted = plus.states([[1, 2]], dropout=0.5)
+    torch.testing.assert_close(blotted[0], clear[0])  # no title has been read there yet
+    assert not torch.allclose(blotted[2], clear[2], atol=1e-3)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_histories_in_a_batch_do_not_see_each_other(reading: str) -> None:
+    plus = untrained(World(f"plus.reading={reading}"))
     histories = [[1, 2], [], [5, 6, 7, 8]]
     together = plus.states(histories)
     apart = torch.cat([plus.states([history]) for history in histories])
     torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("behaviour", [True, False])
-def test_the_teacher_s_item_embeddings_stand_beside_titles_if_wanted(behaviour: bool) -> None:
-    world = World(f"plus.behaviour={behaviour}")
+def test_the_teacher_s_item_embeddings_stand_beside_titles_if_wanted(behaviour: bool, reading: str) -> None:
+    world = World(f"plus.behaviour={behaviour}", f"plus.reading={reading}")
     before = untrained(world).states([[1, 2]])
     world.teacher.network.items.weight.data[1] += torch.randn(world.teacher.network.items.weight.shape[1])
     after = untrained(world).states([[1, 2]])
@@ -114,8 +127,9 @@ def test_training_labels_are_training_interactions_only() -> None:
     assert one_pass == sum(map(len, world.split.train))
 
 
-def test_only_adapters_and_head_change() -> None:
-    world = World()
+@pytest.mark.parametrize("reading", READINGS)
+def test_only_adapters_and_head_change(reading: str) -> None:
+    world = World(f"plus.reading={reading}")
     plus = untrained(world)
     frozen = base_weights(snapshot(plus.backbone))
     assert plus.soft_prompt is not None
@@ -132,24 +146,27 @@ def test_only_adapters_and_head_change() -> None:
     assert still == []
 
 
-def test_parts_of_a_batch_add_up_to_the_whole() -> None:
+@pytest.mark.parametrize("reading", READINGS)
+def test_parts_of_a_batch_add_up_to_the_whole(reading: str) -> None:
     def gradients(*overrides: str) -> tuple[float, list[torch.Tensor]]:
-        world = World(*overrides)
+        world = World(f"plus.reading={reading}", "plus.dropout=0", "plus.batch_size=12", *overrides)
         plus = untrained(world)
         stage = PlusStage(world.config, plus, world.split, world.teacher)
         kept: list[torch.Tensor] = []
         stage.optimizer.step = lambda step: kept.extend(p.grad.clone() for p in plus.trainable().values()) or 0.0  # type: ignore
         return stage.train_step(0)["loss"], kept
 
-    whole, parts = gradients("llm.micro_batch=64"), gradients("llm.micro_batch=2")
+    whole, parts = gradients("llm.micro_batch=64"), gradients("llm.micro_batch=1")
     assert whole[0] == pytest.approx(parts[0], rel=1e-5)
     for expected, found in zip(whole[1], parts[1], strict=True):
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
-def test_the_ring_is_learned_from_titles_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reading", READINGS)
+def test_the_ring_is_learned_from_titles_alone(tmp_path: Path, reading: str) -> None:
     world = World(
-        "plus.behaviour=false", "plus.prior=false", "plus.steps=120", "plus.validate_every=60", "plus.lr=0.02"
+        *("plus.behaviour=false", "plus.prior=false", "plus.steps=120", "plus.validate_every=60", "plus.lr=0.02"),
+        *("plus.dropout=0", f"plus.reading={reading}"),
     )
     recorder = Recorder()
     plus = world.train(tmp_path, recorder)
@@ -197,8 +214,9 @@ def test_candidates_get_the_catalogue_s_scores_however_often_a_history_comes(tmp
     np.testing.assert_allclose(ranker.scores(histories, candidates), expected, atol=1e-5)
 
 
-def test_titles_of_one_s_own_are_read_and_ranked_without_moving_the_others(tmp_path: Path) -> None:
-    world = World()
+@pytest.mark.parametrize("reading", READINGS)
+def test_titles_of_one_s_own_are_read_and_ranked_without_moving_the_others(tmp_path: Path, reading: str) -> None:
+    world = World(f"plus.reading={reading}")
     plus = world.train(tmp_path)
     own = world.dataset.catalogue.extended(["movie game Z"])
     extended = PlusRanker(plus, world.teacher, make_prompts(world.config, own))
