@@ -65,9 +65,8 @@ def read_titles(plus: Plus, histories: Sequence[History], prompts: Prompts, drop
     device = plus.backbone.device
     rows = [torch.as_tensor(np.asarray(history, np.int64), device=device) for history in histories]
     items = torch.nn.utils.rnn.pad_sequence(rows, True)
-    scale = plus.backbone.embedding().weight.float().square().mean().sqrt()
     vectors = plus.title_vectors(prompts)[items]
-    inputs = plus.titles(F.rms_norm(vectors, vectors.shape[-1:]) * scale)
+    inputs = plus.titles(F.rms_norm(vectors, vectors.shape[-1:]) * plus.embedding_scale)
     if plus.behaviour is not None:
         inputs = inputs + plus.beside(items)
     inputs = F.dropout(inputs, dropout, dropout > 0).to(trunk)
