@@ -229,23 +229,25 @@ class PlusConfig(Section):
     """Read a history as one vector per title (several times faster), or word by word."""
     window: int = _field(48, unit="items", ge=2, le=200)
     """History items read in one pass; each of them is a label in training."""
-    layers: int | None = _field(15, unit="layers", ge=1)
+    layers: int | None = _field(4, unit="layers", ge=1)
     """Lower layers of the language model that are used, the rest is dropped for speed; empty takes all."""
-    top_layers: int | None = _field(8, unit="layers", advanced=True, ge=1)
+    top_layers: int | None = _field(4, unit="layers", advanced=True, ge=1)
     """The last so many of them are adapted; empty adapts all."""
     targets: tuple[str, ...] = _field(("all-linear",), advanced=True)
     """Modules that get LoRA adapters; empty takes the query and value projections."""
-    rank: int = _field(16, advanced=True, ge=1)
+    rank: int = _field(32, advanced=True, ge=1)
     """Rank of the LoRA adapters."""
     width: int = _field(128, unit="dimensions", advanced=True, ge=4)
     """Size of the space in which histories and titles meet."""
     dropout: float = _field(0.1, ge=0.0, lt=1.0)
     """Share of what is read that is blotted out in training."""
-    steps: int = _field(600, unit="steps", ge=1)
+    soft_labels: float = _field(0.5, unit="share of the loss", ge=0.0, le=1.0)
+    """How much it learns from the teacher's probabilities of all items instead of from the label alone."""
+    steps: int = _field(1000, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="windows", ge=1)
     """Windows of history in a step, as many as fill so many whole ones."""
-    lr: float = _field(2e-3, gt=0.0)
+    lr: float = _field(3e-3, gt=0.0)
     """Peak learning rate."""
     weight_decay: float = _field(1e-2, advanced=True, ge=0.0)
     """Decoupled weight decay."""
@@ -255,7 +257,7 @@ class PlusConfig(Section):
     """Largest gradient norm."""
     optimizer: Literal["adamw", "lion"] = _field("adamw", advanced=True)
     """AdamW, or Lion as in the paper."""
-    validate_every: int = _field(150, unit="steps", advanced=True, ge=1)
+    validate_every: int = _field(250, unit="steps", advanced=True, ge=1)
     """Steps between validations; the best version is kept."""
     validation_users: int = _field(300, unit="users", advanced=True, ge=1)
     """Validation users asked at each validation."""
@@ -302,5 +304,10 @@ class RunConfig(Section):
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"
+            )
+        if self.plus.enabled and self.plus.soft_labels and self.plus.window > self.teacher.max_length:
+            raise ValueError(
+                f"with plus.soft_labels, plus.window={self.plus.window} must not exceed"
+                f" teacher.max_length={self.teacher.max_length}"
             )
         return self

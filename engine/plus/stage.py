@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from engine.config import RunConfig
 from engine.data import Split
@@ -18,8 +19,8 @@ from engine.plus.mix import weigh
 from engine.plus.model import Plus
 from engine.plus.ranker import PlusRanker
 from engine.plus.reading import READINGS
-from engine.ranking import CatalogueRanker
 from engine.seeds import generator
+from engine.teachers import Teacher
 from engine.teachers.windows import Batch, Windows
 from engine.training import Plan, Tensors, fit
 
@@ -28,7 +29,7 @@ SELECT = "NDCG@10"
 
 
 def train_plus(
-    config: RunConfig, plus: Plus, split: Split, teacher: CatalogueRanker, checkpoint: Path, monitor: Monitor
+    config: RunConfig, plus: Plus, split: Split, teacher: Teacher, checkpoint: Path, monitor: Monitor
 ) -> None:
     """Train adapters and head; the best version by validation NDCG@10 is left in place, weighed against the teacher.
 
@@ -63,9 +64,9 @@ def sample(config: RunConfig, available: int, wanted: int, purpose: str) -> np.n
 class PlusStage:
     """A :class:`engine.training.Trainable`: adapters, head and behaviour tokens learn, all else is frozen."""
 
-    def __init__(self, config: RunConfig, plus: Plus, split: Split, teacher: CatalogueRanker) -> None:
-        self.config, self.plus = config, plus
-        self.windows = Windows(split.train, config.plus.window + 1, split.n_items)
+    def __init__(self, config: RunConfig, plus: Plus, split: Split, teacher: Teacher) -> None:
+        self.config, self.plus, self.teacher = config, plus, teacher
+        self.windows = Windows(split.train, config.plus.window + 1, teacher.network.start)
         self.passes: list[list[Batch]] = []
         self.optimizer = StageOptimizer(plus.trainable(), config.plus)
         self.ranker = PlusRanker(plus, teacher, plus.prompts)
@@ -80,13 +81,21 @@ class PlusStage:
             inputs, real = batch.inputs[rows], batch.real[rows]
             histories = [window[1:][held[1:]].numpy() for window, held in zip(inputs, real, strict=True)]
             scores = self.plus.head(self.plus.states(histories, dropout=settings.dropout))
-            wanted = batch.labels[rows][real].to(scores.device)
-            loss = torch.nn.functional.cross_entropy(scores, wanted, reduction="sum") / labels
+            loss = self._loss(scores, batch.labels[rows][real], inputs, real) / labels
             loss.backward()
             total += float(loss.detach())
         rate = self.optimizer.step(step)
         self.optimizer.zero_grad()
         return {"loss": total, "lr": rate}
+
+    def _loss(self, scores: Tensor, labels: Tensor, inputs: Tensor, real: Tensor) -> Tensor:
+        """Summed cross-entropy of ``scores [N, items]`` against the labels and the teacher's probabilities."""
+        share = self.config.plus.soft_labels
+        loss = (1 - share) * cross_entropy(scores, labels.to(scores.device), reduction="sum")
+        if share:
+            opinions = self.teacher.window_logprobs(inputs, real).exp().to(scores.device)
+            loss = loss + share * cross_entropy(scores, opinions, reduction="sum")
+        return loss
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 of the language model by itself, among all items that the user has not seen."""

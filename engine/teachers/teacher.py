@@ -55,6 +55,20 @@ class Teacher(CatalogueScorer):
         self.network.train(was_training)
         return scores
 
+    @torch.no_grad()
+    def window_logprobs(self, inputs: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """What it expects at every place of training windows, for models that learn from it.
+
+        Args:
+            inputs: int64 ``[B, L]``, the start id first, then at most ``max_length`` items.
+            real: bool ``[B, L]``: False where there is padding.
+
+        Returns:
+            float32 ``[real places, n_items]`` log-probabilities, window after window.
+        """
+        logprobs: torch.Tensor = self.network.logits(self.network(inputs)[real]).log_softmax(dim=1)
+        return logprobs
+
     def save(self, path: Path) -> None:
         """Write weights and shape as safetensors, all or nothing.
 

@@ -166,7 +166,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(reading: str) -> None:
 def test_the_ring_is_learned_from_titles_alone(tmp_path: Path, reading: str) -> None:
     world = World(
         *("plus.behaviour=false", "plus.prior=false", "plus.steps=120", "plus.validate_every=60", "plus.lr=0.02"),
-        *("plus.dropout=0", f"plus.reading={reading}"),
+        *("plus.dropout=0", "plus.soft_labels=0", f"plus.reading={reading}"),
     )
     recorder = Recorder()
     plus = world.train(tmp_path, recorder)
@@ -230,6 +230,24 @@ def test_titles_of_one_s_own_are_read_and_ranked_without_moving_the_others(tmp_p
 def test_without_the_prior_the_teacher_is_not_asked(tmp_path: Path) -> None:
     plus = World("plus.prior=false").train(tmp_path)
     assert plus.weights.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_soft_labels_are_the_teacher_s_probabilities_given_the_same_items(share: float) -> None:
+    world = World(f"plus.soft_labels={share}", "plus.dropout=0", "llm.micro_batch=64")
+    plus = untrained(world)
+    stage = PlusStage(world.config, plus, world.split, world.teacher)
+    batch = stage._batch(0)
+    expected, count = 0.0, 0
+    for inputs, labels, real in zip(batch.inputs, batch.labels, batch.real, strict=True):
+        items = inputs[real][1:].tolist()
+        for place, label in enumerate(labels[real].tolist()):
+            with torch.no_grad():
+                mine = plus.head(plus.states([items[:place]], last=True)).log_softmax(1)[0]
+            teacher = torch.from_numpy(world.teacher.catalogue_scores([items[:place]])[0]).exp()
+            expected -= float((1 - share) * mine[label] + share * (teacher * mine).sum())
+            count += 1
+    assert stage.train_step(0)["loss"] == pytest.approx(expected / count, rel=1e-3)
 
 
 def test_needs_a_model_that_reads_from_left_to_right() -> None:
