@@ -60,6 +60,11 @@ def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> No
 
     _state(page, "done")
     expect(page.locator("#stages li[data-state=done]")).to_have_count(len(STAGES))
+    for stage in ("teacher", "distil", "finetune"):
+        best = page.locator(f"#stages li[data-stage={stage}] .dr-since")
+        expect(best).to_have_text(
+            re.compile(r"best (at (epoch|step) \d+ of \d+|before training, none of \d+ steps kept)")
+        )
     rows = page.locator("#results-candidates tbody tr")
     names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
     assert names[:6] == ["popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec"]
