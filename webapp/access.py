@@ -181,7 +181,7 @@ def _login_page(problem: str) -> Html:
         ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;"
         "min-height:100vh;margin:0}form{display:grid;gap:12px;width:min(320px,90vw)}input,button{font:inherit;"
         "padding:10px 12px;border-radius:8px;border:1px solid #8a94a6}button{background:#2f6fb5;color:#fff;"
-        "border:0;cursor:pointer}p{margin:0}"
+        "border:0;cursor:pointer}p{margin:0;color:light-dark(#b3362b,#ff9488)}"
     )
     form = tag(
         "form",
