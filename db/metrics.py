@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Insert, func, select
+from sqlalchemy import Insert, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,15 @@ class Curve:
     name: str
     steps: tuple[int, ...]
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Best:
+    """Where a curve was highest, first if it was so several times, and its latest step."""
+
+    step: int
+    value: float
+    last: int
 
 
 def append(run_id: str, points: Iterable[tuple[str, str, int, float]], session: Session) -> None:
@@ -118,6 +127,29 @@ def curves(
                 series[curve_id][0].append(step)
                 series[curve_id][1].append(value)
     return [Curve(row.run_id, row.stage, row.name, tuple(series[row.id][0]), tuple(series[row.id][1])) for row in sizes]
+
+
+def best(run_id: str, names: Mapping[str, str]) -> dict[str, Best]:
+    """The best point, by stage, of the curve that ``names`` has for the stage; stages without such points are left out.
+
+    All points count, however few of them a chart shows.
+    """
+    curve, falling = PointRow.curve_id, (PointRow.value.desc(), PointRow.step)
+    ranked = (
+        select(
+            CurveRow.stage,
+            PointRow.step,
+            PointRow.value,
+            func.max(PointRow.step).over(partition_by=curve).label("last"),
+            func.row_number().over(partition_by=curve, order_by=falling).label("place"),
+        )
+        .join(CurveRow, PointRow.curve_id == CurveRow.id)
+        .where(CurveRow.run_id == run_id, tuple_(CurveRow.stage, CurveRow.name).in_(names.items()))
+        .subquery()
+    )
+    query = select(ranked.c.stage, ranked.c.step, ranked.c.value, ranked.c.last).where(ranked.c.place == 1)
+    with reading() as session:
+        return {stage: Best(*values) for stage, *values in session.execute(query)}
 
 
 def _by_width(sizes: Iterable[tuple[int, int]], limit: int) -> dict[int, list[int]]:

@@ -13,6 +13,8 @@ TITLES = {
     "plus": "DELRec-plus: all positions, beside the teacher",
     "evaluate": "Evaluate on test users",
 }
+SELECTED_BY = {"teacher": "NDCG@10", "distil": "objective", "finetune": "NDCG@10", "plus": "NDCG@10"}
+"""The validation metric by which a stage that trains keeps its best weights; higher is better."""
 
 
 def stage_names(config: RunConfig) -> list[str]:

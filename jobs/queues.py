@@ -25,6 +25,8 @@ from engine.paths import home, writable
 from jobs.settings import job_settings
 
 LOCK_SECONDS = 30
+TABLES_LOCK = 7_203_002
+"""Any number that no other program, nor :mod:`db.migrate`, uses as a PostgreSQL advisory lock."""
 TRAINING, ANSWERS = "training", "answers"
 """Names of the queues."""
 
@@ -103,7 +105,7 @@ def _huey(name: str) -> Huey:
         if scheme in ("redis", "rediss"):
             return RedisHuey(name, url=url, **common)
         if scheme in ("postgres", "postgresql"):
-            return PostgresHuey(name, dsn=url, **common)
+            return _postgres(PostgresHuey(name, dsn=url, create_tables=False, **common))
     except ConfigurationError as error:
         remedy = "pip install 'delrec-studio[postgres]' or 'delrec-studio[redis]'"
         raise StudioError(str(error), where="DELREC_QUEUE_URL", remedy=remedy) from None
@@ -114,6 +116,13 @@ def _huey(name: str) -> Huey:
         where="DELREC_QUEUE_URL",
         remedy="write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name",
     )
+
+
+def _postgres(huey: PostgresHuey) -> PostgresHuey:
+    """Make the tables; PostgreSQL refuses all but one of several that do so at once, hence the lock."""
+    huey.storage.ddl.insert(0, f"SELECT pg_advisory_xact_lock({TABLES_LOCK})")
+    huey.storage.initialize_schema()
+    return huey
 
 
 def _unreachable(error: Exception) -> StudioError:

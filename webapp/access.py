@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 from collections.abc import Collection
@@ -17,7 +18,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import StudioError
+from webapp.attempts import Attempts
 from webapp.html import Html, tag
+from webapp.words import duration
 
 PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -74,13 +77,14 @@ class PasswordGate:
     """Lets nobody past without the password: a form at ``/login``, then a cookie signed with it.
 
     Programs post ``password`` to ``/login`` likewise (``gradio_client`` does with ``auth=("any", password)``).
-    A new password, or a restart, ends every session.
+    A new password, or a restart, ends every session. Who gets it wrong several times is kept waiting.
     """
 
     def __init__(self, app: ASGIApp, password: str) -> None:
         self.app = app
         self.password = password
         self.key = secrets.token_bytes(32)
+        self.attempts = Attempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -109,8 +113,13 @@ class PasswordGate:
             if len(body) > LONGEST_FORM:
                 return JSONResponse({"detail": "too long"}, 413)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        client = request.client.host if request.client else ""
+        if wait := math.ceil(self.attempts.wait(client)):  # nothing is awaited from here on: each guess is counted
+            return _refused(f"Too many wrong passwords. Try again in {duration(wait)}.", 429, wait)
         if not hmac.compare_digest(given.encode(), self.password.encode()):
-            return HTMLResponse(_login_page("That is not the password."), 400)
+            self.attempts.wrong(client)
+            return _refused("That is not the password.", 401)
+        self.attempts.right(client)
         response: Response = RedirectResponse("/", 303)
         if "text/html" not in request.headers.get("accept", ""):
             response = JSONResponse({"success": True})
@@ -162,12 +171,17 @@ class OwnPages:
         return ""
 
 
+def _refused(problem: str, status: int, wait: int = 0) -> HTMLResponse:
+    """The form again, with what was wrong and, in seconds, how long to wait."""
+    return HTMLResponse(_login_page(problem), status, {"Retry-After": str(wait)} if wait else None)
+
+
 def _login_page(problem: str) -> Html:
     style = (
         ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;"
         "min-height:100vh;margin:0}form{display:grid;gap:12px;width:min(320px,90vw)}input,button{font:inherit;"
         "padding:10px 12px;border-radius:8px;border:1px solid #8a94a6}button{background:#2f6fb5;color:#fff;"
-        "border:0;cursor:pointer}p{margin:0}"
+        "border:0;cursor:pointer}p{margin:0;color:light-dark(#b3362b,#ff9488)}"
     )
     form = tag(
         "form",

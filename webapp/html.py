@@ -17,7 +17,7 @@ class Html(str):
 
 Child = str | int | float | None | Iterable["Child"]
 
-VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Html:

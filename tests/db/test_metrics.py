@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db import lifecycle, metrics, runs
+from db.metrics import Best
 from db.schema import CurveRow, PointRow
 from db.store import reading, writing
 from engine.config import RunConfig
@@ -79,6 +80,19 @@ def test_curves_are_chosen_by_run_and_name():
     chosen = metrics.curves([first, second], names=["lr"])
     assert [(curve.run_id, curve.name) for curve in chosen] == [(first, "lr"), (second, "lr")]
     assert metrics.curves([first], stages=["finetune"]) == []
+
+
+def test_the_best_point_is_the_first_highest_of_all_points_of_the_stages_own_curve():
+    mine, other = _new("mine"), _new("other")
+    rising_and_level = [("teacher", "validation.NDCG@10", step, min(step, 40) / 100) for step in range(0, 61, 10)]
+    losses = [("distil", "validation.objective", step, -abs(step - 7.0)) for step in range(1000)]
+    elsewhere = [("distil", "validation.NDCG@10", 3, 9.0)]
+    with writing() as session:
+        metrics.append(mine, rising_and_level + losses + elsewhere, session)
+        metrics.append(other, [("teacher", "validation.NDCG@10", 90, 9.0)], session)
+    names = {"teacher": "validation.NDCG@10", "distil": "validation.objective", "finetune": "validation.NDCG@10"}
+    assert metrics.best(mine, names) == {"teacher": Best(40, 0.4, 60), "distil": Best(7, 0.0, 999)}
+    assert metrics.best(mine, {}) == {}
 
 
 def test_a_deleted_run_takes_its_points_along_and_others_read_on():

@@ -10,9 +10,26 @@ from pathlib import Path
 
 import psutil
 import pytest
+import servers
 from job_support import PATIENCE, gone, wait_for
 
 WORKER = Path(__file__).with_name("fake_worker.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "server(name): starts a server; left out, and said so, where there is none")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests that need a server which this machine does not have."""
+    needed = {item: [mark.args[0] for mark in item.iter_markers("server")] for item in items}
+    lacking = {name: servers.missing(name) for names in needed.values() for name in names}
+    out = [item for item in items if any(lacking[name] for name in needed[item])]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+        reasons = ", ".join(sorted({reason for reason in lacking.values() if reason}))
+        config.issue_config_time_warning(pytest.PytestWarning(f"{len(out)} tests are left out: {reasons}"), 2)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from engine.settings import load_config
 from jobs import api
 from webapp.access import Access, OwnPages
 from webapp.app import create_app, serve
+from webapp.attempts import FIRST_SECONDS, FREE, Attempts
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +98,86 @@ def test_without_the_password_nothing_is_called(guarded: TestClient) -> None:
 
 
 def test_the_password_opens_and_a_wrong_or_forged_one_does_not(guarded: TestClient) -> None:
-    assert guarded.post("/login", data={"password": "sesame"}).status_code == 400
+    assert guarded.post("/login", data={"password": "sesame"}).status_code == 401
     assert guarded.get("/runs", headers={"cookie": f"delrec-session={'0' * 64}"}).status_code == 401
     answer = guarded.post("/login", data={"password": "open sesame"})
     assert answer.status_code == 200
     assert "httponly" in answer.headers["set-cookie"].lower()
     assert guarded.get("/runs").status_code == 200
     guarded.cookies.clear()
+
+
+def _log_in(app: TestClient, client: str, password: str) -> httpx.Response:
+    """Log in from the address ``client``."""
+    app._transport.client = (client, 50_000)
+    return app.post("/login", data={"password": password}, headers={"accept": "text/html"})
+
+
+def test_guessing_is_slowed_down_and_meanwhile_the_right_password_is_refused_too() -> None:
+    app = TestClient(create_app(Access(password="open sesame")), follow_redirects=False)
+    assert [_log_in(app, "192.0.2.1", f"sesame {number}").status_code for number in range(FREE)] == [401] * FREE
+    refused = _log_in(app, "192.0.2.1", "open sesame")
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= FIRST_SECONDS
+    assert "Too many wrong passwords. Try again in" in refused.text
+    assert "set-cookie" not in refused.headers
+    assert _log_in(app, "192.0.2.2", "open sesame").status_code == 303
+
+
+class _Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_further_wrong_password_doubles_the_wait_up_to_a_limit() -> None:
+    clock = _Clock()
+    attempts, waits = Attempts(clock), []
+    for _ in range(FREE + 7):
+        attempts.wrong("192.0.2.1")
+        waits.append(attempts.wait("192.0.2.1"))
+        clock.now += waits[-1]
+        assert attempts.wait("192.0.2.1") == 0
+    assert waits == [0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900, 900]
+
+
+def test_wrong_passwords_are_forgotten_after_the_right_one_and_after_an_hour() -> None:
+    clock = _Clock()
+    attempts = Attempts(clock)
+    for forget in (lambda: attempts.right("192.0.2.1"), lambda: setattr(clock, "now", clock.now + 3601)):
+        for _ in range(FREE - 1):
+            attempts.wrong("192.0.2.1")
+        forget()
+        attempts.wrong("192.0.2.1")
+        assert attempts.wait("192.0.2.1") == 0
+        attempts.right("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("", "192.0.2.1", False),
+    ],
+)
+def test_a_client_is_an_address_or_an_ipv6_network(first: str, other: str, same: bool) -> None:
+    attempts = Attempts()
+    for _ in range(FREE):
+        attempts.wrong(first)
+    assert (attempts.wait(other) > 0) == same
+
+
+def test_no_more_clients_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.attempts.MOST_CLIENTS", 2)
+    attempts = Attempts()
+    for client in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        for _ in range(FREE):
+            attempts.wrong(client)
+    assert [attempts.wait(f"192.0.2.{last}") > 0 for last in (1, 2, 3)] == [False, True, True]
 
 
 def test_a_huge_login_is_refused(guarded: TestClient) -> None:

@@ -60,6 +60,11 @@ def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> No
 
     _state(page, "done")
     expect(page.locator("#stages li[data-state=done]")).to_have_count(len(STAGES))
+    for stage in ("teacher", "distil", "finetune"):
+        best = page.locator(f"#stages li[data-stage={stage}] .dr-since")
+        expect(best).to_have_text(
+            re.compile(r"best (at (epoch|step) \d+ of \d+|before training, none of \d+ steps kept)")
+        )
     rows = page.locator("#results-candidates tbody tr")
     names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
     assert names[:6] == ["popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec"]
@@ -259,6 +264,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, at_quiet_studio: 
         ("/runs", f"#runs tr[data-run={run_id}]"),
         (f"/run?id={run_id}", "#stages li"),
         ("/compare", ".dr-footer"),
+        ("/api", "[data-endpoint=launch] tbody th"),
     ):
         page.goto(f"{at_quiet_studio.url}{path}")
         expect(page.locator(anchor).first).to_be_visible()
@@ -283,6 +289,17 @@ def test_the_keyboard_reaches_the_navigation_and_the_button(page: Page, at_quiet
     assert {"Launch", "Runs", "Compare"} <= set(reached)
     page.locator("#launch").focus()
     assert page.evaluate("document.activeElement.id") == "launch"
+
+
+def test_what_has_the_focus_is_seen(page: Page, at_quiet_studio: Studio) -> None:
+    ring = "() => { const style = getComputedStyle(document.activeElement); return style.outlineStyle }"
+    page.goto(f"{at_quiet_studio.url}/runs")
+    expect(page.locator("#search input")).to_be_visible()
+    page.locator(".dr-icon-button").focus()
+    for name in ("INPUT", "INPUT"):  # the search, then the filter of states
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.tagName") == name
+        assert page.evaluate(ring) == "solid"
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page, at_quiet_studio: Studio) -> None:

@@ -17,6 +17,7 @@ from db.stages import Stage
 from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.settings import make_config, to_yaml
+from engine.stages import SELECTED_BY
 from jobs import api
 from webapp import downloads
 from webapp.access import Access
@@ -120,7 +121,7 @@ def build(access: Access) -> None:
     parts += [
         Part("head", [header], _head_key, lambda v: [view.head(v.run, v.position, v.idle)]),
         Part("buttons", buttons, lambda v: (v.run.state, v.read_only), _buttons),
-        Part("stages", [stages], _stages_key, lambda v: [view.stage_list(v.run, v.stages)]),
+        Part("stages", [stages], _stages_key, _stage_list),
         Part("results", [results, verdicts, candidates, full, agreement, protocol], _results_key, _results),
         Part("log", [log], _log_key, lambda v: [view.log(api.log_tail(v.run.id), v.run.state)]),
         Part("config", [config], lambda v: v.run.id, lambda v: [to_yaml(make_config(v.run.config))]),
@@ -228,6 +229,12 @@ def _head_key(state: View) -> Hashable:
 def _stages_key(state: View) -> Hashable:
     left = state.run.stage_eta_seconds
     return state.run.state, tuple(state.stages), None if left is None else round(left)
+
+
+def _stage_list(state: View) -> Sequence[Any]:
+    bases = {stage.name: stage.name.partition(":")[0] for stage in state.stages}
+    names = {name: f"validation.{SELECTED_BY[base]}" for name, base in bases.items() if base in SELECTED_BY}
+    return [view.stage_list(state.run, state.stages, curve_store.best(state.run.id, names))]
 
 
 def _results_key(state: View) -> Hashable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import label, short, signed
 from engine.settings import flatten, make_config
 from webapp.charts import colour
-from webapp.html import Html, link, tag
+from webapp.html import Html, join, link, tag
 
 COLUMNS = (
     ("candidates", "HR@1"),
@@ -98,10 +99,20 @@ def settings(runs: Sequence[Run]) -> Html:
         return tag("p", "All settings are the same.", class_="dr-muted")
     heads = [tag("th", "Setting", scope="col"), *(tag("th", run.name, scope="col") for run in runs)]
     rows = [
-        tag("tr", tag("th", name, scope="row"), [tag("td", _shown(own[name])) for own in values], data_setting=name)
+        tag(
+            "tr",
+            tag("th", _name(name), scope="row"),
+            [tag("td", _shown(own[name])) for own in values],
+            data_setting=name,
+        )
         for name in different
     ]
     return scrolled("Settings that differ", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def _name(setting: str) -> Html:
+    """A setting's name, which lines may break behind a dot or an underscore."""
+    return join([part, tag("wbr")] for part in re.findall(r"[^._]+[._]?", setting))
 
 
 def _shown(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from db.metrics import Best
 from db.runs import ACTIVE, Run
 from db.stages import Stage
 from engine.settings import make_config
@@ -12,7 +13,7 @@ from engine.stages import stage_names, stage_title
 from webapp.downloads import FILES, address, archive_address
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
-from webapp.words import STATES, about, ago, clock, duration, memory
+from webapp.words import STATES, about, ago, clock, duration, memory, plural
 
 REASON = {"failed": "bad", "interrupted": "warn", "cancelled": "info"}
 NEXT_STEP = {
@@ -75,16 +76,19 @@ def _facts(run: Run, position: int | None) -> list[str]:
     return [*facts, f"id {run.id}"]
 
 
-def stage_list(run: Run, begun: Sequence[Stage]) -> Html:
-    """All stages that the run will go through: done, under way with bar and time left, still to come."""
+def stage_list(run: Run, begun: Sequence[Stage], best: Mapping[str, Best]) -> Html:
+    """All stages that the run will go through: done, under way with bar and time left, still to come.
+
+    ``best`` is where the validation of stages that train was best so far.
+    """
     known = {stage.name: stage for stage in begun}
     names = stage_names(make_config(run.config))
-    rows = [_stage_row(number, name, known.get(name), run) for number, name in enumerate(names, 1)]
+    rows = [_stage_row(number, name, known.get(name), run, best.get(name)) for number, name in enumerate(names, 1)]
     compact = " dr-compact" if run.state == "done" else ""
     return tag("ol", rows, class_=f"dr-stages{compact}", aria_label="Stages")
 
 
-def _stage_row(number: int, name: str, stage: Stage | None, run: Run) -> Html:
+def _stage_row(number: int, name: str, stage: Stage | None, run: Run, best: Best | None) -> Html:
     state = stage.state if stage else "waiting"
     if state == "running" and not run.active:
         state = "stopped"
@@ -93,7 +97,7 @@ def _stage_row(number: int, name: str, stage: Stage | None, run: Run) -> Html:
     bar = None
     if stage and state != "done" and stage.total:
         share = min(1.0, stage.step / stage.total)
-        right.append(f"{stage.step:,} / {stage.total:,} {_units(stage.unit)}")
+        right.append(f"{stage.step:,} / {stage.total:,} {stage.unit}s")
         bar = tag(
             "div",
             tag("i", style=f"width:{100 * share:.1f}%"),
@@ -114,6 +118,7 @@ def _stage_row(number: int, name: str, stage: Stage | None, run: Run) -> Html:
         tag("span", mark, class_="dr-mark", aria_hidden="true"),
         tag("span", stage_title(name), tag("span", f" ({words})", class_="dr-sr"), class_="dr-name"),
         tag("span", " · ".join(right), class_="dr-right"),
+        tag("span", best_words(stage, best), class_="dr-since") if stage and best else None,
         bar,
         class_=f"dr-is-{state}",
         data_stage=name,
@@ -121,8 +126,13 @@ def _stage_row(number: int, name: str, stage: Stage | None, run: Run) -> Html:
     )
 
 
-def _units(unit: str) -> str:
-    return f"{unit}s"
+def best_words(stage: Stage, best: Best) -> str:
+    """Which weights are kept and, while it goes on, how long ago they were found: ``best at step 40, 20 steps ago``."""
+    place = f"best at {stage.unit} {best.step:,}" if best.step else "best before training"
+    if stage.state == "done":
+        return f"{place} of {best.last:,}" if best.step else f"{place}, none of {plural(best.last, stage.unit)} kept"
+    since = max(stage.step, best.last) - best.step
+    return f"{place}, {f'{plural(since, stage.unit)} ago' if since else 'just now'}"
 
 
 def log(text: str, state: str) -> Html:

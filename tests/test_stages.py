@@ -1,0 +1,19 @@
+"""What is known of stages without importing what trains them."""
+
+from __future__ import annotations
+
+from engine.config import RunConfig
+from engine.distill import stage as distil
+from engine.finetune import stage as finetune
+from engine.plus import stage as plus
+from engine.stages import SELECTED_BY, TITLES, stage_names
+from engine.teachers import train as teacher
+
+
+def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> None:
+    trainers = {"teacher": teacher, "distil": distil, "finetune": finetune, "plus": plus}
+    assert {name: module.SELECT for name, module in trainers.items()} == SELECTED_BY
+
+
+def test_every_stage_has_a_title() -> None:
+    assert set(stage_names(RunConfig.model_validate({"plus": {"enabled": True}}))) == set(TITLES)

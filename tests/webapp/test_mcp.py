@@ -1,0 +1,113 @@
+"""The optional MCP server, asked by a real MCP client: the same actions, the same words, the same limits."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+from engine.settings import load_config
+from jobs import api
+from webapp.access import Access
+from webapp.app import create_app
+from webapp.machine import CHANGING, ENDPOINTS
+
+ADDRESS = "/gradio_api/mcp/"
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "launch": {"preset": "smoke", "settings": ["finetune.steps=12"], "name": "By an assistant"},
+    "runs": {},
+    "status": {"run": "Known"},
+    "metrics": {"run": "Known", "after": 0},
+    "results": {"run": "Known"},
+    "cancel": {"run": "Known"},
+    "resume": {"run": "Known"},
+    "recommend": {"run": "Known", "titles": ["Heat"]},
+}
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Access], str]]:
+    """Serves the app with MCP in a thread, without a worker; returns its address."""
+    monkeypatch.setenv("DELREC_MCP", "1")
+    started: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(access: Access) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(access), log_level="warning", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        started.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.05)
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    for server, thread in started:
+        server.should_exit = True
+        thread.join(30)
+
+
+def _call(address: str, *calls: tuple[str, dict[str, Any]]) -> list[tuple[bool, str]]:
+    """The answer of each call: whether it is an error, and its text."""
+
+    async def talk() -> list[tuple[bool, str]]:
+        async with streamable_http_client(address) as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            names = {tool.name.rpartition("_")[2]: tool.name for tool in tools}
+            assert sorted(names) == sorted(ENDPOINTS)
+            assert all(tool.description for tool in tools)
+            answers = [await session.call_tool(names[name], arguments) for name, arguments in calls]
+            return [(bool(answer.isError), answer.content[0].text) for answer in answers]
+
+    return asyncio.run(talk())
+
+
+def test_a_run_is_launched_found_cancelled_and_resumed(serve: Callable[[Access], str]) -> None:
+    run = {"run": "By an assistant"}
+    calls = [("launch", ARGUMENTS["launch"]), ("runs", {}), ("cancel", run), ("resume", run), ("metrics", run)]
+    answers = _call(serve(Access()) + ADDRESS, *calls)
+    assert [failed for failed, _ in answers] == [False] * len(calls)
+    (known,) = api.runs()
+    assert (known.name, known.state, known.config["finetune"]["steps"]) == ("By an assistant", "queued", 12)
+    told = [ast.literal_eval(text) for _, text in answers]
+    assert (told[0]["id"], told[0]["state"], told[0]["position"]) == (known.id, "queued", 1)
+    assert [found["id"] for found in told[1]] == [known.id]
+    assert (told[2]["state"], told[3]["state"], told[4]) == ("cancelled", "queued", [])
+
+
+def test_faults_are_told_in_a_sentence(serve: Callable[[Access], str]) -> None:
+    unknown = {"run": "../../etc/passwd"}
+    calls = [("status", unknown), ("launch", {"preset": "nonsense"}), ("recommend", ARGUMENTS["recommend"])]
+    words = ["no run '../../etc/passwd'", "unknown preset 'nonsense'", "no worker is there to answer"]
+    for (failed, text), expected in zip(_call(serve(Access()) + ADDRESS, *calls), words, strict=True):
+        assert failed
+        assert expected in text
+        assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("access", "query"), [(Access(read_only=True), ""), (Access(), "?demo=1")])
+def test_who_only_looks_changes_nothing_here_either(serve: Callable[[Access], str], access: Access, query: str) -> None:
+    waiting = api.launch(load_config("smoke"), "smoke", "Known")
+    before = api.status(waiting)
+    answers = _call(serve(access) + ADDRESS + query, *ARGUMENTS.items())
+    for name, (failed, text) in zip(ARGUMENTS, answers, strict=True):
+        assert ("this view is read-only" in text) == (name in CHANGING), name
+        assert failed == (name in CHANGING or name in ("results", "recommend")), name
+    assert api.runs() == [before]
+
+
+def test_without_the_password_no_tool_is_reached(serve: Callable[[Access], str]) -> None:
+    with pytest.raises(BaseExceptionGroup) as refused:
+        _call(serve(Access(password="open sesame")) + ADDRESS)
+    assert "401" in repr(refused.value.exceptions)
