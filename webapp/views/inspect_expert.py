@@ -56,7 +56,9 @@ def _scores(answer: Answer) -> Html:
     rows = []
     for column, item in enumerate(answer["candidates"]):
         cells = [
-            tag("td", f"{rung['scores'][column]:.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number")
+            tag(
+                "td", f"{rung['scores'][column]:z.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number"
+            )
             for rung in answer["ladder"]
         ]
         star = "★ " if item["chosen_next"] else ""
@@ -74,7 +76,7 @@ def operators(answer: Answer) -> Html:
     heads += [tag("th", names[who], tag("small", name), scope="col", class_="dr-number") for who, name, _ in columns]
     rows = [
         tag("tr", tag("th", item["title"], scope="row"),
-            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+.1f} pp"),
+            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+z.1f} pp"),
                  class_="dr-number") for _, _, values in columns])
         for place, item in enumerate(answer["history"])
     ]  # fmt: skip
@@ -141,7 +143,7 @@ def _shuffled(name: str, found: Answer) -> str:
     if rank is None:
         return ""
     return (
-        f"With random orders, {name} puts it at #{rank['mean']:.1f} ± {rank['sd']:.1f} and keeps its first answer in "
+        f"With random orders, {name} puts it at #{rank['mean']:z.1f} ± {rank['sd']:z.1f} and keeps its first answer in "
         f"{found['same_top']:.0%}."
     )
 
@@ -160,9 +162,9 @@ def gradients(answer: Answer) -> Html:
         cells += [tag("td", signed(deleted[place]), class_="dr-number")] if deleted is not None else []
         rows.append(tag("tr", tag("th", item["title"], scope="row"), cells))
     hint = (
-        f"Attributions to the lead over {rival}: {found['lead']:.3f} as it is, {found['baseline']:.3f} with an average "
-        f"token in place of every title. They add up to {sum(found['items']):.3f} against a difference of "
-        f"{found['lead'] - found['baseline']:.3f}: completeness error {found['completeness_error']:.3f} "
+        f"Attributions to the lead over {rival}: {found['lead']:z.3f} as it is, {found['baseline']:z.3f} with an "
+        f"average token in place of every title. They add up to {sum(found['items']):z.3f} against a difference of "
+        f"{found['lead'] - found['baseline']:z.3f}: completeness error {found['completeness_error']:z.3f} "
         f"({found['steps']} steps)."
     )
     return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))

@@ -16,7 +16,7 @@ from webapp.views.asking import asking
 from webapp.views.run import NO_WORKER
 
 MARKS = {"done": ("✓", "done"), "running": ("●", "under way"), "queued": ("○", "next"), "absent": ("○", "to come"),
-         "failed": ("✗", "failed")}  # fmt: skip
+         "failed": ("✗", "failed"), "stopped": ("■", "stopped")}  # fmt: skip
 
 
 def progress(standing: Standing, idle: bool) -> Html:
