@@ -71,7 +71,7 @@ def build() -> None:
         Part("picker", [picker], _subject, lambda v: [pick_view.picker(v.subjects, v.question)]),
         Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
         Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        Part("history", [history, meaning], lambda v: v.states("summary", "effects"), _history),
+        Part("history", [history, meaning], lambda v: (*v.states("summary", "effects"), v.standing.stuck), _history),
         Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
         Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
         Part("sentence", sentence, lambda v: v.states("summary", "ladder", "counterfactual"),
@@ -151,8 +151,8 @@ def _runs(question: Question, wanted: bool) -> Any:
     if not wanted:
         return gr.skip()
     done = api.runs(states=["done"], limit=MOST_RUNS)
-    known = question.run if any(run.id == question.run for run in done) else (done[0].id if done else None)
-    return gr.Dropdown(choices=[(run.name, run.id) for run in done], value=None if not done else known)
+    known = question.run if any(run.id == question.run for run in done) else None
+    return gr.Dropdown(choices=[(run.name, run.id) for run in done], value=known)
 
 
 def _nothing(error: Exception) -> Html:
@@ -186,7 +186,7 @@ def _history(v: View) -> Sequence[Any]:
     history = v.history
     if history is None:
         if v.answer is None:
-            return [history_view.awaited(), ""]
+            return [Html("") if v.standing.stuck else history_view.awaited(), ""]
         history = history_view.of_answer(v.answer)
     measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
     return [history_view.cards(history, measured), history_view.meaning(measured)]
@@ -226,7 +226,7 @@ def _sides(v: View) -> Sequence[Any]:
         return [view.sides(v.answer, v.question)]
     if v.lists is not None:
         return [share_view.suggestions(*v.lists)]
-    return [share_view.waiting(v.question)]
+    return [share_view.nothing() if v.standing.stuck else share_view.waiting(v.question)]
 
 
 def _changes_key(v: View) -> Hashable:

@@ -46,7 +46,7 @@ def ladder(answer: Answer) -> Html:
     columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer["ladder"]]
     chart = tag("div", rankings(columns, "Ranks by stage"), class_="dr-scroll", tabindex=0, role="region",
                 aria_label="Ranks by stage")  # fmt: skip
-    hint = "Base language model → with the distilled prompt → fine-tuned with AdaLoRA, beside the teacher."
+    hint = "The teacher, then the language model after each stage that the run has."
     return _section("From stage to stage", hint, chart, _scores(answer))
 
 
@@ -103,9 +103,8 @@ def prompt(answer: Answer) -> Html:
     missing += [] if found["adapter"] else ["This run has no adapter: stage 2 was switched off."]
     heads = [tag("th", text, scope="col") for text in ("Changed", "Place", "Share", "First then", "Brought the lead")]
     table = scrolled("Prompt and adapter", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
-    hint = (
-        f"{answer['target']['title']} stands at #{answer['answer']['rank']:g} with both in place. {' '.join(missing)}"
-    )
+    place = f"{answer['target']['title']} stands at #{answer['answer']['rank']:g}"
+    hint = f"{place} as the run is. {' '.join(missing)}" if missing else f"{place} with both in place."
     return _section("Soft prompt and adapter", hint, table)
 
 

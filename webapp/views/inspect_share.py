@@ -66,6 +66,11 @@ def waiting(question: Question) -> Html:
     return tag("div", [tag("i") for _ in range(6)], class_="dr-skeleton", role="status", aria_label="Being ranked")
 
 
+def nothing() -> Html:
+    """What stands there where even the ranking failed; why is said above."""
+    return empty("No ranking", "What is missing is said above. Choose another user, or give titles of your own.")
+
+
 def suggestions(found: Progress, answer: Mapping[str, Any] | None) -> Html:
     """Recommendations without reasons."""
     if found.state == "failed":
