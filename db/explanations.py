@@ -3,6 +3,7 @@
 ::
 
     queued ──claim──▶ running ──finish──▶ done | failed
+       ▲  └── stop ──────┼──────── stop ─────────▶ failed
        ▲                 └── release (its process died) ──▶ queued
        └────────────── ask again ─────────────────────── failed
 """
@@ -138,7 +139,7 @@ def release(explanation_id: int) -> bool:
 
 
 def tell(explanation_id: int, partial: Mapping[str, Any]) -> bool:
-    """Store what is known of the answer so far, in the place of what was told before."""
+    """Store what is known of the answer so far, in the place of what was told before; ``False``: it was stopped."""
     return _move(explanation_id, "running", partial=dict(partial))
 
 
@@ -152,6 +153,13 @@ def fail(explanation_id: int, error: str, remedy: str) -> bool:
     """Store why there is no answer."""
     ended = {"partial": None, "finished_at": datetime.now(UTC)}
     return _move(explanation_id, "running", state="failed", error=error, remedy=remedy, **ended)
+
+
+def stop(explanation_id: int, error: str, remedy: str) -> bool:
+    """Fail a question that waits or is worked on: nobody wants its answer any more."""
+    ended = {"partial": None, "finished_at": datetime.now(UTC)}
+    states: tuple[State, ...] = ("queued", "running")
+    return any(_move(explanation_id, at, state="failed", error=error, remedy=remedy, **ended) for at in states)
 
 
 def _move(explanation_id: int, before: State, **values: Any) -> bool:

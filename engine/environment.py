@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import platform
 import resource
@@ -23,6 +25,17 @@ PACKAGES = (
     "sqlalchemy",
 )
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@functools.cache
+def code_version() -> str:
+    """Twelve hex digits that change with the code of this library: what other code measured may be another thing."""
+    root = Path(__file__).parent
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        whole.update(path.read_bytes() + b"\0")
+    return whole.hexdigest()[:12]
 
 
 def environment() -> dict[str, Any]:

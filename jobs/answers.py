@@ -15,6 +15,7 @@ from typing import Any
 from db import explanations, runs
 from db.explanations import Explanation
 from db.runs import Run
+from engine.environment import code_version
 from engine.errors import StudioError
 from jobs import failures, kinds, process, queues, workers
 
@@ -27,8 +28,45 @@ TELL_SECONDS = 0.2
 logger = logging.getLogger(__name__)
 
 
+class Stopped(Exception):
+    """Nobody wants the answer any more."""
+
+
+def stamped(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as it is stored: with the code that answers it, so that changed code is asked anew."""
+    return {**request, "code": code_version()}
+
+
 def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
     """See :func:`jobs.api.ask`."""
+    asked = _stored(kind, run, request)
+    if asked.state == "queued":
+        queues.answers().add(str(asked.id))
+    return asked
+
+
+def here(kind: str, run: Run, request: Mapping[str, Any], tell: kinds.Tell = lambda _: None) -> dict[str, Any]:
+    """The answer, from the store or else found in this process and stored; another process at work is waited for.
+
+    Args:
+        tell: called with what is known so far, where this process works on it.
+
+    Raises:
+        StudioError: as :func:`jobs.api.ask`, or the question has no answer.
+    """
+    asked = _stored(kind, run, request)
+    while not (found := explanations.get(asked.id)).settled:
+        if explanations.claim(asked.id, process.owner()):
+            _find(explanations.get(asked.id), tell)
+        else:
+            settle()
+            time.sleep(POLL_SECONDS)
+    if found.answer is None:
+        raise StudioError(found.error or "it failed", where=kind, remedy=found.remedy or "")
+    return found.answer
+
+
+def _stored(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
     if kind not in kinds.KINDS:
         remedy = f"choose one of {', '.join(kinds.KINDS)}"
         raise StudioError(f"nothing of the kind {kind!r} can be asked", where="kind", remedy=remedy)
@@ -36,10 +74,12 @@ def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
         raise StudioError(f"run {run.name!r} is {run.state}", where=run.id, remedy="ask about a finished run")
     if len(json.dumps(request, default=str)) > LONGEST_REQUEST:
         raise StudioError("the question is too long", where=kind, remedy="ask about fewer items")
-    asked = explanations.ask(run.id, kind, request)
-    if asked.state == "queued":
-        queues.answers().add(str(asked.id))
-    return asked
+    return explanations.ask(run.id, kind, stamped(request))
+
+
+def stop(explanation_id: int) -> None:
+    """See :func:`jobs.api.stop_answer`."""
+    explanations.stop(explanation_id, *failures.ANSWER_STOPPED)
 
 
 def wait(explanation_id: int, seconds: float) -> Explanation:
@@ -56,26 +96,47 @@ def answer(explanation_id: int) -> None:
         return
     asked = explanations.get(explanation_id)
     try:
-        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), asked.request, _teller(asked))
-        explanations.finish(explanation_id, json.loads(json.dumps(found, allow_nan=False)))
+        _find(asked, _teller(asked))
+    except StudioError:
+        pass
+    except Exception:
+        logger.exception("question %s of run %s", explanation_id, asked.run_id)
+
+
+def _find(asked: Explanation, tell: kinds.Tell) -> None:
+    """Answer a question that was claimed. What goes wrong is stored and then raised; a stopped one just ends."""
+    request = dict(asked.request)
+    try:
+        if request.pop("code", None) != code_version():
+            raise StudioError(failures.OTHER_CODE[0], remedy=failures.OTHER_CODE[1])
+        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
+        explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
+    except Stopped:
+        pass
     except Exception as error:
-        if not isinstance(error, StudioError):
-            logger.exception("question %s of run %s", explanation_id, asked.run_id)
-        explanations.fail(explanation_id, *failures.explain_answer(error))
+        explanations.fail(asked.id, *failures.explain_answer(error))
+        raise
+    except BaseException:  # Ctrl-C
+        stop(asked.id)
+        raise
 
 
 def _teller(asked: Explanation) -> kinds.Tell:
-    """Stores what is known of the answer so far; in a long one, questions that take seconds are answered in between."""
+    """Stores what is known of the answer so far, and ends one that was stopped.
+
+    In a long one, and while the model writes, questions that take seconds are answered in between.
+    """
     told = -TELL_SECONDS
 
     def tell(partial: Mapping[str, Any]) -> None:
         nonlocal told
-        if asked.kind in kinds.LONG:
+        if asked.kind in kinds.LONG or kinds.WRITING in partial:
             for other in explanations.unsettled():
                 if other.state == "queued" and other.kind not in kinds.LONG:
                     answer(other.id)
         if time.monotonic() - told >= TELL_SECONDS:
-            explanations.tell(asked.id, json.loads(json.dumps(partial, allow_nan=False)))
+            if not explanations.tell(asked.id, json.loads(json.dumps(partial, allow_nan=False))):
+                raise Stopped
             told = time.monotonic()
 
     return tell

@@ -175,7 +175,8 @@ def workers() -> list[Worker]:
 def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
     """Ask a worker about a finished run; :data:`jobs.kinds.KINDS` names what can be asked.
 
-    An equal question that was asked before is not asked again, unless it failed: its answer may be there already.
+    An equal question that was asked before is not asked again, unless it failed or other code answered it: its answer
+    may be there already.
 
     Raises:
         StudioError: no such run or kind, the run is not done, the request is no JSON object or too long.
@@ -196,6 +197,11 @@ def explanations(reference: str, kind: str | None = None) -> list[Explanation]:
 def wait_for_answer(explanation_id: int, seconds: float = 60.0) -> Explanation:
     """The question once it is answered or has failed, or as it stands after ``seconds``."""
     return answers.wait(explanation_id, seconds)
+
+
+def stop_answer(explanation_id: int) -> None:
+    """Ask nobody to answer this any more; a text that is being written ends, and nothing of it is kept."""
+    answers.stop(explanation_id)
 
 
 def metrics(reference: str, after: int = 0, limit: int | None = None) -> list[Point]:

@@ -15,6 +15,11 @@ OUT_OF_MEMORY = (
     "clone it with lower llm.batch_size, or that of distill, finetune or plus, or close other programs and resume",
 )
 ANSWER_KILLED = ("the process that answers was killed, twice", "close other programs to free memory, then ask again")
+ANSWER_STOPPED = ("stopped, because something newer was asked", "ask again for it")
+OTHER_CODE = (
+    "it was asked by another version of the program",
+    "ask again; restart the app if that does not help",
+)
 MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 LONGEST = 300
 

@@ -38,6 +38,8 @@ KINDS: dict[str, str] = {
 """Module and function of each kind."""
 LONG = frozenset({"pattern", "faithfulness"})
 """Kinds that take minutes. They tell often, and only where the models may be asked something else in between."""
+WRITING = "writing"
+"""In what is told of an answer while the model writes; the models may be asked something else in between."""
 KEPT_BENCHES = 8
 """Recommendations whose answers so far are remembered for the next question about them."""
 
@@ -106,9 +108,11 @@ class ExplainRequest(Request):
     user: str | None = None
     """A test user by id in the data set; or else"""
     titles: list[str] = []
-    """a history of one's own, oldest first."""
+    """a history of one's own, oldest first. With a user, what her history is changed to: the candidates stay hers."""
     item: str | None = None
     """The candidate to explain, a title or id; the language model's first by default."""
+    rival: str | None = None
+    """The candidate that ``rather`` holds it against, a title or id; the strongest other one by default."""
     candidates: Literal["sampled", "catalogue"] = "sampled"
     parts: list[str] = []
     """All parts where none is named."""
@@ -131,7 +135,7 @@ def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str,
 def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Answers an :class:`ExplainRequest`."""
     asked = ExplainRequest.read(request)
-    if (asked.user is None) == (not asked.titles):
+    if asked.user is None and not asked.titles:
         raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
     from engine.explain import explanation
 
@@ -139,11 +143,7 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     loaded = models(folder)
     others = soft_prompts(asked.prompt_of, loaded)
     writing = explanation.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
-    about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates)
-    chosen = _bench(*about)
-    if asked.item is not None:
-        column = chosen.column(asked.item)
-        chosen = _bench(*about, asked.item) if column is None else chosen.about(column)
+    chosen = _chosen(folder, asked)
     parts = asked.parts or tuple(explanation.PARTS)
     known = {"run_id": folder.name}
     reasons = explanation.Explanation(chosen, others, writing)
@@ -182,14 +182,34 @@ def _loaded(folder: Path, changed: int) -> Models:  # noqa: ARG001 - another run
     return Models.load(RunFolder(folder), Monitor())
 
 
+def _chosen(folder: Path, asked: ExplainRequest) -> Bench:
+    """The bench of a request, about its item and held against its rival."""
+    about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates)
+    bench = _bench(*about, None, None)
+    item = None if asked.item is None else bench.column(asked.item, "item")
+    rival = None if asked.rival is None else bench.column(asked.rival, "rival")
+    if (item is None) != (asked.item is None) or (rival is None) != (asked.rival is None):
+        return _bench(*about, asked.item, asked.rival)  # with what is no candidate yet
+    bench = bench if item is None else bench.about(item)
+    return bench if rival is None else bench.against(rival)
+
+
 @functools.lru_cache(maxsize=KEPT_BENCHES)
 def _bench(
-    folder: Path, changed: int, user: str | None, titles: tuple[str, ...], candidates: Any, item: str | None = None
+    folder: Path,
+    changed: int,
+    user: str | None,
+    titles: tuple[str, ...],
+    candidates: Any,
+    item: str | None,
+    rival: str | None,
 ) -> Bench:
     """A recommendation on the bench; what was asked of it is remembered with it."""
-    from engine.explain.bench import bench_of_titles, bench_of_user
+    from engine.explain.benches import Wanted, bench_of_edited, bench_of_titles, bench_of_user
 
-    loaded = _loaded(folder, changed)
-    if user is not None:
-        return bench_of_user(loaded, user, item, candidates)
-    return bench_of_titles(loaded, titles, item)
+    loaded, wanted = _loaded(folder, changed), Wanted(item, rival)
+    if user is None:
+        return bench_of_titles(loaded, titles, wanted)
+    if titles:
+        return bench_of_edited(loaded, user, titles, wanted, candidates)
+    return bench_of_user(loaded, user, wanted, candidates)

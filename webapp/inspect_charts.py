@@ -111,10 +111,10 @@ def effect_bar(value: float | None, largest: float, who: str) -> Html:
 
 
 def signed(value: float) -> str:
-    """``+1.10``, ``−0.26``; small ones keep two digits that say something."""
+    """``+1.10``, ``−0.26``; small ones keep two digits that say something, and zero has no minus."""
     text = f"{abs(value):.2f}" if abs(value) >= 0.1 or value == 0 else f"{abs(value):.2g}"
     if "e" in text:
-        text = "0.00"
+        return "+0.00"
     return f"{'−' if value < 0 else '+'}{text}"
 
 

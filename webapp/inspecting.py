@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -12,8 +12,9 @@ from db.asked import Progress, progress
 from db.runs import Run
 from engine.data.titles import MAX_TITLES
 from engine.errors import StudioError
-from jobs import api
-from webapp.inspection import Question
+from jobs import answers, api
+from jobs.failures import ANSWER_STOPPED
+from webapp.inspection import WORDS, Question
 from webapp.subjects import History, Subjects, subjects_of
 
 FIRST = "ladder"
@@ -50,8 +51,13 @@ class Standing:
     """All parts that are there, as one explanation; ``None`` before the first."""
 
     def state(self, part: str) -> str:
-        """``absent`` or the state of the question."""
-        return self.known[part].state if part in self.known else "absent"
+        """``absent`` or the state of the question; ``stopped`` for a text that nobody waited for any more."""
+        known = self.known.get(part)
+        if known is None:
+            return "absent"
+        if known.state == "failed" and known.error == ANSWER_STOPPED[0]:
+            return "stopped" if part == WORDS else "absent"
+        return known.state
 
     def has(self, part: str) -> bool:
         """Whether the part is there."""
@@ -73,7 +79,7 @@ class Standing:
     @property
     def pending(self) -> bool:
         """Whether something is still to come."""
-        return not self.stuck and any(self.state(part) not in ("done", "failed") for part in self.parts)
+        return not self.stuck and any(self.state(part) not in ("done", "failed", "stopped") for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -109,16 +115,32 @@ class View:
 def look(question: Question, parts: Sequence[str] | None = None) -> Standing:
     """What is known, without asking."""
     wanted = tuple(question.parts if parts is None else parts)
-    by_digest = {explanation_store.digest("explain", question.request(part)): part for part in wanted}
+    by_digest = {_digest(question, part): part for part in wanted}
     found = progress(question.run, list(by_digest))
     known = {by_digest[digest]: it for digest, it in found.items()}
-    answers = [
-        _answer(question.run, known[part].id) for part in wanted if part in known and known[part].state == "done"
-    ]
-    merged: dict[str, Any] = {}
-    for answer in answers:  # facts are those of the first, so that all numbers shown fit the ranking
-        merged |= {name: answer[name] for name in answer if name in NAMES} if merged else answer
-    return Standing(wanted, known, merged or None)
+    there = [_answer(question.run, known[part].id) for part in wanted if part in known and known[part].state == "done"]
+    return Standing(wanted, known, merged(there))
+
+
+def merged(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Answers to one question's parts as one; its facts are those of the first, so that all numbers fit the ranking."""
+    whole: dict[str, Any] = {}
+    for answer in answers:
+        whole |= {name: answer[name] for name in answer if name in NAMES} if whole else answer
+    return whole or None
+
+
+def leave(question: Question, now: Question) -> None:
+    """Stop what is still to come for a question that its reader has left: what waits, and a text being written."""
+    wanted = {_digest(now, part) for part in now.parts}
+    for part, known in look(question).known.items():
+        stoppable = known.state == "queued" or (part == WORDS and known.state == "running")
+        if stoppable and _digest(question, part) not in wanted:
+            api.stop_answer(known.id)
+
+
+def _digest(question: Question, part: str) -> str:
+    return explanation_store.digest("explain", answers.stamped(question.request(part)))
 
 
 def advance(question: Question, parts: Sequence[str] | None = None, *, again: bool = False) -> Standing:
@@ -133,7 +155,7 @@ def advance(question: Question, parts: Sequence[str] | None = None, *, again: bo
     standing = look(question, parts)
     most = 1 if question.titles is not None else AT_ONCE
     free = most - len(standing.under_way)
-    wanted = ("absent", "failed") if again else ("absent",)
+    wanted = ("absent", "failed", "stopped") if again else ("absent",)
     due = [part for part in standing.parts if standing.state(part) in wanted]
     if not due or free <= 0 or (standing.stuck and not again):
         return standing
@@ -179,7 +201,7 @@ def look_at(question: Question, *, again: bool = False) -> View:
         lists = (found, answer_of(question, found))
     elif question.complete:
         standing = advance(question, again=again)
-        before = _before(question, subjects, standing)
+        before = _before(question, standing)
     view = View(question, subjects, history, standing, before, lists, False)
     return replace(view, idle=view.pending and not api.workers())
 
@@ -207,12 +229,11 @@ def _begun(question: Question, subjects: Subjects) -> Question:
     return replace(question, user=user, group=group)
 
 
-def _before(question: Question, subjects: Subjects, standing: Standing) -> Standing | None:
-    """The ranking after the titles as they were, asked in the same way: only the edit makes the difference."""
-    history = subjects.history_of(question.user) if question.edited else None
-    if history is None:
+def _before(question: Question, standing: Standing) -> Standing | None:
+    """The ranking of the same candidates after the history as it was: only the edit makes the difference."""
+    if not question.edited:
         return None
-    as_it_was = Question(question.run, titles=tuple(entry.title for entry in history.read))
+    as_it_was = Question(question.run, question.user, candidates=question.candidates)
     parts = (FIRST,)
     return advance(as_it_was, parts) if standing.has(parts[0]) else look(as_it_was, parts)
 

@@ -17,7 +17,7 @@ Weights = Literal["", "base", "adapter"]
 
 REASONS = ("ladder", "summary", "effects", "rather", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first."""
-WORDS = "rationale"
+WORDS, RATHER = "rationale", "rather"
 DEPTHS = ("reading", "prompt", "order", "gradients")
 """Parts that only the expert fold shows."""
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",)}
@@ -38,6 +38,8 @@ class Question:
     """A history of one's own, oldest first; empty while none is typed yet."""
     item: str = ""
     """The candidate to explain, by id in the data set; the model's first if empty."""
+    rival: str = ""
+    """The candidate that it is held against, by id in the data set; the strongest other one if empty."""
     candidates: Candidates = "sampled"
     group: str = ""
     """The group by which the user was found."""
@@ -57,6 +59,7 @@ class Question:
             user=query.get("user", ""),
             titles=None if titles is None else tuple(split_titles(titles)),
             item=query.get("item", ""),
+            rival=query.get("rival", ""),
             candidates="catalogue" if query.get("candidates") == "catalogue" else "sampled",
             group=query.get("by", ""),
             expert=query.get("view") == "expert",
@@ -75,6 +78,7 @@ class Question:
             "run": self.run,
             "user": self.user,
             "item": self.item,
+            "rival": self.rival,
             "candidates": "" if self.candidates == "sampled" else self.candidates,
             "by": self.group,
             "view": "expert" if self.expert else "",
@@ -105,7 +109,7 @@ class Question:
 
     @property
     def writes(self) -> bool:
-        """Whether the model is to write: on demand where titles are edited, because it holds up the next answer."""
+        """Whether the model is to write: on demand where titles are edited: the next edit would stop it."""
         return self.titles is None or bool(self.words)
 
     @property
@@ -116,10 +120,15 @@ class Question:
     def request(self, part: str) -> dict[str, Any]:
         """The request of one part, see :class:`jobs.kinds.ExplainRequest`."""
         asked: dict[str, Any] = {"parts": [*WITH.get(part, ()), part]}
-        asked |= {"user": self.user} if self.titles is None else {"titles": list(self.titles)}
+        if self.user:
+            asked["user"] = self.user
+        if self.titles is not None:
+            asked["titles"] = list(self.titles)
         if self.item:
             asked["item"] = self.item
-        if self.candidates == "catalogue" and self.titles is None:
+        if self.rival and part == RATHER:
+            asked["rival"] = self.rival
+        if self.candidates == "catalogue" and not self.own:
             asked["candidates"] = self.candidates
         if part == WORDS and self.words == "adapter":
             asked["rationale_adapter"] = True
@@ -142,15 +151,17 @@ class Question:
             user, group = str(action["user"]).strip(), str(action.get("group", ""))
             fresh = Question(fresh.run, user, candidates=self.candidates, group=group, expert=self.expert)
         if "text" in action:
-            fresh = replace(fresh, titles=tuple(parse_titles(str(action["text"]))), item="", prompt="")
+            fresh = replace(fresh, titles=tuple(parse_titles(str(action["text"]))), item="", rival="", prompt="")
         if "titles" in action:
-            fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", prompt="", words="")
+            fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", rival="", prompt="", words="")
         if action.get("own"):
             fresh = replace(fresh, user="", group="")
         if "item" in action:
-            fresh = replace(fresh, item=str(action["item"]), prompt="")
+            fresh = replace(fresh, item=str(action["item"]), rival="", prompt="")
+        if "rival" in action:
+            fresh = replace(fresh, rival=str(action["rival"]))
         if action.get("candidates") in ("sampled", "catalogue"):
-            fresh = replace(fresh, candidates=action["candidates"], item="", prompt="")
+            fresh = replace(fresh, candidates=action["candidates"], item="", rival="", prompt="")
         if "expert" in action:
             fresh = replace(fresh, expert=bool(action["expert"]))
         if action.get("words") in WEIGHTS:

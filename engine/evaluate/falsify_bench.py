@@ -21,7 +21,6 @@ from engine.evaluate.falsify_controls import Control
 from engine.evaluate.falsify_record import Evidence
 from engine.evaluate.metrics import hit_rate, ndcg, target_columns, target_ranks
 from engine.evaluate.rows import RowFile, fingerprint
-from engine.explain.variants import LLMVariants
 from engine.llm import Prompt, Prompts, PromptScorer, SoftPrompt
 from engine.llm.prompts import Items
 from engine.models import Models, WithoutAdapter
@@ -29,6 +28,7 @@ from engine.monitor import Monitor
 from engine.questions import Questions
 from engine.ranking import History, Ranker
 from engine.run_folder import RunFolder
+from engine.variants import LLMVariants
 
 FOLDER = "falsification"
 """In the run's folder: prompts that were distilled as controls; while tests are under way, their answers too."""

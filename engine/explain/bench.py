@@ -1,34 +1,24 @@
-"""A recommendation on the bench: a run's models, one history, its candidates, ready to be asked about.
-
-Two ways in: :func:`bench_of_user`, a test user with the candidates of the evaluation, and :func:`bench_of_titles`, a
-history of one's own with the teacher's best items as candidates.
-"""
+"""A recommendation on the bench: a run's models, one history, its candidates, ready to be asked about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
-from engine.data import Catalogue, candidate_sets, match_titles
-from engine.data.titles import MAX_TITLES
+from engine.data import Catalogue, match_titles
 from engine.errors import StudioError
-from engine.evaluate.full import top_items
-from engine.explain.case import EMPTY, Asker, Case
+from engine.explain.case import Asker, Case
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
-from engine.explain.variants import LLMVariants
-from engine.models import Models, method_row
-from engine.recommend import HistoryItem, understand
+from engine.models import Models
+from engine.recommend import HistoryItem
+from engine.variants import LLMVariants
 
 DRAWS = 3
 """Random items put in the place of a removed one, whose effects are averaged."""
 POOL = 4
 """Replacements tried for each item of the history in the search for counterfactuals."""
-
-Candidates = Literal["sampled", "catalogue"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,17 @@ class Bench:
     true_item: int | None
     """What the user really chose next; ``None`` for a history of one's own."""
     notes: tuple[str, ...]
-    """What the reader must know: unknown titles, titles that are too old to be read."""
+    """What the reader must know: unknown titles, titles that are too old to be read, changed candidates."""
+    plus: Asker | None = None
+    """DELRec-plus where the run has it: it ranks the same candidates, reasons are not measured for it."""
+    rival: int | None = None
+    """Column of the candidate that the explained one is held against; the strongest other one if ``None``."""
+
+    def __post_init__(self) -> None:
+        if self.rival == self.case.target:
+            name = self.title(int(self.case.candidates[self.case.target]))
+            remedy = "choose another one to compare with, or another item to explain"
+            raise StudioError(f"{name} is what is explained: it cannot be its own rival", where="rival", remedy=remedy)
 
     @property
     def case(self) -> Case:
@@ -55,6 +55,14 @@ class Bench:
     @cached_property
     def variants(self) -> LLMVariants:
         return LLMVariants(self.models, self.catalogue)
+
+    @property
+    def plus_weights(self) -> dict[str, float] | None:
+        """How much DELRec-plus goes by the teacher's opinion and by the language model's; ``None`` without it."""
+        if self.models.plus is None:
+            return None
+        of_teacher, of_llm = self.models.plus.weights.tolist()
+        return {"of_teacher": of_teacher, "of_llm": of_llm}
 
     @cached_property
     def popularity(self) -> np.ndarray:
@@ -66,15 +74,24 @@ class Bench:
 
     def about(self, column: int) -> Bench:
         """The same recommendation and what was asked of it, explaining the candidate in this column."""
-        return replace(self, llm=self.llm.about(column), teacher=self.teacher.about(column))
+        plus = self.plus and self.plus.about(column)
+        return replace(self, llm=self.llm.about(column), teacher=self.teacher.about(column), plus=plus)
 
-    def column(self, item: str) -> int | None:
+    def against(self, column: int) -> Bench:
+        """The same, held against the candidate in this column.
+
+        Raises:
+            StudioError: that is the one explained.
+        """
+        return replace(self, rival=column)
+
+    def column(self, item: str, where: str = "item") -> int | None:
         """Where the item meant by a title or an id of the data set stands among the candidates, if it does.
 
         Raises:
             StudioError: no such item.
         """
-        found = np.flatnonzero(self.case.candidates == _item(self.models.dataset.catalogue, item))
+        found = np.flatnonzero(self.case.candidates == find_item(self.models.dataset.catalogue, item, where))
         return int(found[0]) if len(found) else None
 
     def operators(self, *, teacher: bool = False) -> list[Removal]:
@@ -101,100 +118,7 @@ class Bench:
         return list(pool)
 
 
-def bench_of_user(models: Models, user: str, item: str | None = None, candidates: Candidates = "sampled") -> Bench:
-    """A test user, by her id in the data set, and her history before the test item.
-
-    Args:
-        item: the candidate to explain, a title or an id of the data set; the language model's first if ``None``. It is
-            added to the candidates if it is not among them.
-        candidates: those of the evaluation, or the teacher's best of the whole catalogue.
-
-    Raises:
-        StudioError: no such test user, or no such item.
-    """
-    dataset, examples = models.dataset, models.split.test
-    found = [i for i, index in enumerate(examples.users) if dataset.user_ids[index] == user]
-    if not found:
-        first, last = (dataset.user_ids[examples.users[i]] for i in (0, -1))
-        raise StudioError(
-            f"no test user {user!r}", where="user", remedy=f"there are {len(examples)}, from {first!r} to {last!r}"
-        )
-    example = examples.take(found)
-    history, target = example.histories[0], int(example.targets[0])
-    if candidates == "sampled":
-        listed = candidate_sets(dataset, example, models.config.data, models.config.seed, "test")[0]
-    else:
-        listed = _best(models, history)
-    length = models.config.data.history
-    entries = understand([int(item) for item in history[-length:]], dataset.catalogue)
-    return _bench(models, dataset.catalogue, entries, history[:-length], listed, item, target, ())
-
-
-def bench_of_titles(models: Models, titles: Sequence[str], item: str | None = None) -> Bench:
-    """A history of one's own, oldest first; titles that the catalogue lacks are kept for the language model.
-
-    Raises:
-        StudioError: no titles, too many, none that the catalogue knows, or no such item.
-    """
-    if len(titles) > MAX_TITLES:
-        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
-    entries = understand(list(titles), models.dataset.catalogue)
-    known = np.array([entry.item for entry in entries if entry.item is not None], np.int64)
-    if not len(known):
-        close = [title for entry in entries for title in entry.suggestions]
-        raise StudioError(
-            f"none of these titles is known: {'; '.join(entry.title[:60] for entry in entries[:5])}",
-            where="titles",
-            remedy=f"did you mean {'; '.join(close[:3])}?" if close else "write titles as the data set has them",
-        )
-    length = models.config.data.history
-    read = entries[-length:]
-    notes = [f"Not in the catalogue, only the language model sees “{e.title}”." for e in read if e.item is None]
-    if len(entries) > length:
-        notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
-    catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
-    older = np.array([entry.item for entry in entries[:-length] if entry.item is not None], np.int64)
-    return _bench(models, catalogue, read, older, _best(models, known), item, None, tuple(notes))
-
-
-def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
-    """The ``older`` items that the teacher still sees behind a history of ``n``: removals let nothing older in."""
-    memory = models.config.teacher.max_length - n
-    return older[-memory:] if memory > 0 else EMPTY
-
-
-def _best(models: Models, history: np.ndarray) -> np.ndarray:
-    """int64 ``[K]``: the teacher's best items outside the history."""
-    return top_items(models.teacher.catalogue_scores([history])[0], history, models.config.eval.full_top)
-
-
-def _bench(
-    models: Models,
-    catalogue: Catalogue,
-    entries: tuple[HistoryItem, ...],
-    older: np.ndarray,
-    candidates: np.ndarray,
-    item: str | None,
-    true_item: int | None,
-    notes: tuple[str, ...],
-) -> Bench:
-    own = iter(range(catalogue.n_known, len(catalogue)))
-    history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
-    wanted = None if item is None else _item(models.dataset.catalogue, item)
-    if wanted is not None and wanted in {*history.tolist(), *older.tolist()}:
-        raise StudioError(f"{catalogue.display(wanted)} stands in the history", where="item", remedy="choose another")
-    if wanted is not None and wanted not in candidates:
-        candidates = np.append(candidates, wanted)
-        notes = (*notes, f"{catalogue.display(wanted)} was added to the candidates.")
-    catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
-    case = Case(history, candidates, 0, remembered(models, older, len(history)))
-    llm = Asker(models.ranker(method_row(models.config), catalogue), case)
-    teacher = Asker(models.teacher, case, older=True)
-    target = int(np.flatnonzero(candidates == wanted)[0]) if wanted is not None else int(llm.full().argmax())
-    return Bench(models, catalogue, entries, llm.about(target), teacher.about(target), true_item, notes)
-
-
-def _item(catalogue: Catalogue, text: str) -> int:
+def find_item(catalogue: Catalogue, text: str, where: str = "item") -> int:
     """The item meant by a title or an id of the data set.
 
     Raises:
@@ -207,5 +131,5 @@ def _item(catalogue: Catalogue, text: str) -> int:
         return catalogue.raw_ids.index(text.strip())
     close = "; ".join(catalogue.display(item) for item in match.suggestions)
     raise StudioError(
-        f"no item {text[:80]!r}", where="item", remedy=f"did you mean {close}?" if close else "write a known title"
+        f"no item {text[:80]!r}", where=where, remedy=f"did you mean {close}?" if close else "write a known title"
     )

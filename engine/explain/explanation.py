@@ -101,7 +101,12 @@ class Explanation:
         queries = [entry.query for entry in bench.entries]
         own = make_answer(bench.llm.name, bench.llm.full(), case)
         return {
-            "run": {"llm": bench.llm.name, "teacher": bench.teacher.name, "seed": self.seed},
+            "run": {
+                "llm": bench.llm.name,
+                "teacher": bench.teacher.name,
+                "seed": self.seed,
+                "plus": plain(bench.plus_weights),
+            },
             "target": self._item(int(case.candidates[case.target])),
             "history": [
                 {**self._item(int(item)), "query": query} for item, query in zip(case.history, queries, strict=True)
@@ -132,10 +137,12 @@ class Explanation:
         }
 
     def measure_rather(self) -> dict[str, Any]:
-        """Why the target rather than its strongest rival."""
+        """Why the target rather than its rival: the one that was chosen, or else the strongest."""
         found, target = self.deletions(), self.bench.case.target
-        rival = next(int(i) for i in (-found.full).argsort(kind="stable") if i != target)
+        strongest = next(int(i) for i in (-found.full).argsort(kind="stable") if i != target)
+        rival = strongest if self.bench.rival is None else self.bench.rival
         return {
+            "chosen": self.bench.rival is not None,
             "rather_than": self._item(int(self.bench.case.candidates[rival])),
             "lead": plain(found.full[target] - found.full[rival]),
             "effects": plain(found.rather_than(rival)),
@@ -146,11 +153,12 @@ class Explanation:
         return {**plain(self.search()), "sentence": self.search().sentence()}
 
     def measure_ladder(self) -> list[Any]:
-        """The same candidates by the teacher and after each stage."""
+        """The same candidates by the teacher, after each stage, and by DELRec-plus where the run has it."""
         bench, case = self.bench, self.bench.case
         teacher = make_answer(bench.teacher.name, bench.teacher.full(), case)
         own = make_answer(bench.llm.name, bench.llm.full(), case)
-        return [plain(rung) for rung in ladder(bench.variants, case, teacher, own)]
+        plus = [make_answer(bench.plus.name, bench.plus.full(), case)] if bench.plus else []
+        return [plain(rung) for rung in [*ladder(bench.variants, case, teacher, own), *plus]]
 
     def measure_prompt(self) -> dict[str, Any]:
         """Effects of the soft prompt and of the adapter, ``None`` where the run has none."""

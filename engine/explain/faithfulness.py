@@ -17,7 +17,8 @@ from engine.errors import StudioError
 from engine.evaluate import sample_users
 from engine.evaluate.agreement import kendall_tau
 from engine.evaluate.bootstrap import Bootstrap, Interval
-from engine.explain.bench import Bench, bench_of_user
+from engine.explain.bench import Bench
+from engine.explain.benches import bench_of_user
 from engine.explain.case import Asker, probabilities
 from engine.explain.effects import leave_one_out
 from engine.explain.evidence import gather

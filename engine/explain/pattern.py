@@ -16,13 +16,12 @@ from engine.errors import StudioError
 from engine.evaluate import sample_users
 from engine.evaluate.agreement import AGREEMENT, agreement
 from engine.evaluate.bootstrap import Bootstrap
-from engine.explain.bench import remembered
+from engine.explain.benches import remembered
 from engine.explain.case import Asker, Case
 from engine.explain.effects import leave_one_out, spearman
 from engine.explain.faithfulness import interval
 from engine.explain.plain import plain
 from engine.explain.removal import Delete
-from engine.explain.variants import LLMVariants
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
 from engine.llm import SoftPrompt
 from engine.models import Models
@@ -30,6 +29,7 @@ from engine.monitor import Monitor
 from engine.questions import TEACHER_LABELS
 from engine.ranking import Ranker
 from engine.run_folder import RunFolder
+from engine.variants import LLMVariants
 
 USERS = 100
 EFFECT_USERS = 16

@@ -94,4 +94,4 @@ def _closer(lead: Mapping[str, float]) -> str:
 
 
 def _tau(lead: Mapping[str, float]) -> str:
-    return f"Kendall's tau {lead['value']:+.2f}, 95 % interval {lead['low']:+.2f} to {lead['high']:+.2f}"
+    return f"Kendall's tau {lead['value']:+z.2f}, 95 % interval {lead['low']:+z.2f} to {lead['high']:+z.2f}"

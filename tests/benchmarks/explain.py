@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 from db import runs
-from engine.explain.bench import Bench, bench_of_user
+from engine.explain.bench import Bench
+from engine.explain.benches import bench_of_user
 from engine.explain.effects import leave_one_out
 from engine.explain.explanation import Explanation
 from engine.explain.rationale import request

@@ -8,6 +8,8 @@ from typing import Any
 
 from cli_shell import Shell
 
+from jobs import kinds
+
 
 def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "why.json"
@@ -17,7 +19,10 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
     assert answer["run_id"] == smoke["run_id"]
     assert answer["run"]["llm"] == "delrec"
     assert answer["prompt"]["adapter"] is not None
-    assert [rung["model"] for rung in answer["ladder"]][1:] == ["llm-zero-shot", "llm-distilled", "delrec"]
+    assert [rung["model"] for rung in answer["ladder"]][1:] == [
+        *("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"),
+    ]  # fmt: skip
+    assert set(answer["run"]["plus"]) == {"of_teacher", "of_llm"}
     assert len(answer["effects"]["llm"]["delete"]["margin"]) == len(answer["history"]) > 1
     words = " ".join(said.out.split())
     assert " ".join(answer["summary"]["sentence"].split()) in words
@@ -39,10 +44,42 @@ def test_ones_own_titles_are_explained_part_by_part(shell: Shell, smoke: dict[st
     assert "only the language model sees" in said.out
 
 
+def test_a_rival_is_chosen_and_an_edited_history_keeps_the_candidates(
+    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "why.json"
+    run = ("explain", "--run", "first", "--user", "2", "--json", str(file))
+    shell(*run, "--only", "ladder")
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    rival = next(item for item in whole["candidates"] if item["item"] != whole["target"]["item"])
+    said = shell(*run, "--only", "rather", "--rival", rival["title"])
+    answer = json.loads(file.read_text(encoding="utf-8"))
+    assert answer["rather"]["rather_than"]["item"] == rival["item"]
+    assert f"Rather than {rival['title']}" in " ".join(said.out.split())
+    titles = "; ".join(item["title"] for item in whole["history"][1:])
+    shell(*run, "--titles", titles, "--only", "ladder")
+    edited = json.loads(file.read_text(encoding="utf-8"))
+    assert edited["candidates"] == whole["candidates"]
+    assert edited["history"] == whole["history"][1:]
+
+
+def test_what_was_asked_before_is_taken_from_the_store(
+    shell: Shell, smoke: dict[str, Any], smoke_home: Path, tmp_path: Path
+) -> None:
+    run = ("explain", "--run", "first", "--user", "3", "--only", "summary")
+    first = shell(*run)
+    adapter = smoke_home / "runs" / smoke["run_id"] / "adapter"
+    hidden = adapter.rename(adapter.with_name("adapter-away"))
+    try:
+        assert shell(*run).out == first.out, "no model is needed for what is known"
+    finally:
+        hidden.rename(adapter)
+
+
 def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
     run = ("explain", "--run", "first")
     assert "whose recommendation?" in shell.refuses(*run)
-    assert "whose recommendation?" in shell.refuses(*run, "--user", "1", "--titles", "Alien")
+    assert "no item" in shell.refuses(*run, "--user", "1", "--rival", "Zzyzx Road 77")
     assert "no test user 'nobody'" in shell.refuses(*run, "--user", "nobody")
     assert "no part 'magic'" in shell.refuses(*run, "--user", "1", "--only", "magic")
     assert "history is empty" in shell.refuses(*run, "--titles", " ; ")
@@ -57,8 +94,9 @@ def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], t
 def test_a_run_without_its_adapter_is_refused(shell: Shell, smoke: dict[str, Any], smoke_home: Path) -> None:
     adapter = smoke_home / "runs" / smoke["run_id"] / "adapter"
     hidden = adapter.rename(adapter.with_name("adapter-away"))
+    kinds._loaded.cache_clear()  # commands of these tests share a process, and with it the models
     try:
-        assert "no usable adapter" in shell.refuses("explain", "--run", "first", "--user", "1")
+        assert "no usable adapter" in shell.refuses("explain", "--run", "first", "--user", "4")
     finally:
         hidden.rename(adapter)
 

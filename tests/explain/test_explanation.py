@@ -11,7 +11,8 @@ import pytest
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.bench import bench_of_titles, bench_of_user
+from engine.explain.bench import Bench
+from engine.explain.benches import Candidates, Wanted, bench_of_edited, bench_of_titles, bench_of_user
 from engine.explain.explanation import PARTS, Explanation, Writing, explain
 from engine.explain.plain import plain
 from engine.llm import SoftPrompt
@@ -68,13 +69,64 @@ def test_the_deletion_effects_are_those_of_single_questions(models: Models) -> N
 
 
 def test_a_chosen_item_is_explained_and_added_where_it_is_no_candidate(models: Models) -> None:
-    bench = bench_of_user(models, "user 3", models.dataset.catalogue.titles[20])
+    bench = bench_of_user(models, "user 3", Wanted(models.dataset.catalogue.titles[20]))
     assert bench.case.candidates[bench.case.target] == 20
     listed = bench_of_user(models, "user 3").case.candidates
     missing = next(item for item in range(14, 28) if item not in listed)
-    bench = bench_of_user(models, "user 3", f"movie {chr(65 + missing)}")
+    bench = bench_of_user(models, "user 3", Wanted(f"movie {chr(65 + missing)}"))
     assert bench.case.candidates[bench.case.target] == missing
     assert "was added to the candidates" in bench.notes[-1]
+
+
+def test_the_rival_can_be_chosen_and_its_lead_is_what_the_scores_say(models: Models) -> None:
+    bench = bench_of_user(models, "user 3")
+    first = Explanation(bench).measure_rather()
+    assert not first["chosen"]
+    shown = (first["rather_than"]["item"], bench.case.candidates[bench.case.target])
+    column = next(column for column in range(3) if bench.case.candidates[column] not in shown)
+    for other in (bench.against(column), bench_of_user(models, "user 3", Wanted(rival=_name(models, bench, column)))):
+        found = Explanation(other).measure_rather()
+        assert found["chosen"]
+        assert found["rather_than"]["item"] == bench.case.candidates[column]
+        scores = bench.llm.full()
+        assert found["lead"] == pytest.approx(scores[bench.case.target] - scores[column], abs=1e-4)
+        without = bench.llm.scores([np.delete(bench.case.history, 0)])[0]
+        after = without[bench.case.target] - without[column]
+        assert found["effects"][0] == pytest.approx(found["lead"] - after, abs=1e-4)
+
+
+def test_a_rival_from_outside_joins_the_candidates_and_nobody_is_her_own(models: Models) -> None:
+    listed = bench_of_user(models, "user 3").case.candidates
+    missing = next(item for item in range(14, 28) if item not in listed)
+    wanted = Wanted(models.dataset.catalogue.raw_ids[int(listed[0])], models.dataset.catalogue.titles[missing])
+    bench = bench_of_user(models, "user 3", wanted)
+    assert bench.case.candidates[[bench.case.target, bench.rival]].tolist() == [listed[0], missing]
+    assert "was added to the candidates" in bench.notes[-1]
+    title = models.dataset.catalogue.titles[int(listed[1])]
+    with pytest.raises(StudioError, match="cannot be its own rival"):
+        bench_of_user(models, "user 3", Wanted(title, title))
+    with pytest.raises(StudioError, match=r"no item 'Zzyzx Road'.*rival"):
+        bench_of_user(models, "user 3", Wanted(rival="Zzyzx Road"))
+
+
+def _name(models: Models, bench: Bench, column: int) -> str:
+    return models.dataset.catalogue.raw_ids[int(bench.case.candidates[column])]
+
+
+@pytest.mark.parametrize("candidates", ["sampled", "catalogue"])
+def test_an_edited_history_is_asked_about_the_same_candidates(models: Models, candidates: Candidates) -> None:
+    whole = bench_of_user(models, "user 3", candidates=candidates)
+    titles = [entry.title for entry in whole.entries]
+    as_it_is = bench_of_edited(models, "user 3", titles, candidates=candidates)
+    assert as_it_is.case.candidates.tolist() == whole.case.candidates.tolist()
+    assert as_it_is.llm.full().tolist() == whole.llm.full().tolist()
+    assert as_it_is.teacher.full().tolist() == whole.teacher.full().tolist(), "what is older stays, too"
+    added = whole.title(int(whole.case.candidates[0]))
+    edited = bench_of_edited(models, "user 3", [*titles[1:], added, "wholly new"], candidates=candidates)
+    assert edited.case.candidates.tolist() == whole.case.candidates[1:].tolist()
+    assert any(note.startswith(f"{added} stands in the history now") for note in edited.notes)
+    assert [entry.item is None for entry in edited.entries][-2:] == [False, True]
+    assert edited.true_item == whole.true_item
 
 
 def test_on_the_catalogue_the_candidates_are_the_teachers_best(models: Models) -> None:
@@ -124,8 +176,8 @@ def test_bad_input_is_told_in_one_line(models: Models) -> None:
         "501 titles": lambda: bench_of_titles(models, ["x"] * 501),
         "none of these titles is known": lambda: bench_of_titles(models, ["🎬", "<script>"]),
         "no test user": lambda: bench_of_user(models, "nobody"),
-        "no item": lambda: bench_of_user(models, "user 3", "Zzyzx Road"),
-        "stands in the history": lambda: bench_of_titles(models, ["game A", "game B"], "game A"),
+        "no item": lambda: bench_of_user(models, "user 3", Wanted("Zzyzx Road")),
+        "stands in the history": lambda: bench_of_titles(models, ["game A", "game B"], Wanted("game A")),
         "there is no part 'magic'": lambda: explain(Explanation(bench_of_titles(models, ["game A"])), ["magic"]),
         "does not fit": lambda: bench_of_titles(models, ["game A", "x" * 5000]),
     }.items():
@@ -178,7 +230,7 @@ def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) ->
     assert column == 2
     other = bench.about(column)
     assert Explanation(other).effects()["delete"].margin.tolist() == pytest.approx(
-        Explanation(bench_of_user(models, "user 3", bench.title(int(bench.case.candidates[2]))))
+        Explanation(bench_of_user(models, "user 3", Wanted(bench.title(int(bench.case.candidates[2])))))
         .effects()["delete"]
         .margin
     )

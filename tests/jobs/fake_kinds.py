@@ -41,7 +41,17 @@ def measure(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[
     raise TimeoutError
 
 
+def write(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
+    """A text of as many words as the request says."""
+    text = ""
+    for _ in range(request["words"]):
+        text += "word "
+        tell({kinds.WRITING: text})
+        time.sleep(0.05)
+    return {"text": text}
+
+
 def register() -> None:
-    """Make ``echo`` and the long ``measure`` kinds in this process."""
-    kinds.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure"}
+    """Make ``echo``, the long ``measure`` and ``write`` kinds in this process."""
+    kinds.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure", "write": "fake_kinds:write"}
     kinds.LONG = kinds.LONG | {"measure"}

@@ -135,6 +135,73 @@ def test_a_long_measurement_lets_a_short_question_pass(start_worker, done):
     assert _times_asked(done) == 1
 
 
+def test_what_is_newer_is_answered_while_a_text_is_written(start_worker, done):
+    start_worker()
+    text = api.ask("write", done, {"words": 600})
+    wait_for(lambda: (api.explanation(text.id).partial or {}).get("writing"), "the first words")
+    newer = _settled(api.ask("echo", done, {"number": 4}))
+    assert newer.state == "done"
+    assert api.explanation(text.id).state == "running", "the text is not done yet, and goes on"
+    api.stop_answer(text.id)
+
+
+def test_a_text_that_nobody_waits_for_is_stopped_and_nothing_of_it_is_kept(start_worker, done):
+    start_worker()
+    text = api.ask("write", done, {"words": 600})
+    wait_for(lambda: (api.explanation(text.id).partial or {}).get("writing"), "the first words")
+    api.stop_answer(text.id)
+    stopped = api.explanation(text.id)
+    assert (stopped.state, stopped.partial, stopped.answer) == ("failed", None, None)
+    assert stopped.error.startswith("stopped")
+    assert _settled(api.ask("echo", done, {"number": 4})).state == "done", "the process goes on with the next question"
+    short = api.ask("write", done, {"words": 2})
+    assert _settled(short).answer == {"text": "word word "}
+    api.stop_answer(short.id)
+    assert api.explanation(short.id).state == "done", "what is answered stays answered"
+
+
+def test_a_question_that_waits_can_be_stopped_and_asked_again(done):
+    asked = api.ask("echo", done, {})
+    api.stop_answer(asked.id)
+    answers.answer(asked.id)
+    assert api.explanation(asked.id).state == "failed"
+    assert api.ask("echo", done, {}).state == "queued"
+
+
+def test_changed_code_answers_anew(done, monkeypatch):
+    first = api.ask("echo", done, {"number": 1})
+    answers.answer(first.id)
+    assert api.ask("echo", done, {"number": 1}).state == "done"
+    with monkeypatch.context() as changed:
+        changed.setattr(answers, "code_version", lambda: "other")
+        again = api.ask("echo", done, {"number": 1})
+    assert (again.state, again.id != first.id) == ("queued", True)
+    answers.answer(again.id)
+    assert "another version" in api.explanation(again.id).error, "no answer under the name of code that did not give it"
+
+
+def test_an_answer_found_here_is_stored_and_a_stored_one_is_taken(done):
+    heard = []
+    found = answers.here("echo", runs.get(done), {"number": 1, "half": "so far"}, heard.append)
+    assert heard == [{"half": "so far"}]
+    assert api.ask("echo", done, {"number": 1, "half": "so far"}).answer == found
+    assert answers.here("echo", runs.get(done), {"number": 1, "half": "so far"}) == found
+    assert _times_asked(done) == 1
+    with pytest.raises(StudioError, match=r"no such user \(user\) — choose another"):
+        answers.here("echo", runs.get(done), {"way": "bad-input"})
+    with pytest.raises(KeyError):
+        answers.here("echo", runs.get(done), {"way": "bug"})
+    assert {entry.state for entry in api.explanations(done)} == {"done", "failed"}
+
+
+def test_what_another_process_works_on_is_waited_for(start_worker, done):
+    start_worker()
+    asked = api.ask("echo", done, {"seconds": 1})
+    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
+    assert answers.here("echo", runs.get(done), {"seconds": 1})["pid"] == api.explanation(asked.id).pid
+    assert _times_asked(done) == 1
+
+
 def test_a_killed_process_is_replaced_and_its_question_answered_by_the_next(start_worker, done):
     start_worker()
     asked = api.ask("echo", done, {"seconds": 3})

@@ -33,7 +33,7 @@ def explanation() -> dict[str, Any]:
               "rank_after": 3.0, "smallest": True, "verified": True}  # fmt: skip
     return {
         "run_id": "r-abc234",
-        "run": {"llm": "delrec", "teacher": "sasrec", "seed": 7},
+        "run": {"llm": "delrec", "teacher": "sasrec", "seed": 7, "plus": None},
         "target": item(11, "The Target"),
         "history": [{**item(1, HOSTILE), "query": HOSTILE}, {**item(2, "Second"), "query": "second"}],
         "candidates": [
@@ -61,7 +61,7 @@ def explanation() -> dict[str, Any]:
             "spearman_with_teacher": {"delete": -1.0},
             "note": "They do not add up.",
         },
-        "rather": {"rather_than": item(10, "Rival"), "lead": 0.5, "effects": [0.9, -0.1]},
+        "rather": {"chosen": False, "rather_than": item(10, "Rival"), "lead": 0.5, "effects": [0.9, -0.1]},
         "counterfactual": {
             "removal": change,
             "replacement": {**change, "kind": "replacement", "replacements": [33], "rank_after": 2.0},

@@ -56,6 +56,12 @@ def _cards(page: Page) -> list[str]:
     return texts
 
 
+def _candidates(page: Page) -> set[str]:
+    lines = page.locator("#inspect-sides .dr-line")
+    expect(lines).not_to_have_count(0)
+    return set(lines.evaluate_all("rows => rows.map(row => row.dataset.item)"))
+
+
 def _measured(page: Page) -> None:
     expect(page.locator(".dr-sentence")).to_be_visible()
     expect(page.locator(".dr-measuring")).to_have_count(0)
@@ -87,6 +93,13 @@ def test_a_recommendation_is_explained_and_taken_along(
     expect(page.locator("#inspect-smallest")).to_contain_text("smallest change")
     expect(page.locator("#inspect-confidence")).to_contain_text("Training interactions")
     expect(page.locator("#inspect-words article").first).to_be_visible()
+    rivals = page.locator("#inspect-rather select")
+    assert rivals.locator("option").count() == 4
+    other = rivals.locator("option").last.inner_text().partition(" ")[2]
+    rivals.select_option(index=3)
+    expect(page.locator("#inspect-rather h2")).to_contain_text(f"rather than {other}")
+    expect(page.locator("#inspect-rather")).to_contain_text("from that lead:")
+    page.wait_for_url(re.compile("rival="))
 
     with page.expect_download() as download:
         page.locator("#share-json").click()
@@ -118,9 +131,12 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     page.goto(f"{at_studio.url}/inspect?run={run_id}")
     expect(page.locator(".dr-title-card")).to_have_count(3)
     first, _, third = whole = _cards(page)
+    candidates = _candidates(page)
     page.locator(".dr-title-card").nth(1).locator("[data-edit=remove]").click()
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
     assert _cards(page) == [first, third]
+    expect(page.locator("#inspect-changes")).to_contain_text(f"same {len(candidates)} candidates")
+    assert _candidates(page) == candidates
     page.locator(".dr-title-card").nth(0).locator("[data-edit=down]").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".dr-title-card b").first).to_have_text(third)
@@ -175,6 +191,7 @@ def test_what_cannot_be_inspected_says_why(page: Page, at_studio: Studio, run_id
     expect(page.locator("#inspect-page")).to_be_hidden()
     page.goto(f"{at_studio.url}/inspect?run={run_id}&user=nobody<b>")
     expect(page.locator("#inspect-said")).to_contain_text("no test user 'nobody<b>'")
+    expect(page.locator("#inspect-sides")).to_contain_text("No ranking")
     page.goto(f"{at_studio.url}/tour?run=../../etc")
     expect(page.locator("#tour-problem")).to_contain_text("no run")
     for path in ("inspect.json?run=r-zzzzzz", f"inspect.html?run={run_id}&user=none", "inspect.html"):

@@ -8,13 +8,14 @@ import pytest
 
 from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
-from webapp.inspection import DEPTHS, REASONS, WORDS, Question, join_titles, split_titles
+from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question, join_titles, split_titles
 
 HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
 QUESTIONS = (
     Question(),
     Question("r-abc234", "42", group="only-model"),
     Question("r-abc234", "42", item="7", candidates="catalogue", expert=True),
+    Question("r-abc234", "42", titles=("Heat",), item="7", rival="8", candidates="catalogue"),
     Question("r-abc234", titles=("Heat", HOSTILE, "שלום", "🎬 & more=1")),
     Question("r-abc234", titles=()),
     Question("r-abc234", "ü/?&", titles=("Heat",), words="adapter", prompt="Say why.\nShort."),
@@ -37,12 +38,13 @@ def test_an_address_without_sense_is_read_as_far_as_it_has_some() -> None:
     assert Question.read(query) == Question("x", titles=())
 
 
-@pytest.mark.parametrize("question", QUESTIONS[1:4])
+@pytest.mark.parametrize("question", QUESTIONS[1:5])
 @pytest.mark.parametrize("part", [*REASONS, WORDS, *DEPTHS])
 def test_requests_are_those_that_are_answered(question: Question, part: str) -> None:
     asked = ExplainRequest.read(question.request(part))
     assert part in asked.parts
-    assert (asked.user is None) == bool(asked.titles)
+    assert (asked.user, tuple(asked.titles)) == (question.user or None, question.titles or ())
+    assert (asked.rival or "") == (question.rival if part == RATHER else "")
 
 
 def test_cheap_parts_come_first_and_experts_see_more() -> None:
@@ -73,6 +75,13 @@ def test_editing_keeps_the_user_and_forgets_the_item() -> None:
     assert edited.edited
     assert not edited.own
     assert edited.changed({"titles": [], "own": True}).own
+
+
+def test_a_rival_goes_with_what_it_was_chosen_for() -> None:
+    chosen = Question("r", "1").changed({"rival": 8})
+    assert chosen == Question("r", "1", rival="8")
+    for action in ({"item": "7"}, {"titles": ["Heat"]}, {"user": "2"}, {"candidates": "catalogue"}, {"run": "s"}):
+        assert chosen.changed(action).rival == ""
 
 
 def test_a_pasted_list_is_cleaned_of_bullets_and_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from inspect_world import HOSTILE, explanation, item, rung, written
 
 from db.asked import Progress
+from engine.environment import code_version
+from jobs.failures import ANSWER_STOPPED
 from webapp.inspect_charts import percent, shares, signed
 from webapp.inspecting import FIRST, NAMES, Standing
 from webapp.inspection import DEPTHS, REASONS, WORDS, Question
+from webapp.pages import pattern as pattern_page
 from webapp.subjects import Entry, History
 from webapp.views import inspect as view
 from webapp.views import inspect_expert as expert_view
@@ -24,8 +28,8 @@ from webapp.views.inspect_report import report
 ASKED = Question("r-abc234", "42")
 
 
-def _text(html: str) -> str:
-    return re.sub(r"<[^>]*>", " ", html)
+def _text(drawn: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", " ", drawn))
 
 
 def _all(answer: dict[str, Any]) -> dict[str, str]:
@@ -63,7 +67,7 @@ def test_shares_add_up_and_are_printed_like_people_write_them() -> None:
         "100 %",
     ]
     assert [signed(value) for value in (1.101, -0.26, 0.072, 0.0, -0.0000001)] == [
-        *("+1.10", "−0.26", "+0.072", "+0.00", "−0.00"),
+        *("+1.10", "−0.26", "+0.072", "+0.00", "+0.00"),
     ]  # fmt: skip
 
 
@@ -185,8 +189,62 @@ def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> No
     assert "Half of" in drawn
     assert "not checked yet" in drawn
     assert "text 2 of 3" in drawn
-    assert "begins to write" in words_view.growing(None)
-    assert "once the reasons above are measured" in words_view.growing(None, "absent")
+    assert "once there is a ranking" in words_view.growing(None)
+
+
+def test_until_the_model_s_first_word_the_measurements_stand_there_and_say_so() -> None:
+    answer = explanation()
+    said = words_view.growing(None, "running", answer)
+    assert answer["summary"]["fallback"] in said
+    assert "Computed from the measurements" in said
+    assert "begins to write" in said
+    del answer["summary"]
+    said = _text(words_view.growing(None, "queued", answer))
+    assert "The Target stands at #1 for DELRec and at #3 for SASRec" in said
+    begun = words_view.growing({"writing": {"request": "", "texts": ["It"]}}, "running", answer)
+    assert "Computed from" not in begun
+
+
+def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
+    stopped = Progress(5, "failed", None, ANSWER_STOPPED[0], ANSWER_STOPPED[1])
+    standing = Standing((FIRST, WORDS), {FIRST: Progress(4, "done", None, None, None), WORDS: stopped})
+    assert standing.state(WORDS) == "stopped"
+    assert (standing.pending, standing.failed) == (False, [])
+    assert share_view.failures(standing) == ""
+    assert "again" in words_view.stopped()
+    halted = Standing((FIRST, "effects"), {"effects": stopped})
+    assert halted.state("effects") == "absent", "other parts are just asked for again"
+
+
+def test_the_rival_is_chosen_among_the_other_candidates() -> None:
+    drawn = view.rather(explanation())
+    assert re.findall(r'<option value="(\d+)"( selected)?', drawn) == [("11", " selected"), ("13", "")]
+    assert 'data-ask-value="rival"' in drawn
+    assert "<select" not in view.rather(explanation(), frozen=True)
+    waiting = view.compared(explanation(), "13")
+    assert "Being compared" in waiting
+    assert re.findall(r'<option value="(\d+)"( selected)?', waiting) == [("11", ""), ("13", " selected")]
+
+
+def test_delrec_plus_stands_beside_with_honest_words() -> None:
+    answer = explanation()
+    answer["ladder"].append(rung("delrec-plus", 0.1, 0.2, 0.9))
+    answer["run"]["plus"] = {"of_teacher": 0.9, "of_llm": 0.3}
+    said = _text(view.sides(answer, ASKED))
+    assert "SASRec's opinion (0.90) and a language model's (0.30)" in said
+    assert "All reasons here are DELRec's" in said
+    assert view.sides(answer, ASKED).count("<section") == 3
+    assert "DELRec-plus" in expert_view.ladder(answer)
+    assert view.both(answer)[1]["model"] == "delrec", "what is explained is not the last rung"
+    answer["run"]["plus"]["of_teacher"] = 0.0
+    assert "came out as 0" in _text(view.sides(answer, ASKED))
+
+
+def test_an_edit_is_asked_about_the_same_candidates_and_it_is_said() -> None:
+    edited = Question("r-abc234", "42", titles=("Heat",))
+    assert "chosen for the history as it was" in _text(view.sides(explanation(), edited))
+    assert "after these titles" in _text(view.sides(explanation(), Question("r-abc234", titles=("Heat",))))
+    assert "same 3 candidates" in _text(view.changes(explanation(), explanation()))
 
 
 def test_a_run_without_prompt_or_adapter_says_so() -> None:
@@ -248,3 +306,13 @@ def test_the_report_stands_alone() -> None:
     assert "url(" not in drawn
     for said in ("The Target mainly because of", "completeness error", "Partly grounded", "The smallest change"):
         assert said in drawn
+
+
+def test_figures_that_other_code_measured_are_told_apart() -> None:
+    def measured(code: str, state: str = "done") -> Any:
+        return SimpleNamespace(state=state, request={"users": 4, "code": code})
+
+    assert pattern_page._outdated(measured("000000000000"))
+    assert not pattern_page._outdated(measured("000000000000", "running"))
+    assert not pattern_page._outdated(measured(code_version()))
+    assert not pattern_page._outdated(None)

@@ -13,12 +13,15 @@ from webapp.commands._options import find_run, target_file
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from db.runs import Run
+
 
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--user", metavar="USER", help="A test user, by id in the data set.")
-@click.option("--titles", multiple=True, help='Or a history, oldest first: "Toy Story; Star Wars; Fargo".')
+@click.option("--titles", multiple=True, help='A history, oldest first: "Toy Story; Heat". With --user: replaces hers.')
 @click.option("--item", metavar="ITEM", help="Candidate to explain, a title or id; default: the LLM's first.")
+@click.option("--rival", metavar="ITEM", help="Why rather than this one? A title or id; default: the strongest other.")
 @click.option("--catalogue", is_flag=True, help="Candidates: the teacher's best, not those of the evaluation.")
 @click.option("--only", "parts", multiple=True, metavar="PART", help="Measure this part only; may come repeatedly.")
 @click.option("--prompt-of", "other_runs", multiple=True, metavar="RUN", help="Try this run's soft prompt too.")
@@ -28,6 +31,7 @@ def command(
     user: str | None,
     titles: tuple[str, ...],
     item: str | None,
+    rival: str | None,
     catalogue: bool,
     parts: tuple[str, ...],
     other_runs: tuple[str, ...],
@@ -36,12 +40,13 @@ def command(
     """Why is an item recommended? Measured by asking the models again with the history changed.
 
     Effects of single titles for LLM and teacher, the smallest change that flips the answer, order, stability, soft
-    prompt, adapter, gradients. All of it takes a minute or two on two cores; --only summary takes seconds.
+    prompt, adapter, gradients. All of it takes a minute or two on two cores; --only summary takes seconds. Answers are
+    kept with the run, for the page Inspect too: what was asked before is not measured again.
     """
     found = find_run(reference)
     if found.state != "done":
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="explain a finished run")
-    if (user is None) == (not titles):
+    if user is None and not titles:
         raise StudioError("whose recommendation?", where="--user, --titles", remedy="give one of the two")
     if catalogue and user is None:
         raise StudioError(
@@ -50,27 +55,44 @@ def command(
     target = target_file(file)
 
     from engine.data import parse_titles
-    from engine.explain.bench import bench_of_titles, bench_of_user
-    from engine.explain.explanation import PARTS, Explanation, check_parts, explain
-    from engine.llm import SoftPrompt
-    from engine.models import Models
-    from engine.monitor import Monitor
-    from engine.run_folder import RunFolder, write_text
+    from engine.explain.explanation import PARTS, check_parts
+    from engine.run_folder import write_text
+    from jobs import answers
+    from webapp.inspecting import merged
+    from webapp.inspection import Question
 
     check_parts(parts)
-    models = Models.load(RunFolder.open(found.folder), Monitor())
-    others = {
-        other.id: SoftPrompt.load(RunFolder.open(other.folder).soft_prompt, models.backbone)
-        for other in map(find_run, other_runs)
-    }
-    if user is not None:
-        bench = bench_of_user(models, user, item, "catalogue" if catalogue else "sampled")
-    else:
-        bench = bench_of_titles(models, [title for part in titles for title in parse_titles(part)], item)
-    answer = {"run_id": found.id, **explain(Explanation(bench, others), parts or tuple(PARTS))}
+    question = Question(
+        found.id,
+        user or "",
+        tuple(title for part in titles for title in parse_titles(part)) if titles else None,
+        item=_raw_id(found, item, "--item"),
+        rival=_raw_id(found, rival, "--rival"),
+        candidates="catalogue" if catalogue else "sampled",
+    )
+    if question.titles == ():
+        raise StudioError("the history is empty", where="--titles", remedy='give one or more, e.g. "Toy Story; Heat"')
+    wanted = [part for part in PARTS if not parts or part in parts]
+    requests = [question.request(part) for part in wanted]
+    if "prompt" in wanted and other_runs:
+        requests[wanted.index("prompt")]["prompt_of"] = [find_run(other).id for other in other_runs]
+    measured = merged(answers.here("explain", found, request) for request in requests)
+    answer = {name: value for name, value in (measured or {}).items() if name not in PARTS or name in wanted}
     if target is not None:
         write_text(target, json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
     _show(answer)
+
+
+def _raw_id(run: Run, text: str | None, where: str) -> str:
+    """The data set's id of the item that is meant, as the page Inspect asks; empty for None."""
+    if text is None:
+        return ""
+    from engine.explain.bench import find_item
+    from engine.settings import make_config
+    from webapp.previews import dataset_of
+
+    catalogue = dataset_of(make_config(run.config))[0].catalogue
+    return catalogue.raw_ids[find_item(catalogue, text, where)]
 
 
 def _show(answer: dict[str, Any]) -> None:
@@ -105,10 +127,22 @@ def _effects(console: Console, answer: dict[str, Any]) -> None:
         table.add_column(f"{who}\n{name}", justify="right")
     for place, item in enumerate(answer["history"]):
         known = "" if item["known"] else " (not in the catalogue)"
-        table.add_row(Text(item["title"] + known), *(f"{values[place]:+.3f}" for _, _, values in columns))
+        table.add_row(Text(item["title"] + known), *(f"{values[place]:+z.3f}" for _, _, values in columns))
     console.print(table)
     agreement = found["spearman_with_teacher"]["delete"]
     console.print(f"Rank correlation of the LLM's and the teacher's effects: {_number(agreement)}. {found['note']}")
+
+
+def _rather(console: Console, answer: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    found = answer["rather"]
+    rival, lead = found["rather_than"]["title"], found["lead"]
+    order = sorted(range(len(found["effects"])), key=lambda place: -abs(found["effects"][place]))[:3]
+    named = ", ".join(f"{answer['history'][place]['title']} ({found['effects'][place]:+z.3f})" for place in order)
+    console.print(
+        Text(f"Rather than {rival}: lead {lead:+z.3f}; what leaving a title out takes from it, most first: {named}.")
+    )
 
 
 def _counterfactual(console: Console, answer: dict[str, Any]) -> None:
@@ -149,15 +183,15 @@ def _prompt(console: Console, answer: dict[str, Any]) -> None:
     found = answer["prompt"]
     for effect in found["prompts"] or ():
         place, change = effect["answer"]["rank"], -effect["margin_effect"]
-        console.print(Text(f"Soft prompt {effect['prompt']}: place #{place:g}, lead {change:+.3f}."))
+        console.print(Text(f"Soft prompt {effect['prompt']}: place #{place:g}, lead {change:+z.3f}."))
     if found["adapter"]:
         change = -found["adapter"]["margin_effect"]
-        console.print(f"Adapter off: place #{found['adapter']['answer']['rank']:g}, lead {change:+.3f}.")
+        console.print(f"Adapter off: place #{found['adapter']['answer']['rank']:g}, lead {change:+z.3f}.")
 
 
 def _stability(console: Console, answer: dict[str, Any]) -> None:
     found = answer["stability"]
-    place = f"place {found['rank']['mean']:.1f} ± {found['rank']['sd']:.1f}"
+    place = f"place {found['rank']['mean']:z.1f} ± {found['rank']['sd']:z.1f}"
     console.print(
         f"Candidates shuffled {found['shuffles']} times: {place}, same first answer in {found['same_top']:.0%}."
     )
@@ -165,8 +199,8 @@ def _stability(console: Console, answer: dict[str, Any]) -> None:
 
 def _gradients(console: Console, answer: dict[str, Any]) -> None:
     found = answer["gradients"]
-    values = ", ".join(f"{value:+.3f}" for value in found["items"])
-    console.print(f"Integrated gradients by title: {values}; completeness error {found['completeness_error']:.3f}.")
+    values = ", ".join(f"{value:+z.3f}" for value in found["items"])
+    console.print(f"Integrated gradients by title: {values}; completeness error {found['completeness_error']:z.3f}.")
 
 
 def _rationale(console: Console, answer: dict[str, Any]) -> None:
@@ -182,13 +216,14 @@ def _rationale(console: Console, answer: dict[str, Any]) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:+.2f}"
+    return "not defined" if value is None else f"{value:+z.2f}"
 
 
 SHOWN = {
     "summary": _summary,
     "ladder": _ladder,
     "effects": _effects,
+    "rather": _rather,
     "counterfactual": _counterfactual,
     "prompt": _prompt,
     "stability": _stability,

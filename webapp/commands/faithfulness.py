@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -18,29 +19,29 @@ from webapp.commands._options import find_run, target_file
 def command(reference: str, users: int, file: str | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
-    Takes about 20 seconds per user on two cores.
+    Takes about 20 seconds per user on two cores; what was measured before, here or in the page, is told at once.
     """
     found = find_run(reference)
     if found.state != "done":
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
+    if users < 2:
+        raise StudioError("intervals need two users", where="--users", remedy="measure more users")
     target = target_file(file)
 
     from rich.progress import Progress
 
-    from engine.explain.faithfulness import faithfulness
-    from engine.models import Models
-    from engine.monitor import Monitor
-    from engine.run_folder import RunFolder, write_text
+    from engine.explain.faithfulness import USERS
+    from engine.run_folder import write_text
+    from jobs import answers
 
-    models = Models.load(RunFolder.open(found.folder), Monitor())
+    request = {} if users == USERS else {"users": users}  # as the page asks
     with Progress(transient=True) as bars:
         task = bars.add_task("users", total=users)
 
-        class Bar(Monitor):
-            def progress(self, stage: str, done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
+        def tell(partial: Mapping[str, Any]) -> None:
+            bars.update(task, completed=partial["done"], total=partial["total"])
 
-        figures: dict[str, Any] = {"run_id": found.id, **faithfulness(models, users, Bar())}
+        figures = answers.here("faithfulness", found, request, tell)
     if target is not None:
         write_text(target, json.dumps(figures, indent=1) + "\n")
     _show(figures)
@@ -68,4 +69,4 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 def _told(figure: dict[str, float]) -> str:
-    return f"{figure['value']:+.3f} [{figure['low']:+.3f}, {figure['high']:+.3f}]"
+    return f"{figure['value']:+z.3f} [{figure['low']:+z.3f}, {figure['high']:+z.3f}]"

@@ -11,7 +11,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link, tag
-from webapp.inspecting import View, look_at
+from webapp.inspecting import View, leave, look_at
 from webapp.inspection import DEPTHS, WORDS, Question
 from webapp.shell import HOME, RUNS, empty, frame, notice
 from webapp.views import inspect as view
@@ -71,14 +71,14 @@ def build() -> None:
         Part("picker", [picker], _subject, lambda v: [pick_view.picker(v.subjects, v.question)]),
         Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
         Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        Part("history", [history, meaning], lambda v: v.states("summary", "effects"), _history),
+        Part("history", [history, meaning], lambda v: (*v.states("summary", "effects"), v.standing.stuck), _history),
         Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
         Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
         Part("sentence", sentence, lambda v: v.states("summary", "ladder", "counterfactual"),
              _shown("summary", _sentence)),
         Part("sides", [sides], lambda v: (*v.states("ladder"), _lists_key(v)), _sides),
         Part("changes", changes, _changes_key, _changes),
-        Part("rather", rather, lambda v: v.states("rather"), _shown("rather", lambda _, a: view.rather(a))),
+        Part("rather", rather, lambda v: v.states("rather", "ladder"), _rather),
         Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
         Part("confidence", confidence, lambda v: v.states("stability"),
              _shown("stability", lambda _, a: view.confidence(a))),
@@ -111,8 +111,11 @@ def build() -> None:
         question = Question.read(query)
         try:
             if "address" in action:
-                return show(Question.read(Question.parse(str(action["address"]))), last, list_runs=True)
-            question = question.changed(action)
+                there = Question.read(Question.parse(str(action["address"])))
+                leave(question, there)
+                return show(there, last, list_runs=True)
+            before, question = question, question.changed(action)
+            leave(before, question)
         except StudioError as error:
             skipped = [gr.skip()] * len(outputs)
             skipped[outputs.index(problem)] = notice("bad", tell(error))
@@ -121,7 +124,10 @@ def build() -> None:
 
     def chosen(run_id: str, query: dict[str, str], last: dict[str, Any]) -> list[Any]:
         question = Question.read(query)
-        return show(question if run_id == question.run else question.changed({"run": run_id}), last)
+        if run_id == question.run:
+            return show(question, last)
+        leave(question, other := question.changed({"run": run_id}))
+        return show(other, last)
 
     def tick(query: dict[str, str], last: dict[str, Any]) -> list[Any]:
         return show(Question.read(query), last)
@@ -145,8 +151,8 @@ def _runs(question: Question, wanted: bool) -> Any:
     if not wanted:
         return gr.skip()
     done = api.runs(states=["done"], limit=MOST_RUNS)
-    known = question.run if any(run.id == question.run for run in done) else (done[0].id if done else None)
-    return gr.Dropdown(choices=[(run.name, run.id) for run in done], value=None if not done else known)
+    known = question.run if any(run.id == question.run for run in done) else None
+    return gr.Dropdown(choices=[(run.name, run.id) for run in done], value=known)
 
 
 def _nothing(error: Exception) -> Html:
@@ -180,7 +186,7 @@ def _history(v: View) -> Sequence[Any]:
     history = v.history
     if history is None:
         if v.answer is None:
-            return [history_view.awaited(), ""]
+            return [Html("") if v.standing.stuck else history_view.awaited(), ""]
         history = history_view.of_answer(v.answer)
     measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
     return [history_view.cards(history, measured), history_view.meaning(measured)]
@@ -192,6 +198,16 @@ def _sentence(v: View, answer: Mapping[str, Any]) -> Html:
 
 def _smallest(v: View, answer: Mapping[str, Any]) -> Html:
     return view.smallest(answer, v.subjects.title)
+
+
+def _rather(v: View) -> Sequence[Any]:
+    if v.answer is None or not v.standing.has("ladder"):
+        return [gr.Column(visible=False), ""]
+    if v.standing.has("rather"):
+        return [gr.Column(visible=True), view.rather(v.answer)]
+    if v.question.rival:
+        return [gr.Column(visible=True), view.compared(v.answer, v.question.rival)]
+    return [gr.Column(visible=False), ""]
 
 
 def _shown(part: str, draw: Callable[[View, Mapping[str, Any]], Html]) -> Callable[[View], Sequence[Any]]:
@@ -210,7 +226,7 @@ def _sides(v: View) -> Sequence[Any]:
         return [view.sides(v.answer, v.question)]
     if v.lists is not None:
         return [share_view.suggestions(*v.lists)]
-    return [share_view.waiting(v.question)]
+    return [share_view.nothing() if v.standing.stuck else share_view.waiting(v.question)]
 
 
 def _changes_key(v: View) -> Hashable:
@@ -226,7 +242,7 @@ def _changes(v: View) -> Sequence[Any]:
 
 def _words_key(v: View) -> Hashable:
     known = v.standing.known.get(WORDS)
-    return (*v.states(WORDS, "ladder"), str(known.partial) if known else "")
+    return (*v.states(WORDS, "ladder", "summary"), str(known.partial) if known else "")
 
 
 def _words(v: View) -> Sequence[Any]:
@@ -237,8 +253,10 @@ def _words(v: View) -> Sequence[Any]:
         drawn = words_view.offered()
     elif v.answer is not None and v.standing.has(WORDS):
         drawn = words_view.checked(v.answer)
+    elif v.standing.state(WORDS) == "stopped":
+        drawn = words_view.stopped()
     else:
-        drawn = words_view.growing(known.partial if known else None, v.standing.state(WORDS))
+        drawn = words_view.growing(known.partial if known else None, v.standing.state(WORDS), v.answer)
     return [gr.Column(visible=True), drawn]
 
 

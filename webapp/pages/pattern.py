@@ -11,7 +11,7 @@ import gradio as gr
 from db.explanations import Explanation
 from db.runs import Run
 from engine.errors import StudioError
-from jobs import api
+from jobs import answers, api
 from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import QUIET, Part, refresh, tell
@@ -25,6 +25,7 @@ PATTERN, TRUST = "pattern", "faithfulness"
 MOST = 200
 NO_PROMPT = "This run has no soft prompt, so nothing can have been distilled into it."
 PATTERN_WAITS = "Not measured yet. A few minutes on two cores, beside whatever else runs."
+OUTDATED = "Another version of this program measured these figures; measure again for those of this one."
 TRUST_WAITS = "Not measured yet. About six minutes on two cores, beside whatever else runs."
 
 
@@ -97,7 +98,7 @@ def build(access: Access) -> None:
         Part(
             "ask trust", [trust_button], lambda v: (v.read_only, _asks(v.trust)), lambda v: [_button(v, v.trust, True)]
         ),
-        Part("trust progress", [trust_progress], lambda v: _key(v.trust), lambda v: [view.state(v.trust, TRUST_WAITS)]),
+        Part("trust progress", [trust_progress], lambda v: _key(v.trust), lambda v: _stand(v.trust, TRUST_WAITS)),
         Part("trust", [trust, trust_drawn], lambda v: _answered(v.trust), _trust),
         Part("pace", [timer], lambda v: v.pending, lambda v: [gr.Timer(LIVE_SECONDS, active=v.pending)]),
     ]
@@ -176,16 +177,26 @@ def _answered(asked: Explanation | None) -> Hashable:
     return asked.id if asked and asked.state == "done" else None
 
 
+def _outdated(asked: Explanation | None) -> bool:
+    """Whether other code than this one measured it."""
+    return asked is not None and asked.state == "done" and asked.request != answers.stamped(asked.request)
+
+
 def _button(state: View, asked: Explanation | None, possible: bool) -> Any:
     """Shown to those who may ask, unless that is measured or under way; a failed one can be tried again."""
     busy = asked is not None and asked.state in ("queued", "running")
     done = asked is not None and asked.state == "done"
     repeat = done and asked is not None and asked.kind == PATTERN  # with another prompt
-    return gr.Button(visible=possible and not state.read_only and not busy and (not done or repeat))
+    again = not done or repeat or _outdated(asked)
+    return gr.Button(visible=possible and not state.read_only and not busy and again)
 
 
 def _progress(state: View) -> Sequence[Any]:
-    return [view.state(state.pattern, PATTERN_WAITS if state.prompted else NO_PROMPT)]
+    return _stand(state.pattern, PATTERN_WAITS if state.prompted else NO_PROMPT)
+
+
+def _stand(asked: Explanation | None, wait: str) -> Sequence[Any]:
+    return [notice("warn", OUTDATED) if _outdated(asked) else view.state(asked, wait)]
 
 
 def _others(state: View) -> Sequence[Any]:

@@ -99,6 +99,12 @@
     }
   });
 
+  // A choice asks by its name: <select data-ask-value="rival">.
+  document.addEventListener("change", (event) => {
+    const name = event.target instanceof HTMLSelectElement && event.target.dataset.askValue;
+    if (name) ask({ [name]: event.target.value });
+  });
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const handled = ["userForm", "pasteForm", "wordsForm"].find((name) => name in form.dataset);

@@ -27,9 +27,14 @@ def sentence(summary: Answer, ladder: Answer | None) -> Html:
     return join([tag("span", "In one sentence", class_="dr-label"), text, agreement(ladder) if ladder else None])
 
 
+def both(answer: Answer) -> tuple[Answer, Answer]:
+    """The teacher's ranking and that of the model which is explained."""
+    return answer["ladder"][0], next(rung for rung in answer["ladder"] if rung["model"] == answer["run"]["llm"])
+
+
 def agreement(answer: Answer) -> Html:
     """Whether teacher and model agree, and what the user really chose."""
-    teacher, model = answer["ladder"][0], answer["ladder"][-1]
+    teacher, model = both(answer)
     names = (label(teacher["model"]), label(model["model"]))
     if teacher["top"] == model["top"]:
         said = tag("span", f"{names[0]} and {names[1]} agree on the first place", class_="dr-badge dr-done")
@@ -46,23 +51,42 @@ def agreement(answer: Answer) -> Html:
 
 
 def sides(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
-    """The teacher's and the model's order of the same candidates, joined by lines."""
-    teacher, model = answer["ladder"][0], answer["ladder"][-1]
-    columns = [ranking(answer, rung, labels=True, frozen=frozen) for rung in (teacher, model)]
+    """The teacher's and the model's order of the same candidates, joined by lines; DELRec-plus beside them."""
+    teacher, model = both(answer)
+    plus = next((rung for rung in answer["ladder"] if rung["model"] == "delrec-plus"), None)
+    shown = [rung for rung in (teacher, model, plus) if rung is not None]
+    columns = [ranking(answer, rung, labels=True, frozen=frozen) for rung in shown]
     m = len(answer["candidates"])
     note = (
         f"Shares are the softmax of each model's scores over the same {m} candidates and add up to 100 %; "
         f"{label(model['model'])} is trained by it, the teacher's scores are no probabilities."
     )
+    chart = rankings(columns, "The models' order of the candidates")
+    if plus is not None:
+        chart = tag("div", chart, class_="dr-scroll", tabindex=0, role="region", aria_label="Order of the candidates")
     return join(
         [
-            None if frozen or question.titles is not None else _switch(question),
+            None if frozen or question.own else _switch(question),
             tag("p", _which(answer, question, m), class_="dr-hint"),
-            rankings(columns, "Both models' order of the candidates"),
+            chart,
             _legend(answer),
             tag("p", note, class_="dr-fine"),
+            None if plus is None else tag("p", _about_plus(answer), class_="dr-fine"),
         ]
     )
+
+
+def _about_plus(answer: Answer) -> str:
+    """What DELRec-plus is, and that the reasons are not its own."""
+    teacher, model = label(answer["run"]["teacher"]), label(answer["run"]["llm"])
+    weights = answer["run"]["plus"]
+    if not weights["of_teacher"]:
+        mixed = f"goes by a language model alone (the weight of {teacher}'s opinion came out as 0)"
+    else:
+        ours = f"{weights['of_llm']:z.2f}"
+        mixed = f"adds {teacher}'s opinion ({weights['of_teacher']:z.2f}) and a language model's ({ours}), weighed by "
+        mixed += "what fitted other users best; the more it weighs the first, the less its agreement with it says"
+    return f"DELRec-plus goes beyond the paper: it {mixed}. All reasons here are {model}'s, none is measured for it."
 
 
 def _switch(question: Question) -> Html:
@@ -75,9 +99,12 @@ def _switch(question: Question) -> Html:
 
 def _which(answer: Answer, question: Question, m: int) -> str:
     teacher = label(answer["run"]["teacher"])
-    if question.titles is not None or question.candidates == "catalogue":
-        return f"{teacher}'s best {m} of the whole catalogue, re-ranked by the language model."
-    return f"The {m} candidates of the evaluation: the true next item and others drawn at random."
+    if question.own:
+        return f"{teacher}'s best {m} of the whole catalogue after these titles, re-ranked by the language model."
+    edited = " They were chosen for the history as it was, and stay while you edit it." if question.edited else ""
+    if question.candidates == "catalogue":
+        return f"{teacher}'s best {m} of the whole catalogue, re-ranked by the language model.{edited}"
+    return f"The {m} candidates of the evaluation: the true next item and others drawn at random.{edited}"
 
 
 def _legend(answer: Answer) -> Html:
@@ -101,7 +128,7 @@ def ranking(
         marks = [name for name, is_so in (("target", item["item"] == target), ("chosen", item["chosen_next"])) if is_so]
         if number >= most and not marks:
             continue
-        hint = f"score {rung['scores'][column]:.3f}"
+        hint = f"score {rung['scores'][column]:z.3f}"
         text = _named(item, frozen) if labels else tag("span", item["title"], class_="dr-cut")
         places.append(Place(item["item"], rung["places"][column], whole[column], text, " ".join(marks), hint))
     listed = len(places)
@@ -119,7 +146,7 @@ def _named(item: Answer, frozen: bool) -> Html:
 
 def changes(before: Answer, after: Answer) -> Html:
     """The model's best items before and after the history was edited."""
-    then, now = before["ladder"][-1], after["ladder"][-1]
+    then, now = both(before)[1], both(after)[1]
     first, fresh = _title(before, then["top"]), _title(after, now["top"])
     if then["top"] == now["top"]:
         said = f"{first} stays first."
@@ -129,12 +156,11 @@ def changes(before: Answer, after: Answer) -> Html:
         ranking(before, then, labels=True, heading=f"{label(then['model'])} before"),
         ranking(after, now, labels=True, heading=f"{label(now['model'])} after"),
     ]
-    teacher = label(before["run"]["teacher"])
-    both = {item["item"] for item in before["candidates"]} & {item["item"] for item in after["candidates"]}
-    note = (
-        f"Both times {teacher}'s best {len(after['candidates'])} of the whole catalogue are re-ranked; "
-        f"{len(both)} of them are the same. Lines join items that are listed on both sides."
-    )
+    ids = [{item["item"] for item in answer["candidates"]} for answer in (before, after)]
+    same = f"Both times the same {len(ids[0])} candidates are ranked"
+    if ids[0] != ids[1]:
+        same = f"{len(ids[0] & ids[1])} candidates are ranked both times; what left or joined the list is noted above"
+    note = f"{same}; only the history differs. Lines join items that are listed on both sides."
     return join(
         [
             tag("h2", "Before and after your changes"),
@@ -152,8 +178,8 @@ def _moved(answer: Answer, rung: Answer, item: int) -> str:
     return "is no longer among the candidates"
 
 
-def rather(answer: Answer) -> Html:
-    """Why this item rather than its strongest rival."""
+def rather(answer: Answer, *, frozen: bool = False) -> Html:
+    """Why this item rather than its rival, which can be chosen."""
     found, target = answer["rather"], answer["target"]["title"]
     rival, effects = found["rather_than"]["title"], found["effects"]
     ahead = found["lead"] >= 0
@@ -164,13 +190,40 @@ def rather(answer: Answer) -> Html:
         tag("li", tag("span", names[place], class_="dr-what"), effect_bar(effects[place], largest, ""))
         for place in order
     ]  # fmt: skip
-    said = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found['lead']):.2f}."
+    said = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found['lead']):z.2f}."
     return join(
         [
             tag("h2", f"Why {target} rather than {rival}?"),
+            None if frozen else rivals(answer, found["rather_than"]["item"]),
             tag("p", f"{said} What leaving out each title would take from that lead:", class_="dr-hint"),
             tag("ol", rows, class_="dr-reasons"),
             tag("p", "Titles act together, so these numbers do not add up to the lead.", class_="dr-fine"),
+        ]
+    )
+
+
+def rivals(answer: Answer, chosen: int | None) -> Html:
+    """The other candidates by the model's order, one of which is chosen to be compared with."""
+    places = answer["answer"]["places"]
+    order = sorted(range(len(places)), key=lambda column: (places[column], column))
+    others = [(places[column], answer["candidates"][column]) for column in order]
+    options = [
+        tag("option", f"#{place:g} {item['title']}", value=item["raw_id"], selected=item["item"] == chosen)
+        for place, item in others
+        if item["item"] != answer["target"]["item"]
+    ]
+    return tag("label", tag("span", "Compare with"), tag("select", options, data_ask_value="rival"), class_="dr-rival")
+
+
+def compared(answer: Answer, rival: str) -> Html:
+    """Stands until the comparison with another rival, an id, is measured."""
+    item = next((item for item in answer["candidates"] if item["raw_id"] == rival), None)
+    name = item["title"] if item else f"item {rival}"
+    return join(
+        [
+            tag("h2", f"Why {answer['target']['title']} rather than {name}?"),
+            rivals(answer, item["item"] if item else None),
+            tag("p", "Being compared …", class_="dr-muted", role="status"),
         ]
     )
 
@@ -221,8 +274,8 @@ def confidence(answer: Answer) -> Html:
     rows = [
         ("Share of the candidates", percent(own["probability"])),
         ("Lead over the best other", signed(own["margin"])),
-        (f"Place in {found['shuffles']} other orders", f"#{place['mean']:.1f} ± {place['sd']:.1f}"),
-        ("Same first answer", f"{100 * same:.0f} %"),
+        (f"Place in {found['shuffles']} other orders", f"#{place['mean']:z.1f} ± {place['sd']:z.1f}"),
+        ("Same first answer", f"{100 * same:z.0f} %"),
         ("Training interactions", _interactions(target)),
     ]
     pairs = [[tag("dt", name), tag("dd", value)] for name, value in rows]

@@ -46,7 +46,7 @@ def ladder(answer: Answer) -> Html:
     columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer["ladder"]]
     chart = tag("div", rankings(columns, "Ranks by stage"), class_="dr-scroll", tabindex=0, role="region",
                 aria_label="Ranks by stage")  # fmt: skip
-    hint = "Base language model → with the distilled prompt → fine-tuned with AdaLoRA, beside the teacher."
+    hint = "The teacher, then the language model after each stage that the run has."
     return _section("From stage to stage", hint, chart, _scores(answer))
 
 
@@ -56,7 +56,9 @@ def _scores(answer: Answer) -> Html:
     rows = []
     for column, item in enumerate(answer["candidates"]):
         cells = [
-            tag("td", f"{rung['scores'][column]:.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number")
+            tag(
+                "td", f"{rung['scores'][column]:z.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number"
+            )
             for rung in answer["ladder"]
         ]
         star = "★ " if item["chosen_next"] else ""
@@ -74,7 +76,7 @@ def operators(answer: Answer) -> Html:
     heads += [tag("th", names[who], tag("small", name), scope="col", class_="dr-number") for who, name, _ in columns]
     rows = [
         tag("tr", tag("th", item["title"], scope="row"),
-            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+.1f} pp"),
+            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+z.1f} pp"),
                  class_="dr-number") for _, _, values in columns])
         for place, item in enumerate(answer["history"])
     ]  # fmt: skip
@@ -101,9 +103,8 @@ def prompt(answer: Answer) -> Html:
     missing += [] if found["adapter"] else ["This run has no adapter: stage 2 was switched off."]
     heads = [tag("th", text, scope="col") for text in ("Changed", "Place", "Share", "First then", "Brought the lead")]
     table = scrolled("Prompt and adapter", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
-    hint = (
-        f"{answer['target']['title']} stands at #{answer['answer']['rank']:g} with both in place. {' '.join(missing)}"
-    )
+    place = f"{answer['target']['title']} stands at #{answer['answer']['rank']:g}"
+    hint = f"{place} as the run is. {' '.join(missing)}" if missing else f"{place} with both in place."
     return _section("Soft prompt and adapter", hint, table)
 
 
@@ -141,7 +142,7 @@ def _shuffled(name: str, found: Answer) -> str:
     if rank is None:
         return ""
     return (
-        f"With random orders, {name} puts it at #{rank['mean']:.1f} ± {rank['sd']:.1f} and keeps its first answer in "
+        f"With random orders, {name} puts it at #{rank['mean']:z.1f} ± {rank['sd']:z.1f} and keeps its first answer in "
         f"{found['same_top']:.0%}."
     )
 
@@ -160,9 +161,9 @@ def gradients(answer: Answer) -> Html:
         cells += [tag("td", signed(deleted[place]), class_="dr-number")] if deleted is not None else []
         rows.append(tag("tr", tag("th", item["title"], scope="row"), cells))
     hint = (
-        f"Attributions to the lead over {rival}: {found['lead']:.3f} as it is, {found['baseline']:.3f} with an average "
-        f"token in place of every title. They add up to {sum(found['items']):.3f} against a difference of "
-        f"{found['lead'] - found['baseline']:.3f}: completeness error {found['completeness_error']:.3f} "
+        f"Attributions to the lead over {rival}: {found['lead']:z.3f} as it is, {found['baseline']:z.3f} with an "
+        f"average token in place of every title. They add up to {sum(found['items']):z.3f} against a difference of "
+        f"{found['lead'] - found['baseline']:z.3f}: completeness error {found['completeness_error']:z.3f} "
         f"({found['steps']} steps)."
     )
     return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))

@@ -178,7 +178,7 @@ def _agreement(answer: Mapping[str, Any] | None, names: tuple[str, str]) -> Html
     if value is None:
         return None
     word = "agree" if value >= 0.5 else "agree in part" if value > 0 else "do not agree"
-    said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+.2f})."
+    said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+z.2f})."
     return tag("p", f"{said} {answer['effects']['note']}", class_="dr-fine")
 
 

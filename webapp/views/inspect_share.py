@@ -16,7 +16,7 @@ from webapp.views.asking import asking
 from webapp.views.run import NO_WORKER
 
 MARKS = {"done": ("✓", "done"), "running": ("●", "under way"), "queued": ("○", "next"), "absent": ("○", "to come"),
-         "failed": ("✗", "failed")}  # fmt: skip
+         "failed": ("✗", "failed"), "stopped": ("■", "stopped")}  # fmt: skip
 
 
 def progress(standing: Standing, idle: bool) -> Html:
@@ -64,6 +64,11 @@ def waiting(question: Question) -> Html:
     if not question.complete:
         return empty("No titles yet", "Add a title, or try the example: both models answer at once.")
     return tag("div", [tag("i") for _ in range(6)], class_="dr-skeleton", role="status", aria_label="Being ranked")
+
+
+def nothing() -> Html:
+    """What stands there where even the ranking failed; why is said above."""
+    return empty("No ranking", "What is missing is said above. Choose another user, or give titles of your own.")
 
 
 def suggestions(found: Progress, answer: Mapping[str, Any] | None) -> Html:

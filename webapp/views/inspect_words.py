@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.evaluate.render import label
 from webapp.html import Html, join, tag
 from webapp.inspection import Question
 from webapp.shell import notice
@@ -34,20 +35,35 @@ def head() -> Html:
 
 def offered() -> Html:
     """The button where nothing is written by itself."""
-    said = tag("span", "Writing takes a while and holds up the next answer, so it starts on demand.", class_="dr-muted")
+    said = tag(
+        "span", "Writing takes a while and the next edit would stop it, so it starts on demand.", class_="dr-muted"
+    )
     return tag(
         "div", asking("Let the model write", {"words": "base"}, class_="dr-small-button"), said, class_="dr-walk"
     )
 
 
-def growing(partial: Answer | None, state: str = "running") -> Html:
-    """The text as far as it is written; it is not checked yet."""
-    if state != "running":
-        return tag("p", "The model writes once the reasons above are measured.", class_="dr-muted")
-    writing = (partial or {}).get("writing")
+def stopped() -> Html:
+    """What stands in the place of a text that was not written to its end."""
+    said = "Stopped, because something newer was asked before the text was done. Nothing of it was kept."
+    return tag(
+        "div", tag("span", "Stopped", class_="dr-badge dr-interrupted"), tag("span", said, class_="dr-muted"),
+        asking("Let the model write", {"again": True}, class_="dr-small-button"), class_="dr-walk",
+    )  # fmt: skip
+
+
+def growing(partial: Answer | None, state: str = "running", known: Answer | None = None) -> Html:
+    """The text as far as it is written, not checked yet; before its first word, what the measurements say.
+
+    Args:
+        known: the explanation as far as it is measured.
+    """
+    writing = (partial or {}).get("writing") if state == "running" else None
     texts = [text.strip() for text in writing["texts"] if text.strip()] if writing else []
     if not texts:
-        return tag("p", "The model begins to write …", class_="dr-muted")
+        waits = "The model begins to write …" if state == "running" else "The model writes next."
+        told = _measured(known)
+        return join([told, tag("p", waits if told else "The model writes once there is a ranking.", class_="dr-muted")])
     count = f"text {len(texts)} of {len(writing['texts'])}" if writing else ""
     return join(
         [
@@ -55,6 +71,24 @@ def growing(partial: Answer | None, state: str = "running") -> Html:
             tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words", dir="auto"),
         ]
     )
+
+
+def _measured(known: Answer | None) -> Html | None:
+    """What can be said already without the model's words: the evidence in a sentence, or the places alone."""
+    if known is None:
+        return None
+    if "summary" in known:
+        text = known["summary"]["fallback"]
+    else:
+        run, item = known["run"], known["target"]["item"]
+        column = next(c for c, candidate in enumerate(known["candidates"]) if candidate["item"] == item)
+        theirs = known["ladder"][0]["places"][column]
+        text = (
+            f"{known['target']['title']} stands at #{known['answer']['rank']:g} for {label(run['llm'])} and at "
+            f"#{theirs:g} for {label(run['teacher'])}. Which titles speak for it is being measured."
+        )
+    return tag("div", tag("span", "Computed from the measurements, until the model's words come", class_="dr-label"),
+               tag("p", text, class_="dr-own-words", dir="auto"))  # fmt: skip
 
 
 def checked(answer: Answer) -> Html:

@@ -62,7 +62,7 @@ def state(asked: Explanation | None, wait: str) -> Html | str:
     return tag(
         "div",
         tag("p", f"{words} …", class_="dr-muted"),
-        tag("div", tag("i", style=f"width:{100 * share:.1f}%"), class_="dr-progress", role="progressbar",
+        tag("div", tag("i", style=f"width:{100 * share:z.1f}%"), class_="dr-progress", role="progressbar",
             aria_valuenow=round(100 * share), aria_valuemin=0, aria_valuemax=100, aria_label=words),
         role="status",
     )  # fmt: skip
@@ -117,7 +117,7 @@ def tokens(found: Mapping[str, Any]) -> Html:
     heads = [tag("th", "Soft token", scope="col"), tag("th", "Nearest title tokens, with their cosine", scope="col")]
     rows = [
         tag("tr", tag("th", str(number), scope="row"),
-            tag("td", [[tag("b", it["token"].strip() or "␣"), f" {it['cosine']:.2f} \u2003"] for it in nearest]))
+            tag("td", [[tag("b", it["token"].strip() or "␣"), f" {it['cosine']:z.2f} \u2003"] for it in nearest]))
         for number, nearest in enumerate(found["tokens"]["nearest"], 1)
     ]  # fmt: skip
     table = scrolled("Nearest tokens", tag("thead", tag("tr", heads)), tag("tbody", rows))
@@ -155,8 +155,8 @@ def trust(found: Mapping[str, Any]) -> Html:
         tag("li", f"Kendall's tau between {PAIRS.get(pair, pair)}: {_told(tau)}") for pair, tau in found["tau"].items()
     ]
     facts += [
-        tag("li", f"Grounded texts of the language model: {100 * grounded['value']:.0f} % "
-                  f"({100 * grounded['low']:.0f} to {100 * grounded['high']:.0f} %)"),
+        tag("li", f"Grounded texts of the language model: {100 * grounded['value']:z.0f} % "
+                  f"({100 * grounded['low']:z.0f} to {100 * grounded['high']:z.0f} %)"),
         tag("li", f"Invented titles in each text: {_told(invented)}"),
     ]  # fmt: skip
     text = (
@@ -175,12 +175,12 @@ def trust(found: Mapping[str, Any]) -> Html:
 
 def _figure(figure: Mapping[str, float], *, digits: int = 2, sign: bool = False) -> Html:
     plus = "+" if sign else ""
-    ends = f"{figure['low']:{plus}.{digits}f} to {figure['high']:{plus}.{digits}f}"
-    return tag("td", f"{figure['value']:{plus}.{digits}f}", tag("small", ends), class_="dr-number")
+    ends = f"{figure['low']:{plus}z.{digits}f} to {figure['high']:{plus}z.{digits}f}"
+    return tag("td", f"{figure['value']:{plus}z.{digits}f}", tag("small", ends), class_="dr-number")
 
 
 def _told(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+    return f"{figure['value']:z.2f} ({figure['low']:z.2f} to {figure['high']:z.2f})"
 
 
 def other_choices(runs: Sequence[Run], run: Run) -> list[tuple[str, str]]:

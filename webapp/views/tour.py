@@ -128,7 +128,7 @@ def _suggested(subjects: Subjects, answer: Mapping[str, Any], step: int) -> str:
     column = next((c for c, item in enumerate(answer["candidates"]) if item["chosen_next"]), None)
     if column is None:
         return ""
-    theirs, ours = (answer["ladder"][end]["places"][column] for end in (0, -1))
+    theirs, ours = (rung["places"][column] for rung in view.both(answer))
     placed = f"{teacher} puts it at #{theirs:g}, {model} at #{ours:g}"
     said = {2: "Both find the right one", 3: "The language model sees it, the teacher does not",
             4: "The teacher sees it, the language model does not"}  # fmt: skip

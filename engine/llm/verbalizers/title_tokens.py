@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -42,8 +43,7 @@ class TitleTokens(Verbalizer):
         self.backbone = backbone
         self.items = title_vectors(backbone, titles, known)
         """float32 ``[items, width]``: ``answer states @ items.T`` are the scores of the whole catalogue."""
-        with backbone.without_adapter():
-            neutral = self.catalogue_scores(backbone.embed([backbone.encode(NEUTRAL)]))[0, :known]
+        neutral = (_neutral_state(backbone) @ self.items.T)[0, :known]
         self.items *= SPREAD / (float(neutral.std(correction=0)) or SPREAD)
 
     def catalogue_scores(self, batch: Embedded) -> Tensor:
@@ -53,6 +53,19 @@ class TitleTokens(Verbalizer):
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         states = self.backbone.answer_states(batch).float()
         return (self.items[candidates] @ states[:, :, None]).squeeze(2)
+
+
+_NEUTRAL_STATES: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _neutral_state(backbone: Backbone) -> Tensor:
+    """float32 ``[1, width]``: the base weights' answer to a neutral prompt. They are frozen: one pass serves all."""
+    if backbone not in _NEUTRAL_STATES:
+        with backbone.without_adapter():
+            embedded = backbone.embed([backbone.encode(NEUTRAL)])
+            _NEUTRAL_STATES[backbone] = backbone.answer_states(embedded).float()
+    return _NEUTRAL_STATES[backbone]
 
 
 @torch.no_grad()

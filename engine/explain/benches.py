@@ -1,0 +1,198 @@
+"""Ways onto the bench: a test user, a test user whose history was changed, and a history of one's own.
+
+:func:`bench_of_user` and :func:`bench_of_edited` share their candidates, so that a change of the history is all that
+makes a difference; :func:`bench_of_titles` takes the teacher's best items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from engine.data import Catalogue, candidate_sets
+from engine.data.titles import MAX_TITLES
+from engine.errors import StudioError
+from engine.evaluate.full import top_items
+from engine.explain.bench import Bench, find_item
+from engine.explain.case import EMPTY, Asker, Case
+from engine.models import Models, method_row
+from engine.recommend import HistoryItem, understand
+
+Candidates = Literal["sampled", "catalogue"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be explained, by titles or ids of the data set; each is added to the candidates if it is none."""
+
+    item: str | None = None
+    """The language model's first if ``None``."""
+    rival: str | None = None
+    """The strongest other candidate if ``None``."""
+
+
+ANYTHING = Wanted()
+
+
+def bench_of_user(models: Models, user: str, wanted: Wanted = ANYTHING, candidates: Candidates = "sampled") -> Bench:
+    """A test user, by her id in the data set, and her history before the test item.
+
+    Args:
+        candidates: those of the evaluation, or the teacher's best of the whole catalogue.
+
+    Raises:
+        StudioError: no such test user, or no such item.
+    """
+    history, target, listed = _test_user(models, user, candidates)
+    length = models.config.data.history
+    entries = understand([int(item) for item in history[-length:]], models.dataset.catalogue)
+    return _bench(models, models.dataset.catalogue, entries, history[:-length], listed, wanted, target, ())
+
+
+def bench_of_edited(
+    models: Models, user: str, titles: Sequence[str], wanted: Wanted = ANYTHING, candidates: Candidates = "sampled"
+) -> Bench:
+    """A test user whose read history is changed to ``titles``: the candidates stay those of the history as it was.
+
+    Candidates that stand in the new history leave the list, which is noted. What came before the titles that the
+    language model reads stays too; only the teacher sees it.
+
+    Raises:
+        StudioError: no such test user, no titles, too many, none that the catalogue knows, or no such item.
+    """
+    history, target, listed = _test_user(models, user, candidates)
+    entries, known = _understood(models, titles)
+    length = models.config.data.history
+    gone = [models.dataset.catalogue.display(int(item)) for item in listed if item in known]
+    notes = [f"{title} stands in the history now, so it is no candidate any more." for title in gone]
+    older = [int(item) for item in history[:-length] if item not in known]
+    older += [entry.item for entry in entries[:-length] if entry.item is not None]
+    kept = np.array([item for item in listed if item not in known], np.int64)
+    return _bench_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes)
+
+
+def bench_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYTHING) -> Bench:
+    """A history of one's own, oldest first; titles that the catalogue lacks are kept for the language model.
+
+    Raises:
+        StudioError: no titles, too many, none that the catalogue knows, or no such item.
+    """
+    entries, known = _understood(models, titles)
+    older = [entry.item for entry in entries[: -models.config.data.history] if entry.item is not None]
+    return _bench_of_entries(models, entries, np.array(older, np.int64), _best(models, known), wanted, None, [])
+
+
+def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
+    """The ``older`` items that the teacher still sees behind a history of ``n``: removals let nothing older in."""
+    memory = models.config.teacher.max_length - n
+    return older[-memory:] if memory > 0 else EMPTY
+
+
+def _test_user(models: Models, user: str, candidates: Candidates) -> tuple[np.ndarray, int, np.ndarray]:
+    """History, true next item and candidates of a test user.
+
+    Raises:
+        StudioError: there is none of this id.
+    """
+    dataset, examples = models.dataset, models.split.test
+    found = [i for i, index in enumerate(examples.users) if dataset.user_ids[index] == user]
+    if not found:
+        first, last = (dataset.user_ids[examples.users[i]] for i in (0, -1))
+        raise StudioError(
+            f"no test user {user!r}", where="user", remedy=f"there are {len(examples)}, from {first!r} to {last!r}"
+        )
+    example = examples.take(found)
+    history = example.histories[0]
+    if candidates == "sampled":
+        listed = candidate_sets(dataset, example, models.config.data, models.config.seed, "test")[0]
+    else:
+        listed = _best(models, history)
+    return history, int(example.targets[0]), listed
+
+
+def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[HistoryItem, ...], np.ndarray]:
+    """Titles as they were understood, and the ids of those that the catalogue has: int64, not empty.
+
+    Raises:
+        StudioError: no titles, too many, or none that the catalogue knows.
+    """
+    if len(titles) > MAX_TITLES:
+        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
+    entries = understand(list(titles), models.dataset.catalogue)
+    known = np.array([entry.item for entry in entries if entry.item is not None], np.int64)
+    if not len(known):
+        close = [title for entry in entries for title in entry.suggestions]
+        raise StudioError(
+            f"none of these titles is known: {'; '.join(entry.title[:60] for entry in entries[:5])}",
+            where="titles",
+            remedy=f"did you mean {'; '.join(close[:3])}?" if close else "write titles as the data set has them",
+        )
+    return entries, known
+
+
+def _best(models: Models, history: np.ndarray) -> np.ndarray:
+    """int64 ``[K]``: the teacher's best items outside the history."""
+    return top_items(models.teacher.catalogue_scores([history])[0], history, models.config.eval.full_top)
+
+
+def _bench_of_entries(
+    models: Models,
+    entries: tuple[HistoryItem, ...],
+    older: np.ndarray,
+    candidates: np.ndarray,
+    wanted: Wanted,
+    true_item: int | None,
+    notes: list[str],
+) -> Bench:
+    """The bench of typed titles, unknown ones among them, of which the last are read."""
+    length = models.config.data.history
+    read = entries[-length:]
+    notes += [f"Not in the catalogue, only the language model sees “{e.title}”." for e in read if e.item is None]
+    if len(entries) > length:
+        notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
+    catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
+    return _bench(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes))
+
+
+def _bench(
+    models: Models,
+    catalogue: Catalogue,
+    entries: tuple[HistoryItem, ...],
+    older: np.ndarray,
+    candidates: np.ndarray,
+    wanted: Wanted,
+    true_item: int | None,
+    notes: tuple[str, ...],
+) -> Bench:
+    own = iter(range(catalogue.n_known, len(catalogue)))
+    history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
+    taken = {*history.tolist(), *older.tolist()}
+    item, rival = (
+        None if text is None else _free_item(models.dataset.catalogue, text, taken, where)
+        for where, text in (("item", wanted.item), ("rival", wanted.rival))
+    )
+    for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in candidates):
+        candidates = np.append(candidates, extra)
+        notes = (*notes, f"{catalogue.display(extra)} was added to the candidates.")
+    catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
+    case = Case(history, candidates, 0, remembered(models, older, len(history)))
+    llm = Asker(models.ranker(method_row(models.config), catalogue), case)
+    teacher = Asker(models.teacher, case, older=True)
+    plus = None
+    if models.plus is not None:  # it reads as much as it did in the evaluation, however little the teacher remembers
+        plus = Asker(models.ranker("delrec-plus", catalogue), replace(case, older=older), older=True)
+    places = candidates.tolist()
+    target = places.index(item) if item is not None else int(llm.full().argmax())
+    bench = Bench(models, catalogue, entries, llm, teacher, true_item, notes, plus).about(target)
+    return bench if rival is None else bench.against(places.index(rival))
+
+
+def _free_item(catalogue: Catalogue, text: str, taken: Collection[int], where: str) -> int:
+    """The item meant by a title or an id, which must not be one of ``taken``."""
+    item = find_item(catalogue, text, where)
+    if item in taken:
+        raise StudioError(f"{catalogue.display(item)} stands in the history", where=where, remedy="choose another")
+    return item
