@@ -18,6 +18,8 @@ from db.lifecycle import Owner
 
 SAME_START_SECONDS = 2.0
 """Start times are derived from the clock, which may be set meanwhile."""
+LATE_SECONDS = 30.0
+"""A busy machine may delay a sign of life so long; no machine gives out all numbers of processes in that time."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -53,7 +55,7 @@ def kill_leftovers(leader: int, began: float, last_seen: datetime) -> None:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
             born = process.create_time()
-            mine = began - SAME_START_SECONDS <= born <= last_seen.timestamp() + SAME_START_SECONDS
+            mine = began - SAME_START_SECONDS <= born <= last_seen.timestamp() + LATE_SECONDS
             if process.pid != leader and mine and os.getpgid(process.pid) == leader:
                 process.kill()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -145,3 +147,18 @@ def test_a_process_whose_run_was_given_away_is_told_to_stop():
     with writing() as session:
         assert lifecycle.beat(run_id, me.pid, {}, session)
         assert not lifecycle.beat(run_id, me.pid + 1, {}, session)
+
+
+def test_what_a_dead_process_left_is_ended_also_if_its_sign_of_life_was_late_but_strangers_are_not() -> None:
+    program = "import subprocess; p = subprocess.Popen(['sleep', '60'], stdout=-3); print(p.pid, flush=True); p.wait()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], start_new_session=True, stdout=subprocess.PIPE, text=True
+    ) as leader:
+        assert leader.stdout is not None
+        left = int(leader.stdout.readline())
+        began, born = psutil.Process(leader.pid).create_time(), psutil.Process(left).create_time()
+        leader.kill()
+    process.kill_leftovers(leader.pid, began, datetime.fromtimestamp(born - 60, UTC))
+    assert not gone(left)
+    process.kill_leftovers(leader.pid, began, datetime.fromtimestamp(born - 10, UTC))
+    wait_for(lambda: gone(left), "the process that was left")

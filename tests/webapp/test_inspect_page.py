@@ -137,8 +137,7 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     assert _cards(page) == [first, third]
     expect(page.locator("#inspect-changes")).to_contain_text(f"same {len(candidates)} candidates")
     assert _candidates(page) == candidates
-    page.locator(".dr-title-card").nth(0).locator("[data-edit=down]").focus()
-    page.keyboard.press("Enter")
+    page.locator(".dr-title-card").nth(0).locator("[data-edit=down]").press("Enter")
     expect(page.locator(".dr-title-card b").first).to_have_text(third)
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
 
