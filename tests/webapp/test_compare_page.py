@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
 from webapp_studio import Studio
 
 from engine.evaluate import read_predictions
@@ -19,21 +19,10 @@ pytestmark = pytest.mark.browser
 HOSTILE = (
     '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{window.pwned=3}} \u202e<script>window.pwned=4</script>'
 )
-PATIENCE = 300.0
-
-
-def _done(*overrides: str, name: str) -> str:
-    run_id = api.launch(load_config("smoke", overrides=overrides), "smoke", name)
-    deadline = time.monotonic() + PATIENCE
-    while (state := api.status(run_id).state) != "done":
-        assert state in ("queued", "starting", "running"), api.status(run_id).reason
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return run_id
 
 
 def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio) -> None:
-    one, two = _done(name="One"), _done("finetune.steps=20", "distill.prompt=none", name="Two")
+    one, two = finished_run([], name="One"), finished_run(["finetune.steps=20", "distill.prompt=none"], name="Two")
     page.goto(f"{at_studio.url}/compare?runs={one},{two}&base={two}&metric=NDCG@5&hide={one}")
     figures = page.locator("#compare-figures")
     expect(figures.locator("thead")).to_contain_text("NDCG@5, pairedagainst Two")
@@ -63,7 +52,7 @@ def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio)
 
 
 def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_studio: Studio) -> None:
-    run_id = _done("seed=3", name="Looked into")
+    run_id = finished_run(["seed=3"], name="Looked into")
     table = read_predictions(api.status(run_id).folder / "predictions.parquet").table
     teacher, ours = (table[f"{name}/candidate_rank"] == 1 for name in ("sasrec", "delrec"))
     expected = set(table["user_id"][~teacher & ~ours])
@@ -98,8 +87,8 @@ def test_titles_that_are_code_stay_text(page: Page, at_studio: Studio, tmp_path:
         rows = [(user, (user + 3 * step) % 30, step) for user in range(24) for step in range(9)]
         csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
     data = f"data={{dataset: csv, path: '{tmp_path}', history: 5, candidates: 5}}"
-    run_id = _done(
-        data, "eval.users=10", "eval.full_top=5", "distill.steps=2", "finetune.steps=2", name="Hostile titles"
+    run_id = finished_run(
+        [data, "eval.users=10", "eval.full_top=5", "distill.steps=2", "finetune.steps=2"], name="Hostile titles"
     )
     page.goto(f"{at_studio.url}/users?run={run_id}")
     expect(page.locator("#users tbody tr")).to_have_count(10)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
 from webapp_studio import Studio
 
 from engine.settings import load_config
@@ -38,13 +38,7 @@ def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
                "finetune.steps=2", "finetune.validation_users=4", "plus.enabled=false")  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELREC_HOME", str(studio.home))
-        launched = api.launch(load_config("smoke", overrides=(data, *changes)), "smoke", HOSTILE[:70])
-        deadline = time.monotonic() + PATIENCE
-        while (state := api.status(launched).state) != "done":
-            assert state in ("queued", "starting", "running"), api.status(launched).reason
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-    return launched
+        return finished_run((data, *changes), HOSTILE[:70])
 
 
 def _word(number: int) -> str:

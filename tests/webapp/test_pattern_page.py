@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
 from webapp_studio import Studio
 
 from engine.settings import load_config
@@ -17,21 +16,11 @@ HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=2}'
 PATIENCE = 300.0
 
 
-def _done(*overrides: str, name: str) -> str:
-    run_id = api.launch(load_config("smoke", overrides=overrides), "smoke", name)
-    deadline = time.monotonic() + PATIENCE
-    while (state := api.status(run_id).state) != "done":
-        assert state in ("queued", "starting", "running"), api.status(run_id).reason
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return run_id
-
-
 def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answer(
     page: Page, at_studio: Studio
 ) -> None:
-    run_id = _done(name="Distilled")
-    other = _done("teacher.name=gru4rec", "plus.enabled=false", name=HOSTILE)
+    run_id = finished_run([], name="Distilled")
+    other = finished_run(["teacher.name=gru4rec", "plus.enabled=false"], name=HOSTILE)
     page.goto(f"{at_studio.url}/run?id={run_id}")
     page.get_by_role("link", name="The distilled pattern").click()
     expect(page.locator("#pattern-progress")).to_contain_text("Not measured yet")
