@@ -142,6 +142,7 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     page.keyboard.press("Enter")
     expect(page.locator(".dr-title-card")).to_have_count(3)
     expect(page.locator(".dr-title-card b").last).to_have_text(f"{_word(wanted)} {HOSTILE}")
+    _measured(page)
     page.locator(".dr-title-card").last.drag_to(page.locator(".dr-title-card").first, target_position={"x": 20, "y": 3})
     expect(page.locator(".dr-title-card b").first).to_have_text(f"{_word(wanted)} {HOSTILE}")
     page.wait_for_url(re.compile(rf"titles={_word(wanted)}"))
@@ -154,6 +155,24 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     expect(page.locator("#inspect-changes")).to_be_hidden()
     assert _cards(page) == whole
     _harmless(page)
+
+
+def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_studio: Studio, run_id: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}")
+    _measured(page)
+    first, second, third = _cards(page)
+    page.locator(".dr-title-card").last.hover(position={"x": 20, "y": 20})
+    box = page.locator(".dr-title-card").first.bounding_box()
+    assert box is not None
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20, box["y"] + 3, steps=5)
+    expect(page.locator(".dr-title-card.dr-dragged")).to_have_count(1)
+    page.evaluate("() => { const list = document.querySelector('.dr-title-card').parentElement;"
+                  " list.append(list.firstElementChild); list.innerHTML = list.innerHTML.replaceAll('dr-dragged', ''); }")  # fmt: skip
+    page.mouse.up()
+    expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
+    assert _cards(page)[0] == third
+    assert sorted(_cards(page)) == sorted([first, second, third])
 
 
 def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_studio: Studio, run_id: str) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -70,7 +71,9 @@ def _call(address: str, *calls: tuple[str, dict[str, Any]]) -> list[tuple[bool, 
             answers = [await session.call_tool(names[name], arguments) for name, arguments in calls]
             return [(bool(answer.isError), answer.content[0].text) for answer in answers]
 
-    return asyncio.run(talk())
+    # A thread of its own: in the main one the loop of a browser test that ran before may still be up.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, talk()).result()
 
 
 def test_a_run_is_launched_found_cancelled_and_resumed(serve: Callable[[Access], str]) -> None:

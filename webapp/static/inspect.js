@@ -123,25 +123,35 @@
     if (fold.open !== now) ask(JSON.parse(fold.open ? fold.dataset.askOpen : fold.dataset.askClose));
   }, true);
 
-  // Cards are dragged to another place; the buttons do the same by keyboard.
+  // Cards are dragged to another place; the buttons do the same by keyboard. An answer that arrives meanwhile draws
+  // the cards anew: the drag goes on with the new card, and what it came to is kept outside the cards.
   let dragged = null;
+  let order = null;
   document.addEventListener("dragstart", (event) => {
     dragged = event.target instanceof Element ? event.target.closest(".dr-title-card[draggable]") : null;
-    if (dragged) { event.dataTransfer.effectAllowed = "move"; dragged.classList.add("dr-dragged"); }
+    order = null;
+    if (!dragged) return;
+    event.dataTransfer.effectAllowed = "move";
+    dragged.classList.add("dr-dragged");
+    dragged.addEventListener("dragend", () => {
+      dragged.classList.remove("dr-dragged");
+      dragged = null;
+      if (order) change(order);
+    }, { once: true });
   });
   document.addEventListener("dragover", (event) => {
     const card = dragged && event.target instanceof Element && event.target.closest(".dr-title-card");
     if (!card) return;
     event.preventDefault();
+    if (!dragged.isConnected) {
+      const { query } = dragged.dataset;
+      dragged = [...card.parentElement.children].find((other) => other.dataset.query === query) || dragged;
+      dragged.classList.add("dr-dragged");
+    }
     if (card === dragged) return;
     const box = card.getBoundingClientRect();
     if (event.clientY < box.top + box.height / 2) card.before(dragged); else card.after(dragged);
-  });
-  document.addEventListener("dragend", () => {
-    if (!dragged) return;
-    dragged.classList.remove("dr-dragged");
-    dragged = null;
-    change(titles());
+    order = titles();
   });
 
   // The field that adds a title: suggestions while it is typed, any text by Enter.
