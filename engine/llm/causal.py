@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.packing import pack
-from engine.llm.sharing import share
+from engine.llm.sharing import common_trunk, share
 
 
 class CausalBackbone(Backbone):
@@ -21,17 +21,14 @@ class CausalBackbone(Backbone):
 
     def answer_states(self, batch: Embedded) -> Tensor:
         if len(batch.lengths) == 1:
-            return self._last(self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state, batch)
+            states = self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state
+            return self._last(states, batch.lengths)
         layout = share(batch)
-        trunk = None
-        if layout.trunk:
-            trunk = self._decoder()(inputs_embeds=batch.inputs[:1, : layout.trunk], use_cache=True).past_key_values
-            trunk.batch_repeat_interleave(len(layout.prompt))
         states = self._decoder()(
             inputs_embeds=layout.gather(batch.inputs),
             attention_mask=layout.visible(),
             position_ids=layout.position,
-            past_key_values=trunk,
+            past_key_values=self._trunk(batch, layout.trunk, len(layout.prompt)),
             use_cache=True,
         ).last_hidden_state
         return states[layout.row, layout.column]
@@ -39,8 +36,14 @@ class CausalBackbone(Backbone):
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
         m = len(continuations[0])
         decoder = self._decoder()
-        prompt = decoder(inputs_embeds=batch.inputs, use_cache=True)
-        answer = self._last(prompt.last_hidden_state, batch)
+        trunk = common_trunk(batch) if len(batch.lengths) > 1 else 0
+        prompt = decoder(
+            inputs_embeds=batch.inputs[:, trunk:],
+            attention_mask=batch.padding_mask,
+            past_key_values=self._trunk(batch, trunk, len(batch.lengths)),
+            use_cache=True,
+        )
+        answer = self._last(prompt.last_hidden_state, batch.lengths - trunk)
         first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
         likelihood = self._first_logprobs(answer, first)
         packed = pack(continuations, None, self.device)
@@ -113,9 +116,17 @@ class CausalBackbone(Backbone):
     def _decoder(self) -> Any:
         return self._core().get_decoder()
 
+    def _trunk(self, batch: Embedded, length: int, rows: int) -> Any:
+        """What ``rows`` rows keep of the first ``length`` tokens, read once; ``None`` if there are none."""
+        if not length:
+            return None
+        read = self._decoder()(inputs_embeds=batch.inputs[:1, :length], use_cache=True).past_key_values
+        read.batch_repeat_interleave(rows)
+        return read
+
     @staticmethod
-    def _last(states: Tensor, batch: Embedded) -> Tensor:
-        return states[torch.arange(len(states), device=states.device), batch.lengths - 1]
+    def _last(states: Tensor, lengths: Tensor) -> Tensor:
+        return states[torch.arange(len(states), device=states.device), lengths - 1]
 
 
 def left_to_right(backbone: Backbone) -> CausalBackbone:

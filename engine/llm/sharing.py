@@ -51,11 +51,15 @@ class Layout:
         return torch.cat([own.new_ones(R, S, self.trunk), own], dim=2)[:, None]
 
 
+def common_trunk(batch: Embedded) -> int:
+    """Leading tokens that all prompts of a batch of two or more share; each keeps at least one of its own."""
+    return min(_alike(batch))
+
+
 def share(batch: Embedded) -> Layout:
     """The layout of a batch; neighbours that share a stem should stand side by side."""
-    inputs, lengths = batch.inputs.detach(), batch.lengths.tolist()
-    alike = (inputs[1:] == inputs[:-1]).all(2).long().cumprod(1).sum(1).tolist()
-    alike = [min(count, a - 1, b - 1) for count, a, b in zip(alike, lengths, lengths[1:], strict=False)]
+    inputs, lengths = batch.inputs, batch.lengths.tolist()
+    alike = _alike(batch)
     trunk = min(alike)
     rows: list[list[int]] = [[0]]
     for prompt, count in enumerate(alike, start=1):
@@ -84,6 +88,13 @@ def share(batch: Embedded) -> Layout:
 
     ends = torch.tensor([row, column], device=inputs.device)
     return Layout(trunk, padded(0, NOBODY), padded(1, 0), padded(2, NOBODY), *ends)
+
+
+def _alike(batch: Embedded) -> list[int]:
+    """Leading tokens that each prompt shares with the one before it, the last token of either left out."""
+    inputs, lengths = batch.inputs.detach(), batch.lengths.tolist()
+    alike = (inputs[1:] == inputs[:-1]).all(2).long().cumprod(1).sum(1).tolist()
+    return [min(count, a - 1, b - 1) for count, a, b in zip(alike, lengths, lengths[1:], strict=False)]
 
 
 def _cost(rows: list[list[int]], lengths: list[int], alike: list[int], trunk: int, width: int) -> int:

@@ -167,8 +167,11 @@ def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_stud
     page.mouse.down()
     page.mouse.move(box["x"] + 20, box["y"] + 3, steps=5)
     expect(page.locator(".dr-title-card.dr-dragged")).to_have_count(1)
-    page.evaluate("() => { const list = document.querySelector('.dr-title-card').parentElement;"
-                  " list.append(list.firstElementChild); list.innerHTML = list.innerHTML.replaceAll('dr-dragged', ''); }")  # fmt: skip
+    page.evaluate("""() => {
+        const list = document.querySelector(".dr-title-card").parentElement;
+        list.append(list.firstElementChild);
+        list.innerHTML = list.innerHTML.replaceAll("dr-dragged", "");
+    }""")
     page.mouse.up()
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
     assert _cards(page)[0] == third
