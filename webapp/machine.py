@@ -7,6 +7,7 @@ MCP show them, and ``docs/api.md`` is checked against them.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -25,6 +26,8 @@ from webapp.events import tell
 MOST_RUNS, MOST_POINTS = 500, 10_000
 ANSWER_SECONDS = 300.0
 """A first question loads the language model."""
+MOST_QUESTIONS = 16
+"""Questions that wait for answers at a time: each holds one of the forty threads that also serve the pages."""
 HIDDEN = frozenset({"host", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"})
 """What programs do not learn of a run: who works on it."""
 
@@ -34,6 +37,7 @@ class Machine:
 
     def __init__(self, access: Access) -> None:
         self.access = access
+        self._asking = threading.BoundedSemaphore(MOST_QUESTIONS)
 
     def launch(
         self, request: gr.Request, preset: str = "quickstart", settings: list[str] | None = None, name: str = ""
@@ -114,7 +118,12 @@ class Machine:
         """
         if not api.workers():
             raise StudioError("no worker is there to answer", remedy="start one: delrec worker")
-        asked = api.wait_for_answer(api.ask("recommend", run, {"titles": titles, "k": k}).id, ANSWER_SECONDS)
+        if not self._asking.acquire(blocking=False):
+            raise StudioError(f"{MOST_QUESTIONS} questions are waiting already", remedy="ask again in a moment")
+        try:
+            asked = api.wait_for_answer(api.ask("recommend", run, {"titles": titles, "k": k}).id, ANSWER_SECONDS)
+        finally:
+            self._asking.release()
         if asked.state == "failed":
             raise StudioError(asked.error or "the question failed", remedy=asked.remedy or "")
         if asked.answer is None:
@@ -130,11 +139,8 @@ def build(access: Access) -> None:
     """Register the endpoints; call it inside the app's Blocks."""
     machine = Machine(access)
     for name in ENDPOINTS:
-        function = _told_in_words(getattr(machine, name))
-        if name == "recommend":  # waits for the answer, so not in the way of the quick ones
-            gr.api(function, api_name=name, concurrency_id="recommend", concurrency_limit=4)
-        else:
-            gr.api(function, api_name=name, queue=False)
+        # Not by gradio's queue: MCP would ask a queued endpoint through HTTP, without the visitor's password.
+        gr.api(_told_in_words(getattr(machine, name)), api_name=name, queue=False)
 
 
 def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from mcp import ClientSession
@@ -58,11 +59,17 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Access], str]]:
         thread.join(30)
 
 
-def _call(address: str, *calls: tuple[str, dict[str, Any]]) -> list[tuple[bool, str]]:
+def _call(
+    address: str, *calls: tuple[str, dict[str, Any]], cookies: httpx.Cookies | None = None
+) -> list[tuple[bool, str]]:
     """The answer of each call: whether it is an error, and its text."""
 
     async def talk() -> list[tuple[bool, str]]:
-        async with streamable_http_client(address) as (read, write, _), ClientSession(read, write) as session:
+        async with (
+            httpx.AsyncClient(cookies=cookies, timeout=60) as client,
+            streamable_http_client(address, http_client=client) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
             await session.initialize()
             tools = (await session.list_tools()).tools
             names = {tool.name.rpartition("_")[2]: tool.name for tool in tools}
@@ -114,3 +121,12 @@ def test_without_the_password_no_tool_is_reached(serve: Callable[[Access], str])
     with pytest.raises(BaseExceptionGroup) as refused:
         _call(serve(Access(password="open sesame")) + ADDRESS)
     assert "401" in repr(refused.value.exceptions)
+
+
+def test_whoever_has_logged_in_reaches_every_tool(serve: Callable[[Access], str]) -> None:
+    address = serve(Access(password="open sesame"))
+    cookies = httpx.post(f"{address}/login", data={"password": "open sesame"}).cookies
+    answers = _call(address + ADDRESS, *ARGUMENTS.items(), cookies=cookies)
+    for name, (_, text) in zip(ARGUMENTS, answers, strict=True):
+        assert "log in first" not in text, name
+    assert "no worker is there to answer" in dict(zip(ARGUMENTS, answers, strict=True))["recommend"][1]
