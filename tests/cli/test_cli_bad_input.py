@@ -32,6 +32,8 @@ SMOKE = ("run", "--preset", "smoke")
         ((*SMOKE, "--config", "nowhere.yaml"), "nowhere.yaml"),
         ((*SMOKE, "--json", "nowhere/results.json"), "nowhere/results.json"),
         ((*SMOKE, "--name", "two\nlines"), "cannot name a run"),
+        ((*SMOKE, "--set", "llm.name=no-such-model"), "hub id"),
+        ((*SMOKE, "--set", "data.dataset=csv"), "data.path"),
         (("run", "--presett", "smoke"), "delrec run --help"),
         (("launch", "--preset", "smoke", "--set", "llm.name=nonsense"), "hub id"),
         (("launch", "--preset", "smoke", "--set", "data.dataset=csv"), "data.path"),
@@ -60,10 +62,8 @@ def test_refused_before_anything_is_recorded(
     ("settings", "said"),
     [
         ("data.candidates=61", "60 items"),
-        ("llm.name=no-such-model", "llm.name"),
         ("data.history=200 data.candidates=60 distill.soft_tokens=500", "context"),
         ("finetune.targets=[nowhere]", "finetune.targets"),
-        ("data.dataset=csv", "data.path"),
     ],
 )
 def test_settings_that_do_not_fit_data_or_model_fail_the_run_with_the_same_line(

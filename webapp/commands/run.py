@@ -20,6 +20,9 @@ def command(
     """
     config, path = chosen_config(preset, file, overrides), target_file(target)
     from jobs import api
+    from jobs.forecast import forecast
+    from jobs.preflight import refuse_problems
     from webapp.commands._foreground import foreground
 
+    refuse_problems(config, forecast(config))
     foreground(lambda monitor: api.run_in_foreground(config, preset, name, monitor), path)
