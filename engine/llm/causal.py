@@ -36,7 +36,7 @@ class CausalBackbone(Backbone):
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
         m = len(continuations[0])
         decoder = self._decoder()
-        trunk = common_trunk(batch) if len(batch.lengths) > 1 else 0
+        trunk = common_trunk(batch)
         prompt = decoder(
             inputs_embeds=batch.inputs[:, trunk:],
             attention_mask=batch.padding_mask,

@@ -52,8 +52,8 @@ class Layout:
 
 
 def common_trunk(batch: Embedded) -> int:
-    """Leading tokens that all prompts of a batch of two or more share; each keeps at least one of its own."""
-    return min(_alike(batch))
+    """Leading tokens that all prompts of a batch share, 0 for a single one; each keeps at least one of its own."""
+    return min(_alike(batch), default=0)
 
 
 def share(batch: Embedded) -> Layout:

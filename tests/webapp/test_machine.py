@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -14,8 +15,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from webapp_studio import Studio
 
+from engine.errors import StudioError
 from engine.settings import load_config
 from jobs import api
+from webapp import machine
 from webapp.access import Access
 from webapp.app import build_pages, create_app
 from webapp.machine import CHANGING, ENDPOINTS, Machine
@@ -93,6 +96,24 @@ def test_faults_are_told_in_a_sentence(
         _client(at_quiet_studio).predict(**values, api_name=endpoint)
     assert message in str(told.value)
     assert "Traceback" not in str(told.value)
+
+
+def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "MOST_QUESTIONS", 1)
+    endpoints = Machine(Access())
+    said: list[str] = []
+
+    def wait(*_: object) -> SimpleNamespace:
+        with pytest.raises(StudioError) as refused:  # while this one waits
+            endpoints.recommend("r-known", ["Heat"])
+        said.append(str(refused.value))
+        return SimpleNamespace(state="done", answer={"titles": len(said)})
+
+    monkeypatch.setattr(api, "workers", lambda: ["one"])
+    monkeypatch.setattr(api, "ask", lambda *_: SimpleNamespace(id=1))
+    monkeypatch.setattr(api, "wait_for_answer", wait)
+    assert [endpoints.recommend("r-known", ["Heat"]) for _ in range(2)] == [{"titles": 1}, {"titles": 2}]
+    assert all("1 questions are waiting already" in text for text in said)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from webapp.views import run as view
 from webapp.views.charts import chart_box, chart_data
 
 LIVE_SECONDS, IDLE_SECONDS = 3.0, 10.0
-"""Each look costs a third of a second of one core, browser and server together, which the training then lacks."""
+"""Browser and server take each look from the processor that the training shares: not oftener than a reader needs."""
 PATIENCE_SECONDS = 5.0
 """A worker that is just starting says so within."""
 CHARTS = (
