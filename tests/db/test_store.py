@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -74,6 +76,19 @@ def test_processes_that_open_a_new_file_together_migrate_it_once():
     code = "from db import runs; runs.search()"
     started = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
     assert [process.communicate()[1] for process in started] == [b""] * 3
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for():
+    home().mkdir(parents=True)
+    other = sqlite3.connect(home() / "studio.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # before there is a write-ahead log, SQLite refuses to begin one, without waiting
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite3.connect(home() / "studio.db").execute("PRAGMA journal_mode=WAL")
+    release = threading.Timer(0.3, other.rollback)
+    release.start()
+    assert runs.search() == []
+    release.join()
+    other.close()
 
 
 def test_a_damaged_file_and_an_unusable_address_are_told_in_one_line(monkeypatch):
