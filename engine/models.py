@@ -19,7 +19,7 @@ from engine.questions import make_prompts
 from engine.ranking import History, Ranker
 from engine.run_folder import RunFolder
 from engine.stages import other_teachers
-from engine.teachers import Teacher, baselines, load_teacher
+from engine.teachers import Ensemble, Teacher, baselines, load_teacher
 
 
 @dataclass
@@ -67,6 +67,16 @@ class Models:
         """The teacher whose pattern is distilled and whose list the LLM re-ranks."""
         return self.teachers[self.config.teacher.name]
 
+    @property
+    def ensemble(self) -> Ensemble:
+        """All teachers of the run as one."""
+        return Ensemble(list(self.teachers.values()))
+
+    @property
+    def plus_teacher(self) -> Teacher | Ensemble:
+        """Whom DELRec-plus learns from and is weighed against."""
+        return self.ensemble if self.config.plus.teachers == "all" else self.teacher
+
     def prompts(self, catalogue: Catalogue | None = None) -> Prompts:
         """The prompts of this run; pass an extended catalogue for titles of one's own."""
         return make_prompts(self.config, catalogue or self.dataset.catalogue)
@@ -75,11 +85,13 @@ class Models:
         """The row of the results table called ``name``."""
         if name in self.teachers:
             return self.teachers[name]
+        if name == "ensemble":
+            return self.ensemble
         if name not in LLM_ROWS:
             return next(model for model in baselines(self.split) if model.name == name)
         catalogue = catalogue or self.dataset.catalogue
         if name == "delrec-plus" and self.plus:
-            return PlusRanker(self.plus, self.teacher, self.prompts(catalogue))
+            return PlusRanker(self.plus, self.plus_teacher, self.prompts(catalogue))
         soft_prompt = None if name == "llm-zero-shot" else self.soft_prompt
         scorer = PromptScorer(
             self.backbone,
@@ -112,7 +124,8 @@ LLM_ROWS = ("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus")
 def table_rows(config: RunConfig) -> dict[str, Kind]:
     """Rows of the results table in order, with their kinds; rows without the stage behind them are left out."""
     rows: dict[str, Kind] = {"popularity": "baseline", "markov": "baseline", config.teacher.name: "teacher"}
-    rows |= dict.fromkeys(other_teachers(config), "teacher")
+    if others := other_teachers(config):
+        rows |= dict.fromkeys((*others, "ensemble"), "teacher")
     possible = {
         "llm-zero-shot": True,
         "llm-distilled": config.distill.prompt != "none",

@@ -137,7 +137,7 @@ def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
         return
     with run.stage("plus", monitor, total=config.plus.steps):
         models.plus = models.new_plus(monitor)
-        train_plus(config, models.plus, models.split, models.teacher, run.checkpoint("plus"), monitor)
+        train_plus(config, models.plus, models.split, models.plus_teacher, run.checkpoint("plus"), monitor)
         models.plus.save(run.plus)
 
 

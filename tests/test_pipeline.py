@@ -114,14 +114,19 @@ def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):
     assert (tmp_path / "run/soft_prompt.safetensors").read_bytes() == (folder / "soft_prompt.safetensors").read_bytes()
 
 
-def test_further_teachers_are_rows_of_their_own(tmp_path):
-    report = run_pipeline(
-        quick("teacher.also=[caser]", "distill.prompt=none", "finetune.enabled=false", "plus.enabled=false"),
-        tmp_path / "run",
-        Monitor(),
-    )
-    assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "caser"]
-    assert RunFolder.open(tmp_path / "run").teacher("caser").exists()
+def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_path):
+    def run(name, *overrides):
+        without = ("distill.prompt=none", "finetune.enabled=false", "plus.soft_prompt=false")
+        report = run_pipeline(quick("teacher.also=[caser]", *without, *overrides), tmp_path / name, Monitor())
+        return {model["name"]: model for model in report["models"]}
+
+    one, every = run("one"), run("all", "plus.teachers=all")
+    assert [name for name, model in one.items() if model["kind"] == "teacher"] == ["sasrec", "caser", "ensemble"]
+    assert RunFolder.open(tmp_path / "one").teacher("caser").exists()
+    different = [name for name in one if one[name]["candidates"] != every[name]["candidates"]]
+    assert different == ["delrec-plus"]
+    ranker = Models.load(RunFolder.open(tmp_path / "all"), Monitor()).ranker("delrec-plus")
+    assert [teacher.name for teacher in ranker.teacher.teachers] == ["sasrec", "caser"]
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ UNPAIRED = "these runs were not asked about the same users and candidates"
 class Answers:
     """What one model of one run answered about the candidates.
 
-    ``users`` int64 ``[n]``; ``questions`` one key per user (target and candidates); ``metrics`` float64 ``[n]`` by
-    name.
+    ``users`` int64 ``[n]``; ``questions`` int64 ``[n, 1 + m]``, each user's target and candidates; ``metrics`` float64
+    ``[n]`` by name.
     """
 
     users: np.ndarray
-    questions: tuple[tuple[int, ...], ...]
+    questions: np.ndarray
     metrics: Mapping[str, np.ndarray]
 
 
@@ -42,8 +42,7 @@ def answers(predictions: Predictions, model: str) -> Answers:
     targets = table["target"].to_numpy()
     scores = np.stack(list(table[f"{model}/candidate_scores"]))
     ranks = target_ranks(scores, target_columns(candidates, targets))
-    questions = tuple((int(t), *map(int, row)) for t, row in zip(targets, candidates, strict=True))
-    return Answers(table["user"].to_numpy(), questions, per_example(ranks))
+    return Answers(table["user"].to_numpy(), np.column_stack([targets, candidates]), per_example(ranks))
 
 
 def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int = 0) -> Interval:
@@ -62,7 +61,7 @@ def differences(
     many: Sequence[Answers], b: Answers, metric: str, *, samples: int, seed: int = 0
 ) -> list[Interval | None]:
     """:func:`difference` of several to one, over the same resamples; ``None`` for those that make no pairs."""
-    paired = [len(a.users) == len(b.users) and (a.users == b.users).all() and a.questions == b.questions for a in many]
+    paired = [np.array_equal(a.users, b.users) and np.array_equal(a.questions, b.questions) for a in many]
     columns = [a.metrics[metric] - b.metrics[metric] for a, pairs in zip(many, paired, strict=True) if pairs]
     intervals = iter(Bootstrap(len(b.users), samples, seed).intervals(np.stack(columns, axis=1)) if columns else ())
     return [next(intervals) if pairs else None for pairs in paired]

@@ -20,6 +20,7 @@ LABELS: Mapping[str, str] = {
     "sasrec": "SASRec",
     "gru4rec": "GRU4Rec",
     "caser": "Caser",
+    "ensemble": "Teacher ensemble",
     "llm-zero-shot": "LLM zero-shot",
     "llm-distilled": "LLM distilled",
     "delrec": "DELRec",

@@ -19,7 +19,12 @@ from engine.evaluate.metrics import TIE_RULE, per_example
 from engine.evaluate.rows import Evaluation, Kind
 
 DECIMALS = 8
-EXTRA_PAIRS = (("delrec", "llm-zero-shot"), ("delrec", "llm-distilled"), ("delrec-plus", "delrec"))
+EXTRA_PAIRS = (
+    ("delrec", "llm-zero-shot"),
+    ("delrec", "llm-distilled"),
+    ("delrec-plus", "delrec"),
+    ("delrec-plus", "ensemble"),
+)
 """Comparisons beside those of every model with the teacher."""
 
 
@@ -39,7 +44,7 @@ class ModelResult(_Record):
     """A row of the table."""
 
     name: str
-    """popularity, markov, sasrec, gru4rec, caser, llm-zero-shot, llm-distilled, delrec or delrec-plus."""
+    """popularity, markov, sasrec, gru4rec, caser, ensemble, llm-zero-shot, llm-distilled, delrec or delrec-plus."""
     kind: Kind
     candidates: dict[str, Estimate]
     """HR@1, HR@5, HR@10, NDCG@5, NDCG@10 among the sampled candidates."""

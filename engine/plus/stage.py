@@ -20,7 +20,7 @@ from engine.plus.model import Plus
 from engine.plus.ranker import PlusRanker
 from engine.plus.reading import READINGS
 from engine.seeds import generator
-from engine.teachers import Teacher
+from engine.teachers import Ensemble, Teacher
 from engine.teachers.windows import Batch, Windows
 from engine.training import Plan, Tensors, fit
 
@@ -29,9 +29,12 @@ SELECT = "NDCG@10"
 
 
 def train_plus(
-    config: RunConfig, plus: Plus, split: Split, teacher: Teacher, checkpoint: Path, monitor: Monitor
+    config: RunConfig, plus: Plus, split: Split, teacher: Teacher | Ensemble, checkpoint: Path, monitor: Monitor
 ) -> None:
     """Train adapters and head; the best version by validation NDCG@10 is left in place, weighed against the teacher.
+
+    Args:
+        teacher: whose probabilities it learns from and is weighed against.
 
     Raises:
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
@@ -64,9 +67,9 @@ def sample(config: RunConfig, available: int, wanted: int, purpose: str) -> np.n
 class PlusStage:
     """A :class:`engine.training.Trainable`: adapters, head and behaviour tokens learn, all else is frozen."""
 
-    def __init__(self, config: RunConfig, plus: Plus, split: Split, teacher: Teacher) -> None:
+    def __init__(self, config: RunConfig, plus: Plus, split: Split, teacher: Teacher | Ensemble) -> None:
         self.config, self.plus, self.teacher = config, plus, teacher
-        self.windows = Windows(split.train, config.plus.window + 1, teacher.network.start)
+        self.windows = Windows(split.train, config.plus.window + 1, start=split.n_items)  # as for all teachers
         self.passes: list[list[Batch]] = []
         self.optimizer = StageOptimizer(plus.trainable(), config.plus)
         self.ranker = PlusRanker(plus, teacher, plus.prompts)

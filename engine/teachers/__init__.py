@@ -2,6 +2,7 @@
 
 from engine.data import Split
 from engine.teachers.base import CatalogueScorer
+from engine.teachers.ensemble import Ensemble
 from engine.teachers.markov import Markov
 from engine.teachers.popularity import Popularity
 from engine.teachers.teacher import NETWORKS, Teacher, load_teacher
@@ -10,6 +11,7 @@ from engine.teachers.train import train_teacher
 __all__ = [
     "NETWORKS",
     "CatalogueScorer",
+    "Ensemble",
     "Markov",
     "Popularity",
     "Teacher",

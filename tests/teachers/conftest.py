@@ -11,7 +11,7 @@ import pytest
 from engine.config import TeacherConfig, TeacherName
 from engine.data import Examples, Split
 from engine.monitor import Monitor
-from engine.teachers import NETWORKS, CatalogueScorer, Teacher, baselines, train_teacher
+from engine.teachers import NETWORKS, CatalogueScorer, Ensemble, Teacher, baselines, train_teacher
 
 RING = 12
 UNSEEN = 12
@@ -58,14 +58,15 @@ def train(ring: Split) -> Train:
 
 @pytest.fixture(scope="session")
 def rankers(ring: Split, train: Train, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogueScorer]:
-    """All five, trained on the ring."""
+    """All five, trained on the ring, and the ensemble of the neural ones."""
     folder = tmp_path_factory.mktemp("teachers")
-    return {ranker.name: ranker for ranker in baselines(ring)} | {name: train(name, folder / name) for name in NETWORKS}
+    teachers = [train(name, folder / name) for name in NETWORKS]
+    return {ranker.name: ranker for ranker in (*baselines(ring), *teachers, Ensemble(teachers))}
 
 
-@pytest.fixture(params=["popularity", "markov", *NETWORKS])
+@pytest.fixture(params=["popularity", "markov", *NETWORKS, "ensemble"])
 def ranker(request: pytest.FixtureRequest, rankers: dict[str, CatalogueScorer]) -> CatalogueScorer:
-    """Each of the five in turn."""
+    """Each of the six in turn."""
     return rankers[request.param]
 
 

@@ -30,7 +30,7 @@ def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -
     assert np.isfinite(everything).all()
 
 
-@pytest.mark.parametrize("name", ["markov", *NETWORKS])
+@pytest.mark.parametrize("name", ["markov", *NETWORKS, "ensemble"])
 def test_learns_that_films_follow_each_other_in_a_ring(name: str, rankers: dict[str, CatalogueScorer]) -> None:
     histories = [walk(begin, length) for begin in range(RING) for length in (2, 4, 6)]
     best = rankers[name].catalogue_scores(histories).argmax(axis=1)
