@@ -196,18 +196,19 @@ def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, ke
 
 def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: str) -> go.Figure:
     """Quality against cost: seconds of each run with its estimate."""
-    estimates = [it for _, it in points]
-    places = (number if it.place is None else it.place for number, it in enumerate(estimates))
     figure = go.Figure()
-    figure.add_scatter(
-        x=[seconds for seconds, _ in points],
-        y=[it.value for it in estimates],
-        text=[plain(it.label) for it in estimates],
-        mode="markers",
-        marker={"size": 11, "color": [colour(place) for place in places]},
-        error_y=_whiskers(estimates),
-        hovertemplate="%{x:.0f} s, %{y:.3f}<extra>%{text}</extra>",
-    )
+    for number, (seconds, it) in enumerate(points):
+        place = number if it.place is None else it.place
+        figure.add_scatter(
+            x=[seconds],
+            y=[it.value],
+            name=brief(it.label),
+            showlegend=False,
+            mode="markers",
+            marker={"size": 11, "color": colour(place)},
+            error_y=_whiskers([it]),
+            hovertemplate=f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
+        )
     dress(figure, key, "seconds of training and evaluation", legend=False)
     figure.update_layout(hovermode="closest", height=HEIGHT + 30)
     figure.update_xaxes(rangemode="tozero")

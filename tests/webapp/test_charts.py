@@ -87,10 +87,8 @@ def test_intervals_reach_from_low_to_high() -> None:
 def test_names_stay_text_in_labels() -> None:
     hostile = "<b>x</b> %{y} &"
     figure = cost_figure([(10.0, Estimate(hostile, 0.4, 0.3, 0.5))], "HR@1", key="k")
-    assert list(figure.data[0].text) == ["&lt;b&gt;x&lt;/b&gt; % {y} &amp;"]
-    assert hostile not in figure.data[0].hovertemplate
-    figure = line_figure(Panel("Loss", (Line(hostile, (1,), (0.5,)),)), unit="step", key="k")
     assert "<b>" not in figure.data[0].name
+    assert "%{y}" not in figure.data[0].name
     assert figure.data[0].hovertemplate.endswith("<extra>&lt;b&gt;x&lt;/b&gt; % {y} &amp;</extra>")
 
 
