@@ -303,6 +303,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _across_sections(self) -> RunConfig:
+        if self.plus.teachers == "all" and not set(self.teacher.also) - {self.teacher.name}:
+            raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also")
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"

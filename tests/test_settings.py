@@ -54,6 +54,8 @@ def test_scientific_notation_is_a_number():
         ("data.candidates=1", "greater than or equal to 2"),
         ("distill.teacher_top=21", "must not exceed data.candidates=20"),
         ("plus.window=51", "must not exceed teacher.max_length=50"),
+        ("plus.teachers=all", "name them in teacher.also"),
+        ("plus.teachers=both", "'one' or 'all'"),
         ("teacher.heads=3", "does not divide"),
         ("distill.prompt=run", "distill.prompt_run"),
         ("steps", "write it as"),

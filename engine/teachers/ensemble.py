@@ -11,13 +11,11 @@ from engine.ranking import History
 from engine.teachers.base import CatalogueScorer
 from engine.teachers.teacher import Teacher
 
-NAME = "ensemble"
-
 
 class Ensemble(CatalogueScorer):
     """The mean of several teachers' log-probabilities, normalised over the catalogue: a product of experts."""
 
-    name = NAME
+    name = "ensemble"
 
     def __init__(self, teachers: Sequence[Teacher]) -> None:
         self.teachers = list(teachers)
