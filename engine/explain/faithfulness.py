@@ -1,9 +1,7 @@
-"""How far the reasons are to be trusted, over a fixed sample of users: ERASER's measures (DeYoung et al. 2020).
+"""How far the reasons are to be trusted, over a fixed sample of users.
 
-For an order of the history items by importance: *comprehensiveness* is p(full) - p(without the first k), *sufficiency*
-p(full) - p(only the first k), both averaged over k = 1..n (AOPC); higher and lower are better. p is the probability of
-the model's own top answer among the candidates. Raw values are not comparable between models; compare with the random
-order beside them.
+Titles are removed in the order in which a method holds them for important, and in a random order beside it; see
+:mod:`engine.explain.erasure` for what is measured. The target is the model's own top answer.
 """
 
 from __future__ import annotations
@@ -19,8 +17,9 @@ from engine.evaluate.agreement import kendall_tau
 from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.explain.bench import Bench
 from engine.explain.benches import bench_of_user
-from engine.explain.case import Asker, probabilities
+from engine.explain.case import probabilities
 from engine.explain.effects import leave_one_out
+from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.evidence import gather
 from engine.explain.gradients import integrated_gradients
 from engine.explain.rationale import one_rationale
@@ -36,14 +35,6 @@ STAGE = "faithfulness"
 ORDERS = ("loo", "ig", "random")
 
 
-@dataclass(frozen=True)
-class Curves:
-    """What one order of one history does to the target's probability; float64 ``[n]`` each, for k = 1..n."""
-
-    comprehensiveness: np.ndarray
-    sufficiency: np.ndarray
-
-
 MEASURES: Mapping[str, Callable[[UserFigures, str], np.ndarray]] = {
     "comprehensiveness": lambda figures, order: figures.curves[order].comprehensiveness,
     "sufficiency": lambda figures, order: figures.curves[order].sufficiency,
@@ -56,22 +47,12 @@ class UserFigures:
     """The measures of one user; ``grounded`` and ``invented`` are of the likeliest rationale."""
 
     curves: dict[str, Curves]
+    limits: Limits
     full: float
     """p of the top answer after the whole history."""
     tau: dict[str, float]
     grounded: bool
     invented: int
-
-
-def erasure(asker: Asker, importance: np.ndarray) -> Curves:
-    """Remove the most important items (``importance [n]``), and all but them, one more at a time; one call."""
-    history, target = asker.case.history, asker.case.target
-    order = np.argsort(-np.asarray(importance), kind="stable")
-    n = len(history)
-    without = [np.delete(history, order[:k]) for k in range(1, n + 1)]
-    only = [np.delete(history, order[k:]) for k in range(1, n + 1)]
-    p = probabilities(asker.scores([history, *without, *only]), target)
-    return Curves(p[0] - p[1 : n + 1], p[0] - p[n + 1 :])
 
 
 def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
@@ -85,8 +66,10 @@ def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
     }
     evidence = gather(bench, loo_effects, None)
     verdict = one_rationale(bench.models.backbone, evidence).grounding
+    curves = {name: erasure(bench.llm, importance[name]) for name in ORDERS}
     return UserFigures(
-        curves={name: erasure(bench.llm, importance[name]) for name in ORDERS},
+        curves=curves,
+        limits=limits(bench.llm, list(curves.values())),
         full=float(probabilities(bench.llm.full(), bench.case.target)),
         tau={
             "loo/ig": kendall_tau(importance["loo"], importance["ig"]),
@@ -102,10 +85,12 @@ def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, obje
     """Measure ``users`` test users, always the same ones for the run's seed.
 
     Returns:
-        ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``tau`` by pair of
-        methods; ``grounded_share``; ``invented_titles`` per text; ``deletion_curve`` by order, the mean probability
-        after k = 0.. removals; ``over_random``, by measure the paired differences to the random order. Every figure is
-        ``{"value", "low", "high"}`` with the ends of its 95 % interval.
+        ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``normalised``, the
+        same two as shares of the way between their limits, over those ``users`` for whom the order makes a difference,
+        ``None`` where these are fewer than two; ``tau`` by pair of methods; ``grounded_share``; ``invented_titles``
+        per text; ``deletion_curve`` by order, the mean probability after k = 0.. removals; ``over_random``, by measure
+        the paired differences to the random order. Every figure is ``{"value", "low", "high"}`` with the ends of its
+        95 % interval.
 
     Raises:
         Cancelled: the monitor asked to stop.
@@ -138,6 +123,7 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
             name: mean([f.curves[name].comprehensiveness.mean() for f in figures]) for name in ORDERS
         },
         "sufficiency": {name: mean([f.curves[name].sufficiency.mean() for f in figures]) for name in ORDERS},
+        "normalised": _normalised([f for f in figures if f.limits.apart], samples, seed),
         "tau": {pair: mean([f.tau[pair] for f in figures]) for pair in figures[0].tau},
         "grounded_share": mean([float(f.grounded) for f in figures]),
         "invented_titles": mean([float(f.invented) for f in figures]),
@@ -148,6 +134,19 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
             }
             for measure, at in MEASURES.items()
         },
+    }
+
+
+def _normalised(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str, object] | None:
+    if len(figures) < 2:
+        return None
+    bootstrap = Bootstrap(len(figures), samples, seed)
+    shares = {name: [f.limits.normalised(f.curves[name]) for f in figures] for name in ORDERS}
+    return {"users": len(figures)} | {
+        measure: {
+            name: interval(bootstrap.interval(np.array([share[measure] for share in shares[name]]))) for name in ORDERS
+        }
+        for measure in MEASURES
     }
 
 

@@ -112,4 +112,5 @@ def test_the_trust_figures_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_pat
     leaves = [*figures["comprehensiveness"].values(), *figures["tau"].values(), figures["grounded_share"]]
     assert all(leaf["low"] <= leaf["value"] <= leaf["high"] for leaf in [*leaves, figures["invented_titles"]])
     assert "integrated gradients" in said.out
+    assert "leave-one-out, normalised" in said.out
     assert "two users" in shell.refuses("faithfulness", "--run", "first", "--users", "1")

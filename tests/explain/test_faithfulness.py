@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from explain_world import Checkerboard, CopyRule, case
@@ -10,9 +12,11 @@ from tiny_run import tiny_models
 from engine.errors import Cancelled, StudioError
 from engine.explain.case import Asker
 from engine.explain.effects import leave_one_out
-from engine.explain.faithfulness import Curves, UserFigures, erasure, faithfulness, summary
+from engine.explain.erasure import Curves, Limits, erasure, limits
+from engine.explain.faithfulness import UserFigures, faithfulness, summary
 from engine.explain.removal import Delete
 from engine.monitor import Monitor
+from engine.ranking import Ranker
 
 
 def p(*scores: float) -> float:
@@ -36,12 +40,36 @@ def test_leave_one_out_beats_a_random_order_where_it_is_the_truth() -> None:
     assert loo.sufficiency.mean() < min(other.sufficiency.mean() for other in others) + 1e-9
 
 
+@pytest.mark.parametrize("ranker", [Checkerboard(), CopyRule({1: {10: 3.0}, 2: {11: 2.0}, 3: {10: 1.0}, 4: {11: 0.5}})])
+def test_greedy_limits_are_those_of_all_orders_where_titles_act_alone(ranker: Ranker) -> None:
+    asker = Asker(ranker, case([1, 2, 3, 4], [10, 11]))
+    all_orders = [np.array(order, np.float64) for order in permutations(range(4))]
+    means = [erasure(asker, order).comprehensiveness.mean() for order in all_orders]
+    found = limits(asker, [])
+    assert (found.low, found.high) == pytest.approx((min(means), max(means)))
+    for order, mean in zip(all_orders, means, strict=True):
+        assert erasure(asker, -order).reversed == pytest.approx(mean), "what stays is what the reverse order has left"
+
+
+def test_no_order_lies_outside_the_limits_and_the_best_are_one_and_zero() -> None:
+    asker = Asker(CopyRule({1: {10: 2.0}, 2: {10: 1.0}, 3: {11: 1.0}}), case([1, 2, 3], [10, 11]))
+    loo = erasure(asker, leave_one_out(asker, [Delete()])["delete"].margin)
+    assert limits(asker, []).normalised(loo) == pytest.approx({"comprehensiveness": 1.0, "sufficiency": 0.0})
+    bold = Curves(np.array([0.9, 0.9, 0.9]), np.array([0.9, 0.9, 0.0]))
+    assert limits(asker, [bold]).normalised(bold)["comprehensiveness"] == 1.0, "a measured order may be the best known"
+
+
+def test_a_single_title_has_no_order() -> None:
+    asker = Asker(CopyRule({1: {10: 2.0}}), case([1], [10, 11]))
+    assert not limits(asker, [erasure(asker, np.ones(1))]).apart
+
+
 def figures(loo: float, grounded: bool, invented: int, n: int = 2) -> UserFigures:
     curves = {
         name: Curves(np.full(n, value), np.full(n, -value))
         for name, value in (("loo", loo), ("ig", 0.2), ("random", 0.0))
     }
-    return UserFigures(curves, 0.5, {"loo/ig": loo}, grounded, invented)
+    return UserFigures(curves, Limits(0.0, 0.4 * (n > 1)), 0.5, {"loo/ig": loo}, grounded, invented)
 
 
 def test_the_summary_holds_means_with_intervals() -> None:
@@ -52,8 +80,17 @@ def test_the_summary_holds_means_with_intervals() -> None:
     assert found["comprehensiveness"]["ig"] == {"value": 0.2, "low": 0.2, "high": 0.2}  # type: ignore[index]
     assert found["grounded_share"]["value"] == 0.5  # type: ignore[index]
     assert found["invented_titles"]["value"] == 1.5  # type: ignore[index]
+    shares = found["normalised"]
+    assert shares["users"] == 2  # type: ignore[index]
+    assert shares["comprehensiveness"]["loo"] == {"value": 0.5, "low": 0.25, "high": 0.75}  # type: ignore[index]
     curve = found["deletion_curve"]["loo"]  # type: ignore[index]
     assert [point["value"] for point in curve] == [0.5, 0.3, 0.3], "as far as the shortest history goes"
+
+
+def test_users_for_whom_the_order_makes_no_difference_have_no_normalised_figures() -> None:
+    found = summary([figures(0.1, True, 0, n=1), figures(0.3, False, 3), figures(0.3, False, 3)], 500, seed=0)
+    assert found["normalised"]["users"] == 2  # type: ignore[index]
+    assert summary([figures(0.1, True, 0, n=1)] * 2, 500, seed=0)["normalised"] is None
 
 
 def test_a_run_is_measured_on_the_same_users_every_time() -> None:
@@ -63,6 +100,8 @@ def test_a_run_is_measured_on_the_same_users_every_time() -> None:
     assert first["users"] == 3
     assert set(first) >= {"comprehensiveness", "sufficiency", "tau", "grounded_share", "invented_titles"}
     assert set(first["comprehensiveness"]) == {"loo", "ig", "random"}  # type: ignore[call-overload]
+    shares = first["normalised"]["comprehensiveness"]  # type: ignore[index]
+    assert all(0 <= figure["low"] <= figure["high"] <= 1 for figure in shares.values())
 
 
 def test_too_few_users_and_a_wish_to_stop() -> None:

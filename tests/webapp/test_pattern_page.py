@@ -38,6 +38,7 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
     expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
     expect(page.locator("#trust tr[data-order=random]")).to_be_visible(timeout=PATIENCE * 1000)
     expect(page.locator("#trust")).to_contain_text("Mean over 3 test users")
+    expect(page.locator("#trust tr[data-order=loo] td")).to_have_count(4)
     expect(page.locator("#trust-charts .js-plotly-plot")).to_have_count(1)
     page.goto(f"{at_studio.url}/pattern?run={run_id}&demo=1")
     expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)

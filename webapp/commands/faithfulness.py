@@ -11,6 +11,8 @@ import click
 from engine.errors import StudioError
 from webapp.commands._options import find_run, target_file
 
+MEASURES = ("comprehensiveness", "sufficiency")
+
 
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
@@ -19,7 +21,7 @@ from webapp.commands._options import find_run, target_file
 def command(reference: str, users: int, file: str | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
-    Takes about 20 seconds per user on two cores; what was measured before, here or in the page, is told at once.
+    Takes about half a minute per user on two cores; what was measured before, here or in the page, is told at once.
     """
     found = find_run(reference)
     if found.state != "done":
@@ -59,9 +61,12 @@ def _show(figures: dict[str, Any]) -> None:
     table.add_column("comprehensiveness ↑", justify="right")
     table.add_column("sufficiency ↓", justify="right")
     names = {"loo": "leave-one-out", "ig": "integrated gradients", "random": "random"}
-    for order, name in names.items():
-        table.add_row(name, _told(figures["comprehensiveness"][order]), _told(figures["sufficiency"][order]))
+    for part, suffix in ((figures, ""), (figures["normalised"] or {}, ", normalised")):
+        for order, name in names.items():
+            if part:
+                table.add_row(name + suffix, *(_told(part[measure][order]) for measure in MEASURES))
     console.print(table)
+    console.print("Normalised: 0 is the least and 1 the most that any order was found to reach.")
     for pair, tau in figures["tau"].items():
         console.print(f"Kendall's tau {pair}: {_told(tau)}")
     console.print(f"Grounded rationales: {_told(figures['grounded_share'])} of the model's likeliest texts")

@@ -141,11 +141,15 @@ def trust(found: Mapping[str, Any]) -> Html:
         tag("th", name.capitalize(), tag("small", how), scope="col", class_="dr-number")
         for name, how in columns.items()
     ]
+    heads += [tag("th", "Normalised", tag("small", f"{name}, {how}"), scope="col", class_="dr-number")
+              for name, how in columns.items()]  # fmt: skip
+    shares = found["normalised"]
     rows = [
         tag(
             "tr",
             tag("th", name, scope="row"),
             [_figure(found[measure][order], digits=3) for measure in columns],
+            [_figure(shares[measure][order]) if shares else tag("td", "–", class_="dr-number") for measure in columns],
             data_order=order,
         )
         for order, name in ORDERS.items()
@@ -161,7 +165,9 @@ def trust(found: Mapping[str, Any]) -> Html:
     ]  # fmt: skip
     text = (
         f"Mean over {found['users']} test users, always the same ones, with 95 % intervals; AOPC of the probability of "
-        "the model's first answer (DeYoung et al. 2020). Not comparable between models: compare with the random order."
+        "the model's first answer (DeYoung et al. 2020). Not comparable between models: compare with the random order, "
+        "or take the normalised figures, where 0 is the least and 1 the most that any order was found to reach"
+        + (f" ({shares['users']} users, for whom the order makes a difference)." if shares else ".")
     )
     return tag(
         "div",
