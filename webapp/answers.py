@@ -7,11 +7,12 @@ from pathlib import Path
 
 from db.runs import Run
 from engine.errors import StudioError
-from engine.evaluate import Predictions, read_predictions
+from engine.evaluate import Predictions, read_predictions, read_scores
 from engine.evaluate.across import Answers, answers
+from engine.evaluate.predictions import Scores
 
-KEPT_ANSWERS, KEPT_TABLES = 256, 4
-"""Models' answers are small, whole tables are not."""
+KEPT_ANSWERS, KEPT_SCORES, KEPT_TABLES = 256, 64, 4
+"""Models' answers are small, all their scores are less so, whole tables are not."""
 
 
 def answers_of(run: Run, model: str) -> Answers:
@@ -43,11 +44,12 @@ def _path(run: Run) -> Path:
 
 @lru_cache(maxsize=KEPT_ANSWERS)
 def _answers(path: Path, changed: int, model: str) -> Answers:
-    columns = ["user", "target", "candidates", f"{model}/candidate_scores"]
-    try:
-        return answers(read_predictions(path, columns), model)  # in half the time that the whole table takes
-    except StudioError:  # no such model, or a damaged file: the whole table tells which
-        return answers(_table(path, changed), model)
+    return answers(_scores(path, changed), model)
+
+
+@lru_cache(maxsize=KEPT_SCORES)
+def _scores(path: Path, changed: int) -> Scores:  # noqa: ARG001 - a file that changed is read again
+    return read_scores(path)
 
 
 @lru_cache(maxsize=KEPT_TABLES)

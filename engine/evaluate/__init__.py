@@ -5,7 +5,7 @@ turns a report into tables and sentences.
 """
 
 from engine.evaluate.evaluator import Entry, evaluate, sample_users
-from engine.evaluate.predictions import Predictions, read_predictions, write_predictions
+from engine.evaluate.predictions import Predictions, read_predictions, read_scores, write_predictions
 from engine.evaluate.report import Report, build_report
 from engine.evaluate.rows import Evaluation, Row
 
@@ -18,6 +18,7 @@ __all__ = [
     "build_report",
     "evaluate",
     "read_predictions",
+    "read_scores",
     "sample_users",
     "write_predictions",
 ]

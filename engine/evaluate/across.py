@@ -10,7 +10,7 @@ import numpy as np
 from engine.errors import StudioError
 from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.metrics import per_example, target_columns, target_ranks
-from engine.evaluate.predictions import Predictions
+from engine.evaluate.predictions import Scores
 
 BOTH, ONLY_A, ONLY_B, NONE = "both", "only a", "only b", "none"
 UNPAIRED = "these runs were not asked about the same users and candidates"
@@ -29,20 +29,16 @@ class Answers:
     metrics: Mapping[str, np.ndarray]
 
 
-def answers(predictions: Predictions, model: str) -> Answers:
+def answers(scores: Scores, model: str) -> Answers:
     """The candidates' metrics per user of ``model``.
 
     Raises:
         StudioError: the run has no such model.
     """
-    if model not in predictions.models:
-        raise StudioError(f"the run has no row {model!r}", remedy=f"choose one of {', '.join(predictions.models)}")
-    table = predictions.table
-    candidates = np.stack(list(table["candidates"]))
-    targets = table["target"].to_numpy()
-    scores = np.stack(list(table[f"{model}/candidate_scores"]))
-    ranks = target_ranks(scores, target_columns(candidates, targets))
-    return Answers(table["user"].to_numpy(), np.column_stack([targets, candidates]), per_example(ranks))
+    if model not in scores.of:
+        raise StudioError(f"the run has no row {model!r}", remedy=f"choose one of {', '.join(scores.of)}")
+    ranks = target_ranks(scores.of[model], target_columns(scores.candidates, scores.targets))
+    return Answers(scores.users, np.column_stack([scores.targets, scores.candidates]), per_example(ranks))
 
 
 def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int = 0) -> Interval:

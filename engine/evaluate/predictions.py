@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from engine.evaluate.rows import Evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 VERSION = 1
 
@@ -100,25 +101,74 @@ def write_predictions(evaluation: Evaluation, user_ids: Sequence[str], history: 
             partial.unlink()
 
 
-def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Predictions:
-    """Read what :func:`write_predictions` wrote, or only some ``columns`` of it.
+@dataclass(frozen=True)
+class Scores:
+    """What the models answered about the candidates alone; see the columns above."""
+
+    users: np.ndarray
+    """int64 ``[n]``."""
+    targets: np.ndarray
+    """int64 ``[n]``."""
+    candidates: np.ndarray
+    """int64 ``[n, m]``."""
+    of: Mapping[str, np.ndarray]
+    """float32 ``[n, m]`` by model."""
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what :func:`write_predictions` wrote.
 
     Raises:
         StudioError: no such file, a damaged one, or one of a newer version.
     """
+    table, about = _read(path)
+    return Predictions(
+        table.replace_schema_metadata(None).to_pandas(), about["models"], about["teacher"], about["n_items"]
+    )
+
+
+def read_scores(path: Path) -> Scores:
+    """Read only the candidates and their scores, several times faster than the whole table.
+
+    Raises:
+        StudioError: as for :func:`read_predictions`.
+    """
+    table, about = _read(path, ("user", "target", "candidates"), "{}/candidate_scores")
+
+    def matrix(name: str) -> np.ndarray:
+        values: np.ndarray = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return values.reshape(len(table), -1)
+
+    try:
+        return Scores(
+            table["user"].to_numpy(),
+            table["target"].to_numpy(),
+            matrix("candidates"),
+            {model: matrix(f"{model}/candidate_scores") for model in about["models"]},
+        )
+    except (KeyError, ValueError):
+        raise _damaged(path) from None
+
+
+def _read(path: Path, columns: Sequence[str] = (), of_each_model: str = "") -> tuple[pa.Table, dict[str, Any]]:
+    """The table, or only these columns of it, and what its metadata say."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=None if columns is None else list(columns))
-        about = json.loads(table.schema.metadata[b"delrec"])
-        version = int(about["version"])
+        with pq.ParquetFile(path) as file:
+            about = json.loads(file.schema_arrow.metadata[b"delrec"])
+            version = int(about["version"])
+            wanted = [*columns, *(of_each_model.format(model) for model in about["models"])] if columns else None
+            table = file.read(wanted)
     except FileNotFoundError:
         raise StudioError("the run has no predictions", where=str(path), remedy="finish the run") from None
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        raise StudioError("the predictions are damaged", where=str(path), remedy="evaluate the run anew") from None
+        raise _damaged(path) from None
     if version > VERSION:
         raise StudioError("a newer DELRec Studio wrote these predictions", where=str(path), remedy="update it")
-    return Predictions(
-        table.replace_schema_metadata(None).to_pandas(), about["models"], about["teacher"], about["n_items"]
-    )
+    return table, about
+
+
+def _damaged(path: Path) -> StudioError:
+    return StudioError("the predictions are damaged", where=str(path), remedy="evaluate the run anew")

@@ -11,7 +11,7 @@ import pytest
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.evaluate import Evaluation, Report, build_report, evaluate, read_predictions, write_predictions
+from engine.evaluate import Evaluation, Report, build_report, evaluate, read_predictions, read_scores, write_predictions
 from engine.evaluate.metrics import METRICS, per_example
 from engine.monitor import Monitor
 from engine.settings import make_config
@@ -164,20 +164,28 @@ def test_predictions_tell_every_answer_of_every_user(world: Any, evaluation: Eva
         assert line[f"{name}/top_scores"].tolist() == row.listing.scores[4].tolist()
 
 
-def test_a_few_columns_can_be_read_alone(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_candidates_and_their_scores_can_be_read_alone(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "predictions.parquet"
     write_predictions(evaluation, [str(i) for i in range(75)], 3, path)
-    assert list(read_predictions(path, ["user_id", "delrec/full_rank"]).table) == ["user_id", "delrec/full_rank"]
+    read = read_scores(path)
+    assert read.users.tolist() == evaluation.examples.users.tolist()
+    assert read.targets.tolist() == evaluation.examples.targets.tolist()
+    assert np.array_equal(read.candidates, evaluation.candidates)
+    assert list(read.of) == list(evaluation.rows)
+    for name, row in evaluation.rows.items():
+        assert np.array_equal(read.of[name], row.candidates)
 
 
 def test_missing_and_damaged_predictions_are_told_in_a_line(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "predictions.parquet"
-    with pytest.raises(StudioError, match="no predictions"):
-        read_predictions(path)
+    for read in (read_predictions, read_scores):
+        with pytest.raises(StudioError, match="no predictions"):
+            read(path)
     write_predictions(evaluation, [str(i) for i in range(75)], 3, path)
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(StudioError, match="damaged"):
-        read_predictions(path)
+    for read in (read_predictions, read_scores):
+        with pytest.raises(StudioError, match="damaged"):
+            read(path)
     (tmp_path / "file").write_text("")
     with pytest.raises(StudioError, match="could not write"):
         write_predictions(evaluation, [str(i) for i in range(75)], 3, tmp_path / "file" / "p.parquet")
