@@ -37,6 +37,11 @@ class Necessity:
     top_after: str
     """Title of the candidate that then comes first."""
 
+    @property
+    def carrying(self) -> tuple[str, ...]:
+        """The titles, if the recommendation was seen to fall without them."""
+        return self.titles if self.rank_after > self.rank_before else ()
+
 
 @dataclass(frozen=True)
 class Evidence:

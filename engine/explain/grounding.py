@@ -1,8 +1,8 @@
 """Checks any text about a recommendation against the evidence, sentence by sentence.
 
 A title must stand in the history or among the candidates. A claim of cause must name titles that mattered, with the
-right sign. A rank must be one that was measured. What cannot be checked is not held against a text, as long as it does
-not prevail.
+right sign, or without which together the recommendation was seen to fall. A rank must be one that was measured. What
+cannot be checked is not held against a text, as long as it does not prevail.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
         if mention.kind != "history":
             continue
         item = evidence.history[mention.place]
-        if not item.mattered:
+        if sign > 0 and evidence.necessity and item.title in evidence.necessity.carrying:
+            yield None
+        elif not item.mattered:
             yield f"{item.title} has little or no effect"
         elif item.effect * sign < 0:
             yield f"{item.title} speaks {'against' if sign > 0 else 'for'} it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
+from engine.explain.grounding import check
 from engine.explain.sentence import fallback, first_sentence, listed
 
 HISTORY = (ItemEvidence("Alien (1979)", 3.0, True), ItemEvidence("Heat (1995)", -2.0, True))
@@ -25,6 +26,16 @@ def evidence(necessity: Necessity | None) -> Evidence:
 )
 def test_the_first_sentence(titles: tuple[str, ...], after: float, says: str) -> None:
     assert first_sentence(evidence(Necessity(titles, 1.0, after, "Fargo (1996)"))) == f"Aliens (1986) {says}"
+
+
+def test_titles_that_carry_it_only_together_are_not_said_to_be_reasons_one_by_one() -> None:
+    found = evidence(Necessity(("Alien (1979)", "Heat (1995)"), 1.0, 4.0, "Fargo (1996)"))
+    assert first_sentence(found) == (
+        "Aliens (1986) rests mainly on Alien (1979) and Heat (1995) together; without both it falls from #1 to #4, "
+        "though without Heat (1995) alone it does no worse."
+    )
+    assert "against" not in fallback(found), "the same title is not said to speak for it and against it"
+    assert check(fallback(found), found).badge == "grounded"
 
 
 def test_where_nothing_speaks_for_it_that_is_said() -> None:
