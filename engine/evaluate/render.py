@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -131,6 +131,11 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(f"Protocol: {report.protocol}.", style="dim"))
     for line in verdicts(report):
         console.print(Text(line))
+
+
+def listed(titles: Sequence[str], last: str = "and") -> str:
+    """``"A, B and C"``."""
+    return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
 
 
 def short(value: float) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence
 from engine.explain.grounding import SENTENCE_END, Grounding, check
-from engine.explain.sentence import fallback, first_sentence, listed, teacher_label
+from engine.explain.sentence import fallback, first_sentence, teacher_label
 from engine.explain.writer import MOST_TOKENS, write
 from engine.llm import Backbone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evaluate.render import label
+from engine.evaluate.render import label, listed
 from engine.explain.evidence import Evidence
 
 
@@ -58,8 +58,3 @@ def _speak(subjects: Sequence[str]) -> str:
 def teacher_label(evidence: Evidence) -> str:
     """The teacher's name as people write it."""
     return label(evidence.teacher)
-
-
-def listed(titles: Sequence[str], last: str = "and") -> str:
-    """``"A, B and C"``."""
-    return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])

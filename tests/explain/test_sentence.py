@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
 from engine.explain.grounding import check
-from engine.explain.sentence import fallback, first_sentence, listed
+from engine.explain.sentence import fallback, first_sentence
 
 HISTORY = (ItemEvidence("Alien (1979)", 3.0, True), ItemEvidence("Heat (1995)", -2.0, True))
 

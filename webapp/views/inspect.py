@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.evaluate.render import label
+from engine.evaluate.render import label, listed
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
 from webapp.inspection import Question
@@ -242,11 +242,11 @@ def smallest(answer: Answer, title: Callable[[int], str], *, frozen: bool = Fals
         names = [history[place]["title"] for place in change["positions"]]
         kept = [item["query"] for item in history]
         if change["kind"] == "removal":
-            start = f"Without {_listed(names)}"
+            start = f"Without {listed(names)}"
             kept = [query for place, query in enumerate(kept) if place not in change["positions"]]
         else:
             put = [title(item) for item in change["replacements"]]
-            start = f"With {_listed(put)} in the place of {_listed(names)}"
+            start = f"With {listed(put)} in the place of {listed(names)}"
             for place, other in zip(change["positions"], put, strict=True):
                 kept[place] = other
         fallen = f"{known[change['top_before']]} falls to #{change['rank_after']:g}"
@@ -303,7 +303,3 @@ def notes(answer: Answer) -> Html:
 
 def _title(answer: Answer, item: int) -> str:
     return next((c["title"] for c in answer["candidates"] if c["item"] == item), f"item {item}")
-
-
-def _listed(titles: Sequence[str]) -> str:
-    return " and ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
