@@ -57,12 +57,15 @@ class Bench:
         return LLMVariants(self.models, self.catalogue)
 
     @property
-    def plus_weights(self) -> dict[str, float] | None:
-        """How much DELRec-plus goes by the teacher's opinion and by the language model's; ``None`` without it."""
+    def plus_weights(self) -> dict[str, float | str] | None:
+        """How much DELRec-plus goes by its teacher's opinion and by the language model's; ``None`` without it.
+
+        ``teacher`` is the run's own, or ``ensemble``.
+        """
         if self.models.plus is None:
             return None
         of_teacher, of_llm = self.models.plus.weights.tolist()
-        return {"of_teacher": of_teacher, "of_llm": of_llm}
+        return {"teacher": self.models.plus_teacher.name, "of_teacher": of_teacher, "of_llm": of_llm}
 
     @cached_property
     def popularity(self) -> np.ndarray:

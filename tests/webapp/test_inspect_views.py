@@ -229,15 +229,17 @@ def test_the_rival_is_chosen_among_the_other_candidates() -> None:
 def test_delrec_plus_stands_beside_with_honest_words() -> None:
     answer = explanation()
     answer["ladder"].append(rung("delrec-plus", 0.1, 0.2, 0.9))
-    answer["run"]["plus"] = {"of_teacher": 0.9, "of_llm": 0.3}
+    answer["run"]["plus"] = {"teacher": "sasrec", "of_teacher": 0.9, "of_llm": 0.3}
     said = _text(view.sides(answer, ASKED))
-    assert "SASRec's opinion (0.90) and a language model's (0.30)" in said
+    assert "the opinions of SASRec (0.90) and of a language model (0.30)" in said
     assert "All reasons here are DELRec's" in said
     assert view.sides(answer, ASKED).count("<section") == 3
     assert "DELRec-plus" in expert_view.ladder(answer)
     assert view.both(answer)[1]["model"] == "delrec", "what is explained is not the last rung"
     answer["run"]["plus"]["of_teacher"] = 0.0
-    assert "came out as 0" in _text(view.sides(answer, ASKED))
+    assert "the opinion of SASRec came out with no weight" in _text(view.sides(answer, ASKED))
+    answer["run"]["plus"] = {"teacher": "ensemble", "of_teacher": 0.9, "of_llm": 0.3}
+    assert "the opinions of the ensemble of the run's teachers (0.90)" in _text(view.sides(answer, ASKED))
 
 
 def test_an_edit_is_asked_about_the_same_candidates_and_it_is_said() -> None:

@@ -78,14 +78,15 @@ def sides(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
 
 def _about_plus(answer: Answer) -> str:
     """What DELRec-plus is, and that the reasons are not its own."""
-    teacher, model = label(answer["run"]["teacher"]), label(answer["run"]["llm"])
-    weights = answer["run"]["plus"]
+    weights, model = answer["run"]["plus"], label(answer["run"]["llm"])
+    several = weights["teacher"] == "ensemble"
+    teacher = "the ensemble of the run's teachers" if several else label(weights["teacher"])
     if not weights["of_teacher"]:
-        mixed = f"goes by a language model alone (the weight of {teacher}'s opinion came out as 0)"
+        mixed = f"goes by a language model alone (the opinion of {teacher} came out with no weight)"
     else:
-        ours = f"{weights['of_llm']:z.2f}"
-        mixed = f"adds {teacher}'s opinion ({weights['of_teacher']:z.2f}) and a language model's ({ours}), weighed by "
-        mixed += "what fitted other users best; the more it weighs the first, the less its agreement with it says"
+        theirs, ours = (f"{weights[of]:z.2f}" for of in ("of_teacher", "of_llm"))
+        mixed = f"adds the opinions of {teacher} ({theirs}) and of a language model ({ours}), weighed by what fitted "
+        mixed += "other users best; the more it weighs the first, the less its agreement with it says"
     return f"DELRec-plus goes beyond the paper: it {mixed}. All reasons here are {model}'s, none is measured for it."
 
 
