@@ -93,7 +93,7 @@ def _opens(function: object) -> bool:
 
 
 def _call(client: object, pages: object, number: int, query: str) -> None:
-    inputs = [block.value for block in pages.fns[number].inputs]  # type: ignore[attr-defined]
+    inputs = [None if block.stateful else block.value for block in pages.fns[number].inputs]  # type: ignore[attr-defined]
     body = {"fn_index": number, "data": inputs, "session_hash": "benchmark"}
     answer = client.post(f"/gradio_api/run/predict?{query}", json=body)  # type: ignore[attr-defined]
     if answer.status_code != 200:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
+from webapp.access import Access
+from webapp.app import build_pages
 from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question, join_titles, split_titles
+from webapp.pages import inspect as inspect_page
 
 HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
 QUESTIONS = (
@@ -97,3 +101,21 @@ def test_what_is_no_list_of_titles_is_refused_in_words(action: dict[str, Any]) -
 
 def test_titles_of_any_length_are_cut() -> None:
     assert len(Question("r").changed({"titles": ["x" * 9999]}).titles[0]) == 200  # type: ignore[index]
+
+
+@pytest.mark.parametrize("overtaken", [True, False])
+def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow look at one user ends after another was chosen: it must not bring the first one back."""
+    pages = build_pages(Access())
+    (tick,) = (fn.fn for fn in pages.fns.values() if fn.page == "inspect" and any(e == "tick" for _, e in fn.targets))
+    now = inspect_page.Asked(Question("r-abc234", "4"))
+
+    def slow(_: Question, *, again: bool) -> None:
+        if overtaken:
+            now.question = Question("r-abc234", "5")
+        raise StudioError("no such run")
+
+    monkeypatch.setattr(inspect_page, "look_at", slow)
+    drawn = [value for value in tick(now, {}) if value != gr.skip()]
+    assert (drawn == []) is overtaken
+    assert now.question.user == ("5" if overtaken else "4")

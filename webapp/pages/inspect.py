@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -25,6 +26,14 @@ LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500
 RELAY = "document.addEventListener('delrec-ask', (event) => trigger('click', event.detail))"
 SHOW_ADDRESS = "(address) => { if (address) delrecInspected(address) }"
+
+
+@dataclass
+class Asked:
+    """What a visitor asks now. Handlers of one visitor share it, so that one of them notices when it is overtaken:
+    a slow look at the question before must not draw over the answer to the next."""
+
+    question: Question = field(default_factory=Question)
 
 
 def build() -> None:
@@ -64,7 +73,7 @@ def build() -> None:
             expert = gr.HTML(js_on_load=None, elem_id="inspect-expert")
             editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
-    asked, seen = gr.State({}), gr.State({})
+    asked, seen = gr.State(Asked()), gr.State({})
 
     parts: list[Part[View]] = [
         Part("head", [head], lambda v: (_subject(v), v.question.edited), _head),
@@ -87,58 +96,59 @@ def build() -> None:
         Part("expert", [fold, expert], lambda v: v.states("ladder", "effects", *DEPTHS), _expert),
         Part("editor", [editor], lambda v: v.states(WORDS), _editor),
         Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
-        Part("pace", [timer], lambda v: (v.pending, v.idle), _pace),
+        Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
     ]  # fmt: skip
     drawn = [component for part in parts for component in part.components]
     outputs = [asked, seen, address, problem, runs, *drawn]
 
-    def show(question: Question, last: dict[str, Any], *, again: bool = False, list_runs: bool = False) -> list[Any]:
-        """Values of all outputs; what did not change is left alone."""
+    def show(now: Asked, last: dict[str, Any], *, again: bool = False, list_runs: bool = False) -> list[Any]:
+        """Values of all outputs. What did not change is left alone, and all is where something else was asked since."""
+        question = now.question
         try:
             state = look_at(question, again=again)
-            fresh, values = refresh(parts, state, last)
+            found, (fresh, values) = state.question, refresh(parts, state, last)
+            shown = [now, fresh, found.address(), "", _runs(found, list_runs), *values]
         except Exception as error:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
-            return [question.query(), {}, gr.skip(), _nothing(error), _runs(question, list_runs), *faded]
-        return [state.question.query(), fresh, state.question.address(), "", _runs(state.question, list_runs), *values]
+            found, shown = question, [now, {}, gr.skip(), _nothing(error), _runs(question, list_runs), *faded]
+        if now.question != question:
+            return [gr.skip()] * len(outputs)
+        now.question = found
+        return shown
 
-    def opened(request: gr.Request) -> list[Any]:
-        return show(Question.read(dict(request.query_params)), {}, again=True, list_runs=True)
+    def opened(now: Asked, request: gr.Request) -> list[Any]:
+        now.question = Question.read(dict(request.query_params))
+        return show(now, {}, again=True, list_runs=True)
 
-    def act(query: dict[str, str], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+    def act(now: Asked, last: dict[str, Any], event: gr.EventData) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
-        question = Question.read(query)
+        elsewhere = "address" in action
         try:
-            if "address" in action:
-                there = Question.read(Question.parse(str(action["address"])))
-                leave(question, there)
-                return show(there, last, list_runs=True)
-            before, question = question, question.changed(action)
-            leave(before, question)
+            before = now.question
+            there = Question.read(Question.parse(str(action["address"]))) if elsewhere else before.changed(action)
+            now.question = there
+            leave(before, there)
         except StudioError as error:
             skipped = [gr.skip()] * len(outputs)
             skipped[outputs.index(problem)] = notice("bad", tell(error))
             return skipped
-        return show(question, last, again="again" in action)
+        return show(now, last, again="again" in action, list_runs=elsewhere)
 
-    def chosen(run_id: str, query: dict[str, str], last: dict[str, Any]) -> list[Any]:
-        question = Question.read(query)
-        if run_id == question.run:
-            return show(question, last)
-        leave(question, other := question.changed({"run": run_id}))
-        return show(other, last)
-
-    def tick(query: dict[str, str], last: dict[str, Any]) -> list[Any]:
-        return show(Question.read(query), last)
+    def chosen(run_id: str, now: Asked, last: dict[str, Any]) -> list[Any]:
+        before = now.question
+        if run_id != before.run:
+            now.question = before.changed({"run": run_id})
+            leave(before, now.question)
+        return show(now, last)
 
     def told(event: Any) -> None:
         event.then(fn=None, inputs=address, js=SHOW_ADDRESS)
 
-    gr.context.Context.root_block.load(opened, None, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    gr.context.Context.root_block.load(opened, asked, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
     told(relay.click(act, [asked, seen], outputs, trigger_mode="always_last", **QUIET))
     told(runs.input(chosen, [runs, asked, seen], outputs, **QUIET))
-    timer.tick(tick, [asked, seen], outputs, **QUIET)
+    timer.tick(show, [asked, seen], outputs, **QUIET)
 
 
 def _card(name: str, classes: str = "dr-card") -> list[Any]:
