@@ -13,6 +13,7 @@ from gradio.components import Component
 from engine.errors import StudioError
 
 View = TypeVar("View")
+What = TypeVar("What")
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Events that read the database: they answer at once, beside whatever the queue works on, and are not endpoints."""
@@ -26,6 +27,16 @@ def tell(error: Exception) -> str:
         return str(error)
     log.exception("unexpected fault in a page", exc_info=error)
     return f"Something unexpected went wrong ({type(error).__name__}); the server's log has the details."
+
+
+@dataclass
+class Asked(Generic[What]):
+    """What a visitor asks now, for a ``gr.State``: the handlers of one visitor share it.
+
+    So a slow look at what was asked before notices that it was overtaken, and does not draw over what came after.
+    """
+
+    now: What
 
 
 @dataclass(frozen=True)

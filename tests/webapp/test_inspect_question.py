@@ -11,6 +11,7 @@ from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
 from webapp.access import Access
 from webapp.app import build_pages
+from webapp.events import Asked
 from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question, join_titles, split_titles
 from webapp.pages import inspect as inspect_page
 
@@ -108,14 +109,14 @@ def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: p
     """A slow look at one user ends after another was chosen: it must not bring the first one back."""
     pages = build_pages(Access())
     (tick,) = (fn.fn for fn in pages.fns.values() if fn.page == "inspect" and any(e == "tick" for _, e in fn.targets))
-    now = inspect_page.Asked(Question("r-abc234", "4"))
+    asked = Asked(Question("r-abc234", "4"))
 
     def slow(_: Question, *, again: bool) -> None:
         if overtaken:
-            now.question = Question("r-abc234", "5")
+            asked.now = Question("r-abc234", "5")
         raise StudioError("no such run")
 
     monkeypatch.setattr(inspect_page, "look_at", slow)
-    drawn = [value for value in tick(now, {}) if value != gr.skip()]
+    drawn = [value for value in tick(asked, {}) if value != gr.skip()]
     assert (drawn == []) is overtaken
-    assert now.question.user == ("5" if overtaken else "4")
+    assert asked.now.user == ("5" if overtaken else "4")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from engine.errors import StudioError
 from jobs import api
-from webapp.events import QUIET, Part, refresh, tell
+from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, link, tag
 from webapp.inspecting import View, leave, look_at
 from webapp.inspection import DEPTHS, WORDS, Question
@@ -26,14 +25,6 @@ LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500
 RELAY = "document.addEventListener('delrec-ask', (event) => trigger('click', event.detail))"
 SHOW_ADDRESS = "(address) => { if (address) delrecInspected(address) }"
-
-
-@dataclass
-class Asked:
-    """What a visitor asks now. Handlers of one visitor share it, so that one of them notices when it is overtaken:
-    a slow look at the question before must not draw over the answer to the next."""
-
-    question: Question = field(default_factory=Question)
 
 
 def build() -> None:
@@ -73,7 +64,7 @@ def build() -> None:
             expert = gr.HTML(js_on_load=None, elem_id="inspect-expert")
             editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
-    asked, seen = gr.State(Asked()), gr.State({})
+    question, seen = gr.State(Asked(Question())), gr.State({})
 
     parts: list[Part[View]] = [
         Part("head", [head], lambda v: (_subject(v), v.question.edited), _head),
@@ -99,56 +90,58 @@ def build() -> None:
         Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
     ]  # fmt: skip
     drawn = [component for part in parts for component in part.components]
-    outputs = [asked, seen, address, problem, runs, *drawn]
+    outputs = [question, seen, address, problem, runs, *drawn]
 
-    def show(now: Asked, last: dict[str, Any], *, again: bool = False, list_runs: bool = False) -> list[Any]:
+    def show(
+        asked: Asked[Question], last: dict[str, Any], *, again: bool = False, list_runs: bool = False
+    ) -> list[Any]:
         """Values of all outputs. What did not change is left alone, and all is where something else was asked since."""
-        question = now.question
+        wanted = asked.now
         try:
-            state = look_at(question, again=again)
+            state = look_at(wanted, again=again)
             found, (fresh, values) = state.question, refresh(parts, state, last)
-            shown = [now, fresh, found.address(), "", _runs(found, list_runs), *values]
+            shown = [asked, fresh, found.address(), "", _runs(found, list_runs), *values]
         except Exception as error:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
-            found, shown = question, [now, {}, gr.skip(), _nothing(error), _runs(question, list_runs), *faded]
-        if now.question != question:
+            found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), _runs(wanted, list_runs), *faded]
+        if asked.now != wanted:
             return [gr.skip()] * len(outputs)
-        now.question = found
+        asked.now = found
         return shown
 
-    def opened(now: Asked, request: gr.Request) -> list[Any]:
-        now.question = Question.read(dict(request.query_params))
-        return show(now, {}, again=True, list_runs=True)
+    def opened(asked: Asked[Question], request: gr.Request) -> list[Any]:
+        asked.now = Question.read(dict(request.query_params))
+        return show(asked, {}, again=True, list_runs=True)
 
-    def act(now: Asked, last: dict[str, Any], event: gr.EventData) -> list[Any]:
+    def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         elsewhere = "address" in action
         try:
-            before = now.question
+            before = asked.now
             there = Question.read(Question.parse(str(action["address"]))) if elsewhere else before.changed(action)
-            now.question = there
+            asked.now = there
             leave(before, there)
         except StudioError as error:
             skipped = [gr.skip()] * len(outputs)
             skipped[outputs.index(problem)] = notice("bad", tell(error))
             return skipped
-        return show(now, last, again="again" in action, list_runs=elsewhere)
+        return show(asked, last, again="again" in action, list_runs=elsewhere)
 
-    def chosen(run_id: str, now: Asked, last: dict[str, Any]) -> list[Any]:
-        before = now.question
+    def chosen(run_id: str, asked: Asked[Question], last: dict[str, Any]) -> list[Any]:
+        before = asked.now
         if run_id != before.run:
-            now.question = before.changed({"run": run_id})
-            leave(before, now.question)
-        return show(now, last)
+            asked.now = before.changed({"run": run_id})
+            leave(before, asked.now)
+        return show(asked, last)
 
     def told(event: Any) -> None:
         event.then(fn=None, inputs=address, js=SHOW_ADDRESS)
 
-    gr.context.Context.root_block.load(opened, asked, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
-    told(relay.click(act, [asked, seen], outputs, trigger_mode="always_last", **QUIET))
-    told(runs.input(chosen, [runs, asked, seen], outputs, **QUIET))
-    timer.tick(show, [asked, seen], outputs, **QUIET)
+    told(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
+    told(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
+    told(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
+    timer.tick(show, [question, seen], outputs, **QUIET)
 
 
 def _card(name: str, classes: str = "dr-card") -> list[Any]:

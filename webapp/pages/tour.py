@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from jobs import api
-from webapp.events import QUIET, Part, refresh, tell
+from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, link
 from webapp.inspecting import FIRST, Standing, advance, finished_run
 from webapp.inspection import Question
@@ -57,43 +57,47 @@ def build() -> None:
     body = gr.HTML(js_on_load=None, elem_id="tour-body")
     walk = gr.HTML(js_on_load=None, elem_id="tour-walk")
     address = gr.Textbox(visible=False)
-    asked, seen = gr.State({}), gr.State({})
+    where, seen = gr.State(Asked({})), gr.State({})
     parts: list[Part[View]] = [
         Part("head", [head], lambda v: v.address, lambda v: [view.head(v.subjects, v.step)]),
         Part("progress", [progress], lambda v: (*v.states(), v.idle), _progress),
         Part("body", [body], View.states, _body),
         Part("walk", [walk], lambda v: v.address, lambda v: [view.walk(v.step)]),
-        Part("pace", [timer], lambda v: (_waits(v), v.idle), _pace),
+        Part("pace", [timer], lambda v: (v.address, _waits(v), v.idle), _pace),
     ]
-    outputs = [asked, seen, address, problem, *(component for part in parts for component in part.components)]
+    outputs = [where, seen, address, problem, *(component for part in parts for component in part.components)]
 
-    def show(query: dict[str, str], last: dict[str, Any], *, again: bool = False) -> list[Any]:
+    def show(asked: Asked[dict[str, str]], last: dict[str, Any], *, again: bool = False) -> list[Any]:
+        wanted = asked.now
         try:
-            state = _view(query, again)
+            state = _view(wanted, again)
             fresh, values = refresh(parts, state, last)
+            found = {"run": state.subjects.run.id, "step": str(state.step)}
+            shown = [asked, fresh, state.address, "", *values]
         except Exception as error:
             nothing = empty("No tour", tell(error), link("All runs", RUNS[0], class_="dr-button"))
-            return [query, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
-        known = {"run": state.subjects.run.id, "step": str(state.step)}
-        return [known, fresh, state.address, "", *values]
+            found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
+        if asked.now != wanted:
+            return [gr.skip()] * len(outputs)
+        asked.now = found
+        return shown
 
-    def opened(request: gr.Request) -> list[Any]:
-        return show(dict(request.query_params), {}, again=True)
+    def opened(asked: Asked[dict[str, str]], request: gr.Request) -> list[Any]:
+        asked.now = dict(request.query_params)
+        return show(asked, {}, again=True)
 
-    def act(query: dict[str, str], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+    def act(asked: Asked[dict[str, str]], last: dict[str, Any], event: gr.EventData) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         if "address" in action:
-            return show(Question.parse(str(action["address"])), last)
-        step = str(action.get("step", query.get("step", "1")))
-        return show({**query, "step": step}, last, again="again" in action)
+            asked.now = Question.parse(str(action["address"]))
+        elif "step" in action:
+            asked.now = {**asked.now, "step": str(action["step"])}
+        return show(asked, last, again="again" in action)
 
-    def tick(query: dict[str, str], last: dict[str, Any]) -> list[Any]:
-        return show(query, last)
-
-    gr.context.Context.root_block.load(opened, None, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
-    clicked = relay.click(act, [asked, seen], outputs, trigger_mode="always_last", **QUIET)
+    gr.context.Context.root_block.load(opened, where, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    clicked = relay.click(act, [where, seen], outputs, trigger_mode="always_last", **QUIET)
     clicked.then(fn=None, inputs=address, js=SHOW_ADDRESS)
-    timer.tick(tick, [asked, seen], outputs, **QUIET)
+    timer.tick(show, [where, seen], outputs, **QUIET)
 
 
 def _view(query: dict[str, str], again: bool) -> View:
