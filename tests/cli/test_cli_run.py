@@ -102,7 +102,7 @@ def test_recommendations_can_be_asked_of_a_worker(smoke: dict[str, Any]) -> None
 
 
 def test_explanations_can_be_asked_of_a_worker_part_by_part(smoke: dict[str, Any], smoke_home: Path) -> None:
-    predictions = read_predictions(smoke_home / "runs" / smoke["run_id"] / "predictions.parquet", ["user_id"])
+    predictions = read_predictions(smoke_home / "runs" / smoke["run_id"] / "predictions.parquet")
     user = str(predictions.table["user_id"][0])
     request = {"user": user, "parts": ["effects"], "prompt_of": [smoke["run_id"]]}
     known = api.ask("explain", "first", request)

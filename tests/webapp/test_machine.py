@@ -130,14 +130,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
+def _sent(block: gr.blocks.Block) -> object:
+    """What a browser sends for an input; a ``gr.State`` stays on the server."""
+    if isinstance(block, gr.State):
+        return None
+    value: object = getattr(block, "value", None)
+    return "" if isinstance(block, gr.Textbox) and value is None else value
+
+
 def _call_everything(access: Access, query: str = "") -> None:
     """Fire every event of every page and every endpoint, with values of the kind that its inputs hold."""
     pages = build_pages(access)
-    inputs = {
-        number: ["" if isinstance(block, gr.Textbox) and block.value is None else block.value for block in fn.inputs]
-        for number, fn in pages.fns.items()
-        if fn.fn is not None
-    }
+    inputs = {number: [_sent(block) for block in fn.inputs] for number, fn in pages.fns.items() if fn.fn is not None}
     assert len(inputs) > 20
     with TestClient(create_app(access)) as client:
         run = api.runs()[0]
