@@ -3,7 +3,7 @@
 *Comprehensiveness* is p(full) - p(without the first k), *sufficiency* p(full) - p(only the first k), both averaged over
 k = 1..n (AOPC); higher and lower are better. p is the target's probability among the candidates. How large they can get
 depends on the model and the history, so they are also told as shares of the way between the lowest and the highest that
-any order was found to reach (Edin et al., arXiv 2408.08137, equation 4).
+any order was found to reach (Edin et al., arXiv 2408.08137).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.explain.case import Asker, probabilities
+
+ROUNDING = 1e-6
+"""Differences of probabilities up to here are those of arithmetic, not of orders."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Limits:
     @property
     def apart(self) -> bool:
         """Whether the order makes a difference at all; it does not for a single title."""
-        return self.high > self.low
+        return self.high - self.low > ROUNDING
 
     def normalised(self, curves: Curves) -> dict[str, float]:
         """Both measures as shares of the way from the lowest to the highest; 1 and 0 are the best that was found."""

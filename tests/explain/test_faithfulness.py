@@ -62,6 +62,7 @@ def test_no_order_lies_outside_the_limits_and_the_best_are_one_and_zero() -> Non
 def test_a_single_title_has_no_order() -> None:
     asker = Asker(CopyRule({1: {10: 2.0}}), case([1], [10, 11]))
     assert not limits(asker, [erasure(asker, np.ones(1))]).apart
+    assert not Limits(0.2, 0.2 + 1e-9).apart, "nor has what differs by rounding alone"
 
 
 def figures(loo: float, grounded: bool, invented: int, n: int = 2) -> UserFigures:
