@@ -21,7 +21,8 @@ MEASURES = ("comprehensiveness", "sufficiency")
 def command(reference: str, users: int, file: str | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
-    Takes about half a minute per user on two cores; what was measured before, here or in the page, is told at once.
+    Takes half a minute to a minute and a half per user on two cores; what was measured before, here or in the page, is
+    told at once.
     """
     found = find_run(reference)
     if found.state != "done":
