@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import plotly.graph_objects as go
+from typing import Any
 
 from db.metrics import Curve
+
+Figure = dict[str, Any]
+"""``data`` and ``layout`` as plotly.js reads them. Plotly's own objects check every value of every point, which takes
+longer than all else on a page of many lines; the tests have them check one figure of each kind."""
 
 PALETTE = ("#2F7FC1", "#D9822B", "#12A07C", "#C065A0", "#4FB3E8", "#C9502B", "#A8961A")
 """After Okabe and Ito: told apart by people with any colour vision, and legible on white and on near-black."""
@@ -122,30 +125,31 @@ def colour(place: int) -> str:
     return PALETTE[place % len(PALETTE)]
 
 
-def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> go.Figure:
+def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> Figure:
     """Lines of one panel over steps; ``key`` keeps zoom and hidden lines while a newer figure replaces this one."""
-    figure = go.Figure()
+    traces = []
     labels = list(dict.fromkeys(line.label for line in panel.lines))
     for line in panel.lines:
         place = labels.index(line.label) if line.place is None else line.place
         dash = "dot" if line.validation else _dash(place)
         whole = f"{line.label} validation" if line.validation and panel.mixed else line.label
-        figure.add_scatter(
-            x=line.steps,
-            y=line.values,
-            name=brief(whole),
-            showlegend=not (line.validation and panel.mixed),
-            mode="lines+markers" if len(line.steps) < FEW_POINTS else "lines",
-            line={"width": 2, "color": colour(place), "dash": dash},
-            marker={"size": 5},
-            hovertemplate=f"%{{y:.4g}}<extra>{plain(whole)}</extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": line.steps,
+                "y": line.values,
+                "name": brief(whole),
+                "showlegend": not (line.validation and panel.mixed),
+                "mode": "lines+markers" if len(line.steps) < FEW_POINTS else "lines",
+                "line": {"width": 2, "color": colour(place), "dash": dash},
+                "marker": {"size": 5},
+                "hovertemplate": f"%{{y:.4g}}<extra>{plain(whole)}</extra>",
+            }
         )
-    dress(figure, key, unit, legend=legend and len(panel.lines) > 1)
-    figure.update_xaxes(rangemode="tozero")
-    if panel.title in BOUNDS:
-        low, high = BOUNDS[panel.title]
-        figure.update_yaxes(range=[low, high + 0.02])
-    return figure
+    bounds = BOUNDS.get(panel.title)
+    yaxis = {"range": [bounds[0], bounds[1] + 0.02]} if bounds else {}
+    several = legend and len(panel.lines) > 1
+    return dress(traces, key, unit, legend=several, xaxis={"rangemode": "tozero"}, yaxis=yaxis)
 
 
 @dataclass(frozen=True)
@@ -160,60 +164,78 @@ class Estimate:
     """Which colour it has where each has its own; by default that of its place among all."""
 
 
-def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, key: str) -> go.Figure:
+def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, key: str) -> Figure:
     """Values as dots with their intervals, one row per label, first on top.
 
     One colour per group, or that of each estimate's own place.
     """
-    figure = go.Figure()
+    traces = []
     labels: list[str] = []
     for place, (name, estimates) in enumerate(groups.items()):
         rows = list(range(len(labels), len(labels) + len(estimates)))
         labels += [it.label for it in estimates]
-        figure.add_scatter(
-            x=[it.value for it in estimates],
-            y=rows,
-            text=[plain(it.label) for it in estimates],
-            name=plain(name),
-            mode="markers",
-            marker={"size": 10, "color": [colour(place if it.place is None else it.place) for it in estimates]},
-            error_x=_whiskers(estimates),
-            customdata=[[it.low, it.high] for it in estimates],
-            hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>%{text}</extra>",
+        colours = [colour(place if it.place is None else it.place) for it in estimates]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [it.value for it in estimates],
+                "y": rows,
+                "text": [plain(it.label) for it in estimates],
+                "name": plain(name),
+                "mode": "markers",
+                "marker": {"size": 10, "color": colours},
+                "error_x": _whiskers(estimates),
+                "customdata": [[it.low, it.high] for it in estimates],
+                "hovertemplate": "%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>%{text}</extra>",
+            }
         )
-    dress(figure, key, metric, legend=len(groups) > 1)
-    figure.update_layout(height=90 + 34 * len(labels), hovermode="closest")
-    figure.update_yaxes(
-        range=[len(labels) - 0.5, -0.5],
-        tickvals=list(range(len(labels))),
-        ticktext=[brief(label) for label in labels],
-        automargin=True,
-        showgrid=False,
+    names = {
+        "range": [len(labels) - 0.5, -0.5],
+        "tickvals": list(range(len(labels))),
+        "ticktext": [brief(label) for label in labels],
+        "automargin": True,
+        "showgrid": False,
+    }
+    return dress(
+        traces,
+        key,
+        metric,
+        legend=len(groups) > 1,
+        height=90 + 34 * len(labels),
+        hovermode="closest",
+        xaxis={"rangemode": "tozero", "showgrid": True, "gridcolor": GREY},
+        yaxis=names,
     )
-    figure.update_xaxes(rangemode="tozero", showgrid=True, gridcolor=GREY)
-    return figure
 
 
-def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: str) -> go.Figure:
+def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: str) -> Figure:
     """Quality against cost: seconds of each run with its estimate."""
-    figure = go.Figure()
+    traces = []
     for number, (seconds, it) in enumerate(points):
         place = number if it.place is None else it.place
-        figure.add_scatter(
-            x=[seconds],
-            y=[it.value],
-            name=brief(it.label),
-            showlegend=False,
-            mode="markers",
-            marker={"size": 11, "color": colour(place)},
-            error_y=_whiskers([it]),
-            hovertemplate=f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [seconds],
+                "y": [it.value],
+                "name": brief(it.label),
+                "showlegend": False,
+                "mode": "markers",
+                "marker": {"size": 11, "color": colour(place)},
+                "error_y": _whiskers([it]),
+                "hovertemplate": f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
+            }
         )
-    dress(figure, key, "seconds of training and evaluation", legend=False)
-    figure.update_layout(hovermode="closest", height=HEIGHT + 30)
-    figure.update_xaxes(rangemode="tozero")
-    figure.update_yaxes(title={"text": metric, "font": {"size": 11}})
-    return figure
+    return dress(
+        traces,
+        key,
+        "seconds of training and evaluation",
+        legend=False,
+        hovermode="closest",
+        height=HEIGHT + 30,
+        xaxis={"rangemode": "tozero"},
+        yaxis={"title": titled(metric)},
+    )
 
 
 def _whiskers(estimates: Sequence[Estimate]) -> dict[str, object]:
@@ -228,24 +250,40 @@ def _whiskers(estimates: Sequence[Estimate]) -> dict[str, object]:
     }
 
 
-def dress(figure: go.Figure, key: str, unit: str, *, legend: bool) -> None:
-    """What all figures share; ``key`` keeps the zoom, ``unit`` names the horizontal axis."""
-    figure.update_layout(
-        template="none",
-        height=HEIGHT,
-        margin={"l": 46, "r": 14, "t": 30 if legend else 12, "b": 40},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        font={"size": 12, "color": GREY},
-        hovermode="x unified",
-        uirevision=key,
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR, "font": {"size": 11}},
-    )
-    figure.update_xaxes(
-        title={"text": plain(unit), "font": {"size": 11}, "standoff": 6}, zeroline=False, showgrid=False, linecolor=GREY
-    )
-    figure.update_yaxes(zeroline=False, gridcolor=GREY, gridwidth=1, nticks=5, exponentformat="power")
+def dress(traces: Sequence[Mapping[str, Any]], key: str, unit: str, *, legend: bool, **layout: Any) -> Figure:
+    """A figure of ``traces`` with what all figures share, but for what ``layout`` says.
+
+    Args:
+        key: keeps the zoom.
+        unit: names the horizontal axis.
+    """
+    xaxis = {"zeroline": False, "showgrid": False, "linecolor": GREY, "title": titled(plain(unit), standoff=6)}
+    yaxis = {"zeroline": False, "gridcolor": GREY, "gridwidth": 1, "nticks": 5, "exponentformat": "power"}
+    shared = {
+        "height": HEIGHT,
+        "margin": {"l": 46, "r": 14, "t": 30 if legend else 12, "b": 40},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"size": 12, "color": GREY},
+        "hovermode": "x unified",
+        "uirevision": key,
+        "showlegend": legend,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": CLEAR,
+            "font": {"size": 11},
+        },
+    }
+    axes = {"xaxis": xaxis | layout.pop("xaxis", {}), "yaxis": yaxis | layout.pop("yaxis", {})}
+    return {"data": list(traces), "layout": shared | axes | layout}
+
+
+def titled(text: str, **more: int) -> dict[str, Any]:
+    """The title of an axis."""
+    return {"text": text, "font": {"size": 11}, **more}
 
 
 def _dash(place: int) -> str:

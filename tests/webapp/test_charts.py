@@ -1,9 +1,32 @@
-"""Charts: which lines stand together, and that names stay text."""
+"""Charts: which lines stand together, and that names stay text.
+
+``go.Figure`` refuses what plotly does not know: a misspelt setting, a value of the wrong kind.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+from dataclasses import fields
+from html import unescape
+
+import plotly.graph_objects as go
+import pytest
+
 from db.metrics import Curve
-from webapp.charts import Estimate, Line, Panel, cost_figure, interval_figure, line_figure, panels
+from engine.data import Statistics
+from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, interval_figure, line_figure, panels
+from webapp.data_charts import length_figure, popularity_figure
+from webapp.pattern_charts import (
+    MEASURES,
+    agreement_figures,
+    deletion_figure,
+    rank_figure,
+    recency_figure,
+    task_figure,
+)
+from webapp.views.charts import chart_data
 
 
 def _curve(name: str, stage: str = "distil") -> Curve:
@@ -55,7 +78,7 @@ def test_several_teachers_share_charts_and_are_named() -> None:
 
 def test_a_line_has_its_points_and_a_task_keeps_its_colour_in_validation() -> None:
     lines = (Line("TA", (1, 2), (3.0, 2.0)), Line("RPS", (1, 2), (4.0, 3.0)), Line("TA", (2,), (2.5,), validation=True))
-    figure = line_figure(Panel("Loss", lines), unit="step", key="k")
+    figure = go.Figure(line_figure(Panel("Loss", lines), unit="step", key="k"))
     assert list(figure.data[0].x) == [1, 2]
     assert list(figure.data[0].y) == [3.0, 2.0]
     assert [trace.name for trace in figure.data] == ["TA", "RPS", "TA validation"]
@@ -67,18 +90,20 @@ def test_a_line_has_its_points_and_a_task_keeps_its_colour_in_validation() -> No
 
 def test_zoom_survives_updates_of_the_same_chart_only() -> None:
     panel = Panel("Loss", (Line("loss", (1,), (1.0,)),))
-    first, second = (line_figure(panel, unit="step", key=key).layout.uirevision for key in ("run 1", "run 2"))
+    first, second = (
+        go.Figure(line_figure(panel, unit="step", key=key)).layout.uirevision for key in ("run 1", "run 2")
+    )
     assert first == "run 1"
     assert second == "run 2"
 
 
 def test_grounds_are_transparent() -> None:
-    layout = line_figure(Panel("Loss", ()), unit="step", key="k").layout
+    layout = go.Figure(line_figure(Panel("Loss", ()), unit="step", key="k")).layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
 
 
 def test_intervals_reach_from_low_to_high() -> None:
-    figure = interval_figure({"runs": [Estimate("delrec", 0.4, 0.35, 0.5)]}, "HR@1", key="k")
+    figure = go.Figure(interval_figure({"runs": [Estimate("delrec", 0.4, 0.35, 0.5)]}, "HR@1", key="k"))
     (trace,) = figure.data
     assert trace.x[0] + trace.error_x.array[0] == 0.5
     assert round(trace.x[0] - trace.error_x.arrayminus[0], 6) == 0.35
@@ -86,7 +111,7 @@ def test_intervals_reach_from_low_to_high() -> None:
 
 def test_names_stay_text_in_labels() -> None:
     hostile = "<b>x</b> %{y} &"
-    figure = cost_figure([(10.0, Estimate(hostile, 0.4, 0.3, 0.5))], "HR@1", key="k")
+    figure = go.Figure(cost_figure([(10.0, Estimate(hostile, 0.4, 0.3, 0.5))], "HR@1", key="k"))
     assert "<b>" not in figure.data[0].name
     assert "%{y}" not in figure.data[0].name
     assert figure.data[0].hovertemplate.endswith("<extra>&lt;b&gt;x&lt;/b&gt; % {y} &amp;</extra>")
@@ -94,7 +119,7 @@ def test_names_stay_text_in_labels() -> None:
 
 def test_runs_whose_names_begin_alike_keep_rows_of_their_own() -> None:
     names = [f"the same long beginning of a name {number}" for number in (1, 2)]
-    figure = interval_figure({"": [Estimate(name, 0.4, 0.3, 0.5) for name in names]}, "HR@1", key="k")
+    figure = go.Figure(interval_figure({"": [Estimate(name, 0.4, 0.3, 0.5) for name in names]}, "HR@1", key="k"))
     assert list(figure.data[0].y) == [0, 1]
     assert list(figure.data[0].text) == names
 
@@ -103,3 +128,41 @@ def test_a_single_line_is_named_in_the_heading() -> None:
     (validation,) = panels([_curve("validation.NDCG@10")])
     (loss,) = panels([_curve("loss")])
     assert (validation.heading, loss.heading) == ("Validation: NDCG@10", "Loss")
+
+
+STATISTICS = Statistics(**{field.name: 1 for field in fields(Statistics)} | {  # type: ignore[arg-type]
+    "history_edges": [1, 2, 4], "history_users": [3, 5], "popularity": [9, 4, 1, 0]})  # fmt: skip
+POINTS = [{"value": 0.3, "low": 0.2, "high": 0.4}, {"value": 0.2, "low": 0.1, "high": 0.3}]
+ESTIMATE = Estimate("delrec", 0.4, 0.35, 0.5)
+FIGURES: dict[str, Figure] = {
+    "lines": line_figure(Panel("Validation accuracy", (Line("TA", (1, 2), (0.1, 0.2)),)), unit="step", key="k"),
+    "intervals": interval_figure({"runs": [ESTIMATE]}, "HR@1", key="k"),
+    "cost": cost_figure([(10.0, ESTIMATE)], "HR@1", key="k"),
+    "lengths": length_figure(STATISTICS, "k"),
+    "popularity": popularity_figure(STATISTICS, "k"),
+    "agreement": agreement_figures({"none": {m: {"figure": POINTS[0]} for m in MEASURES}}, {"none": "None"}, "k")[0][1],
+    "recency": recency_figure({"teacher": POINTS}, {"teacher": "SASRec"}, "k"),
+    "tasks": task_figure({"ta": [{"step": 1, "value": 0.1}]}, "k"),
+    "ranks": rank_figure({"model.layers.3.self_attn.q_proj": 4}, 12, "k"),
+    "deletion": deletion_figure({"loo": POINTS, "random": POINTS}, "k"),
+}
+
+
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
+def test_every_kind_of_figure_is_one_that_plotly_knows(figure: Figure) -> None:
+    drawn = go.Figure(figure)
+    assert drawn.layout.uirevision.startswith("k")
+    assert drawn.layout.xaxis.zeroline is False  # what all share
+    assert all(len(trace.x) for trace in drawn.data)
+
+
+def test_the_check_above_finds_what_plotly_does_not_know() -> None:
+    with pytest.raises(ValueError, match="nticks"):
+        go.Figure(FIGURES["cost"] | {"layout": {"yaxis": {"nticks": "many"}}})
+
+
+def test_values_that_are_no_numbers_reach_the_browser_as_gaps() -> None:
+    figure = line_figure(Panel("Loss", (Line("loss", (1, 2), (math.nan, 0.5)),)), unit="step", key="k")
+    packed = unescape(re.search(r'data-figures="([^"]*)"', str(chart_data("c", [("Loss", figure)])))[1])  # type: ignore[index]
+    assert "NaN" not in packed
+    assert json.loads(packed)[0]["figure"]["data"][0]["y"] == [None, 0.5]

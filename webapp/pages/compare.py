@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-import plotly.graph_objects as go
 
 from db import metrics as curve_store
 from db import results as result_store
@@ -20,7 +19,7 @@ from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import LABELS, label
 from jobs import api
 from webapp.answers import answers_of
-from webapp.charts import Estimate, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
+from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
 from webapp.events import QUIET, tell
 from webapp.html import link, tag
 from webapp.shell import RUNS, empty, frame, notice
@@ -184,7 +183,7 @@ def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
 
 def _overlaid(
     runs: Sequence[Run], curves: Sequence[str], titles: dict[str, str], place: dict[str, int]
-) -> list[tuple[str, go.Figure]]:
+) -> list[tuple[str, Figure]]:
     """One figure per curve, with a line for each run that has it; the legend stands above them all."""
     pairs = [(chosen, *chosen.split(" ", 1)) for chosen in curves]
     ids = [run.id for run in runs]

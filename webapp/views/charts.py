@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
+from plotly.io.json import to_json_plotly
 
+from webapp.charts import Figure
 from webapp.html import Html, tag
 
-Figures = Sequence[tuple[str, go.Figure]]
+Figures = Sequence[tuple[str, Figure]]
 """Figures with their headings; each has an ``uirevision`` of its own, by which the page knows it again."""
 
 
@@ -23,5 +23,5 @@ def chart_box(name: str) -> Html:
 
 def chart_data(name: str, figures: Figures) -> Html:
     """What the box called ``name`` shows now."""
-    packed = [{"title": title, "figure": json.loads(figure.to_json())} for title, figure in figures]
-    return tag("div", hidden=True, data_charts_for=name, data_figures=json.dumps(packed, separators=(",", ":")))
+    packed = [{"title": title, "figure": figure} for title, figure in figures]
+    return tag("div", hidden=True, data_charts_for=name, data_figures=to_json_plotly(packed))
