@@ -11,14 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.errors import StudioError
-from engine.evaluate.falsify_bench import FOLDER, Bench
-from engine.evaluate.falsify_controls import (
-    Control,
-    control_of_run,
-    kept_controls,
-    trained_controls,
-    training_minutes,
-)
+from engine.evaluate.falsify_bench import Bench
+from engine.evaluate.falsify_controls import Control
 from engine.evaluate.falsify_record import RULES, Falsification, Finding
 from engine.evaluate.falsify_tests import TESTS
 from engine.models import Models
@@ -27,23 +21,6 @@ from engine.run_folder import RunFolder, write_text
 
 USERS = 300
 FILE = "falsification.json"
-
-
-def find_controls(
-    models: Models, run: RunFolder, monitor: Monitor, *, other: RunFolder | None, train: bool
-) -> list[Control]:
-    """Prompts to hold the run's own against: those distilled here, now or earlier, and ``other`` run's instead of them.
-
-    Raises:
-        StudioError: ``other`` does not fit the run.
-        Cancelled: the monitor asked to stop; calling again continues.
-    """
-    make = trained_controls if train else kept_controls
-    controls = make(models, run, FOLDER, monitor)
-    if other is None:
-        return controls
-    named = control_of_run(models, other)
-    return [named, *(control for control in controls if control.teacher is None)]
 
 
 def falsify(
@@ -90,12 +67,6 @@ def falsify(
     write_text(run.path / FILE, record.to_json())
     bench.forget_answers()
     return record
-
-
-def cost(models: Models, run: RunFolder) -> str:
-    """What training the controls takes, in words."""
-    minutes = training_minutes(models, run)
-    return f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
 
 
 def read_falsification(run: RunFolder) -> Falsification | None:

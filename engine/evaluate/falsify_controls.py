@@ -71,29 +71,34 @@ class Renamed(Monitor):
         return self.monitor.should_stop()
 
 
-def trained_controls(models: Models, run: RunFolder, folder: str, monitor: Monitor) -> list[Control]:
-    """Another teacher's prompt and one of random lists, distilled unless ``folder`` in the run's folder has them.
+def find_controls(
+    models: Models, run: RunFolder, folder: str, monitor: Monitor, *, other: RunFolder | None, train: bool
+) -> list[Control]:
+    """Another teacher's prompt and one of random lists; those that ``folder`` in the run's folder lacks are left out.
+
+    Args:
+        other: a run whose prompt is taken for another teacher's.
+        train: distil and keep those that would be left out.
 
     Raises:
         Cancelled: the monitor asked to stop; calling again continues.
+        StudioError: ``other`` does not fit the run.
     """
-    name = other_teacher(models)
-    label = TEACHER_LABELS[name]
-    teacher = models.teachers.get(name) or _train_teacher(models, run, folder, name, monitor)
-    random = RandomLists(models.split.n_items, models.config.seed)
+    controls = []
     words = "distilled for this test with the run's settings"
-    own = _distilled(models, run, folder, name, teacher, monitor)
-    lists = _distilled(models, run, folder, RANDOM_FILE, random, monitor)
-    return [
-        Control(f"prompt of {label}", own, f"{words} from {label}", teacher, label),
-        Control(RANDOM_LISTS, lists, f"{words} from random lists"),
-    ]
-
-
-def kept_controls(models: Models, run: RunFolder, folder: str, monitor: Monitor) -> list[Control]:
-    """What :func:`trained_controls` made earlier; nothing is trained."""
-    files = [_file(run, folder, name) for name in (other_teacher(models), RANDOM_FILE)]
-    return trained_controls(models, run, folder, monitor) if all(file.exists() for file in files) else []
+    name = other_teacher(models)
+    if other is not None:
+        controls.append(control_of_run(models, other))
+    elif train or _file(run, folder, name).exists():
+        label = TEACHER_LABELS[name]
+        teacher = models.teachers.get(name) or _train_teacher(models, run, folder, name, monitor)
+        prompt = _distilled(models, run, folder, name, teacher, monitor)
+        controls.append(Control(f"prompt of {label}", prompt, f"{words} from {label}", teacher, label))
+    if train or _file(run, folder, RANDOM_FILE).exists():
+        random = RandomLists(models.split.n_items, models.config.seed)
+        prompt = _distilled(models, run, folder, RANDOM_FILE, random, monitor)
+        controls.append(Control(RANDOM_LISTS, prompt, f"{words} from random lists"))
+    return controls
 
 
 def control_of_run(models: Models, other: RunFolder) -> Control:
@@ -119,11 +124,11 @@ def other_teacher(models: Models) -> TeacherName:
     return next(name for name in (*other_teachers(models.config), *TEACHER_LABELS) if name != own)
 
 
-def training_minutes(models: Models, run: RunFolder) -> float:
-    """What :func:`trained_controls` will take, going by what the run itself took."""
+def training_minutes(models: Models, run: RunFolder, *, other: bool) -> float:
+    """What :func:`find_controls` takes to train all, going by what the run itself took; ``other``: a run is named."""
     seconds = {stage["name"]: float(stage["seconds"]) for stage in run.stages()}
-    extra = 0.0 if other_teacher(models) in models.teachers else seconds.get("teacher", 0.0)
-    return (2 * seconds.get("distil", 0.0) + extra) / 60
+    teacher = 0.0 if other or other_teacher(models) in models.teachers else seconds.get("teacher", 0.0)
+    return ((1 if other else 2) * seconds.get("distil", 0.0) + teacher) / 60
 
 
 def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherName, monitor: Monitor) -> CatalogueRanker:

@@ -15,9 +15,8 @@ from engine.evaluate.falsify_controls import (
     RANDOM_LISTS,
     RandomLists,
     control_of_run,
-    kept_controls,
+    find_controls,
     other_teacher,
-    trained_controls,
     training_minutes,
 )
 from engine.models import Models
@@ -68,7 +67,7 @@ def test_nothing_differs_from_the_runs_own_prompt_but_the_lists(models: Models, 
     assert models.soft_prompt is not None
     models.teachers["gru4rec"] = models.teacher  # a copy of the teacher must give a copy of the prompt
     try:
-        copy, lists = trained_controls(models, run, FOLDER, Monitor())
+        copy, lists = find_controls(models, run, FOLDER, Monitor(), other=None, train=True)
     finally:
         del models.teachers["gru4rec"]
     assert torch.equal(copy.prompt.weight, models.soft_prompt.weight)
@@ -77,22 +76,37 @@ def test_nothing_differs_from_the_runs_own_prompt_but_the_lists(models: Models, 
 
 
 def test_controls_are_trained_once(models: Models, run: RunFolder) -> None:
-    assert kept_controls(models, run, FOLDER, Monitor()) == []
+    assert find_controls(models, run, FOLDER, Monitor(), other=None, train=False) == []
     stages = Stages()
-    first = trained_controls(models, run, FOLDER, stages)
+    first = find_controls(models, run, FOLDER, stages, other=None, train=True)
     assert stages.names == ["teacher:gru4rec", "distil:gru4rec", "distil:random-lists"]
-    again = kept_controls(models, run, FOLDER, stages)
+    again = find_controls(models, run, FOLDER, stages, other=None, train=False)
     assert len(stages.names) == 3
     assert [c.name for c in again] == [c.name for c in first] == ["prompt of GRU4Rec", RANDOM_LISTS]
     assert all(torch.equal(a.prompt.weight, b.prompt.weight) for a, b in zip(first, again, strict=True))
     assert {path.suffix for path in (run.path / FOLDER).iterdir()} == {".safetensors"}, "no checkpoint is left"
 
 
-def test_another_runs_prompt_comes_with_its_teacher(models: Models, tmp_path: Path) -> None:
+@pytest.fixture
+def other(models: Models, tmp_path: Path) -> RunFolder:
+    """A run with another teacher."""
     assert models.soft_prompt is not None
     other = RunFolder.create(tmp_path / "other", load_config("smoke", overrides=["teacher.name=gru4rec"]))
     models.soft_prompt.save(other.soft_prompt)
     models.teacher.save(other.teacher())
+    return other
+
+
+def test_a_named_run_spares_one_of_the_two_trainings(models: Models, run: RunFolder, other: RunFolder) -> None:
+    (named,) = find_controls(models, run, FOLDER, Monitor(), other=other, train=False)
+    assert named.source == "run other"
+    stages = Stages()
+    controls = find_controls(models, run, FOLDER, stages, other=other, train=True)
+    assert [control.name for control in controls] == ["prompt of GRU4Rec", RANDOM_LISTS]
+    assert stages.names == ["distil:random-lists"]
+
+
+def test_another_runs_prompt_comes_with_its_teacher(models: Models, other: RunFolder, tmp_path: Path) -> None:
     control = control_of_run(models, other)
     assert (control.name, control.label, control.source) == ("prompt of GRU4Rec", "GRU4Rec", "run other")
     same = RunFolder.create(tmp_path / "same", load_config("smoke"))
@@ -105,5 +119,6 @@ def test_the_cost_is_told_by_what_the_run_took(models: Models, run: RunFolder) -
     import json
 
     write_text(run.path / "stages.json", json.dumps(stages))
-    assert training_minutes(models, run) == 5.0
+    assert training_minutes(models, run, other=False) == 5.0
+    assert training_minutes(models, run, other=True) == 2.0
     assert other_teacher(models) == "gru4rec"

@@ -33,8 +33,8 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
 
     Each states what would have to be seen, and says: passed, failed, or not decided. Without --train or --other the
     first one has nothing to compare with; --train takes twice as long as the run's stage 1 (and a teacher's training),
-    once: the prompts are kept. The tests themselves ask about 30 prompts per user. Ctrl-C stops; called again, the
-    command goes on from there. Results go into the run's folder as falsification.json.
+    or as long with --other, once: the prompts are kept. The tests themselves ask about 30 prompts per user. Ctrl-C
+    stops; called again, the command goes on from there. Results go into the run's folder as falsification.json.
     """
     found = find_run(reference)
     if found.state != "done":
@@ -46,6 +46,8 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     from rich.console import Console
 
     from engine.evaluate import falsify
+    from engine.evaluate.falsify_bench import FOLDER
+    from engine.evaluate.falsify_controls import find_controls, training_minutes
     from engine.models import Models
     from engine.monitor import Monitor
     from engine.run_folder import RunFolder, write_text
@@ -54,18 +56,21 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     beside = RunFolder.open(other_run.folder) if other_run else None
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
+    cost = _duration(training_minutes(models, run, other=other is not None))
     with _progress(console) as monitor:
         if train:
-            monitor.message(f"Distils what it compares with, unless it is there: {falsify.cost(models, run)}.")
-        controls = falsify.find_controls(models, run, monitor, other=beside, train=train)
+            monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
+        controls = find_controls(models, run, FOLDER, monitor, other=beside, train=train)
         record = falsify.falsify(models, run, monitor, users=users, tests=numbers, controls=controls)
     if target is not None:
         write_text(target, record.to_json())
     show(record, Console())
     if 1 in numbers and not controls:
-        console.print(
-            f"Test 1 wants prompts to compare with: --train distils them ({falsify.cost(models, run)}).", soft_wrap=True
-        )
+        console.print(f"Test 1 wants prompts to compare with: --train distils them ({cost}).", soft_wrap=True)
+
+
+def _duration(minutes: float) -> str:
+    return f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
 
 
 def _numbers(text: str) -> list[int]:
