@@ -10,11 +10,10 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 
 from jobs import answers
-from jobs.process import end_with_parent
+from jobs.process import Flag, end_with_parent
 from jobs.queues import ANSWERS, Queue
 from jobs.settings import FLAG_SECONDS
 
@@ -23,7 +22,7 @@ IDLE_SECONDS = 600.0
 
 def main(parent: int) -> None:
     """Answer until SIGTERM, the end of the process ``parent``, or idleness."""
-    stopping = threading.Event()
+    stopping = Flag()
     last: list[float] = []
     """When the last question was settled; empty at first and while one is worked on."""
 

@@ -23,6 +23,7 @@ from engine.run_folder import RunFolder
 from engine.settings import make_config
 from engine.stages import stage_names
 from jobs.estimate import Estimate
+from jobs.process import Flag
 from jobs.settings import HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ class DatabaseMonitor(Monitor):
         self._estimate = Estimate(stage_names(config), stages.measured(config.model_dump(mode="json"), host))
         self._process = psutil.Process()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._cancel = threading.Event()
+        self._stop = Flag()
+        self._cancel = Flag()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="heartbeat", daemon=True)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from queue import Empty, SimpleQueue
 
 import psutil
 
@@ -21,6 +22,35 @@ SAME_START_SECONDS = 2.0
 LATE_SECONDS = 30.0
 """A busy machine may delay a sign of life so long; no machine gives out all numbers of processes in that time."""
 PR_SET_PDEATHSIG = 1
+
+
+class Flag:
+    """An event that signal handlers may set.
+
+    ``threading.Event.set`` holds a lock meanwhile: a second signal that comes just then waits for it for ever, and so
+    does every thread that sets the event after it. ``SimpleQueue.put`` may interrupt itself.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Wake whoever waits."""
+        if not self._set:
+            self._set = True
+            self._told.put(None)
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._set
+
+    def wait(self, seconds: float) -> bool:
+        """Until it is set, ``seconds`` at most; whether it is."""
+        if not self._set:
+            with contextlib.suppress(Empty):
+                self._told.put(self._told.get(timeout=seconds))  # there may be others who wait
+        return self._set
 
 
 def owner(pid: int | None = None) -> Owner:

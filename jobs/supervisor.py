@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 
@@ -24,7 +23,7 @@ CHILD = (sys.executable, "-m", "jobs.child")
 POLL_SECONDS = 0.25
 
 
-def supervise(run_id: str, stopping: threading.Event, command: Sequence[str] = CHILD) -> None:
+def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHILD) -> None:
     """Claim a run and stay with its process until it has ended; returns at once if another worker has claimed it.
 
     ``stopping`` is set when the worker shuts down: the run is interrupted and keeps a checkpoint. ``command`` is the
@@ -61,7 +60,7 @@ def supervise(run_id: str, stopping: threading.Event, command: Sequence[str] = C
         lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
 
 
-def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: threading.Event, settings: JobSettings) -> None:
+def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: process.Flag, settings: JobSettings) -> None:
     """Until the child has ended. Asked to stop it gets time to see the flag, then SIGTERM, then SIGKILL."""
     asked: float | None = None
     terminated = False

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import workers
 from engine.errors import StudioError
 from jobs import api, process, trackers
-from jobs.process import end_with_parent
+from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
 from jobs.supervisor import CHILD, supervise
@@ -44,7 +44,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     me = process.owner()
     workers.beat(me)
     api.recover()
-    stopping = threading.Event()
+    stopping = Flag()
     queue = Queue(TRAINING, lambda run_id: supervise(run_id, stopping, command))
     consumer = queue.huey.create_consumer(workers=1, periodic=False, max_delay=1.0, graceful_signal="TERM")
     consumer.start()
