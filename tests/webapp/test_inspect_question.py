@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -107,8 +108,7 @@ def test_titles_of_any_length_are_cut() -> None:
 @pytest.mark.parametrize("overtaken", [True, False])
 def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow look at one user ends after another was chosen: it must not bring the first one back."""
-    pages = build_pages(Access())
-    (tick,) = (fn.fn for fn in pages.fns.values() if fn.page == "inspect" and any(e == "tick" for _, e in fn.targets))
+    tick, _ = _handlers("tick")
     asked = Asked(Question("r-abc234", "4"))
 
     def slow(_: Question, *, again: bool) -> None:
@@ -120,3 +120,26 @@ def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: p
     drawn = [value for value in tick(asked, {}) if value != gr.skip()]
     assert (drawn == []) is overtaken
     assert asked.now.user == ("5" if overtaken else "4")
+
+
+def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an answer grows the page is drawn anew every half second: a refused list of titles must stay refused."""
+    tick, outputs = _handlers("tick")
+    act, _ = _handlers("click")
+    asked = Asked(Question("r-abc234", "4"))
+    place = next(n for n, block in enumerate(outputs) if block.elem_id == "inspect-problem")
+    refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}))
+    assert "501 titles" in str(refused[place])
+    monkeypatch.setattr(inspect_page, "look_at", lambda question, *, again: SimpleNamespace(question=question))
+    monkeypatch.setattr(
+        inspect_page, "refresh", lambda parts, *_: ({}, [gr.skip() for p in parts for _ in p.components])
+    )
+    assert tick(asked, {"drawn": True})[place] == gr.skip()
+    assert act(asked, {"drawn": True}, SimpleNamespace(_data={"user": "5"}))[place] == ""
+
+
+def _handlers(event: str) -> tuple[Any, list[Any]]:
+    """The handler of an event of the page, and the components that it draws."""
+    functions = build_pages(Access()).fns.values()
+    (found,) = (f for f in functions if f.page == "inspect" and f.fn and any(e == event for _, e in f.targets))
+    return found.fn, list(found.outputs)

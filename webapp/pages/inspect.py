@@ -93,14 +93,17 @@ def build() -> None:
     outputs = [question, seen, address, problem, runs, *drawn]
 
     def show(
-        asked: Asked[Question], last: dict[str, Any], *, again: bool = False, list_runs: bool = False
+        asked: Asked[Question], last: dict[str, Any], *, again: bool = False, list_runs: bool = False, told: Any = ""
     ) -> list[Any]:
-        """Values of all outputs. What did not change is left alone, and all is where something else was asked since."""
+        """Values of all outputs. What did not change is left alone, and all is where something else was asked since.
+
+        ``told`` becomes of what was wrong with the visitor's last action.
+        """
         wanted = asked.now
         try:
             state = look_at(wanted, again=again)
             found, (fresh, values) = state.question, refresh(parts, state, last)
-            shown = [asked, fresh, found.address(), "", _runs(found, list_runs), *values]
+            shown = [asked, fresh, found.address(), told, _runs(found, list_runs), *values]
         except Exception as error:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
@@ -113,6 +116,9 @@ def build() -> None:
     def opened(asked: Asked[Question], request: gr.Request) -> list[Any]:
         asked.now = Question.read(dict(request.query_params))
         return show(asked, {}, again=True, list_runs=True)
+
+    def tick(asked: Asked[Question], last: dict[str, Any]) -> list[Any]:
+        return show(asked, last, told=gr.skip())
 
     def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
@@ -135,13 +141,13 @@ def build() -> None:
             leave(before, asked.now)
         return show(asked, last)
 
-    def told(event: Any) -> None:
+    def addressed(event: Any) -> None:
         event.then(fn=None, inputs=address, js=SHOW_ADDRESS)
 
-    told(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
-    told(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
-    told(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
-    timer.tick(show, [question, seen], outputs, **QUIET)
+    addressed(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
+    addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
+    addressed(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
+    timer.tick(tick, [question, seen], outputs, **QUIET)
 
 
 def _card(name: str, classes: str = "dr-card") -> list[Any]:

@@ -118,7 +118,7 @@ def build(access: Access) -> None:
                 {},
             ]
         fresh, values = refresh(parts, state, known)
-        return ["", gr.Column(visible=True), *values, fresh]
+        return [gr.skip() if known else "", gr.Column(visible=True), *values, fresh]
 
     def ask(kind: str, chosen: str | None, request: gr.Request) -> Html | str:
         try:
