@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> 
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "took too long"
-        time.sleep(0.02)
+        time.sleep(0.2)  # asking costs the processor that the waited-for needs
 
 
 def listed(shell: Shell) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
@@ -13,6 +14,8 @@ from webapp_studio import Studio
 from engine.evaluate import read_predictions
 from engine.settings import load_config
 from jobs import api
+from webapp.access import Access
+from webapp.app import build_pages
 
 pytestmark = pytest.mark.browser
 
@@ -114,3 +117,20 @@ def test_an_address_without_sense_says_so(page: Page, at_quiet_studio: Studio) -
     page.goto(f"{at_quiet_studio.url}/users?run={run_id}")
     expect(page.locator("#users-head")).to_contain_text("has no results yet")
     api.delete(run_id)
+
+
+@pytest.mark.parametrize(
+    ("changed", "renewed"),
+    [("compare-runs", {"compare-baseline", "compare-curve", "compare-hidden"}), ("compare-baseline", set())],
+)
+def test_an_answer_leaves_the_fields_alone_that_it_does_not_concern(changed: str, renewed: set[str]) -> None:
+    """Where answers are slow, another field has been changed meanwhile: its value must stay."""
+    (found,) = (
+        fn
+        for fn in build_pages(Access()).fns.values()
+        if fn.page == "compare"
+        and any((block._id, "input") in fn.targets for block in fn.inputs if block.elem_id == changed)
+    )
+    answer = found.fn([], None, "delrec", "HR@1", [], [])
+    fields = zip(found.inputs, answer, strict=False)
+    assert {field.elem_id for field, value in fields if value != gr.skip()} == renewed

@@ -131,11 +131,14 @@ def build() -> None:
         ]
 
     def wire(control: gr.Dropdown) -> None:
+        # Only the choice of runs changes what other fields offer. Drawn anew, an open list would close, and what was
+        # chosen there since the question be lost.
+        renewed = [baseline, curve, hidden] if control is chosen else []
+
         def changed(*given: Any) -> list[Any]:
             fresh = show(*given)
-            for untouched in (control, model, metric):  # drawn anew, an open list would close
-                fresh[choice.index(untouched)] = gr.skip()
-            return fresh
+            kept = [value if field in renewed else gr.skip() for field, value in zip(choice, fresh, strict=False)]
+            return [*kept, *fresh[len(choice) :]]
 
         event = control.input(changed, choice, [*choice, *drawn], trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=choice, js=KEEP_IN_ADDRESS)
