@@ -9,13 +9,11 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
-from webapp_studio import Studio
+from webapp_studio import Studio, pages
 
 from engine.evaluate import read_predictions
 from engine.settings import load_config
 from jobs import api
-from webapp.access import Access
-from webapp.app import build_pages
 
 pytestmark = pytest.mark.browser
 
@@ -127,7 +125,7 @@ def test_an_answer_leaves_the_fields_alone_that_it_does_not_concern(changed: str
     """Where answers are slow, another field has been changed meanwhile: its value must stay."""
     (found,) = (
         fn
-        for fn in build_pages(Access()).fns.values()
+        for fn in pages().fns.values()
         if fn.page == "compare"
         and any((block._id, "input") in fn.targets for block in fn.inputs if block.elem_id == changed)
     )

@@ -7,11 +7,10 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from webapp_studio import pages
 
 from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
-from webapp.access import Access
-from webapp.app import build_pages
 from webapp.events import Asked
 from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question, join_titles, split_titles
 from webapp.pages import inspect as inspect_page
@@ -140,6 +139,6 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
 
 def _handlers(event: str) -> tuple[Any, list[Any]]:
     """The handler of an event of the page, and the components that it draws."""
-    functions = build_pages(Access()).fns.values()
+    functions = pages().fns.values()
     (found,) = (f for f in functions if f.page == "inspect" and f.fn and any(e == event for _, e in f.targets))
     return found.fn, list(found.outputs)

@@ -13,14 +13,14 @@ import pytest
 from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from webapp_studio import Studio
+from webapp_studio import Studio, pages
 
 from engine.errors import StudioError
 from engine.settings import load_config
 from jobs import api
 from webapp import machine
 from webapp.access import Access
-from webapp.app import build_pages, create_app
+from webapp.app import create_app
 from webapp.machine import CHANGING, ENDPOINTS, Machine
 from webapp.pages.machine import described
 
@@ -33,7 +33,7 @@ def _client(studio: Studio, **options: Any) -> Client:
 
 
 def test_what_is_public_is_what_is_documented() -> None:
-    info = build_pages(Access()).get_api_info()
+    info = pages().get_api_info()
     assert list(info["named_endpoints"]) == [f"/{name}" for name in ENDPOINTS]
     assert not info["unnamed_endpoints"]
     rows = dict(re.findall(r"^\| `/(\w+)` \| .* \| (yes|no) \|$", DOCS.read_text(), re.MULTILINE))
@@ -44,7 +44,7 @@ def test_what_is_public_is_what_is_documented() -> None:
 def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
     what, parameters = described(getattr(Machine, name))
     assert what.endswith(".")
-    public = build_pages(Access()).get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
+    public = pages().get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     assert [parameter for parameter, _, _ in parameters] == [known["parameter_name"] for known in public]
     assert all(meaning.endswith(".") for _, _, meaning in parameters)
     assert all(known["type"] for known in public)
@@ -140,16 +140,16 @@ def _sent(block: gr.blocks.Block) -> object:
 
 def _call_everything(access: Access, query: str = "") -> None:
     """Fire every event of every page and every endpoint, with values of the kind that its inputs hold."""
-    pages = build_pages(access)
-    inputs = {number: [_sent(block) for block in fn.inputs] for number, fn in pages.fns.items() if fn.fn is not None}
+    built = pages(access)
+    inputs = {number: [_sent(block) for block in fn.inputs] for number, fn in built.fns.items() if fn.fn is not None}
     assert len(inputs) > 20
     with TestClient(create_app(access)) as client:
         run = api.runs()[0]
         for number, values in inputs.items():
-            function = pages.fns[number]
+            function = built.fns[number]
             named = {"run": run.id, "preset": "smoke", "titles": ["Heat"], "k": 1}
             if function.api_name in ENDPOINTS and function.api_visibility == "public":
-                public = pages.get_api_info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
+                public = built.get_api_info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
                 names = [parameter["parameter_name"] for parameter in public]
                 values = [named.get(name, value) for name, value in zip(names, values, strict=True)]
             body = {"fn_index": number, "data": values, "session_hash": "test"}
