@@ -160,6 +160,7 @@ def test_a_form_that_cannot_run_says_so_in_place(page: Page, at_quiet_studio: St
 
 def test_yaml_goes_into_the_form_and_faults_are_told(page: Page, at_quiet_studio: Studio) -> None:
     page.goto(at_quiet_studio.url)
+    expect(page.locator("#yaml a[download]")).to_have_attribute("aria-label", "Download")  # Gradio gives it no name
     editor = page.locator("#yaml .cm-content")
     expect(editor).to_contain_text("seed")
     editor.fill("seed: 7\ndata: {history: 5}\n")
