@@ -113,10 +113,17 @@ class AdaLora:
                 distances.append(torch.linalg.matrix_norm(vectors @ vectors.T - identity))
         return torch.stack(distances).mean()
 
-    def allocate(self, step: int, optimizer: StageOptimizer) -> None:
-        """Update importance and ranks after optimizer step number ``step`` (from 0), before gradients are cleared."""
+    def allocate(self, step: int, optimizer: StageOptimizer) -> float:
+        """Update importance and ranks after optimizer step number ``step`` (from 0), before gradients are cleared.
+
+        Returns:
+            The mean rank that the schedule allows by now. Until the final allocation a rank that was taken away may
+            grow again from one allocation to the next, so :meth:`ranks` may be above it.
+        """
         with optimizer.full_precision():
             self.peft.base_model.update_and_allocate(step + 1)
+        budget: int = self.allocator.budget_schedule(step + 1)[0]
+        return budget / len(self.allocator.name_set)
 
     def ranks(self) -> dict[str, int]:
         """Singular values in use, by the adapted module's name."""

@@ -104,13 +104,13 @@ class FinetuneStage:
         orthogonality = self.adalora.orthogonality()
         (self.settings.orthogonality * orthogonality).backward()
         rate = self.optimizer.step(step)
-        self.adalora.allocate(step, self.optimizer)
+        allowed = self.adalora.allocate(step, self.optimizer)
         self.optimizer.zero_grad()
         return {
             "loss.lsr": total,
             "loss.orthogonality": float(orthogonality.detach()),
             "lr": rate,
-            "rank.mean": float(np.mean(list(self.adalora.ranks().values()))),
+            "rank.mean": allowed,
         }
 
     def validate(self) -> dict[str, float]:

@@ -113,6 +113,17 @@ def test_ranks_are_cut_to_the_budget_and_stay_there(family: str) -> None:
     assert totals[6:] == [2 * modules] * 4, "from the final allocation on, exactly the budget"
 
 
+@families
+def test_the_mean_rank_that_is_told_only_falls_and_ends_at_what_is_in_use(family: str) -> None:
+    result = stage(make_world("finetune.steps=10", "finetune.init_r=4", "finetune.target_r=2", family=family))
+    told = [result.train_step(step)["rank.mean"] for step in range(10)]
+    assert told[0] == 4
+    assert told == sorted(told, reverse=True)
+    assert len(set(told)) > 2, "it falls bit by bit"
+    ranks = list(result.adalora.ranks().values())
+    assert told[-1] == sum(ranks) / len(ranks) == 2
+
+
 def test_allocation_follows_every_optimizer_step(monkeypatch: pytest.MonkeyPatch) -> None:
     result = stage(make_world())
     seen: list[tuple[int, bool]] = []
