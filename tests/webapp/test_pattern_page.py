@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
-from webapp_studio import Studio
+from webapp_studio import Studio, pages
 
 from engine.settings import load_config
 from jobs import api
+from webapp.pages import pattern as pattern_page
 
 pytestmark = pytest.mark.browser
 
@@ -56,3 +60,15 @@ def test_what_has_no_pattern_says_why(page: Page, at_quiet_studio: Studio) -> No
         page.goto(f"{at_quiet_studio.url}/pattern{query}")
         expect(page.locator("#pattern-problem")).to_contain_text(said)
     api.delete(run_id)
+
+
+def test_what_was_wrong_with_a_question_stays_while_the_page_is_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = pages().fns.values()
+    (look,) = (f for f in functions if f.page == "pattern" and any(event == "tick" for _, event in f.targets))
+    problem = next(n for n, block in enumerate(look.outputs) if block.elem_id == "pattern-problem")
+    unchanged = [gr.skip()] * (len(look.outputs) - 3)
+    monkeypatch.setattr(pattern_page, "_view", lambda *_: None)
+    monkeypatch.setattr(pattern_page, "refresh", lambda *_: ({"drawn": True}, unchanged))
+    request = gr.Request(SimpleNamespace(query_params={}, headers={}, session={}))  # type: ignore[arg-type]
+    assert look.fn({}, request)[problem] == "", "a page that is opened has nothing wrong"
+    assert look.fn({"drawn": True}, request)[problem] == gr.skip()
