@@ -180,7 +180,8 @@
       .filter((node) => node.querySelectorAll);
     const within = (selector) => added.flatMap(
       (node) => [...(node.matches(selector) ? [node] : []), ...node.querySelectorAll(selector)]);
-    within("a[download]:not([aria-label])").forEach((link) => { link.ariaLabel = "Download"; });  // Gradio's have no name
+    within("a[download]").filter((link) => !link.textContent.trim())  // Gradio's icons have no name
+      .forEach((link) => { link.ariaLabel = "Download"; });
     new Set(within("[data-figures]")).forEach((holder) => { draw(holder).catch((error) => console.warn(error.message)); });
     if (!within("[data-pick], [data-value]").length) return;
     showPicked();  // rows are drawn over by others, and would keep their ticks
