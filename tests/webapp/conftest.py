@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from webapp_studio import Studio
+from webapp_studio import Studio, served_here
+
+from webapp.access import Access
 
 CHROMIUM = [
     "--no-sandbox",
@@ -59,10 +61,17 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     yield from _serve(tmp_path_factory.mktemp("studio"))
 
 
+@pytest.fixture(scope="session")
+def quiet_address() -> Iterator[str]:
+    """The app without a worker, started once: it follows ``DELREC_HOME``."""
+    with served_here(Access()) as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
-def quiet_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def quiet_studio(quiet_address: str, tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """The app without a worker: what is queued stays queued."""
-    yield from _serve(tmp_path_factory.mktemp("quiet"), "--no-worker")
+    return Studio(quiet_address, tmp_path_factory.mktemp("quiet"))
 
 
 @pytest.fixture
@@ -79,13 +88,13 @@ def at_quiet_studio(quiet_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> St
     return quiet_studio
 
 
-def _serve(home: Path, *options: str) -> Iterator[Studio]:
+def _serve(home: Path) -> Iterator[Studio]:
     port = _free_port()
     log = home / "serve.log"
     command = [sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main(sys.argv[1:]))"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "serve", "--port", str(port), *options],
+            [*command, "serve", "--port", str(port)],
             env={**os.environ, "DELREC_HOME": str(home)},
             stdout=output,
             stderr=output,

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from webapp_studio import served_here
 
 from engine.settings import load_config
 from jobs import api
 from webapp.access import Access
-from webapp.app import create_app
 from webapp.machine import CHANGING, ENDPOINTS
 
 ADDRESS = "/gradio_api/mcp/"
@@ -40,23 +37,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Access], str]]:
     """Serves the app with MCP in a thread, without a worker; returns its address."""
     monkeypatch.setenv("DELREC_MCP", "1")
-    started: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def start(access: Access) -> str:
-        listening = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(access), log_level="warning", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-        thread.start()
-        started.append((server, thread))
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.05)
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-    yield start
-    for server, thread in started:
-        server.should_exit = True
-        thread.join(30)
+    with ExitStack() as running:
+        yield lambda access: running.enter_context(served_here(access))
 
 
 def _call(
