@@ -237,4 +237,5 @@
     if (again) again.focus({ preventScroll: true });
   }).observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("pointerdown", () => { focused = null; }, true);
+  document.addEventListener("focusin", (event) => { if (!event.target.closest("[data-edit]")) focused = null; });
 })();
