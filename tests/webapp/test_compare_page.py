@@ -22,9 +22,9 @@ HOSTILE = (
 )
 
 
-def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio) -> None:
+def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_quiet_studio: Studio) -> None:
     one, two = finished_run([], name="One"), finished_run(["finetune.steps=20", "distill.prompt=none"], name="Two")
-    page.goto(f"{at_studio.url}/compare?runs={one},{two}&base={two}&metric=NDCG@5&hide={one}")
+    page.goto(f"{at_quiet_studio.url}/compare?runs={one},{two}&base={two}&metric=NDCG@5&hide={one}")
     figures = page.locator("#compare-figures")
     expect(figures.locator("thead")).to_contain_text("NDCG@5, pairedagainst Two")
     expect(figures.locator(f"tr[data-run={two}]")).to_contain_text("the baseline")
@@ -52,12 +52,12 @@ def test_runs_are_compared_with_a_chosen_baseline(page: Page, at_studio: Studio)
     expect(figures.locator("thead")).to_contain_text("against One")
 
 
-def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_studio: Studio) -> None:
+def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_quiet_studio: Studio) -> None:
     run_id = finished_run(["seed=3"], name="Looked into")
     table = read_predictions(api.status(run_id).folder / "predictions.parquet").table
     teacher, ours = (table[f"{name}/candidate_rank"] == 1 for name in ("sasrec", "delrec"))
     expected = set(table["user_id"][~teacher & ~ours])
-    page.goto(f"{at_studio.url}/compare?runs={run_id}")
+    page.goto(f"{at_quiet_studio.url}/compare?runs={run_id}")
     cell = page.locator(f"#compare-agreement tr[data-run={run_id}]").get_by_label("None:")
     expect(cell).to_have_text(str(len(expected)))
     cell.click()
@@ -80,7 +80,7 @@ def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_stud
     expect(first.locator("td").nth(2)).to_contain_text("#")
 
 
-def test_titles_that_are_code_stay_text(page: Page, at_studio: Studio, tmp_path: Path) -> None:
+def test_titles_that_are_code_stay_text(page: Page, at_quiet_studio: Studio, tmp_path: Path) -> None:
     titles = [f"{number} {HOSTILE}" for number in range(30)]
     with (tmp_path / "items.csv").open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("item", "title"), *((n, title) for n, title in enumerate(titles))])
@@ -91,10 +91,10 @@ def test_titles_that_are_code_stay_text(page: Page, at_studio: Studio, tmp_path:
     run_id = finished_run(
         [data, "eval.users=10", "eval.full_top=5", "distill.steps=2", "finetune.steps=2"], name="Hostile titles"
     )
-    page.goto(f"{at_studio.url}/users?run={run_id}")
+    page.goto(f"{at_quiet_studio.url}/users?run={run_id}")
     expect(page.locator("#users tbody tr")).to_have_count(10)
     expect(page.locator("#users tbody tr b").first).to_contain_text('<img src=x onerror="window.pwned=1"> ${window')
-    page.goto(f"{at_studio.url}/?clone={run_id}")
+    page.goto(f"{at_quiet_studio.url}/?clone={run_id}")
     expect(page.locator("#launch-command")).to_contain_text("csv")
     page.get_by_role("tab", name="Prompts").click()
     expect(page.locator("#prompts .dr-prompt")).to_have_count(3)
