@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
 from webapp_studio import Studio
 
 from engine.errors import StudioError
@@ -111,13 +111,9 @@ def test_names_that_mislead_are_refused(at_quiet_studio: Studio, name: str) -> N
         api.launch(load_config("smoke"), "smoke", name)
 
 
-def test_a_run_travels_as_an_archive(page: Page, at_studio: Studio, tmp_path: Path) -> None:
-    run_id = api.launch(load_config("smoke"), "smoke", "Traveller")
-    deadline = time.monotonic() + 300
-    while api.status(run_id).state != "done":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    page.goto(f"{at_studio.url}/run?id={run_id}")
+def test_a_run_travels_as_an_archive(page: Page, at_quiet_studio: Studio, tmp_path: Path) -> None:
+    run_id = finished_run([], name="Traveller")
+    page.goto(f"{at_quiet_studio.url}/run?id={run_id}")
     page.get_by_role("tab", name="Files").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as an archive").click()
@@ -126,18 +122,19 @@ def test_a_run_travels_as_an_archive(page: Page, at_studio: Studio, tmp_path: Pa
     download.value.save_as(archive)
     api.delete(run_id)
 
-    page.goto(f"{at_studio.url}/runs")
+    page.goto(f"{at_quiet_studio.url}/runs")
     page.locator("input[type=file]").set_input_files(archive)
     page.wait_for_url("**/run?id=**")
     expect(page.locator("#run-head h1")).to_have_text("Traveller")
     expect(page.locator("#results-candidates tbody tr")).to_have_count(models)
-    assert not list(at_studio.home.glob(".export-*"))
+    assert not list(at_quiet_studio.home.glob(".export-*"))
 
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no archive")
-    page.goto(f"{at_studio.url}/runs")
+    page.goto(f"{at_quiet_studio.url}/runs")
     page.locator("input[type=file]").set_input_files(broken)
     expect(page.locator("#import-said [role=alert]")).to_be_visible()
+    api.delete("Traveller")
 
 
 def test_a_visitor_who_only_looks_cannot_import(page: Page, at_quiet_studio: Studio) -> None:
