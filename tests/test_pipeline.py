@@ -211,12 +211,15 @@ def test_what_cannot_work_is_refused_before_a_teacher_is_trained(tmp_path, overr
 @pytest.mark.real
 def test_real_smollm2_on_movielens_from_data_to_results(tmp_path):
     """The real thing in few steps: what is asserted holds whatever the quality, which ``quickstart`` measures."""
-    few = ("distill.validate_every=2", "distill.validation_users=2", "finetune.validation_users=2", "eval.users=4")
-    short = ("data.history=5", "data.candidates=8", "distill.teacher_top=4", "eval.full_top=8", "plus.weighed_users=8")
-    ranks = ("finetune.init_r=4", "finetune.target_r=2")
-    config = load_config(
-        "quickstart", overrides=[*QUICK, *few, *short, *ranks, "teacher.epochs=1", "llm.dtype=float32"]
+    # Fewer validations, of which nothing is asserted; what the protocol asks, and how long prompts are, stay real.
+    few = (
+        "distill.validate_every=2",
+        "distill.validation_users=2",
+        "finetune.validation_users=2",
+        "plus.weighed_users=8",
     )
+    ranks = ("finetune.init_r=4", "finetune.target_r=2")
+    config = load_config("quickstart", overrides=[*QUICK, *few, *ranks, "llm.dtype=float32"])
     report = run_pipeline(config, tmp_path / "run", Monitor())
     assert report["dataset"] == "ml-100k"
     rows = {model["name"]: model for model in report["models"]}

@@ -69,8 +69,8 @@ def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, del
         assert address in err
         assert run["id"] in err
         assert "Traceback" not in err
-    assert _started_again(shell) == ""
-    assert [known["id"] for known in listed(shell)] == [run["id"]]
+    with _served(delrec_home, "--first-run", "smoke", "--no-worker"):
+        assert [known["id"] for known in listed(shell)] == [run["id"]]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
@@ -87,9 +87,13 @@ def test_a_first_run_that_was_interrupted_goes_on_at_the_next_start(
         time.sleep(0.1)
     (run,) = listed(shell)
     assert run["state"] == "interrupted"
-    assert f"{run['id']} goes on from its checkpoint" in _started_again(shell)
-    (resumed,) = listed(shell)
-    assert (resumed["id"], resumed["origin"], resumed["state"]) == (run["id"], "new", "queued")
+    with _served(delrec_home, "--first-run", "smoke") as (_, process):
+        wait_until(lambda: listed(shell)[0]["state"] == "done", process)
+        (resumed,) = listed(shell)
+        assert (resumed["id"], resumed["origin"]) == (run["id"], "new")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert f"{run['id']} goes on from its checkpoint" in err
 
 
 @pytest.mark.parametrize(
