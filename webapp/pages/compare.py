@@ -164,9 +164,8 @@ def _safely(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any
 
 
 def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
-    ids = [run.id for run in runs]
     seen = [run for run in runs if run.id not in wanted.hidden]
-    place = {run_id: number for number, run_id in enumerate(ids)}  # hiding a run changes nobody's colour
+    place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
     with ThreadPoolExecutor(1) as beside:
         curves = beside.submit(_overlaid, seen, wanted.curves, titles, place)
