@@ -1,14 +1,11 @@
-"""Prompts of a batch that begin alike are read once: a common trunk, then rows whose prompts branch off one another.
+"""Prompts of a batch that begin alike are read once: a common trunk, then rows whose branches share a stem.
 
-All prompts of a run begin with the same instruction and soft prompt (the trunk); questions about one list of candidates
-share that too, and histories that differ at their end share their beginning. Every token stands once in a row and is
-seen by the prompts that begin with it, as in a prefix tree. What is shared is found by comparing embeddings, so that
-changed inputs are never mistaken.
+All prompts of a run begin with the same instruction and soft prompt (the trunk); two questions about one user share her
+history as well (a stem). What is shared is found by comparing embeddings, so that changed inputs are never mistaken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +19,7 @@ PAIRS = 2
 """A token's way through the linear layers takes as long as this times the model's width pairs of positions in masked
 attention. By count of operations it were six times; a masked pair is slower by three (measured on two cores)."""
 NOBODY = -1
+STEM = -2
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class Layout:
     trunk: int
     """P: leading tokens that all prompts share."""
     prompt: Tensor
-    """int64 ``[R, S]``: the first prompt that has this token; ``NOBODY`` is padding."""
+    """int64 ``[R, S]``: whose token stands here (the first owner's, if shared); ``NOBODY`` is padding."""
     position: Tensor
-    """int64 ``[R, S]``: the token's position in that prompt, and in all that begin with it."""
-    alike: Tensor
-    """int64 ``[B, B]``: leading tokens that a prompt (second index) shares with an earlier one of its row (first)."""
+    """int64 ``[R, S]``: its position in that prompt."""
+    branch: Tensor
+    """int64 ``[R, S]``: the prompt that alone sees this token, or ``STEM`` if all of the row do."""
     row: Tensor
     """int64 ``[B]``: the row in which a prompt ends, and ..."""
     column: Tensor
@@ -46,11 +44,10 @@ class Layout:
         return inputs[self.prompt.clamp(min=0), self.position]
 
     def visible(self) -> Tensor:
-        """bool ``[R, 1, S, P + S]``: the trunk, and what the token's prompt begins with, up to the token itself."""
+        """bool ``[R, 1, S, P + S]``: the trunk, the row's stem and the own branch, up to oneself."""
         R, S = self.prompt.shape
-        reader, owner = self.prompt[:, :, None], self.prompt[:, None, :]
-        begins = self.position[:, None, :] < self.alike[owner.clamp(min=0), reader.clamp(min=0)]
-        own = (begins | (owner == reader)) & torch.ones(S, S, dtype=torch.bool, device=owner.device).tril()
+        known = (self.branch[:, None, :] == STEM) | (self.branch[:, None, :] == self.branch[:, :, None])
+        own = known & torch.ones(S, S, dtype=torch.bool, device=known.device).tril()
         return torch.cat([own.new_ones(R, S, self.trunk), own], dim=2)[:, None]
 
 
@@ -60,42 +57,37 @@ def common_trunk(batch: Embedded) -> int:
 
 
 def share(batch: Embedded) -> Layout:
-    """The layout of a batch; prompts that begin alike should stand side by side, those alike the longest closest."""
+    """The layout of a batch; neighbours that share a stem should stand side by side."""
     inputs, lengths = batch.inputs, batch.lengths.tolist()
     alike = _alike(batch)
     trunk = min(alike)
-    begins = [trunk, *alike]
-    joined: list[list[int]] = [[0]]
-    for prompt in range(1, len(lengths)):
-        if begins[prompt] - trunk >= SHORTEST_STEM:
-            joined[-1].append(prompt)
+    rows: list[list[int]] = [[0]]
+    for prompt, count in enumerate(alike, start=1):
+        if count - trunk >= SHORTEST_STEM:
+            rows[-1].append(prompt)
         else:
-            joined.append([prompt])
+            rows.append([prompt])
     singles = [[prompt] for prompt in range(len(lengths))]
-    rows = min(singles, joined, key=lambda rows: _cost(rows, lengths, begins, trunk, inputs.shape[2]))
-    reach = torch.zeros(len(lengths), len(lengths), dtype=torch.int64)
-    owners: list[list[int]] = []
-    positions: list[list[int]] = []
+    rows = min(singles, rows, key=lambda rows: _cost(rows, lengths, alike, trunk, inputs.shape[2]))
+    columns: list[tuple[list[int], list[int], list[int]]] = []
     row, column = [0] * len(lengths), [0] * len(lengths)
     for number, prompts in enumerate(rows):
-        owner: list[int] = []
-        position: list[int] = []
+        stem = min((alike[prompt - 1] for prompt in prompts[1:]), default=trunk)
+        owner, position, branch = [prompts[0]] * (stem - trunk), list(range(trunk, stem)), [STEM] * (stem - trunk)
         for prompt in prompts:
-            start = begins[prompt] if owner else trunk
-            # What it shares with an earlier prompt of the row is the least that neighbours between them share.
-            for earlier in range(prompts[0], prompt):
-                reach[earlier, prompt] = min(begins[earlier + 1 : prompt + 1])
-            owner += [prompt] * (lengths[prompt] - start)
-            position += range(start, lengths[prompt])
+            size = lengths[prompt] - stem
+            owner += [prompt] * size
+            position += range(stem, lengths[prompt])
+            branch += [prompt] * size
             row[prompt], column[prompt] = number, len(owner) - 1
-        owners.append(owner)
-        positions.append(position)
+        columns.append((owner, position, branch))
+
+    def padded(part: int, value: int) -> Tensor:
+        lines = [torch.tensor(column[part]) for column in columns]
+        return torch.nn.utils.rnn.pad_sequence(lines, True, value).to(inputs.device)
+
     ends = torch.tensor([row, column], device=inputs.device)
-    return Layout(trunk, _padded(owners, NOBODY, inputs), _padded(positions, 0, inputs), reach.to(inputs.device), *ends)
-
-
-def _padded(lines: Sequence[Sequence[int]], value: int, like: Tensor) -> Tensor:
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(line) for line in lines], True, value).to(like.device)
+    return Layout(trunk, padded(0, NOBODY), padded(1, 0), padded(2, NOBODY), *ends)
 
 
 def _alike(batch: Embedded) -> list[int]:
@@ -105,9 +97,10 @@ def _alike(batch: Embedded) -> list[int]:
     return [min(count, a - 1, b - 1) for count, a, b in zip(alike, lengths, lengths[1:], strict=False)]
 
 
-def _cost(rows: list[list[int]], lengths: list[int], begins: list[int], trunk: int, width: int) -> int:
+def _cost(rows: list[list[int]], lengths: list[int], alike: list[int], trunk: int, width: int) -> int:
     """What reading these rows takes, in pairs of positions; they are padded to the widest."""
-    wide = max(
-        lengths[first] - trunk + sum(lengths[prompt] - begins[prompt] for prompt in others) for first, *others in rows
-    )
+    wide = 0
+    for prompts in rows:
+        stem = min((alike[prompt - 1] for prompt in prompts[1:]), default=trunk)
+        wide = max(wide, stem - trunk + sum(lengths[prompt] - stem for prompt in prompts))
     return len(rows) * wide * (PAIRS * width + trunk + wide)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.llm.backbone import Embedded
-from engine.llm.sharing import NOBODY, SHORTEST_STEM, share
+from engine.llm.sharing import NOBODY, SHORTEST_STEM, STEM, share
 from engine.llm.tiny import tiny_causal
 
 
@@ -39,14 +39,6 @@ PROMPTS = {
     "nothing shared": [[5, 6, 7], [8, 9], [10]],
     "all the same": [TRUNK + ANNA] * 3,
     "one begins the other": [TRUNK + ANNA, TRUNK + ANNA + [1, 2, 3]],
-    "branches of branches": [
-        TRUNK + ANNA + BELA + [1, 2],
-        TRUNK + ANNA + BELA + [1, 3, 4],
-        TRUNK + ANNA + [9, *BELA],
-        TRUNK + ANNA[:20] + [8],
-        TRUNK + ANNA[:20] + [9, 9, 7],
-        TRUNK + BELA,
-    ],
 }
 
 
@@ -61,6 +53,7 @@ def test_tokens_are_laid_out_once(backbone):
     assert layout.trunk == len(TRUNK)
     assert layout.row.tolist() == [0, 0, 1, 1]
     assert (layout.prompt != NOBODY).sum(1).tolist() == [len(ANNA) + 3, len(BELA) + 4]
+    assert (layout.branch == STEM).sum(1).tolist() == [len(ANNA), len(BELA)]
 
 
 def test_short_likeness_beyond_the_trunk_makes_no_stem(backbone):
