@@ -1,7 +1,8 @@
 """A quick recipe that behaves like the pipeline: stages, curves, checkpoints, cancellation, results.
 
 ``data.path`` chooses how it fails; ``distill.steps`` how many steps it takes. Each step is a link of a chain of
-hashes, so the result tells whether a resumed run took exactly the steps of an uninterrupted one.
+hashes, so the result tells whether a resumed run took exactly the steps of an uninterrupted one. A run that is to be
+killed is ``held``: it waits before its last step until it is let go, so that no slow machine lets it end before.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from engine.settings import make_config
 
 STEP_SECONDS = 0.01
 CHECKPOINT_STEPS = 20
+HELD = "held"
+GO = "go"
+"""The file in a held run's folder that lets it take its last step."""
 
 
 def config(steps: int = 30, way: str = "well", seed: int = 0) -> RunConfig:
@@ -49,16 +53,18 @@ def recipe(config: RunConfig, folder: Path, monitor: Monitor) -> dict[str, Any]:
     with run.stage("data", monitor):
         _fail(config.data.path or "")
     with run.stage("distil", monitor, total=config.distill.steps):
-        value = _train(config.distill.steps, run, monitor)
+        value = _train(config.distill.steps, run, monitor, HELD in (config.data.path or ""))
     report = _report(run.run_id, config, value)
     write_text(run.metrics, json.dumps(report))
     return report
 
 
-def _train(steps: int, run: RunFolder, monitor: Monitor) -> str:
+def _train(steps: int, run: RunFolder, monitor: Monitor, held: bool) -> str:
     path = run.path / "checkpoint.json"
     done, value = json.loads(path.read_text()) if path.exists() else (0, "")
     for step in range(done, steps):
+        while step == steps - 1 and held and not (run.path / GO).exists() and not monitor.should_stop():
+            time.sleep(STEP_SECONDS)
         if monitor.should_stop():
             write_text(path, json.dumps([step, value]))
             raise Cancelled
@@ -84,7 +90,7 @@ def _fail(way: str) -> None:
     if way == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
-    if way == "offspring":
+    if way.endswith("offspring"):
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # offspring"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from fake_recipe import config
+from fake_recipe import HELD, config
 from job_support import gone, kill, wait_for, wait_state, wait_step
 
 from jobs import api, failures, process
@@ -38,7 +38,7 @@ def test_the_log_of_a_crash_has_the_trace(start_worker):
 
 def test_a_run_killed_from_outside_fails_with_the_signal_and_can_go_on(start_worker):
     start_worker()
-    run_id = api.launch(config(steps=200))
+    run_id = api.launch(config(steps=200, way=HELD))
     kill(wait_step(run_id, 30).pid)
     run = wait_state(run_id, "failed")
     assert run.error == "killed from outside (SIGKILL)"
@@ -52,7 +52,7 @@ def test_a_kill_for_memory_is_told_from_other_kills(tmp_path):
 
 def test_nothing_that_a_run_started_outlives_it(start_worker):
     start_worker()
-    run_id = api.launch(config(steps=200, way="offspring"))
+    run_id = api.launch(config(steps=200, way=f"{HELD} offspring"))
     run = wait_step(run_id, 5)
     offspring = [child.pid for child in process.psutil.Process(run.pid).children()]
     assert offspring

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fake_recipe import CHECKPOINT_STEPS, chain, config
+from fake_recipe import CHECKPOINT_STEPS, GO, HELD, chain, config
 from job_support import gone, wait_for, wait_state, wait_step
 
 from db import runs
@@ -79,6 +79,7 @@ def _moment(run_id: str, step: int | None) -> Run:
 def _goes_on(run_id: str, seen: int) -> None:
     """Nothing but the steps since the last checkpoint is lost, and the result is that of an undisturbed run."""
     assert _checkpoint(run_id) >= seen // CHECKPOINT_STEPS * CHECKPOINT_STEPS
+    (runs.run_folder(run_id) / GO).touch()
     api.resume(run_id)
     wait_state(run_id, "done")
     assert api.results(run_id)["chain"] == chain(STEPS)
@@ -93,7 +94,7 @@ CASES = [(order, PAST) for order in ORDERS] + [(("worker", "child", "app"), None
 @pytest.mark.parametrize(("order", "step"), CASES, ids=lambda value: "-".join(value) if type(value) is tuple else None)
 def test_all_are_killed(start_app: Start, order: tuple[str, ...], step: int | None) -> None:
     app = start_app()
-    first, second = api.launch(config(steps=STEPS, way="offspring")), api.launch(config(steps=3))
+    first, second = api.launch(config(steps=STEPS, way=f"{HELD} offspring")), api.launch(config(steps=3))
     run = _moment(first, step)
     processes = _below(app.pid)
     assert {run.pid, run.worker_pid} < set(processes)
@@ -116,7 +117,7 @@ def test_all_are_killed(start_app: Start, order: tuple[str, ...], step: int | No
 
 def test_a_killed_training_process_is_told_apart_and_the_worker_takes_the_next_run(start_app: Start) -> None:
     app = start_app()
-    first, second = api.launch(config(steps=STEPS)), api.launch(config(steps=3))
+    first, second = api.launch(config(steps=STEPS, way=HELD)), api.launch(config(steps=3))
     run = _moment(first, PAST)
     _kill(run.pid or 0)
     began = time.monotonic()
@@ -130,7 +131,7 @@ def test_a_killed_training_process_is_told_apart_and_the_worker_takes_the_next_r
 
 def test_a_killed_worker_is_replaced_and_its_run_is_interrupted(start_app: Start) -> None:
     app = start_app()
-    first, second = api.launch(config(steps=STEPS)), api.launch(config(steps=3))
+    first, second = api.launch(config(steps=STEPS, way=HELD)), api.launch(config(steps=3))
     run = _moment(first, PAST)
     before = _below(app.pid)
     _kill(run.worker_pid or 0)
@@ -145,7 +146,7 @@ def test_a_killed_worker_is_replaced_and_its_run_is_interrupted(start_app: Start
 
 def test_a_killed_app_takes_all_along_and_queued_runs_wait_for_the_next_one(start_app: Start) -> None:
     app = start_app()
-    first, second = api.launch(config(steps=STEPS)), api.launch(config(steps=3))
+    first, second = api.launch(config(steps=STEPS, way=HELD)), api.launch(config(steps=3))
     _moment(first, PAST)
     before = _below(app.pid)
     _kill(app.pid)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from fake_recipe import CHECKPOINT_STEPS, chain, config
+from fake_recipe import CHECKPOINT_STEPS, GO, HELD, chain, config
 from job_support import gone, kill, wait_for, wait_state, wait_step
 from sqlalchemy import update
 
@@ -24,7 +24,7 @@ from jobs import api, process, queues, recovery
 @pytest.mark.parametrize("step", [1, CHECKPOINT_STEPS + 5])
 def test_a_killed_worker_takes_its_child_along_and_the_run_goes_on_later(start_worker, step):
     worker = start_worker()
-    run_id = api.launch(config(steps=300))
+    run_id = api.launch(config(steps=300, way=HELD))
     run = wait_step(run_id, step)
     kill(worker.pid)
     worker.wait()
@@ -32,6 +32,7 @@ def test_a_killed_worker_takes_its_child_along_and_the_run_goes_on_later(start_w
     assert api.status(run_id).state == "interrupted"
 
     start_worker()
+    (runs.run_folder(run_id) / GO).touch()
     api.resume(run_id)
     wait_state(run_id, "done")
     assert api.results(run_id)["chain"] == chain(300)
@@ -40,7 +41,7 @@ def test_a_killed_worker_takes_its_child_along_and_the_run_goes_on_later(start_w
 
 def test_worker_and_child_killed_together_leave_an_interrupted_run_and_no_process(start_worker):
     worker = start_worker()
-    run_id = api.launch(config(steps=300, way="offspring"))
+    run_id = api.launch(config(steps=300, way=f"{HELD} offspring"))
     run = wait_step(run_id, CHECKPOINT_STEPS + 5)
     offspring = [child.pid for child in psutil.Process(run.pid).children()]
     os.kill(run.pid, signal.SIGSTOP)  # so that it cannot put its affairs in order
@@ -55,6 +56,7 @@ def test_worker_and_child_killed_together_leave_an_interrupted_run_and_no_proces
     wait_for(lambda: all(map(gone, offspring)), "the offspring to end")
 
     start_worker()
+    (runs.run_folder(run_id) / GO).touch()
     api.resume(run_id)
     wait_state(run_id, "done")
     assert api.results(run_id)["chain"] == chain(300)
@@ -63,7 +65,7 @@ def test_worker_and_child_killed_together_leave_an_interrupted_run_and_no_proces
 
 def test_a_worker_that_is_stopped_interrupts_its_run_with_a_checkpoint(start_worker):
     worker = start_worker()
-    run_id = api.launch(config(steps=300))
+    run_id = api.launch(config(steps=300, way=HELD))
     wait_step(run_id, 5)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
