@@ -178,6 +178,30 @@ def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_stud
     assert sorted(_cards(page)) == sorted([first, second, third])
 
 
+@pytest.mark.parametrize("moment", ["held", "clicked"])
+def test_a_press_on_the_fold_counts_though_an_answer_draws_it_anew(
+    page: Page, at_studio: Studio, run_id: str, moment: str
+) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&candidates=all")
+    fold = page.locator(".dr-fold > summary")
+    _measured(page)
+    page.evaluate("document.addEventListener('delrec-ask', event => (window.asked ||= []).push(event.detail))")
+    draw = "const part = fold.closest('.dr-fold').parentElement; const closed = part.innerHTML;"
+    if moment == "held":
+        fold.hover()
+        page.mouse.down()
+        fold.evaluate(f"fold => {{ {draw} part.innerHTML = closed; }}")
+        page.mouse.up()
+    else:
+        fold.evaluate(f"fold => {{ {draw} fold.click(); part.innerHTML = closed; }}")
+    expect(page.locator(".dr-expert h3", has_text="Gradients")).to_be_visible()
+    page.wait_for_url(re.compile("view=expert"))
+    assert page.evaluate("window.asked") == [{"expert": True}]
+    fold.click()
+    page.wait_for_url(lambda address: "view=" not in address)
+    expect(page.locator(".dr-expert h3", has_text="Gradients")).to_have_count(0)
+
+
 def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_studio: Studio, run_id: str) -> None:
     page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
     expect(page.locator("#inspect-sides")).to_contain_text("No titles yet")

@@ -68,6 +68,12 @@
       ask(JSON.parse(asker.dataset.ask));
       return;
     }
+    const fold = target.closest("[data-ask-open] > summary")?.parentElement;
+    if (fold) {
+      // Not its toggle event, which comes later and is lost where an answer has drawn the fold anew by then.
+      ask(JSON.parse(fold.open ? fold.dataset.askClose : fold.dataset.askOpen));
+      return;
+    }
     const editor = target.closest("[data-edit]");
     if (editor) {
       const card = editor.closest("[data-query]");
@@ -115,13 +121,6 @@
     if (handled === "pasteForm" && values.get("text").trim()) ask({ text: values.get("text"), own: true });
     if (handled === "wordsForm") ask({ words: values.get("adapter") ? "adapter" : "base", prompt: values.get("prompt") });
   });
-
-  document.addEventListener("toggle", (event) => {
-    const fold = event.target;
-    if (!(fold instanceof HTMLDetailsElement) || !fold.dataset.askOpen) return;
-    const now = new URLSearchParams(window.location.search).get("view") === "expert";
-    if (fold.open !== now) ask(JSON.parse(fold.open ? fold.dataset.askOpen : fold.dataset.askClose));
-  }, true);
 
   // Cards are dragged to another place; the buttons do the same by keyboard. An answer that arrives meanwhile draws
   // the cards anew: the drag goes on with the new card, and what it came to is kept outside the cards.

@@ -42,6 +42,16 @@
     }
   });
 
+  // A part that is drawn anew while a button in it is held down: the press counts for its twin that stands there now.
+  let held = null;
+  const pressable = (event) => (event.target instanceof Element ? event.target.closest("button, summary, a[href]") : null);
+  document.addEventListener("pointerdown", (event) => { held = pressable(event); }, true);
+  document.addEventListener("pointerup", (event) => {
+    const now = pressable(event);
+    if (held && now && !held.isConnected && now.outerHTML === held.outerHTML) now.click();
+    held = null;
+  }, true);
+
   // What a page shows stands in its address, so that it can be shared and comes back after a reload.
   window.delrecAddress = (values) => {
     const url = new URL(window.location.href);
