@@ -231,8 +231,7 @@ def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) ->
     reused = Explanation(bench.about(column)).effects()["delete"].margin
     assert bench.llm.asked == asked
     anew = bench_of_user(models, "user 3", Wanted(bench.title(int(bench.case.candidates[2]))))
-    # Asked in other batches, a float32 score may move in its last places, and a margin is the difference of two.
-    rounding = 4 * float(np.spacing(np.abs(anew.llm.full()).max()))
-    assert reused.tolist() == pytest.approx(Explanation(anew).effects()["delete"].margin, rel=0, abs=rounding)
+    anew.llm.full()  # asked first and by itself, as above: sums in float32 depend on what is asked together
+    assert reused.tolist() == pytest.approx(Explanation(anew).effects()["delete"].margin)
     missing = next(item for item in range(28) if item not in bench.case.candidates)
     assert bench.column(bench.title(missing)) is None

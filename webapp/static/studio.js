@@ -45,7 +45,7 @@
   // A part that is drawn anew while a button in it is held down: the press counts for its twin that stands there now.
   let held = null;
   const pressable = (event) => (event.target instanceof Element ? event.target.closest("button, summary, a[href]") : null);
-  document.addEventListener("pointerdown", (event) => { held = pressable(event); }, true);
+  document.addEventListener("pointerdown", (event) => { held = event.button === 0 ? pressable(event) : null; }, true);
   document.addEventListener("pointerup", (event) => {
     const now = pressable(event);
     if (held && now && !held.isConnected && now.outerHTML === held.outerHTML) now.click();
