@@ -51,6 +51,8 @@ class TeacherConfig(Section):
     """Architecture of the teacher."""
     also: tuple[TeacherName, ...] = _field(())
     """Further teachers to train and to show in the table."""
+    copies: int = _field(1, unit="copies", advanced=True, ge=1, le=9)
+    """How often every teacher is trained, each time from other initial weights; the ensemble is made of all copies."""
     max_length: int = _field(50, unit="items", ge=2, le=500)
     """History items the teacher sees."""
     width: int = _field(64, unit="dimensions", ge=4, le=1024)
@@ -303,8 +305,9 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _across_sections(self) -> RunConfig:
-        if self.plus.teachers == "all" and not set(self.teacher.also) - {self.teacher.name}:
-            raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also")
+        several = self.teacher.copies > 1 or set(self.teacher.also) - {self.teacher.name}
+        if self.plus.teachers == "all" and not several:
+            raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2")
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"

@@ -39,7 +39,8 @@ def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) 
     Raises:
         StudioError: it does not fit the model's context.
     """
-    longest = sorted(range(len(prompts.titles)), key=lambda item: -len(encoder.tokens(f" {prompts.titles[item]}")))
+    tokens = encoder.all_tokens([f" {title}" for title in prompts.titles])
+    longest = sorted(range(len(tokens)), key=lambda item: -len(tokens[item]))
     history, candidates = longest[: config.data.history + DEMONSTRATION], longest[: config.data.candidates]
     return len(encoder.encode(prompts.lsr(history, candidates, soft=soft_tokens(config) > 0), soft_tokens(config)))
 

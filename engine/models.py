@@ -18,7 +18,7 @@ from engine.plus import Plus, PlusRanker, load_plus
 from engine.questions import make_prompts
 from engine.ranking import History, Ranker
 from engine.run_folder import RunFolder
-from engine.stages import other_teachers
+from engine.stages import other_teachers, trained_teachers
 from engine.teachers import Ensemble, Teacher, baselines, load_teacher
 
 
@@ -44,7 +44,7 @@ class Models:
         config = folder.config()
         dataset = load_dataset(config.data, config.seed, monitor)
         models = cls(config, dataset, split_dataset(dataset, config.data), load_backbone(config.llm, monitor))
-        for name in (config.teacher.name, *other_teachers(config)):
+        for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
             models.teachers[name] = load_teacher(file, expected_items=models.split.n_items)
         if config.distill.prompt != "none":
@@ -69,7 +69,7 @@ class Models:
 
     @property
     def ensemble(self) -> Ensemble:
-        """All teachers of the run as one."""
+        """All teachers of the run as one, every copy of them."""
         return Ensemble(list(self.teachers.values()))
 
     @property
@@ -124,8 +124,9 @@ LLM_ROWS = ("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus")
 def table_rows(config: RunConfig) -> dict[str, Kind]:
     """Rows of the results table in order, with their kinds; rows without the stage behind them are left out."""
     rows: dict[str, Kind] = {"popularity": "baseline", "markov": "baseline", config.teacher.name: "teacher"}
-    if others := other_teachers(config):
-        rows |= dict.fromkeys((*others, "ensemble"), "teacher")
+    rows |= dict.fromkeys(other_teachers(config), "teacher")
+    if len(trained_teachers(config)) > 1:
+        rows["ensemble"] = "teacher"
     possible = {
         "llm-zero-shot": True,
         "llm-distilled": config.distill.prompt != "none",

@@ -19,7 +19,8 @@ from engine.models import Models, other_run_prompt, table_rows
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import load_plus, train_plus
 from engine.run_folder import FolderMonitor, RunFolder, write_text
-from engine.stages import other_teachers
+from engine.seeds import derive
+from engine.stages import teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher
 
 
@@ -81,15 +82,15 @@ def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: 
 
 def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
     config, split = models.config, models.split
-    for name in (config.teacher.name, *other_teachers(config)):
-        main = name == config.teacher.name
-        stage, file = ("teacher", run.teacher()) if main else (f"teacher:{name}", run.teacher(name))
+    for name, (architecture, copy) in trained_teachers(config).items():
+        stage, file = teacher_stage(config, name), run.teacher(None if name == config.teacher.name else name)
         if run.is_done(stage):
             run.skip(stage, monitor)
         else:
+            seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
             with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
                 checkpoint = run.checkpoint(stage)
-                train_teacher(name, split, config.teacher, config.seed, checkpoint, monitor, stage).save(file)
+                train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
         models.teachers[name] = load_teacher(file, expected_items=split.n_items)
 
 

@@ -19,7 +19,7 @@ SELECTED_BY = {"teacher": "NDCG@10", "distil": "objective", "finetune": "NDCG@10
 
 def stage_names(config: RunConfig) -> list[str]:
     """The stages that a run with this configuration goes through, first to last."""
-    names = ["data", "llm", "teacher", *(f"teacher:{name}" for name in other_teachers(config))]
+    names = ["data", "llm", *(teacher_stage(config, name) for name in trained_teachers(config))]
     if config.distill.prompt in ("distilled", "lsr"):
         names.append("distil")
     if config.finetune.enabled:
@@ -32,6 +32,24 @@ def stage_names(config: RunConfig) -> list[str]:
 def other_teachers(config: RunConfig) -> list[TeacherName]:
     """Teachers trained for comparison only."""
     return [name for name in dict.fromkeys(config.teacher.also) if name != config.teacher.name]
+
+
+def trained_teachers(config: RunConfig) -> dict[str, tuple[TeacherName, int]]:
+    """Architecture and number of copy (from 1) of each teacher that a run trains, the one it distils first.
+
+    First copies are called by their architecture; others (``sasrec-2``) take part in the ensemble only.
+    """
+    architectures: list[TeacherName] = [config.teacher.name, *other_teachers(config)]
+    return {
+        name if copy == 1 else f"{name}-{copy}": (name, copy)
+        for copy in range(1, config.teacher.copies + 1)
+        for name in architectures
+    }
+
+
+def teacher_stage(config: RunConfig, name: str) -> str:
+    """The stage in which the teacher of that name is trained."""
+    return "teacher" if name == config.teacher.name else f"teacher:{name}"
 
 
 def stage_title(name: str) -> str:

@@ -12,7 +12,7 @@ from db.stages import Done
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.settings import flatten, make_config
-from engine.stages import stage_names
+from engine.stages import stage_names, trained_teachers
 
 ALL_USERS = 1000
 """Test users where all are taken: the data sets differ, but the same one is compared with itself."""
@@ -71,7 +71,7 @@ def _scaled(stage: str, config: RunConfig, run: Done, other: RunConfig) -> float
     base, _, architecture = stage.partition(":")
     name = stage
     if base == "teacher":
-        architecture = architecture or config.teacher.name
+        architecture = trained_teachers(config)[architecture or config.teacher.name][0]
         name = "teacher" if other.teacher.name == architecture else f"teacher:{architecture}"
     depends, work = STAGES[base]
     if name not in run.seconds or depends(config) != depends(other):

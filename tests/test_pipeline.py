@@ -129,6 +129,27 @@ def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_
     assert [teacher.name for teacher in ranker.teacher.teachers] == ["sasrec", "caser"]
 
 
+def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path):
+    def run(name, *overrides):
+        without = ("distill.prompt=none", "finetune.enabled=false", "plus.enabled=false", "eval.llm_rows=[]")
+        report = run_pipeline(quick("teacher.also=[caser]", *without, *overrides), tmp_path / name, Monitor())
+        return {model["name"]: model for model in report["models"]}
+
+    once, twice = run("once"), run("twice", "teacher.copies=2")
+    assert list(once) == list(twice)
+    assert [name for name in once if once[name]["candidates"] != twice[name]["candidates"]] == ["ensemble"]
+    teachers = Models.load(RunFolder.open(tmp_path / "twice"), Monitor()).teachers
+    assert list(teachers) == ["sasrec", "caser", "sasrec-2", "caser-2"]
+    first, second = (teachers[name].network.items.weight for name in ("sasrec", "sasrec-2"))
+    assert not np.allclose(first.numpy(force=True), second.numpy(force=True))
+
+
+def test_copies_alone_make_an_ensemble_to_learn_from(tmp_path):
+    overrides = ("teacher.copies=2", "plus.teachers=all", "distill.prompt=none", "finetune.enabled=false")
+    report = run_pipeline(quick("plus.soft_prompt=false", *overrides), tmp_path / "run", Monitor())
+    assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "ensemble"]
+
+
 @pytest.mark.parametrize(
     "place",
     [("teacher", 1), ("distil", 1), ("finetune", 2), ("finetune", 4), ("plus", 1), ("plus", 4), ("evaluate", 11)],

@@ -32,6 +32,7 @@ LABELS = {
     "rps": "Pattern Simulating (RPS)",
     "ta_weight": "TA weight",
     "also": "Further teachers",
+    "copies": "Copies of each teacher",
     "init_r": "Initial rank",
     "target_r": "Target rank",
     "llm_rows": "LLM rows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -63,8 +64,16 @@ class PromptEncoder:
         self.name = name
         self.context = context
         self.pad_id = next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
-        self.tokens = lru_cache(maxsize=1 << 16)(self._tokenise)
+        self.tokens = lru_cache(maxsize=1 << 16)(lambda text: self.all_tokens([text])[0])
         self.frame = self._chat_frame() if family == "causal" else Frame(after=(tokenizer.eos_token_id,))
+
+    def all_tokens(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of many texts in one call, past the cache, which a large catalogue would only fill and empty."""
+        if not texts:
+            return []
+        # Whoever writes "<|im_end|>" into a title gets these characters, not the end of the turn.
+        encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True).input_ids
+        return [tuple(ids) for ids in encoded]
 
     def encode(self, prompt: Prompt, soft_tokens: int = 0) -> Encoded:
         """Tokenise segment by segment, so that spans are exact; titles come from a cache.
@@ -94,10 +103,6 @@ class PromptEncoder:
                 remedy="lower what the prompt holds: the history or plus.window first, then candidates and soft tokens",
             )
         return Encoded(torch.tensor(ids), soft, spans)
-
-    def _tokenise(self, text: str) -> tuple[int, ...]:
-        # Whoever writes "<|im_end|>" into a title gets these characters, not the end of the turn.
-        return tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
     def _chat_frame(self) -> Frame:
         if not self.tokenizer.chat_template:

@@ -84,6 +84,12 @@ def test_a_further_teacher_tells_of_the_same_architecture() -> None:
     assert forecast(_config("teacher.name=gru4rec")).stages["teacher"] == SECONDS["teacher"]
 
 
+def test_a_further_copy_takes_as_long_as_the_first() -> None:
+    _done("teacher.also=[gru4rec]")
+    told = forecast(_config("teacher.also=[gru4rec]", "teacher.copies=2")).stages
+    assert told["teacher:sasrec-2"] == told["teacher:gru4rec-2"] == SECONDS["teacher"]
+
+
 def test_the_most_alike_run_counts_and_among_equals_the_latest() -> None:
     _done("finetune.lr=0.5", factor=9, hours_ago=1)
     _done(factor=2, hours_ago=3)

@@ -28,7 +28,7 @@ class TitleLikelihood(Verbalizer):
         self, backbone: Backbone, titles: Sequence[str], normalise: Literal["sum", "mean", "prior"] = "sum"
     ) -> None:
         self.backbone = backbone
-        self.titles = [backbone.tokens(f" {title}") for title in titles]
+        self.titles = backbone.encoder.all_tokens([f" {title}" for title in titles])
         self.normalise = normalise
         self._priors: dict[int, float] = {}
 

@@ -74,7 +74,7 @@ def title_vectors(backbone: Backbone, titles: Sequence[str], known: int) -> Tens
 
     ``known``: the first so many titles define how rare a token is.
     """
-    tokens = [backbone.tokens(f" {title}") for title in titles]
+    tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
     seen = Counter(token for ids in tokens[:known] for token in set(ids))
     rarity = {token: math.log((known + 1) / (seen[token] + 0.5)) for ids in tokens for token in ids}
     weights = [rarity[token] / sum(rarity[t] for t in ids) for ids in tokens for token in ids]
