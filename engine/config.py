@@ -281,13 +281,13 @@ class EvalConfig(Section):
     users: int | None = _field(None, unit="users", ge=2)
     """Test users, drawn once with the seed; empty takes all."""
     full_top: int = _field(20, unit="items", ge=2, le=1000)
-    """On the full catalogue the LLM re-ranks the teacher's best so many items (K)."""
+    """On the full catalogue the LLM re-ranks the teacher's best so many items (K); DELRec-plus ranks all."""
     bootstrap: int = _field(2000, unit="samples", advanced=True, ge=100)
     """Bootstrap samples behind each 95 % interval."""
     llm_rows: tuple[Literal["llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"], ...] = _field(
         ("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"), advanced=True
     )
-    """LLM rows of the table; each costs two prompts per test user."""
+    """LLM rows of the table; each but DELRec-plus costs two prompts per test user."""
 
 
 class RunConfig(Section):

@@ -18,6 +18,7 @@ from engine.llm import SoftPrompt, load_backbone
 from engine.models import Models, other_run_prompt, table_rows
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import load_plus, train_plus
+from engine.plus.ranker import NAME as PLUS
 from engine.run_folder import FolderMonitor, RunFolder, write_text
 from engine.seeds import derive
 from engine.stages import teacher_stage, trained_teachers
@@ -146,7 +147,10 @@ def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
     config, split = models.config, models.split
     examples = split.test.take(sample_users(len(split.test), config.eval.users, config.seed))
     return evaluate(
-        [Entry(name, kind, partial(models.ranker, name)) for name, kind in table_rows(config).items()],
+        [
+            Entry(name, kind, partial(models.ranker, name), whole=name == PLUS)
+            for name, kind in table_rows(config).items()
+        ],
         config.teacher.name,
         examples,
         candidate_sets(models.dataset, examples, config.data, config.seed, "test"),

@@ -40,14 +40,16 @@ CHECKPOINT_SECONDS = 10.0
 class Entry:
     """A model to be asked: a row of the table.
 
-    ``build`` returns the ranker; a baseline or teacher must be a :class:`~engine.ranking.CatalogueRanker`. ``version``
-    says which weights it has: answers stored under another version are not used.
+    ``build`` returns the ranker. ``version`` says which weights it has: answers stored under another version are not
+    used. ``whole``: an LLM row that scores the whole catalogue itself, as baselines and teachers do, instead of
+    re-ranking a teacher's list; its ranker must be a :class:`~engine.ranking.CatalogueRanker`, as theirs.
     """
 
     name: str
     kind: Kind
     build: Callable[[], Ranker]
     version: str = ""
+    whole: bool = False
 
 
 def sample_users(n: int, users: int | None, seed: int) -> np.ndarray:
@@ -72,7 +74,7 @@ def evaluate(
 
     Args:
         entries: the models; rows come out as baselines, teachers, LLMs, each kind in the order given here.
-        teacher: name of the entry whose best ``top`` items every LLM row re-ranks on the full catalogue.
+        teacher: name of the entry whose best ``top`` items LLM rows re-rank on the full catalogue.
         examples: test users with histories and true items.
         candidates: int64 ``[n, m]`` ids, the true item once in each line.
         n_items: size of the catalogue that teachers know.
@@ -95,7 +97,9 @@ def evaluate(
         before = sum(units[name] for name in rows)
         report = _Report(monitor, before, units[entry.name], sum(units.values()))
         rows[entry.name] = (
-            task.rerank(entry, rows[teacher], report) if entry.kind == "llm" else task.rank_all(entry, report)
+            task.rerank(entry, rows[teacher], report)
+            if entry.kind == "llm" and not entry.whole
+            else task.rank_all(entry, report)
         )
     return Evaluation(examples, candidates, teacher, n_items, rows)
 

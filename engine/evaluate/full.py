@@ -1,7 +1,8 @@
 """Ranking in the full catalogue.
 
 Teachers and baselines score every item outside the user's history, which is never recommended. The LLM re-ranks the
-teacher's best K, the way it would be deployed; the teacher's order follows for all other items.
+teacher's best K, the way it would be deployed; the teacher's order follows for all other items. DELRec-plus, which has
+no list to read, scores every item as the teachers do.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def result_table(report: Report, section: Section) -> ResultTable:
     titles = {
         "candidates": f"{details.candidates} candidates, {people}",
         "full": f"Full catalogue of {details.items} items, {people}; LLMs re-rank {label(details.teacher)}'s best "
-        f"{details.full_top}",
+        f"{details.full_top}" + (", DELRec-plus ranks all" if details.plus_whole else ""),
         "agreement": f"Agreement with {label(details.teacher)} on the candidates, {people}",
     }
     models = [row for row in report.models if section != "agreement" or row.name != details.teacher]

@@ -49,7 +49,7 @@ class ModelResult(_Record):
     candidates: dict[str, Estimate]
     """HR@1, HR@5, HR@10, NDCG@5, NDCG@10 among the sampled candidates."""
     full: dict[str, Estimate]
-    """The same in the full catalogue; LLM rows re-rank the teacher's best K."""
+    """The same in the full catalogue; LLM rows re-rank the teacher's best K, but DELRec-plus ranks all items."""
     agreement: dict[str, Estimate]
     """top-1, overlap@5 and kendall-tau with the teacher on the same candidates."""
 
@@ -90,6 +90,8 @@ class ProtocolDetails(_Record):
     teacher_history: int
     plus_history: int | None = None
     """History items that DELRec-plus reads; empty without it."""
+    plus_whole: bool = False
+    """DELRec-plus ranks the whole catalogue, as teachers do; earlier versions had it re-rank the teacher's list."""
     items: int
     """Size of the full catalogue."""
     full_top: int
@@ -213,6 +215,7 @@ def _details(evaluation: Evaluation, config: RunConfig, users_available: int) ->
         history=config.data.history,
         teacher_history=config.teacher.max_length,
         plus_history=config.plus.window if "delrec-plus" in evaluation.rows else None,
+        plus_whole="delrec-plus" in evaluation.rows,
         items=evaluation.n_items,
         full_top=evaluation.rows[evaluation.teacher].listing.items.shape[1],
         ties=TIE_RULE,
@@ -231,7 +234,8 @@ def _sentence(details: ProtocolDetails, users: int) -> str:
         f"{details.candidates} candidates: the true next item and {details.candidates - 1} unseen ones drawn {drawn}, "
         "the same for every model",
         f"full catalogue: {details.items} items without the user's history; LLM rows re-rank the best "
-        f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below",
+        f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below"
+        + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),
         f"LLMs see the last {details.history} items, teachers the last {details.teacher_history}"
         + (f", DELRec-plus the last {details.plus_history} and no list" if details.plus_history else ""),
         details.ties,

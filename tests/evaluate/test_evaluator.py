@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from engine.evaluate import Evaluation, evaluate, sample_users
 from engine.evaluate.metrics import per_example
 
 
-def _evaluate(world: Any, folder: Path, monitor: Any, names: list[str] | None = None) -> Evaluation:
+def _evaluate(
+    world: Any, folder: Path, monitor: Any, names: list[str] | None = None, whole: str | None = None
+) -> Evaluation:
     return evaluate(
-        world.entries(names),
+        [replace(entry, whole=entry.name == whole) for entry in world.entries(names)],
         "sasrec",
         world.examples,
         world.candidates,
@@ -87,6 +90,17 @@ def test_llm_rows_reorder_one_and_the_same_teacher_list(
     for name in ("llm-zero-shot", "llm-distilled", "delrec"):
         assert np.array_equal(np.sort(rows[name].listing.items, axis=1), listed)
     assert not np.array_equal(rows["delrec"].listing.items, rows["llm-distilled"].listing.items)
+
+
+def test_an_llm_row_that_scores_the_whole_catalogue_is_ranked_as_a_teacher_is(
+    world: Any, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    world.rankers["delrec"].table = world.rankers["popularity"].table
+    rows = _evaluate(world, tmp_path, recorder(), whole="delrec").rows
+    assert rows["delrec"].kind == "llm"
+    assert np.array_equal(rows["delrec"].listing.items, rows["popularity"].listing.items)
+    assert np.array_equal(rows["delrec"].full.expected, rows["popularity"].full.expected)
+    assert np.array_equal(rows["delrec"].candidates, rows["popularity"].candidates)
 
 
 def test_full_ranks_agree_with_the_lists(world: Any, tmp_path: Path, recorder: Callable[..., Any]) -> None:
