@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from engine.config import TeacherConfig, TeacherName
 from engine.data import Split
@@ -90,12 +90,17 @@ class _Epochs:
         """Gradients of the mean loss, the scores of a few states at a time; returns the summed loss."""
         total, gradients = 0.0, []
         rows = max(LOGITS_AT_ONCE // self.teacher.n_items, FEWEST_STATES)
+        embeddings = self.network.items.weight
+        # A leaf of its own: through the slice, each part's gradient would be padded and copied before it is added.
+        items = embeddings.detach()[: self.teacher.n_items].requires_grad_()
         for part, wanted in zip(states.detach().split(rows), labels.split(rows), strict=True):
-            logits = self.network.logits(part.requires_grad_())
+            logits = self.network.logits(part.requires_grad_(), items)
             loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.config.label_smoothing)
             (loss / len(labels)).backward()
             total += loss.item()
             gradients.append(part.grad)
+        assert items.grad is not None
+        embeddings.grad = pad(items.grad, (0, 0, 0, len(embeddings) - len(items)))
         states.backward(torch.cat(gradients))
         return total
 
