@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from engine.config import FinetuneConfig
+from engine.dropout import Dropout
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
 from engine.optim import StageOptimizer
@@ -78,6 +79,9 @@ class AdaLora:
             torch.manual_seed(derive(seed, "finetune", "adapter"))
             # Adapters take the frozen weights' dtype; StageOptimizer keeps their fp32 masters.
             self.peft = get_peft_model(backbone.model, adalora_config(config, targets), autocast_adapter_dtype=False)
+        self._dropout = [module for name, module in self.peft.named_modules() if name.endswith("lora_dropout")]
+        for layers in self._dropout:
+            layers[ADAPTER] = Dropout(config.dropout)
         backbone.model = self.peft.eval()
         self.allocator = self.peft.base_model.rankallocator
         self.settings = self.peft.peft_config[ADAPTER]
@@ -91,14 +95,13 @@ class AdaLora:
     @contextmanager
     def dropout(self) -> Iterator[None]:
         """Within, the adapters' dropout is active; the frozen model's own stays off."""
-        layers = [module for name, module in self.peft.named_modules() if name.endswith(f"lora_dropout.{ADAPTER}")]
-        for layer in layers:
-            layer.train()
+        for layers in self._dropout:
+            layers.train()
         try:
             yield
         finally:
-            for layer in layers:
-                layer.eval()
+            for layers in self._dropout:
+                layers.eval()
 
     def orthogonality(self) -> Tensor:
         """How far the singular vectors are from orthonormal: mean Frobenius norm of ``P Pᵀ - I``, an fp32 scalar.

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from engine.errors import StudioError
@@ -176,8 +177,7 @@ class Backbone(nn.Module, ABC):
         head = self._core().get_output_embeddings().weight
 
         def some(rows: Tensor, wanted: Tensor) -> Tensor:
-            logits = ((rows * self.output_scale) @ head.T).float()
-            return logits.gather(1, wanted[:, None]).squeeze(1) - logits.logsumexp(1)
+            return -cross_entropy(((rows * self.output_scale) @ head.T).float(), wanted, reduction="none")
 
         parts = [
             checkpoint(some, rows, wanted, use_reentrant=False) if rows.requires_grad else some(rows, wanted)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad, relu
 
 from engine.config import TeacherConfig
-from engine.teachers.dropout import Dropout
+from engine.dropout import Dropout
 from engine.teachers.network import Network
 
 WINDOW = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from engine.config import TeacherConfig
-from engine.teachers.dropout import Dropout
+from engine.dropout import Dropout
 from engine.teachers.network import Network
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from engine.config import TeacherConfig
+from engine.dropout import Dropout
 from engine.teachers import NETWORKS, Teacher
-from engine.teachers.dropout import Dropout
 from tests.teachers.conftest import N_ITEMS, TINY
 
 NAMES = list(NETWORKS)
