@@ -79,9 +79,11 @@ class AdaLora:
             torch.manual_seed(derive(seed, "finetune", "adapter"))
             # Adapters take the frozen weights' dtype; StageOptimizer keeps their fp32 masters.
             self.peft = get_peft_model(backbone.model, adalora_config(config, targets), autocast_adapter_dtype=False)
-        self._dropout = [module for name, module in self.peft.named_modules() if name.endswith("lora_dropout")]
-        for layers in self._dropout:
-            layers[ADAPTER] = Dropout(config.dropout)
+        self._dropout: list[nn.Module] = []
+        for name, layers in self.peft.named_modules():
+            if name.endswith("lora_dropout"):
+                layers[ADAPTER] = Dropout(config.dropout)  # PEFT's draws a number for every element
+                self._dropout.append(layers[ADAPTER])
         backbone.model = self.peft.eval()
         self.allocator = self.peft.base_model.rankallocator
         self.settings = self.peft.peft_config[ADAPTER]
@@ -95,13 +97,13 @@ class AdaLora:
     @contextmanager
     def dropout(self) -> Iterator[None]:
         """Within, the adapters' dropout is active; the frozen model's own stays off."""
-        for layers in self._dropout:
-            layers.train()
+        for layer in self._dropout:
+            layer.train()
         try:
             yield
         finally:
-            for layers in self._dropout:
-                layers.eval()
+            for layer in self._dropout:
+                layer.eval()
 
     def orthogonality(self) -> Tensor:
         """How far the singular vectors are from orthonormal: mean Frobenius norm of ``P Pᵀ - I``, an fp32 scalar.
