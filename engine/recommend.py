@@ -14,7 +14,7 @@ import numpy as np
 from engine.data import Catalogue, match_titles
 from engine.data.naming import clean
 from engine.errors import StudioError
-from engine.evaluate.full import rerank_scores, sort_listing, top_items
+from engine.evaluate.full import catalogue_listing, rerank_scores, sort_listing, top_items
 from engine.evaluate.metrics import checked_scores
 from engine.evaluate.render import label
 from engine.ranking import CatalogueRanker, Ranker
@@ -62,8 +62,8 @@ class Recommendation:
     """The teacher's best k; popularity's where the teacher knows no title of the history."""
     llm: RankedList | None
     """The best k in the LLM's order; None if no LLM was asked."""
-    reranked: int
-    """How many of the teacher's best items the LLM had to choose from (K)."""
+    reranked: int | None
+    """How many of the teacher's best items the LLM had to choose from (K); None if it ranks the whole catalogue."""
     notes: tuple[str, ...]
     """What the reader must know: unknown titles, popularity in the teacher's place."""
 
@@ -91,7 +91,7 @@ def recommend(
         popularity: ranks instead of the teacher where every title is unknown.
         llm: makes the LLM's ranker for the catalogue extended by the unknown titles; called at most once.
         k: length of both lists.
-        top: items of the teacher that the LLM re-orders; at least ``k`` are taken.
+        top: items of the teacher that the LLM re-orders, at least ``k``, if it does not rank the whole catalogue.
 
     Raises:
         StudioError: no titles, an id outside the catalogue, or ``k`` out of range.
@@ -110,21 +110,26 @@ def recommend(
     scores = checked_scores(source.name, source.catalogue_scores([known]), size)[0]
     listed = top_items(scores, known, max(k, top))
     unknown = [entry.title for entry in entries if entry.item is None]
+    ranker = llm(catalogue.extended(unknown)) if llm else None
     return Recommendation(
         history=entries,
         teacher=_ranked(source.name, catalogue, listed[:k], scores[listed[:k]]),
-        llm=_reranked(llm(catalogue.extended(unknown)), entries, catalogue, listed, k) if llm else None,
-        reranked=len(listed),
+        llm=_answer(ranker, entries, catalogue, listed, k) if ranker else None,
+        reranked=None if isinstance(ranker, CatalogueRanker) else len(listed),
         notes=_notes(unknown, bool(known), teacher.name, llm is not None),
     )
 
 
-def _reranked(
+def _answer(
     ranker: Ranker, entries: Sequence[HistoryItem], catalogue: Catalogue, listed: np.ndarray, k: int
 ) -> RankedList:
     own = iter(range(len(catalogue), len(catalogue) + len(entries)))  # the ids that `extended` gave, in order
     history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
-    ordered = sort_listing(listed[None], rerank_scores(ranker, [history], listed[None])[0])
+    if isinstance(ranker, CatalogueRanker):
+        scores = checked_scores(ranker.name, ranker.catalogue_scores([history]), (1, catalogue.n_known))
+        ordered = catalogue_listing(scores, [history], k)
+    else:
+        ordered = sort_listing(listed[None], rerank_scores(ranker, [history], listed[None])[0])
     return _ranked(ranker.name, catalogue, ordered.items[0, :k], ordered.scores[0, :k])
 
 

@@ -18,19 +18,24 @@ YEARS = (1995, 1977, 1995, 1979, 1996, 1975, 1960, 1942)
 
 
 @dataclass
-class Fixed:
-    """The same catalogue scores for everyone; remembers whom it was asked about."""
+class Reader:
+    """The same scores for everyone; remembers whom it was asked about. It has to be told candidates."""
 
     name: str
     values: Sequence[float]
     asked: list[list[int]] = field(default_factory=list)
 
+    def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
+        self.asked += [list(map(int, history)) for history in histories]
+        return np.asarray(self.values, np.float32)[candidates]
+
+
+class Fixed(Reader):
+    """One that scores the whole catalogue besides."""
+
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         self.asked += [list(map(int, history)) for history in histories]
         return np.tile(np.asarray(self.values, np.float32), (len(histories), 1))
-
-    def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(self.catalogue_scores(histories), candidates, axis=1)
 
 
 @dataclass
@@ -40,10 +45,10 @@ class Shop:
     catalogue: Catalogue
     teacher: Fixed
     popularity: Fixed
-    llm: Fixed
+    llm: Reader
     seen: list[Catalogue] = field(default_factory=list)
 
-    def ranker(self, catalogue: Catalogue) -> Fixed:
+    def ranker(self, catalogue: Catalogue) -> Reader:
         self.seen.append(catalogue)
         return self.llm
 
@@ -70,7 +75,7 @@ def shop() -> Shop:
         catalogue,
         Fixed("sasrec", down),
         Fixed("popularity", np.eye(n)[5]),
-        Fixed("delrec", -down),
+        Reader("delrec", -down),
     )
 
 
@@ -148,6 +153,15 @@ def test_nothing_of_the_history_is_recommended(shop: Shop) -> None:
     answer = shop.recommend(list(TITLES[:5]), k=3, top=20)
     assert {r.item for r in answer.teacher.items} == {5, 6, 7}
     assert answer.reranked == 3
+
+
+def test_a_model_that_scores_the_whole_catalogue_is_held_to_no_list(shop: Shop) -> None:
+    shop.llm = Fixed("delrec-plus", -np.asarray(shop.teacher.values))
+    answer = shop.recommend(["Toy Story", "Tron"], k=3, top=3)
+    assert answer.reranked is None
+    assert answer.llm is not None
+    assert [place.item for place in answer.llm.items] == [7, 6, 5]
+    assert shop.llm.asked == [[0, 8]]  # titles of one's own are told it, too
 
 
 def test_a_longer_list_than_the_reranked_one_widens_it(shop: Shop) -> None:

@@ -82,7 +82,7 @@ def _show(answer: Recommendation) -> None:
     for note in answer.notes:
         console.print(Text(note), soft_wrap=True)
     if answer.llm:
+        best = f"re-ranks the best {answer.reranked} of {label(answer.teacher.model)}"
         console.print(
-            Text(f"{label(answer.llm.model)} re-ranks the best {answer.reranked} of {label(answer.teacher.model)}."),
-            style="dim",
+            Text(f"{label(answer.llm.model)} {best if answer.reranked else 'ranks the whole catalogue'}."), style="dim"
         )
