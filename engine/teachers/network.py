@@ -33,10 +33,6 @@ class Network(nn.Module, ABC):
     def forward(self, sequences: Tensor) -> Tensor:
         """States float32 ``[B, L, width]`` for sequences int64 ``[B, L]``; state t sees items 0..t only."""
 
-    def logits(self, states: Tensor, items: Tensor | None = None) -> Tensor:
-        """Scores of all items, float32 ``[..., n_items]``, for states ``[..., width]``; output embeddings are tied.
-
-        ``items [n_items, width]`` stand in for them, to take their gradient.
-        """
-        items = self.items.weight[: self.n_items] if items is None else items
-        return nn.functional.linear(states, items, self.bias)
+    def logits(self, states: Tensor) -> Tensor:
+        """Scores of all items, float32 ``[..., n_items]``, for states ``[..., width]``; output embeddings are tied."""
+        return nn.functional.linear(states, self.items.weight[: self.n_items], self.bias)

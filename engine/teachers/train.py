@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import pad
 
 from engine.config import TeacherConfig, TeacherName
 from engine.data import Split
@@ -16,15 +16,11 @@ from engine.evaluate.metrics import ndcg
 from engine.monitor import Monitor
 from engine.seeds import derive, generator
 from engine.teachers.base import BATCH
+from engine.teachers.loss import softmax_loss
 from engine.teachers.teacher import Teacher
 from engine.teachers.windows import Windows
 from engine.training import Plan, Tensors, fit, load_optimizer_state, optimizer_state
 
-LOGITS_AT_ONCE = 2**19
-"""Scores held in memory at once by the loss, so that they stay in the cache ..."""
-FEWEST_STATES = 64
-"""... but of so many states at least: a large catalogue's embeddings are read anew for every part, and for few states
-that reading costs more than the scores."""
 SELECT = "NDCG@10"
 
 
@@ -87,22 +83,15 @@ class _Epochs:
         return {"loss": total / max(count, 1)}
 
     def _backward(self, states: Tensor, labels: Tensor) -> float:
-        """Gradients of the mean loss, the scores of a few states at a time; returns the summed loss."""
-        total, gradients = 0.0, []
-        rows = max(LOGITS_AT_ONCE // self.teacher.n_items, FEWEST_STATES)
-        embeddings = self.network.items.weight
-        # A leaf of its own: through the slice, each part's gradient would be padded and copied before it is added.
-        items = embeddings.detach()[: self.teacher.n_items].requires_grad_()
-        for part, wanted in zip(states.detach().split(rows), labels.split(rows), strict=True):
-            logits = self.network.logits(part.requires_grad_(), items)
-            loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.config.label_smoothing)
-            (loss / len(labels)).backward()
-            total += loss.item()
-            gradients.append(part.grad)
-        assert items.grad is not None
-        embeddings.grad = pad(items.grad, (0, 0, 0, len(embeddings) - len(items)))
-        states.backward(torch.cat(gradients))
-        return total
+        """Gradients of the mean loss; returns the summed one."""
+        embeddings, bias = self.network.items.weight, self.network.bias
+        known = embeddings.detach()[: self.teacher.n_items]
+        loss, by_states, by_items, by_bias = softmax_loss(
+            states.detach(), known, bias.detach(), labels, self.config.label_smoothing
+        )
+        embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, len(embeddings) - len(known))), by_bias
+        states.backward(by_states)
+        return loss
 
     def validate(self) -> dict[str, float]:
         """NDCG@10 of the validation items among all items that the user has not seen."""

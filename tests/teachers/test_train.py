@@ -84,13 +84,13 @@ def test_no_validation_or_test_item_is_ever_a_label(name: str, tmp_path: Path, m
     sequences = [np.arange(10 * user, 10 * user + 5 + user % 6, dtype=np.int64) for user in range(12)]
     split = leave_one_out(sequences, n_items=120)  # nobody shares a film, so a label tells whose it is
     labels: Counter[int] = Counter()
-    real_loss = training.cross_entropy
+    real_loss = training.softmax_loss
 
-    def recording_loss(logits: Tensor, wanted: Tensor, **settings: object) -> Tensor:
+    def recording_loss(states: Tensor, items: Tensor, bias: Tensor, wanted: Tensor, smoothing: float) -> object:
         labels.update(wanted.tolist())
-        return real_loss(logits, wanted, **settings)
+        return real_loss(states, items, bias, wanted, smoothing)
 
-    monkeypatch.setattr(training, "cross_entropy", recording_loss)
+    monkeypatch.setattr(training, "softmax_loss", recording_loss)
     config = TINY.model_copy(update={"epochs": 3, "validate_every": 3})
     train_teacher(name, split, config, 0, tmp_path / "checkpoint", Monitor(), "teacher")
     for user, items in enumerate(sequences):
@@ -132,17 +132,3 @@ def test_another_seed_gives_another_teacher(ring: Split, tmp_path: Path) -> None
     config = TINY.model_copy(update=SHORT)
     one, two = (train_teacher("sasrec", ring, config, s, tmp_path / str(s), Monitor(), "teacher") for s in (0, 1))
     assert not np.allclose(one.catalogue_scores([[1, 2]]), two.catalogue_scores([[1, 2]]))
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_in_parts_is_the_loss_as_a_whole(
-    smoothing: float, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A large catalogue is scored for a few states at a time; gradients, so weights, come out the same."""
-    settings = {"epochs": 2, "label_smoothing": smoothing}
-    whole = train("sasrec", tmp_path / "whole", **settings)
-    monkeypatch.setattr(training, "LOGITS_AT_ONCE", 40)
-    monkeypatch.setattr(training, "FEWEST_STATES", 2)
-    parts = train("sasrec", tmp_path / "parts", **settings)
-    histories = [[], [1, 2, 3]]
-    np.testing.assert_allclose(parts.catalogue_scores(histories), whole.catalogue_scores(histories), atol=1e-3)
