@@ -1,4 +1,4 @@
-"""Pieces of a run's page: how long ago a stage's validation was best."""
+"""Pieces of a run's page: verdicts, and how long ago a stage's validation was best."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pytest
 
 from db.metrics import Best
 from db.stages import Stage
+from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report
+from webapp.views.results import verdicts
 from webapp.views.run import best_words
 
 
@@ -23,3 +25,19 @@ from webapp.views.run import best_words
 )
 def test_the_best_validation_is_told_with_its_age(state: str, unit: str, step: int, best: Best, words: str) -> None:
     assert best_words(Stage("teacher", state, 1.0, step, 100, unit), best) == words
+
+
+def test_who_is_not_above_the_ensemble_of_teachers_is_told_so_at_once() -> None:
+    figure = {"HR@1": Estimate(value=0.5, low=0.4, high=0.6)}
+    kinds = {"sasrec": "teacher", "ensemble": "teacher", "delrec": "llm", "delrec-plus": "llm"}
+    rows = [ModelResult.model_construct(name=name, kind=kind, candidates=figure) for name, kind in kinds.items()]
+    pairs = [
+        Comparison(a="delrec-plus", b=b, metric="candidates.HR@1", difference=0.1, low=low, high=0.2)
+        for b, low in (("sasrec", 0.05), ("delrec", 0.05), ("ensemble", -0.05))
+    ]
+    details = ProtocolDetails.model_construct(teacher="sasrec", candidates=20)
+    report = Report.model_construct(models=rows, comparisons=pairs, protocol_details=details, users=9)
+    told, on_demand = str(verdicts(report)).split("Against the other rows")
+    assert "DELRec-plus beats its teacher SASRec" in told
+    assert "No significant difference between DELRec-plus and Teacher ensemble" in told
+    assert "DELRec-plus beats DELRec" in on_demand

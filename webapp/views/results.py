@@ -13,10 +13,11 @@ from webapp.html import Html, tag
 def verdicts(report: Report) -> Html:
     """What the figures say about DELRec: better, worse, or not to be told.
 
-    First against the teacher; against the other rows on demand.
+    First against those that teach, the teacher and the ensemble; against the other rows on demand.
     """
-    teacher = report.protocol_details.teacher
-    first, others = (_verdicts(report, [p for p in told(report) if (p.b == teacher) == main]) for main in (True, False))
+    teachers = {row.name for row in report.models if row.kind == "teacher"}
+    pairs = told(report)
+    first, others = (_verdicts(report, [p for p in pairs if (p.b in teachers) == main]) for main in (True, False))
     more = tag("details", tag("summary", "Against the other rows"), others, class_="dr-more") if others else None
     return tag("div", first, more)
 
