@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from engine.errors import StudioError
@@ -23,8 +22,8 @@ Continuations = Sequence[Sequence[Sequence[int]]]
 ALL_LINEAR = "all-linear"
 """The word for every linear module in the lists of adapted ones, as in PEFT."""
 
-LOGIT_ROWS = 256
-"""Positions whose vocabulary logits exist at the same time."""
+TOKENS_AT_ONCE = 2048
+"""Tokens of the vocabulary whose logits exist at the same time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +174,18 @@ class Backbone(nn.Module, ABC):
     def _target_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
         """Log-probability of ``targets [N]`` under ``states [N, width]``: float32 ``[N]``; bounded memory."""
         head = self._core().get_output_embeddings().weight
+        states = states * self.output_scale
 
-        def some(rows: Tensor, wanted: Tensor) -> Tensor:
-            return -cross_entropy(((rows * self.output_scale) @ head.T).float(), wanted, reduction="none")
+        def normaliser(states: Tensor, tokens: Tensor) -> Tensor:
+            return (states @ tokens.T).float().logsumexp(1)
 
         parts = [
-            checkpoint(some, rows, wanted, use_reentrant=False) if rows.requires_grad else some(rows, wanted)
-            for rows, wanted in zip(states.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True)
+            checkpoint(normaliser, states, tokens, use_reentrant=False)
+            if states.requires_grad
+            else normaliser(states, tokens)
+            for tokens in head.split(TOKENS_AT_ONCE)
         ]
-        return torch.cat(parts)
+        return (states.float() * head[targets].float()).sum(1) - torch.stack(parts, dim=1).logsumexp(1)
 
     def _core(self) -> Any:
         """The model itself, out of PEFT's wrapper; adapters are injected into its modules."""
