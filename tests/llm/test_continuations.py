@@ -8,6 +8,7 @@ from llm_world import CANDIDATES, HISTORY, TITLES
 from torch import Tensor
 
 from engine.llm import Backbone, Embedded, Prompts, SoftPrompt
+from engine.llm import backbone as backbones
 
 
 def naive(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor:
@@ -20,6 +21,12 @@ def naive(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor
         fed = torch.tensor([[backbone.model.config.decoder_start_token_id, *tokens[:-1]]])
         logits = backbone.model(inputs_embeds=inputs[None], decoder_input_ids=fed).logits[0]
     return logits.log_softmax(-1).gather(1, wanted[:, None]).sum()
+
+
+@pytest.fixture(autouse=True, params=[60, None], ids=["vocabulary in blocks", "as a whole"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny models' vocabulary is smaller than a real one's block."""
+    monkeypatch.setattr(backbones, "TOKENS_AT_ONCE", request.param or 10**6)
 
 
 @pytest.fixture
