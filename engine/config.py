@@ -224,7 +224,7 @@ class PlusConfig(Section):
     prior: bool = _field(True)
     """Weigh the teacher's opinion against the language model's; the weights are learned from validation users."""
     teachers: Literal["one", "all"] = _field("one")
-    """Learn from and be weighed against the teacher alone, or the ensemble of it and the further teachers."""
+    """Learn from and be weighed against the teacher alone, or the ensemble of all teachers and their copies."""
     behaviour: bool = _field(True)
     """Put the teacher's item embeddings beside the titles, in the history and in the scores (LLaRA, CoLLM)."""
     soft_prompt: bool = _field(True, advanced=True)
