@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.llm import attention as module
-from engine.llm.attention import attention
+from engine.llm.attention import NAME, attention
+from engine.llm.sources import CAUSAL
 
 B, H, G, S, T, D = 3, 6, 2, 5, 9, 8
 
@@ -77,3 +79,27 @@ def test_only_gradients_in_bf16_go_the_own_way(monkeypatch, dtype: torch.dtype, 
     if learned:
         answer.backward(gradient)
     assert bool(went) == (learned and dtype == torch.bfloat16)
+
+
+@pytest.mark.parametrize("family", CAUSAL)
+def test_every_family_of_decoders_takes_it(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes, **heads)).bfloat16().eval()
+    inputs, real = torch.randn(2, 7, 32).bfloat16().requires_grad_(), torch.ones(2, 7)
+    real[1, 5:] = 0
+    rows = []
+    one_row = module._row
+    monkeypatch.setattr(module, "_row", lambda *tensors: rows.append(1) or one_row(*tensors))
+
+    def gradient(implementation: str) -> Tensor:
+        model.set_attn_implementation(implementation)
+        states = model.get_decoder()(inputs_embeds=inputs, attention_mask=real, use_cache=False).last_hidden_state
+        return torch.autograd.grad(states[:, 4].float().square().sum(), inputs)[0].float()
+
+    usual = gradient("sdpa")
+    assert not rows
+    ours = gradient(NAME)
+    assert len(rows) == 2 * 2  # layers, rows of the batch
+    assert float((ours - usual).norm() / usual.norm()) < 0.02
