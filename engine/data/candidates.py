@@ -47,8 +47,13 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
         taken = np.append(dataset.sequences[user], target)
         unseen = np.flatnonzero(~np.isin(alike, alike[taken]))
         # Gumbel-top-k: sorting by log-weight plus Gumbel noise draws without replacement in proportion to the weights.
-        drawn = unseen[np.argsort(-(weights[unseen] + random.gumbel(size=len(unseen))))]
-        distinct = drawn[np.sort(np.unique(alike[drawn], return_index=True)[1])]
+        keys, count = -(weights[unseen] + random.gumbel(size=len(unseen))), size
+        while True:
+            drawn = unseen[_smallest(keys, count)]
+            distinct = drawn[np.sort(np.unique(alike[drawn], return_index=True)[1])]
+            if len(distinct) >= size - 1 or count >= len(unseen):
+                break
+            count *= 2  # some were displayed alike
         if len(distinct) < size - 1:
             raise StudioError(
                 f"user {dataset.user_ids[user]!r} has only {len(distinct)} unseen items for {size} candidates",
@@ -57,6 +62,14 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
             )
         sets[row] = random.permutation(np.append(distinct[: size - 1], target))
     return sets
+
+
+def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
+    """Places of the ``count`` smallest keys, smallest first; no slower than linear in all."""
+    if count >= len(keys):
+        return np.argsort(keys)
+    best = np.argpartition(keys, count)[:count]
+    return best[np.argsort(keys[best])]
 
 
 def _log_weights(dataset: Dataset, config: DataConfig) -> np.ndarray:
