@@ -1,7 +1,7 @@
 """Attention whose backward pass suits bf16 on CPUs.
 
-PyTorch's flash attention takes far longer backwards than forwards there. Row by row of the batch, as matrix products whose
-intermediates stay in the cache, it takes less than half of that. (In float32 PyTorch's own is the faster one, and
+PyTorch's flash attention takes far longer backwards than forwards there. Row by row of the batch, as matrix products
+whose intermediates stay in the cache, it takes less than half of that. (In float32 PyTorch's own is the faster one, and
 everywhere else it is asked as usual.)
 """
 
