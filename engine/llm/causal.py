@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from engine.errors import StudioError
+from engine.llm.attention import NAME as SPANS
+from engine.llm.attention import Span, Spans
 from engine.llm.backbone import Backbone, Continuations, Embedded
+from engine.llm.norm import fuse_norms
 from engine.llm.packing import pack
-from engine.llm.sharing import common_trunk, share
+from engine.llm.sharing import share
 
 
 class CausalBackbone(Backbone):
@@ -19,48 +23,36 @@ class CausalBackbone(Backbone):
     family = "causal"
     default_targets = ("q_proj", "v_proj")
 
+    def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
+        model.set_attn_implementation(SPANS)
+        fuse_norms(model)
+        super().__init__(model, tokenizer, name, source, context)
+
     def answer_states(self, batch: Embedded) -> Tensor:
-        if len(batch.lengths) == 1:
-            states = self._decoder()(inputs_embeds=batch.inputs, use_cache=False).last_hidden_state
-            return self._last(states, batch.lengths)
         layout = share(batch)
-        states = self._decoder()(
-            inputs_embeds=layout.gather(batch.inputs),
-            attention_mask=layout.visible(),
-            position_ids=layout.position,
-            past_key_values=self._trunk(batch, layout.trunk, len(layout.prompt)),
-            use_cache=True,
-        ).last_hidden_state
-        return states[layout.row, layout.column]
+        return self._read(layout.gather(batch.inputs), layout.position, layout.spans, layout.ends)
 
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
-        m = len(continuations[0])
-        decoder = self._decoder()
-        trunk = common_trunk(batch)
-        prompt = decoder(
-            inputs_embeds=batch.inputs[:, trunk:],
-            attention_mask=batch.padding_mask,
-            past_key_values=self._trunk(batch, trunk, len(batch.lengths)),
-            use_cache=True,
-        )
-        answer = self._last(prompt.last_hidden_state, batch.lengths - trunk)
-        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
-        likelihood = self._first_logprobs(answer, first)
+        layout = share(batch)
         packed = pack(continuations, None, self.device)
-        if packed.inputs.shape[1] == 0:  # every title is a single token
+        places, visible = packed.real(), packed.visible()
+        spans = list(layout.spans)
+        for leaf, seen, size in zip(layout.leaves, visible, packed.sizes(), strict=True):
+            if size:
+                start = spans[-1].end
+                spans.append(Span(start, start + size, leaf.path, seen[:size, :size]))
+        N, B = len(layout.position), len(layout.leaves)
+        states = self._read(
+            torch.cat([layout.gather(batch.inputs), self.embedding()(packed.inputs[places])]),
+            torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
+            spans,
+            [*layout.ends, *range(N, spans[-1].end)],
+        )
+        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
+        likelihood = self._first_logprobs(states[:B], first)
+        if len(states) == B:  # every title is a single token
             return likelihood
-        T = batch.inputs.shape[1]
-        in_prompt = torch.arange(T, device=self.device) < batch.lengths[:, None]
-        visible = torch.cat([in_prompt[:, None, :].expand(-1, packed.inputs.shape[1], -1), packed.visible()], dim=2)
-        states = decoder(
-            inputs_embeds=self.embedding()(packed.inputs),
-            attention_mask=visible[:, None],
-            position_ids=batch.lengths[:, None] + packed.offset,
-            past_key_values=prompt.past_key_values,
-            use_cache=True,
-        ).last_hidden_state
-        places = packed.real()
-        return likelihood + packed.total(self._target_logprobs(states[places], packed.targets[places]), m)
+        return likelihood + packed.total(self._target_logprobs(states[B:], packed.targets[places]), first.shape[1])
 
     def token_states(self, inputs: Tensor) -> Tensor:
         """State after the final norm at each of ``inputs [B, T, width]``, which has seen what stands before it."""
@@ -116,17 +108,26 @@ class CausalBackbone(Backbone):
     def _decoder(self) -> Any:
         return self._core().get_decoder()
 
-    def _trunk(self, batch: Embedded, length: int, rows: int) -> Any:
-        """What ``rows`` rows keep of the first ``length`` tokens, read once; ``None`` if there are none."""
-        if not length:
-            return None
-        read = self._decoder()(inputs_embeds=batch.inputs[:1, :length], use_cache=True).past_key_values
-        read.batch_repeat_interleave(rows)
-        return read
+    def _read(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], wanted: Sequence[int]) -> Tensor:
+        """States after the final norm at the places ``wanted`` of a row of ``inputs [N, width]`` at ``position [N]``.
 
-    @staticmethod
-    def _last(states: Tensor, lengths: Tensor) -> Tensor:
-        return states[torch.arange(len(states), device=states.device), lengths - 1]
+        The families' own forward pass over a row, but that behind the last attention only what is wanted goes on.
+        """
+        decoder = self._decoder()
+        states, position_ids = inputs[None], position[None]
+        settings = {
+            "position_embeddings": decoder.rotary_emb(states, position_ids=position_ids),
+            "position_ids": position_ids,
+            "attention_mask": None,
+            "spans": Spans(spans),
+        }
+        *lower, last = decoder.layers
+        for layer in lower:
+            states = layer(states, **settings)
+        seen, _ = last.self_attn(last.input_layernorm(states), **settings)
+        answers = (states + seen)[0, wanted]
+        answers = answers + last.mlp(last.post_attention_layernorm(answers))
+        return cast(Tensor, decoder.norm(answers))
 
 
 def left_to_right(backbone: Backbone) -> CausalBackbone:

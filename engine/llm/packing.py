@@ -37,6 +37,11 @@ class Packed:
         sums = logprobs.new_zeros(len(self.owner) * m)
         return sums.index_add(0, rows * m + self.owner[rows, columns], logprobs).view(-1, m)
 
+    def sizes(self) -> list[int]:
+        """Positions of each row that are not padding."""
+        sizes: list[int] = (self.owner != NOBODY).sum(1).tolist()
+        return sizes
+
     def real(self) -> tuple[Tensor, Tensor]:
         """Row and column of every position that is not padding."""
         rows, columns = (self.owner != NOBODY).nonzero(as_tuple=True)

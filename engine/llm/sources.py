@@ -26,7 +26,6 @@ from transformers.utils import logging
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.fetch import locked, wheel_member
-from engine.llm.attention import NAME as ATTENTION
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
 from engine.llm.dtype import choose_device, choose_dtype
@@ -193,8 +192,6 @@ def _load(folder: Path, name: str, source: str, dtype: torch.dtype) -> Backbone:
         tokenizer, family, context = _tokenizer(folder, name)
         maker = AutoModelForCausalLM if family == "causal" else AutoModelForSeq2SeqLM
         model = maker.from_pretrained(folder, local_files_only=True, dtype=dtype, use_safetensors=True)
-        if family == "causal":
-            model.set_attn_implementation(ATTENTION)
     kind = CausalBackbone if family == "causal" else Seq2SeqBackbone
     return kind(model, tokenizer, name, source, context)
 
