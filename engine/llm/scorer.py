@@ -29,8 +29,8 @@ class PromptScorer:
     def scores(self, prompts: Sequence[Prompt], candidates: np.ndarray) -> np.ndarray:
         """Scores without gradients, float32 ``[prompts, m]`` in the order of ``prompts``.
 
-        Prompts of similar length run together, because padding costs time, and those about one history side by side,
-        because a backbone may read it once; results do not depend on it.
+        Prompts of similar length run together, because a backbone may pad them, and those about one history side by
+        side, because it may read that once; results do not depend on it.
 
         Args:
             candidates: int64 ``[prompts, m]`` dense item ids, in the order of each prompt's candidate list.

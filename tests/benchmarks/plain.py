@@ -7,18 +7,20 @@ weights, no dataloader, fused optimizer steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from peft import AdaLoraConfig, get_peft_model
-from torch import Tensor, nn
+from torch import nn
+from transformers import AutoModelForCausalLM
 
 from engine.config import RunConfig
 from engine.data import Split
 from engine.evaluate.full import catalogue_ranks
 from engine.evaluate.metrics import ndcg
 from engine.finetune.adalora import quiet
-from engine.llm import Backbone
+from engine.llm.sources import load_encoder
 from engine.questions import Questions
 from engine.seeds import generator
 from engine.teachers.teacher import Teacher
@@ -28,10 +30,17 @@ PREFIXES = 256
 
 
 class PlainFinetune:
-    """Next-token loss on the title of the right candidate; adapters on q and v of all layers, fp32, padded batches."""
+    """Next-token loss on the title of the right candidate; adapters on q and v of all layers, fp32, padded batches.
 
-    def __init__(self, config: RunConfig, backbone: Backbone, titles: list[str], soft: Tensor) -> None:
-        self.backbone, self.titles, self.soft, self.size = backbone, titles, soft, config.llm.micro_batch
+    The model is as Transformers loads it, with nothing of ours inside.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, titles: list[str]) -> None:
+        self.titles, self.size = titles, config.llm.micro_batch
+        self.encoder = load_encoder(config.llm)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        self.embedding = model.get_input_embeddings()
+        self.soft = torch.randn(config.distill.soft_tokens, model.config.hidden_size) * self.embedding.weight.std()
         settings = config.finetune
         adapters = AdaLoraConfig(
             target_modules=["q_proj", "v_proj"],
@@ -45,7 +54,7 @@ class PlainFinetune:
             deltaT=10,
         )
         with quiet():
-            self.model = get_peft_model(backbone.model, adapters)
+            self.model = get_peft_model(model, adapters)
         self.model.train()
         self.optimizer = torch.optim.AdamW((p for p in self.model.parameters() if p.requires_grad), lr=settings.lr)
         self.step_number = 0
@@ -53,9 +62,9 @@ class PlainFinetune:
     def step(self, questions: Questions) -> int:
         """One optimizer step; returns the number of prompts."""
         for part, share in questions.parts(self.size):
-            encoded = [self.backbone.encode(prompt, len(self.soft)) for prompt in part.prompts]
+            encoded = [self.encoder.encode(prompt, len(self.soft)) for prompt in part.prompts]
             answers = [
-                self.backbone.tokens(f" {self.titles[row[label]]}")
+                self.encoder.tokens(f" {self.titles[row[label]]}")
                 for row, label in zip(part.candidates, part.labels, strict=True)
             ]
             ids = [torch.cat([e.ids, torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)]
@@ -63,7 +72,7 @@ class PlainFinetune:
                 torch.cat([torch.full((len(e),), -100), torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)
             ]
             padded = nn.utils.rnn.pad_sequence(ids, True, 0)
-            inputs = self.backbone.embedding()(padded)
+            inputs = self.embedding(padded)
             for row, e in enumerate(encoded):
                 inputs[row, e.soft] = self.soft
             mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]

@@ -57,25 +57,33 @@ COMPARISONS = (
 
 
 @cache
-def world(dtype: str = "auto") -> tuple[RunConfig, Dataset, Split, Backbone]:
-    """The quickstart's settings, data and language model."""
+def data() -> tuple[RunConfig, Dataset, Split]:
+    """The quickstart's settings and data."""
     from engine.data import load_dataset, split_dataset
+    from engine.monitor import Monitor
+
+    config = load_config("quickstart", overrides=["plus.enabled=false"])
+    dataset = load_dataset(config.data, config.seed, Monitor())
+    return config, dataset, split_dataset(dataset, config.data)
+
+
+@cache
+def world() -> tuple[RunConfig, Dataset, Split, Backbone]:
+    """The same with the language model."""
     from engine.llm import load_backbone
     from engine.monitor import Monitor
 
-    config = load_config("quickstart", overrides=[f"llm.dtype={dtype}", "plus.enabled=false"])
-    dataset = load_dataset(config.data, config.seed, Monitor())
-    return config, dataset, split_dataset(dataset, config.data), load_backbone(config.llm, Monitor())
+    return *data(), load_backbone(data()[0].llm, Monitor())
 
 
-def questions(step: int, dtype: str) -> Questions:
+def questions(step: int) -> Questions:
     """A batch of stage 2, the same for both sides."""
     import numpy as np
 
     from engine.finetune.examples import NextItem
     from engine.questions import make_prompts
 
-    config, dataset, split, _ = world(dtype)
+    config, dataset, split = data()
     users = np.arange(len(split.train))
     prompts = make_prompts(config, dataset.catalogue)
     size = config.finetune.batch_size
@@ -102,15 +110,16 @@ def plain_stage_two() -> Turn:
     """A step of the plain loop."""
     from plain import PlainFinetune
 
-    from engine.distill import random_prompt
     from engine.llm.prompts import prompt_titles
+    from engine.places import model_folder
 
-    config, dataset, _, backbone = world("float32")
-    titles = list(prompt_titles(dataset.catalogue, config.llm.show_year))
-    loop = PlainFinetune(config, backbone, titles, random_prompt(config, backbone).weight.detach())
+    config, dataset, _ = data()
+    folder = model_folder(config.llm.name)
+    assert folder is not None, "our side has fetched it"
+    loop = PlainFinetune(config, folder, list(prompt_titles(dataset.catalogue, config.llm.show_year)))
     batch = iter(range(10**6))
     # One micro-batch with its optimizer step: a whole batch takes half a minute on two cores, and no less per prompt.
-    return lambda: loop.step(next(questions(next(batch), "float32").parts(config.llm.micro_batch))[0])
+    return lambda: loop.step(next(questions(next(batch)).parts(config.llm.micro_batch))[0])
 
 
 def _asked(verbalizer: str) -> tuple[Any, list[Any], Any]:

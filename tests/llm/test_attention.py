@@ -1,4 +1,4 @@
-"""Attention with a backward pass of its own gives PyTorch's answers and gradients."""
+"""Attention over spans is the attention of each prompt alone, and so are its gradients."""
 
 from __future__ import annotations
 
@@ -9,21 +9,40 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.llm import attention as module
-from engine.llm.attention import NAME, attention
+from engine.llm.attention import ALIGNED, Span, Spans, attention
+from engine.llm.backbone import Embedded
+from engine.llm.causal import CausalBackbone
 from engine.llm.sources import CAUSAL
+from engine.llm.tiny import tiny_tokenizer
 
-B, H, G, S, T, D = 3, 6, 2, 5, 9, 8
+H, G, D = 6, 2, 8
 
 
-def _inputs(dtype: torch.dtype) -> list[Tensor]:
+def _tree() -> Spans:
+    """A trunk, a stem on it with two branches, a branch of the trunk, and one whose tokens see only themselves."""
+    trunk = Span(0, 5)
+    stem = Span(5, 9, trunk.path)
+    blind = Span(22, 25, trunk.path, torch.eye(3, dtype=torch.bool))
+    return Spans([trunk, stem, Span(9, 12, stem.path), Span(12, 13, stem.path), Span(13, 22, trunk.path), blind])
+
+
+def _inputs(dtype: torch.dtype, tokens: int = 25) -> list[Tensor]:
     torch.manual_seed(0)
-    shapes = (B, H, S, D), (B, G, T, D), (B, G, T, D), (B, S, H, D)
+    shapes = (1, H, tokens, D), (1, G, tokens, D), (1, G, tokens, D), (1, tokens, H, D)
     return [torch.randn(shape).to(dtype) for shape in shapes]
 
 
-def _mask() -> Tensor:
-    seen = torch.rand(B, 1, S, T, generator=torch.Generator().manual_seed(0)) < 0.6
-    seen[..., 0] = True
+def _visible(spans: Spans) -> Tensor:
+    """bool ``[N, N]``, spelled out token by token."""
+    N = max(span.end for span in spans)
+    seen = torch.zeros(N, N, dtype=torch.bool)
+    for span in spans:
+        for token in range(span.start, span.end):
+            for above in span.above:
+                seen[token, above.start : above.end] = True
+            for other in range(span.start, span.end):
+                own = span.seen[token - span.start, other - span.start] if span.seen is not None else other <= token
+                seen[token, other] = bool(own)
     return seen
 
 
@@ -36,70 +55,78 @@ def _exact(inputs: list[Tensor], mask: Tensor, scale: float) -> tuple[Tensor, ..
     return answer.detach(), *torch.autograd.grad(answer, leaves, gradient)
 
 
-def _ours(inputs: list[Tensor], mask: Tensor, scale: float) -> tuple[Tensor, ...]:
+def _ours(inputs: list[Tensor], spans: Spans, scale: float) -> tuple[Tensor, ...]:
     *leaves, gradient = (tensor.clone().requires_grad_() for tensor in inputs)
-    answer, _ = attention(_Layer(), *leaves, mask, scaling=scale)
+    answer, _ = attention(torch.nn.Module(), *leaves, None, spans, scaling=scale)
     return answer.detach(), *torch.autograd.grad(answer, leaves, gradient)
 
 
-class _Layer(torch.nn.Module):
-    num_key_value_groups = H // G
-    is_causal = True
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_answers_and_gradients_are_those_of_exact_attention(dtype: torch.dtype, near: float) -> None:
+    inputs = _inputs(dtype)
+    for found, expected in zip(_ours(inputs, _tree(), 0.3), _exact(inputs, _visible(_tree()), 0.3), strict=True):
+        assert found.dtype == dtype
+        assert float((found.double() - expected).norm() / expected.norm()) < near
 
 
-@pytest.mark.parametrize("additive", [False, True])
-def test_answers_and_gradients_are_those_of_exact_attention(additive: bool) -> None:
-    inputs, mask = _inputs(torch.bfloat16), _mask()
-    given = torch.where(mask, 0.0, -torch.inf).bfloat16() if additive else mask
-    for found, expected in zip(_ours(inputs, given, 0.3), _exact(inputs, mask, 0.3), strict=True):
-        assert found.dtype == torch.bfloat16
-        assert float((found.double() - expected).norm() / expected.norm()) < 0.02
+@pytest.mark.parametrize("tokens", [1, ALIGNED - 1, ALIGNED, ALIGNED + 1])
+def test_what_keys_are_filled_up_with_is_seen_by_nobody(tokens: int) -> None:
+    inputs, alone = _inputs(torch.float32, tokens), Spans([Span(0, tokens)])
+    for found, expected in zip(_ours(inputs, alone, 0.3), _exact(inputs, _visible(alone), 0.3), strict=True):
+        torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_one_mask_serves_all_rows_of_a_batch() -> None:
-    inputs, mask = _inputs(torch.bfloat16), _mask()[:1]
-    for found, expected in zip(_ours(inputs, mask, 0.3), _ours(inputs, mask.expand(B, -1, -1, -1), 0.3), strict=True):
-        assert torch.equal(found, expected)
-
-
-def test_a_position_that_sees_nobody_spoils_no_gradient() -> None:
-    inputs, mask = _inputs(torch.bfloat16), _mask()
-    mask[1, :, 2] = False
-    inputs[3][1, 2] = 0  # nobody asks for its answer
-    assert all(found.isfinite().all() for found in _ours(inputs, mask, 0.3))
+def test_many_small_gradients_of_a_shared_span_are_not_lost_in_their_sum() -> None:
+    """In bf16 a sum of 256 ones and as many hundredths stays 256."""
+    trunk = Span(0, 1)
+    spans = Spans([trunk, *(Span(1 + i, 2 + i, trunk.path) for i in range(400))])
+    inputs = _inputs(torch.bfloat16, 401)
+    inputs[1][:] = 0  # everybody looks at the trunk and herself alike, so values get half of each gradient
+    inputs[3][:] = 1
+    of_value = _ours(inputs, spans, 0.3)[3]
+    assert float(of_value[0, 0, 0, 0]) == pytest.approx(H / G * (1 + 400 / 2), rel=0.01)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("learned", [False, True])
 def test_only_gradients_in_bf16_go_the_own_way(monkeypatch, dtype: torch.dtype, learned: bool) -> None:
     went = []
-    monkeypatch.setattr(module, "_row", lambda *inputs: went.append(1) or inputs[0] * inputs[1].sum() * inputs[2].sum())
-    *leaves, gradient = (tensor.requires_grad_(learned) for tensor in _inputs(dtype))
-    answer, _ = attention(_Layer(), *leaves, _mask())
-    if learned:
-        answer.backward(gradient)
+    own = module._OwnBackwards.apply
+    monkeypatch.setattr(module._OwnBackwards, "apply", lambda *inputs: went.append(1) or own(*inputs))
+    query, key, value, _ = (tensor.requires_grad_(learned) for tensor in _inputs(dtype))
+    attention(torch.nn.Module(), query, key, value, None, _tree())
     assert bool(went) == (learned and dtype == torch.bfloat16)
 
 
-@pytest.mark.parametrize("family", CAUSAL)
-def test_every_family_of_decoders_takes_it(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
+def _backbone(family: str) -> CausalBackbone:
+    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "head_dim": 8}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes, **heads)).bfloat16().eval()
-    inputs, real = torch.randn(2, 7, 32).bfloat16().requires_grad_(), torch.ones(2, 7)
-    real[1, 5:] = 0
-    rows = []
-    one_row = module._row
-    monkeypatch.setattr(module, "_row", lambda *tensors: rows.append(1) or one_row(*tensors))
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes, **heads)).eval()
+    return CausalBackbone(model, tiny_tokenizer(), family, "random weights", 2048)
 
-    def gradient(implementation: str) -> Tensor:
-        model.set_attn_implementation(implementation)
-        states = model.get_decoder()(inputs_embeds=inputs, attention_mask=real, use_cache=False).last_hidden_state
-        return torch.autograd.grad(states[:, 4].float().square().sum(), inputs)[0].float()
 
-    usual = gradient("sdpa")
-    assert not rows
-    ours = gradient(NAME)
-    assert len(rows) == 2 * 2  # layers, rows of the batch
-    assert float((ours - usual).norm() / usual.norm()) < 0.02
+@pytest.mark.parametrize("family", CAUSAL)
+def test_every_family_of_decoders_answers_as_it_does_by_itself(family: str) -> None:
+    backbone = _backbone(family)
+    inputs, lengths = torch.randn(3, 40, 32), torch.tensor([40, 31, 37])
+    inputs[:, :20] = inputs[0, :20]  # a trunk
+    found, expected = [], []
+    for read, states in (
+        (backbone.answer_states, found),
+        (lambda batch: _usual(backbone, batch), expected),
+    ):
+        leaf = inputs.clone().requires_grad_()
+        answers = read(Embedded(leaf, lengths))
+        states += [answers.detach(), torch.autograd.grad(answers.square().sum(), leaf)[0].sum(0)]
+    for ours, usual in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, usual, atol=1e-4, rtol=1e-3)
+
+
+def _usual(backbone: CausalBackbone, batch: Embedded) -> Tensor:
+    """States at the end of each prompt by Transformers' own forward pass over the padded batch."""
+    mask = batch.padding_mask
+    assert mask is not None
+    decoder = backbone.model.get_decoder()
+    states = decoder(inputs_embeds=batch.inputs, attention_mask=mask.long(), use_cache=False).last_hidden_state
+    return states[torch.arange(len(states)), batch.lengths - 1]

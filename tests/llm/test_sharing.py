@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.llm.backbone import Embedded
-from engine.llm.sharing import NOBODY, SHORTEST_STEM, STEM, share
+from engine.llm.sharing import SHORTEST_STEM, share
 from engine.llm.tiny import tiny_causal
 
 
@@ -30,8 +30,8 @@ def one_by_one(backbone, batch: Embedded) -> torch.Tensor:
     return torch.cat(rows)
 
 
-TRUNK = list(range(5, 15))
-ANNA, BELA = list(range(20, 50)), list(range(60, 85))
+TRUNK = list(range(5, 5 + SHORTEST_STEM))
+ANNA, BELA = list(range(30, 60)), list(range(60, 85))
 PROMPTS = {
     "trunk only": [[*TRUNK, 30, 31], [*TRUNK, 40], [*TRUNK, 50, 51, 52, 53]],
     "stems": [TRUNK + ANNA + [1, 2], TRUNK + ANNA + [3], TRUNK + BELA + [4, 5, 6], TRUNK + BELA + [7]],
@@ -48,33 +48,33 @@ def test_shared_reading_equals_reading_one_by_one(backbone, prompts):
     torch.testing.assert_close(backbone.answer_states(batch), one_by_one(backbone, batch), atol=1e-5, rtol=1e-4)
 
 
-def test_tokens_are_laid_out_once(backbone):
-    layout = share(batch_of(backbone, PROMPTS["stems"]))
-    assert layout.trunk == len(TRUNK)
-    assert layout.row.tolist() == [0, 0, 1, 1]
-    assert (layout.prompt != NOBODY).sum(1).tolist() == [len(ANNA) + 3, len(BELA) + 4]
-    assert (layout.branch == STEM).sum(1).tolist() == [len(ANNA), len(BELA)]
+def shape(batch: Embedded) -> list[tuple[int, ...]]:
+    """For each prompt: the lengths of the spans that make it up."""
+    return [tuple(len(span) for span in leaf.path) for leaf in share(batch).leaves]
 
 
-def test_short_likeness_beyond_the_trunk_makes_no_stem(backbone):
+def test_every_token_is_laid_out_once_and_every_prompt_is_whole(backbone):
+    prompts = PROMPTS["stems"]
+    layout = share(batch_of(backbone, prompts))
+    assert len(layout.prompt) == len(TRUNK + ANNA + BELA) + 3 + 4
+    assert [span.start for span in layout.spans[1:]] == [span.end for span in layout.spans[:-1]]
+    for number, (prompt, leaf) in enumerate(zip(prompts, layout.leaves, strict=True)):
+        places = [place for span in leaf.path for place in range(span.start, span.end)]
+        assert layout.position[places].tolist() == list(range(len(prompt)))
+        owners = layout.prompt[places].tolist()
+        assert [prompts[owner][at] for at, owner in enumerate(owners)] == prompts[number]
+
+
+def test_stems_of_stems_are_shared_too(backbone):
+    prompts = [TRUNK + ANNA + BELA + [1], TRUNK + ANNA + BELA + [2], TRUNK + ANNA + [3, 4], [*TRUNK, 5]]
+    assert shape(batch_of(backbone, prompts)) == [(16, 30, 25, 1), (16, 30, 25, 1), (16, 30, 2), (16, 1)]
+
+
+def test_short_likeness_is_not_worth_a_span(backbone):
     nearly = list(range(100, 100 + SHORTEST_STEM - 1))
-    layout = share(batch_of(backbone, [TRUNK + nearly + [1, 2], TRUNK + nearly + [3], [*TRUNK, 4]]))
-    assert layout.row.tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("users", "each", "rows"),
-    [(3, 2, 3), (3, 4, 3), (1, 40, 40)],
-    ids=["pairs about a user", "four about a user", "a row that would be far too wide"],
-)
-def test_stems_are_shared_where_that_costs_less_than_the_wider_mask(backbone, users, each, rows):
-    prompts = [
-        TRUNK + list(range(40 * user, 40 * user + 30)) + [(97 * user + 13 * number + k) % 250 for k in range(20)]
-        for user in range(1, users + 1)
-        for number in range(each)
-    ]
-    layout = share(batch_of(backbone, [*prompts, *([[*TRUNK, 9]] if users == 1 else [])]))
-    assert len(set(layout.row[: len(prompts)].tolist())) == rows
+    assert shape(batch_of(backbone, [[*nearly, 1, 2], [*nearly, 3]])) == [(17,), (16,)]
+    prompts = [TRUNK + nearly + [1, 2], TRUNK + nearly + [3], [*TRUNK, 4]]
+    assert shape(batch_of(backbone, prompts)) == [(16, 17), (16, 16), (16, 1)]
 
 
 @pytest.mark.parametrize("name", ["trunk only", "stems"])
