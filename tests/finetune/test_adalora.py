@@ -167,15 +167,15 @@ def test_only_the_top_layers_are_adapted_and_nothing_below_builds_a_graph() -> N
     assert all("layers.1." in module for module in result.adalora.ranks())
     needs_gradient: dict[str, bool] = {}
     for name, module in world.backbone.model.named_modules():
-        if name.endswith(("embed_tokens", "layers.0", "layers.1")):
+        if name.endswith(("embed_tokens", "layers.0.mlp", "layers.1.mlp")):
             module.register_forward_hook(
                 lambda _module, _inputs, output, name=name: needs_gradient.update(
-                    {name.rsplit(".", 2)[-1]: (output[0] if isinstance(output, tuple) else output).requires_grad}
+                    {name.rsplit("model.", 1)[-1]: output.requires_grad}
                 )
             )
     batch = result.task.batch(0)
     result.scorer.loss(batch.prompts, batch.candidates, batch.labels)
-    assert needs_gradient == {"embed_tokens": False, "0": False, "1": True}
+    assert needs_gradient == {"embed_tokens": False, "layers.0.mlp": False, "layers.1.mlp": True}
 
 
 def test_targets_by_name() -> None:

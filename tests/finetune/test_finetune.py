@@ -62,7 +62,7 @@ def test_only_the_adapter_changes_and_all_of_it_does(family: str, verbalizer: st
 
 @families
 def test_losses_fall(tmp_path: Path, family: str) -> None:
-    world = make_world("finetune.steps=40", "finetune.validate_every=40", "finetune.lr=0.02", family=family)
+    world = make_world("finetune.steps=80", "finetune.validate_every=80", "finetune.lr=0.02", family=family)
     recorder = Recorder()
     run(world, tmp_path, recorder)
     losses = recorder.curve("loss.lsr")
