@@ -119,13 +119,16 @@ class _OwnBackwards(torch.autograd.Function):
         for span, mask in zip(spans, spans.masks(query, H // G), strict=True):
             own = slice(span.start, span.end)
             gradient = gradients[0][0, own].transpose(0, 1).reshape(G, -1, D)
-            inputs = query[0, :, own].reshape(G, -1, D), *(_seen(span, x, mask.shape[1])[0] for x in (keys, values))
+            q, k, v = query[0, :, own].reshape(G, -1, D), *(_seen(span, x, mask.shape[1])[0] for x in (keys, values))
+            scores = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=ctx.scale)
             with torch.enable_grad():
-                q, k, v = leaves = [tensor.detach().requires_grad_() for tensor in inputs]
-                scores = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=ctx.scale)
-                of_query, *others = torch.autograd.grad(scores.softmax(-1) @ v, leaves, gradient)
+                weights = scores.requires_grad_().softmax(-1)
+            (of_scores,) = torch.autograd.grad(weights, scores, gradient @ v.transpose(1, 2))
+            of_query = (of_scores @ k).mul_(ctx.scale)
+            of_key = (of_scores.transpose(1, 2) @ q).mul_(ctx.scale)
+            of_value = weights.detach().transpose(1, 2) @ gradient
             for_query[:, own] = of_query.view(H, -1, D)
-            for total, found in zip((for_key, for_value), others, strict=True):
+            for total, found in ((for_key, of_key), (for_value, of_value)):
                 at = 0
                 for seen in span.path:
                     total[:, seen.start : seen.end] += found[:, at : at + len(seen)]

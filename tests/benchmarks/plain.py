@@ -40,7 +40,9 @@ class PlainFinetune:
         self.encoder = load_encoder(config.llm)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
         self.embedding = model.get_input_embeddings()
-        self.soft = torch.randn(config.distill.soft_tokens, model.config.hidden_size) * self.embedding.weight.std()
+        self.soft = (
+            torch.randn(config.distill.soft_tokens, model.config.hidden_size) * self.embedding.weight.detach().std()
+        )
         settings = config.finetune
         adapters = AdaLoraConfig(
             target_modules=["q_proj", "v_proj"],
