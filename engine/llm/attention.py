@@ -1,6 +1,7 @@
 """Attention over spans: all prompts of a batch lie in one row, where nothing is padded and nothing shared stands twice.
 
 On two cores this takes half as long as masked attention over a padded batch, and the linear layers get fewer tokens.
+Shapes below: N tokens, H heads of queries, G of keys and values (G divides H), D dimensions each.
 """
 
 from __future__ import annotations
@@ -12,11 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
-NAME = "spans"
 ALIGNED = 32
 """Keys are filled up to a multiple of this; PyTorch's flash attention in bf16 takes half as long again over others."""
 
@@ -52,53 +49,46 @@ class Spans:
     def __iter__(self) -> Iterator[Span]:
         return iter(self.spans)
 
+    def split(self, row: Tensor) -> tuple[Tensor, ...]:
+        """``row [N, ...]`` span by span."""
+        return row.split([len(span) for span in self.spans])
+
     def masks(self, like: Tensor, heads: int) -> list[Tensor]:
-        """To be added to the scores of each span, for ``heads`` query heads below each other: ``[heads * n, T]``."""
+        """What is added to the scores of each span, where each of its n tokens has ``heads`` rows: ``[n * heads, T]``.
+
+        T counts the keys that the span looks at, filled up.
+        """
         if not self._masks:
-            self._masks = [_mask(span, like).repeat(heads, 1) for span in self.spans]
+            self._masks = [_mask(span, like).repeat_interleave(heads, 0) for span in self.spans]
         return self._masks
 
 
-def attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    spans: Spans | None = None,
-    **settings: Any,
-) -> tuple[Tensor, None]:
-    """Attention as Transformers calls it; with ``spans``, ``query [1, H, N, D]``, key and value ``[1, G, N, D]``.
-
-    Returns:
-        ``[B, S, H, D]`` (with spans ``[1, N, H, D]``), and no weights.
-    """
-    if spans is None:
-        answer, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
-        return answer, None
+def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
+    """Attention of ``query [N, H, D]`` to ``key`` and ``value`` ``[N, G, D]``: ``[N, H, D]``; differentiable."""
     learned = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value))
+    if learned and query.is_cpu and query.dtype == torch.bfloat16:
+        answer: Tensor = _OwnBackwards.apply(query, key, value, spans, scale)
+        return answer
     # In float32, and everywhere but on CPUs, PyTorch's own backward pass is the faster one.
-    attend = _OwnBackwards.apply if learned and query.is_cpu and query.dtype == torch.bfloat16 else _attend
-    return attend(query, key, value, spans, settings.get("scaling") or query.shape[-1] ** -0.5), None
+    return _attend(query, key, value, spans, scale)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
-    (_, H, _, D), G = query.shape, key.shape[1]
-    sizes = [len(span) for span in spans]
-    keys, values = (dict(zip(spans, tensor.split(sizes, dim=2), strict=True)) for tensor in (key, value))
+    G = key.shape[1]
+    keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
     answers = []
-    for span, part, mask in zip(spans, query.split(sizes, dim=2), spans.masks(query, H // G), strict=True):
-        # The query heads of one key head lie below each other, so that no key has to be copied for each of them.
-        q = part.reshape(1, G, -1, D)
-        k, v = (_seen(span, found, mask.shape[1]) for found in (keys, values))
-        answer = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-        answers.append(answer.view(1, H, -1, D).transpose(1, 2))
-    return torch.cat(answers, dim=1)
+    for span, part, mask in zip(spans, spans.split(query), spans.masks(query, query.shape[1] // G), strict=True):
+        k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
+        answer = scaled_dot_product_attention(_by_group(part, G)[None], k[None], v[None], attn_mask=mask, scale=scale)
+        answers.append(_by_token(answer[0], len(part)))
+    return torch.cat(answers)
 
 
 class _OwnBackwards(torch.autograd.Function):
-    """Forwards as usual. Backwards one span after another, from the inputs, as matrix products that fit the cache:
-    PyTorch's flash attention takes far longer backwards than forwards in bf16 on CPUs, and more than twice as long."""
+    """Forwards as usual. Backwards one span after another, from the inputs, as matrix products that fit the cache.
+
+    PyTorch's flash attention takes far longer backwards than forwards in bf16 on CPUs, and three times as long as this.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
@@ -109,38 +99,51 @@ class _OwnBackwards(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value = ctx.saved_tensors
-        (_, H, N, D), G = query.shape, key.shape[1]
-        for_query = query.new_empty(H, N, D)
-        # What many spans look at gets many small gradients; bf16 would lose them in the sum.
-        for_key, for_value = (torch.zeros_like(tensor[0], dtype=torch.float32) for tensor in (key, value))
         spans: Spans = ctx.spans
-        sizes = [len(span) for span in spans]
-        keys, values = (dict(zip(spans, tensor.split(sizes, dim=2), strict=True)) for tensor in (key, value))
-        for span, mask in zip(spans, spans.masks(query, H // G), strict=True):
-            own = slice(span.start, span.end)
-            gradient = gradients[0][0, own].transpose(0, 1).reshape(G, -1, D)
-            q, k, v = query[0, :, own].reshape(G, -1, D), *(_seen(span, x, mask.shape[1])[0] for x in (keys, values))
+        G = key.shape[1]
+        keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
+        # What many spans look at gets many small gradients; bf16 would lose them in the sum.
+        sums = [torch.zeros_like(row, dtype=torch.float32) for row in (key, value)]
+        for_keys, for_values = (dict(zip(spans, spans.split(row), strict=True)) for row in sums)
+        for_query = []
+        masks = spans.masks(query, query.shape[1] // G)
+        for span, part, mask, given in zip(spans, spans.split(query), masks, spans.split(gradients[0]), strict=True):
+            q, gradient = _by_group(part, G), _by_group(given, G)
+            k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
             scores = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=ctx.scale)
             with torch.enable_grad():
                 weights = scores.requires_grad_().softmax(-1)
             (of_scores,) = torch.autograd.grad(weights, scores, gradient @ v.transpose(1, 2))
-            of_query = (of_scores @ k).mul_(ctx.scale)
-            of_key = (of_scores.transpose(1, 2) @ q).mul_(ctx.scale)
-            of_value = weights.detach().transpose(1, 2) @ gradient
-            for_query[:, own] = of_query.view(H, -1, D)
-            for total, found in ((for_key, of_key), (for_value, of_value)):
-                at = 0
-                for seen in span.path:
-                    total[:, seen.start : seen.end] += found[:, at : at + len(seen)]
-                    at += len(seen)
-        return for_query[None], for_key.to(key.dtype)[None], for_value.to(value.dtype)[None], None, None
+            for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), len(part)))
+            _add(for_keys, span, (of_scores.transpose(1, 2) @ q).mul_(ctx.scale))
+            _add(for_values, span, weights.detach().transpose(1, 2) @ gradient)
+        return torch.cat(for_query), *(row.to(key.dtype) for row in sums), None, None
 
 
-def _seen(span: Span, parts: dict[Span, Tensor], size: int) -> Tensor:
-    """Keys or values that a span looks at, filled up: ``[1, G, size, D]``."""
+def _by_group(part: Tensor, groups: int) -> Tensor:
+    """``[n, H, D]`` as ``[G, n * H / G, D]``: below each other what shares keys, so that none has to be copied."""
+    n, _, D = part.shape
+    return part.view(n, groups, -1, D).transpose(0, 1).reshape(groups, -1, D)
+
+
+def _by_token(part: Tensor, n: int) -> Tensor:
+    """``[G, n * H / G, D]`` back as ``[n, H, D]``."""
+    G, _, D = part.shape
+    return part.view(G, n, -1, D).transpose(0, 1).reshape(n, -1, D)
+
+
+def _looked_at(span: Span, parts: dict[Span, Tensor], size: int) -> Tensor:
+    """Keys or values that a span looks at, filled up: ``[G, size, D]``."""
     found = [parts[seen] for seen in span.path]
-    missing = size - sum(part.shape[2] for part in found)
-    return torch.cat([*found, found[0].new_zeros(*found[0].shape[:2], missing, found[0].shape[3])], dim=2)
+    missing = size - sum(map(len, found))
+    return torch.cat([*found, found[0].new_zeros(missing, *found[0].shape[1:])]).transpose(0, 1)
+
+
+def _add(sums: dict[Span, Tensor], span: Span, gradients: Tensor) -> None:
+    """Add ``gradients [G, T, D]`` to what the spans looked at have."""
+    sizes = [len(seen) for seen in span.path]
+    for seen, part in zip(span.path, gradients[:, : sum(sizes)].split(sizes, dim=1), strict=True):
+        sums[seen] += part.transpose(0, 1)
 
 
 def _mask(span: Span, like: Tensor) -> Tensor:
@@ -151,7 +154,3 @@ def _mask(span: Span, like: Tensor) -> Tensor:
     mask[:, :above] = 0
     mask[:, above : above + n].masked_fill_(seen.to(like.device), 0)
     return mask
-
-
-AttentionInterface.register(NAME, attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.errors import StudioError
-from engine.llm.attention import NAME as SPANS
 from engine.llm.attention import Span, Spans
 from engine.llm.backbone import Backbone, Continuations, Embedded
+from engine.llm.decoder import read
 from engine.llm.norm import fuse_norms
 from engine.llm.packing import pack
 from engine.llm.sharing import share
@@ -24,13 +23,12 @@ class CausalBackbone(Backbone):
     default_targets = ("q_proj", "v_proj")
 
     def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
-        model.set_attn_implementation(SPANS)
         fuse_norms(model)
         super().__init__(model, tokenizer, name, source, context)
 
     def answer_states(self, batch: Embedded) -> Tensor:
         layout = share(batch)
-        return self._read(layout.gather(batch.inputs), layout.position, layout.spans, layout.ends)
+        return read(self._decoder(), layout.gather(batch.inputs), layout.position, Spans(layout.spans), layout.ends)
 
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
         layout = share(batch)
@@ -42,10 +40,11 @@ class CausalBackbone(Backbone):
                 start = spans[-1].end
                 spans.append(Span(start, start + size, leaf.path, seen[:size, :size]))
         N, B = len(layout.position), len(layout.leaves)
-        states = self._read(
+        states = read(
+            self._decoder(),
             torch.cat([layout.gather(batch.inputs), self.embedding()(packed.inputs[places])]),
             torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
-            spans,
+            Spans(spans),
             [*layout.ends, *range(N, spans[-1].end)],
         )
         first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
@@ -107,27 +106,6 @@ class CausalBackbone(Backbone):
 
     def _decoder(self) -> Any:
         return self._core().get_decoder()
-
-    def _read(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], wanted: Sequence[int]) -> Tensor:
-        """States after the final norm at the places ``wanted`` of a row of ``inputs [N, width]`` at ``position [N]``.
-
-        The families' own forward pass over a row, but that behind the last attention only what is wanted goes on.
-        """
-        decoder = self._decoder()
-        states, position_ids = inputs[None], position[None]
-        settings = {
-            "position_embeddings": decoder.rotary_emb(states, position_ids=position_ids),
-            "position_ids": position_ids,
-            "attention_mask": None,
-            "spans": Spans(spans),
-        }
-        *lower, last = decoder.layers
-        for layer in lower:
-            states = layer(states, **settings)
-        seen, _ = last.self_attn(last.input_layernorm(states), **settings)
-        answers = (states + seen)[0, wanted]
-        answers = answers + last.mlp(last.post_attention_layernorm(answers))
-        return cast(Tensor, decoder.norm(answers))
 
 
 def left_to_right(backbone: Backbone) -> CausalBackbone:

@@ -6,14 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.llm import attention as module
-from engine.llm.attention import ALIGNED, Span, Spans, attention
-from engine.llm.backbone import Embedded
-from engine.llm.causal import CausalBackbone
-from engine.llm.sources import CAUSAL
-from engine.llm.tiny import tiny_tokenizer
+from engine.llm.attention import ALIGNED, Span, Spans, attend
 
 H, G, D = 6, 2, 8
 
@@ -28,7 +23,7 @@ def _tree() -> Spans:
 
 def _inputs(dtype: torch.dtype, tokens: int = 25) -> list[Tensor]:
     torch.manual_seed(0)
-    shapes = (1, H, tokens, D), (1, G, tokens, D), (1, G, tokens, D), (1, tokens, H, D)
+    shapes = (tokens, H, D), (tokens, G, D), (tokens, G, D), (tokens, H, D)
     return [torch.randn(shape).to(dtype) for shape in shapes]
 
 
@@ -50,14 +45,14 @@ def _exact(inputs: list[Tensor], mask: Tensor, scale: float) -> tuple[Tensor, ..
     """Answer and gradients in float64, every key and value copied for each of its heads."""
     *leaves, gradient = (tensor.double().requires_grad_() for tensor in inputs)
     query, key, value = leaves
-    copied = (tensor.repeat_interleave(H // G, dim=1) for tensor in (key, value))
-    answer = scaled_dot_product_attention(query, *copied, attn_mask=mask, scale=scale).transpose(1, 2)
+    copied = (tensor.repeat_interleave(H // G, dim=1).transpose(0, 1) for tensor in (key, value))
+    answer = scaled_dot_product_attention(query.transpose(0, 1), *copied, attn_mask=mask, scale=scale).transpose(0, 1)
     return answer.detach(), *torch.autograd.grad(answer, leaves, gradient)
 
 
 def _ours(inputs: list[Tensor], spans: Spans, scale: float) -> tuple[Tensor, ...]:
     *leaves, gradient = (tensor.clone().requires_grad_() for tensor in inputs)
-    answer, _ = attention(torch.nn.Module(), *leaves, None, spans, scaling=scale)
+    answer = attend(*leaves, spans, scale)
     return answer.detach(), *torch.autograd.grad(answer, leaves, gradient)
 
 
@@ -84,7 +79,7 @@ def test_many_small_gradients_of_a_shared_span_are_not_lost_in_their_sum() -> No
     inputs[1][:] = 0  # everybody looks at the trunk and herself alike, so values get half of each gradient
     inputs[3][:] = 1
     of_value = _ours(inputs, spans, 0.3)[3]
-    assert float(of_value[0, 0, 0, 0]) == pytest.approx(H / G * (1 + 400 / 2), rel=0.01)
+    assert float(of_value[0, 0, 0]) == pytest.approx(H / G * (1 + 400 / 2), rel=0.01)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -94,39 +89,5 @@ def test_only_gradients_in_bf16_go_the_own_way(monkeypatch, dtype: torch.dtype, 
     own = module._OwnBackwards.apply
     monkeypatch.setattr(module._OwnBackwards, "apply", lambda *inputs: went.append(1) or own(*inputs))
     query, key, value, _ = (tensor.requires_grad_(learned) for tensor in _inputs(dtype))
-    attention(torch.nn.Module(), query, key, value, None, _tree())
+    attend(query, key, value, _tree(), 0.3)
     assert bool(went) == (learned and dtype == torch.bfloat16)
-
-
-def _backbone(family: str) -> CausalBackbone:
-    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "head_dim": 8}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes, **heads)).eval()
-    return CausalBackbone(model, tiny_tokenizer(), family, "random weights", 2048)
-
-
-@pytest.mark.parametrize("family", CAUSAL)
-def test_every_family_of_decoders_answers_as_it_does_by_itself(family: str) -> None:
-    backbone = _backbone(family)
-    inputs, lengths = torch.randn(3, 40, 32), torch.tensor([40, 31, 37])
-    inputs[:, :20] = inputs[0, :20]  # a trunk
-    found, expected = [], []
-    for read, states in (
-        (backbone.answer_states, found),
-        (lambda batch: _usual(backbone, batch), expected),
-    ):
-        leaf = inputs.clone().requires_grad_()
-        answers = read(Embedded(leaf, lengths))
-        states += [answers.detach(), torch.autograd.grad(answers.square().sum(), leaf)[0].sum(0)]
-    for ours, usual in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, usual, atol=1e-4, rtol=1e-3)
-
-
-def _usual(backbone: CausalBackbone, batch: Embedded) -> Tensor:
-    """States at the end of each prompt by Transformers' own forward pass over the padded batch."""
-    mask = batch.padding_mask
-    assert mask is not None
-    decoder = backbone.model.get_decoder()
-    states = decoder(inputs_embeds=batch.inputs, attention_mask=mask.long(), use_cache=False).last_hidden_state
-    return states[torch.arange(len(states)), batch.lengths - 1]

@@ -1,0 +1,78 @@
+"""The forward pass of Llama, Mistral, Qwen2 and Qwen3 over a row of spans.
+
+Transformers' own wants a padded batch, rotates queries and keys in twice as many passes, and carries every token
+through the last layer, of which only the answers are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.llm.attention import Spans, attend
+
+
+def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Spans, wanted: Sequence[int]) -> Tensor:
+    """States after the final norm at the places ``wanted`` of a row.
+
+    Args:
+        decoder: a decoder of Transformers, without its output layer.
+        inputs: ``[N, width]``, one token after another.
+        position: int64 ``[N]``, of each token in its prompt.
+        spans: who sees whom.
+        wanted: W places of the row.
+
+    Returns:
+        ``[W, width]``; differentiable in the inputs and in adapters.
+    """
+    cos, sin = decoder.rotary_emb(inputs[None], position_ids=position[None])
+    half = sin.shape[-1] // 2
+    rotary = cos[0, :, None], torch.cat([-sin[0, :, None, :half], sin[0, :, None, half:]], dim=-1)
+    states = inputs
+    for block in decoder.layers[:-1]:
+        states = _think(block, states + _look(block, states, rotary, spans))
+    last = decoder.layers[-1]
+    answers = (states + _look(last, states, rotary, spans))[wanted]
+    normed: Tensor = decoder.norm(_think(last, answers))
+    return normed
+
+
+def _look(block: Any, states: Tensor, rotary: tuple[Tensor, Tensor], spans: Spans) -> Tensor:
+    attention = block.self_attn
+    states = block.input_layernorm(states)
+    heads = (len(states), -1, attention.head_dim)
+    query, key = attention.q_proj(states).view(heads), attention.k_proj(states).view(heads)
+    value = attention.v_proj(states).view(heads)
+    if hasattr(attention, "q_norm"):
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    query, key = _Rotate.apply(query, *rotary), _Rotate.apply(key, *rotary)
+    seen: Tensor = attention.o_proj(attend(query, key, value, spans, attention.scaling).flatten(1))
+    return seen
+
+
+def _think(block: Any, states: Tensor) -> Tensor:
+    thought: Tensor = states + block.mlp(block.post_attention_layernorm(states))
+    return thought
+
+
+class _Rotate(torch.autograd.Function):
+    """Turn the pairs (i, i + D/2) of ``states [N, H, D]``; ``cos`` and ``sin``, its first half negated, ``[N, 1, D]``."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotate(states, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _rotate(gradients[0], cos, -sin), None, None
+
+
+def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = states.shape[-1] // 2
+    swapped = torch.cat([states[..., half:], states[..., :half]], dim=-1)
+    return (states * cos).addcmul_(swapped, sin)
