@@ -59,7 +59,7 @@ def _think(block: Any, states: Tensor) -> Tensor:
 
 
 class _Rotate(torch.autograd.Function):
-    """Turn the pairs (i, i + D/2) of ``states [N, H, D]``; ``cos`` and ``sin``, its first half negated, ``[N, 1, D]``."""
+    """Turn the pairs (i, i + D/2) of ``states [N, H, D]``; ``cos``, ``sin`` (first half negated) ``[N, 1, D]``."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
