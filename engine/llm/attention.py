@@ -6,6 +6,7 @@ Shapes below: N tokens, H heads of queries, G of keys and values (G divides H), 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,13 +68,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float
     """Attention of ``query [N, H, D]`` to ``key`` and ``value`` ``[N, G, D]``: ``[N, H, D]``; differentiable."""
     learned = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value))
     if learned and query.is_cpu and query.dtype == torch.bfloat16:
-        answer: Tensor = _OwnBackwards.apply(query, key, value, spans, scale)
+        answer: Tensor = _Plain.apply(query, key, value, spans, scale)
         return answer
-    # In float32, and everywhere but on CPUs, PyTorch's own backward pass is the faster one.
-    return _attend(query, key, value, spans, scale)
+    return _flash(query, key, value, spans, scale)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
+def _flash(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
     G = key.shape[1]
     keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
     answers = []
@@ -84,40 +84,44 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: floa
     return torch.cat(answers)
 
 
-class _OwnBackwards(torch.autograd.Function):
-    """Forwards as usual. Backwards one span after another, from the inputs, as matrix products that fit the cache.
+class _Plain(torch.autograd.Function):
+    """The same as matrix products, one span after another, so that what lies between them fits the cache.
 
-    PyTorch's flash attention takes far longer backwards than forwards in bf16 on CPUs, and three times as long as this.
+    Forwards PyTorch's flash attention is as fast; backwards it takes three times as long in bf16 on CPUs.
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
-        ctx.save_for_backward(query, key, value)
-        ctx.spans, ctx.scale = spans, scale
-        return _attend(query, key, value, spans, scale)
+        G = key.shape[1]
+        keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
+        answers, saved = [], []
+        for span, part, mask in zip(spans, spans.split(query), spans.masks(query, query.shape[1] // G), strict=True):
+            k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
+            q = _by_group(part, G)
+            weights = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=scale).softmax(-1)
+            answers.append(_by_token(weights @ v, len(part)))
+            saved += [q, k, v, weights]
+        ctx.save_for_backward(*saved)
+        ctx.spans, ctx.scale, ctx.shape = spans, scale, key.shape
+        return torch.cat(answers)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value = ctx.saved_tensors
         spans: Spans = ctx.spans
-        G = key.shape[1]
-        keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
         # What many spans look at gets many small gradients; bf16 would lose them in the sum.
-        sums = [torch.zeros_like(row, dtype=torch.float32) for row in (key, value)]
+        sums = [gradients[0].new_zeros(ctx.shape, dtype=torch.float32) for _ in range(2)]
         for_keys, for_values = (dict(zip(spans, spans.split(row), strict=True)) for row in sums)
         for_query = []
-        masks = spans.masks(query, query.shape[1] // G)
-        for span, part, mask, given in zip(spans, spans.split(query), masks, spans.split(gradients[0]), strict=True):
-            q, gradient = _by_group(part, G), _by_group(given, G)
-            k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
-            scores = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=ctx.scale)
-            with torch.enable_grad():
-                weights = scores.requires_grad_().softmax(-1)
-            (of_scores,) = torch.autograd.grad(weights, scores, gradient @ v.transpose(1, 2))
-            for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), len(part)))
+        saved = iter(ctx.saved_tensors)
+        for span, given in zip(spans, spans.split(gradients[0]), strict=True):
+            q, k, v, weights = itertools.islice(saved, 4)
+            gradient = _by_group(given, len(k))
+            of_weights = gradient @ v.transpose(1, 2)
+            of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), len(given)))
             _add(for_keys, span, (of_scores.transpose(1, 2) @ q).mul_(ctx.scale))
-            _add(for_values, span, weights.detach().transpose(1, 2) @ gradient)
-        return torch.cat(for_query), *(row.to(key.dtype) for row in sums), None, None
+            _add(for_values, span, weights.transpose(1, 2) @ gradient)
+        return torch.cat(for_query), *(row.to(gradients[0].dtype) for row in sums), None, None
 
 
 def _by_group(part: Tensor, groups: int) -> Tensor:

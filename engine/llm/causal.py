@@ -55,23 +55,28 @@ class CausalBackbone(Backbone):
 
     def token_states(self, inputs: Tensor) -> Tensor:
         """State after the final norm at each of ``inputs [B, T, width]``, which has seen what stands before it."""
-        states: Tensor = self._decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        return states
+        return self.states_behind(inputs.new_empty(0, inputs.shape[2]), inputs)
 
     def states_behind(self, trunk: Tensor, inputs: Tensor) -> Tensor:
         """The same behind a ``trunk [P, width]`` that all of ``inputs [B, T, width]`` begin with, which is read once.
 
         Returns:
-            ``[B, 1 + T, width]``: the state at the trunk's last token, then those at the inputs.
+            ``[B, 1 + T, width]``: the state at the trunk's last token, then those at the inputs; without a trunk
+            ``[B, T, width]``.
         """
-        opening = self._decoder()(inputs_embeds=trunk[None], use_cache=True)
-        before = opening.last_hidden_state[:, -1:].expand(len(inputs), -1, -1)
-        if inputs.shape[1] == 0:
-            return before
-        opening.past_key_values.batch_repeat_interleave(len(inputs))
-        decoder = self._decoder()
-        behind = decoder(inputs_embeds=inputs, past_key_values=opening.past_key_values, use_cache=True)
-        return torch.cat([before, behind.last_hidden_state], dim=1)
+        P, (B, T, width) = len(trunk), inputs.shape
+        opening = [Span(0, P)] if P else []
+        rows = [Span(P + T * row, P + T * (row + 1), tuple(opening)) for row in range(B)] if T else []
+        position = torch.arange(P + T, device=self.device)
+        states = read(
+            self._decoder(),
+            torch.cat([trunk, inputs.flatten(0, 1)]),
+            torch.cat([position[:P], position[P:].repeat(B)]),
+            Spans([*opening, *rows]),
+            range(max(P - 1, 0), P + B * T),
+        )
+        before = states[: min(P, 1)].expand(B, -1, -1)
+        return torch.cat([before, states[min(P, 1) :].view(B, T, width)], dim=1)
 
     def keep_layers(self, count: int | None) -> None:
         """Drop all blocks but the first ``count``; the final norm and the embeddings stay. ``None`` keeps all.

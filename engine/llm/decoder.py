@@ -35,7 +35,7 @@ def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Spans, wanted: S
     for block in decoder.layers[:-1]:
         states = _think(block, states + _look(block, states, rotary, spans))
     last = decoder.layers[-1]
-    answers = (states + _look(last, states, rotary, spans))[wanted]
+    answers = (states + _look(last, states, rotary, spans))[list(wanted)]
     normed: Tensor = decoder.norm(_think(last, answers))
     return normed
 

@@ -45,3 +45,27 @@ def _usual(backbone: CausalBackbone, batch: Embedded) -> Tensor:
     decoder = backbone.model.get_decoder()
     states = decoder(inputs_embeds=batch.inputs, attention_mask=mask.long(), use_cache=False).last_hidden_state
     return states[torch.arange(len(states)), batch.lengths - 1]
+
+
+@pytest.mark.parametrize("trunk", [0, 1, 20])
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_states_at_every_token_behind_a_trunk_are_those_of_whole_rows(trunk: int, tokens: int) -> None:
+    backbone = _backbone("llama")
+    opening, inputs = torch.randn(trunk, 32, requires_grad=True), torch.randn(3, tokens, 32, requires_grad=True)
+    found = backbone.states_behind(opening, inputs)
+    whole = torch.cat([opening.expand(3, -1, -1), inputs], dim=1)
+    expected = backbone.model.get_decoder()(inputs_embeds=whole, use_cache=False).last_hidden_state[
+        :, max(trunk - 1, 0) :
+    ]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+    gradients = (torch.autograd.grad(states.square().sum(), (opening, inputs)) for states in (found, expected))
+    for ours, usual in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, usual, atol=1e-3, rtol=1e-3)
+
+
+def test_nothing_behind_a_trunk_leaves_its_own_last_state() -> None:
+    backbone = _backbone("llama")
+    opening = torch.randn(4, 32)
+    found = backbone.states_behind(opening, torch.empty(3, 0, 32))
+    expected = backbone.model.get_decoder()(inputs_embeds=opening[None], use_cache=False).last_hidden_state[:, -1:]
+    torch.testing.assert_close(found, expected.expand(3, -1, -1), atol=1e-4, rtol=1e-3)
