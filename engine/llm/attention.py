@@ -7,6 +7,7 @@ Shapes below: N tokens, H heads of queries, G of keys and values (G divides H), 
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,31 +42,48 @@ class Span:
 
 
 class Spans:
-    """The spans of a row, in order and without gaps, and the masks that all layers share."""
+    """The spans of a row, in order and without gaps, and the masks that all layers share.
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    Args:
+        spans: all of them.
+        asked: places of the row whose queries are asked, ascending; ``None``: all.
+    """
+
+    def __init__(self, spans: Sequence[Span], asked: Sequence[int] | None = None) -> None:
         self.spans = tuple(spans)
+        self.sizes = [len(span) for span in spans]
+        wanted = range(sum(self.sizes)) if asked is None else asked
+        ends = [bisect_left(wanted, span.end) for span in spans]
+        self.asked = [wanted[start:end] for start, end in itertools.pairwise([0, *ends])]
         self._masks: list[Tensor] = []
 
-    def __iter__(self) -> Iterator[Span]:
-        return iter(self.spans)
-
-    def split(self, row: Tensor) -> tuple[Tensor, ...]:
+    def split(self, row: Tensor) -> dict[Span, Tensor]:
         """``row [N, ...]`` span by span."""
-        return row.split([len(span) for span in self.spans])
+        return dict(zip(self.spans, row.split(self.sizes), strict=True))
 
-    def masks(self, like: Tensor, heads: int) -> list[Tensor]:
-        """What is added to the scores of each span, where each of its n tokens has ``heads`` rows: ``[n * heads, T]``.
+    def questions(self, query: Tensor, groups: int) -> Iterator[tuple[Span, Tensor, Tensor]]:
+        """Of each span with queries among ``query [A, H, D]``: the span, its own, and what is added to their scores.
 
-        T counts the keys that the span looks at, filled up.
+        Queries ``[G, a * H / G, D]``, below each other what shares keys, so that none has to be copied; masks
+        ``[a * H / G, T]``, T counting the keys that the span looks at, filled up.
         """
         if not self._masks:
-            self._masks = [_mask(span, like).repeat_interleave(heads, 0) for span in self.spans]
-        return self._masks
+            heads = query.shape[1] // groups
+            for span, asked in zip(self.spans, self.asked, strict=True):
+                rows = torch.tensor([place - span.start for place in asked], dtype=torch.int64)
+                self._masks.append(_mask(span, query)[rows].repeat_interleave(heads, 0))
+        parts = query.split([len(asked) for asked in self.asked])
+        for span, part, mask in zip(self.spans, parts, self._masks, strict=True):
+            if len(part):
+                yield span, _by_group(part, groups), mask
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
-    """Attention of ``query [N, H, D]`` to ``key`` and ``value`` ``[N, G, D]``: ``[N, H, D]``; differentiable."""
+    """Attention of ``query [A, H, D]`` to ``key`` and ``value`` ``[N, G, D]``: ``[A, H, D]``; differentiable.
+
+    Args:
+        query: of the A tokens that ``spans`` asks.
+    """
     learned = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value))
     if learned and query.is_cpu and query.dtype == torch.bfloat16:
         answer: Tensor = _Plain.apply(query, key, value, spans, scale)
@@ -74,13 +92,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float
 
 
 def _flash(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
-    G = key.shape[1]
-    keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
+    keys, values = spans.split(key), spans.split(value)
     answers = []
-    for span, part, mask in zip(spans, spans.split(query), spans.masks(query, query.shape[1] // G), strict=True):
+    for span, q, mask in spans.questions(query, key.shape[1]):
         k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
-        answer = scaled_dot_product_attention(_by_group(part, G)[None], k[None], v[None], attn_mask=mask, scale=scale)
-        answers.append(_by_token(answer[0], len(part)))
+        answer = scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask, scale=scale)
+        answers.append(_by_token(answer[0], query.shape[1]))
     return torch.cat(answers)
 
 
@@ -92,17 +109,18 @@ class _Plain(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
-        G = key.shape[1]
-        keys, values = (dict(zip(spans, spans.split(row), strict=True)) for row in (key, value))
-        answers, saved = [], []
-        for span, part, mask in zip(spans, spans.split(query), spans.masks(query, query.shape[1] // G), strict=True):
+        keys, values = spans.split(key), spans.split(value)
+        answers: list[Tensor] = []
+        asked: list[Span] = []
+        saved: list[Tensor] = []
+        for span, q, mask in spans.questions(query, key.shape[1]):
             k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
-            q = _by_group(part, G)
-            weights = torch.baddbmm(mask.expand(G, -1, -1), q, k.transpose(1, 2), alpha=scale).softmax(-1)
-            answers.append(_by_token(weights @ v, len(part)))
+            weights = torch.baddbmm(mask.expand(len(k), -1, -1), q, k.transpose(1, 2), alpha=scale).softmax(-1)
+            answers.append(_by_token(weights @ v, query.shape[1]))
+            asked.append(span)
             saved += [q, k, v, weights]
         ctx.save_for_backward(*saved)
-        ctx.spans, ctx.scale, ctx.shape = spans, scale, key.shape
+        ctx.spans, ctx.asked, ctx.scale, ctx.shape = spans, asked, scale, key.shape
         return torch.cat(answers)
 
     @staticmethod
@@ -110,30 +128,32 @@ class _Plain(torch.autograd.Function):
         spans: Spans = ctx.spans
         # What many spans look at gets many small gradients; bf16 would lose them in the sum.
         sums = [gradients[0].new_zeros(ctx.shape, dtype=torch.float32) for _ in range(2)]
-        for_keys, for_values = (dict(zip(spans, spans.split(row), strict=True)) for row in sums)
+        for_keys, for_values = (spans.split(row) for row in sums)
         for_query = []
         saved = iter(ctx.saved_tensors)
-        for span, given in zip(spans, spans.split(gradients[0]), strict=True):
+        H, G = gradients[0].shape[1], ctx.shape[1]
+        given = iter(gradients[0].split([len(asked) for asked in spans.asked if asked]))
+        for span in ctx.asked:
             q, k, v, weights = itertools.islice(saved, 4)
-            gradient = _by_group(given, len(k))
+            gradient = _by_group(next(given), G)
             of_weights = gradient @ v.transpose(1, 2)
             of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), len(given)))
+            for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), H))
             _add(for_keys, span, (of_scores.transpose(1, 2) @ q).mul_(ctx.scale))
             _add(for_values, span, weights.transpose(1, 2) @ gradient)
         return torch.cat(for_query), *(row.to(gradients[0].dtype) for row in sums), None, None
 
 
 def _by_group(part: Tensor, groups: int) -> Tensor:
-    """``[n, H, D]`` as ``[G, n * H / G, D]``: below each other what shares keys, so that none has to be copied."""
-    n, _, D = part.shape
-    return part.view(n, groups, -1, D).transpose(0, 1).reshape(groups, -1, D)
+    """``[a, H, D]`` as ``[G, a * H / G, D]``."""
+    a, _, D = part.shape
+    return part.view(a, groups, -1, D).transpose(0, 1).reshape(groups, -1, D)
 
 
-def _by_token(part: Tensor, n: int) -> Tensor:
-    """``[G, n * H / G, D]`` back as ``[n, H, D]``."""
+def _by_token(part: Tensor, heads: int) -> Tensor:
+    """``[G, a * H / G, D]`` back as ``[a, H, D]``."""
     G, _, D = part.shape
-    return part.view(G, n, -1, D).transpose(0, 1).reshape(n, -1, D)
+    return part.view(G, -1, heads // G, D).transpose(0, 1).reshape(-1, heads, D)
 
 
 def _looked_at(span: Span, parts: dict[Span, Tensor], size: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import StudioError
-from engine.llm.attention import Span, Spans
+from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.decoder import read
 from engine.llm.norm import fuse_norms
@@ -28,7 +28,7 @@ class CausalBackbone(Backbone):
 
     def answer_states(self, batch: Embedded) -> Tensor:
         layout = share(batch)
-        return read(self._decoder(), layout.gather(batch.inputs), layout.position, Spans(layout.spans), layout.ends)
+        return read(self._decoder(), layout.gather(batch.inputs), layout.position, layout.spans, layout.ends)
 
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
         layout = share(batch)
@@ -44,7 +44,7 @@ class CausalBackbone(Backbone):
             self._decoder(),
             torch.cat([layout.gather(batch.inputs), self.embedding()(packed.inputs[places])]),
             torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
-            Spans(spans),
+            spans,
             [*layout.ends, *range(N, spans[-1].end)],
         )
         first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
@@ -72,7 +72,7 @@ class CausalBackbone(Backbone):
             self._decoder(),
             torch.cat([trunk, inputs.flatten(0, 1)]),
             torch.cat([position[:P], position[P:].repeat(B)]),
-            Spans([*opening, *rows]),
+            [*opening, *rows],
             range(max(P - 1, 0), P + B * T),
         )
         before = states[: min(P, 1)].expand(B, -1, -1)

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.llm.attention import Spans, attend
+from engine.llm.attention import Span, Spans, attend
 
 
-def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Spans, wanted: Sequence[int]) -> Tensor:
+def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Sequence[Span], wanted: Sequence[int]) -> Tensor:
     """States after the final norm at the places ``wanted`` of a row.
 
     Args:
@@ -23,32 +23,38 @@ def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Spans, wanted: S
         inputs: ``[N, width]``, one token after another.
         position: int64 ``[N]``, of each token in its prompt.
         spans: who sees whom.
-        wanted: W places of the row.
+        wanted: W places of the row, ascending.
 
     Returns:
         ``[W, width]``; differentiable in the inputs and in adapters.
     """
-    cos, sin = decoder.rotary_emb(inputs[None], position_ids=position[None])
+    cos, sin = (table[0, :, None] for table in decoder.rotary_emb(inputs[None], position_ids=position[None]))
     half = sin.shape[-1] // 2
-    rotary = cos[0, :, None], torch.cat([-sin[0, :, None, :half], sin[0, :, None, half:]], dim=-1)
+    sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
+    everyone = Spans(spans)
     states = inputs
     for block in decoder.layers[:-1]:
-        states = _think(block, states + _look(block, states, rotary, spans))
-    last = decoder.layers[-1]
-    answers = (states + _look(last, states, rotary, spans))[list(wanted)]
-    normed: Tensor = decoder.norm(_think(last, answers))
+        states = _think(block, states + _look(block, states, cos, sin, everyone))
+    last, answers = decoder.layers[-1], torch.tensor(wanted, device=inputs.device)
+    states = states[answers] + _look(last, states, cos, sin, Spans(spans, wanted), answers)
+    normed: Tensor = decoder.norm(_think(last, states))
     return normed
 
 
-def _look(block: Any, states: Tensor, rotary: tuple[Tensor, Tensor], spans: Spans) -> Tensor:
+def _look(block: Any, states: Tensor, cos: Tensor, sin: Tensor, spans: Spans, asked: Tensor | None = None) -> Tensor:
+    """What attention finds for the tokens ``asked`` (int64 ``[A]``; ``None``: all) of ``states``: ``[A, width]``."""
+
+    def of_asked(row: Tensor) -> Tensor:
+        return row if asked is None else row[asked]
+
     attention = block.self_attn
     states = block.input_layernorm(states)
-    heads = (len(states), -1, attention.head_dim)
-    query, key = attention.q_proj(states).view(heads), attention.k_proj(states).view(heads)
-    value = attention.v_proj(states).view(heads)
+    head = -1, attention.head_dim
+    query, key = attention.q_proj(of_asked(states)).unflatten(1, head), attention.k_proj(states).unflatten(1, head)
+    value = attention.v_proj(states).unflatten(1, head)
     if hasattr(attention, "q_norm"):
         query, key = attention.q_norm(query), attention.k_norm(key)
-    query, key = _Rotate.apply(query, *rotary), _Rotate.apply(key, *rotary)
+    query, key = _Rotate.apply(query, of_asked(cos), of_asked(sin)), _Rotate.apply(key, cos, sin)
     seen: Tensor = attention.o_proj(attend(query, key, value, spans, attention.scaling).flatten(1))
     return seen
 

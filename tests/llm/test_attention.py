@@ -29,9 +29,9 @@ def _inputs(dtype: torch.dtype, tokens: int = 25) -> list[Tensor]:
 
 def _visible(spans: Spans) -> Tensor:
     """bool ``[N, N]``, spelled out token by token."""
-    N = max(span.end for span in spans)
+    N = max(span.end for span in spans.spans)
     seen = torch.zeros(N, N, dtype=torch.bool)
-    for span in spans:
+    for span in spans.spans:
         for token in range(span.start, span.end):
             for above in span.above:
                 seen[token, above.start : above.end] = True
@@ -62,6 +62,22 @@ def test_answers_and_gradients_are_those_of_exact_attention(dtype: torch.dtype, 
     for found, expected in zip(_ours(inputs, _tree(), 0.3), _exact(inputs, _visible(_tree()), 0.3), strict=True):
         assert found.dtype == dtype
         assert float((found.double() - expected).norm() / expected.norm()) < near
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_who_is_not_asked_is_still_looked_at(dtype: torch.dtype) -> None:
+    asked = [8, 9, 11, 23]  # at the end of the stem, in a branch, among the blind; nobody of the trunk
+    inputs, spans = _inputs(dtype), _tree().spans
+    whole = [tensor.clone().requires_grad_() for tensor in inputs[:3]]
+    some = [tensor.clone().requires_grad_() for tensor in inputs[:3]]
+    expected = attend(*whole, Spans(spans), 0.3)[asked]
+    found = attend(some[0][asked], *some[1:], Spans(spans, asked), 0.3)
+    near = 1e-6 if dtype == torch.float32 else 0.02
+    torch.testing.assert_close(found, expected, atol=near, rtol=near)
+    given = inputs[3][asked]
+    gradients = torch.autograd.grad(found, some, given), torch.autograd.grad(expected, whole, given)
+    for ours, usual in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, usual, atol=near, rtol=near)
 
 
 @pytest.mark.parametrize("tokens", [1, ALIGNED - 1, ALIGNED, ALIGNED + 1])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from engine.llm.norm import ROWS, FusedRMSNorm, fuse_norms
+from engine.llm.norm import FusedRMSNorm, fuse_norms
 from engine.llm.sources import CAUSAL
 
 LAST_DIGIT = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
@@ -37,12 +37,12 @@ def test_every_norm_of_every_family_keeps_its_numbers_up_to_the_last_digit(famil
         fused = model.get_submodule(name)
         assert isinstance(fused, FusedRMSNorm)
         assert fused.weight is norm.weight
-        states = (10 * torch.randn(2, ROWS, len(norm.weight))).to(dtype)
+        states = (10 * torch.randn(2, 50, len(norm.weight))).to(dtype)
         torch.testing.assert_close(fused(states), norm(states), atol=0, rtol=LAST_DIGIT[dtype])
 
 
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)])
-@pytest.mark.parametrize("shape", [(3,), (ROWS + 1,), (2, ROWS)], ids=str)
+@pytest.mark.parametrize("shape", [(3,), (2, 50)], ids=str)
 def test_gradients_are_exact(dtype: torch.dtype, near: float, shape: tuple[int, ...]) -> None:
     norm = _norms("llama", dtype)[1]["model.norm"]
     states = (10 * torch.randn(*shape, len(norm.weight))).to(dtype).requires_grad_()
