@@ -114,12 +114,12 @@ def _means(experiment: Experiment, model: str) -> dict[str, Estimate]:
 
 def _about(experiment: Experiment) -> str:
     run = experiment.runs[0]
-    minutes = sum(run.minutes for run in experiment.runs) / len(experiment.runs)
+    minutes = " or ".join(dict.fromkeys(f"{run.minutes:.0f}" for run in experiment.runs))
     seeds = ", ".join(str(run.seed) for run in experiment.runs)
     several = (
         f"Means over seeds {seeds}, as are the ends of the intervals" if len(experiment.runs) > 1 else f"Seed {seeds}"
     )
-    return f"{several}; {run.dataset}, {run.users} test users; {minutes:.0f} minutes a run. {run.protocol}."
+    return f"{several}; {run.dataset}, {run.users} test users; {minutes} minutes a run. {run.protocol}."
 
 
 def _command(experiment: Experiment) -> str:

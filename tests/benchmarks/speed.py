@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.llm import Backbone
     from engine.questions import Questions
 
-TURNS = 3
+TURNS = 5
 PROMPTS = 16
 """Prompts ranked in one turn."""
 LONGEST_ANSWER = 12
