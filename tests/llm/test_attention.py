@@ -88,7 +88,7 @@ def test_what_keys_are_filled_up_with_is_seen_by_nobody(tokens: int) -> None:
 
 
 def test_many_small_gradients_of_a_shared_span_are_not_lost_in_their_sum() -> None:
-    """In bf16 a sum of 256 ones and as many hundredths stays 256."""
+    """Added one by one in bf16, halves get no further than 128."""
     trunk = Span(0, 1)
     spans = Spans([trunk, *(Span(1 + i, 2 + i, trunk.path) for i in range(400))])
     inputs = _inputs(torch.bfloat16, 401)
