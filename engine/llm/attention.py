@@ -1,6 +1,6 @@
 """Attention over spans: all prompts of a batch lie in one row, where nothing is padded and nothing shared stands twice.
 
-On two cores this takes half as long as masked attention over a padded batch, and the linear layers get fewer tokens.
+Attention looks at no more keys than it must, and the linear layers get fewer tokens than in a padded batch.
 Shapes below: N tokens, H heads of queries, G of keys and values (G divides H), D dimensions each.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 ALIGNED = 32
-"""Keys are filled up to a multiple of this; PyTorch's flash attention in bf16 takes half as long again over others."""
+"""Keys are filled up to a multiple of this; over other numbers PyTorch's flash attention in bf16 is slower."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +54,17 @@ class Spans:
         self.sizes = [len(span) for span in spans]
         wanted = range(sum(self.sizes)) if asked is None else asked
         ends = [bisect_left(wanted, span.end) for span in spans]
-        self.asked = [wanted[start:end] for start, end in itertools.pairwise([0, *ends])]
+        parts = (wanted[start:end] for start, end in itertools.pairwise([0, *ends]))
+        self.asked = {span: places for span, places in zip(spans, parts, strict=True) if places}
         self._masks: list[Tensor] = []
 
     def split(self, row: Tensor) -> dict[Span, Tensor]:
         """``row [N, ...]`` span by span."""
         return dict(zip(self.spans, row.split(self.sizes), strict=True))
+
+    def split_asked(self, query: Tensor) -> Iterator[tuple[Span, Tensor]]:
+        """``query [A, ...]`` by the spans that have any."""
+        return zip(self.asked, query.split([len(places) for places in self.asked.values()]), strict=True)
 
     def questions(self, query: Tensor, groups: int) -> Iterator[tuple[Span, Tensor, Tensor]]:
         """Of each span with queries among ``query [A, H, D]``: the span, its own, and what is added to their scores.
@@ -69,13 +74,11 @@ class Spans:
         """
         if not self._masks:
             heads = query.shape[1] // groups
-            for span, asked in zip(self.spans, self.asked, strict=True):
-                rows = torch.tensor([place - span.start for place in asked], dtype=torch.int64)
+            for span, asked in self.asked.items():
+                rows = [place - span.start for place in asked]
                 self._masks.append(_mask(span, query)[rows].repeat_interleave(heads, 0))
-        parts = query.split([len(asked) for asked in self.asked])
-        for span, part, mask in zip(self.spans, parts, self._masks, strict=True):
-            if len(part):
-                yield span, _by_group(part, groups), mask
+        for (span, part), mask in zip(self.split_asked(query), self._masks, strict=True):
+            yield span, _by_group(part, groups), mask
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
@@ -104,23 +107,20 @@ def _flash(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float
 class _Plain(torch.autograd.Function):
     """The same as matrix products, one span after another, so that what lies between them fits the cache.
 
-    Forwards PyTorch's flash attention is as fast; backwards it takes three times as long in bf16 on CPUs.
+    Forwards PyTorch's flash attention is as fast; backwards it is far slower in bf16 on CPUs.
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
         keys, values = spans.split(key), spans.split(value)
-        answers: list[Tensor] = []
-        asked: list[Span] = []
-        saved: list[Tensor] = []
+        answers, saved = [], []
         for span, q, mask in spans.questions(query, key.shape[1]):
             k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
             weights = torch.baddbmm(mask.expand(len(k), -1, -1), q, k.transpose(1, 2), alpha=scale).softmax(-1)
             answers.append(_by_token(weights @ v, query.shape[1]))
-            asked.append(span)
             saved += [q, k, v, weights]
         ctx.save_for_backward(*saved)
-        ctx.spans, ctx.asked, ctx.scale, ctx.shape = spans, asked, scale, key.shape
+        ctx.spans, ctx.scale, ctx.shape = spans, scale, key.shape
         return torch.cat(answers)
 
     @staticmethod
@@ -132,10 +132,9 @@ class _Plain(torch.autograd.Function):
         for_query = []
         saved = iter(ctx.saved_tensors)
         H, G = gradients[0].shape[1], ctx.shape[1]
-        given = iter(gradients[0].split([len(asked) for asked in spans.asked if asked]))
-        for span in ctx.asked:
+        for span, given in spans.split_asked(gradients[0]):
             q, k, v, weights = itertools.islice(saved, 4)
-            gradient = _by_group(next(given), G)
+            gradient = _by_group(given, G)
             of_weights = gradient @ v.transpose(1, 2)
             of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             for_query.append(_by_token((of_scores @ k).mul_(ctx.scale), H))
