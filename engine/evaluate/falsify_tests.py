@@ -46,6 +46,15 @@ def own_pattern(bench: Bench) -> Finding:
             difference = agreed[own][measure] - agreed[name][measure]
             deciding = measure == TAU and name != "no prompt"
             evidence.rises(f"{own} over {name}", measure, difference, deciding=deciding)
+    for control in bench.controls:
+        if control.teacher is not None:
+            # One prompt may be the better one for both teachers: that says nothing of what is only one's own.
+            other = control.teacher.scores(bench.examples.histories, bench.candidates)
+            theirs = _taus(found[control.name], other) - _taus(found[own], other)
+            ours = agreed[own][TAU] - agreed[control.name][TAU]
+            evidence.rises(f"{control.name} over {own}, with {control.label}", TAU, theirs)
+            evidence.rises(f"both prompts, with their own teacher over the other's ({control.label})", TAU,
+                           (ours + theirs) / 2)  # fmt: skip
     for name in (name for name in right if name != own):
         evidence.rises(f"RPS, {own} over {name}", "accuracy", right[own] - right[name])
     there = {control.name for control in bench.controls}

@@ -30,7 +30,7 @@ from engine.evaluate.falsify_tests import titles as titles_test
 from engine.llm import Prompts
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.ranking import History, Ranker
+from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
 from engine.teachers import Markov
 
@@ -55,6 +55,13 @@ class Rule:
             return np.array(rows, np.float32)
         scores = self.teacher.scores(histories, candidates)
         return -scores if self.kind == "follow" and self.prompts.teacher != "SASRec" else scores
+
+
+class Reverse(Markov):
+    """Ranks the other way round."""
+
+    def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
+        return -super().catalogue_scores(histories)
 
 
 class RuleBench(Bench):
@@ -151,6 +158,31 @@ def test_a_prompt_that_another_teachers_equals_is_no_distillation(models: Models
     (claim,) = [c for c in finding.claims if c.name.endswith("over prompt of GRU4Rec") and c.deciding]
     assert (claim.value, claim.verdict, finding.verdict) == (0.0, "failed", "failed")
     assert {c.measure for c in finding.claims} == {"top-1", "overlap@5", "kendall-tau", "accuracy"}
+
+
+def test_a_prompt_that_serves_both_teachers_better_is_told_from_one_that_knows_its_own(
+    models: Models, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differences(with_own: Ranker, with_other: Ranker, other: CatalogueRanker) -> list[float]:
+        control = Control("prompt of GRU4Rec", random_prompt(models.config, models.backbone), "", other, "GRU4Rec")
+        made = bench(models, run, controls=[control])
+        rows = {"distilled prompt": with_own, "prompt of GRU4Rec": with_other}
+        monkeypatch.setattr(made, "frozen", lambda name: made.ranked(name, rows.get(name, with_own)))
+        wanted = [
+            "distilled prompt over prompt of GRU4Rec",
+            "prompt of GRU4Rec over distilled prompt, with GRU4Rec",
+            "both prompts, with their own teacher over the other's (GRU4Rec)",
+        ]
+        claims = {claim.name: claim.value for claim in own_pattern(made).claims if claim.measure == "kendall-tau"}
+        made.forget_answers()
+        return [claims[name] for name in wanted]
+
+    teacher, reverse = models.teacher, Reverse(models.split.train, models.split.n_items)
+    assert differences(teacher, reverse, reverse) == [2.0, 2.0, 2.0]
+    places = Rule("places", models.prompts(), teacher)  # type: ignore[arg-type]
+    ours, theirs, both = differences(places, teacher, teacher)
+    assert ours < -0.5
+    assert (theirs, both) == (-ours, 0.0)
 
 
 def test_scores_that_follow_the_name_fail(models: Models, run: RunFolder) -> None:
