@@ -15,7 +15,7 @@ OUT_OF_MEMORY = (
     "clone it with lower llm.batch_size, or that of distill, finetune or plus, or close other programs and resume",
 )
 ANSWER_KILLED = ("the process that answers was killed, twice", "close other programs to free memory, then ask again")
-ANSWER_STOPPED = ("stopped, because something newer was asked", "ask again for it")
+ANSWER_STOPPED = ("stopped", "ask again to go on")
 OTHER_CODE = (
     "it was asked by another version of the program",
     "ask again; restart the app if that does not help",

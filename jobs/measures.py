@@ -1,4 +1,4 @@
-"""Questions about a whole run that take minutes: what stage 1 distilled, and how far the reasons are to be trusted."""
+"""Questions about a whole run that take minutes: did stage 1 distil anything, how far are the reasons to be trusted?"""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any
 from pydantic import Field
 
 from db import runs
+from engine.evaluate import falsify as tests
+from engine.evaluate.falsify_bench import FOLDER
+from engine.evaluate.falsify_controls import find_controls
+from engine.evaluate.falsify_record import NUMBERS, USERS
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled
+from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from jobs.kinds import Request, Tell, models, soft_prompts
@@ -29,6 +34,15 @@ class FaithfulnessRequest(Request):
     """How far are the reasons to be trusted? See :func:`engine.explain.faithfulness.faithfulness`."""
 
     users: int = Field(trust.USERS, ge=2, le=1000)
+
+
+class FalsifyRequest(Request):
+    """Could tests show that nothing was distilled? See :func:`engine.evaluate.falsify.falsify`."""
+
+    users: int = Field(USERS, ge=2, le=1000)
+    """Test users to ask, at most as many as there are."""
+    tests: list[int] = Field(list(NUMBERS), min_length=1)
+    """Tests to take."""
 
 
 class Telling(Monitor):
@@ -60,3 +74,15 @@ def faithfulness(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[s
     """Answers a :class:`FaithfulnessRequest`."""
     asked = FaithfulnessRequest.read(request)
     return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell))}
+
+
+def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Answers a :class:`FalsifyRequest`; prompts to compare with are distilled first, unless they are there."""
+    asked = FalsifyRequest.read(request)
+    run = RunFolder.open(folder)
+    # Models of its own: while prompts are distilled the adapter is off, and others ask theirs in between.
+    loaded, monitor = Models.load(run, Monitor()), Telling(tell)
+    tests.check(loaded, asked.users, asked.tests)
+    controls = find_controls(loaded, run, FOLDER, monitor, other=None, train=True)
+    found = tests.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, controls=controls)
+    return found.model_dump(mode="json")

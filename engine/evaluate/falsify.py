@@ -8,19 +8,32 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from engine.errors import StudioError
 from engine.evaluate.falsify_bench import Bench
 from engine.evaluate.falsify_controls import Control
-from engine.evaluate.falsify_record import RULES, Falsification, Finding
+from engine.evaluate.falsify_record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.evaluate.falsify_tests import TESTS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder, write_text
 
-USERS = 300
-FILE = "falsification.json"
+
+def check(models: Models, users: int = USERS, tests: Collection[int] = tuple(TESTS)) -> None:
+    """Whether a run can be tested so, before anything is distilled for it.
+
+    Raises:
+        StudioError: the run has no soft prompt, there is no such test, or fewer than two users are to be asked.
+    """
+    if unknown := sorted(set(tests) - TESTS.keys()):
+        raise StudioError(
+            f"there is no test {unknown[0]}", where="tests", remedy=f"choose from {min(TESTS)} to {max(TESTS)}"
+        )
+    if models.soft_prompt is None:
+        raise StudioError(
+            "the run has no soft prompt to test", where="distill.prompt=none", remedy="test a run that distilled"
+        )
+    if users < 2 or len(models.split.test) < 2:
+        raise StudioError("intervals need two users", where="users", remedy="ask more users")
 
 
 def falsify(
@@ -38,12 +51,9 @@ def falsify(
 
     Raises:
         Cancelled: the monitor asked to stop; asking again goes on from there.
-        StudioError: the run has no soft prompt, there is no such test, or fewer than two users are to be asked.
+        StudioError: as :func:`check`.
     """
-    if unknown := sorted(set(tests) - TESTS.keys()):
-        raise StudioError(
-            f"there is no test {unknown[0]}", where="tests", remedy=f"choose from {min(TESTS)} to {max(TESTS)}"
-        )
+    check(models, users, tests)
     bench = Bench(models, run, users, controls, monitor)
     findings: list[Finding] = []
     for number in sorted(tests):
@@ -63,26 +73,14 @@ def falsify(
         controls={control.name: control.source for control in controls},
         findings=findings,
     )
-    record = _with_earlier(record, run.path / FILE)
+    record = _with_earlier(record, run.path)
     write_text(run.path / FILE, record.to_json())
     bench.forget_answers()
     return record
 
 
-def read_falsification(run: RunFolder) -> Falsification | None:
-    """What :func:`falsify` wrote; ``None`` if it never ran, or another version wrote it."""
-    return _read(run.path / FILE)
-
-
-def _read(path: Path) -> Falsification | None:
-    try:
-        return Falsification.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        return None
-
-
-def _with_earlier(record: Falsification, path: Path) -> Falsification:
-    earlier = _read(path)
+def _with_earlier(record: Falsification, folder: Path) -> Falsification:
+    earlier = read_falsification(folder)
     if earlier is None or earlier.model_copy(update={"findings": record.findings}) != record:
         return record
     found = {finding.number: finding for finding in (*earlier.findings, *record.findings)}

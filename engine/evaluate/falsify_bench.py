@@ -15,7 +15,6 @@ import numpy as np
 from engine.config import RunConfig
 from engine.data import Examples, Split, candidate_sets
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
-from engine.errors import StudioError
 from engine.evaluate.evaluator import CHUNK, sample_users
 from engine.evaluate.falsify_controls import Control
 from engine.evaluate.falsify_record import Evidence
@@ -64,18 +63,9 @@ class Bench:
     Args:
         users: test users, at most as many as there are.
         controls: prompts beside the run's own.
-
-    Raises:
-        StudioError: the run has no soft prompt, or fewer than two users are to be asked.
     """
 
     def __init__(self, models: Models, run: RunFolder, users: int, controls: Sequence[Control], monitor: Monitor):
-        if models.soft_prompt is None:
-            raise StudioError(
-                "the run has no soft prompt to test", where="distill.prompt=none", remedy="test a run that distilled"
-            )
-        if users < 2 or len(models.split.test) < 2:
-            raise StudioError("intervals need two users", where="users", remedy="ask more users")
         self.models, self.run, self.monitor = models, run, monitor
         self.controls = list(controls)
         self.config: RunConfig = models.config

@@ -7,14 +7,21 @@ told apart: the claim holds, it does not, or so few users cannot tell.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.render import signed
 from engine.evaluate.report import DECIMALS
+
+FILE = "falsification.json"
+NUMBERS = range(1, 7)
+"""Of the tests."""
+USERS = 300
+"""Test users asked, unless told otherwise."""
 
 Verdict = Literal["passed", "failed", "not decided"]
 WORST_FIRST: tuple[Verdict, ...] = ("failed", "not decided", "passed")
@@ -85,6 +92,14 @@ class Falsification(_Record):
     def to_json(self) -> str:
         """The text of ``falsification.json``."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def read_falsification(folder: Path) -> Falsification | None:
+    """What the tests left in a run's ``folder``; ``None`` if none was taken, or another version wrote it."""
+    try:
+        return Falsification.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
 
 
 RULES = (

@@ -10,7 +10,7 @@ import numpy as np
 from engine.evaluate.agreement import AGREEMENT, agreement, kendall_tau
 from engine.evaluate.falsify_bench import Ask, Bench, with_prompts
 from engine.evaluate.falsify_controls import RANDOM_LISTS
-from engine.evaluate.falsify_record import Finding
+from engine.evaluate.falsify_record import NUMBERS, Finding
 from engine.evaluate.metrics import target_ranks
 from engine.llm import Prompts
 from engine.models import Models
@@ -228,14 +228,9 @@ def candidate_order(bench: Bench) -> Finding:
     )
 
 
-TESTS: dict[int, Callable[[Bench], Finding]] = {
-    1: own_pattern,
-    2: teacher_name,
-    3: leaks,
-    4: history_order,
-    5: titles,
-    6: candidate_order,
-}
+TESTS: dict[int, Callable[[Bench], Finding]] = dict(
+    zip(NUMBERS, (own_pattern, teacher_name, leaks, history_order, titles, candidate_order), strict=True)
+)
 
 
 def with_permuted_titles(bench: Bench) -> Models:

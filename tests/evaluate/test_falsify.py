@@ -14,10 +14,10 @@ from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import falsify_record
 from engine.evaluate.bootstrap import Interval
-from engine.evaluate.falsify import FILE, falsify, read_falsification
+from engine.evaluate.falsify import falsify
 from engine.evaluate.falsify_bench import FOLDER, Bench
 from engine.evaluate.falsify_controls import Control
-from engine.evaluate.falsify_record import Evidence, rises, stays
+from engine.evaluate.falsify_record import FILE, Evidence, read_falsification, rises, stays
 from engine.evaluate.falsify_tests import (
     candidate_order,
     history_order,
@@ -269,13 +269,13 @@ def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFo
     falsify(models, run, Monitor(), users=10, tests=[6])
     record = falsify(models, run, Monitor(), users=10, tests=[4])
     assert [finding.number for finding in record.findings] == [4, 6]
-    assert read_falsification(run) == record
+    assert read_falsification(run.path) == record
     assert (record.users, record.users_available, record.seed) == (10, 16, models.config.seed)
     assert list((run.path / FOLDER).iterdir()) == [], "answers are kept for the time of the test only"
     other = falsify(models, run, Monitor(), users=8, tests=[4])
     assert [finding.number for finding in other.findings] == [4], "figures of other users do not mix"
     (run.path / FILE).write_text("{}")
-    assert read_falsification(run) is None
+    assert read_falsification(run.path) is None
 
 
 def test_what_cannot_be_tested_is_refused(models: Models, run: RunFolder) -> None:

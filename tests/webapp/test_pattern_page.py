@@ -12,6 +12,7 @@ from webapp_studio import Studio, pages
 
 from engine.settings import load_config
 from jobs import api
+from webapp import measuring
 from webapp.pages import pattern as pattern_page
 
 pytestmark = pytest.mark.browser
@@ -44,10 +45,39 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
     expect(page.locator("#trust")).to_contain_text("Mean over 3 test users")
     expect(page.locator("#trust tr[data-order=loo] td")).to_have_count(4)
     expect(page.locator("#trust-charts .js-plotly-plot")).to_have_count(1)
+    expect(page.locator("#tests-progress")).to_contain_text("Not taken yet")
+    api.ask("falsify", run_id, {"users": 12})
+    page.reload()
+    expect(page.locator("#tests li[data-test]")).to_have_count(6, timeout=PATIENCE * 1000)
+    expect(page.locator("#tests")).to_contain_text("12 of 120 test users")
+    expect(page.locator("#measure-tests")).to_be_hidden()
+    first = page.locator("#tests li[data-test='1']")
+    expect(first.locator(".dr-test-head .dr-badge")).to_have_text(
+        (first.get_attribute("data-verdict") or "").capitalize()
+    )
+    first.locator("summary").click()
+    expect(first.locator("th", has_text="prompt of random lists").first).to_be_visible()
     page.goto(f"{at_studio.url}/pattern?run={run_id}&demo=1")
     expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
     expect(page.locator("#measure-pattern")).to_be_hidden()
+    expect(page.locator("#tests li[data-test]")).to_have_count(6)
     assert page.evaluate("window.pwned") is None
+
+
+def test_a_measurement_can_be_stopped_and_asked_for_again(page: Page, at_quiet_studio: Studio) -> None:
+    run_id = finished_run([], name="Stopped")
+    for name in ("pattern", "tests", "trust"):
+        page.goto(f"{at_quiet_studio.url}/pattern?run={run_id}")
+        expect(page.locator(f"#stop-{name}")).to_be_hidden()
+        page.locator(f"#measure-{name}").click()
+        expect(page.locator(f"#{name}-progress")).to_contain_text("Waits for the worker")
+        expect(page.locator(f"#measure-{name}")).to_be_hidden()
+        page.locator(f"#stop-{name}").click()
+        expect(page.locator(f"#{name}-progress")).to_contain_text("Stopped. Ask again to go on.")
+        expect(page.locator(f"#measure-{name}")).to_be_visible()
+    page.goto(f"{at_quiet_studio.url}/pattern?run={run_id}&demo=1")
+    expect(page.locator("#tests-progress")).to_contain_text("Stopped")
+    expect(page.locator("#measure-tests")).to_be_hidden()
 
 
 def test_what_has_no_pattern_says_why(page: Page, at_quiet_studio: Studio) -> None:
@@ -67,7 +97,7 @@ def test_what_was_wrong_with_a_question_stays_while_the_page_is_drawn_anew(monke
     (look,) = (f for f in functions if f.page == "pattern" and any(event == "tick" for _, event in f.targets))
     problem = next(n for n, block in enumerate(look.outputs) if block.elem_id == "pattern-problem")
     unchanged = [gr.skip()] * (len(look.outputs) - 3)
-    monkeypatch.setattr(pattern_page, "_view", lambda *_: None)
+    monkeypatch.setattr(measuring, "look", lambda *_, **__: None)
     monkeypatch.setattr(pattern_page, "refresh", lambda *_: ({"drawn": True}, unchanged))
     request = gr.Request(SimpleNamespace(query_params={}, headers={}, session={}))  # type: ignore[arg-type]
     assert look.fn({}, request)[problem] == "", "a page that is opened has nothing wrong"

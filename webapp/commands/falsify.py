@@ -56,6 +56,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     beside = RunFolder.open(other_run.folder) if other_run else None
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
+    falsify.check(models, users, numbers)
     cost = _duration(training_minutes(models, run, other=other is not None))
     with _progress(console) as monitor:
         if train:

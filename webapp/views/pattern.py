@@ -9,6 +9,7 @@ from db.explanations import Explanation
 from db.runs import Run
 from engine.evaluate.render import label
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
+from jobs.failures import ANSWER_STOPPED
 from webapp.html import Html, join, link, tag
 from webapp.pattern_charts import MEASURES, ORDERS
 from webapp.shell import notice
@@ -25,7 +26,12 @@ DOING = {
     "agreement": "Holding rankings against the teacher's (1 of 2)",
     "effects": "Removing titles one by one (2 of 2)",
     "faithfulness": "Measuring users",
+    "falsify": "Test",
+    "distil": "Distilling a prompt to compare with, from",
+    "teacher": "Training a teacher to compare with,",
 }
+"""By the stage that tells of its progress, or by what stands before its colon."""
+IDLE = {"queued": "Waits for the worker", "running": "Loads the models"}
 PAIRS = {
     "loo/ig": "leave-one-out and gradients",
     "loo/random": "leave-one-out and a random order",
@@ -51,14 +57,13 @@ def state(asked: Explanation | None, wait: str) -> Html | str:
     if asked is None:
         return tag("p", wait, class_="dr-muted")
     if asked.state == "failed":
-        return notice("bad", f"{asked.error}. {asked.remedy}.")
+        kind = "info" if asked.error == ANSWER_STOPPED[0] else "bad"
+        return notice(kind, " ".join(f"{it[:1].upper()}{it[1:]}." for it in (asked.error, asked.remedy) if it))
     if asked.state == "done":
         return ""
     known = asked.partial or {}
     share = known["done"] / known["total"] if known.get("total") else 0.0
-    words = DOING.get(
-        known.get("measuring", ""), "Waits for the worker" if asked.state == "queued" else "Loads the models"
-    )
+    words = _doing(known["measuring"]) if known.get("measuring") else IDLE[asked.state]
     return tag(
         "div",
         tag("p", f"{words} …", class_="dr-muted"),
@@ -66,6 +71,11 @@ def state(asked: Explanation | None, wait: str) -> Html | str:
             aria_valuenow=round(100 * share), aria_valuemin=0, aria_valuemax=100, aria_label=words),
         role="status",
     )  # fmt: skip
+
+
+def _doing(stage: str) -> str:
+    kind, _, what = stage.partition(":")
+    return f"{DOING[kind]} {label(what).replace('-', ' ')}" if what else DOING[kind]
 
 
 def verdict(found: Mapping[str, Any]) -> Html:

@@ -1,0 +1,80 @@
+"""What the page about the pattern may ask for, and what becomes of those who ask something else meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from smoke_runs import finished_run
+
+from engine.errors import StudioError
+from engine.evaluate.falsify import falsify
+from engine.evaluate.falsify_record import read_falsification
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.run_folder import RunFolder
+from jobs import api, kinds, measures
+from webapp import measuring
+from webapp.measuring import PATTERN, TESTS, TRUST
+
+
+def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_disturb_them() -> None:
+    folder = api.status(finished_run([], "Tested")).folder
+    undisturbed = folder.with_name("r-aaaaaa")
+    shutil.copytree(folder, undisturbed)
+
+    def recommended() -> dict[str, Any]:
+        known = kinds.models(folder).dataset.catalogue.titles[:5]
+        return kinds.recommend(folder, {"titles": list(known)}, lambda _: None)
+
+    before = recommended()
+    meanwhile: dict[str, dict[str, Any]] = {}
+
+    def tell(partial: Mapping[str, Any]) -> None:
+        if partial["measuring"] not in meanwhile:
+            meanwhile[partial["measuring"]] = recommended()
+
+    answer = measures.falsify(folder, {"users": 4}, tell)
+    assert {"distil:gru4rec", "distil:random-lists", "falsify:1", "falsify:6"} <= meanwhile.keys()
+    assert all(found == before for found in meanwhile.values())
+    taken = read_falsification(folder)
+    assert taken is not None
+    assert answer == taken.model_dump(mode="json")
+    measures.falsify(undisturbed, {"users": 4}, lambda _: None)
+    alone = read_falsification(undisturbed)
+    assert alone is not None
+    assert alone.findings == taken.findings
+
+
+def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for_it() -> None:
+    run_id = finished_run(["distill.prompt=none", "plus.enabled=false"], "Plain")
+    folder = api.status(run_id).folder
+    with pytest.raises(StudioError, match="no soft prompt"):
+        measures.falsify(folder, {}, lambda _: None)
+    assert not (folder / "falsification").exists()
+    seen = measuring.look({"run": run_id}, read_only=False)
+    assert [seen.standing(what).due for what in (PATTERN, TESTS, TRUST)] == [False, False, True]
+    assert "no soft prompt" in seen.standing(TESTS).wait
+
+
+def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> None:
+    run_id = finished_run([], "Shell")
+
+    def seen(*, read_only: bool = False) -> measuring.View:
+        return measuring.look({"run": run_id}, read_only=read_only)
+
+    assert (seen().standing(TESTS).due, seen(read_only=True).standing(TESTS).due) == (True, False)
+    assert seen().tests_request() == {}
+    run = RunFolder.open(api.status(run_id).folder)
+    falsify(Models.load(run, Monitor()), run, Monitor(), users=4, tests=[6])
+    whole = {"users": 4, "tests": [1, 2, 3, 4, 5, 6]}
+    assert seen().tests_request() == whole, "figures beside no prompts to compare with do not mix with others"
+    measures.falsify(run.path, {"users": 4, "tests": [2, 4, 6]}, lambda _: None)
+    assert seen().standing(TESTS).wait == "Not taken of these users: 1, 3, 5."
+    assert seen().tests_request() == {"users": 4, "tests": [1, 3, 5]}
+    measures.falsify(run.path, seen().tests_request(), lambda _: None)
+    assert seen().tests_left == []
+    assert not seen().standing(TESTS).due
+    assert seen().tests_request() == whole, "should they be asked again, by other code"

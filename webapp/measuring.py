@@ -1,0 +1,212 @@
+"""Measurements of a whole run that take minutes: how far each is, and what a visitor may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db.explanations import Explanation
+from db.runs import Run
+from engine.errors import StudioError
+from engine.evaluate.falsify_record import NUMBERS, USERS, Falsification, read_falsification
+from jobs import answers, api
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Something to measure, asked by a button."""
+
+    kind: str
+    """In :data:`jobs.kinds.KINDS`, and ..."""
+    name: str
+    """... in the page's elements."""
+    label: str
+    waits: str
+    """What stands where nothing is measured yet."""
+    no_prompt: str = ""
+    """What stands there for a run without a soft prompt, if it takes one."""
+    repeat: bool = False
+    """Whether it can be asked in another way once it is measured."""
+
+
+PATTERN = Measurement(
+    "pattern",
+    "pattern",
+    "Measure the pattern",
+    "Not measured yet. A few minutes on two cores, beside whatever else runs.",
+    "This run has no soft prompt, so nothing can have been distilled into it.",
+    repeat=True,
+)
+TESTS = Measurement(
+    "falsify",
+    "tests",
+    "Take the six tests",
+    "Not taken yet. Two prompts to compare with are distilled first, each as long as stage 1 took; then "
+    f"{USERS} users are asked some thirty prompts each, about twenty minutes on two cores with bf16.",
+    "This run has no soft prompt to test.",
+)
+TRUST = Measurement(
+    "faithfulness",
+    "trust",
+    "Measure the trust figures",
+    "Not measured yet. About six minutes on two cores, beside whatever else runs.",
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a measurement of a run is."""
+
+    asked: Explanation | None
+    """The question that is under way, or else the one that was asked last."""
+    there: bool
+    """Whether it is measured, here or from the shell."""
+    wait: str
+    """What to say where it is not, and nobody asked."""
+    possible: bool
+    """Whether this visitor may ask for it, of this run."""
+    repeat: bool
+
+    @property
+    def state(self) -> Hashable:
+        """Changes with what can be done."""
+        return self.there, (self.asked.id, self.asked.state) if self.asked else None
+
+    @property
+    def progress(self) -> Hashable:
+        """Changes with what is told while it is measured, too."""
+        known = (self.asked and self.asked.partial) or {}
+        return self.state, known.get("measuring"), known.get("done"), self.asked and self.asked.error
+
+    @property
+    def busy(self) -> bool:
+        return self.asked is not None and not self.asked.settled
+
+    @property
+    def answer(self) -> Mapping[str, Any] | None:
+        """What was measured, if the question was answered."""
+        return self.asked.answer if self.asked and self.asked.state == "done" else None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether other code than this one measured it."""
+        asked = self.asked
+        return asked is not None and asked.state == "done" and asked.request != answers.stamped(asked.request)
+
+    @property
+    def due(self) -> bool:
+        """Whether the visitor can ask for it now: what is measured is not measured again, what failed can be."""
+        failed = self.asked is not None and self.asked.state == "failed"
+        return self.possible and not self.busy and (not self.there or self.repeat or failed or self.outdated)
+
+    @property
+    def stoppable(self) -> bool:
+        return self.possible and self.busy
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look at the database, and at the run's folder, gives."""
+
+    run: Run
+    asked: Mapping[str, Explanation]
+    """The latest question of each kind."""
+    tests: Falsification | None
+    """Taken here or by ``delrec falsify``."""
+    read_only: bool
+
+    @property
+    def prompted(self) -> bool:
+        """Whether the run has a soft prompt at all."""
+        return bool(self.run.config["distill"]["prompt"] != "none")
+
+    @property
+    def pending(self) -> bool:
+        return any(not asked.settled for asked in self.asked.values())
+
+    @property
+    def tests_left(self) -> list[int]:
+        """Tests that were not taken of those users of whom others were."""
+        taken = {finding.number for finding in self.tests.findings} if self.tests else set()
+        return [number for number in NUMBERS if number not in taken]
+
+    def tests_request(self) -> dict[str, Any]:
+        """What to ask, so that nothing is lost: the tests that are left of the users who were asked.
+
+        Figures do not mix with those of other users, or beside other prompts than both that are distilled here.
+        """
+        if self.tests is None:
+            return {}
+        both = len(self.tests.controls) > 1
+        return {"users": self.tests.users, "tests": self.tests_left if both and self.tests_left else list(NUMBERS)}
+
+    def standing(self, what: Measurement) -> Standing:
+        """How far a measurement is."""
+        asked = self.asked.get(what.kind)
+        there = not self.tests_left if what is TESTS else asked is not None and asked.state == "done"
+        possible = self.prompted or not what.no_prompt
+        waits = what.waits
+        if what is TESTS and self.tests is not None:
+            waits = f"Not taken of these users: {', '.join(map(str, self.tests_left))}."
+        return Standing(
+            asked=asked,
+            there=there,
+            wait=waits if possible else what.no_prompt,
+            possible=possible and not self.read_only,
+            repeat=what.repeat,
+        )
+
+
+def named_run(query: Mapping[str, str]) -> str:
+    """The run in an address.
+
+    Raises:
+        StudioError: there is none.
+    """
+    if not query.get("run"):
+        raise StudioError("the address names no run", remedy="choose one from the list of runs")
+    return query["run"]
+
+
+def look(query: Mapping[str, str], *, read_only: bool) -> View:
+    """What is known of a finished run.
+
+    Raises:
+        StudioError: the address names none.
+    """
+    run = api.status(named_run(query))
+    if run.state != "done":
+        raise StudioError(f"{run.name} is {run.state}", remedy="a run's pattern can be measured once it is done")
+    return View(run, _latest(run.id), read_falsification(run.folder), read_only)
+
+
+def ask(what: Measurement, run_id: str, prompt_of: str | None = None) -> None:
+    """Have it measured, unless it is already.
+
+    Args:
+        prompt_of: a run whose soft prompt is measured too, with the pattern.
+
+    Raises:
+        StudioError: the run is not done.
+    """
+    wanted = {"prompt_of": [prompt_of]} if prompt_of else {}
+    if what is TESTS:
+        wanted = look({"run": run_id}, read_only=False).tests_request()
+    api.ask(what.kind, run_id, wanted)
+
+
+def stop(what: Measurement, run_id: str) -> None:
+    """Ask nobody to measure it any more."""
+    asked = _latest(run_id).get(what.kind)
+    if asked is not None:
+        api.stop_answer(asked.id)
+
+
+def _latest(run_id: str) -> dict[str, Explanation]:
+    latest: dict[str, Explanation] = {}
+    for asked in api.explanations(run_id):
+        known = latest.get(asked.kind)
+        if known is None or known.settled or not asked.settled:
+            latest[asked.kind] = asked
+    return {what.kind: latest[what.kind] for what in (PATTERN, TESTS, TRUST) if what.kind in latest}
