@@ -10,8 +10,6 @@ from pydantic import Field
 
 from db import runs
 from engine.evaluate import falsify as tests
-from engine.evaluate.falsify_bench import FOLDER
-from engine.evaluate.falsify_controls import find_controls
 from engine.evaluate.falsify_record import NUMBERS, USERS
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled
@@ -82,7 +80,5 @@ def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     run = RunFolder.open(folder)
     # Models of its own: while prompts are distilled the adapter is off, and others ask theirs in between.
     loaded, monitor = Models.load(run, Monitor()), Telling(tell)
-    tests.check(loaded, asked.users, asked.tests)
-    controls = find_controls(loaded, run, FOLDER, monitor, other=None, train=True)
-    found = tests.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, controls=controls)
+    found = tests.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, train=True)
     return found.model_dump(mode="json")

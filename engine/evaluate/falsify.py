@@ -5,12 +5,12 @@ The questions are about test histories, on which no stage was trained; earlier i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.evaluate.falsify_bench import Bench
-from engine.evaluate.falsify_controls import Control
+from engine.evaluate.falsify_bench import FOLDER, Bench
+from engine.evaluate.falsify_controls import find_controls
 from engine.evaluate.falsify_record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.evaluate.falsify_tests import TESTS
 from engine.models import Models
@@ -18,11 +18,28 @@ from engine.monitor import Monitor
 from engine.run_folder import RunFolder, write_text
 
 
-def check(models: Models, users: int = USERS, tests: Collection[int] = tuple(TESTS)) -> None:
-    """Whether a run can be tested so, before anything is distilled for it.
+def falsify(
+    models: Models,
+    run: RunFolder,
+    monitor: Monitor,
+    *,
+    users: int = USERS,
+    tests: Collection[int] = tuple(TESTS),
+    other: RunFolder | None = None,
+    train: bool = False,
+) -> Falsification:
+    """Take the ``tests`` of a finished run and write ``falsification.json`` into its folder.
+
+    Other tests that were taken earlier of the same users, with the same controls, stay in that file.
+
+    Args:
+        other: a run whose prompt is compared with, as another teacher's.
+        train: distil the prompts to compare with that are not there (:func:`find_controls`).
 
     Raises:
-        StudioError: the run has no soft prompt, there is no such test, or fewer than two users are to be asked.
+        Cancelled: the monitor asked to stop; asking again goes on from there.
+        StudioError: the run has no soft prompt, there is no such test, fewer than two users are to be asked, or
+            ``other`` does not fit.
     """
     if unknown := sorted(set(tests) - TESTS.keys()):
         raise StudioError(
@@ -34,26 +51,7 @@ def check(models: Models, users: int = USERS, tests: Collection[int] = tuple(TES
         )
     if users < 2 or len(models.split.test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="ask more users")
-
-
-def falsify(
-    models: Models,
-    run: RunFolder,
-    monitor: Monitor,
-    *,
-    users: int = USERS,
-    tests: Collection[int] = tuple(TESTS),
-    controls: Sequence[Control] = (),
-) -> Falsification:
-    """Take the ``tests`` of a finished run and write ``falsification.json`` into its folder.
-
-    Other tests that were taken earlier of the same users, with the same controls, stay in that file.
-
-    Raises:
-        Cancelled: the monitor asked to stop; asking again goes on from there.
-        StudioError: as :func:`check`.
-    """
-    check(models, users, tests)
+    controls = find_controls(models, run, FOLDER, monitor, other=other, train=train)
     bench = Bench(models, run, users, controls, monitor)
     findings: list[Finding] = []
     for number in sorted(tests):

@@ -46,8 +46,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     from rich.console import Console
 
     from engine.evaluate import falsify
-    from engine.evaluate.falsify_bench import FOLDER
-    from engine.evaluate.falsify_controls import find_controls, training_minutes
+    from engine.evaluate.falsify_controls import training_minutes
     from engine.models import Models
     from engine.monitor import Monitor
     from engine.run_folder import RunFolder, write_text
@@ -56,17 +55,15 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     beside = RunFolder.open(other_run.folder) if other_run else None
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
-    falsify.check(models, users, numbers)
     cost = _duration(training_minutes(models, run, other=other is not None))
     with _progress(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
-        controls = find_controls(models, run, FOLDER, monitor, other=beside, train=train)
-        record = falsify.falsify(models, run, monitor, users=users, tests=numbers, controls=controls)
+        record = falsify.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
     if target is not None:
         write_text(target, record.to_json())
     show(record, Console())
-    if 1 in numbers and not controls:
+    if 1 in numbers and not record.controls:
         console.print(f"Test 1 wants prompts to compare with: --train distils them ({cost}).", soft_wrap=True)
 
 
