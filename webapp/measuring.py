@@ -138,8 +138,11 @@ class View:
         """
         if self.tests is None:
             return {}
-        both = len(self.tests.controls) > 1
-        return {"users": self.tests.users, "tests": self.tests_left if both and self.tests_left else list(NUMBERS)}
+        beside_both = self.tests.covers(self.tests.users, ())
+        return {
+            "users": self.tests.users,
+            "tests": self.tests_left if beside_both and self.tests_left else list(NUMBERS),
+        }
 
     def standing(self, what: Measurement) -> Standing:
         """How far a measurement is."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.evaluate.render import MEASURES
 from webapp.charts import (
     GREY,
     PALETTE,
@@ -20,7 +21,6 @@ from webapp.charts import (
     titled,
 )
 
-MEASURES = {"top-1": "Same first choice", "overlap@5": "Best five in common", "kendall-tau": "Kendall's tau"}
 ORDERS = {"loo": "Leave-one-out", "ig": "Integrated gradients", "random": "Random order"}
 MODULE = re.compile(r"\.(\d+)\.(?:.*\.)?([^.]+)$")
 """Layer and kind in a module's name."""

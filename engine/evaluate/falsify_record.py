@@ -7,6 +7,7 @@ told apart: the claim holds, it does not, or so few users cannot tell.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -88,6 +89,15 @@ class Falsification(_Record):
     controls: dict[str, str]
     """Prompts beside the run's own, with where each comes from."""
     findings: list[Finding]
+
+    def covers(self, users: int, tests: Collection[int]) -> bool:
+        """Whether it has these tests of as many users, beside both prompts that can be distilled to compare with."""
+        taken = {finding.number for finding in self.findings}
+        return self.users == min(users, self.users_available) and taken >= set(tests) and len(self.controls) > 1
+
+    def only(self, tests: Collection[int]) -> Falsification:
+        """The same with these tests alone."""
+        return self.model_copy(update={"findings": [it for it in self.findings if it.number in tests]})
 
     def to_json(self) -> str:
         """The text of ``falsification.json``."""

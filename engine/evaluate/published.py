@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import StudioError
+from engine.evaluate import published_trials
 from engine.evaluate.record import Experiment, Found, Record, Table
 from engine.evaluate.render import label, signed
 from engine.evaluate.report import Estimate
@@ -18,8 +19,10 @@ PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreem
 def markdown(record: Record, name: str) -> str:
     """The table called ``name``, and what is to be said with it. Runs that are missing are said to be."""
     table = record.tables[name]
-    if missing := [key for key in record.needed([name]) if not record.experiments[key].runs]:
+    if missing := record.missing(name):
         return f"Not yet run: {', '.join(missing)}."
+    if table.trials:
+        return published_trials.markdown(record, table)
     if table.rows:
         picked = [(row.label, record.experiments[row.experiment], row.model) for row in table.rows]
         lines = _table(table, [(text, _means(experiment, model)) for text, experiment, model in picked])

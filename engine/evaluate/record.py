@@ -1,7 +1,7 @@
 """The record behind published tables: which runs made them, what they found, and whether new runs find the same.
 
-``results.json`` names *experiments* (a preset with changes, and seeds) and *tables* (which of their figures stand
-between which marks of which file). Figures are filled in from finished runs.
+``results.json`` names *experiments* (a preset with changes, and seeds), *trials* (falsification tests of their runs)
+and *tables* (which of their figures stand between which marks of which file). Figures are filled in from finished runs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.evaluate.falsify_record import Falsification
 from engine.evaluate.render import told
 from engine.evaluate.report import Comparison, Estimate, Report
 from engine.settings import command_line, load_config
@@ -61,6 +62,16 @@ class Experiment(_Part):
         return command_line(self.config(seed), self.preset)
 
 
+class Trial(_Part):
+    """Falsification tests of an experiment's runs, beside prompts that are distilled for them."""
+
+    experiment: str
+    users: int
+    tests: list[int]
+    taken: list[Falsification] = []
+    """One for each seed; empty until they were taken."""
+
+
 class TableRow(_Part):
     """A row that names its experiment: for ablations, whose rows come from different ones."""
 
@@ -77,21 +88,37 @@ class Table(_Part):
     experiment: str = ""
     """All models of this experiment, with what is claimed of ours ..."""
     rows: list[TableRow] = []
-    """... or chosen rows of several."""
+    """... or chosen rows of several ..."""
+    trials: list[str] = []
+    """... or what trials decided."""
     columns: list[str] = list(COLUMNS)
+    """Of trials: measures whose figures, and all of whose differences, are shown beside what decides."""
 
 
 class Record(_Part):
     """The object in ``results.json``."""
 
     experiments: dict[str, Experiment]
+    trials: dict[str, Trial] = {}
     tables: dict[str, Table]
 
     def needed(self, tables: list[str]) -> list[str]:
-        """Experiments behind these tables, in the record's order."""
+        """Experiments whose figures stand in these tables, in the record's order."""
         wanted = {row.experiment for name in tables for row in self.tables[name].rows}
         wanted |= {self.tables[name].experiment for name in tables}
         return [name for name in self.experiments if name in wanted]
+
+    def needed_trials(self, tables: list[str]) -> list[str]:
+        """Trials behind these tables, in the record's order."""
+        wanted = {trial for name in tables for trial in self.tables[name].trials}
+        return [name for name in self.trials if name in wanted]
+
+    def missing(self, table: str) -> list[str]:
+        """What was not run yet of what a table needs."""
+        return [
+            *(name for name in self.needed([table]) if not self.experiments[name].runs),
+            *(name for name in self.needed_trials([table]) if not self.trials[name].taken),
+        ]
 
     def to_json(self) -> str:
         """The text of ``results.json``."""
@@ -114,9 +141,16 @@ def read_record(path: Path) -> Record:
         place = ".".join(map(str, first["loc"]))
         raise StudioError(f"{first['msg']} ({place})", where=str(path), remedy="mend the record") from None
     for name, table in record.tables.items():
-        named = {row.experiment for row in table.rows} or {table.experiment}
+        named = {row.experiment for row in table.rows} or ({table.experiment} if not table.trials else set())
         if unknown := sorted(named - record.experiments.keys()):
             raise StudioError(f"table {name!r} names no experiment {unknown[0]!r}", where=str(path), remedy="mend it")
+        if unknown := sorted(set(table.trials) - record.trials.keys()):
+            raise StudioError(f"table {name!r} names no trial {unknown[0]!r}", where=str(path), remedy="mend it")
+    for name, trial in record.trials.items():
+        if trial.experiment not in record.experiments:
+            raise StudioError(
+                f"trial {name!r} names no experiment {trial.experiment!r}", where=str(path), remedy="mend it"
+            )
     return record
 
 
@@ -153,6 +187,18 @@ def departures(recorded: Found, new: Found) -> Iterator[str]:
     for c in recorded.comparisons:
         interval = Estimate(value=c.difference, low=c.low, high=c.high)
         yield from _departure(f"{c.a} minus {c.b} {c.metric}", interval, again.get((c.a, c.b, c.metric)))
+
+
+def trial_departures(recorded: Falsification, new: Falsification) -> Iterator[str]:
+    """The same for the figures and differences of falsification tests."""
+    again = {finding.number: finding for finding in new.findings}
+    for finding in recorded.findings:
+        for part in ("figures", "claims"):
+            found = {(it.name, it.measure): it.value for it in getattr(again.get(finding.number), part, [])}
+            for it in getattr(finding, part):
+                interval = Estimate(value=it.value, low=it.low, high=it.high)
+                name = f"test {finding.number}, {it.name} {it.measure}"
+                yield from _departure(name, interval, found.get((it.name, it.measure)))
 
 
 def _departure(name: str, interval: Estimate, value: float | None) -> Iterator[str]:

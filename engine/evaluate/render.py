@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,12 @@ LABELS: Mapping[str, str] = {
     "delrec": "DELRec",
     "delrec-plus": "DELRec-plus",
 }
+MEASURES: Mapping[str, str] = {
+    "top-1": "Same first choice",
+    "overlap@5": "Best five in common",
+    "kendall-tau": "Kendall's tau",
+}
+"""Measures of agreement with the teacher."""
 OURS = ("delrec", "delrec-plus")
 TAUGHT = ("llm-distilled", *OURS)
 """Models that learned from the teacher."""
@@ -70,6 +77,11 @@ class ResultTable:
 def label(name: str) -> str:
     """What people read for a model's name."""
     return LABELS.get(name, name)
+
+
+def readable(text: str) -> str:
+    """A text with models and measures of agreement by the names that people read."""
+    return re.sub(r"[a-z0-9]+([-@][a-z0-9]+)*", lambda found: MEASURES.get(found[0], label(found[0])), text)
 
 
 def result_table(report: Report, section: Section) -> ResultTable:

@@ -56,7 +56,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
     cost = _duration(training_minutes(models, run, other=other is not None))
-    with _progress(console) as monitor:
+    with shell_bars(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
         record = falsify.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
@@ -79,7 +79,7 @@ def _numbers(text: str) -> list[int]:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Monitor]:
+def shell_bars(console: Console) -> Iterator[Monitor]:
     """A bar for each training and each test; plain lines where there is no terminal."""
     from rich.progress import Progress, TaskID
 

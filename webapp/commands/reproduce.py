@@ -13,10 +13,14 @@ import click
 from engine.errors import Cancelled, StudioError
 
 if TYPE_CHECKING:
+    from db.runs import Run
     from engine.config import RunConfig
+    from engine.evaluate.falsify_record import Falsification
     from engine.evaluate.record import Experiment, Record
+    from engine.run_folder import RunFolder
 
 README = "README.md"
+GOES_ON = "the same command, with --work or --write, goes on from here"
 CHOICES = ("all", "readme", "results")
 
 
@@ -34,8 +38,9 @@ def command(
 ) -> None:
     """Re-create the tables of README.md and docs/results.md, and compare.
 
-    Runs everything that the record names (docs/results.json: presets, changes, seeds) in an empty data folder, and
-    fails with exit code 1 where a figure leaves its recorded interval, or where a table is not that of the record.
+    Runs everything that the record names (docs/results.json: presets, changes, seeds) in an empty data folder, takes
+    the falsification tests that it names, and fails with exit code 1 where a figure leaves its recorded interval, or
+    where a table is not that of the record.
     With --write the record and the tables are made from what is found: finished runs of this data folder with exactly
     these settings are taken as they are, others are run.
     """
@@ -53,7 +58,12 @@ def command(
             published.current(known, path.parent, name)  # marks that are missing are told before hours of work
         for key in known.needed(chosen):
             experiment = known.experiments[key]
-            experiment.runs = [record.found(_finished(experiment, seed, console), seed) for seed in experiment.seeds]
+            experiment.runs = [
+                record.found(_finished(experiment, seed, console).report(), seed) for seed in experiment.seeds
+            ]
+            write_text(path, known.to_json())
+        for key in known.needed_trials(chosen):
+            known.trials[key].taken = _take(known, key, console)
             write_text(path, known.to_json())
         for name in chosen:
             published.publish(known, path.parent, name)
@@ -69,6 +79,8 @@ def command(
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
             for key in known.needed(chosen):
                 faults += _again(key, known.experiments[key], console)
+            for key in known.needed_trials(chosen):
+                faults += _taken_again(known, key, console)
     for fault in faults:
         click.echo(fault)
     click.echo(f"{len(faults)} departures from {path}" if faults else f"as recorded in {path}: {', '.join(chosen)}")
@@ -95,31 +107,73 @@ def _again(key: str, experiment: Experiment, console: Any) -> list[str]:
         return [f"{key}: nothing is recorded; make the record with --write"]
     faults = []
     for recorded in experiment.runs:
-        new = record.found(_finished(experiment, recorded.seed, console), recorded.seed)
+        new = record.found(_finished(experiment, recorded.seed, console).report(), recorded.seed)
         faults += [f"{key}, seed {recorded.seed}: {text}" for text in record.departures(recorded, new)]
     return faults
 
 
-def _finished(experiment: Experiment, seed: int, console: Any) -> dict[str, Any]:
-    """``metrics.json`` of a run with these settings: one that is there, one that can be gone on with, or a new one."""
+def _taken_again(known: Record, key: str, console: Any) -> list[str]:
+    """Take the tests of a trial as they are recorded; where they depart from that."""
+    from engine.evaluate import record
+
+    recorded = known.trials[key].taken
+    if not recorded:
+        return [f"{key}: nothing is recorded; make the record with --write"]
+    return [
+        f"{key}, seed {before.seed}: {text}"
+        for before, new in zip(recorded, _take(known, key, console), strict=True)
+        for text in record.trial_departures(before, new)
+    ]
+
+
+def _take(known: Record, key: str, console: Any) -> list[Falsification]:
+    """What the tests of a trial find: those that a run's folder has of these users, or else taken now."""
+    from engine.evaluate.falsify import falsify
+    from engine.evaluate.falsify_record import read_falsification
+    from engine.models import Models
+    from engine.monitor import Monitor
+    from webapp.commands.falsify import shell_bars
+
+    trial = known.trials[key]
+    taken = []
+    for seed in known.experiments[trial.experiment].seeds:
+        run = _finished(known.experiments[trial.experiment], seed, console)
+        found = read_falsification(run.path)
+        if found is None or not found.covers(trial.users, trial.tests):
+            console.print(f"Falsification tests of {run.run_id}, {trial.users} users", highlight=False)
+            try:
+                with shell_bars(console) as monitor:
+                    models = Models.load(run, Monitor())
+                    found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=True)
+            except (Cancelled, KeyboardInterrupt):
+                raise Cancelled(GOES_ON) from None
+        taken.append(found.only(trial.tests))
+    return taken
+
+
+def _finished(experiment: Experiment, seed: int, console: Any) -> RunFolder:
+    """A run with these settings: one that is there, one that can be gone on with, or a new one."""
     from engine.run_folder import RunFolder
     from jobs import api
     from webapp.commands._progress import shell_monitor
 
     config = experiment.config(seed)
-    same = [run for run in api.runs() if _settings(run.config) == config]
-    for run in same:
-        if run.state == "done":
-            return RunFolder.open(run.folder).report()
-    console.print(experiment.command(seed), markup=False, highlight=False, soft_wrap=True)
-    resumable = next((run.id for run in same if run.resumable), None)
-    try:
-        with shell_monitor(console) as monitor:
-            if resumable:
-                return api.resume_in_foreground(resumable, monitor)
-            return api.run_in_foreground(config, experiment.preset, None, monitor)
-    except (Cancelled, KeyboardInterrupt):
-        raise Cancelled("the same command, with --work or --write, goes on from here") from None
+
+    def same() -> list[Run]:
+        return [run for run in api.runs() if _settings(run.config) == config]
+
+    if not any(run.state == "done" for run in same()):
+        console.print(experiment.command(seed), markup=False, highlight=False, soft_wrap=True)
+        resumable = next((run.id for run in same() if run.resumable), None)
+        try:
+            with shell_monitor(console) as monitor:
+                if resumable:
+                    api.resume_in_foreground(resumable, monitor)
+                else:
+                    api.run_in_foreground(config, experiment.preset, None, monitor)
+        except (Cancelled, KeyboardInterrupt):
+            raise Cancelled(GOES_ON) from None
+    return RunFolder.open(next(run.folder for run in same() if run.state == "done"))
 
 
 def _settings(values: dict[str, Any]) -> RunConfig | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from engine.evaluate.falsify_record import Claim, Falsification, Figure, Finding, Verdict, difference
-from engine.evaluate.render import label
+from engine.evaluate.render import label, readable
 from webapp.html import Html, tag
-from webapp.pattern_charts import MEASURES
 from webapp.views.compare import scrolled
 
 BADGES: dict[Verdict, str] = {"passed": "dr-done", "failed": "dr-failed", "not decided": "dr-interrupted"}
@@ -31,15 +29,10 @@ def tests(record: Falsification) -> Html:
     )
 
 
-def _named(text: str) -> str:
-    """A sentence about models by the names that people read."""
-    return re.sub(r"[a-z0-9]+([-@][a-z0-9]+)*", lambda found: MEASURES.get(found[0], label(found[0])), text)
-
-
 def _test(finding: Finding) -> Html:
     title = f"{finding.number}. {finding.title}"
     head = tag("div", tag("h3", title), _badge(finding.verdict), class_="dr-test-head")
-    because = [tag("li", _named(reason)) for reason in finding.because.split("; ") if reason]
+    because = [tag("li", readable(reason)) for reason in finding.because.split("; ") if reason]
     more = tag(
         "details",
         tag("summary", "Figures", tag("span", f" of test {finding.number}", class_="dr-sr")),
@@ -60,13 +53,13 @@ def _figures(finding: Finding) -> Html:
     measures = list(dict.fromkeys(figure.measure for figure in finding.figures))
     heads = [
         tag("th", "Asked", scope="col"),
-        *(tag("th", _named(measure), scope="col", class_="dr-number") for measure in measures),
+        *(tag("th", readable(measure), scope="col", class_="dr-number") for measure in measures),
     ]
     rows = []
     for name in dict.fromkeys(figure.name for figure in finding.figures):
         found = {figure.measure: figure for figure in finding.figures if figure.name == name}
         rows.append(
-            tag("tr", tag("th", _named(name), scope="row"), [_figure(found.get(measure)) for measure in measures])
+            tag("tr", tag("th", readable(name), scope="row"), [_figure(found.get(measure)) for measure in measures])
         )
     return scrolled(f"Figures of test {finding.number}", tag("thead", tag("tr", heads)), tag("tbody", rows))
 
@@ -94,8 +87,8 @@ def _claim(claim: Claim) -> Html:
     verdict = _badge(claim.verdict) if claim.deciding else f"{claim.verdict}, decides nothing"
     return tag(
         "tr",
-        tag("th", _named(claim.name), scope="row"),
-        tag("td", _named(claim.measure)),
+        tag("th", readable(claim.name), scope="row"),
+        tag("td", readable(claim.measure)),
         tag("td", difference(claim), class_="dr-number"),
         tag("td", claim.wanted),
         tag("td", verdict),

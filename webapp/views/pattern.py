@@ -7,11 +7,11 @@ from typing import Any
 
 from db.explanations import Explanation
 from db.runs import Run
-from engine.evaluate.render import label
+from engine.evaluate.render import MEASURES, label
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
 from jobs.failures import ANSWER_STOPPED
 from webapp.html import Html, join, link, tag
-from webapp.pattern_charts import MEASURES, ORDERS
+from webapp.pattern_charts import ORDERS
 from webapp.shell import notice
 from webapp.views.compare import scrolled
 
