@@ -129,7 +129,7 @@ def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str
         free = not naming.exists(session, record.run.id)
         run_id = record.run.id if free else naming.new_id(session)
         if not free:
-            record = _renumbered(record, staged, run_id)
+            record = _renumbered(record, staged, run_id, path)
         if chosen is not None:
             naming.refuse_taken(session, chosen)
         try:
@@ -141,12 +141,16 @@ def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str
     return run_id
 
 
-def _renumbered(record: Record, staged: Path, run_id: str) -> Record:
+def _renumbered(record: Record, staged: Path, run_id: str, path: Path) -> Record:
     """The record of a run that gets another id; the files that tell its id are changed as well."""
-    for file in (staged / "run.json", staged / "metrics.json"):
-        if file.exists():
-            content = json.loads(file.read_text(encoding="utf-8"))
-            write_text(file, json.dumps({**content, "run_id": run_id}, indent=1, ensure_ascii=False) + "\n")
+    for file in (staged / "run.json", staged / "metrics.json", staged / "falsification.json"):
+        if not file.exists():
+            continue
+        try:
+            content = {**json.loads(file.read_text(encoding="utf-8")), "run_id": run_id}
+        except (ValueError, TypeError):
+            raise _refused(f"its {file.name} is damaged", path) from None
+        write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     report = None if record.report is None else {**record.report, "run_id": run_id}
     return record.model_copy(update={"report": report})
 

@@ -105,6 +105,19 @@ def test_a_taken_id_and_a_taken_name_are_replaced_and_the_files_say_so(exported)
     assert RunFolder.open(api.status(first).folder).run_id == first
 
 
+def test_the_tests_of_a_run_that_gets_another_id_go_with_it_and_damaged_ones_are_refused(tmp_path):
+    run_id = _done()
+    tested = api.status(run_id).folder / "falsification.json"
+    tested.write_text(json.dumps({"run_id": run_id, "users": 12}))
+    api.export_run(run_id, tmp_path / "run.zip")
+    second = api.import_run(tmp_path / "run.zip")
+    assert json.loads((api.status(second).folder / tested.name).read_text()) == {"run_id": second, "users": 12}
+    tested.write_text("[1]")
+    api.export_run(run_id, tmp_path / "damaged.zip")
+    with pytest.raises(StudioError, match=r"falsification\.json is damaged"):
+        api.import_run(tmp_path / "damaged.zip")
+
+
 def test_a_chosen_name_is_used_or_refused(exported):
     assert api.status(api.import_run(exported, "mine")).name == "mine"
     for name in ("mine", " ", "r-abc234"):
