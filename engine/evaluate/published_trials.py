@@ -72,8 +72,8 @@ def _about(taken: Sequence[Falsification]) -> str:
     run = taken[0]
     compared = "; ".join(f"{name}: {source}" for name, source in run.controls.items())
     return (
-        f"{run.dataset}, teacher {label(run.teacher)}, {run.users_available} test users of whom so many were asked, "
-        f"{run.candidates} candidates. {compared[:1].upper()}{compared[1:]}. {run.rules}"
+        f"{run.dataset}, teacher {label(run.teacher)}, {run.candidates} candidates; {run.users_available} test users "
+        f"in all. {compared[:1].upper()}{compared[1:]}. {run.rules}"
     )
 
 

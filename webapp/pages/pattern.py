@@ -100,7 +100,7 @@ def build(access: Access) -> None:
         Part(
             "tests",
             [tests],
-            lambda v: v.tests and v.tests.to_json(),
+            lambda v: v.tests and hash(v.tests.to_json()),
             lambda v: [falsification.tests(v.tests) if v.tests else ""],
         ),
         Part("trust", [trust, trust_drawn], lambda v: _answered(v, TRUST), _trust),
