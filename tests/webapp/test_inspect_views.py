@@ -11,12 +11,10 @@ import pytest
 from inspect_world import HOSTILE, explanation, item, rung, written
 
 from db.asked import Progress
-from engine.environment import code_version
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect_charts import percent, shares, signed
 from webapp.inspecting import FIRST, NAMES, Standing
 from webapp.inspection import DEPTHS, REASONS, WORDS, Question
-from webapp.pages import pattern as pattern_page
 from webapp.subjects import Entry, History
 from webapp.views import inspect as view
 from webapp.views import inspect_expert as expert_view
@@ -308,13 +306,3 @@ def test_the_report_stands_alone() -> None:
     assert "url(" not in drawn
     for said in ("The Target mainly because of", "completeness error", "Partly grounded", "The smallest change"):
         assert said in drawn
-
-
-def test_figures_that_other_code_measured_are_told_apart() -> None:
-    def measured(code: str, state: str = "done") -> Any:
-        return SimpleNamespace(state=state, request={"users": 4, "code": code})
-
-    assert pattern_page._outdated(measured("000000000000"))
-    assert not pattern_page._outdated(measured("000000000000", "running"))
-    assert not pattern_page._outdated(measured(code_version()))
-    assert not pattern_page._outdated(None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from smoke_runs import finished_run
 
+from engine.environment import code_version
 from engine.errors import StudioError
 from engine.evaluate.falsify import falsify
 from engine.evaluate.falsify_record import read_falsification
@@ -17,7 +19,7 @@ from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from jobs import api, kinds, measures
 from webapp import measuring
-from webapp.measuring import PATTERN, TESTS, TRUST
+from webapp.measuring import PATTERN, TESTS, TRUST, Standing
 
 
 def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_disturb_them() -> None:
@@ -78,3 +80,15 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
     assert seen().tests_left == []
     assert not seen().standing(TESTS).due
     assert seen().tests_request() == whole, "should they be asked again, by other code"
+
+
+def test_figures_that_other_code_measured_are_told_apart_and_can_be_measured_again() -> None:
+    def measured(code: str, state: str = "done") -> Standing:
+        asked: Any = SimpleNamespace(state=state, request={"users": 4, "code": code}, settled=state == "done")
+        return Standing(asked=asked, there=state == "done", wait="", possible=True, repeat=False)
+
+    assert (measured("000000000000").outdated, measured("000000000000").due) == (True, True)
+    assert (measured("000000000000", "running").outdated, measured("000000000000", "running").due) == (False, False)
+    assert (measured(code_version()).outdated, measured(code_version()).due) == (False, False)
+    nothing = Standing(asked=None, there=False, wait="", possible=True, repeat=False)
+    assert (nothing.outdated, nothing.due) == (False, True)
