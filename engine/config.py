@@ -104,7 +104,7 @@ class LLMConfig(Section):
     """auto takes a GPU where there is one."""
     batch_size: int = _field(16, unit="prompts", advanced=True, ge=1)
     """Prompts in a forward pass when ranking."""
-    micro_batch: int = _field(16, unit="prompts", advanced=True, ge=1)
+    micro_batch: int = _field(8, unit="prompts", advanced=True, ge=1)
     """Prompts in a forward and backward pass in training; a step's batch adds up several. Bounds memory."""
     seed: int = _field(0, advanced=True, ge=0)
     """Seed of the weights of tiny random models."""

@@ -36,7 +36,7 @@ class PlainFinetune:
     """
 
     def __init__(self, config: RunConfig, folder: Path, titles: list[str]) -> None:
-        self.titles = titles
+        self.titles, self.size = titles, config.llm.micro_batch
         self.encoder = load_encoder(config.llm)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
         self.embedding = model.get_input_embeddings()
@@ -62,23 +62,25 @@ class PlainFinetune:
         self.step_number = 0
 
     def step(self, questions: Questions) -> int:
-        """One optimizer step on one padded batch; returns the number of prompts."""
-        encoded = [self.encoder.encode(prompt, len(self.soft)) for prompt in questions.prompts]
-        answers = [
-            self.encoder.tokens(f" {self.titles[row[label]]}")
-            for row, label in zip(questions.candidates, questions.labels, strict=True)
-        ]
-        ids = [torch.cat([e.ids, torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)]
-        wanted = [
-            torch.cat([torch.full((len(e),), -100), torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)
-        ]
-        padded = nn.utils.rnn.pad_sequence(ids, True, 0)
-        inputs = self.embedding(padded)
-        for row, e in enumerate(encoded):
-            inputs[row, e.soft] = self.soft
-        mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]
-        labels = nn.utils.rnn.pad_sequence(wanted, True, -100)
-        self.model(inputs_embeds=inputs, attention_mask=mask.long(), labels=labels).loss.backward()
+        """One optimizer step; returns the number of prompts."""
+        for part, share in questions.parts(self.size):
+            encoded = [self.encoder.encode(prompt, len(self.soft)) for prompt in part.prompts]
+            answers = [
+                self.encoder.tokens(f" {self.titles[row[label]]}")
+                for row, label in zip(part.candidates, part.labels, strict=True)
+            ]
+            ids = [torch.cat([e.ids, torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)]
+            wanted = [
+                torch.cat([torch.full((len(e),), -100), torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)
+            ]
+            padded = nn.utils.rnn.pad_sequence(ids, True, 0)
+            inputs = self.embedding(padded)
+            for row, e in enumerate(encoded):
+                inputs[row, e.soft] = self.soft
+            mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]
+            labels = nn.utils.rnn.pad_sequence(wanted, True, -100)
+            loss = self.model(inputs_embeds=inputs, attention_mask=mask.long(), labels=labels).loss
+            (share * loss).backward()
         self.optimizer.step()
         self.model.base_model.update_and_allocate(self.step_number)
         self.optimizer.zero_grad()

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 TURNS = 5
 PROMPTS = 16
 """Prompts ranked in one turn."""
-PLAIN, FAST_PLAIN = 8, 4
-"""Prompts in a padded batch of the plain loop: what was chosen at first, and what turned out to be fastest for it."""
 LONGEST_ANSWER = 12
 """Tokens generated for an answer."""
 Turn = Callable[[], float]
@@ -52,7 +50,6 @@ class Comparison:
 
 COMPARISONS = (
     Comparison("stage-2 training, prompts/s, against transformers + peft", "stage 2", "plain stage 2", 8.0),
-    Comparison(f"the same, against batches of {FAST_PLAIN}, its fastest", "stage 2", "fast plain stage 2", None),
     Comparison("ranking, prompts/s, against the bare forward pass", "ranking", "bare forward", 0.9),
     Comparison("title likelihood of 20 titles, cost against the prompt", "title likelihood", "prompt", 1.3, cost=True),
     Comparison("generating one title (LLaRA), cost against the prompt", "generating", "prompt", None, cost=True),
@@ -61,11 +58,11 @@ COMPARISONS = (
 
 @cache
 def data() -> tuple[RunConfig, Dataset, Split]:
-    """The settings and data of ``full``."""
+    """The quickstart's settings and data."""
     from engine.data import load_dataset, split_dataset
     from engine.monitor import Monitor
 
-    config = load_config("full", overrides=["plus.enabled=false", "plus.teachers=one"])
+    config = load_config("quickstart", overrides=["plus.enabled=false"])
     dataset = load_dataset(config.data, config.seed, Monitor())
     return config, dataset, split_dataset(dataset, config.data)
 
@@ -109,8 +106,8 @@ def stage_two() -> Turn:
     return turn
 
 
-def plain_stage_two(size: int) -> Turn:
-    """A step of the plain loop with ``size`` of the batch's prompts: all of them take half a minute on two cores."""
+def plain_stage_two() -> Turn:
+    """A step of the plain loop."""
     from plain import PlainFinetune
 
     from engine.llm.prompts import prompt_titles
@@ -121,7 +118,8 @@ def plain_stage_two(size: int) -> Turn:
     assert folder is not None, "our side has fetched it"
     loop = PlainFinetune(config, folder, list(prompt_titles(dataset.catalogue, config.llm.show_year)))
     batch = iter(range(10**6))
-    return lambda: loop.step(next(questions(next(batch)).parts(size))[0])
+    # One micro-batch with its optimizer step: a whole batch takes half a minute on two cores, and no less per prompt.
+    return lambda: loop.step(next(questions(next(batch)).parts(config.llm.micro_batch))[0])
 
 
 def _asked(verbalizer: str) -> tuple[Any, list[Any], Any]:
@@ -281,8 +279,7 @@ def verdict(ratio: float, comparison: Comparison) -> tuple[str, str]:
 
 SIDES: dict[str, Callable[[], Turn]] = {
     "stage 2": stage_two,
-    "plain stage 2": lambda: plain_stage_two(PLAIN),
-    "fast plain stage 2": lambda: plain_stage_two(FAST_PLAIN),
+    "plain stage 2": plain_stage_two,
     "ranking": lambda: _ranking("title-tokens"),
     "bare forward": bare_forward,
     "title likelihood": lambda: _ranking("title-likelihood"),
