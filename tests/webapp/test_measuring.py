@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -80,6 +81,27 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
     assert seen().tests_left == []
     assert not seen().standing(TESTS).due
     assert seen().tests_request() == whole, "should they be asked again, by other code"
+
+
+def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() -> None:
+    run_id = finished_run([], "Renewed")
+    run = RunFolder.open(api.status(run_id).folder)
+    record = falsify(Models.load(run, Monitor()), run, Monitor(), users=4, tests=[6])
+
+    def standing(answer: Mapping[str, Any]) -> Standing:
+        asked: Any = SimpleNamespace(state="done", request={"code": "000000000000"}, settled=True, answer=answer)
+        seen = measuring.look({"run": run_id}, read_only=False)
+        return dataclasses.replace(seen, asked={TESTS.kind: asked}).standing(TESTS)
+
+    assert standing(record.model_dump(mode="json")).outdated
+    older = record.model_copy(update={"users": 3})
+    assert not standing(older.model_dump(mode="json")).outdated
+
+
+def test_tests_taken_of_many_users_can_be_completed() -> None:
+    assert measures.FalsifyRequest.read({"users": 6040, "tests": [1]}).users == 6040
+    with pytest.raises(StudioError, match="greater than or equal to 2"):
+        measures.FalsifyRequest.read({"users": 1})
 
 
 def test_figures_that_other_code_measured_are_told_apart_and_can_be_measured_again() -> None:
