@@ -25,8 +25,9 @@ from engine.llm.prompts import Items
 from engine.models import Models, WithoutAdapter
 from engine.monitor import Monitor
 from engine.questions import Questions
-from engine.ranking import History, Ranker
+from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
+from engine.teachers import baselines
 from engine.variants import LLMVariants
 
 FOLDER = "falsification"
@@ -172,9 +173,14 @@ class Bench:
         """NDCG@5 of each user, float64 ``[n]``."""
         return ndcg(target_ranks(scores, self.columns), 5)
 
-    def teacher_scores(self) -> np.ndarray:
-        """float32 ``[n, m]``: the teacher's opinion of the evaluation's candidates."""
-        return self.models.teacher.scores(self.examples.histories, self.candidates)
+    def untitled(self) -> dict[str, CatalogueRanker]:
+        """Who ranks without reading a title, beside the teacher: the counting baselines and the other teachers."""
+        others = {control.label: control.teacher for control in self.controls if control.teacher is not None}
+        return {model.name: model for model in baselines(self.models.split)} | others
+
+    def scores(self, ranker: Ranker) -> np.ndarray:
+        """float32 ``[n, m]``: what a ranker that costs nothing to ask thinks of the evaluation's candidates."""
+        return ranker.scores(self.examples.histories, self.candidates)
 
     def forget_answers(self) -> None:
         """Remove what was kept to go on from; controls stay."""

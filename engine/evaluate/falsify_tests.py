@@ -30,12 +30,13 @@ def own_pattern(bench: Bench) -> Finding:
     asks = [bench.frozen(name) for name in bench.prompts]
     asks += [bench.questioned(f"RPS, {name}", prompt, questions) for name, prompt in prompts.items()]
     found = bench.ask(1, asks)
-    teacher = bench.teacher_scores()
+    teacher = bench.scores(bench.models.teacher)
     agreed = {name: agreement(found[name], teacher) for name in bench.prompts}
     right = {name: _accuracy(found[f"RPS, {name}"], questions) for name in prompts}
+    scale = {name: agreement(bench.scores(ranker), teacher) for name, ranker in bench.untitled().items()}
 
     evidence = bench.evidence()
-    for name, values in agreed.items():
+    for name, values in (agreed | scale).items():
         for measure in AGREEMENT:
             evidence.figure(name, measure, values[measure])
     for name, values_ in right.items():
@@ -49,7 +50,7 @@ def own_pattern(bench: Bench) -> Finding:
     for control in bench.controls:
         if control.teacher is not None:
             # One prompt may be the better one for both teachers: that says nothing of what is only one's own.
-            other = control.teacher.scores(bench.examples.histories, bench.candidates)
+            other = bench.scores(control.teacher)
             theirs = _taus(found[control.name], other) - _taus(found[own], other)
             ours = agreed[own][TAU] - agreed[control.name][TAU]
             evidence.rises(f"{control.name} over {own}, with {control.label}", TAU, theirs)
@@ -79,8 +80,8 @@ def teacher_name(bench: Bench) -> Finding:
     asks = [bench.ranked(name, ranker) for name, ranker in rows.items()]
     asks += [bench.ranked(f"{name} told {label}", with_prompts(ranker, prompts)) for name, ranker in rows.items()]
     found = bench.ask(2, asks)
-    teacher = bench.teacher_scores()
-    named = other.teacher.scores(bench.examples.histories, bench.candidates) if other and other.teacher else None
+    teacher = bench.scores(bench.models.teacher)
+    named = bench.scores(other.teacher) if other and other.teacher else None
 
     evidence = bench.evidence()
     for name in rows:
@@ -175,7 +176,7 @@ def titles(bench: Bench) -> Finding:
         asks += [bench.ranked(name, ranker), bench.ranked(f"{name} permuted titles", permuted.ranker(name))]
         last = name
     found = bench.ask(5, asks)
-    teacher, chance = bench.teacher_scores(), 1 / bench.candidates.shape[1]
+    teacher, chance = bench.scores(bench.models.teacher), 1 / bench.candidates.shape[1]
 
     evidence = bench.evidence()
     for name in bench.rows():

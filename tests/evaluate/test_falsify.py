@@ -160,6 +160,16 @@ def test_a_prompt_that_another_teachers_equals_is_no_distillation(models: Models
     assert {c.measure for c in finding.claims} == {"top-1", "overlap@5", "kendall-tau", "accuracy"}
 
 
+def test_agreement_stands_beside_that_of_those_who_read_no_title(models: Models, run: RunFolder) -> None:
+    assert models.soft_prompt is not None
+    reverse = Reverse(models.split.train, models.split.n_items)
+    other = Control("prompt of GRU4Rec", models.soft_prompt, "a copy", reverse, "GRU4Rec")
+    figures = own_pattern(bench(models, run, controls=[other])).figures
+    taus = {figure.name: figure.value for figure in figures if figure.measure == "kendall-tau"}
+    assert (taus["markov"], taus["GRU4Rec"]) == (1.0, -1.0), "this world's teacher is Markov, the other its reverse"
+    assert taus["popularity"] > 0.0, "films that were watched come before those that never are"
+
+
 def test_a_prompt_that_serves_both_teachers_better_is_told_from_one_that_knows_its_own(
     models: Models, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
