@@ -16,7 +16,7 @@ from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, SoftPrompt, l
 from engine.monitor import Monitor
 from engine.plus import Plus, PlusRanker, load_plus
 from engine.questions import make_prompts
-from engine.ranking import History, Ranker
+from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
 from engine.stages import other_teachers, trained_teachers
 from engine.teachers import Ensemble, Teacher, baselines, load_teacher
@@ -76,6 +76,11 @@ class Models:
     def plus_teacher(self) -> Teacher | Ensemble:
         """Whom DELRec-plus learns from and is weighed against."""
         return self.ensemble if self.config.plus.teachers == "all" else self.teacher
+
+    def untitled(self) -> dict[str, CatalogueRanker]:
+        """Who ranks without reading a title, beside the teacher: counting baselines, other teachers and copies."""
+        rankers: dict[str, CatalogueRanker] = {model.name: model for model in baselines(self.split)}
+        return rankers | {name: it for name, it in self.teachers.items() if name != self.config.teacher.name}
 
     def prompts(self, catalogue: Catalogue | None = None) -> Prompts:
         """The prompts of this run; pass an extended catalogue for titles of one's own."""

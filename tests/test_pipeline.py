@@ -138,8 +138,10 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
     once, twice = run("once"), run("twice", "teacher.copies=2")
     assert list(once) == list(twice)
     assert [name for name in once if once[name]["candidates"] != twice[name]["candidates"]] == ["ensemble"]
-    teachers = Models.load(RunFolder.open(tmp_path / "twice"), Monitor()).teachers
+    models = Models.load(RunFolder.open(tmp_path / "twice"), Monitor())
+    teachers = models.teachers
     assert list(teachers) == ["sasrec", "caser", "sasrec-2", "caser-2"]
+    assert list(models.untitled()) == ["popularity", "markov", "caser", "sasrec-2", "caser-2"]
     first, second = (teachers[name].network.items.weight for name in ("sasrec", "sasrec-2"))
     assert not np.allclose(first.numpy(force=True), second.numpy(force=True))
 

@@ -27,7 +27,6 @@ from engine.monitor import Monitor
 from engine.questions import Questions
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
-from engine.teachers import baselines
 from engine.variants import LLMVariants
 
 FOLDER = "falsification"
@@ -174,9 +173,9 @@ class Bench:
         return ndcg(target_ranks(scores, self.columns), 5)
 
     def untitled(self) -> dict[str, CatalogueRanker]:
-        """Who ranks without reading a title, beside the teacher: the counting baselines and the other teachers."""
-        others = {control.label: control.teacher for control in self.controls if control.teacher is not None}
-        return {model.name: model for model in baselines(self.models.split)} | others
+        """Who ranks without reading a title, beside the teacher: the models', and those whose prompts are compared."""
+        compared = (control.teacher for control in self.controls if control.teacher is not None)
+        return self.models.untitled() | {teacher.name: teacher for teacher in compared}
 
     def scores(self, ranker: Ranker) -> np.ndarray:
         """float32 ``[n, m]``: what a ranker that costs nothing to ask thinks of the evaluation's candidates."""

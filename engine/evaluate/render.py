@@ -75,8 +75,9 @@ class ResultTable:
 
 
 def label(name: str) -> str:
-    """What people read for a model's name."""
-    return LABELS.get(name, name)
+    """What people read for a model's name; copies of a teacher, as ``sasrec-2``, are numbered."""
+    model, _, copy = name.rpartition("-")
+    return f"{LABELS[model]}, copy {copy}" if model in LABELS and copy.isdigit() else LABELS.get(name, name)
 
 
 def readable(text: str) -> str:

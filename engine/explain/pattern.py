@@ -73,7 +73,8 @@ def pattern(
         others: prompts of other runs by a label, best of one with another teacher.
 
     Returns:
-        ``agreement``, ``effects``, ``recency``, ``ranks``, ``tokens``, each as the function of that name tells,
+        ``agreement`` (of the counting baselines and other teachers too, for scale), ``effects``, ``recency``,
+        ``ranks``, ``tokens``, each as the function of that name tells,
         ``users`` and ``effect_users``, ``teacher``, ``prompt`` (the setting) and, of all that, the ``verdict``.
 
     Raises:
@@ -85,7 +86,7 @@ def pattern(
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
     rankers = states(models, others or {})
     config = models.config
-    found = agreements(models, rankers, users, monitor)
+    found = agreements(models, rankers | models.untitled(), users, monitor)
     vectors = effect_vectors(models, rankers, effect_users, monitor)
     boot = Bootstrap(len(next(iter(vectors.values()))), config.eval.bootstrap, config.seed)
     asked = min(users, available)
@@ -108,9 +109,9 @@ def pattern(
 def agreements(
     models: Models, rankers: dict[str, Ranker], users: int, monitor: Monitor
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Agreement with the teacher on the same candidates, by state and measure.
+    """Agreement with the teacher on the same candidates, by ranker and measure.
 
-    ``figure`` with its interval, and paired: the ``difference`` to the first state, and ``own_lead``, by how much the
+    ``figure`` with its interval, and paired: the ``difference`` to the first ranker, and ``own_lead``, by how much the
     state with the run's own prompt agrees more than this one.
     """
     config, split = models.config, models.split

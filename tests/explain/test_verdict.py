@@ -51,3 +51,10 @@ def test_other_prompts_and_fine_tuning_have_their_say() -> None:
     assert "Against no prompt at all, the order is closer to SASRec's (Kendall's tau +0.20" in told[0]
     assert told[1].endswith("so what it learned may be any teacher's.")
     assert "Fine-tuning on what users chose makes it closer to SASRec's (Kendall's tau +0.20" in told[2]
+
+
+def test_a_prompt_that_beats_anothers_may_be_the_better_one_for_both_teachers() -> None:
+    agreement = {NONE: state(0.0), RANDOM: state(0.1), OWN: state(0.2), "prompt of r-1": state(0.1, 0.1, 0.05, 0.15)}
+    told = verdict(agreement, 60, "SASRec", "distilled").details[1]
+    assert "it is closer to SASRec's" in told
+    assert told.endswith("so it is the better prompt, if only for both teachers (falsification test 1 tells).")

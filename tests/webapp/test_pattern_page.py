@@ -40,7 +40,7 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
     expect(page.locator("#pattern-tokens")).to_contain_text("no reading of it")
     api.ask("faithfulness", run_id, {"users": 3})
     page.reload()
-    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
+    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(7)
     expect(page.locator("#trust tr[data-order=random]")).to_be_visible(timeout=PATIENCE * 1000)
     expect(page.locator("#trust")).to_contain_text("Mean over 3 test users")
     expect(page.locator("#trust tr[data-order=loo] td")).to_have_count(4)
@@ -58,7 +58,7 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
     first.locator("summary").click()
     expect(first.locator("th", has_text="prompt of random lists").first).to_be_visible()
     page.goto(f"{at_studio.url}/pattern?run={run_id}&demo=1")
-    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(5)
+    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(7)
     expect(page.locator("#measure-pattern")).to_be_hidden()
     expect(page.locator("#tests li[data-test]")).to_have_count(6)
     assert page.evaluate("window.pwned") is None

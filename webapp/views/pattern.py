@@ -32,6 +32,7 @@ DOING = {
 }
 """By the stage that tells of its progress, or by what stands before its colon."""
 IDLE = {"queued": "Waits for the worker", "running": "Loads the models"}
+NOTHING = tag("td", "–", class_="dr-number dr-muted")
 PAIRS = {
     "loo/ig": "leave-one-out and gradients",
     "loo/random": "leave-one-out and a random order",
@@ -42,7 +43,8 @@ PAIRS = {
 def names(found: Mapping[str, Any]) -> dict[str, str]:
     """How the states of an answer are called for people; other runs by their names."""
     others = {f"{OTHERS}{it['id']}": f"Prompt of {it['name']} ({label(it['teacher'])})" for it in found["others"]}
-    return {"teacher": label(found["teacher"]), **STATES, **others}
+    untitled = {name: label(name) for name in found["agreement"] if name not in found["effects"]}
+    return {"teacher": label(found["teacher"]), **STATES, **others, **untitled}
 
 
 def head(run: Run) -> Html:
@@ -93,8 +95,11 @@ def verdict(found: Mapping[str, Any]) -> Html:
 
 
 def agreement(found: Mapping[str, Any]) -> Html:
-    """Agreement with the teacher by state, with intervals, and the paired lead of the run's prompt."""
-    heads = [tag("th", "Language model", scope="col")]
+    """Agreement with the teacher by state, with intervals, and the paired lead of the run's prompt.
+
+    Below stand those who read no title, for scale.
+    """
+    heads = [tag("th", "Ranked by", scope="col")]
     heads += [tag("th", title, scope="col", class_="dr-number") for title in MEASURES.values()]
     heads.append(
         tag("th", "This run's prompt leads by", tag("small", "Kendall's tau, paired"), scope="col", class_="dr-number")
@@ -105,18 +110,15 @@ def agreement(found: Mapping[str, Any]) -> Html:
     rows = []
     for name, values in found["agreement"].items():
         cells = [_figure(values[measure]["figure"]) for measure in MEASURES]
-        cells.append(
-            tag("td", "–", class_="dr-number dr-muted")
-            if name == OWN
-            else _figure(values["kendall-tau"]["own_lead"], sign=True)
-        )
-        cells.append(_figure(found["effects"][name]))
+        cells.append(NOTHING if name == OWN else _figure(values["kendall-tau"]["own_lead"], sign=True))
+        cells.append(_figure(found["effects"][name]) if name in found["effects"] else NOTHING)
         rows.append(tag("tr", tag("th", names(found)[name], scope="row"), cells,
                         class_="dr-ours" if name == OWN else None, data_state=name))  # fmt: skip
     text = (
         f"Agreement with {label(found['teacher'])} on {found['users']} held-out users and {found['candidates']} "
         "candidates each, with 95 % bootstrap intervals over users. Same reasons: Spearman's correlation of effects "
-        "that single titles of the history have on the teacher's first choice, in the language model and the teacher."
+        "that single titles of the history have on the teacher's first choice, in the language model and the teacher. "
+        f"For scale, the last {len(found['agreement']) - len(found['effects'])} rows are of those who read no title."
     )
     return tag("div", tag("p", text, class_="dr-muted", style="font-size:13.5px"),
                scrolled("Agreement with the teacher", tag("thead", tag("tr", heads)), tag("tbody", rows)))  # fmt: skip
