@@ -35,6 +35,21 @@ def test_the_data_set_is_shown_in_figures_and_charts(page: Page, at_quiet_studio
     assert "view=data" in page.url
 
 
+def test_charts_do_not_pile_up_when_the_window_becomes_narrow(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    page.get_by_role("tab", name="Data set").click()
+    expect(page.locator("#data-charts .js-plotly-plot")).to_have_count(2)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#data-charts .main-svg')].every(svg => svg.clientWidth < 390)"
+    )
+    beyond = page.locator("#data-charts .dr-plot").evaluate_all(
+        "plots => plots.map(plot => plot.querySelector('.main-svg').getBoundingClientRect().bottom"
+        " - plot.getBoundingClientRect().bottom)"
+    )
+    assert all(pixels < 1 for pixels in beyond), "a chart ends where its figure does"
+
+
 def test_the_three_prompts_mark_the_soft_prompt_and_count_tokens(page: Page, at_quiet_studio: Studio) -> None:
     _choose_smoke(page, at_quiet_studio)
     _set(page, "distill.soft_tokens", "7")

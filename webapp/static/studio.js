@@ -180,6 +180,8 @@
     wanted.forEach(({ title, figure }, place) => {
       cells[place].firstChild.textContent = title;
       const layout = { ...figure.layout, autosize: true };
+      // Without a height of its own the element shrinks under its chart as soon as the window changes its width.
+      cells[place].lastChild.style.height = `${layout.height}px`;
       Plotly.react(cells[place].lastChild, figure.data, layout, { responsive: true, displayModeBar: false });
     });
     if (count !== cells.length) cells.forEach((cell) => Plotly.Plots.resize(cell.lastChild));
