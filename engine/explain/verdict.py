@@ -67,7 +67,7 @@ def _details(agreement: Mapping[str, Any], teacher: str) -> list[str]:
         if state.startswith(OTHERS):
             lead = _lead(agreement, state)
             means = (
-                "so it is the better prompt, if only for both teachers (falsification test 1 tells)"
+                "so it is the better prompt for this teacher; whether for this one alone, falsification test 1 tells"
                 if lead["low"] > 0
                 else "so what it learned may be any teacher's"
             )
