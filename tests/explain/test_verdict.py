@@ -57,4 +57,6 @@ def test_a_prompt_that_beats_anothers_may_be_the_better_one_for_both_teachers() 
     agreement = {NONE: state(0.0), RANDOM: state(0.1), OWN: state(0.2), "prompt of r-1": state(0.1, 0.1, 0.05, 0.15)}
     told = verdict(agreement, 60, "SASRec", "distilled").details[1]
     assert "it is closer to SASRec's" in told
-    assert told.endswith("so it is the better prompt for this teacher; whether for this one alone, falsification test 1 tells.")
+    assert told.endswith(
+        "so it is the better prompt for this teacher; whether for this one alone, falsification test 1 tells."
+    )
