@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from engine.config import RunConfig, TeacherName
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.errors import StudioError
+from engine.labels import label
 from engine.llm.prompts import Prompt, Prompts
 from engine.seeds import generator
 
-TEACHER_LABELS: dict[TeacherName, str] = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "caser": "Caser"}
+TEACHER_LABELS: dict[TeacherName, str] = {name: label(name) for name in get_args(TeacherName)}
 """How prompts call the teachers."""
 
 

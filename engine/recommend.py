@@ -16,7 +16,7 @@ from engine.data.naming import clean
 from engine.errors import StudioError
 from engine.evaluate.full import catalogue_listing, rerank_scores, sort_listing, top_items
 from engine.evaluate.metrics import checked_scores
-from engine.evaluate.render import label
+from engine.labels import label
 from engine.ranking import CatalogueRanker, Ranker
 
 

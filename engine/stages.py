@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.config import RunConfig, TeacherName
+from engine.labels import label
 
 TITLES = {
     "data": "Load data, split, candidates",
@@ -55,4 +56,4 @@ def teacher_stage(config: RunConfig, name: str) -> str:
 def stage_title(name: str) -> str:
     """What a person reads for a stage's name."""
     base, _, detail = name.partition(":")
-    return f"{TITLES[base]} ({detail})" if detail else TITLES[base]
+    return f"{TITLES[base]} ({label(detail)})" if detail else TITLES[base]

@@ -6,7 +6,7 @@ from engine.config import RunConfig
 from engine.distill import stage as distil
 from engine.finetune import stage as finetune
 from engine.plus import stage as plus
-from engine.stages import SELECTED_BY, TITLES, stage_names
+from engine.stages import SELECTED_BY, TITLES, stage_names, stage_title
 from engine.teachers import train as teacher
 
 
@@ -17,3 +17,11 @@ def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> 
 
 def test_every_stage_has_a_title() -> None:
     assert set(stage_names(RunConfig.model_validate({"plus": {"enabled": True}}))) == set(TITLES)
+
+
+def test_a_stage_names_the_teacher_as_people_do() -> None:
+    assert [stage_title(name) for name in ("teacher", "teacher:gru4rec", "teacher:sasrec-2")] == [
+        "Train teacher",
+        "Train teacher (GRU4Rec)",
+        "Train teacher (SASRec, copy 2)",
+    ]

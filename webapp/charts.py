@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.metrics import Curve
+from engine.labels import label
 
 Figure = dict[str, Any]
 """``data`` and ``layout`` as plotly.js reads them. Plotly's own objects check every value of every point, which takes
@@ -87,7 +88,7 @@ def panels(curves: Sequence[Curve]) -> list[Panel]:
             continue
         title, word, validation = _place(curve.name)
         if several:
-            word = f"{curve.stage.partition(':')[2] or 'teacher'} {word}"
+            word = f"{label(curve.stage.partition(':')[2]) or 'teacher'} {word}"
         found.setdefault(title, []).append(Line(word, curve.steps, curve.values, validation))
     titles = [title for title in ORDER if title in found] + [title for title in found if title not in ORDER]
     return [Panel(title, tuple(sorted(found[title], key=_rank))) for title in titles]
@@ -116,8 +117,9 @@ def curve_title(stage: str, name: str) -> str:
     """What a curve is called where it stands alone, e.g. ``Stage 2 · Validation: NDCG@10``."""
     base, _, detail = stage.partition(":")
     title, word, validation = _place(name)
+    where = f"{BRIEF.get(base, base)} {label(detail)}".rstrip()
     shown = title if not word or word.lower() in title.lower() else f"{title}: {word}"
-    return f"{BRIEF.get(base, base)}{f' {detail}' if detail else ''} · {shown}{' (validation)' if validation else ''}"
+    return f"{where} · {shown}{' (validation)' if validation else ''}"
 
 
 def colour(place: int) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from engine.errors import StudioError
 from engine.evaluate import published_trials
 from engine.evaluate.record import Experiment, Found, Record, Table
-from engine.evaluate.render import label, signed
+from engine.evaluate.render import signed
 from engine.evaluate.report import Estimate
+from engine.labels import label
 from engine.run_folder import write_text
 
 PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreement"}

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from engine.evaluate.falsify_record import NUMBERS, Claim, Falsification, Finding, difference
 from engine.evaluate.record import Record, Table
-from engine.evaluate.render import label, readable
+from engine.evaluate.render import readable
+from engine.labels import label
 
 
 def markdown(record: Record, table: Table) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.evaluate.report import Comparison, Estimate, ModelResult, Report
+from engine.labels import label
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,18 +16,6 @@ if TYPE_CHECKING:
 
 Section = Literal["candidates", "full", "agreement"]
 
-LABELS: Mapping[str, str] = {
-    "popularity": "Popularity",
-    "markov": "Markov",
-    "sasrec": "SASRec",
-    "gru4rec": "GRU4Rec",
-    "caser": "Caser",
-    "ensemble": "Teacher ensemble",
-    "llm-zero-shot": "LLM zero-shot",
-    "llm-distilled": "LLM distilled",
-    "delrec": "DELRec",
-    "delrec-plus": "DELRec-plus",
-}
 MEASURES: Mapping[str, str] = {
     "top-1": "Same first choice",
     "overlap@5": "Best five in common",
@@ -72,12 +61,6 @@ class ResultTable:
     title: str
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
-
-
-def label(name: str) -> str:
-    """What people read for a model's name; copies of a teacher, as ``sasrec-2``, are numbered."""
-    model, _, copy = name.rpartition("-")
-    return f"{LABELS[model]}, copy {copy}" if model in LABELS and copy.isdigit() else LABELS.get(name, name)
 
 
 def readable(text: str) -> str:

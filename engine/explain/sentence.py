@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evaluate.render import label, listed
+from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence
+from engine.labels import label
 
 
 def first_sentence(evidence: Evidence) -> str:

@@ -27,6 +27,9 @@ def test_a_run_is_tested_beside_prompts_distilled_for_it(
         assert f"{finding['number']}. {finding['title']}" in words
         assert finding["verdict"].capitalize() in words
     assert "12 of 120 test users" in words
+    assert "SASRec shuffled" in words
+    assert "Kendall's tau" in words
+    assert not {"sasrec", "delrec-plus", "kendall-tau"} & set(words.split()), "names are those that the pages use"
     assert "Test 4 done" in said.err
 
 

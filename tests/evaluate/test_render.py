@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from engine.evaluate.metrics import METRICS, TIE_RULE
-from engine.evaluate.render import label, print_report, result_table, short, signed, verdict, verdicts
+from engine.evaluate.render import print_report, result_table, short, signed, verdict, verdicts
 from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, StageTime
 
 
@@ -127,8 +127,3 @@ def test_the_terminal_table_fits_80_columns_and_holds_every_figure(report: Repor
 def test_numbers_are_written_as_in_papers() -> None:
     assert [short(0.4021), short(1.0), short(-0.09), short(0.0)] == [".402", "1.000", "-.090", ".000"]
     assert [signed(0.016), signed(-0.0001), signed(-0.051)] == ["+.016", ".000", "-.051"]
-
-
-def test_copies_of_a_teacher_are_numbered_and_unknown_names_stay() -> None:
-    names = ("sasrec", "gru4rec-2", "ml-100", "r-1")
-    assert [label(name) for name in names] == ["SASRec", "GRU4Rec, copy 2", "ml-100", "r-1"]

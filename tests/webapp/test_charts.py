@@ -16,7 +16,7 @@ import pytest
 
 from db.metrics import Curve
 from engine.data import Statistics
-from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, interval_figure, line_figure, panels
+from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure, panels
 from webapp.data_charts import length_figure, popularity_figure
 from webapp.pattern_charts import (
     MEASURES,
@@ -71,9 +71,10 @@ def test_what_is_drawn_already_is_not_drawn_twice() -> None:
 
 
 def test_several_teachers_share_charts_and_are_named() -> None:
-    curves = [_curve("loss", "teacher"), _curve("loss", "teacher:caser")]
+    curves = [_curve("loss", stage) for stage in ("teacher", "teacher:caser", "teacher:sasrec-2")]
     (panel,) = panels(curves)
-    assert [line.label for line in panel.lines] == ["teacher loss", "caser loss"]
+    assert [line.label for line in panel.lines] == ["teacher loss", "Caser loss", "SASRec, copy 2 loss"]
+    assert curve_title("teacher:sasrec-2", "loss") == "Teacher SASRec, copy 2 · Loss"
 
 
 def test_a_line_has_its_points_and_a_task_keeps_its_colour_in_validation() -> None:

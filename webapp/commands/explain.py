@@ -163,7 +163,7 @@ def _ladder(console: Console, answer: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from engine.evaluate.render import label
+    from engine.labels import label
 
     table = Table(title="Places of the same candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("candidate")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.errors import StudioError
+from engine.labels import label
 from webapp.commands._options import find_run, target_file
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ def shell_bars(console: Console) -> Iterator[Monitor]:
 def _title(stage: str) -> str:
     kind, _, detail = stage.partition(":")
     words = {"falsify": "Test", "teacher": "Train", "distil": "Distil from"}
-    return f"{words[kind]} {detail}" if kind in words else stage
+    return f"{words[kind]} {label(detail)}" if kind in words else stage
 
 
 def show(record: Falsification, console: Console) -> None:
     """One table per test, and the verdicts."""
     from rich.text import Text
 
-    from engine.evaluate.render import label
+    from engine.evaluate.render import readable
 
     console.print(
         Text(
@@ -132,7 +133,7 @@ def show(record: Falsification, console: Console) -> None:
         console.print(Text(finding.question, style="italic"))
         console.print(_figures(finding))
         console.print(_claims(finding))
-        missing = [part for part in finding.because.split("; ") if part.startswith("not compared")]
+        missing = [readable(part) for part in finding.because.split("; ") if part.startswith("not compared")]
         console.print(
             Text.assemble((finding.verdict.capitalize(), STYLES[finding.verdict]), *map(": {}".format, missing))
         )
@@ -145,13 +146,16 @@ def _figures(finding: Finding) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from engine.evaluate.render import readable
+
     measures = list(dict.fromkeys(figure.measure for figure in finding.figures))
     table = Table("", box=box.SIMPLE_HEAD, pad_edge=False)
     for measure in measures:
-        table.add_column(measure, justify="right")
+        table.add_column(readable(measure), justify="right")
     for name in dict.fromkeys(figure.name for figure in finding.figures):
         found = {figure.measure: figure for figure in finding.figures if figure.name == name}
-        table.add_row(Text(name), *(_figure(found[measure]) if measure in found else "" for measure in measures))
+        cells = (_figure(found[measure]) if measure in found else "" for measure in measures)
+        table.add_row(Text(readable(name)), *cells)
     return table
 
 
@@ -162,15 +166,16 @@ def _claims(finding: Finding) -> Table:
     from rich.text import Text
 
     from engine.evaluate.falsify_record import difference
+    from engine.evaluate.render import readable
 
     table = Table("difference (* decides)", "measure", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("wanted", no_wrap=True)
     table.add_column("", no_wrap=True)
     for claim in finding.claims:
-        name = f"{claim.name}{' *' if claim.deciding else ''}"
+        name = f"{readable(claim.name)}{' *' if claim.deciding else ''}"
         verdict = Text(claim.verdict, STYLES[claim.verdict] if claim.deciding else "")
-        table.add_row(Text(name), claim.measure, difference(claim), claim.wanted, verdict)
+        table.add_row(Text(name), readable(claim.measure), difference(claim), claim.wanted, verdict)
     return table
 
 

@@ -60,7 +60,7 @@ def _show(answer: Recommendation) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from engine.evaluate.render import label
+    from engine.labels import label
 
     console = Console()
     history = Table(title="History, oldest first", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.evaluate.render import label, listed
+from engine.evaluate.render import listed
+from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
 from webapp.inspection import Question

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from engine.evaluate.render import label
+from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import percent, rankings, signed
 from webapp.inspection import Question

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.evaluate.render import label
+from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import effect_bar
 from webapp.inspection import Question

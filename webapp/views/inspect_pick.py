@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from engine.evaluate.people import GROUPS, Group
-from engine.evaluate.render import label
+from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.inspection import Question
 from webapp.shell import notice

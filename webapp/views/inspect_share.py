@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from db.asked import Progress
-from engine.evaluate.render import label
+from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.inspecting import NAMES, Standing
 from webapp.inspection import Question

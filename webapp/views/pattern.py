@@ -7,8 +7,9 @@ from typing import Any
 
 from db.explanations import Explanation
 from db.runs import Run
-from engine.evaluate.render import MEASURES, label
+from engine.evaluate.render import MEASURES
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
+from engine.labels import label
 from jobs.failures import ANSWER_STOPPED
 from webapp.html import Html, join, link, tag
 from webapp.pattern_charts import ORDERS

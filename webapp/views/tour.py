@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.evaluate import Report
 from engine.evaluate.people import Group
-from engine.evaluate.render import label
+from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.inspecting import Standing
 from webapp.inspection import Question

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from db.runs import Run
-from engine.evaluate.render import label
 from engine.evaluate.users import UserRow
+from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty
 from webapp.views.compare import OUTCOMES, scrolled, users_address

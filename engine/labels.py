@@ -1,0 +1,24 @@
+"""What people read for the name of a model. Light enough for any page to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LABELS: Mapping[str, str] = {
+    "popularity": "Popularity",
+    "markov": "Markov",
+    "sasrec": "SASRec",
+    "gru4rec": "GRU4Rec",
+    "caser": "Caser",
+    "ensemble": "Teacher ensemble",
+    "llm-zero-shot": "LLM zero-shot",
+    "llm-distilled": "LLM distilled",
+    "delrec": "DELRec",
+    "delrec-plus": "DELRec-plus",
+}
+
+
+def label(name: str) -> str:
+    """What people read for a model's name; copies of a teacher, as ``sasrec-2``, are numbered."""
+    model, _, copy = name.rpartition("-")
+    return f"{LABELS[model]}, copy {copy}" if model in LABELS and copy.isdigit() else LABELS.get(name, name)
