@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import StudioError
 from engine.evaluate.falsify_bench import FOLDER, Bench
-from engine.evaluate.falsify_controls import find_controls
+from engine.evaluate.falsify_controls import Other, find_controls
 from engine.evaluate.falsify_record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.evaluate.falsify_tests import TESTS
 from engine.models import Models
@@ -25,7 +25,7 @@ def falsify(
     *,
     users: int = USERS,
     tests: Collection[int] = tuple(TESTS),
-    other: RunFolder | None = None,
+    other: Other | None = None,
     train: bool = False,
 ) -> Falsification:
     """Take the ``tests`` of a finished run and write ``falsification.json`` into its folder.
@@ -33,7 +33,7 @@ def falsify(
     Other tests that were taken earlier of the same users, with the same controls, stay in that file.
 
     Args:
-        other: a run whose prompt is compared with, as another teacher's.
+        other: the other teacher whose prompt is compared with, or a run whose prompt is.
         train: distil the prompts to compare with that are not there (:func:`find_controls`).
 
     Raises:

@@ -28,6 +28,8 @@ from engine.teachers.base import CatalogueScorer
 
 RANDOM_LISTS = "prompt of random lists"
 RANDOM_FILE = "random-lists"
+Other = RunFolder | TeacherName
+"""Whose prompt a run's own is compared with: that of another run, or one distilled from another teacher."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ class Renamed(Monitor):
 
 
 def find_controls(
-    models: Models, run: RunFolder, folder: str, monitor: Monitor, *, other: RunFolder | None, train: bool
+    models: Models, run: RunFolder, folder: str, monitor: Monitor, *, other: Other | None, train: bool
 ) -> list[Control]:
     """Another teacher's prompt and one of random lists; those that ``folder`` in the run's folder lacks are left out.
 
     Args:
-        other: a run whose prompt is taken for another teacher's.
+        other: the other teacher, or a run whose prompt is taken for another teacher's; ``None``:
+            :func:`other_teacher`.
         train: distil and keep those that would be left out.
 
     Raises:
@@ -86,8 +89,8 @@ def find_controls(
     """
     controls = []
     words = "distilled for this test with the run's settings"
-    name = other_teacher(models)
-    if other is not None:
+    name = other_teacher(models, other)
+    if isinstance(other, RunFolder):
         controls.append(control_of_run(models, other))
     elif train or _file(run, folder, name).exists():
         label = TEACHER_LABELS[name]
@@ -107,28 +110,34 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
     Raises:
         StudioError: no soft prompt there, one of another language model, or a prompt of the same teacher.
     """
-    config = other.config()
-    if config.teacher.name == models.config.teacher.name:
-        raise StudioError(
-            f"that run's teacher is {config.teacher.name} too", where=other.run_id, remedy="name one with another"
-        )
-    label = TEACHER_LABELS[config.teacher.name]
+    label = TEACHER_LABELS[other_teacher(models, other)]
     prompt = SoftPrompt.load(other.soft_prompt, models.backbone)
     teacher = load_teacher(other.teacher(), expected_items=models.split.n_items)
     return Control(f"prompt of {label}", prompt, f"run {other.run_id}", teacher, label)
 
 
-def other_teacher(models: Models) -> TeacherName:
-    """The teacher to compare with: the first of ``teacher.also``, or else the first that is not the run's own."""
+def other_teacher(models: Models, wanted: Other | None = None) -> TeacherName:
+    """The teacher to compare with: the one ``wanted``, or the first of ``teacher.also`` or of all but the run's own.
+
+    Raises:
+        StudioError: the run's own is wanted.
+    """
     own = models.config.teacher.name
-    return next(name for name in (*other_teachers(models.config), *TEACHER_LABELS) if name != own)
+    if wanted is None:
+        return next(name for name in (*other_teachers(models.config), *TEACHER_LABELS) if name != own)
+    where, name = (wanted.run_id, wanted.config().teacher.name) if isinstance(wanted, RunFolder) else (wanted, wanted)
+    if name == own:
+        raise StudioError(f"the other teacher is {own} too", where=where, remedy="name another")
+    return name
 
 
-def training_minutes(models: Models, run: RunFolder, *, other: bool) -> float:
-    """What :func:`find_controls` takes to train all, going by what the run itself took; ``other``: a run is named."""
+def training_minutes(models: Models, run: RunFolder, other: Other | None = None) -> float:
+    """What :func:`find_controls` takes to train all, going by what the run itself took."""
     seconds = {stage["name"]: float(stage["seconds"]) for stage in run.stages()}
-    teacher = 0.0 if other or other_teacher(models) in models.teachers else seconds.get("teacher", 0.0)
-    return ((1 if other else 2) * seconds.get("distil", 0.0) + teacher) / 60
+    if isinstance(other, RunFolder):
+        return seconds.get("distil", 0.0) / 60
+    teacher = 0.0 if other_teacher(models, other) in models.teachers else seconds.get("teacher", 0.0)
+    return (2 * seconds.get("distil", 0.0) + teacher) / 60
 
 
 def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherName, monitor: Monitor) -> CatalogueRanker:

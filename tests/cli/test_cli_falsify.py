@@ -33,9 +33,16 @@ def test_a_run_is_tested_beside_prompts_distilled_for_it(
     assert "Test 4 done" in said.err
 
 
+def test_any_other_teachers_prompt_can_be_compared_with(shell: Shell, smoke: dict[str, Any]) -> None:
+    said = shell("falsify", "--run", "first", "--users", "6", "--tests", "1", "--train", "--other", "caser")
+    assert said.code == 0, said.err
+    assert "prompt of Caser: distilled for this test with the run's settings from Caser" in " ".join(said.out.split())
+
+
 def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any]) -> None:
     assert "no run 'nothing'" in shell.refuses("falsify", "--run", "nothing")
     assert "no list of numbers" in shell.refuses("falsify", "--run", "first", "--tests", "all")
     assert "no test 9" in shell.refuses("falsify", "--run", "first", "--tests", "9")
     assert "teacher is sasrec too" in shell.refuses("falsify", "--run", "first", "--other", "first")
+    assert "teacher is sasrec too" in shell.refuses("falsify", "--run", "first", "--other", "sasrec")
     assert "two users" in shell.refuses("falsify", "--run", "first", "--users", "1")

@@ -106,6 +106,18 @@ def test_a_named_run_spares_one_of_the_two_trainings(models: Models, run: RunFol
     assert stages.names == ["distil:random-lists"]
 
 
+def test_a_named_teacher_takes_the_place_of_the_next_one(models: Models, run: RunFolder) -> None:
+    names = [control.name for control in find_controls(models, run, FOLDER, Monitor(), other="caser", train=True)]
+    assert names == ["prompt of Caser", RANDOM_LISTS]
+    kept = [control.name for control in find_controls(models, run, FOLDER, Monitor(), other="caser", train=False)]
+    assert kept == names
+    assert [control.name for control in find_controls(models, run, FOLDER, Monitor(), other=None, train=False)] == [
+        RANDOM_LISTS
+    ], "the next one's was never distilled"
+    with pytest.raises(StudioError, match="the other teacher is sasrec too"):
+        find_controls(models, run, FOLDER, Monitor(), other="sasrec", train=True)
+
+
 def test_another_runs_prompt_comes_with_its_teacher(models: Models, other: RunFolder, tmp_path: Path) -> None:
     control = control_of_run(models, other)
     assert (control.name, control.label, control.source) == ("prompt of GRU4Rec", "GRU4Rec", "run other")
@@ -114,11 +126,11 @@ def test_another_runs_prompt_comes_with_its_teacher(models: Models, other: RunFo
         control_of_run(models, same)
 
 
-def test_the_cost_is_told_by_what_the_run_took(models: Models, run: RunFolder) -> None:
+def test_the_cost_is_told_by_what_the_run_took(models: Models, run: RunFolder, other: RunFolder) -> None:
     stages = [{"name": "teacher", "seconds": 60.0, "done": True}, {"name": "distil", "seconds": 120.0, "done": True}]
     import json
 
     write_text(run.path / "stages.json", json.dumps(stages))
-    assert training_minutes(models, run, other=False) == 5.0
-    assert training_minutes(models, run, other=True) == 2.0
+    assert training_minutes(models, run) == training_minutes(models, run, "caser") == 5.0
+    assert training_minutes(models, run, other) == 2.0
     assert other_teacher(models) == "gru4rec"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from engine.evaluate.falsify_controls import Other
     from engine.evaluate.falsify_record import Falsification, Figure, Finding
     from engine.monitor import Monitor
 
@@ -26,7 +27,7 @@ STYLES = {"passed": "bold green", "failed": "bold red", "not decided": "bold yel
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--users", default=300, show_default=True, help="Test users to ask; always the same ones.")
 @click.option("--tests", default="1,2,3,4,5,6", show_default=True, metavar="LIST", help="Which tests to take.")
-@click.option("--other", metavar="RUN", help="Compare with the prompt of this run, which has another teacher.")
+@click.option("--other", metavar="TEACHER|RUN", help="Whose prompt to compare with: that of a teacher, or of a run.")
 @click.option("--train", is_flag=True, help="Distil two prompts to compare with: another teacher's, and random lists'.")
 @click.option("--json", "file", metavar="FILE", help="Write the results to FILE too.")
 def command(reference: str, users: int, tests: str, other: str | None, train: bool, file: str | None) -> None:
@@ -34,14 +35,15 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
 
     Each states what would have to be seen, and says: passed, failed, or not decided. Without --train or --other the
     first one has nothing to compare with; --train takes twice as long as the run's stage 1 (and a teacher's training),
-    or as long with --other, once: the prompts are kept. The tests themselves ask about 30 prompts per user. Ctrl-C
-    stops; called again, the command goes on from there. Results go into the run's folder as falsification.json.
+    or as long where --other names a run, once: the prompts are kept. The tests themselves ask about 30 prompts per
+    user. Ctrl-C stops; called again, the command goes on from there. Results go into the run's folder as
+    falsification.json.
     """
     found = find_run(reference)
     if found.state != "done":
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="test a finished run")
     numbers = _numbers(tests)
-    other_run = find_run(other) if other else None
+    beside = _beside(other) if other else None
     target = target_file(file)
 
     from rich.console import Console
@@ -53,10 +55,9 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     from engine.run_folder import RunFolder, write_text
 
     run = RunFolder.open(found.folder)
-    beside = RunFolder.open(other_run.folder) if other_run else None
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
-    cost = _duration(training_minutes(models, run, other=other is not None))
+    cost = _duration(training_minutes(models, run, beside))
     with shell_bars(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
@@ -66,6 +67,13 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     show(record, Console())
     if 1 in numbers and not record.controls:
         console.print(f"Test 1 wants prompts to compare with: --train distils them ({cost}).", soft_wrap=True)
+
+
+def _beside(name: str) -> Other:
+    from engine.config import TeacherName
+    from engine.run_folder import RunFolder
+
+    return cast(TeacherName, name) if name in get_args(TeacherName) else RunFolder.open(find_run(name).folder)
 
 
 def _duration(minutes: float) -> str:
