@@ -12,7 +12,7 @@ from engine.errors import StudioError
 from engine.evaluate.falsify_bench import FOLDER, Bench
 from engine.evaluate.falsify_controls import Other, find_controls
 from engine.evaluate.falsify_record import FILE, RULES, USERS, Falsification, Finding, read_falsification
-from engine.evaluate.falsify_tests import TESTS
+from engine.evaluate.falsify_tests import COMPARING, TESTS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder, write_text
@@ -30,7 +30,8 @@ def falsify(
 ) -> Falsification:
     """Take the ``tests`` of a finished run and write ``falsification.json`` into its folder.
 
-    Other tests that were taken earlier of the same users, with the same controls, stay in that file.
+    Other tests that were taken earlier of the same users stay in that file, those that depend on the controls only with
+    the same ones.
 
     Args:
         other: the other teacher whose prompt is compared with, or a run whose prompt is.
@@ -79,7 +80,13 @@ def falsify(
 
 def _with_earlier(record: Falsification, folder: Path) -> Falsification:
     earlier = read_falsification(folder)
-    if earlier is None or earlier.model_copy(update={"findings": record.findings}) != record:
+    if earlier is None:
         return record
-    found = {finding.number: finding for finding in (*earlier.findings, *record.findings)}
+    asked_alike = earlier.model_copy(update={"findings": record.findings, "controls": record.controls}) == record
+    stay = [
+        finding
+        for finding in earlier.findings
+        if asked_alike and (earlier.controls == record.controls or finding.number not in COMPARING)
+    ]
+    found = {finding.number: finding for finding in (*stay, *record.findings)}
     return record.model_copy(update={"findings": [found[number] for number in sorted(found)]})

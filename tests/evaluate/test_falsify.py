@@ -16,7 +16,7 @@ from engine.evaluate import falsify_record
 from engine.evaluate.bootstrap import Interval
 from engine.evaluate.falsify import falsify
 from engine.evaluate.falsify_bench import FOLDER, Bench
-from engine.evaluate.falsify_controls import Control
+from engine.evaluate.falsify_controls import RANDOM_LISTS, Control
 from engine.evaluate.falsify_record import FILE, Evidence, read_falsification, rises, stays
 from engine.evaluate.falsify_tests import (
     candidate_order,
@@ -289,6 +289,15 @@ def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFo
     assert [finding.number for finding in other.findings] == [4], "figures of other users do not mix"
     (run.path / FILE).write_text("{}")
     assert read_falsification(run.path) is None
+
+
+def test_another_teacher_to_compare_with_replaces_only_what_compares(models: Models, run: RunFolder) -> None:
+    first = falsify(models, run, Monitor(), users=6, tests=[1, 2, 4], train=True)
+    second = falsify(models, run, Monitor(), users=6, tests=[1], other="caser", train=True)
+    assert set(second.controls) == {"prompt of Caser", RANDOM_LISTS}
+    assert [finding.number for finding in second.findings] == [1, 4]
+    assert second.findings[1] == first.findings[2]
+    assert not any("GRU4Rec" in claim.name for claim in second.findings[0].claims)
 
 
 def test_what_cannot_be_tested_is_refused(models: Models, run: RunFolder) -> None:
