@@ -33,7 +33,7 @@ def test_every_family_of_decoders_answers_as_it_does_by_itself(family: str) -> N
     ):
         leaf = inputs.clone().requires_grad_()
         answers = read(Embedded(leaf, lengths))
-        states += [answers.detach(), torch.autograd.grad(answers.square().sum(), leaf)[0].sum(0)]
+        states += [answers.detach(), torch.autograd.grad(answers.pow(3).sum(), leaf)[0].sum(0)]
     for ours, usual in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, usual, atol=1e-4, rtol=1e-3)
 
@@ -58,7 +58,7 @@ def test_states_at_every_token_behind_a_trunk_are_those_of_whole_rows(trunk: int
         :, max(trunk - 1, 0) :
     ]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
-    gradients = (torch.autograd.grad(states.square().sum(), (opening, inputs)) for states in (found, expected))
+    gradients = (torch.autograd.grad(states.pow(3).sum(), (opening, inputs)) for states in (found, expected))
     for ours, usual in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, usual, atol=1e-3, rtol=1e-3)
 

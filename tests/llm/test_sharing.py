@@ -82,9 +82,9 @@ def test_gradients_are_those_of_reading_one_by_one(backbone, name):
     gradients = []
     for read in (backbone.answer_states, lambda batch: one_by_one(backbone, batch)):
         soft = torch.full((4, backbone.width), 0.1, requires_grad=True)
-        read(batch_of(backbone, PROMPTS[name], soft)).pow(2).sum().backward()
+        read(batch_of(backbone, PROMPTS[name], soft)).pow(3).sum().backward()  # squares of a norm say nothing
         gradients.append(soft.grad)
-    assert gradients[0].abs().sum() > 0
+    assert gradients[0].abs().sum() > 0.01
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
 
 
