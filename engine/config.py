@@ -172,6 +172,8 @@ class FinetuneConfig(Section):
     """Optimizer steps, known in advance because AdaLoRA schedules its ranks by them."""
     batch_size: int = _field(16, unit="prompts", ge=1)
     """Prompts in a step."""
+    passes: int = _field(1, unit="passes", ge=1)
+    """How often each prompt is asked; from the second time on the layers below the adapters answer from memory."""
     lr: float = _field(1e-3, gt=0.0)
     """Peak learning rate."""
     weight_decay: float = _field(1e-6, advanced=True, ge=0.0)

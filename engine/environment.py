@@ -41,14 +41,22 @@ def code_version() -> str:
 def environment() -> dict[str, Any]:
     """Versions and machine, without importing any of the packages named."""
     return {
-        "delrec_studio": metadata.version("delrec-studio"),
+        "delrec_studio": _version("delrec-studio"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "bf16_instructions": has_bf16(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
+
+
+def _version(package: str) -> str | None:
+    """``None``: it is not installed. As a library, the engine needs neither the queue nor the pages."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def has_bf16() -> bool:

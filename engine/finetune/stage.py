@@ -54,7 +54,10 @@ def finetune(
         select=SELECT,
         validate_every=config.finetune.validate_every,
     )
-    progress = fit(stage, plan, checkpoint, monitor)
+    try:
+        progress = fit(stage, plan, checkpoint, monitor)
+    finally:
+        backbone.remember(0)
     ranks = stage.adalora.ranks()
     monitor.metrics("finetune", progress.best_step, {f"rank.{module}": rank for module, rank in ranks.items()})
     monitor.message(
@@ -70,11 +73,14 @@ class FinetuneStage:
         self, config: RunConfig, dataset: Dataset, split: Split, backbone: Backbone, soft_prompt: SoftPrompt | None
     ) -> None:
         self.settings = config.finetune
+        self.seed = config.seed
         self.micro_batch = config.llm.micro_batch
         if soft_prompt is not None:
             soft_prompt.requires_grad_(False)
         verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue)
         self.adalora = AdaLora(backbone, config.finetune, config.seed)
+        adapted = config.finetune.top_layers or backbone.layer_count
+        backbone.remember(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
         self.optimizer = StageOptimizer(self.adalora.parameters, config.finetune)
         self.scorer = PromptScorer(backbone, verbalizer, soft_prompt, config.llm.batch_size)
         prompts = make_prompts(config, dataset.catalogue)
@@ -97,7 +103,7 @@ class FinetuneStage:
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
         with self.adalora.dropout():
-            for part, share in self.task.batch(step).parts(self.micro_batch):
+            for part, share in self.task.batch(self._batch(step)).parts(self.micro_batch):
                 loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
                 loss.backward()
                 total += float(loss.detach())
@@ -112,6 +118,14 @@ class FinetuneStage:
             "lr": rate,
             "rank.mean": allowed,
         }
+
+    def _batch(self, step: int) -> int:
+        """Which batch is asked at ``step``: all in turn, then all again in other orders."""
+        distinct = -(-self.settings.steps // self.settings.passes)
+        again, place = divmod(step, distinct)
+        if not again:
+            return place
+        return int(generator(self.seed, "finetune", "pass", again).permutation(distinct)[place])
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 on the sampled validation users, with the protocol's candidates."""

@@ -81,6 +81,18 @@ class Spans:
             yield span, _by_group(part, groups), mask
 
 
+def joined(spans: Sequence[Span], device: torch.device) -> Span:
+    """All spans as one in which every token sees whom it saw: on GPUs one large product, not many small ones."""
+    seen = torch.zeros(spans[-1].end, spans[-1].end, dtype=torch.bool)
+    for span in spans:
+        rows = seen[span.start : span.end]
+        for above in span.above:
+            rows[:, above.start : above.end] = True
+        n = len(span)
+        rows[:, span.start : span.end] = torch.ones(n, n, dtype=torch.bool).tril() if span.seen is None else span.seen
+    return Span(0, len(seen), seen=seen.to(device))
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
     """Attention of ``query [A, H, D]`` to ``key`` and ``value`` ``[N, G, D]``: ``[A, H, D]``; differentiable.
 

@@ -106,6 +106,9 @@ class Backbone(nn.Module, ABC):
                 inputs[row, encoded.soft] = soft.to(inputs)
         return Embedded(inputs, torch.tensor([len(encoded) for encoded in batch], device=self.device))
 
+    def remember(self, layers: int) -> None:
+        """From now on remember what the first ``layers`` blocks made of prompts; their weights must stay. 0: forget."""
+
     @abstractmethod
     def answer_states(self, batch: Embedded) -> Tensor:
         """Hidden state at the answer slot after the final norm, ``[B, width]`` in the model's dtype; differentiable."""

@@ -11,6 +11,7 @@ from engine.errors import StudioError
 from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.decoder import read
+from engine.llm.memory import Memory
 from engine.llm.norm import fuse_norms
 from engine.llm.packing import pack
 from engine.llm.sharing import share
@@ -25,10 +26,15 @@ class CausalBackbone(Backbone):
     def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
         fuse_norms(model)
         super().__init__(model, tokenizer, name, source, context)
+        self.memory: Memory | None = None
+
+    def remember(self, layers: int) -> None:
+        self.memory = Memory(layers) if layers else None
 
     def answer_states(self, batch: Embedded) -> Tensor:
         layout = share(batch)
-        return read(self._decoder(), layout.gather(batch.inputs), layout.position, layout.spans, layout.ends)
+        inputs = layout.gather(batch.inputs)
+        return read(self._decoder(), inputs, layout.position, layout.spans, layout.ends, self.memory)
 
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
         layout = share(batch)
@@ -46,6 +52,7 @@ class CausalBackbone(Backbone):
             torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
             spans,
             [*layout.ends, *range(N, spans[-1].end)],
+            self.memory,
         )
         first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
         likelihood = self._first_logprobs(states[:B], first)

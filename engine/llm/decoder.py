@@ -6,16 +6,24 @@ through the last layer, of which only the answers are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.llm.attention import Span, Spans, attend
+from engine.llm.attention import Span, Spans, attend, joined
+from engine.llm.memory import Memory
 
 
-def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Sequence[Span], wanted: Sequence[int]) -> Tensor:
+def read(
+    decoder: Any,
+    inputs: Tensor,
+    position: Tensor,
+    spans: Sequence[Span],
+    wanted: Sequence[int],
+    memory: Memory | None = None,
+) -> Tensor:
     """States after the final norm at the places ``wanted`` of a row.
 
     Args:
@@ -24,6 +32,7 @@ def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Sequence[Span], 
         position: int64 ``[N]``, of each token in its prompt.
         spans: who sees whom.
         wanted: W places of the row, ascending.
+        memory: of what the lower blocks made of such a row before; the last block is never among them.
 
     Returns:
         ``[W, width]``; differentiable in the inputs and in adapters.
@@ -31,12 +40,21 @@ def read(decoder: Any, inputs: Tensor, position: Tensor, spans: Sequence[Span], 
     cos, sin = (table[0, :, None] for table in decoder.rotary_emb(inputs[None], position_ids=position[None]))
     half = sin.shape[-1] // 2
     sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-    everyone = Spans(spans)
-    states = inputs
-    for block in decoder.layers[:-1]:
-        states = _think(block, states + _look(block, states, cos, sin, everyone))
+    looked = spans if inputs.is_cpu else [joined(spans, inputs.device)]
+    everyone = Spans(looked)
+
+    def through(blocks: Iterable[Any], states: Tensor) -> Tensor:
+        for block in blocks:
+            states = _think(block, states + _look(block, states, cos, sin, everyone))
+        return states
+
+    if memory is None or inputs.requires_grad:
+        states = through(decoder.layers[:-1], inputs)
+    else:
+        lower, upper = decoder.layers[: memory.layers], decoder.layers[memory.layers : -1]
+        states = through(upper, memory.recall(inputs, position, spans, lambda: through(lower, inputs)))
     last, answers = decoder.layers[-1], torch.tensor(wanted, device=inputs.device)
-    states = states[answers] + _look(last, states, cos, sin, Spans(spans, wanted), answers)
+    states = states[answers] + _look(last, states, cos, sin, Spans(looked, wanted), answers)
     normed: Tensor = decoder.norm(_think(last, states))
     return normed
 

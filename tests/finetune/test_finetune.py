@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from engine.distill import random_prompt
 from engine.finetune import finetune
 from engine.finetune.stage import FinetuneStage
 from engine.llm.backbone import Backbone
+from engine.llm.causal import CausalBackbone
 
 every_kind = pytest.mark.parametrize(("family", "verbalizer"), KINDS)
 families = pytest.mark.parametrize("family", list(FAMILIES))
@@ -205,3 +207,59 @@ def test_dropout_acts_in_training() -> None:
 
     assert same(after_one_step(0.0, seed=1), after_one_step(0.0, seed=2))
     assert not same(after_one_step(0.5, seed=1), after_one_step(0.5, seed=2))
+
+
+def test_every_batch_is_asked_as_often_as_there_are_passes() -> None:
+    world = make_world("finetune.steps=12", "finetune.passes=3")
+    stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, None)
+    asked: list[list[str]] = []
+    batch = stage.task.batch
+    stage.task.batch = lambda step: asked.append([p.text() for p in batch(step).prompts]) or batch(step)
+    for step in range(12):
+        stage.train_step(step)
+    first = asked[:4]
+    assert len({tuple(texts) for texts in first}) == 4
+    for again in (asked[4:8], asked[8:]):
+        assert sorted(again) == sorted(first)
+    assert asked[4:8] != first or asked[8:] != first, "in an order of its own"
+
+
+@every_kind
+def test_memory_changes_nothing_but_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, verbalizer: str
+) -> None:
+    settings = ("finetune.passes=2", "finetune.top_layers=1", f"llm.verbalizer={verbalizer}")
+    remembered = run(make_world(*settings, family=family), tmp_path / "remembered")
+    monkeypatch.setattr(Backbone, "remember", lambda *_: None)
+    monkeypatch.setattr(CausalBackbone, "remember", lambda *_: None)
+    assert same(adapter(run(make_world(*settings, family=family), tmp_path / "read")), adapter(remembered))
+
+
+def test_what_was_asked_before_does_not_pass_the_layers_below_the_adapters_again() -> None:
+    world = make_world("finetune.passes=2", "finetune.top_layers=1")
+    stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, None)
+    passed: list[int] = []
+    for number, layer in enumerate(world.backbone.layers()):
+        norm = world.backbone.model.get_submodule(f"base_model.model.{layer}.input_layernorm")
+        norm.register_forward_hook(lambda *_, number=number: passed.append(number))
+    for step in range(6):
+        stage.train_step(step)
+    assert [passed.count(number) for number in range(2)] == [3, 6]
+
+
+@pytest.mark.parametrize("stop", [2, 4])
+def test_resumed_amid_a_pass_equals_uninterrupted(tmp_path: Path, stop: int) -> None:
+    settings = ("finetune.passes=2", "finetune.top_layers=1")
+    expected = run(make_world(*settings), tmp_path / "straight")
+    with cancelled():
+        run(make_world(*settings), tmp_path / "resumed", Recorder(stop))
+    assert same(adapter(run(make_world(*settings), tmp_path / "resumed")), adapter(expected))
+
+
+@pytest.mark.parametrize("ends", ["well", "stopped"])
+def test_memory_ends_with_the_stage(tmp_path: Path, ends: str) -> None:
+    """Whoever asks afterwards may change what was taken for frozen."""
+    world = make_world("finetune.passes=2", "finetune.top_layers=1")
+    with contextlib.nullcontext() if ends == "well" else cancelled():
+        run(world, tmp_path, None if ends == "well" else Recorder(2))
+    assert world.backbone.memory is None

@@ -107,3 +107,15 @@ def test_only_gradients_in_bf16_go_the_own_way(monkeypatch, dtype: torch.dtype, 
     query, key, value, _ = (tensor.requires_grad_(learned) for tensor in _inputs(dtype))
     attend(query, key, value, _tree(), 0.3)
     assert bool(went) == (learned and dtype == torch.bfloat16)
+
+
+@pytest.mark.parametrize("asked", [None, [8, 9, 11, 23]])
+def test_spans_joined_to_one_see_the_same(asked: list[int] | None) -> None:
+    """GPUs get a row as a single product."""
+    query, key, value, _ = _inputs(torch.float32)
+    spans = _tree().spans
+    query = query if asked is None else query[asked]
+    joined = module.joined(spans, query.device)
+    assert torch.equal(joined.seen, _visible(_tree()))
+    found, expected = (attend(query, key, value, Spans(row, asked), 0.3) for row in ([joined], spans))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)

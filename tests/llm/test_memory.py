@@ -1,0 +1,70 @@
+"""Read again, a row comes from memory as it was computed; changed, it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.llm.attention import Span
+from engine.llm.memory import Memory
+
+ROW = torch.randn(6, 4)
+PLACES = torch.arange(6)
+TRUNK = Span(0, 2)
+SPANS = (TRUNK, Span(2, 4, (TRUNK,)), Span(4, 6, (TRUNK,)))
+
+
+class Lower:
+    """Stands for the blocks: counts how often they are asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self) -> Tensor:
+        self.asked += 1
+        return torch.full((6, 4), float(self.asked))
+
+
+def test_the_same_row_is_computed_once() -> None:
+    memory, lower = Memory(2), Lower()
+    first, second = (memory.recall(ROW, PLACES, SPANS, lower) for _ in range(2))
+    assert lower.asked == 1
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda: (ROW * 1.001, PLACES, SPANS),
+        lambda: (ROW.bfloat16(), PLACES, SPANS),
+        lambda: (ROW, PLACES + 1, SPANS),
+        lambda: (ROW, PLACES, (TRUNK, Span(2, 6, (TRUNK,)))),
+        lambda: (ROW, PLACES, (TRUNK, Span(2, 4, (TRUNK,)), Span(4, 6))),
+        lambda: (ROW, PLACES, (*SPANS[:2], Span(4, 6, (TRUNK,), torch.eye(2, dtype=torch.bool)))),
+    ],
+    ids=["inputs", "number format", "positions", "spans", "what a span looks at", "whom tokens see"],
+)
+def test_another_row_is_computed(changed: Callable[[], tuple[Tensor, Tensor, tuple[Span, ...]]]) -> None:
+    memory, lower = Memory(2), Lower()
+    memory.recall(ROW, PLACES, SPANS, lower)
+    memory.recall(*changed(), lower)
+    assert lower.asked == 2
+
+
+def test_without_room_all_is_computed_again() -> None:
+    memory, lower = Memory(2, most_bytes=6 * 4 * 4), Lower()
+    for row in (ROW, 2 * ROW, ROW, 2 * ROW):
+        memory.recall(row, PLACES, SPANS, lower)
+    assert lower.asked == 3, "the first row fills it, the second is computed each time"
+
+
+def test_what_ranking_remembered_can_be_trained_on() -> None:
+    memory = Memory(2)
+    with torch.inference_mode():
+        memory.recall(ROW, PLACES, SPANS, lambda: torch.ones(6, 4))
+    weight = torch.ones(4, requires_grad=True)
+    (memory.recall(ROW, PLACES, SPANS, Lower()) @ weight).sum().backward()
+    assert weight.grad is not None
