@@ -106,7 +106,7 @@ def _model(config: RunConfig) -> Hashable:
 
 
 def _adapted(config: RunConfig) -> Hashable:
-    return _model(config), config.finetune.top_layers
+    return _model(config), config.finetune.top_layers, config.finetune.passes
 
 
 def _asked(config: RunConfig) -> Hashable:

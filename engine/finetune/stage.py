@@ -103,7 +103,7 @@ class FinetuneStage:
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
         with self.adalora.dropout():
-            for part, share in self.task.batch(self._batch(step)).parts(self.micro_batch):
+            for part, share in self.task.batch(self.batch_number(step)).parts(self.micro_batch):
                 loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
                 loss.backward()
                 total += float(loss.detach())
@@ -119,7 +119,7 @@ class FinetuneStage:
             "rank.mean": allowed,
         }
 
-    def _batch(self, step: int) -> int:
+    def batch_number(self, step: int) -> int:
         """Which batch is asked at ``step``: all in turn, then all again in other orders."""
         distinct = -(-self.settings.steps // self.settings.passes)
         again, place = divmod(step, distinct)

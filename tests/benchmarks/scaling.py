@@ -57,7 +57,9 @@ class World:
 @cache
 def world(items: int = ITEMS[0], *overrides: str) -> World:
     """MovieLens-100K; with more items, every film has numbered copies, and an interaction falls upon one of them."""
-    config = load_config("quickstart", overrides=["plus.enabled=false", "finetune.batch_size=4", *overrides])
+    config = load_config(
+        "quickstart", overrides=["plus.enabled=false", "finetune.batch_size=4", "finetune.passes=1", *overrides]
+    )
     dataset = load_dataset(config.data, config.seed, Monitor())
     known, copies = len(dataset.catalogue), items // len(dataset.catalogue)
     if copies > 1:

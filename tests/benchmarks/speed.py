@@ -91,23 +91,31 @@ def questions(step: int) -> Questions:
 
 
 def stage_two() -> Turn:
-    """A step of our stage 2."""
+    """Steps of our stage 2 with one batch, one for each pass: all but the first find it in memory."""
     from engine.distill import random_prompt
     from engine.finetune.stage import FinetuneStage
 
+    class AtOnce(FinetuneStage):
+        """Asks a batch again before the next one, so that every turn holds what a whole stage does."""
+
+        def batch_number(self, step: int) -> int:
+            return step // passes
+
     config, dataset, split, backbone = world()
-    stage = FinetuneStage(config, dataset, split, backbone, random_prompt(config, backbone))
+    passes = config.finetune.passes
+    stage = AtOnce(config, dataset, split, backbone, random_prompt(config, backbone))
     step = iter(range(10**6))
 
     def turn() -> float:
-        stage.train_step(next(step))
-        return config.finetune.batch_size
+        for _ in range(passes):
+            stage.train_step(next(step))
+        return passes * config.finetune.batch_size
 
     return turn
 
 
 def plain_stage_two() -> Turn:
-    """A step of the plain loop."""
+    """A step of the plain loop, which takes as long whether or not it has asked the same before."""
     from plain import PlainFinetune
 
     from engine.llm.prompts import prompt_titles
