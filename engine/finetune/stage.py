@@ -79,8 +79,6 @@ class FinetuneStage:
             soft_prompt.requires_grad_(False)
         verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue)
         self.adalora = AdaLora(backbone, config.finetune, config.seed)
-        adapted = config.finetune.top_layers or backbone.layer_count
-        backbone.remember(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
         self.optimizer = StageOptimizer(self.adalora.parameters, config.finetune)
         self.scorer = PromptScorer(backbone, verbalizer, soft_prompt, config.llm.batch_size)
         prompts = make_prompts(config, dataset.catalogue)
@@ -99,6 +97,8 @@ class FinetuneStage:
         size = min(config.finetune.validation_users, len(split.validation))
         self.examples = split.validation.take(np.sort(random.choice(len(split.validation), size, replace=False)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
+        adapted = config.finetune.top_layers or backbone.layer_count
+        backbone.remember(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
