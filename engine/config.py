@@ -173,7 +173,7 @@ class FinetuneConfig(Section):
     batch_size: int = _field(16, unit="prompts", ge=1)
     """Prompts in a step."""
     passes: int = _field(1, unit="passes", ge=1)
-    """How often each prompt is asked; from the second time on the layers below the adapters answer from memory."""
+    """How often each prompt is asked; decoder-only models remember what the layers below the adapters made of it."""
     lr: float = _field(1e-3, gt=0.0)
     """Peak learning rate."""
     weight_decay: float = _field(1e-6, advanced=True, ge=0.0)
