@@ -39,8 +39,8 @@ def finetune(
 ) -> None:
     """Attach an AdaLoRA adapter to ``backbone`` and train it; its best version is left in place.
 
-    Every prompt is asked ``finetune.passes`` times. The layers below the adapters are frozen, and so is the soft prompt:
-    a backbone may remember what these layers made of a prompt, which changes nothing but the time.
+    Every prompt is asked ``finetune.passes`` times. What is frozen, soft prompt and lower layers, makes the same of it
+    each time, which a backbone may remember; that changes nothing but the time.
 
     Best is the highest NDCG@10 on a sample of validation users, ranked on the protocol's candidates. The untrained
     adapter takes part, and so do steps before the final allocation, whose ranks are above the budget still.
