@@ -6,15 +6,27 @@ everywhere; ``unit`` and ``advanced`` in ``json_schema_extra`` tell the form how
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engine import datasets
+
 TeacherName = Literal["sasrec", "gru4rec", "caser"]
 
 
-def _field(default: Any, *, unit: str = "", advanced: bool = False, **bounds: Any) -> Any:
-    return Field(default=default, json_schema_extra={"unit": unit, "advanced": advanced}, **bounds)
+def _field(
+    default: Any,
+    *,
+    unit: str = "",
+    advanced: bool = False,
+    choices: Callable[[], tuple[str, ...]] | None = None,
+    **bounds: Any,
+) -> Any:
+    """``choices``: the usual answers where they are not fixed; others are taken too."""
+    extra: Any = {"unit": unit, "advanced": advanced} | ({"choices": choices} if choices else {})
+    return Field(default=default, json_schema_extra=extra, **bounds)
 
 
 class Section(BaseModel):
@@ -26,8 +38,8 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Interactions, split and candidates (protocol)."""
 
-    dataset: Literal["ml-100k", "csv", "synthetic"] = _field("ml-100k")
-    """Data set: MovieLens-100K, your own CSV files, or a small generated one for tests."""
+    dataset: str = _field("ml-100k", choices=datasets.names, pattern=datasets.NAME)
+    """Name of the data set, or csv for your own tables; 'delrec data list' says what each is."""
     path: str | None = _field(None)
     """Folder with the data set's files; without it, known sources are tried in turn."""
     domain: Literal["movie", "game", "item"] = _field("movie", advanced=True)

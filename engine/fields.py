@@ -25,6 +25,8 @@ class Setting:
     kind: Kind
     choices: tuple[str, ...]
     """The words allowed, where they are few: of the value, or of each entry of a list."""
+    open: bool
+    """The choices are the usual ones; others may be taken too."""
     unit: str
     help: str
     advanced: bool
@@ -41,7 +43,10 @@ def describe(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[S
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         kind, choices = _kind(annotation)
         unit, advanced = str(extra.get("unit", "")), bool(extra.get("advanced", False))
-        yield Setting(f"{prefix}{name}", default, kind, choices, unit, field.description or "", advanced)
+        usual: Any = extra.get("choices")
+        if usual:
+            choices = usual()
+        yield Setting(f"{prefix}{name}", default, kind, choices, bool(usual), unit, field.description or "", advanced)
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:

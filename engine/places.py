@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.config import DataConfig
+from engine.datasets import reader
+from engine.errors import StudioError
 from engine.paths import home
 
 SMOLLM2 = "smollm2-135m-instruct"
@@ -62,14 +64,20 @@ def model_presence(name: str) -> Presence:
 
 
 def data_presence(config: DataConfig) -> Presence:
-    """Whether a data set can be read at once."""
-    if config.dataset == "synthetic":
-        return "built in"
-    if config.path:
-        return "here" if Path(config.path).expanduser().exists() else "unknown"
-    if config.dataset == "csv":
+    """Whether a data set can be read at once; "unknown" where :func:`data_fault` says why not."""
+    try:
+        return reader(config.dataset).presence(config)
+    except StudioError:
         return "unknown"
-    return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
+
+
+def data_fault(config: DataConfig) -> StudioError | None:
+    """Why a data set can be neither read nor fetched."""
+    try:
+        reader(config.dataset).presence(config)
+    except StudioError as error:
+        return error
+    return None
 
 
 def model_facts(folder: Path) -> dict[str, Any]:

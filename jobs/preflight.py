@@ -16,7 +16,7 @@ from engine import environment
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.paths import home
-from engine.places import SMOLLM2, TINY_NAMES, data_presence, model_facts, model_folder, model_presence
+from engine.places import SMOLLM2, TINY_NAMES, data_fault, data_presence, model_facts, model_folder, model_presence
 from engine.run_folder import RunFolder
 from jobs.forecast import Forecast
 
@@ -59,15 +59,12 @@ def refuse_problems(config: RunConfig, expected: Forecast) -> None:
 
 def _data(config: RunConfig, _: Forecast) -> Iterator[Check]:
     own = config.data
-    match data_presence(own):
-        case "unknown" if own.path is None:
-            yield Check("Data", "problem", "no folder given", "set data.path to the folder of your CSV files")
-        case "unknown":
-            yield Check("Data", "problem", f"there is no {own.path}", "correct data.path")
-        case "to be fetched":
-            yield Check("Data", "note", "ML-100K is fetched at the start", "without a network, set data.path")
-        case _:
-            yield Check("Data", "ok", f"{own.dataset} is on this machine")
+    if fault := data_fault(own):
+        yield Check("Data", "problem", fault.what, fault.remedy)
+    elif data_presence(own) == "to be fetched":
+        yield Check("Data", "note", f"{own.dataset} is fetched at the start", "without a network, set data.path")
+    else:
+        yield Check("Data", "ok", f"{own.dataset} is on this machine")
 
 
 def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:

@@ -113,7 +113,9 @@ def control(setting: Setting, value: Any) -> Component:
     if setting.kind == "list" and setting.choices:
         return gr.CheckboxGroup(choices=list(setting.choices), **common)
     if setting.choices:
-        return gr.Dropdown(choices=list(setting.choices), filterable=False, **common)
+        return gr.Dropdown(
+            choices=list(setting.choices), filterable=setting.open, allow_custom_value=setting.open, **common
+        )
     if setting.name in SUGGESTIONS:
         return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)
     if setting.kind in ("number", "whole"):

@@ -45,7 +45,7 @@ def read_movielens(path: Path) -> tuple[Catalogue, Interactions]:
             return _read_archive(place)
     expected = " or ".join(" and ".join(names) for names in LAYOUTS.values())
     raise StudioError(
-        "no MovieLens-100K files" if path.exists() else "no such folder",
+        "no MovieLens-100K files",
         where=f"data.path={path}",
         remedy=f"give a folder with {expected}, or the file {ARCHIVE}",
     )

@@ -138,7 +138,7 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, name: str, line: by
 def test_a_path_without_the_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudioError, match=r"no MovieLens-100K files.*u\.data and u\.item"):
         from_path(tmp_path)
-    with pytest.raises(StudioError, match="no such folder"):
+    with pytest.raises(StudioError, match=r"there is no .*absent \(data\.path\)"):
         from_path(tmp_path / "absent")
     broken = pack(tmp_path / "ml-100k.zip")
     broken.write_bytes(broken.read_bytes()[:200])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
+from engine.data.readers.base import Reader
+from engine.monitor import Monitor
+from engine.places import Presence
 from engine.seeds import generator
 
 USERS = 120
@@ -82,3 +86,17 @@ def _walk(random: np.random.Generator, follows: np.ndarray, length: int) -> list
             chosen = int(random.integers(ITEMS))
         sequence.append(chosen)
     return sequence
+
+
+class Synthetic(Reader):
+    title = "generated"
+    about = "120 users and 60 films with a pattern to learn, for tests"
+
+    def presence(self, config: DataConfig) -> Presence:
+        return "built in"
+
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+        return *synthetic(seed), f"generated with seed {seed}"
+
+
+READER = Synthetic()

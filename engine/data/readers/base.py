@@ -1,0 +1,53 @@
+"""What every data set's file offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from engine.config import DataConfig
+from engine.data.catalogue import Catalogue
+from engine.data.dataset import Interactions
+from engine.errors import StudioError
+from engine.monitor import Monitor
+from engine.places import Presence
+
+
+class Reader(ABC):
+    """A data set, or a format that any number of data sets come in."""
+
+    title: str
+    """What people call it."""
+    about: str
+    """What it is, in a line."""
+
+    @abstractmethod
+    def presence(self, config: DataConfig) -> Presence:
+        """Whether it can be read at once; looks at the names of files only.
+
+        Raises:
+            StudioError: it can neither be read nor fetched; says what was looked for.
+        """
+
+    @abstractmethod
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+        """The items, the log in file order, and the source in words. ``seed`` is the run's.
+
+        Raises:
+            StudioError: files are missing, unreadable or damaged, or no source answers.
+            Cancelled: the monitor asked to stop.
+        """
+
+
+def existing(config: DataConfig) -> Path:
+    """``data.path``, a folder or a file.
+
+    Raises:
+        StudioError: it is not set, or nothing is there.
+    """
+    if not config.path:
+        raise StudioError("no folder given", where="data.path", remedy="set data.path to the folder of your files")
+    path = Path(config.path).expanduser()
+    if not path.exists():
+        raise StudioError(f"there is no {config.path}", where="data.path", remedy="correct data.path")
+    return path

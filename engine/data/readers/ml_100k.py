@@ -1,0 +1,32 @@
+"""MovieLens-100K, see :mod:`engine.data.movielens`."""
+
+from __future__ import annotations
+
+from engine.config import DataConfig
+from engine.data.catalogue import Catalogue
+from engine.data.dataset import Interactions
+from engine.data.movielens import read_movielens
+from engine.data.readers.base import Reader, existing
+from engine.data.sources import movielens_100k
+from engine.monitor import Monitor
+from engine.places import MANIFEST, Presence, movielens_folder
+
+
+class MovieLens100K(Reader):
+    title = "MovieLens-100K"
+    about = "100,000 ratings of 1,682 films by 943 people, 1997 and 1998 (GroupLens)"
+
+    def presence(self, config: DataConfig) -> Presence:
+        if config.path:
+            existing(config)
+            return "here"
+        return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
+
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+        if config.path:
+            folder = existing(config)
+            return *read_movielens(folder), f"folder {folder}"
+        return movielens_100k(monitor)
+
+
+READER = MovieLens100K()
