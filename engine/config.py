@@ -6,54 +6,18 @@ everywhere; ``unit`` and ``advanced`` in ``json_schema_extra`` tell the form how
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from engine import datasets
+from engine.config_base import Section
+from engine.config_base import setting as _field
+from engine.config_data import DataConfig
+
+__all__ = ["DataConfig", "DistillConfig", "EvalConfig", "FinetuneConfig", "LLMConfig", "PlusConfig", "RunConfig"]
+__all__ += ["TeacherConfig", "TeacherName"]
 
 TeacherName = Literal["sasrec", "gru4rec", "caser"]
-
-
-def _field(
-    default: Any,
-    *,
-    unit: str = "",
-    advanced: bool = False,
-    choices: Callable[[], tuple[str, ...]] | None = None,
-    **bounds: Any,
-) -> Any:
-    """``choices``: the usual answers where they are not fixed; others are taken too."""
-    extra: Any = {"unit": unit, "advanced": advanced} | ({"choices": choices} if choices else {})
-    return Field(default=default, json_schema_extra=extra, **bounds)
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values cannot change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
-
-
-class DataConfig(Section):
-    """Interactions, split and candidates (protocol)."""
-
-    dataset: str = _field("ml-100k", choices=datasets.names, pattern=datasets.NAME)
-    """Name of the data set, or csv for your own tables; 'delrec data list' says what each is."""
-    path: str | None = _field(None)
-    """Folder with the data set's files; without it, known sources are tried in turn."""
-    domain: Literal["movie", "game", "item"] = _field("movie", advanced=True)
-    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase."""
-    split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
-    """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users."""
-    history: int = _field(10, unit="items", ge=1, le=200)
-    """History items shown to the LLM (n)."""
-    candidates: int = _field(20, unit="items", ge=2, le=1000)
-    """Candidates per user: the true next item and m-1 unseen ones."""
-    negatives: Literal["uniform", "popularity"] = _field("uniform")
-    """How unseen candidates are drawn: all alike, or by popularity."""
-    min_interactions: int = _field(5, unit="interactions", advanced=True, ge=3)
-    """Users with fewer interactions are left out."""
 
 
 class TeacherConfig(Section):

@@ -24,19 +24,25 @@ class Catalogue:
     """Natural titles without the year."""
     years: tuple[int | None, ...]
     genres: tuple[tuple[str, ...], ...]
+    """Genres, or categories from the general to the particular."""
     raw_ids: tuple[str, ...]
     """Ids in the data set's files."""
     aliases: tuple[tuple[str, ...], ...] = ()
     """Alternative titles, found by search but not displayed; empty for none at all."""
+    brands: tuple[str, ...] = ()
+    """Brand, author, developer or artist, "" where unknown; empty for none at all."""
     n_known: int = field(default=-1)
     """Items that teachers know: those of the data set. Ids from here on are one's own titles (see :meth:`extended`)."""
 
     def __post_init__(self) -> None:
         if not self.aliases:
             object.__setattr__(self, "aliases", ((),) * len(self.titles))
+        if not self.brands:
+            object.__setattr__(self, "brands", ("",) * len(self.titles))
         if self.n_known < 0:
             object.__setattr__(self, "n_known", len(self.titles))
-        lengths = {len(part) for part in (self.titles, self.years, self.genres, self.raw_ids, self.aliases)}
+        columns = (self.titles, self.years, self.genres, self.raw_ids, self.aliases, self.brands)
+        lengths = {len(part) for part in columns}
         if len(lengths) != 1:
             raise ValueError(f"a catalogue's columns differ in length: {sorted(lengths)}")
 
@@ -73,4 +79,5 @@ class Catalogue:
             genres=(*self.genres, *(() for _ in own)),
             raw_ids=(*self.raw_ids, *(f"own-{start + position}" for position in range(1, len(own) + 1))),
             aliases=(*self.aliases, *(() for _ in own)),
+            brands=(*self.brands, *("" for _ in own)),
         )

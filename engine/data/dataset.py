@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.errors import StudioError
 from engine.monitor import Monitor
+
+if TYPE_CHECKING:
+    from engine.data.cleaning import Cleaning
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Dataset:
     user_ids: tuple[str, ...]
     source: str
     """Where the data came from, in words."""
+    cleaning: Cleaning | None = None
+    """What was left out, and how times were read; None for data made in memory."""
 
     @property
     def n_users(self) -> int:

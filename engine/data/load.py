@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.config import DataConfig
-from engine.data.dataset import Dataset, assemble
+from engine.data.cleaning import clean_rows
+from engine.data.dataset import Dataset, Interactions, assemble
 from engine.datasets import reader
 from engine.monitor import Monitor
 
 
 def load_dataset(config: DataConfig, seed: int, monitor: Monitor) -> Dataset:
-    """Read the data set ``config.dataset``, from ``config.path`` where that is set.
+    """Read the data set ``config.dataset``, from ``config.path`` where that is set, and clean it.
 
     ``ml-100k`` without a path comes from the cache or from the first known source that answers. ``seed`` matters to
     ``synthetic`` only.
 
     Raises:
         StudioError: files are missing, unreadable or damaged, or no source answers.
-        Cancelled: the monitor asked to stop during a download.
+        Cancelled: the monitor asked to stop.
     """
-    catalogue, log, source = reader(config.dataset).read(config, seed, monitor)
-    return assemble(
-        config.dataset, catalogue, log, min_interactions=config.min_interactions, source=source, monitor=monitor
-    )
+    chosen = reader(config.dataset)
+    raw = chosen.read(config, seed, monitor)
+    items_at_least = config.min_item_interactions or chosen.items_at_least
+    catalogue, rows, cleaning = clean_rows(raw, config, items_at_least, monitor)
+    log = Interactions([raw.log.user_ids[user] for user in rows.users.tolist()], rows.items, rows.times)
+    dataset = assemble(config.dataset, catalogue, log, min_interactions=1, source=raw.source, monitor=monitor)
+    return replace(dataset, cleaning=cleaning)

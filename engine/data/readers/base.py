@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from engine.config import DataConfig
-from engine.data.catalogue import Catalogue
-from engine.data.dataset import Interactions
+from engine.data.raw import Raw
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.places import Presence
@@ -29,9 +28,14 @@ class Reader(ABC):
             StudioError: it can neither be read nor fetched; says what was looked for.
         """
 
+    licence: str = ""
+    """Terms of use, in a line."""
+    items_at_least: int = 1
+    """``data.min_item_interactions`` where it is left empty."""
+
     @abstractmethod
-    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
-        """The items, the log in file order, and the source in words. ``seed`` is the run's.
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
+        """The log in file order, and where the items' texts are. ``seed`` is the run's.
 
         Raises:
             StudioError: files are missing, unreadable or damaged, or no source answers.

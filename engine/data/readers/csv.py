@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from engine.config import DataConfig
-from engine.data.catalogue import Catalogue
-from engine.data.dataset import Interactions
+from engine.data.raw import Raw
 from engine.data.readers.base import Reader, existing
 from engine.data.tables import read_tables
 from engine.monitor import Monitor
@@ -19,9 +18,9 @@ class OwnTables(Reader):
         existing(config)
         return "here"
 
-    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         folder = existing(config)
-        return *read_tables(folder), f"folder {folder}"
+        return Raw.of(*read_tables(folder), f"folder {folder}")
 
 
 READER = OwnTables()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from engine.config import DataConfig
-from engine.data.catalogue import Catalogue
-from engine.data.dataset import Interactions
 from engine.data.movielens import read_movielens
+from engine.data.raw import Raw
 from engine.data.readers.base import Reader, existing
 from engine.data.sources import movielens_100k
 from engine.monitor import Monitor
@@ -22,11 +21,11 @@ class MovieLens100K(Reader):
             return "here"
         return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
 
-    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         if config.path:
             folder = existing(config)
-            return *read_movielens(folder), f"folder {folder}"
-        return movielens_100k(monitor)
+            return Raw.of(*read_movielens(folder), f"folder {folder}")
+        return Raw.of(*movielens_100k(monitor))
 
 
 READER = MovieLens100K()

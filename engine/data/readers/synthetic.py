@@ -7,6 +7,7 @@ import numpy as np
 from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
+from engine.data.raw import Raw
 from engine.data.readers.base import Reader
 from engine.monitor import Monitor
 from engine.places import Presence
@@ -95,8 +96,8 @@ class Synthetic(Reader):
     def presence(self, config: DataConfig) -> Presence:
         return "built in"
 
-    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
-        return *synthetic(seed), f"generated with seed {seed}"
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
+        return Raw.of(*synthetic(seed), f"generated with seed {seed}")
 
 
 READER = Synthetic()

@@ -1,0 +1,48 @@
+"""The settings of the data: which, what is left out, how it is split and asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine import datasets
+from engine.config_base import Section
+from engine.config_base import setting as _field
+
+
+class DataConfig(Section):
+    """Interactions, split and candidates (protocol)."""
+
+    dataset: str = _field("ml-100k", choices=datasets.names, pattern=datasets.NAME)
+    """Name of the data set, or csv for your own tables; 'delrec data list' says what each is."""
+    path: str | None = _field(None)
+    """The data set's files: a folder, an archive or a file, as downloaded; empty takes what was fetched or imported."""
+    category: str | None = _field(None)
+    """Category of an Amazon data set, e.g. Beauty or Home_and_Kitchen; empty takes the only one in data.path."""
+    domain: Literal["movie", "game", "item"] = _field("movie", advanced=True)
+    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase."""
+    split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
+    """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users."""
+    history: int = _field(10, unit="items", ge=1, le=200)
+    """History items shown to the LLM (n)."""
+    candidates: int = _field(20, unit="items", ge=2, le=1000)
+    """Candidates per user: the true next item and m-1 unseen ones."""
+    negatives: Literal["uniform", "popularity"] = _field("uniform")
+    """How unseen candidates are drawn: all alike, or by popularity."""
+    text: Literal["title", "title+category", "title+brand"] = _field("title")
+    """What the language model reads of an item: title; title and categories or genres; title and brand or author."""
+    min_interactions: int = _field(5, unit="interactions", advanced=True, ge=3)
+    """Users with fewer interactions are left out, again and again, until all users and items left have enough."""
+    min_item_interactions: int | None = _field(None, unit="interactions", advanced=True, ge=1)
+    """Items with fewer interactions are left out likewise; empty: 5 for Amazon, Steam and the paper's names, else 1."""
+    repeats: Literal["first", "last"] = _field("first", advanced=True)
+    """Which of a user's repeated interactions with an item counts; the others are dropped."""
+    unlisted: Literal["drop", "id"] = _field("drop", advanced=True)
+    """Items that the items file lacks are left out, or shown by their id."""
+    untitled: Literal["id", "drop"] = _field("id", advanced=True)
+    """Items listed without a title are shown by their id, or left out."""
+    broken_titles: Literal["drop", "id"] = _field("drop", advanced=True)
+    """Items with page script for a title (Amazon 2018) are left out, or shown by their id."""
+    unescape: bool = _field(True, advanced=True)
+    """Turn HTML entities in texts into letters."""
+    unused_items: bool = _field(False, advanced=True)
+    """Keep items of the items file that nobody chose: they are candidates and may be recommended."""

@@ -1,0 +1,40 @@
+"""Texts of items as data sets publish them, and what is wrong with some."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Literal
+
+from engine.data.naming import clean
+from engine.data.raw import Item
+
+Fault = Literal["broken", "untitled"]
+MOST_TITLE = 2000
+"""Characters of a title that are kept; prompts cut it much shorter."""
+NOTHING = frozenset({"", "nan", "none", "null", "n/a", "<na>"})
+"""How files write that a text is missing, in lower case."""
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_SCRIPT = re.compile(r"getTime|<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
+
+
+def tidy(text: str, unescape: bool = True) -> str:
+    """One line without HTML entities (``&amp;#39;`` was escaped twice) and outer blanks; nothing for ``nan``."""
+    while unescape and "&" in text and (plain := _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)) != text:
+        text = plain
+    text = clean(text)
+    return "" if text.lower() in NOTHING else text
+
+
+def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
+    """An item with tidy texts, and what is wrong with its title: page script instead of it, or nothing to read."""
+    title = tidy(item.title, unescape)
+    fault: Fault | None = "broken" if _SCRIPT.search(title) else None
+    if not any(char.isalnum() for char in title):
+        title, fault = "", "untitled"
+    genres = dict.fromkeys(part for genre in item.genres if (part := tidy(genre, unescape)))
+    aliases = tuple(part for alias in item.aliases if (part := tidy(alias, unescape)))
+    return item._replace(
+        title=title[:MOST_TITLE], genres=tuple(genres), brand=tidy(item.brand, unescape)[:MOST_TITLE], aliases=aliases
+    ), fault

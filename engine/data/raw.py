@@ -1,0 +1,135 @@
+"""What a reader hands over: interactions as the files have them, coded, and the items' texts on demand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.data.catalogue import Catalogue
+from engine.data.dataset import Interactions
+from engine.data.moments import Moments
+from engine.monitor import Monitor
+
+
+class Item(NamedTuple):
+    """One row of an items file; texts may hold HTML entities and outer blanks."""
+
+    raw: str
+    """Id in the files."""
+    title: str
+    """Empty where there is none."""
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+    """Genres or categories, the general ones first."""
+    brand: str = ""
+    """Brand, author, developer, artist."""
+    aliases: tuple[str, ...] = ()
+
+
+class Wanted:
+    """Ids of items whose texts are wanted, as many as interactions name; asked once for every row of an items file.
+
+    Attributes:
+        ids: None for all there are.
+        passed: rows so far of other items.
+    """
+
+    def __init__(self, ids: Collection[str] | None) -> None:
+        self.ids = ids
+        self.passed = 0
+
+    def __contains__(self, raw: str) -> bool:
+        if self.ids is None or raw in self.ids:
+            return True
+        self.passed += 1
+        return False
+
+
+Items = Callable[[Wanted, Monitor], Iterator[Item]]
+"""Streams the wanted rows of the items file in their order. An id that comes again may be passed on, and is ignored."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Interactions in file order, the order that breaks ties. ``users``, ``items``, ``times`` have the same length."""
+
+    user_ids: Sequence[str]
+    """Distinct ids; an empty one marks rows without a user."""
+    item_ids: Sequence[str]
+    users: np.ndarray
+    """int32 places in ``user_ids``."""
+    items: np.ndarray
+    """int32 places in ``item_ids``."""
+    times: np.ndarray
+    """int64, growing with time; :data:`engine.data.moments.NONE` where there is none."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A data set before cleaning."""
+
+    log: Log
+    items: Items
+    source: str
+    """Where it came from, in words."""
+    notes: tuple[str, ...] = ()
+    """What was decided while reading, e.g. the unit of the times."""
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, log: Interactions, source: str) -> Raw:
+        """From whole tables."""
+        users = _codes()
+        coded = _coded(users, log.users)
+
+        def items(wanted: Wanted, _: Monitor) -> Iterator[Item]:
+            columns = (catalogue.titles, catalogue.years, catalogue.genres, catalogue.brands, catalogue.aliases)
+            for raw, *texts in zip(catalogue.raw_ids, *columns, strict=True):
+                if raw in wanted:
+                    yield Item(raw, *texts)
+
+        log_ = Log(tuple(users), catalogue.raw_ids, coded, log.items.astype(np.int32), log.timestamps)
+        return cls(log_, items, source)
+
+
+class LogBuilder:
+    """Collects batches of interactions as codes: 16 bytes each, and every id once."""
+
+    def __init__(self) -> None:
+        self.users, self.items = _codes(), _codes()
+        self.times = Moments()
+        self._coded: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, users: Sequence[str], items: Sequence[str], times: Sequence[str] | np.ndarray | None) -> None:
+        """Rows as columns of equal length; ``times``: cells, int64 values, or None where the order is the time."""
+        self._coded.append((_coded(self.users, users), _coded(self.items, items)))
+        self.times.add(len(users) if times is None else times)
+
+    def log(self, monitor: Monitor) -> tuple[Log, str]:
+        """The log, and what its times were taken for.
+
+        Raises:
+            StudioError: no interactions, or times of several units.
+        """
+        times, said = self.times.decide(monitor)
+        users, items = ([pair[column] for pair in self._coded] for column in (0, 1))
+        self._coded = []
+        return Log(tuple(self.users), tuple(self.items), _joined(users), _joined(items), times), said
+
+
+def _codes() -> defaultdict[str, int]:
+    """Numbers for ids, by first appearance."""
+    codes: defaultdict[str, int] = defaultdict()
+    codes.default_factory = codes.__len__
+    return codes
+
+
+def _coded(codes: defaultdict[str, int], ids: Sequence[str]) -> np.ndarray:
+    return np.fromiter(map(codes.__getitem__, ids), np.int32, len(ids))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)
