@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from db.lifecycle import Owner
+from db import clock
+from db.owner import Owner
 from db.schema import ExplanationRow
 from db.store import reading, writing
 from engine.errors import StudioError
@@ -48,10 +50,20 @@ class Explanation:
     attempts: int
     """How many processes have begun to answer."""
     host: str | None
+    boot: str | None
     pid: int | None
     pid_started: float | None
+    heartbeat: datetime | None
+    """Last sign of life of the process that answers it."""
     created_at: datetime
     finished_at: datetime | None
+
+    @property
+    def process(self) -> Owner | None:
+        """The process that answers it, or did last."""
+        if self.pid is None or self.pid_started is None:
+            return None
+        return Owner(self.pid, self.pid_started, self.host or "", self.boot or "")
 
     @property
     def settled(self) -> bool:
@@ -79,7 +91,7 @@ def ask(run_id: str, kind: str, request: Mapping[str, Any]) -> Explanation:
         row = _row(session, run_id, kind, key)
         if row is None:
             row = ExplanationRow(run_id=run_id, kind=kind, digest=key, request=dict(request), state="queued")
-            row.attempts, row.created_at = 0, datetime.now(UTC)
+            row.attempts, row.created_at = 0, clock.now()
             session.add(row)
         elif row.state == "failed":
             row.state, row.error, row.remedy, row.attempts, row.finished_at = "queued", None, None, 0, None
@@ -129,13 +141,20 @@ def unsettled() -> list[Explanation]:
 
 def claim(explanation_id: int, process: Owner) -> bool:
     """Take a queued question; of several processes exactly one gets ``True``."""
-    values = {"host": process.host, "pid": process.pid, "pid_started": process.started}
+    values: dict[str, Any] = {"host": process.host, "boot": process.boot, "pid": process.pid}
+    values |= {"pid_started": process.started, "heartbeat": clock.now()}
     return _move(explanation_id, "queued", state="running", attempts=ExplanationRow.attempts + 1, **values)
 
 
-def release(explanation_id: int) -> bool:
-    """Queue a question again whose process died."""
-    return _move(explanation_id, "running", state="queued", partial=None)
+def beat(explanation_id: int, process: Owner) -> bool:
+    """Sign of life of the process that answers; ``False``: it does not any more."""
+    mine = {"host": process.host, "pid": process.pid, "pid_started": process.started}
+    return _move(explanation_id, "running", mine, heartbeat=clock.now())
+
+
+def release(explanation_id: int, seen: datetime | None) -> bool:
+    """Queue a question again whose process died, unless it gave a sign of life since the one that was ``seen``."""
+    return _move(explanation_id, "running", {"heartbeat": seen}, state="queued", partial=None)
 
 
 def tell(explanation_id: int, partial: Mapping[str, Any]) -> bool:
@@ -145,27 +164,29 @@ def tell(explanation_id: int, partial: Mapping[str, Any]) -> bool:
 
 def finish(explanation_id: int, answer: Mapping[str, Any]) -> bool:
     """Store the answer."""
-    now = datetime.now(UTC)
+    now = clock.now()
     return _move(explanation_id, "running", state="done", answer=dict(answer), partial=None, finished_at=now)
 
 
 def fail(explanation_id: int, error: str, remedy: str) -> bool:
     """Store why there is no answer."""
-    ended = {"partial": None, "finished_at": datetime.now(UTC)}
+    ended = {"partial": None, "finished_at": clock.now()}
     return _move(explanation_id, "running", state="failed", error=error, remedy=remedy, **ended)
 
 
 def stop(explanation_id: int, error: str, remedy: str) -> bool:
     """Fail a question that waits or is worked on: nobody wants its answer any more."""
-    ended = {"partial": None, "finished_at": datetime.now(UTC)}
+    ended = {"partial": None, "finished_at": clock.now()}
     states: tuple[State, ...] = ("queued", "running")
     return any(_move(explanation_id, at, state="failed", error=error, remedy=remedy, **ended) for at in states)
 
 
-def _move(explanation_id: int, before: State, **values: Any) -> bool:
-    mine = (ExplanationRow.id == explanation_id, ExplanationRow.state == before)
+def _move(
+    explanation_id: int, before: State, only_if: Mapping[str, Any] = types.MappingProxyType({}), **values: Any
+) -> bool:
+    mine = {"id": explanation_id, "state": before, **only_if}
     with writing() as session:
-        result = session.execute(update(ExplanationRow).where(*mine).values(**values))
+        result = session.execute(update(ExplanationRow).filter_by(**mine).values(**values))
         return cast(CursorResult[Any], result).rowcount == 1
 
 

@@ -11,31 +11,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from db.runs import ACTIVE, RESUMABLE, State
+from db import clock
+from db.owner import Owner
+from db.runs import ACTIVE, RESUMABLE, State, queue_time
 from db.schema import RunRow, StageRow
 from db.store import reading, writing
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A process: number, start (seconds since 1970, so that a reused number is noticed) and machine."""
-
-    pid: int
-    started: float
-    host: str
-
-
 def claim(run_id: str, worker: Owner) -> bool:
     """Take a queued run; of several workers exactly one gets ``True``."""
-    now = datetime.now(UTC)
+    now = clock.now()
     with writing() as session:
         return _update(
             session,
@@ -43,6 +35,7 @@ def claim(run_id: str, worker: Owner) -> bool:
             RunRow.state == "queued",
             state="starting",
             host=worker.host,
+            boot=worker.boot,
             worker_pid=worker.pid,
             worker_started=worker.started,
             pid=None,
@@ -51,6 +44,13 @@ def claim(run_id: str, worker: Owner) -> bool:
             finished_at=None,
             heartbeat=now,
         )
+
+
+def await_start(run_id: str, worker: Owner) -> bool:
+    """Sign of life of a run that is starting, by its worker; ``False`` once the process that works on it has begun."""
+    mine = (RunRow.worker_pid == worker.pid, RunRow.worker_started == worker.started, RunRow.host == worker.host)
+    with writing() as session:
+        return _update(session, RunRow.id == run_id, RunRow.state == "starting", *mine, heartbeat=clock.now())
 
 
 def begin(run_id: str, worker: Owner) -> bool:
@@ -62,7 +62,7 @@ def begin(run_id: str, worker: Owner) -> bool:
 
 def request_cancel(run_id: str) -> State | None:
     """Ask for the end of a run: at once if queued, else ``cancelling``; ``None`` if it had ended before."""
-    now = datetime.now(UTC)
+    now = clock.now()
     with writing() as session:
         mine = RunRow.id == run_id
         if _update(session, mine, RunRow.state == "queued", state="cancelled", cancel_requested=True, finished_at=now):
@@ -93,7 +93,7 @@ def end(
     attempt.
     """
     unchanged = [] if seen is None else [RunRow.heartbeat == seen]
-    values: dict[str, Any] = {"state": state, "error": error, "remedy": remedy, "finished_at": datetime.now(UTC)}
+    values: dict[str, Any] = {"state": state, "error": error, "remedy": remedy, "finished_at": clock.now()}
     values |= {"eta_seconds": None, "stage_eta_seconds": None, "rss_mb": None}
     ended = _update(session, RunRow.id == run_id, _is(ACTIVE), *unchanged, **values)
     if ended:
@@ -105,29 +105,29 @@ def end(
 
 def requeue(run_id: str) -> bool:
     """Put a run that stopped early back at the end of the queue; ``False`` if it is in another state."""
-    values: dict[str, Any] = {"state": "queued", "queued_at": datetime.now(UTC), "cancel_requested": False}
+    values: dict[str, Any] = {"state": "queued", "cancel_requested": False}
     values |= {"error": None, "remedy": None, "finished_at": None}
     with writing() as session:
-        return _update(session, RunRow.id == run_id, _is(RESUMABLE), **values)
+        return _update(session, RunRow.id == run_id, _is(RESUMABLE), queued_at=queue_time(session), **values)
 
 
 def take_over(run_id: str, owner: Owner) -> bool:
     """Like :func:`requeue` and :func:`claim` in one, for a process that resumes a run itself."""
-    now = datetime.now(UTC)
+    now = clock.now()
     values: dict[str, Any] = {"state": "starting", "cancel_requested": False, "error": None, "remedy": None}
-    values |= {"started_at": now, "finished_at": None, "heartbeat": now, "host": owner.host}
+    values |= {"started_at": now, "finished_at": None, "heartbeat": now, "host": owner.host, "boot": owner.boot}
     values |= {"worker_pid": None, "worker_started": None, "pid": owner.pid, "pid_started": owner.started}
     with writing() as session:
         return _update(session, RunRow.id == run_id, _is(RESUMABLE), **values)
 
 
-def beat(run_id: str, pid: int, values: Mapping[str, Any], session: Session) -> bool:
-    """Sign of life of process ``pid`` with progress columns; returns whether it should go on.
+def beat(run_id: str, owner: Owner, values: Mapping[str, Any], session: Session) -> bool:
+    """Sign of life of the process that works on the run, with progress columns; returns whether it should go on.
 
     It should not if cancelling was asked for, or if the run was taken from it: believed dead, resumed elsewhere.
     """
-    mine = (RunRow.id == run_id, RunRow.pid == pid, _is(ACTIVE))
-    held = _update(session, *mine, heartbeat=datetime.now(UTC), **values)
+    mine = (RunRow.pid == owner.pid, RunRow.pid_started == owner.started, RunRow.host == owner.host)
+    held = _update(session, RunRow.id == run_id, _is(ACTIVE), *mine, heartbeat=clock.now(), **values)
     return held and not session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id))
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
 
+from db import clock
 from db.naming import free_name, new_id, refuse_taken, run_folder, valid_name, valid_notes
+from db.owner import Owner
 from db.schema import RunRow
 from db.store import reading, writing
 from engine.errors import StudioError
@@ -54,6 +57,7 @@ class Run:
     eta_seconds: float | None
     """Seconds until the run ends; ``None`` unless an equal run has been measured here."""
     host: str | None
+    boot: str | None
     worker_pid: int | None
     worker_started: float | None
     pid: int | None
@@ -71,6 +75,21 @@ class Run:
         return self.state in ACTIVE
 
     @property
+    def worker(self) -> Owner | None:
+        """The worker that watches over it; ``None`` for one that runs in the shell's own process."""
+        return self._owner(self.worker_pid, self.worker_started)
+
+    @property
+    def process(self) -> Owner | None:
+        """The process that works on it, or did last; ``None`` before it has begun."""
+        return self._owner(self.pid, self.pid_started)
+
+    def _owner(self, pid: int | None, started: float | None) -> Owner | None:
+        if pid is None or started is None:
+            return None
+        return Owner(pid, started, self.host or "", self.boot or "")
+
+    @property
     def resumable(self) -> bool:
         return self.state in RESUMABLE
 
@@ -84,7 +103,7 @@ class Run:
         """Duration of the latest attempt so far, or in all; ``None`` before the start."""
         if self.started_at is None:
             return None
-        return ((self.finished_at or datetime.now(UTC)) - self.started_at).total_seconds()
+        return max(0.0, ((self.finished_at or clock.now()) - self.started_at).total_seconds())
 
     @property
     def reason(self) -> str:
@@ -106,17 +125,17 @@ def create(
     parent_id: str | None = None,
     state: State = "queued",
     stem: str = "run",
-    owner: Mapping[str, Any] | None = None,
+    owner: Owner | None = None,
 ) -> Run:
     """Write a new run; without a name it is called ``<stem>-<number>``.
 
-    ``owner`` holds the columns host, worker_pid, worker_started, pid and pid_started of a run that starts at once.
+    ``owner`` is the process that works on a run that starts at once.
 
     Raises:
         StudioError: the name is taken or unusable.
     """
     chosen = None if name is None else valid_name(name)
-    now = datetime.now(UTC)
+    now = clock.now()
     with writing() as session:
         row = RunRow(
             id=new_id(session),
@@ -130,18 +149,26 @@ def create(
             tags=[],
             note="",
             created_at=now,
-            queued_at=now,
+            queued_at=queue_time(session),
             started_at=None if state == "queued" else now,
             heartbeat=now,
             step=0,
             total=0,
             cancel_requested=False,
-            **(owner or {}),
         )
+        if owner is not None:
+            row.host, row.boot, row.pid, row.pid_started = owner.host, owner.boot, owner.pid, owner.started
         refuse_taken(session, row.name)
         session.add(row)
         session.flush()
         return _record(row)
+
+
+def queue_time(session: Session) -> datetime:
+    """When a run enters the queue: after all that wait in it, also where the clock was set back meanwhile."""
+    last: datetime | None = session.scalar(select(func.max(RunRow.queued_at)).where(RunRow.state == "queued"))
+    now = clock.now()
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def get(run_id: str) -> Run:

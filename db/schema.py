@@ -67,6 +67,7 @@ class RunRow(Base):
     eta_seconds: Mapped[float | None]
 
     host: Mapped[str | None]
+    boot: Mapped[str | None]
     worker_pid: Mapped[int | None]
     worker_started: Mapped[float | None]
     pid: Mapped[int | None]
@@ -180,8 +181,10 @@ class ExplanationRow(Base):
     remedy: Mapped[str | None]
     attempts: Mapped[int]
     host: Mapped[str | None]
+    boot: Mapped[str | None]
     pid: Mapped[int | None]
     pid_started: Mapped[float | None]
+    heartbeat: Mapped[datetime | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
@@ -192,6 +195,7 @@ class WorkerRow(Base):
     __tablename__ = "workers"
 
     host: Mapped[str] = mapped_column(primary_key=True)
+    boot: Mapped[str] = mapped_column(primary_key=True)
     pid: Mapped[int] = mapped_column(primary_key=True)
     started: Mapped[float]
     heartbeat: Mapped[datetime]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from db.lifecycle import Owner
+from db import clock
+from db.owner import Owner
 from db.schema import WorkerRow
 from db.store import reading, writing
 
@@ -20,22 +21,21 @@ class Worker:
     heartbeat: datetime
 
 
-def beat(process: Owner) -> None:
-    """A worker says that it is there."""
+def beat(process: Owner) -> bool:
+    """A worker says that it is there; always ``True``."""
     with writing() as session:
-        row = WorkerRow(host=process.host, pid=process.pid, started=process.started, heartbeat=datetime.now(UTC))
-        session.merge(row)
+        session.merge(WorkerRow(**asdict(process), heartbeat=clock.now()))
+    return True
 
 
 def leave(process: Owner) -> None:
     """A worker that ends, or one that was found dead; a later process with its number stays."""
-    mine = (WorkerRow.host == process.host, WorkerRow.pid == process.pid, WorkerRow.started == process.started)
     with writing() as session:
-        session.execute(delete(WorkerRow).where(*mine))
+        session.execute(delete(WorkerRow).filter_by(**asdict(process)))
 
 
 def known() -> list[Worker]:
     """Workers that have not left, oldest first; whether they still live is in :mod:`jobs.workers`."""
     with reading() as session:
         rows = session.scalars(select(WorkerRow).order_by(WorkerRow.started, WorkerRow.host, WorkerRow.pid))
-        return [Worker(Owner(row.pid, row.started, row.host), row.heartbeat) for row in rows]
+        return [Worker(Owner(row.pid, row.started, row.host, row.boot), row.heartbeat) for row in rows]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from db import explanations, runs
@@ -17,7 +17,7 @@ from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
 from engine.errors import StudioError
-from jobs import failures, kinds, process, queues, workers
+from jobs import failures, kinds, process, queues, signs
 
 LONGEST_REQUEST = 64 * 1024
 MOST_ATTEMPTS = 2
@@ -109,7 +109,9 @@ def _find(asked: Explanation, tell: kinds.Tell) -> None:
     try:
         if request.pop("code", None) != code_version():
             raise StudioError(failures.OTHER_CODE[0], remedy=failures.OTHER_CODE[1])
-        found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
+        me = process.owner()
+        with signs.given(lambda: explanations.beat(asked.id, me)):
+            found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
         explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
     except Stopped:
         pass
@@ -147,23 +149,24 @@ def settle() -> None:
     waiting = explanations.unsettled()
     if not waiting:
         return
-    hosts = {worker.process.host for worker in workers.living()}
     queue = queues.answers()
     pending = queue.pending()
+    lost = _lost([asked for asked in waiting if asked.state == "running"])
     for asked in waiting:
         if asked.state == "running":
-            if not _lost(asked, hosts):
+            if asked.id not in lost or not explanations.release(asked.id, asked.heartbeat):
                 continue
             if asked.attempts >= MOST_ATTEMPTS:
-                explanations.fail(asked.id, *failures.ANSWER_KILLED)
+                explanations.stop(asked.id, *failures.ANSWER_KILLED)
                 continue
-            explanations.release(asked.id)
         if str(asked.id) not in pending:
             queue.add(str(asked.id))
 
 
-def _lost(asked: Explanation, hosts: set[str]) -> bool:
-    """Whether nobody works on it: its process is dead, or on a machine that has no worker any more."""
-    if asked.host == process.owner().host:
-        return not process.alive(asked.pid, asked.pid_started)
-    return asked.host not in hosts
+def _lost(running: Sequence[Explanation]) -> set[int]:
+    """Ids of those that nobody works on: the process is dead or, on another machine, gives no sign of life."""
+    here = {asked.id for asked in running if process.here(asked.host, asked.boot)}
+    silent = {asked.id for asked in running if asked.id not in here and signs.silent(asked.heartbeat)}
+    if silent:
+        signs.confirm()
+    return silent | {asked.id for asked in running if asked.id in here and not process.alive(asked.process)}

@@ -26,10 +26,10 @@ def run(
 ) -> dict[str, Any]:
     """See :func:`jobs.api.run_in_foreground`."""
     writable(home() / "runs")
-    me = process.owner()
-    owner = {"host": me.host, "pid": me.pid, "pid_started": me.started}
     values = config.model_dump(mode="json")
-    created = runs.create(name, values, preset=preset, state="starting", stem=name_stem(config, preset), owner=owner)
+    created = runs.create(
+        name, values, preset=preset, state="starting", stem=name_stem(config, preset), owner=process.owner()
+    )
     return _execute(created.id, monitor, recipe)
 
 

@@ -23,7 +23,7 @@ from engine.run_folder import RunFolder
 from engine.settings import make_config
 from engine.stages import stage_names
 from jobs.estimate import Estimate
-from jobs.process import Flag
+from jobs.process import Flag, owner
 from jobs.settings import HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class DatabaseMonitor(Monitor):
         host = run.host or ""
         self._estimate = Estimate(stage_names(config), stages.measured(config.model_dump(mode="json"), host))
         self._process = psutil.Process()
+        self._owner = owner()
         self._lock = threading.Lock()
         self._stop = Flag()
         self._cancel = Flag()
@@ -127,7 +128,7 @@ class DatabaseMonitor(Monitor):
             with writing() as session:
                 metrics.append(self.run_id, points, session)
                 stages.save(self.run_id, now, session)
-                if not lifecycle.beat(self.run_id, self._process.pid, values, session):
+                if not lifecycle.beat(self.run_id, self._owner, values, session):
                     self._stop.set()
         except (SQLAlchemyError, StudioError) as error:
             logger.warning("progress not written yet: %s", error)

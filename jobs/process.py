@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import psutil
 
-from db.lifecycle import Owner
+from db.owner import Owner
 
 SAME_START_SECONDS = 2.0
-"""Start times are derived from the clock, which may be set meanwhile."""
-LATE_SECONDS = 30.0
-"""A busy machine may delay a sign of life so long; no machine gives out all numbers of processes in that time."""
+"""Start times that count from 1970 may come from the clock, which is set by fractions of seconds all the time."""
+MARK = "_DELREC_RUN"
+"""In the environment of whatever a run starts: its id, so that what it leaves running is known for its own."""
+PROC = Path("/proc")
 PR_SET_PDEATHSIG = 1
 
 
@@ -55,20 +57,64 @@ class Flag:
 
 def owner(pid: int | None = None) -> Owner:
     """Identity of a process (by default this one)."""
-    process = psutil.Process(pid)
-    return Owner(process.pid, process.create_time(), platform.node())
+    number = os.getpid() if pid is None else pid
+    boot = _boot()
+    started = _ticks(number)[0] / _ticks_per_second() if boot else psutil.Process(number).create_time()
+    return Owner(number, started, platform.node(), boot)
 
 
-def alive(pid: int | None, started: float | None) -> bool:
-    """Whether that very process still runs on this machine; another one with its number does not count."""
-    if pid is None or started is None:
+def here(host: str | None, boot: str | None) -> bool:
+    """Whether numbers of processes from there are those of this machine, so that :func:`alive` can tell.
+
+    Not after a restart of the machine, nor in another container, even if its name is the same: there, as on other
+    machines, only signs of life tell. Where ``boot`` is not known the name of the machine decides.
+    """
+    return host == platform.node() and (not boot or boot == _boot())
+
+
+def alive(found: Owner | None) -> bool:
+    """Whether that very process of this machine still runs; another one with its number does not count."""
+    if found is None:
         return False
     try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < SAME_START_SECONDS
+        if found.boot:
+            ticks, state = _ticks(found.pid)
+            return state not in "ZX" and ticks == round(found.started * _ticks_per_second())
+        process = psutil.Process(found.pid)
+        same = abs(process.create_time() - found.started) < SAME_START_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (OSError, psutil.Error):
         return False
+
+
+@functools.cache
+def _boot() -> str:
+    """See :attr:`db.owner.Owner.boot`.
+
+    psutil's start times are of no use on Linux: it adds the start of the machine by the present clock, so they move
+    with every step of the clock, and containers may be told another start of the machine.
+    """
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{(PROC / 'self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _ticks(pid: int) -> tuple[int, str]:
+    """When a process started, in ticks since the start of the machine, and its state, a letter.
+
+    Raises:
+        OSError: there is none.
+    """
+    line = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    fields = line.rpartition(")")[2].split()  # the name before it may hold anything
+    return int(fields[19]), fields[0]
+
+
+@functools.cache
+def _ticks_per_second() -> int:
+    return os.sysconf("SC_CLK_TCK")
 
 
 def kill_group(leader: int) -> None:
@@ -77,16 +123,25 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def kill_leftovers(leader: int, began: float, last_seen: datetime) -> None:
-    """End what a dead group leader left running: members of its group from its own lifetime.
+@contextlib.contextmanager
+def marked(run_id: str) -> Iterator[None]:
+    """What this process starts meanwhile is known for a part of the run."""
+    os.environ[MARK] = run_id
+    try:
+        yield
+    finally:
+        del os.environ[MARK]
 
-    The number of the group may have been given to strangers since; those are younger than ``last_seen``.
+
+def kill_leftovers(leader: int, run_id: str) -> None:
+    """End what a run's dead process left running: members of its group that the run has started.
+
+    The number of the group may have been given to strangers since.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            born = process.create_time()
-            mine = began - SAME_START_SECONDS <= born <= last_seen.timestamp() + LATE_SECONDS
-            if process.pid != leader and mine and os.getpgid(process.pid) == leader:
+            mine = process.pid != leader and os.getpgid(process.pid) == leader
+            if mine and process.environ().get(MARK) == run_id:
                 process.kill()
 
 

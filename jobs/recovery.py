@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from db import lifecycle, runs
 from db.runs import ACTIVE, Run
 from db.store import writing
 from engine.errors import StudioError
 from engine.paths import home
-from jobs import failures, process, queues
-from jobs.settings import STALE_SECONDS
+from jobs import failures, process, queues, signs
 
 TRASH = ".trash-"
 
 
 def settle() -> list[str]:
-    """End runs whose processes are gone: ``interrupted``, or ``cancelled`` if that was asked for; returns their ids."""
-    ended = []
-    for run in runs.search(states=ACTIVE):
-        if not _lost(run):
-            continue
-        if run.pid is not None and run.pid_started is not None and run.host == process.owner().host:
-            process.kill_leftovers(run.pid, run.pid_started, run.heartbeat or run.created_at)
-        with writing() as session:
-            if run.cancel_requested:
-                settled = lifecycle.end(run.id, "cancelled", session, seen=run.heartbeat)
-            else:
-                told = {"error": "its process was killed", "remedy": failures.CHECKPOINT}
-                settled = lifecycle.end(run.id, "interrupted", session, seen=run.heartbeat, **told)
-        if settled:
-            ended.append(run.id)
-    return ended
+    """End runs whose processes are gone: ``interrupted``, or ``cancelled`` if that was asked for; returns their ids.
+
+    Takes some seconds where it only looks so, because signs of life stayed away: they may come yet.
+    """
+    active = [(run, _state(run)) for run in runs.search(states=ACTIVE)]
+    if any(state == "silent" for _, state in active):
+        signs.confirm()
+    return [run.id for run, state in active if state != "living" and _end(run)]
+
+
+def _state(run: Run) -> Literal["living", "silent", "dead"]:
+    """Whether anybody works on an active run. On this machine processes tell, elsewhere only signs of life.
+
+    A worker whose child is dead gets time to say why it died.
+    """
+    if process.here(run.host, run.boot):
+        if process.alive(run.process):
+            return "living"
+        if not process.alive(run.worker):
+            return "dead"
+    return "silent" if signs.silent(run.heartbeat) else "living"
+
+
+def _end(run: Run) -> bool:
+    """End a run that seems dead; ``False`` if it has given a sign of life since, or has ended itself."""
+    if run.pid is not None and process.here(run.host, run.boot):
+        process.kill_leftovers(run.pid, run.id)
+    with writing() as session:
+        if run.cancel_requested:
+            return lifecycle.end(run.id, "cancelled", session, seen=run.heartbeat)
+        told = {"error": "its process was killed", "remedy": failures.CHECKPOINT}
+        return lifecycle.end(run.id, "interrupted", session, seen=run.heartbeat, **told)
 
 
 def requeue_missing() -> None:
@@ -68,17 +83,3 @@ def sweep() -> None:
     """Finish deletions that were cut short."""
     for leftover in (home() / "runs").glob(f"{TRASH}*"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _lost(run: Run) -> bool:
-    """Whether nobody works on an active run any more.
-
-    On this machine processes tell; elsewhere only the heartbeat does. A worker whose child is dead gets time to say
-    why it died.
-    """
-    fresh = run.heartbeat is not None and (datetime.now(UTC) - run.heartbeat).total_seconds() < STALE_SECONDS
-    if run.host != process.owner().host:
-        return not fresh
-    if process.alive(run.pid, run.pid_started):
-        return False
-    return not (fresh and process.alive(run.worker_pid, run.worker_started))

@@ -37,7 +37,7 @@ def execute(
     try:
         if not lifecycle.begin(run_id, process.owner()):
             raise Cancelled
-        with monitor, contextlib.ExitStack() as stack:
+        with process.marked(run_id), monitor, contextlib.ExitStack() as stack:
             tracked = [stack.enter_context(tracker) for tracker in trackers.monitors(run_id)]
             work = recipe or _pipeline()
             report = work(make_config(run.config), run.folder, MonitorGroup([monitor, *tracked, *others]))

@@ -9,9 +9,11 @@ from engine.errors import StudioError
 from engine.paths import home
 
 HEARTBEAT_SECONDS = 1.0
-"""A run at work writes its progress so often."""
+"""Whoever works on something says so that often; a run writes its progress then."""
 STALE_SECONDS = 20.0
-"""A run on another machine is given up after so long without a sign of life."""
+"""What is worked on on another machine is given up after so long without a sign of life …"""
+CONFIRM_SECONDS = 3.0
+"""… by the clock, and as long as this by waiting: a clock may be set."""
 FLAG_SECONDS = 2.0
 """A run that was asked to stop may notice by itself for so long, then it gets SIGTERM."""
 RECOVER_SECONDS = 5.0

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import lifecycle, runs
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
-from jobs import failures, process
+from jobs import failures, process, signs
 from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
 logger = logging.getLogger(__name__)
@@ -43,13 +43,14 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", process.MARK: run_id},
             )
     except OSError as error:
         reason, remedy = failures.explain(error)
         lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
         return
-    _wait(run_id, child, stopping, job_settings())
+    with signs.given(lambda: lifecycle.await_start(run_id, worker)):
+        _wait(run_id, child, stopping, job_settings())
     process.kill_group(child.pid)
     if lifecycle.cancel_requested(run_id):
         lifecycle.finish(run_id, "cancelled")

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import workers
 from engine.errors import StudioError
-from jobs import api, process, trackers
+from jobs import api, process, signs, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -53,17 +53,17 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     if parent is not None:
         end_with_parent(parent, stopping.set)
     beside = _start([*answerer, str(me.pid)])
-    while not stopping.wait(RECOVER_SECONDS):
-        try:
-            workers.beat(me)
-            api.recover()
-        except (SQLAlchemyError, StudioError) as error:  # out of reach for a while; what is lost is found next time
-            logger.warning("%s", error)
-        consumer.check_worker_health()
-        if beside.poll() is not None:
-            beside = _start([*answerer, str(me.pid)])
-    consumer.stop(graceful=True)
-    _stop(beside)
+    with signs.given(lambda: workers.beat(me)):
+        while not stopping.wait(RECOVER_SECONDS):
+            try:
+                api.recover()
+            except (SQLAlchemyError, StudioError) as error:  # out of reach for a while; what is lost is found next time
+                logger.warning("%s", error)
+            consumer.check_worker_health()
+            if beside.poll() is not None:
+                beside = _start([*answerer, str(me.pid)])
+        consumer.stop(graceful=True)
+        _stop(beside)
     with contextlib.suppress(SQLAlchemyError, StudioError):
         workers.leave(me)
 

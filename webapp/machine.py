@@ -28,7 +28,9 @@ ANSWER_SECONDS = 300.0
 """A first question loads the language model."""
 MOST_QUESTIONS = 16
 """Questions that wait for answers at a time: each holds one of the forty threads that also serve the pages."""
-HIDDEN = frozenset({"host", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"})
+HIDDEN = frozenset(
+    {"host", "boot", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"}
+)
 """What programs do not learn of a run: who works on it."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
+
+from db.clock import now as time_now
 
 STATES = {
     "queued": "Queued",
@@ -43,7 +45,7 @@ def about(seconds: float) -> str:
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
     """``just now``, ``5 min ago``, ``3 h ago``, ``2 days ago``, then the date."""
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    seconds = ((now or time_now()) - moment).total_seconds()
     if seconds < 45:
         return "just now"
     if seconds < 3600:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db import explanations, runs
 from db.asked import progress
-from db.lifecycle import Owner
+from db.owner import Owner
 from engine.config import RunConfig
 
 CONFIG = RunConfig().model_dump(mode="json")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from db import explanations, lifecycle, runs
-from db.lifecycle import Owner
+from db.owner import Owner
 from db.store import writing
 from engine.config import RunConfig
 from engine.errors import StudioError
@@ -62,7 +62,8 @@ def test_only_one_process_claims_a_question_and_only_a_claimed_one_is_answered(r
     assert [explanations.claim(asked.id, ME), explanations.claim(asked.id, Owner(2, 2.0, "there"))] == [True, False]
     found = explanations.get(asked.id)
     assert (found.state, found.host, found.pid, found.attempts) == ("running", "here", 1, 1)
-    assert explanations.release(asked.id)
+    assert not explanations.release(asked.id, datetime.now(UTC)), "there was a later sign of life"
+    assert explanations.release(asked.id, found.heartbeat)
     assert [entry.id for entry in explanations.unsettled()] == [asked.id]
     assert explanations.claim(asked.id, Owner(2, 2.0, "there"))
     assert (explanations.get(asked.id).pid, explanations.get(asked.id).attempts) == (2, 2)
@@ -77,7 +78,7 @@ def test_what_is_known_so_far_stands_until_the_question_is_settled_or_given_back
     assert explanations.tell(asked.id, {"half": 2})
     assert explanations.get(asked.id).partial == {"half": 2}
     for end in (
-        lambda: explanations.release(asked.id),
+        lambda: explanations.release(asked.id, explanations.get(asked.id).heartbeat),
         lambda: explanations.fail(asked.id, "no", "yes"),
         lambda: explanations.finish(asked.id, {"whole": 4}),
     ):

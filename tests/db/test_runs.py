@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import StatementError
 
 from db import lifecycle, runs, stages
-from db.lifecycle import Owner
+from db.owner import Owner
 from db.schema import RunRow
 from db.stages import Stage
 from db.store import writing

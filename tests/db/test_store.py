@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, insert, text
 
 from db import explanations, lifecycle, metrics, migrate, results, runs, workers
-from db.lifecycle import Owner
+from db.owner import Owner
 from db.schema import Base, RunRow
 from db.store import database, reading, writing
 from engine.config import RunConfig
@@ -121,7 +121,7 @@ def test_fifty_readers_never_lock_out_two_writers_and_no_point_is_lost():
             points = [("distil", "loss", batch * size + step, 0.5) for step in range(size)]
             with writing() as session:
                 metrics.append(run_id, points, session)
-                assert lifecycle.beat(run_id, 1, {"step": batch}, session)
+                assert lifecycle.beat(run_id, Owner(1, 1.0, "here"), {"step": batch}, session)
 
     def read(number: int) -> int:
         run_id, seen, after = ids[number % 2], 0, 0

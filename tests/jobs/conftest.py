@@ -13,6 +13,8 @@ import pytest
 import servers
 from job_support import PATIENCE, gone, wait_for
 
+from jobs import signs
+
 WORKER = Path(__file__).with_name("fake_worker.py")
 
 
@@ -30,6 +32,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in out]
         reasons = ", ".join(sorted({reason for reason in lacking.values() if reason}))
         config.issue_config_time_warning(pytest.PytestWarning(f"{len(out)} tests are left out: {reasons}"), 2)
+
+
+@pytest.fixture(autouse=True)
+def _quick_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who seems dead, by signs of life alone, is waited for shortly."""
+    monkeypatch.setattr(signs, "CONFIRM_SECONDS", 0.5)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +15,8 @@ from sqlalchemy import update
 
 from db import explanations, lifecycle, runs, workers
 from db.explanations import Explanation
-from db.lifecycle import Owner
-from db.schema import WorkerRow
+from db.owner import Owner
+from db.schema import ExplanationRow, WorkerRow
 from db.store import writing
 from engine.errors import StudioError
 from jobs import answers, api, kinds, process, queues
@@ -244,16 +245,38 @@ def test_a_message_that_was_lost_is_sent_again(done):
     assert len(queues.answers().huey.pending()) == 1
 
 
-def test_a_question_taken_on_another_machine_is_lost_with_its_workers(done):
+def test_a_question_taken_on_another_machine_is_lost_when_nothing_is_heard_from_its_process(done):
     asked = api.ask("echo", done, {})
-    there = Owner(5, 5.0, "another-machine")
-    explanations.claim(asked.id, Owner(6, 6.0, "another-machine"))
-    workers.beat(there)
+    there = Owner(6, 6.0, "another-machine")
+    explanations.claim(asked.id, there)
     api.recover()
-    assert api.explanation(asked.id).state == "running"
-    workers.leave(there)
+    assert api.explanation(asked.id).state == "running", "a shell without any worker on its machine"
+    _heard(asked.id, seconds_ago=60)
+    late = threading.Timer(0.2, lambda: explanations.beat(asked.id, there))
+    late.start()
+    api.recover()
+    late.join()
+    assert api.explanation(asked.id).state == "running", "it gave a sign of life after all"
+    _heard(asked.id, seconds_ago=60)
     api.recover()
     assert api.explanation(asked.id).state == "queued"
+
+
+def test_whoever_answers_gives_signs_of_life(done):
+    asked = api.ask("echo", done, {"seconds": 3})
+    answering = threading.Thread(target=answers.answer, args=(asked.id,))
+    answering.start()
+    wait_for(lambda: api.explanation(asked.id).heartbeat is not None, "the question to be taken up")
+    first = api.explanation(asked.id).heartbeat
+    wait_for(lambda: api.explanation(asked.id).heartbeat > first, "a sign of life")
+    answering.join()
+    assert api.explanation(asked.id).state == "done"
+
+
+def _heard(explanation_id, seconds_ago):
+    heartbeat = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    with writing() as session:
+        session.execute(update(ExplanationRow).where(ExplanationRow.id == explanation_id).values(heartbeat=heartbeat))
 
 
 def test_a_worker_that_is_stopped_leaves_no_process_and_no_record(start_worker, done):

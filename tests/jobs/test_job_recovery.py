@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -14,11 +16,12 @@ from fake_recipe import CHECKPOINT_STEPS, GO, HELD, chain, config
 from job_support import gone, kill, wait_for, wait_state, wait_step
 from sqlalchemy import update
 
-from db import lifecycle, runs
-from db.lifecycle import Owner
+from db import clock, lifecycle, runs
+from db.owner import Owner
 from db.schema import RunRow
 from db.store import writing
-from jobs import api, process, queues, recovery
+from jobs import api, process, queues, recovery, signs
+from jobs.supervisor import supervise
 
 
 @pytest.mark.parametrize("step", [1, CHECKPOINT_STEPS + 5])
@@ -128,9 +131,77 @@ def test_on_another_machine_only_the_heartbeat_tells():
 
 def test_a_live_process_is_left_alone_and_a_reused_number_is_not_taken_for_it():
     me = process.owner()
-    alive, reused = _pretend_running(me, age=60), _pretend_running(Owner(me.pid, me.started - 99, me.host), age=1)
+    alive, reused = _pretend_running(me, age=60), _pretend_running(replace(me, started=me.started - 0.01), age=1)
     assert recovery.settle() == [reused]
     assert runs.get(alive).state == "running"
+
+
+def test_rows_of_earlier_versions_and_of_systems_without_proc_are_understood():
+    """They count starts in seconds since 1970."""
+    me = process.owner()
+    started = psutil.Process().create_time()
+    alive, reused = (_pretend_running(Owner(me.pid, started - ago, me.host), age=60) for ago in (0, 99))
+    assert recovery.settle() == [reused]
+    assert runs.get(alive).state == "running"
+
+
+@pytest.mark.parametrize("hours", [-5, 1 / 60, 30])
+def test_a_step_of_the_clock_ends_no_run_that_lives_here_or_elsewhere(monkeypatch, hours):
+    elsewhere = Owner(1, 1.0, "another-machine")
+    mine, living, dead = (_pretend_running(owner, age=0) for owner in (process.owner(), elsewhere, elsewhere))
+    _set_clock(monkeypatch, hours)
+
+    def beat() -> bool:
+        with writing() as session:
+            return lifecycle.beat(living, elsewhere, {}, session)
+
+    monkeypatch.setattr(signs, "HEARTBEAT_SECONDS", 0.1)
+    with signs.given(beat):
+        assert recovery.settle() == [dead]
+    assert [runs.get(run_id).state for run_id in (mine, living)] == ["running", "running"]
+
+
+def _set_clock(monkeypatch, hours):
+    """What a step of the system's clock does: to it, and to the starts of processes as psutil derives them."""
+    now, started = clock.now, psutil.Process.create_time
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(hours=hours))
+    monkeypatch.setattr(psutil.Process, "create_time", lambda it: started(it) + hours * 3600)
+
+
+@pytest.mark.parametrize("boot", ["another-start/4026531836", "{same}/1"], ids=["restarted", "container"])
+def test_after_a_restart_of_the_machine_and_in_another_container_only_signs_of_life_tell(boot):
+    me = process.owner()
+    there = replace(me, boot=boot.format(same=me.boot.partition("/")[0]))
+    fresh, stale = _pretend_running(there, age=1), _pretend_running(there, age=60)
+    assert recovery.settle() == [stale]
+    assert runs.get(fresh).state == "running"
+
+
+def test_a_run_whose_process_takes_long_to_start_is_not_given_up_while_its_worker_waits(monkeypatch):
+    monkeypatch.setattr(signs, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(signs, "HEARTBEAT_SECONDS", 0.1)
+    run_id = api.launch(config())
+    slow = (sys.executable, "-c", "import time; time.sleep(2)")
+    waiting = threading.Thread(target=supervise, args=(run_id, process.Flag(), slow))
+    waiting.start()
+    wait_for(lambda: runs.get(run_id).state == "starting")
+    ended = []
+    while waiting.is_alive() and runs.get(run_id).state == "starting":
+        ended += recovery.settle()
+    waiting.join()
+    assert ended == []
+    assert runs.get(run_id).error.startswith("crashed with exit status 0")
+
+
+def test_the_queue_keeps_its_order_when_the_clock_is_set_back(monkeypatch):
+    ids = [api.launch(config())]
+    for hours in (-1, -2):
+        with monkeypatch.context() as patch:
+            _set_clock(patch, hours)
+            ids.append(api.launch(config()))
+    api.cancel(ids[0])
+    api.resume(ids[0])
+    assert lifecycle.queue() == [*ids[1:], ids[0]]
 
 
 def test_settling_does_not_end_the_next_attempt_of_a_run_believed_dead():
@@ -147,20 +218,22 @@ def test_a_process_whose_run_was_given_away_is_told_to_stop():
     me = process.owner()
     run_id = _pretend_running(me, age=1)
     with writing() as session:
-        assert lifecycle.beat(run_id, me.pid, {}, session)
-        assert not lifecycle.beat(run_id, me.pid + 1, {}, session)
+        assert lifecycle.beat(run_id, me, {}, session)
+        for other in (replace(me, pid=me.pid + 1), replace(me, started=me.started + 1), replace(me, host="another")):
+            assert not lifecycle.beat(run_id, other, {}, session)
 
 
-def test_what_a_dead_process_left_is_ended_also_if_its_sign_of_life_was_late_but_strangers_are_not() -> None:
+def test_what_a_dead_process_left_is_ended_but_strangers_that_got_its_number_are_not() -> None:
     program = "import subprocess; p = subprocess.Popen(['sleep', '60'], stdout=-3); print(p.pid, flush=True); p.wait()"
+    environment = {**os.environ, process.MARK: "r-abc234"}
     with subprocess.Popen(
-        [sys.executable, "-c", program], start_new_session=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], start_new_session=True, stdout=subprocess.PIPE, text=True, env=environment
     ) as leader:
         assert leader.stdout is not None
         left = int(leader.stdout.readline())
-        began, born = psutil.Process(leader.pid).create_time(), psutil.Process(left).create_time()
         leader.kill()
-    process.kill_leftovers(leader.pid, began, datetime.fromtimestamp(born - 60, UTC))
+    process.kill_leftovers(leader.pid, "r-xyz789")
+    process.kill_leftovers(leader.pid + 1, "r-abc234")
     assert not gone(left)
-    process.kill_leftovers(leader.pid, began, datetime.fromtimestamp(born - 10, UTC))
+    process.kill_leftovers(leader.pid, "r-abc234")
     wait_for(lambda: gone(left), "the process that was left")

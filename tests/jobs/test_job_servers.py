@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import servers
@@ -15,14 +16,14 @@ from alembic.migration import MigrationContext
 from fake_recipe import chain, config
 from job_support import wait_state, wait_step
 
-from db import lifecycle, metrics, migrate, runs
-from db.lifecycle import Owner
+from db import clock, lifecycle, metrics, migrate, runs, workers
 from db.metrics import Best
+from db.owner import Owner
 from db.schema import Base
 from db.store import database, writing
 from engine.config import RunConfig
 from engine.errors import StudioError
-from jobs import api, queues
+from jobs import api, queues, recovery
 
 CONFIG = RunConfig().model_dump(mode="json")
 NUMBERS = itertools.count()
@@ -147,6 +148,27 @@ def test_names_chosen_at_the_same_time_on_postgresql_are_all_different_and_a_giv
     assert set(chosen) == {f"smoke-{number}" for number in range(1, 17)}
     assert given.count("mine") == 1
     assert len([answer for answer in given if "exists already" in answer]) == 15
+
+
+@pytest.mark.server("postgres")
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_times_are_those_of_the_server_whatever_the_clock_of_a_machine_says(postgres, monkeypatch, hours):
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    before, fresh = datetime.now(UTC), Owner(1, 1.0, "elsewhere")
+    monkeypatch.setattr(clock, "datetime", Wrong)
+    run = runs.create("first", CONFIG)
+    assert timedelta() <= run.created_at - before < timedelta(minutes=1)
+    lifecycle.claim(run.id, fresh)
+    workers.beat(fresh)
+    assert recovery.settle() == []
+    assert [worker.process for worker in api.workers()] == [fresh]
+    steady = clock._steady
+    monkeypatch.setattr(clock, "_steady", lambda: steady() + 30.0)  # time passes, and the server is not asked again
+    assert recovery.settle() == [run.id]
 
 
 @pytest.mark.server("postgres")

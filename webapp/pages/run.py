@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import gradio as gr
 
+from db import clock
 from db import metrics as curve_store
 from db.metrics import Curve
 from db.runs import Run
@@ -216,7 +216,7 @@ def _run_id(request: gr.Request) -> str:
 def _view(run_id: str, read_only: bool) -> View:
     run = api.status(run_id)
     position = api.queue_position(run_id) if run.state == "queued" else None
-    waited = (datetime.now(UTC) - run.queued_at).total_seconds()
+    waited = (clock.now() - run.queued_at).total_seconds()
     idle = position is not None and waited > PATIENCE_SECONDS and not api.workers()
     return View(run, api.stages(run_id), position, idle, read_only)
 
