@@ -68,6 +68,13 @@ def report(run_id: str) -> dict[str, Any] | None:
         return None if row is None else dict(row.report)
 
 
+def slices(run_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The slices of reports by run id, without the rest of them; none for reports of earlier versions."""
+    query = select(ReportRow.run_id, ReportRow.report["slices"]).where(ReportRow.run_id.in_(run_ids))
+    with reading() as session:
+        return {run_id: list(found or ()) for run_id, found in session.execute(query)}
+
+
 def table(
     run_ids: Collection[str],
     *,

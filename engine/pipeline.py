@@ -11,7 +11,7 @@ from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, load_dataset, split_dataset
 from engine.distill import distil, random_prompt
 from engine.environment import environment, peak_memory_mb
-from engine.evaluate import Entry, Evaluation, build_report, evaluate, sample_users, write_predictions
+from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import SoftPrompt, load_backbone
@@ -57,6 +57,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
     report = build_report(
         evaluation,
+        context(dataset, split, evaluation.examples),
         config,
         run_id=run.run_id,
         dataset=dataset.name,

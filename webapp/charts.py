@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from db.metrics import Curve
 from engine.labels import label
@@ -186,7 +186,7 @@ def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, ke
                 "name": plain(name),
                 "mode": "markers",
                 "marker": {"size": 10, "color": colours},
-                "error_x": _whiskers(estimates),
+                "error_x": whiskers(estimates),
                 "customdata": [[it.low, it.high] for it in estimates],
                 "hovertemplate": "%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>%{text}</extra>",
             }
@@ -224,7 +224,7 @@ def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: s
                 "showlegend": False,
                 "mode": "markers",
                 "marker": {"size": 11, "color": colour(place)},
-                "error_y": _whiskers([it]),
+                "error_y": whiskers([it]),
                 "hovertemplate": f"%{{x:.0f}} s, %{{y:.3f}}<extra>{plain(it.label)}</extra>",
             }
         )
@@ -240,7 +240,19 @@ def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: s
     )
 
 
-def _whiskers(estimates: Sequence[Estimate]) -> dict[str, object]:
+class Bounded(Protocol):
+    """A value with the ends of its interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def whiskers(estimates: Sequence[Bounded]) -> dict[str, object]:
+    """Error bars of an axis."""
     return {
         "type": "data",
         "symmetric": False,

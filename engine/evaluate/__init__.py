@@ -4,18 +4,22 @@
 turns a report into tables and sentences.
 """
 
+from engine.evaluate.build import build_report
 from engine.evaluate.evaluator import Entry, evaluate, sample_users
 from engine.evaluate.predictions import Predictions, read_predictions, read_scores, write_predictions
-from engine.evaluate.report import Report, build_report
+from engine.evaluate.report import Report
 from engine.evaluate.rows import Evaluation, Row
+from engine.evaluate.slices import Context, context
 
 __all__ = [
+    "Context",
     "Entry",
     "Evaluation",
     "Predictions",
     "Report",
     "Row",
     "build_report",
+    "context",
     "evaluate",
     "read_predictions",
     "read_scores",

@@ -34,13 +34,14 @@ HEADLINES = ("candidates.HR@1", "candidates.NDCG@5", "full.NDCG@10")
 class Cell:
     """One figure: ``text`` as ``0.402 [.36, .44]``, small ones as ``0.062 [.052, .071]``.
 
-    ``best``: no other model of the column is better.
+    ``best``: no other model of the column is better. Figures of all lists together have no interval, and a model
+    without a figure has no value.
     """
 
     text: str
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
     best: bool
 
 
@@ -82,7 +83,8 @@ def result_table(report: Report, section: Section) -> ResultTable:
     columns = tuple(getattr(report.models[0], section))
     best = {column: max((_values(row, section)[column].value for row in models), default=0.0) for column in columns}
     rows = tuple(
-        TableRow(row.name, label(row.name), row.kind, tuple(_cells(_values(row, section), best))) for row in models
+        TableRow(row.name, label(row.name), row.kind, tuple(cells(_values(row, section).values(), best.values())))
+        for row in models
     )
     return ResultTable(titles[section], columns, rows)
 
@@ -112,10 +114,14 @@ def verdicts(report: Report) -> list[str]:
 
 
 def told(report: Report) -> list[Comparison]:
-    """Comparisons by the headline metrics of DELRec and DELRec-plus or, without either, of the last LLM row."""
+    """Comparisons of the :func:`subjects` by the headline metrics."""
+    return [c for name in subjects(report) for c in report.comparisons if c.a == name and c.metric in HEADLINES]
+
+
+def subjects(report: Report) -> list[str]:
+    """The models that a report is about: DELRec and DELRec-plus or, without either, the last LLM row."""
     llms = [row.name for row in report.models if row.kind == "llm"]
-    subjects = [name for name in llms if name in OURS] or llms[-1:]
-    return [c for name in subjects for c in report.comparisons if c.a == name and c.metric in HEADLINES]
+    return [name for name in llms if name in OURS] or llms[-1:]
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -155,11 +161,12 @@ def _values(row: ModelResult, section: str) -> dict[str, Estimate]:
     return values
 
 
-def _cells(estimates: Mapping[str, Estimate], best: Mapping[str, float]) -> Iterable[Cell]:
-    for column, it in estimates.items():
+def cells(estimates: Iterable[Estimate], best: Iterable[float]) -> Iterable[Cell]:
+    """A row's figures; ``best`` is the best value of each column."""
+    for it, highest in zip(estimates, best, strict=True):
         digits = 2 if abs(it.value) >= 0.1 else 3
         text = f"{it.value:.3f} [{_bare(it.low, digits)}, {_bare(it.high, digits)}]"
-        yield Cell(text, it.value, it.low, it.high, it.value == best[column])
+        yield Cell(text, it.value, it.low, it.high, it.value == highest)
 
 
 def _rich(table: ResultTable) -> Table:

@@ -1,4 +1,4 @@
-"""``metrics.json``: the documented schema, and how it is made from the raw answers.
+"""``metrics.json``: the documented schema. Reports of earlier versions lack what was added since and open all the same.
 
 Intervals are 95 % percentile bootstrap intervals over the test users of one seed; those of differences are paired.
 """
@@ -6,26 +6,14 @@ Intervals are 95 % percentile bootstrap intervals over the test users of one see
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from engine.config import RunConfig
-from engine.evaluate.agreement import agreement
-from engine.evaluate.bootstrap import Bootstrap, Interval
-from engine.evaluate.metrics import TIE_RULE, per_example
-from engine.evaluate.rows import Evaluation, Kind
+from engine.evaluate.bootstrap import Interval
+from engine.evaluate.rows import Kind
 
 DECIMALS = 8
-EXTRA_PAIRS = (
-    ("delrec", "llm-zero-shot"),
-    ("delrec", "llm-distilled"),
-    ("delrec-plus", "delrec"),
-    ("delrec-plus", "ensemble"),
-)
-"""Comparisons beside those of every model with the teacher."""
 
 
 class _Record(BaseModel):
@@ -38,6 +26,23 @@ class Estimate(_Record):
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, interval: Interval) -> Estimate:
+        """Rounded beyond any meaning, so that the order of sums in the processor cannot change the bytes."""
+        value, low, high = (round(number, DECIMALS) + 0.0 for number in interval)
+        return cls(value=value, low=low, high=high)
+
+
+class Measure(_Record):
+    """A property of recommended lists: a mean over users with its 95 % interval, or one figure of all lists."""
+
+    value: float
+    low: float | None = None
+    """Empty where the figure is one of all lists together."""
+    high: float | None = None
+    users: int
+    """Whose lists it is of: for the diversity those that name genres."""
 
 
 class ModelResult(_Record):
@@ -52,6 +57,9 @@ class ModelResult(_Record):
     """The same in the full catalogue; LLM rows re-rank the teacher's best K, but DELRec-plus ranks all items."""
     agreement: dict[str, Estimate]
     """top-1, overlap@5 and kendall-tau with the teacher on the same candidates."""
+    lists: dict[str, Measure] = {}
+    """coverage@10, popularity@10, novelty@10, diversity@10, gini@10 of the best ten of the full catalogue; see
+    ``docs/measures.md``."""
 
 
 class Comparison(_Record):
@@ -69,6 +77,25 @@ class Comparison(_Record):
     def significant(self) -> bool:
         """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
+
+
+By = Literal["rarity", "history", "ties"]
+
+
+class Slice(_Record):
+    """The figures of some of the test users, told apart by their question."""
+
+    by: By
+    """rarity: training interactions of the target; history: items before it; ties: whether its timestamp equals that of
+    the item before it."""
+    name: str
+    """e.g. 1-4, 100+, untied."""
+    users: int
+    """Test users behind each figure here; with none there are no figures."""
+    models: dict[str, dict[str, Estimate]]
+    """By model, then by metric, e.g. candidates.HR@1."""
+    differences: dict[str, dict[str, Estimate]]
+    """Paired: every other model minus the teacher."""
 
 
 class StageTime(_Record):
@@ -117,6 +144,7 @@ class Report(_Record):
     stages: list[StageTime]
     peak_memory_mb: float
     protocol_details: ProtocolDetails
+    slices: list[Slice] = []
 
     def model(self, name: str) -> ModelResult:
         """The row called ``name``; KeyError if there is none."""
@@ -125,120 +153,3 @@ class Report(_Record):
     def to_json(self) -> str:
         """The text of ``metrics.json``; equal reports give equal bytes."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
-
-
-def build_report(
-    evaluation: Evaluation,
-    config: RunConfig,
-    *,
-    run_id: str,
-    dataset: str,
-    users_available: int,
-    stages: Iterable[Mapping[str, Any]] = (),
-    peak_memory_mb: float = 0.0,
-) -> Report:
-    """The table with intervals and comparisons.
-
-    Args:
-        users_available: test users before sampling.
-        stages: ``{"name", "seconds"}`` of each stage; other keys are passed over.
-    """
-    users = len(evaluation.examples)
-    columns = _columns(evaluation)
-    pairs = [(name, evaluation.teacher) for name in evaluation.rows if name != evaluation.teacher]
-    pairs += [pair for pair in EXTRA_PAIRS if set(pair) <= set(evaluation.rows)]
-    metrics = [(section, metric) for name, section, metric in columns if name == evaluation.teacher]
-    contrasts = [
-        (a, b, section, metric) for a, b in pairs for section, metric in metrics if section in ("candidates", "full")
-    ]
-    values = [
-        *columns.values(),
-        *(columns[a, section, metric] - columns[b, section, metric] for a, b, section, metric in contrasts),
-    ]
-    in_user_order = np.argsort(evaluation.examples.users)  # so that the order of the examples changes nothing
-    bootstrap = Bootstrap(users, config.eval.bootstrap, config.seed)
-    intervals = bootstrap.intervals(np.stack(values, axis=1)[in_user_order])
-    estimates = dict(zip(columns, intervals, strict=False))
-    details = _details(evaluation, config, users_available)
-    return Report(
-        run_id=run_id,
-        dataset=dataset,
-        protocol=_sentence(details, users),
-        users=users,
-        seed=config.seed,
-        models=[_model(name, row.kind, estimates) for name, row in evaluation.rows.items()],
-        comparisons=[
-            Comparison(a=a, b=b, metric=f"{section}.{metric}", **_rounded(interval, "difference"))
-            for (a, b, section, metric), interval in zip(contrasts, intervals[len(columns) :], strict=True)
-        ],
-        stages=[StageTime(name=stage["name"], seconds=stage["seconds"]) for stage in stages],
-        peak_memory_mb=peak_memory_mb,
-        protocol_details=details,
-    )
-
-
-def _columns(evaluation: Evaluation) -> dict[tuple[str, str, str], np.ndarray]:
-    """Per-example values ``[n]`` by (model, section, metric)."""
-    teacher = evaluation.rows[evaluation.teacher].candidates
-    return {
-        (name, section, metric): values
-        for name, row in evaluation.rows.items()
-        for section, metrics in (
-            ("candidates", per_example(row.ranks)),
-            ("full", per_example(row.full)),
-            ("agreement", agreement(row.candidates, teacher)),
-        )
-        for metric, values in metrics.items()
-    }
-
-
-def _model(name: str, kind: Kind, estimates: Mapping[tuple[str, str, str], Interval]) -> ModelResult:
-    sections: dict[str, dict[str, Estimate]] = {"candidates": {}, "full": {}, "agreement": {}}
-    for (model, section, metric), interval in estimates.items():
-        if model == name:
-            sections[section][metric] = Estimate(**_rounded(interval, "value"))
-    return ModelResult(name=name, kind=kind, **sections)
-
-
-def _rounded(interval: Interval, name: str) -> dict[str, float]:
-    """Rounded beyond any meaning, so that the order of sums in the processor cannot change the bytes."""
-    value, low, high = (round(number, DECIMALS) + 0.0 for number in interval)
-    return {name: value, "low": low, "high": high}
-
-
-def _details(evaluation: Evaluation, config: RunConfig, users_available: int) -> ProtocolDetails:
-    return ProtocolDetails(
-        teacher=evaluation.teacher,
-        split=config.data.split,
-        candidates=evaluation.candidates.shape[1],
-        negatives=config.data.negatives,
-        history=config.data.history,
-        teacher_history=config.teacher.max_length,
-        plus_history=config.plus.window if "delrec-plus" in evaluation.rows else None,
-        plus_whole="delrec-plus" in evaluation.rows,
-        items=evaluation.n_items,
-        full_top=evaluation.rows[evaluation.teacher].listing.items.shape[1],
-        ties=TIE_RULE,
-        users_available=users_available,
-        interval="95 % percentile bootstrap over users, differences paired, one seed",
-        bootstrap=config.eval.bootstrap,
-    )
-
-
-def _sentence(details: ProtocolDetails, users: int) -> str:
-    sampled = users < details.users_available
-    tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
-    drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
-    parts = (
-        f"{details.split} split, {tested} test users",
-        f"{details.candidates} candidates: the true next item and {details.candidates - 1} unseen ones drawn {drawn}, "
-        "the same for every model",
-        f"full catalogue: {details.items} items without the user's history; LLM rows re-rank the best "
-        f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below"
-        + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),
-        f"LLMs see the last {details.history} items, teachers the last {details.teacher_history}"
-        + (f", DELRec-plus the last {details.plus_history} and no list" if details.plus_history else ""),
-        details.ties,
-        f"intervals: {details.interval}, {details.bootstrap} samples",
-    )
-    return "; ".join(parts)

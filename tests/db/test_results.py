@@ -86,3 +86,13 @@ def test_the_headline_is_that_of_the_last_llm_row():
     assert {key: (row.model, row.value) for key, row in found.items()} == {
         (run_id, "candidates", "HR@1"): ("delrec-plus", 0.7)
     }
+
+
+def test_slices_are_read_without_the_rest_and_reports_of_earlier_versions_have_none():
+    old = _done("old", 0.5)
+    new = runs.create("new", CONFIG).id
+    part = {"by": "rarity", "name": "1-4", "users": 3, "models": {"delrec": {}}, "differences": {}}
+    with writing() as session:
+        results.save(new, {**_report(0.6), "slices": [part]}, session)
+    assert results.slices([old, new]) == {old: [], new: [part]}
+    assert results.slices([]) == {}

@@ -11,7 +11,16 @@ import pytest
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.evaluate import Evaluation, Report, build_report, evaluate, read_predictions, read_scores, write_predictions
+from engine.evaluate import (
+    Context,
+    Evaluation,
+    Report,
+    build_report,
+    evaluate,
+    read_predictions,
+    read_scores,
+    write_predictions,
+)
 from engine.evaluate.metrics import METRICS, per_example
 from engine.monitor import Monitor
 from engine.settings import make_config
@@ -33,9 +42,29 @@ def _evaluated(world: Any, folder: Path) -> Evaluation:
 
 
 def _report(evaluation: Evaluation, config: RunConfig = CONFIG) -> Report:
-    stages = [{"name": "teacher", "seconds": 2.5, "done": True}]
     return build_report(
-        evaluation, config, run_id="r1", dataset="toy", users_available=100, stages=stages, peak_memory_mb=512.0
+        evaluation,
+        _context(evaluation),
+        config,
+        run_id="r1",
+        dataset="toy",
+        users_available=100,
+        stages=[{"name": "teacher", "seconds": 2.5, "done": True}],
+        peak_memory_mb=512.0,
+    )
+
+
+def _context(evaluation: Evaluation) -> Context:
+    """Items 0 to 59 were chosen 0, 2, 4 … times in training; every third target is tied."""
+    popularity = 2 * np.arange(evaluation.n_items)
+    examples = evaluation.examples
+    return Context(
+        popularity=popularity,
+        train_users=200,
+        genres=tuple(("Drama",) if item % 2 else ("Comedy", "Drama") for item in range(evaluation.n_items)),
+        rarity=popularity[examples.targets],
+        lengths=np.array([len(history) for history in examples.histories]),
+        tied=examples.users % 3 == 0,
     )
 
 
@@ -53,7 +82,7 @@ def test_the_object_has_the_documented_form(report: Report) -> None:
     data = json.loads(report.to_json())
     assert set(data) == {
         *("run_id", "dataset", "protocol", "users", "seed", "models", "comparisons", "stages", "peak_memory_mb"),
-        "protocol_details",
+        *("protocol_details", "slices"),
     }
     assert (data["run_id"], data["dataset"], data["users"], data["seed"]) == ("r1", "toy", 75, 0)
     assert data["stages"] == [{"name": "teacher", "seconds": 2.5}]
@@ -66,7 +95,7 @@ def test_the_object_has_the_documented_form(report: Report) -> None:
         ("delrec", "llm"),
     ]
     for row in data["models"]:
-        assert set(row) == {"name", "kind", "candidates", "full", "agreement"}
+        assert set(row) == {"name", "kind", "candidates", "full", "agreement", "lists"}
         assert list(row["candidates"]) == list(row["full"]) == ["HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10"]
         assert list(row["agreement"]) == ["top-1", "overlap@5", "kendall-tau"]
         for section in ("candidates", "full", "agreement"):
@@ -78,6 +107,16 @@ def test_the_object_has_the_documented_form(report: Report) -> None:
 
 def test_it_reads_back_as_itself(report: Report) -> None:
     assert Report.model_validate_json(report.to_json()) == report
+
+
+def test_reports_of_earlier_versions_open(report: Report) -> None:
+    old = json.loads(report.to_json())
+    del old["slices"]
+    for row in old["models"]:
+        del row["lists"]
+    read = Report.model_validate(old)
+    assert read.slices == []
+    assert [row.lists for row in read.models] == [{}] * 5
 
 
 def test_values_are_means_over_users(evaluation: Evaluation, report: Report) -> None:

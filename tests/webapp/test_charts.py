@@ -16,7 +16,20 @@ import pytest
 
 from db.metrics import Curve
 from engine.data import Statistics
-from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure, panels
+from engine.evaluate.breakdown import Advantage
+from engine.evaluate.report import Estimate as Figures
+from webapp.charts import (
+    PALETTE,
+    Estimate,
+    Figure,
+    Line,
+    Panel,
+    cost_figure,
+    curve_title,
+    interval_figure,
+    line_figure,
+    panels,
+)
 from webapp.data_charts import length_figure, popularity_figure
 from webapp.pattern_charts import (
     MEASURES,
@@ -26,6 +39,7 @@ from webapp.pattern_charts import (
     recency_figure,
     task_figure,
 )
+from webapp.slice_charts import BETTER, WORSE, advantage_figure, slice_figure
 from webapp.views.charts import chart_data
 
 
@@ -167,3 +181,27 @@ def test_values_that_are_no_numbers_reach_the_browser_as_gaps() -> None:
     packed = unescape(re.search(r'data-figures="([^"]*)"', str(chart_data("c", [("Loss", figure)])))[1])  # type: ignore[index]
     assert "NaN" not in packed
     assert json.loads(packed)[0]["figure"]["data"][0]["y"] == [None, 0.5]
+
+
+def test_an_advantage_has_the_colour_of_its_interval() -> None:
+    slices = tuple(
+        (name, users, Figures(value=value, low=value - 0.05, high=value + 0.05))
+        for name, users, value in (("0", 3, 0.1), ("1-4", 1200, 0.01), ("<b>", 9, -0.2))
+    )
+    figure = go.Figure(advantage_figure(Advantage("delrec", "sasrec", "full.NDCG@10", slices), "rarity", "k"))
+    (trace,) = figure.data
+    assert list(trace.y) == [0.1, 0.01, -0.2]
+    assert (trace.marker.color[0], trace.marker.color[2]) == (BETTER, WORSE)
+    assert trace.marker.color[1] not in (BETTER, WORSE)
+    assert list(figure.layout.xaxis.ticktext) == ["0<br>3", "1-4<br>1,200", "&lt;b&gt;<br>9"]
+    assert figure.layout.yaxis.zeroline
+
+
+def test_runs_stand_side_by_side_in_a_slice_and_keep_their_colours() -> None:
+    one, two = {"0": Estimate("3 users", 0.1, 0.0, 0.2)}, {"0": Estimate("4 users", 0.2, 0.1, 0.3)}
+    lines = [("One", 2, one), ("Two", 0, two | {"1-4": Estimate("5 users", 0.3, 0.2, 0.4)})]
+    figure = go.Figure(slice_figure(lines, ["0", "1-4"], "rarity", "HR@1", "k"))
+    first, second = figure.data
+    assert first.x[0] < 0 < second.x[0] < 0.5 < second.x[1] < 1.5
+    assert first.marker.color == PALETTE[2]
+    assert second.marker.color == PALETTE[0]

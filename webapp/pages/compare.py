@@ -17,6 +17,8 @@ from db.runs import Run
 from engine.errors import StudioError
 from engine.evaluate.across import UNPAIRED, Answers, differences, outcomes
 from engine.evaluate.bootstrap import Interval
+from engine.evaluate.breakdown import KINDS
+from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from jobs import api
 from webapp.answers import answers_of
@@ -24,6 +26,7 @@ from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_titl
 from webapp.events import QUIET, tell
 from webapp.html import link, tag
 from webapp.shell import RUNS, empty, frame, notice
+from webapp.slice_charts import slice_figure
 from webapp.views import compare as view
 from webapp.views.charts import chart_box, chart_data
 from webapp.words import plural
@@ -35,9 +38,9 @@ MOST_DRAWN = 5000
 """Points of one chart, over all its lines."""
 CURVES = ("teacher validation.NDCG@10", "distil loss.rps", "finetune loss.lsr", "finetune validation.NDCG@10")
 """Those shown at first, as far as there are any."""
-KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide) => {
+KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide, by) => {
   const [all, shown, hidden] = [runs, curves, hide].map((list) => (list || []).join(","));
-  delrecAddress({ runs: all, base, model, metric, curves: shown, hide: hidden });
+  delrecAddress({ runs: all, base, model, metric, curves: shown, hide: hidden, by });
 }"""
 
 
@@ -51,11 +54,13 @@ class Choice:
     metric: str
     curves: tuple[str, ...]
     hidden: tuple[str, ...]
+    by: By
+    """What tells the slices apart."""
 
     @classmethod
     def sound(cls, known: Collection[str], *given: Any) -> Choice:
         """Of values in the order of the fields; what is unknown falls back to what a page without an address shows."""
-        runs, base, model, metric, curves, hide = given
+        runs, base, model, metric, curves, hide, by = given
         chosen = tuple(dict.fromkeys(run for run in runs or () if run in known))
         return cls(
             runs=chosen,
@@ -64,6 +69,7 @@ class Choice:
             metric=metric if metric in METRICS else METRICS[0],
             curves=tuple(curves or ()),
             hidden=tuple(run for run in hide or () if run in chosen),
+            by=next((kind for kind in KINDS if kind == by), "rarity"),
         )
 
 
@@ -92,6 +98,18 @@ def build() -> None:
             gr.HTML(chart_box("figures"), js_on_load=None, elem_id="compare-charts")
             charts = gr.HTML(js_on_load=None)
         with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "Where the figures come from"), js_on_load=None)
+            by = gr.Dropdown(
+                [(words, kind) for kind, words in KINDS.items()],
+                value="rarity",
+                label="Users told apart by",
+                filterable=False,
+                elem_id="compare-by",
+            )
+            sliced = gr.HTML(js_on_load=None, elem_id="compare-slices")
+            gr.HTML(chart_box("slices"), js_on_load=None, elem_id="compare-slice-charts")
+            slice_charts = gr.HTML(js_on_load=None)
+        with gr.Column(elem_classes="dr-card"):
             gr.HTML(tag("h2", "Teacher and model, user by user"), js_on_load=None)
             agreement = gr.HTML(js_on_load=None, elem_id="compare-agreement")
         with gr.Column(elem_classes="dr-card"):
@@ -103,14 +121,14 @@ def build() -> None:
         with gr.Column(elem_classes="dr-card"):
             gr.HTML(tag("h2", "Settings that differ"), js_on_load=None)
             settings = gr.HTML(js_on_load=None, elem_id="compare-settings")
-    choice = [chosen, baseline, model, metric, curve, hidden]
-    drawn = [problem, page, figures, charts, agreement, settings, legend, curves]
+    choice = [chosen, baseline, model, metric, curve, hidden, by]
+    drawn = [problem, page, figures, charts, sliced, slice_charts, agreement, settings, legend, curves]
 
     def opened(request: gr.Request) -> list[Any]:
         query = dict(request.query_params)
         lists = {name: query.get(name, "").split(",") for name in ("runs", "curves", "hide")}
         chosen = (query.get(name) for name in ("base", "model", "metric"))
-        return show(lists["runs"], *chosen, lists["curves"], lists["hide"])
+        return show(lists["runs"], *chosen, lists["curves"], lists["hide"], query.get("by"))
 
     def show(*given: Any) -> list[Any]:
         known = {run.id: run for run in api.runs(limit=MOST)}
@@ -128,6 +146,7 @@ def build() -> None:
             wanted.metric,
             gr.Dropdown(choices=[(title, curve) for curve, title in curves.items()], value=list(wanted.curves)),
             gr.Dropdown(choices=named, value=list(wanted.hidden)),
+            wanted.by,
             *_safely(runs, wanted, curves),
         ]
 
@@ -156,11 +175,11 @@ def _safely(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any
         words, target = suggested if len(done) > 1 else ("All runs", RUNS[0])
         nothing = empty("Choose runs to compare", "Their figures, settings and curves then stand beside each other.",
                         link(words, target, class_="dr-button"))  # fmt: skip
-        return [nothing, gr.Column(visible=False), *[gr.skip()] * 6]
+        return [nothing, gr.Column(visible=False), *[gr.skip()] * 8]
     try:
         return ["", gr.Column(visible=True), *_draw(runs, wanted, titles)]
     except Exception as error:
-        return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 6]
+        return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 8]
 
 
 def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
@@ -185,10 +204,47 @@ def _figures(runs: list[Run], seen: list[Run], wanted: Choice, place: dict[str, 
     return [
         view.figures(runs, results, differences, metric, baseline),
         chart_data("figures", [(f"{metric} among the candidates", spread), ("Quality against cost", cost)]),
+        *_slices(seen, wanted, place),
         view.agreement(_agreement(runs, model), model),
         view.settings(runs),
         view.legend([(run.name, place[run.id]) for run in seen]),
     ]
+
+
+def _slices(runs: Sequence[Run], wanted: Choice, place: dict[str, int]) -> list[Any]:
+    """A table of one metric of the model by slice, and its chart."""
+    ids = [run.id for run in runs]
+    stored = result_store.slices(ids)
+    parts = {run_id: [part for part in stored.get(run_id, ()) if part["by"] == wanted.by] for run_id in ids}
+    told = {name for own in parts.values() for part in own for name in part["models"].get(wanted.model, ())}
+    metric = next((name for name in (f"candidates.{wanted.metric}", f"full.{wanted.metric}") if name in told), "")
+    if not metric:
+        return [view.no_slices(told, wanted.metric, wanted.model), chart_data("slices", [])]
+    found = {
+        run_id: {
+            part["name"]: (int(part["users"]), Interval(*(known[metric][end] for end in ("value", "low", "high"))))
+            for part in own
+            if metric in (known := part["models"].get(wanted.model, {}))
+        }
+        for run_id, own in parts.items()
+    }
+    names = list(dict.fromkeys(part["name"] for own in parts.values() for part in own))
+    lines = [
+        (
+            run.name,
+            place[run.id],
+            {
+                name: Estimate(f"{users:,} users", it.value, it.low, it.high)
+                for name, (users, it) in found[run.id].items()
+            },
+        )
+        for run in runs
+        if found[run.id]
+    ]
+    key = f"{','.join(ids)}/{wanted.model}/{metric}/{wanted.by}"
+    figure = slice_figure(lines, names, KINDS[wanted.by], wanted.metric, key)
+    title = f"{label(wanted.model)}: {view.metric_words(metric)}"
+    return [view.slices(runs, found, names, metric, place), chart_data("slices", [(title, figure)])]
 
 
 def _overlaid(

@@ -24,6 +24,7 @@ from webapp.access import Access
 from webapp.charts import line_figure, panels
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link, tag
+from webapp.pages.breakdown import breakdown
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import results as result_view
 from webapp.views import run as view
@@ -95,6 +96,7 @@ def build(access: Access) -> None:
                 with gr.Tab("Agreement with the teacher"):
                     agreement = gr.HTML(js_on_load=None, elem_id="results-agreement")
             protocol = gr.HTML(js_on_load=None)
+        parts.append(breakdown(_report, _results_key))
         with gr.Column(elem_classes="dr-card"):
             gr.HTML(tag("h2", "Stages"), js_on_load=None)
             stages = gr.HTML(js_on_load=None, elem_id="stages")
@@ -242,10 +244,14 @@ def _results_key(state: View) -> Hashable:
     return state.run.id, state.run.state == "done"
 
 
+def _report(state: View) -> Report | None:
+    return Report.model_validate(api.results(state.run.id)) if state.run.state == "done" else None
+
+
 def _results(state: View) -> Sequence[Any]:
-    if state.run.state != "done":
+    report = _report(state)
+    if report is None:
         return [gr.Column(visible=False), *[""] * 5]
-    report = Report.model_validate(api.results(state.run.id))
     tables = [
         result_view.table(report, "candidates"),
         result_view.table(report, "full"),

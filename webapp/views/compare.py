@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,11 +11,12 @@ from db.results import Result
 from db.runs import Run
 from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.bootstrap import Interval
-from engine.evaluate.render import short, signed
+from engine.evaluate.render import listed, short, signed
 from engine.labels import label
 from engine.settings import flatten, make_config
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
+from webapp.words import plural
 
 COLUMNS = (
     ("candidates", "HR@1"),
@@ -64,6 +65,48 @@ def figures(
             cells.append(_difference(differences.get(run.id)))
         rows.append(tag("tr", cells, data_run=run.id))
     return scrolled("Figures", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def metric_words(metric: str) -> str:
+    """``NDCG@5 among the candidates`` for ``candidates.NDCG@5``."""
+    section, _, name = metric.partition(".")
+    return f"{name} {'on the full catalogue' if section == 'full' else 'among the candidates'}"
+
+
+def slices(
+    runs: Sequence[Run],
+    found: Mapping[str, Mapping[str, tuple[int, Interval]]],
+    names: Sequence[str],
+    metric: str,
+    place: Mapping[str, int],
+) -> Html:
+    """One row per run: its model's ``metric`` by slice, with the users behind each figure.
+
+    ``found``: users and estimate by run id and slice; runs of earlier versions have none.
+    """
+    heads = [tag("th", "Run", scope="col"), *(tag("th", name, scope="col", class_="dr-number") for name in names)]
+    rows = []
+    for run in runs:
+        cells = [tag("th", _swatch(place[run.id]), run.name, scope="row", class_="dr-run-name")]
+        for name in names:
+            known = found[run.id].get(name)
+            if known is None:
+                cells.append(tag("td", "–", class_="dr-number dr-muted"))
+                continue
+            users, it = known
+            words = f"{short(it.low)} to {short(it.high)}, {plural(users, 'user')}"
+            cells.append(tag("td", short(it.value), tag("small", words), class_="dr-number"))
+        rows.append(tag("tr", cells, data_run=run.id))
+    table = scrolled("By slice", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return tag("div", tag("p", metric_words(metric), class_="dr-muted"), table)
+
+
+def no_slices(told: Collection[str], metric: str, model: str) -> Html:
+    """Why nothing is told by slice; ``told``: the metrics that are."""
+    if not told:
+        return tag("p", f"None of these runs tells figures of {label(model)} by slice.", class_="dr-muted")
+    others = listed(sorted({name.partition(".")[2] for name in told}))
+    return tag("p", f"{metric} is not told by slice; {others} are.", class_="dr-muted")
 
 
 def legend(named: Sequence[tuple[str, int]]) -> Html:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evaluate import Report
-from engine.evaluate.render import OURS, Cell, Section, TableRow, result_table, short, told, verdict
+from engine.evaluate import Report, breakdown
+from engine.evaluate.breakdown import advantage_words
+from engine.evaluate.render import OURS, Cell, ResultTable, Section, TableRow, result_table, short, told, verdict
 from engine.evaluate.report import Comparison
 from webapp.html import Html, tag
 
@@ -32,7 +33,11 @@ def _verdicts(report: Report, pairs: Sequence[Comparison]) -> Html | None:
 
 def table(report: Report, section: Section) -> Html:
     """One protocol's table: value and 95 % interval, the best of each column marked."""
-    data = result_table(report, section)
+    return drawn(result_table(report, section))
+
+
+def drawn(data: ResultTable) -> Html:
+    """A table of models."""
     header = tag(
         "tr", tag("th", "Model", scope="col"), [tag("th", c, scope="col", class_="dr-number") for c in data.columns]
     )
@@ -65,13 +70,22 @@ def _row(row: TableRow, before: TableRow | None) -> Html:
 
 
 def _cell(cell: Cell) -> Html:
+    if cell.value is None:
+        return tag("td", "–", class_="dr-number dr-muted")
     return tag(
         "td",
         short(cell.value),
-        tag("small", f"{short(cell.low)} to {short(cell.high)}"),
+        None if cell.low is None or cell.high is None else tag("small", f"{short(cell.low)} to {short(cell.high)}"),
         class_="dr-number dr-best" if cell.best else "dr-number",
         title="best of this column" if cell.best else None,
     )
+
+
+def advantages(report: Report) -> Html | None:
+    """Where our models are above their teacher, by how rare the target is, in a sentence for each metric."""
+    found = [advantage_words(it, report) for it in breakdown.advantages(report)]
+    how = "At so many training interactions of the target; an interval that holds zero tells nothing."
+    return tag("div", tag("p", how, class_="dr-muted"), [tag("p", f"{words}.") for words in found]) if found else None
 
 
 def protocol(report: Report) -> Html:

@@ -1,0 +1,152 @@
+"""How ``metrics.json`` is made from the raw answers.
+
+Intervals are 95 % percentile bootstrap intervals over the test users of one seed; those of differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.evaluate.agreement import agreement
+from engine.evaluate.bootstrap import Bootstrap, Interval
+from engine.evaluate.lists import list_measures
+from engine.evaluate.metrics import TIE_RULE, per_example
+from engine.evaluate.report import Comparison, Estimate, Measure, ModelResult, ProtocolDetails, Report, StageTime
+from engine.evaluate.rows import Evaluation, Kind
+from engine.evaluate.slices import Context, slices
+
+EXTRA_PAIRS = (
+    ("delrec", "llm-zero-shot"),
+    ("delrec", "llm-distilled"),
+    ("delrec-plus", "delrec"),
+    ("delrec-plus", "ensemble"),
+)
+"""Comparisons beside those of every model with the teacher."""
+
+
+def build_report(
+    evaluation: Evaluation,
+    about: Context,
+    config: RunConfig,
+    *,
+    run_id: str,
+    dataset: str,
+    users_available: int,
+    stages: Iterable[Mapping[str, Any]] = (),
+    peak_memory_mb: float = 0.0,
+) -> Report:
+    """The table with intervals and comparisons, and the same by slices of the test users.
+
+    Args:
+        about: of the evaluation's examples, in their order.
+        users_available: test users before sampling.
+        stages: ``{"name", "seconds"}`` of each stage; other keys are passed over.
+    """
+    users = len(evaluation.examples)
+    in_user_order = np.argsort(evaluation.examples.users)  # so that the order of the examples changes nothing
+    about = about.take(in_user_order)
+    columns = {key: values[in_user_order] for key, values in _columns(evaluation).items()}
+    pairs = [(name, evaluation.teacher) for name in evaluation.rows if name != evaluation.teacher]
+    pairs += [pair for pair in EXTRA_PAIRS if set(pair) <= set(evaluation.rows)]
+    metrics = [(section, metric) for name, section, metric in columns if name == evaluation.teacher]
+    contrasts = [
+        (a, b, section, metric) for a, b in pairs for section, metric in metrics if section in ("candidates", "full")
+    ]
+    values = [
+        *columns.values(),
+        *(columns[a, section, metric] - columns[b, section, metric] for a, b, section, metric in contrasts),
+    ]
+    bootstrap = Bootstrap(users, config.eval.bootstrap, config.seed)
+    intervals = bootstrap.intervals(np.stack(values, axis=1))
+    estimates = dict(zip(columns, intervals, strict=False))
+    listed = {
+        name: list_measures(row.listing.items[in_user_order], about, bootstrap) for name, row in evaluation.rows.items()
+    }
+    details = _details(evaluation, config, users_available)
+    return Report(
+        run_id=run_id,
+        dataset=dataset,
+        protocol=_sentence(details, users),
+        users=users,
+        seed=config.seed,
+        models=[_model(name, row.kind, estimates, listed[name]) for name, row in evaluation.rows.items()],
+        comparisons=[
+            _comparison(a, b, f"{section}.{metric}", Estimate.of(interval))
+            for (a, b, section, metric), interval in zip(contrasts, intervals[len(columns) :], strict=True)
+        ],
+        stages=[StageTime(name=stage["name"], seconds=stage["seconds"]) for stage in stages],
+        peak_memory_mb=peak_memory_mb,
+        protocol_details=details,
+        slices=slices(columns, about, evaluation.teacher, bootstrap),
+    )
+
+
+def _columns(evaluation: Evaluation) -> dict[tuple[str, str, str], np.ndarray]:
+    """Per-example values ``[n]`` by (model, section, metric)."""
+    teacher = evaluation.rows[evaluation.teacher].candidates
+    return {
+        (name, section, metric): values
+        for name, row in evaluation.rows.items()
+        for section, metrics in (
+            ("candidates", per_example(row.ranks)),
+            ("full", per_example(row.full)),
+            ("agreement", agreement(row.candidates, teacher)),
+        )
+        for metric, values in metrics.items()
+    }
+
+
+def _model(
+    name: str, kind: Kind, estimates: Mapping[tuple[str, str, str], Interval], lists: dict[str, Measure]
+) -> ModelResult:
+    sections: dict[str, dict[str, Estimate]] = {"candidates": {}, "full": {}, "agreement": {}}
+    for (model, section, metric), interval in estimates.items():
+        if model == name:
+            sections[section][metric] = Estimate.of(interval)
+    return ModelResult(name=name, kind=kind, lists=lists, **sections)
+
+
+def _comparison(a: str, b: str, metric: str, difference: Estimate) -> Comparison:
+    return Comparison(a=a, b=b, metric=metric, difference=difference.value, low=difference.low, high=difference.high)
+
+
+def _details(evaluation: Evaluation, config: RunConfig, users_available: int) -> ProtocolDetails:
+    return ProtocolDetails(
+        teacher=evaluation.teacher,
+        split=config.data.split,
+        candidates=evaluation.candidates.shape[1],
+        negatives=config.data.negatives,
+        history=config.data.history,
+        teacher_history=config.teacher.max_length,
+        plus_history=config.plus.window if "delrec-plus" in evaluation.rows else None,
+        plus_whole="delrec-plus" in evaluation.rows,
+        items=evaluation.n_items,
+        full_top=evaluation.rows[evaluation.teacher].listing.items.shape[1],
+        ties=TIE_RULE,
+        users_available=users_available,
+        interval="95 % percentile bootstrap over users, differences paired, one seed",
+        bootstrap=config.eval.bootstrap,
+    )
+
+
+def _sentence(details: ProtocolDetails, users: int) -> str:
+    sampled = users < details.users_available
+    tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
+    drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
+    parts = (
+        f"{details.split} split, {tested} test users",
+        f"{details.candidates} candidates: the true next item and {details.candidates - 1} unseen ones drawn {drawn}, "
+        "the same for every model",
+        f"full catalogue: {details.items} items without the user's history; LLM rows re-rank the best "
+        f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below"
+        + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),
+        f"LLMs see the last {details.history} items, teachers the last {details.teacher_history}"
+        + (f", DELRec-plus the last {details.plus_history} and no list" if details.plus_history else ""),
+        details.ties,
+        f"intervals: {details.interval}, {details.bootstrap} samples",
+    )
+    return "; ".join(parts)
