@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from engine.config import DataConfig
 from engine.data.cleaning import clean_rows
 from engine.data.dataset import Dataset, Interactions, assemble
@@ -25,6 +27,8 @@ def load_dataset(config: DataConfig, seed: int, monitor: Monitor) -> Dataset:
     raw = chosen.read(config, seed, monitor)
     items_at_least = config.min_item_interactions or chosen.items_at_least
     catalogue, rows, cleaning = clean_rows(raw, config, items_at_least, monitor)
-    log = Interactions([raw.log.user_ids[user] for user in rows.users.tolist()], rows.items, rows.times)
+    log = Interactions(
+        [raw.log.user_ids[user] for user in rows.users.tolist()], rows.items.astype(np.int64), rows.times
+    )
     dataset = assemble(config.dataset, catalogue, log, min_interactions=1, source=raw.source, monitor=monitor)
     return replace(dataset, cleaning=cleaning)

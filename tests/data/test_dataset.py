@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import Catalogue, Dataset
+from engine.config import DataConfig
+from engine.data import Catalogue, Dataset, load_dataset
 from engine.data.dataset import Interactions, assemble
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -70,3 +71,8 @@ def test_every_sequence_is_the_stable_sort_of_the_users_rows(rows: list[tuple[st
         for _, item, moment in sorted((row for row in rows if row[0] == user), key=lambda row: row[2]):
             expected.setdefault(item, moment)
         assert list(zip(items.tolist(), times.tolist(), strict=True)) == list(expected.items())
+
+
+def test_what_is_loaded_has_the_types_that_models_expect() -> None:
+    dataset = load_dataset(DataConfig(dataset="synthetic"), 0, Monitor())
+    assert {part.dtype for part in (*dataset.sequences, *dataset.timestamps)} == {np.dtype(np.int64)}
