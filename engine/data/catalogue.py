@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.data.naming import clean, split_year
+from engine.data.naming import clean, seen, shows_nothing, split_year
 from engine.errors import StudioError
 
 
@@ -56,9 +56,10 @@ class Catalogue:
 
     @cached_property
     def look_alikes(self) -> np.ndarray:
-        """int64 ``[items]``: for each item the lowest id that is displayed alike, letter case aside (often itself)."""
+        """int64 ``[items]``: for each item the lowest id that is displayed alike (often itself): letter case, invisible
+        characters and the ways to write one letter aside."""
         first: dict[str, int] = {}
-        return np.array([first.setdefault(self.display(item).casefold(), item) for item in range(len(self))], np.int64)
+        return np.array([first.setdefault(seen(self.display(item)), item) for item in range(len(self))], np.int64)
 
     def extended(self, titles: Sequence[str]) -> Catalogue:
         """This catalogue with one's own titles appended, one id each from ``len(self)`` on; ``n_known`` stays.
@@ -69,7 +70,7 @@ class Catalogue:
             StudioError: a title is empty.
         """
         own = [split_year(clean(title)) for title in titles]
-        if not all(title for title, _ in own):
+        if any(shows_nothing(title) for title, _ in own):
             raise StudioError("a title is empty", where="titles", remedy="write at least one letter")
         start = len(self) - self.n_known
         return replace(

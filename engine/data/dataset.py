@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.catalogue import Catalogue
+from engine.data.times import Unit
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -25,7 +26,8 @@ class Interactions:
     items: np.ndarray
     """int64 dense item ids."""
     timestamps: np.ndarray
-    """int64, any unit that grows with time."""
+    """int64, in :attr:`unit` since 1970, or plain numbers that grow with time."""
+    unit: Unit = "s"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def assemble(
     Raises:
         StudioError: no user is left.
     """
+    if len(log.timestamps) > 1 and log.timestamps.min() == log.timestamps.max():
+        monitor.message("Warning: all interactions have the same time, so their order is that of the file")
     codes: dict[str, int] = {}
     users = np.fromiter((codes.setdefault(user, len(codes)) for user in log.users), np.int64, len(log.users))
     order = np.lexsort((log.timestamps, users))  # stable: ties keep the file's order

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from engine.data.catalogue import Catalogue
+from engine.data.naming import JOINERS
 from engine.data.titles import match_titles
 
 MOST = 8
@@ -44,5 +45,5 @@ def _begins(typed: list[str], words: list[str]) -> bool:
 def _folded(text: str) -> str:
     """Lower case without accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(char for char in plain if not unicodedata.combining(char) and char not in "'’")
+    letters = "".join(char for char in plain if not unicodedata.combining(char) and char not in f"'’{JOINERS}")
     return "".join(char if char.isalnum() else " " for char in letters)

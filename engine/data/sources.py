@@ -123,4 +123,4 @@ def _from_cache(folder: Path, monitor: Monitor) -> tuple[Catalogue, Interactions
     if damaged:
         monitor.message(f"The cached copy in {folder} is damaged ({', '.join(damaged)}); it is fetched anew")
         return None
-    return *read_tables(folder), source
+    return *read_tables(folder, Monitor()), source

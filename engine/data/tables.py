@@ -1,40 +1,46 @@
 """One's own data: ``interactions.csv`` and ``items.csv``, read strictly and written for the cache.
 
 ``interactions.csv``: columns user, item, timestamp. ``items.csv``: item, title and optionally year, genres and aliases
-(several joined by ``|``). Comma-separated UTF-8 with a header; further columns are ignored. Titles are taken as
-written; without a year column a year in parentheses at a title's end becomes its year. Timestamps are whole numbers,
-or dates such as 2024-05-01 or 2024-05-01T20:15:00.
+(several joined by ``|``). UTF-8 with a header, separated by commas, semicolons, tabs or bars; further columns are
+ignored. Titles are taken as written, save that a year in parentheses at a title's end becomes its year. Timestamps: see
+:mod:`engine.data.times`; in a column ``timestamp_s``, ``_ms``, ``_us`` or ``_ns`` they are numbers of that unit.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections import Counter
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.naming import clean, split_year
+from engine.data.delimited import Table
+from engine.data.naming import clean, plain_id, shows_nothing, title_and_year, year_of
+from engine.data.times import PER_SECOND, TimeColumn, Unit
 from engine.errors import StudioError
+from engine.monitor import Monitor
 
 INTERACTIONS = "interactions.csv"
 ITEMS = "items.csv"
-MAX_TEXT = 500
-"""Longest id or title, in characters."""
+TIME = "timestamp"
+MAX_ID = 500
+"""Longest id, in characters."""
 
 
-def read_tables(folder: Path) -> tuple[Catalogue, Interactions]:
+def read_tables(folder: Path, monitor: Monitor) -> tuple[Catalogue, Interactions]:
     """Read both files of ``folder``.
 
     Raises:
         StudioError: a file or column is missing, or a cell is not usable; names file, line and column.
     """
+    for name in (ITEMS, INTERACTIONS):
+        if not (folder / name).exists():
+            remedy = f"the folder needs {INTERACTIONS} and {ITEMS}"
+            raise StudioError(f"{name} is missing", where=str(folder), remedy=remedy)
     catalogue = _read_items(folder / ITEMS)
-    return catalogue, _read_interactions(folder / INTERACTIONS, catalogue)
+    return catalogue, _read_interactions(folder / INTERACTIONS, catalogue, monitor)
 
 
 def write_tables(folder: Path, catalogue: Catalogue, log: Interactions) -> None:
@@ -48,7 +54,7 @@ def write_tables(folder: Path, catalogue: Catalogue, log: Interactions) -> None:
             writer.writerow((raw, title, year or "", "|".join(genres), "|".join(aliases)))
     with (folder / INTERACTIONS).open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("user", "item", "timestamp"))
+        writer.writerow(("user", "item", f"{TIME}_{log.unit}"))
         raw_ids = catalogue.raw_ids
         writer.writerows(
             (user, raw_ids[item], moment)
@@ -62,118 +68,79 @@ def _read_items(path: Path) -> Catalogue:
     genres: list[tuple[str, ...]] = []
     aliases: list[tuple[str, ...]] = []
     ids: dict[str, int] = {}
-    table = _Table(path, required=("item", "title"), optional=("year", "genres", "aliases"))
-    for raw, title, year, kinds, others in table:
+    columns = ("item", "title", "year", "genres", "aliases")
+    table = Table(path, columns)
+    _require(table, "item", "title")
+    for cells in table.rows([name if name in table.header else None for name in columns]):
+        raw, title, year = _id(table, cells[0], "item"), clean(cells[1]), clean(cells[2])
         if raw in ids:
             table.fail(f"item {raw!r} is listed twice", "item", "keep one line per item")
-        if not raw or not title:
-            table.fail("empty cell", "title" if raw else "item", "fill it in or remove the line")
+        if shows_nothing(title):
+            table.fail("empty cell", "title", "fill it in or remove the line")
         ids[raw] = len(ids)
-        shown, own_year = (title, None) if table.has("year") else split_year(title)
+        try:
+            shown, when = title_and_year(title, year_of(year))
+        except ValueError:
+            table.fail(f"{year!r} is not a year", "year", "write it as 1999, or leave the cell empty")
         titles.append(shown)
-        years.append(_year(table, year) if year else own_year)
-        genres.append(_parts(kinds))
-        aliases.append(_parts(others))
+        years.append(when)
+        genres.append(_parts(cells[3]))
+        aliases.append(_parts(cells[4]))
     if not ids:
         raise StudioError("no items", where=str(path), remedy="add a line per item: item,title")
     return Catalogue(tuple(titles), tuple(years), tuple(genres), tuple(ids), tuple(aliases))
 
 
-def _read_interactions(path: Path, catalogue: Catalogue) -> Interactions:
+def _read_interactions(path: Path, catalogue: Catalogue, monitor: Monitor) -> Interactions:
     index = {raw: item for item, raw in enumerate(catalogue.raw_ids)}
+    names: dict[str, str] = {}
     users: list[str] = []
     items: list[int] = []
-    moments: list[int] = []
-    table = _Table(path, required=("user", "item", "timestamp"))
-    for user, raw, moment in table:
-        if not user:
-            table.fail("empty cell", "user", "fill it in or remove the line")
+    units: dict[str, Unit] = {f"{TIME}_{unit}": unit for unit in PER_SECOND}
+    table = Table(path, ("user", "item", TIME, *units))
+    when = next((name for name in units if name in table.header), TIME)
+    _require(table, "user", "item", when)
+    times = TimeColumn(path, when, units.get(when))
+    for user, raw, moment in table.rows(["user", "item", when]):
         item = index.get(raw)
-        if item is None:
+        if item is None and (item := index.get(_id(table, raw, "item"))) is None:
             table.fail(f"item {raw!r} is not in {ITEMS}", "item", f"add it to {ITEMS} or remove the line")
+        if user not in names:
+            names[user] = _id(table, user, "user")
         users.append(user)
         items.append(item)
-        moments.append(_moment(table, moment))
-    return Interactions(users, np.array(items, np.int64), np.array(moments, np.int64))
+        times.add(moment.strip(), table.line)
+    moments = times.decide(monitor)
+    names = _apart(names)
+    return Interactions([names[user] for user in users], np.array(items, np.int64), moments.values, moments.unit)
 
 
-class _Table:
-    """Rows of a CSV file as tuples of cleaned cells, in the order of the columns asked for; missing optional ones
-    are empty."""
+def _require(table: Table, *columns: str) -> None:
+    if missing := [name for name in columns if name not in table.header]:
+        found = ", ".join(name for name in table.header if name) or "nothing"
+        remedy = f"the first line names the columns, e.g. {','.join(columns)}; it has {found}"
+        raise StudioError(f"no column {', '.join(missing)}", where=f"{table.path}, line 1", remedy=remedy)
 
-    def __init__(self, path: Path, *, required: Sequence[str], optional: Sequence[str] = ()) -> None:
-        self.path, self.required, self.optional = path, required, optional
-        self.line = 1
-        self.header: list[str] = []
 
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as handle:
-                rows = csv.reader(handle, strict=True)
-                self._read_header(next(rows, []))
-                columns = [self.header.index(name) if self.has(name) else -1 for name in self._wanted]
-                for row in rows:
-                    self.line = rows.line_num
-                    if row:
-                        yield self._cells(row, columns)
-        except FileNotFoundError:
-            remedy = f"the folder needs {INTERACTIONS} and {ITEMS}"
-            raise StudioError(f"{self.path.name} is missing", where=str(self.path.parent), remedy=remedy) from None
-        except UnicodeDecodeError:
-            raise StudioError("not UTF-8 text", where=str(self.path), remedy="save the file as UTF-8") from None
-        except csv.Error as error:
-            self.fail(f"not valid CSV: {error}", "", "check the quotes and commas")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StudioError(f"cannot be read: {reason}", where=str(self.path), remedy="check the file") from None
+def _id(table: Table, cell: str, column: str) -> str:
+    text = plain_id(cell)
+    if not text:
+        table.fail("empty cell", column, "fill it in or remove the line")
+    if len(text) > MAX_ID:
+        table.fail(f"longer than {MAX_ID} characters", column, "shorten it")
+    return text
 
-    def has(self, column: str) -> bool:
-        return column in self.header
 
-    def fail(self, what: str, column: str, remedy: str) -> NoReturn:
-        """Raise for the line just read."""
-        place = f"{self.path}, line {self.line}" + (f", column {column}" if column else "")
-        raise StudioError(what, where=place, remedy=remedy)
-
-    @property
-    def _wanted(self) -> tuple[str, ...]:
-        return (*self.required, *self.optional)
-
-    def _read_header(self, names: Sequence[str]) -> None:
-        self.header = [clean(name).lower() for name in names]
-        if missing := [name for name in self.required if name not in self.header]:
-            first = ",".join(self._wanted)
-            self.fail(f"no column {', '.join(missing)}", "", f"the first line names the columns, e.g. {first}")
-
-    def _cells(self, row: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:
-        if len(row) != len(self.header):
-            found = f"{len(row)} cells instead of {len(self.header)}"
-            self.fail(found, "", "put cells that contain commas in double quotes")
-        for cell, name in zip(row, self.header, strict=True):
-            if len(cell) > MAX_TEXT and name in self._wanted:
-                self.fail(f"longer than {MAX_TEXT} characters", name, "shorten it")
-        return tuple(clean(row[column]) if column >= 0 else "" for column in columns)
+def _apart(names: dict[str, str]) -> dict[str, str]:
+    """Ids by what stands in the file; blanks around those that would become one with another id are spelled out."""
+    shared = Counter(names.values())
+    return {
+        written: name
+        if shared[name] == 1 or written == written.strip()
+        else "".join(f"<U+{ord(char):04X}>" if char.isspace() else char for char in written)
+        for written, name in names.items()
+    }
 
 
 def _parts(cell: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in cell.split("|") if part.strip())
-
-
-def _year(table: _Table, cell: str) -> int:
-    if not (cell.isascii() and cell.isdecimal() and len(cell) <= 4):
-        table.fail(f"{cell!r} is not a year", "year", "write it as 1999, or leave the cell empty")
-    return int(cell)
-
-
-def _moment(table: _Table, cell: str) -> int:
-    try:
-        value = int(cell)
-    except ValueError:
-        try:
-            date = datetime.fromisoformat(cell)
-            value = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
-        except (ValueError, OverflowError):
-            table.fail(f"{cell!r} is not a timestamp", "timestamp", "write seconds since 1970, or a date as 2024-05-01")
-    if not -(2**63) <= value < 2**63:
-        table.fail(f"{cell!r} is too large for a timestamp", "timestamp", "write seconds since 1970")
-    return value
+    return tuple(part for part in map(clean, cell.split("|")) if part)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from engine.data.catalogue import Catalogue
-from engine.data.naming import ARTICLES, article_first, clean, split_year
+from engine.data.naming import ARTICLES, JOINERS, article_first, clean, split_year
 from engine.errors import StudioError
 
 ACCEPT = 85.0
@@ -139,7 +139,7 @@ def _readings(query: str) -> set[tuple[str, int | None]]:
 def _key(title: str) -> str:
     """Lower case, no accents or punctuation, leading article dropped, numbers as digits."""
     plain = unicodedata.normalize("NFKD", article_first(title).casefold().replace("&", " and "))
-    letters = "".join(char for char in plain if not unicodedata.combining(char) and char not in "'’.*")
+    letters = "".join(char for char in plain if not unicodedata.combining(char) and char not in f"'’.*{JOINERS}")
     words = [_DIGITS.get(word, word) for word in re.sub(r"[\W_]+", " ", letters).split()]
     kept = [word for position, word in enumerate(words) if word != "part" or position == 0]
     return _LEADING.sub("", " ".join(kept))

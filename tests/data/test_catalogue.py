@@ -26,6 +26,22 @@ def test_items_that_read_alike_are_known_to_be(catalogue: Catalogue) -> None:
     assert catalogue.look_alikes.tolist() == [0, 1, 2, 0, 4]
 
 
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "cafe\u0301 de\u0301ja\u0300 vu",
+        "CAF\u00c9 D\u00c9J\u00c0 VU",
+        "Caf\u00e9 d\u00e9j\u200b\u00e0 vu",
+        "Caf\u00e9\u200d d\u00e9j\u00e0 v\ufe0fu",
+        "Cafe\u0301  d\u00e9j\u00e0\u00a0vu",
+    ],
+)
+def test_titles_that_differ_only_in_what_nobody_sees_look_alike(twin: str) -> None:
+    titles = ("Cafe deja vu", "Caf\u00e9 d\u00e9j\u00e0 vu", twin, "Caf\u00e8 d\u00e9j\u00e0 vu")
+    catalogue = Catalogue(titles, (None,) * 4, ((),) * 4, tuple("abcd"))
+    assert catalogue.look_alikes.tolist() == [0, 1, 1, 3]
+
+
 def test_own_titles_get_ids_behind_the_known_ones(catalogue: Catalogue) -> None:
     own = catalogue.extended(["The Matrix (1999)", "My\nHoliday  Film"])
     assert (len(own), own.n_known, catalogue.n_known) == (7, 5, 5)

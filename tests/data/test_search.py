@@ -39,3 +39,10 @@ def test_what_is_mistyped_is_found_by_likeness() -> None:
 def test_nothing_is_found_for_nothing_and_never_more_than_asked_for() -> None:
     assert _found("") == _found(" ?! ") == _found("zzzzqqq") == []
     assert len(_found("a", 2)) == 2
+
+
+def test_joiners_within_words_need_not_be_typed() -> None:
+    title = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0628\u0631\u0648\u0645"
+    search = TitleSearch(Catalogue((title, "Heat"), (None, 1995), ((), ()), ("1", "2")), [1, 1])
+    for typed in (title, title.replace("\u200c", ""), title.split()[0].replace("\u200c", "")):
+        assert search.find(typed)[0] == 0

@@ -20,7 +20,7 @@ class OwnTables(Reader):
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         folder = existing(config)
-        return Raw.of(*read_tables(folder), f"folder {folder}")
+        return Raw.of(*read_tables(folder, monitor), f"folder {folder}")
 
 
 READER = OwnTables()
