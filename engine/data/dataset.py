@@ -67,8 +67,6 @@ def assemble(
     Raises:
         StudioError: no user is left.
     """
-    if len(log.timestamps) > 1 and log.timestamps.min() == log.timestamps.max():
-        monitor.message("Warning: all interactions have the same time, so their order is that of the file")
     codes: dict[str, int] = {}
     users = np.fromiter((codes.setdefault(user, len(codes)) for user in log.users), np.int64, len(log.users))
     order = np.lexsort((log.timestamps, users))  # stable: ties keep the file's order

@@ -37,13 +37,6 @@ def test_ties_keep_the_order_of_the_file() -> None:
     assert [times.tolist() for times in dataset.timestamps] == [[2, 10, 10, 10], [7, 7]]
 
 
-def test_equal_times_are_said() -> None:
-    for rows, said in (([("u", 1, 5), ("v", 2, 5)], True), ([("u", 1, 5), ("v", 2, 6)], False), ([("u", 1, 5)], False)):
-        log = Log()
-        build(rows, monitor=log)
-        assert any("all interactions have the same time" in line for line in log.lines) == said
-
-
 def test_users_come_by_number_then_by_name() -> None:
     rows = [(user, 0, 0) for user in ("b", "10", "9", "a", "100")]
     assert build(rows).user_ids == ("9", "10", "100", "a", "b")
