@@ -129,6 +129,6 @@ def test_an_answer_leaves_the_fields_alone_that_it_does_not_concern(changed: str
         if fn.page == "compare"
         and any((block._id, "input") in fn.targets for block in fn.inputs if block.elem_id == changed)
     )
-    answer = found.fn([], None, "delrec", "HR@1", [], [])
+    answer = found.fn([], None, "delrec", "HR@1", [], [], "rarity")
     fields = zip(found.inputs, answer, strict=False)
     assert {field.elem_id for field, value in fields if value != gr.skip()} == renewed
