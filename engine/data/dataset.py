@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.catalogue import Catalogue
-from engine.data.times import Unit
+from engine.data.moments import Unit
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

@@ -1,80 +1,344 @@
-"""Times of a log as numbers: collected in batches, their unit decided by magnitude."""
+"""Times as files write them: one notation and one unit for a whole log, and no fraction of a second lost.
+
+A log holds either dates or numbers. Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970 by
+their magnitude, or dates without separators (20240501, 20240501201500), or plain numbers that only grow. What was taken
+is said; a log that mixes notations is refused with its rows, since any order of it would be a guess.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from itertools import repeat
+from typing import Literal, NoReturn
 
 import numpy as np
 
+from engine.data.naming import NO_WORD
 from engine.errors import StudioError
-from engine.monitor import Monitor
 
-NONE = np.iinfo(np.int64).min
-"""Stands for a time that is missing."""
-PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+Unit = Literal["s", "ms", "us", "ns"]
+PER_SECOND: dict[Unit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+UNITS: dict[Unit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 EPOCH = (10**8, 10**10)
-"""Seconds since 1970 that are taken for a moment: of the years 1973 to 2286."""
+"""Seconds since 1970 that are taken for a moment in time: of the years 1973 to 2286. A thousand times as many are
+milliseconds, and so on; the ranges of the units do not meet."""
+COMPACT: dict[str, int] = {"%Y%m%d": 8, "%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
+"""Dates without separators, and how many digits they have."""
+NONE = int(np.iinfo(np.int64).min)
+"""Stands for a time that is missing."""
+NAMED = 3
+"""Rows named where several are at fault."""
+PLAIN = "plain numbers that tell the order only"
+
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4})([-/.])(\d\d?)\2(\d\d?)"
+    r"(?:[Tt ] ?(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
+    r" ?([Zz]|UTC|GMT|(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_NANO = 10**9
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_ONE_NOTATION = "write all times of the column in one notation"
+_ADVICE = "write seconds since 1970, or a date as 2024-05-01 or 2024-05-01T20:15:00"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A column of times. ``values``: int64 in ``unit``, the coarsest that holds all of them exactly, and :data:`NONE`
+    where there is none; ``said``: what they were taken for, and which rows look odd."""
+
+    values: np.ndarray
+    unit: Unit
+    said: str
+
+
+@dataclass
+class _Rows:
+    """How many rows are of one kind, and the first of them."""
+
+    count: int = 0
+    first: list[int] = field(default_factory=list)
 
 
 class Moments:
-    """The times of a log, in the order of its rows."""
+    """The times of a log, in the order of its rows, collected in batches.
 
-    def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
+    Args:
+        unit: of the numbers, where the file says so; otherwise their magnitude decides.
+        where: the file, for messages.
+        column: its column, for messages.
+        line: the line of the file in which a row (from 0) stands.
+    """
+
+    def __init__(
+        self,
+        unit: Unit | None = None,
+        where: str = "the times",
+        column: str = "",
+        line: Callable[[int], int] | None = None,
+    ) -> None:
+        self.unit, self.where, self.line = unit, where, line
+        self.column = f", column {column}" if column else ""
+        self.whole, self.nano = array("q"), array("q")
+        """Numbers or, for dates, seconds since 1970, rounded down, and the billionths left."""
+        self.dates: bool | None = None
+        """Whether they are dates; None before the first one."""
+        self.kinds = {kind: _Rows() for kind in ("day", "naive", "aware")}
+        """Rows with a date alone, with a time of day, and with a time zone too."""
+        self.finer = False
+        self._first = ("", 0)
         self._counted = 0
-        """Rows without any time: their order is the time."""
 
     def add(self, times: Sequence[str] | np.ndarray | int) -> None:
-        """Cells, int64 values, or how many rows have no times at all."""
-        if isinstance(times, int):
-            self._parts.append(np.arange(self._counted, self._counted + times))
-            self._counted += times
-        elif isinstance(times, np.ndarray):
-            self._parts.append(times.astype(np.int64))
-        else:
-            self._parts.append(_numbers(times))
-
-    def decide(self, monitor: Monitor) -> tuple[np.ndarray, str]:
-        """int64 times, and what they were taken for.
+        """Cells, int64 values, or how many rows have no times at all, so that their order is the time.
 
         Raises:
-            StudioError: times of several units.
+            StudioError: a cell is no time, or of another notation than those before.
         """
-        values = np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
-        self._parts = []
+        if isinstance(times, int):
+            self.whole.extend(range(self._counted, self._counted + times))
+            self._counted += times
+        elif isinstance(times, np.ndarray):
+            self.whole.frombytes(times.astype(np.int64).tobytes())
+        else:
+            self._read(times)
+        self.nano.extend(repeat(0, len(self.whole) - len(self.nano)))
+
+    def decide(self) -> Decided:
+        """What all of them are.
+
+        Raises:
+            StudioError: units are mixed, or numbers stand among dates.
+        """
         if self._counted:
-            return values, "no times in the files: the order of the rows is taken for the time"
-        return values, _unit(values[values != NONE])
+            said = "no times in the files: the order of the rows is taken for the time"
+            return Decided(np.array(self.whole, np.int64), "s", said)
+        whole, nano = (np.array(part, np.int64) for part in (self.whole, self.nano))
+        there = whole != NONE
+        if there.all():
+            return self._decided(whole, nano, np.arange(len(whole)))
+        found = self._decided(whole[there], nano[there], np.flatnonzero(there))
+        whole[there] = found.values
+        return Decided(whole, found.unit, found.said)
+
+    def _decided(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> Decided:
+        """``rows``: the places of these times in the log."""
+        unit: Unit = "s"
+        if not len(whole):
+            return Decided(whole, unit, "no times")
+        odd: list[str] = []
+        if self.dates:
+            said = self._said_of_dates(odd)
+        elif (compact := self._compact(whole, nano, rows)) is not None:
+            whole, said = compact, "dates without separators"
+        else:
+            unit, said = self._unit(whole, rows, odd)
+        values, exact, cut = _exact(whole, nano, PER_SECOND[unit])
+        if values is None:
+            what = "times to the nanosecond before 1678 or after 2262"
+            raise StudioError(what, where=f"{self.where}{self.column}", remedy="write them to the microsecond")
+        if said != PLAIN:
+            said += _span(values, PER_SECOND[exact])
+        if self.finer or cut:
+            odd.append("digits below a nanosecond are cut off")
+        return Decided(values, exact, "; ".join([said, *odd]))
+
+    def _read(self, cells: Sequence[str]) -> None:
+        digits = "".join(cells)
+        if self.dates is not True and digits.isascii() and digits.isdigit() and "" not in cells:  # most tables' times
+            numbers = list(map(int, cells))
+            if max(numbers) < 2**63:
+                if self.dates is None:
+                    self.dates, self._first = False, (cells[0], len(self.whole))
+                self.whole.extend(numbers)
+                return
+        for cell in cells:
+            self._take(cell.strip(), len(self.whole))
+
+    def _take(self, cell: str, row: int) -> None:
+        if cell.lower() in NO_WORD:
+            self.whole.append(NONE)
+            self.nano.append(0)
+            return
+        dates = _NUMBER.fullmatch(cell) is None
+        whole, nano = self._date(cell, row) if dates else self._number(cell, row)
+        if self.dates is None:
+            self.dates, self._first = dates, (cell, row)
+        elif self.dates != dates:
+            kinds = ("a date", "numbers") if dates else ("a number", "dates")
+            before, at = self._first
+            what = f"{cell!r} is {kinds[0]} among {kinds[1]} such as {before!r} ({self._named([at])})"
+            self._fail(what, row, _ONE_NOTATION)
+        self.whole.append(whole)
+        self.nano.append(nano)
+
+    def _number(self, cell: str, row: int) -> tuple[int, int]:
+        value = Decimal(cell)
+        whole = int(value.to_integral_value("ROUND_FLOOR")) if value.adjusted() < 20 else 2**63
+        if not NONE < whole < 2**63:
+            self._fail(f"{cell!r} is too large for a timestamp", row, _ADVICE)
+        nano = (value - whole) * _NANO
+        self.finer |= nano != int(nano)
+        return whole, int(nano)
+
+    def _date(self, cell: str, row: int) -> tuple[int, int]:
+        """Seconds since 1970 and nanoseconds; dates without a zone are taken as UTC."""
+        match = _DATE.fullmatch(cell)
+        try:
+            if match is None:
+                return self._basic(cell, row)
+            year, _, month, day, hour, minute, second, fraction, zone = match.groups()
+            at = _day(int(year), int(month), int(day)) - _offset(zone or "")
+            if hour is not None:
+                hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+                if hours > 23 or minutes > 59 or seconds > 59:
+                    raise ValueError
+                at += 3600 * hours + 60 * minutes + seconds
+            digits = f"{fraction or '':0<9}"
+            self.finer |= bool(digits[9:].strip("0"))
+            self._note("day" if hour is None else "aware" if zone else "naive", row)
+            return at, int(digits[:9])
+        except (ValueError, OverflowError):
+            self._fail(f"{cell!r} is not a timestamp", row, _ADVICE)
+
+    def _basic(self, cell: str, row: int) -> tuple[int, int]:
+        """The other forms of ISO 8601, such as ``20240501T201500`` or ``2024-W18-3``."""
+        if re.search(r"[.,]\d{7}", cell):  # Python would cut it off without a word
+            raise ValueError
+        moment = datetime.fromisoformat(cell)
+        self._note("day" if len(cell) <= len("2024-W18-3") else "aware" if moment.tzinfo else "naive", row)
+        passed = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+        return passed.days * 86_400 + passed.seconds, passed.microseconds * 1000
+
+    def _note(self, kind: str, row: int) -> None:
+        rows = self.kinds[kind]
+        rows.count += 1
+        if rows.count <= NAMED:
+            rows.first.append(row)
+
+    def _said_of_dates(self, odd: list[str]) -> str:
+        days, naive, aware = (self.kinds[kind] for kind in ("day", "naive", "aware"))
+        if days.count and (naive.count or aware.count):
+            odd.append(self._odd(days, "dates without a time of day among times, taken as the day's beginning"))
+        if naive.count and aware.count:
+            odd.append(self._odd(naive, "times without a zone among times with one, taken as UTC"))
+        return "dates with their time zones" if aware.count else "dates and times in UTC" if naive.count else "days"
+
+    def _compact(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        """Seconds since 1970 where most numbers read as dates without separators, ``None`` elsewhere."""
+        if self.unit or nano.any():
+            return None
+        for form, digits in COMPACT.items():
+            plausible = _readable(whole, digits)
+            if plausible.mean() <= 0.5:
+                continue
+            if not plausible.all():
+                place = int(np.argmin(plausible))
+                what = f"{whole[place]} stands among dates such as {whole[np.argmax(plausible)]}"
+                self._fail(what, int(rows[place]), _ONE_NOTATION)
+            values, places = np.unique(whole, return_inverse=True)
+            seconds = []
+            for number, value in enumerate(values.tolist()):
+                try:
+                    seconds.append(int(datetime.strptime(f"{value}+0000", f"{form}%z").timestamp()))
+                except ValueError:
+                    self._fail(f"{value} is not a date", int(rows[np.argmax(places == number)]), _ADVICE)
+            return np.array(seconds, np.int64)[places]
+        return None
+
+    def _unit(self, whole: np.ndarray, rows: np.ndarray, odd: list[str]) -> tuple[Unit, str]:
+        size = np.abs(whole)
+        of = {unit: (size >= EPOCH[0] * per) & (size < EPOCH[1] * per) for unit, per in PER_SECOND.items()}
+        found = sorted((unit for unit in of if of[unit].any()), key=lambda unit: -int(of[unit].sum()))
+        unit = self.unit or (found[0] if found else None)
+        if unit is None:
+            return "s", PLAIN
+        if len(found) > 1 and not self.unit:
+            these, those, other = of[unit], of[found[1]], UNITS[found[1]]
+            raise StudioError(
+                f"the times mix units: {whole[np.argmax(these)]} ({self._named(rows[these][:1])}) is"
+                f" {UNITS[unit]} since 1970, {whole[np.argmax(those)]} ({self._named(rows[those])}) {other}",
+                where=f"{self.where}{self.column}",
+                remedy=f"{_ONE_NOTATION}; if it is one, name the column after its unit, e.g. timestamp_ms",
+            )
+        if unit in found:
+            early = ~of[unit] & (whole < EPOCH[0] * PER_SECOND[unit])
+            for places, when in ((early, "before 1973"), (~early & ~of[unit], "after 2286")):
+                if places.any():
+                    first = rows[places][:NAMED].tolist()
+                    odd.append(self._odd(_Rows(int(places.sum()), first), f"times {when}"))
+        days = unit == "s" and not (whole % 86_400).any()
+        return unit, f"{'whole days in ' if days else ''}{UNITS[unit]} since 1970"
+
+    def _odd(self, rows: _Rows, what: str) -> str:
+        return f"{rows.count:,} {what} ({self._named(rows.first, rows.count)})"
+
+    def _named(self, rows: Sequence[int] | np.ndarray, count: int | None = None) -> str:
+        """``"line 3"``, ``"lines 3, 4, 5 and 7 more"``; rows where lines are not known."""
+        shown = [str(self.line(int(row)) if self.line else int(row) + 1) for row in rows[:NAMED]]
+        total = len(rows) if count is None else count
+        more = f" and {total - len(shown):,} more" if total > len(shown) else ""
+        return f"{'line' if self.line else 'row'}{'s' * (total > 1)} {', '.join(shown)}{more}"
+
+    def _fail(self, what: str, row: int, remedy: str) -> NoReturn:
+        raise StudioError(what, where=f"{self.where}, {self._named([row])}{self.column}", remedy=remedy)
 
 
-def _numbers(cells: Sequence[str]) -> np.ndarray:
+@lru_cache(maxsize=1 << 14)
+def _day(year: int, month: int, day: int) -> int:
+    """Seconds from 1970 to the beginning of a day."""
+    return (date(year, month, day).toordinal() - _FIRST_DAY) * 86_400
+
+
+@lru_cache(maxsize=256)
+def _offset(zone: str) -> int:
+    """Seconds that a zone such as ``+02:00`` is ahead of UTC."""
+    digits = re.sub(r"[^\d+-]", "", zone)
+    hours, minutes = int(digits[1:3] or 0), int(digits[3:5] or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError
+    return (-1 if digits[:1] == "-" else 1) * (3600 * hours + 60 * minutes)
+
+
+def _readable(values: np.ndarray, digits: int) -> np.ndarray:
+    """bool: which numbers read as dates of the years 1900 to 2100, written with so many digits."""
+    rest, plausible = values, np.ones(len(values), bool)
+    for largest in {8: (), 12: (59, 23), 14: (59, 59, 23)}[digits]:
+        rest, last = np.divmod(rest, 100)
+        plausible &= last <= largest
+    rest, day = np.divmod(rest, 100)
+    year, month = np.divmod(rest, 100)
+    return plausible & (day >= 1) & (day <= 31) & (month >= 1) & (month <= 12) & (year >= 1900) & (year <= 2100)
+
+
+def _exact(whole: np.ndarray, nano: np.ndarray, per_second: int) -> tuple[np.ndarray | None, Unit, bool]:
+    """Times from numbers of a unit and billionths of it, in the coarsest unit that loses nothing, and this unit;
+    ``None`` where nanoseconds would not fit. Third, whether something below a nanosecond was lost all the same."""
+    seconds, rest = np.divmod(whole, per_second)
+    nanos, cut = np.divmod(rest * _NANO + nano, per_second)
+    unit = next(unit for unit, per in PER_SECOND.items() if unit == "ns" or not (nanos % (_NANO // per)).any())
+    per = PER_SECOND[unit]
+    parts = nanos // (_NANO // per)
+    for edge in {int(seconds.min()), int(seconds.max())}:
+        ends = parts[seconds == edge]
+        if edge * per + int(ends.min()) <= NONE or edge * per + int(ends.max()) >= 2**63:
+            return None, unit, False
+    return seconds * per + parts, unit, bool(cut.any())
+
+
+def _span(values: np.ndarray, per_second: int) -> str:
+    """``", from 1997-09-20 to 1998-04-22"``; nothing for moments of no calendar."""
     try:
-        return np.fromiter(map(int, cells), np.int64, len(cells))
-    except (ValueError, OverflowError):
-        return np.fromiter(map(_number, cells), np.int64, len(cells))
-
-
-def _number(cell: str) -> int:
-    cell = cell.strip()
-    if not _NUMBER.fullmatch(cell):
-        return int(NONE)
-    value = int(Decimal(cell).to_integral_value("ROUND_FLOOR"))
-    return value if abs(value) < 2**62 else int(NONE)
-
-
-def _unit(values: np.ndarray) -> str:
-    size = np.abs(values)
-    found = {unit: int(((size >= EPOCH[0] * per) & (size < EPOCH[1] * per)).sum()) for unit, per in PER_SECOND.items()}
-    unit = max(found, key=lambda name: found[name])
-    if not found[unit]:
-        return "plain numbers that tell the order only"
-    if len([name for name in found if found[name]]) > 1:
-        raise StudioError("the times mix units", where="times", remedy="write all in one unit")
-    first = datetime.fromtimestamp(int(values.min()) // PER_SECOND[unit], UTC)
-    last = datetime.fromtimestamp(int(values.max()) // PER_SECOND[unit], UTC)
-    days = unit == "seconds" and not (values % 86_400).any()
-    return f"{'whole days in ' if days else ''}{unit} since 1970, from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        first, last = (
+            datetime(1970, 1, 1) + timedelta(seconds=int(edge) // per_second) for edge in (values.min(), values.max())
+        )
+    except OverflowError:
+        return ""
+    return f", from {first:%Y-%m-%d} to {last:%Y-%m-%d}"

@@ -114,10 +114,11 @@ class LogBuilder:
         Raises:
             StudioError: no interactions, or times of several units.
         """
-        times, said = self.times.decide(monitor)
+        monitor.check()
+        times = self.times.decide()
         users, items = ([pair[column] for pair in self._coded] for column in (0, 1))
         self._coded = []
-        return Log(tuple(self.users), tuple(self.items), _joined(users), _joined(items), times), said
+        return Log(tuple(self.users), tuple(self.items), _joined(users), _joined(items), times.values), times.said
 
 
 def _codes() -> defaultdict[str, int]:

@@ -17,8 +17,8 @@ import numpy as np
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.delimited import Table
+from engine.data.moments import PER_SECOND, Moments, Unit
 from engine.data.naming import clean, plain_id, shows_nothing, title_and_year, year_of
-from engine.data.times import PER_SECOND, TimeColumn, Unit
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -100,7 +100,8 @@ def _read_interactions(path: Path, catalogue: Catalogue, monitor: Monitor) -> In
     table = Table(path, ("user", "item", TIME, *units))
     when = next((name for name in units if name in table.header), TIME)
     _require(table, "user", "item", when)
-    times = TimeColumn(path, when, units.get(when))
+    moments: list[str] = []
+    lines: list[int] = []
     for user, raw, moment in table.rows(["user", "item", when]):
         item = index.get(raw)
         if item is None and (item := index.get(_id(table, raw, "item"))) is None:
@@ -109,10 +110,14 @@ def _read_interactions(path: Path, catalogue: Catalogue, monitor: Monitor) -> In
             names[user] = _id(table, user, "user")
         users.append(user)
         items.append(item)
-        times.add(moment.strip(), table.line)
-    moments = times.decide(monitor)
+        moments.append(moment)
+        lines.append(table.line)
+    times = Moments(units.get(when), str(path), when, lines.__getitem__)
+    times.add(moments)
+    decided = times.decide()
+    monitor.message(f"Times of {path.name}: {decided.said}")
     names = _apart(names)
-    return Interactions([names[user] for user in users], np.array(items, np.int64), moments.values, moments.unit)
+    return Interactions([names[user] for user in users], np.array(items, np.int64), decided.values, decided.unit)
 
 
 def _require(table: Table, *columns: str) -> None:

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import times
-from engine.data.times import PER_SECOND, Moments, TimeColumn, Unit
+from engine.data.moments import NONE, PER_SECOND, Decided, Moments, Unit
 from engine.errors import StudioError
-from engine.monitor import Monitor
 
-PATH = Path("log.csv")
 BEGIN = datetime(2024, 5, 1, 10, 38, 20, tzinfo=UTC)
 
 
-class Said(Monitor):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.lines.append(text)
-
-
-def decide(cells: Sequence[str], unit: Unit | None = None) -> tuple[Moments, list[str]]:
-    """The moments of cells in lines 2, 3, …, and what was said."""
-    column, said = TimeColumn(PATH, unit=unit), Said()
-    for line, cell in enumerate(cells, 2):
-        column.add(cell, line)
-    return column.decide(said), said.lines
+def decide(cells: Sequence[str], unit: Unit | None = None, batch: int = 100) -> Decided:
+    """The moments of cells in lines 2, 3, …"""
+    moments = Moments(unit, "log.csv", line=lambda row: row + 2)
+    for start in range(0, len(cells), batch):
+        moments.add(cells[start : start + batch])
+    return moments.decide()
 
 
-def refused(cells: Sequence[str]) -> str:
+def refused(cells: Sequence[str], batch: int = 100) -> str:
     with pytest.raises(StudioError) as failure:
-        decide(cells)
+        decide(cells, batch=batch)
     return str(failure.value)
 
 
@@ -51,8 +40,8 @@ def _iso(moment: int, zone: timezone = UTC) -> str:
 @pytest.mark.parametrize(
     ("write", "said"),
     [
-        (_iso, "dates, with their time zones"),
-        (lambda t: _iso(t).removesuffix("+00:00"), "dates, taken as UTC"),
+        (_iso, "dates with their time zones, from 2024-04-30 to 2024-05-01"),
+        (lambda t: _iso(t).removesuffix("+00:00"), "dates and times in UTC"),
         (lambda t: _iso(t).replace("+00:00", "Z"), "dates"),
         (lambda t: _iso(t).replace("T", " ").replace("+00:00", " UTC"), "dates"),
         (lambda t: _iso(t).replace(".", ","), "dates"),
@@ -74,10 +63,10 @@ def _iso(moment: int, zone: timezone = UTC) -> str:
 )
 def test_one_log_in_any_notation_gives_equal_moments(write: object, said: str) -> None:
     assert callable(write)
-    moments, lines = decide([write(moment) for moment in MILLISECONDS])
+    moments = decide([write(moment) for moment in MILLISECONDS])
     assert (moments.values.tolist(), moments.unit) == (MILLISECONDS, "ms")
-    assert len(lines) == 1
-    assert f"Times of log.csv: {said}" in lines[0]
+    assert moments.said.startswith(said)
+    assert ";" not in moments.said, "nothing odd"
 
 
 @given(
@@ -87,9 +76,9 @@ def test_one_log_in_any_notation_gives_equal_moments(write: object, said: str) -
 def test_numbers_and_dates_of_whatever_precision_agree(nanoseconds: list[int], coarsest: Unit) -> None:
     cut = 10**9 // PER_SECOND[coarsest]
     moments = [moment // cut * cut for moment in nanoseconds]
-    numbers, _ = decide([str(moment) for moment in moments])
-    seconds, _ = decide([f"{moment // 10**9}.{moment % 10**9:09}" for moment in moments])
-    dates, _ = decide(
+    numbers = decide([str(moment) for moment in moments])
+    seconds = decide([f"{moment // 10**9}.{moment % 10**9:09}" for moment in moments])
+    dates = decide(
         [
             f"{datetime.fromtimestamp(moment // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{moment % 10**9:09}+00:00"
             for moment in moments
@@ -104,23 +93,23 @@ def test_numbers_and_dates_of_whatever_precision_agree(nanoseconds: list[int], c
 @pytest.mark.parametrize(
     ("cells", "values", "said"),
     [
-        (["978300760.0", "1.4e9", "978302109"], [978300760, 1400000000, 978302109], "(978300760 is 2000-12-31"),
+        (["978300760.0", "1.4e9", "978302109"], [978300760, 1400000000, 978302109], "since 1970, from 2000-12-31 to"),
         (["3", "1", "2"], [3, 1, 2], "plain numbers"),
         (["0.5", "0.25"], [500, 250], "plain numbers"),
         (["1995", "2024", "1999"], [1995, 2024, 1999], "plain numbers"),
-        (["20240501", "20231231"], [1714521600, 1703980800], "without separators (20240501 is 2024-05-01)"),
+        (["20240501", "20231231"], [1714521600, 1703980800], "without separators, from 2023-12-31 to 2024-05-01"),
         (["202405011015", "202312312359"], [1714558500, 1704067140], "without separators"),
         (["20240501101530", "20231231235959"], [1714558530, 1704067199], "without separators"),
         (["20240501T101530Z", "20240501T121529+0200"], [1714558530, 1714558529], "dates"),
-        (["2024-05-01", "2024-W18-2"], [1714521600, 1714435200], "dates"),
-        (["0001-01-01", "9999-12-31"], [-62135596800, 253402214400], "dates"),
+        (["2024-05-01", "2024-W18-2"], [1714521600, 1714435200], "days, from 2024-04-30 to 2024-05-01"),
+        (["0001-01-01", "9999-12-31"], [-62135596800, 253402214400], "days"),
         (["-315619200", "-157766400", "978300760"], [-315619200, -157766400, 978300760], "seconds"),
     ],
 )  # fmt: skip
 def test_what_is_taken_is_said(cells: list[str], values: list[int], said: str) -> None:
-    moments, lines = decide(cells)
+    moments = decide(cells)
     assert moments.values.tolist() == values
-    assert said in lines[-1]
+    assert said in moments.said
 
 
 @pytest.mark.parametrize(
@@ -143,9 +132,7 @@ def test_what_is_taken_is_said(cells: list[str], values: list[int], said: str) -
         (["2024-05-01 25:00:00"], ["not a timestamp"]),
         (["2024-05-01T10:00:00+25:00"], ["not a timestamp"]),
         (["20240501T101530.1234567"], ["not a timestamp"]),
-        ([""], ["'' is not a timestamp"]),
-        (["5", ""], ["'' is not a timestamp", "line 3"]),
-        (["nan"], ["not a timestamp"]),
+        (["", "5", "nan", "yesterday"], ["'yesterday' is not a timestamp", "line 5"]),
         (["inf"], ["not a timestamp"]),
         (["1_000"], ["not a timestamp"]),
         (["1714600000", "9" * 19], ["too large", "line 3"]),
@@ -161,36 +148,67 @@ def test_mixed_and_unusable_times_are_refused_with_their_lines(cells: list[str],
 @pytest.mark.parametrize(
     ("cells", "told"),
     [
-        (["1714600000", "0", "-1", "1714600001"], "log.csv, lines 3, 4: times before 1973"),
-        (["1714600000", "1714600001", "99999999999"], "line 4: times after 2286"),
-        (["2024-05-01T10:00:00", "2024-05-01"], "line 3: dates without a time of day"),
-        (["2024-05-01T10:00:00Z", "2024-05-01T10:00:00"], "line 3: times without a zone"),
+        (["1714600000", "0", "-1", "1714600001"], "2 times before 1973 (lines 3, 4)"),
+        (["1714600000", "1714600001", "99999999999"], "1 times after 2286 (line 4)"),
+        (
+            ["2024-05-01T10:00:00", "2024-05-01"],
+            "1 dates without a time of day among times",
+        ),
+        (
+            ["2024-05-01T10:00:00Z", "2024-05-01T10:00:00"],
+            "1 times without a zone among times with one",
+        ),
         (["1714600000.0000000001", "1714600000.0000000002"], "digits below a nanosecond are cut off"),
         (["2024-05-01T10:00:00.0000000001"], "digits below a nanosecond are cut off"),
         (["1714600000000.0000001"], "digits below a nanosecond are cut off"),
     ],
 )
 def test_odd_times_are_taken_with_a_word(cells: list[str], told: str) -> None:
-    moments, lines = decide(cells)
+    moments = decide(cells)
     assert len(moments.values) == len(cells)
-    assert any(told in line for line in lines), lines
+    assert told in moments.said
 
 
 def test_a_unit_that_the_file_names_is_not_guessed() -> None:
-    moments, lines = decide(["5", "1714600000", "1714600000500"], unit="ms")
+    moments = decide(["5", "1714600000", "1714600000500"], unit="ms")
     assert (moments.values.tolist(), moments.unit) == ([5, 1714600000, 1714600000500], "ms")
-    assert "as the column's name says" in lines[-1]
+    assert "milliseconds" in moments.said
 
 
-def test_pieces_in_which_a_column_is_read_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["", "nan", "None", "NULL", "NaT", "\\N", " "])
+def test_missing_times_stay_missing_and_change_nothing_else(missing: str) -> None:
+    for cells in (["1714600000.5", "1714500000"], ["2024-05-01T21:46:40.5", "2024-04-30T18:00:00"], ["3", "1"]):
+        whole = decide(cells)
+        moments = decide([missing, cells[0], missing, cells[1]])
+        assert (moments.values[[1, 3]].tolist(), moments.unit) == (whole.values.tolist(), whole.unit)
+        assert moments.values[[0, 2]].tolist() == [NONE, NONE]
+    assert "line 5" in refused([missing, "1714600000", missing, "2024-05-01"])
+    assert "line 4" in refused([missing, "1714600000", "1714600000000", "1714600001"])
+
+
+def test_batches_change_nothing() -> None:
     cells = ["1714600000", "1714600001", "1714600002.5", "1714600003", "1714600004"]
-    whole = decide(cells)[0].values.tolist()
-    monkeypatch.setattr(times, "CHUNK", 2)
-    assert decide(cells)[0].values.tolist() == whole
-    assert "line 4" in refused(["2024-05-01", "2024-05-02", "3", "4"])
-    assert "line 5" in refused(["1", "2", "3", "2024-05-01"])
+    whole = decide(cells).values.tolist()
+    for batch in (1, 2, 3):
+        assert decide(cells, batch=batch).values.tolist() == whole
+        assert "line 4" in refused(["2024-05-01", "2024-05-02", "3", "4"], batch)
+        assert "line 5" in refused(["1", "2", "3", "2024-05-01"], batch)
+
+
+def test_numbers_and_the_order_of_rows_are_taken_too() -> None:
+    numbers = Moments()
+    numbers.add(np.array([1714600000500, 1714600000000]))
+    numbers.add(["1714600000250"])
+    decided = numbers.decide()
+    assert (decided.values.tolist(), decided.unit) == ([1714600000500, 1714600000000, 1714600000250], "ms")
+    order = Moments()
+    order.add(2)
+    order.add(1)
+    decided = order.decide()
+    assert decided.values.tolist() == [0, 1, 2]
+    assert "order of the rows" in decided.said
 
 
 def test_no_times_are_no_fault() -> None:
-    moments, lines = decide([])
-    assert (moments.values.tolist(), lines) == ([], [])
+    assert decide([]).values.tolist() == []
+    assert decide(["", "nan"]).values.tolist() == [NONE, NONE]
