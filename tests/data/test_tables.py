@@ -174,7 +174,7 @@ names = st.text(min_size=1, max_size=30).map(clean).filter(lambda text: text and
 
 @given(
     st.lists(st.tuples(names, st.none() | st.integers(1, 9999), st.lists(names, max_size=2)), min_size=1, max_size=6),
-    st.lists(st.tuples(names, st.integers(-(2**63), 2**63 - 1)), max_size=8),
+    st.lists(st.tuples(names, st.integers(1 - 2**63, 2**63 - 1)), max_size=8),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_back(
