@@ -55,11 +55,20 @@ class TeacherConfig(Section):
     """Decoupled weight decay."""
     label_smoothing: float = _field(0.0, advanced=True, ge=0.0, lt=1.0)
     """Share of the label's probability that is spread over all items."""
+    negatives: int | None = _field(None, unit="items", ge=1)
+    """Softmax over the label and so many items drawn anew for each batch, each standing for n / K of them (logQ
+    correction), where a softmax over all n is slow or too large; empty takes all items."""
+    validation_users: int = _field(5000, unit="users", advanced=True, ge=1)
+    """Validation users asked at each validation, at most."""
+    device: str = _field("auto", advanced=True, pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Where teachers are trained and asked; auto takes an NVIDIA GPU where there is one."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> TeacherConfig:
         if self.width % self.heads:
             raise ValueError(f"teacher.heads={self.heads} does not divide teacher.width={self.width}")
+        if self.label_smoothing and self.negatives:
+            raise ValueError("teacher.label_smoothing spreads over all items; leave teacher.negatives empty with it")
         return self
 
 

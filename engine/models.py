@@ -46,7 +46,7 @@ class Models:
         models = cls(config, dataset, split_dataset(dataset, config.data), load_backbone(config.llm, monitor))
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
-            models.teachers[name] = load_teacher(file, expected_items=models.split.n_items)
+            models.teachers[name] = load_teacher(file, models.split.n_items, config.teacher.device)
         if config.distill.prompt != "none":
             models.soft_prompt = SoftPrompt.load(folder.soft_prompt, models.backbone)
         if config.finetune.enabled:

@@ -93,7 +93,7 @@ def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
             with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
                 checkpoint = run.checkpoint(stage)
                 train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
-        models.teachers[name] = load_teacher(file, expected_items=split.n_items)
+        models.teachers[name] = load_teacher(file, split.n_items, config.teacher.device)
 
 
 def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:

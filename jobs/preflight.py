@@ -119,10 +119,12 @@ def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 
 def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
-    wanted, gpu = config.llm.device, has_gpu()
-    if (wanted.startswith("cuda") and not gpu) or (wanted == "mps" and sys.platform != "darwin"):
-        yield Check("Device", "problem", f"this machine has no {wanted}", "set llm.device to auto or cpu")
-    elif gpu and wanted != "cpu":
+    gpu = has_gpu()
+    for setting, wanted in (("llm.device", config.llm.device), ("teacher.device", config.teacher.device)):
+        if (wanted.startswith("cuda") and not gpu) or (wanted == "mps" and sys.platform != "darwin"):
+            yield Check("Device", "problem", f"this machine has no {wanted}", f"set {setting} to auto or cpu")
+            return
+    if gpu and config.llm.device != "cpu":
         yield Check("Device", "ok", "a GPU is here")
     elif config.llm.dtype == "bfloat16" and not environment.has_bf16():
         yield Check("Device", "note", "this processor has no bf16 instructions", "llm.dtype=auto is faster here")

@@ -112,7 +112,7 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
     """
     label = TEACHER_LABELS[other_teacher(models, other)]
     prompt = SoftPrompt.load(other.soft_prompt, models.backbone)
-    teacher = load_teacher(other.teacher(), expected_items=models.split.n_items)
+    teacher = load_teacher(other.teacher(), models.split.n_items, models.config.teacher.device)
     return Control(f"prompt of {label}", prompt, f"run {other.run_id}", teacher, label)
 
 
@@ -152,7 +152,7 @@ def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherNam
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.teacher.epochs, monitor, train)
-    return load_teacher(file, expected_items=models.split.n_items)
+    return load_teacher(file, models.split.n_items, config.teacher.device)
 
 
 def _distilled(

@@ -68,14 +68,15 @@ def catalogue_ranks(scores: np.ndarray, histories: Sequence[History], targets: n
     Raises:
         ValueError: a target stands in its own history.
     """
-    better, tied = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
+    own = scores[np.arange(len(targets)), targets]
+    better, tied = (scores > own[:, None]).sum(axis=1), (scores == own[:, None]).sum(axis=1) - 1
     for i, (row, history, target) in enumerate(zip(scores, histories, targets, strict=True)):
-        known = _is_known(history, len(row))
-        if known[target]:
+        seen = np.unique(np.asarray(history, np.int64))
+        if (seen == target).any():
             raise ValueError(f"target {target} stands in its own history")
-        others = row[~known]
-        better[i] = (others > row[target]).sum()
-        tied[i] = (others == row[target]).sum() - 1
+        left_out = row[seen[(seen >= 0) & (seen < len(row))]]
+        better[i] -= (left_out > own[i]).sum()
+        tied[i] -= (left_out == own[i]).sum()
     return Ranks(better, tied)
 
 

@@ -1,4 +1,4 @@
-"""Device and number format of the frozen weights: measured once on this machine, then remembered."""
+"""Number format of the frozen weights: measured once on this machine, then remembered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home, writable
 
@@ -18,24 +17,6 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS, WIDTH, INNER = 64, 576, 1536
 """Shape of the measured product: some tokens through SmolLM2's feed-forward block."""
 REPEATS = 3
-
-
-def choose_device(setting: str) -> torch.device:
-    """``auto`` takes a GPU where there is one.
-
-    Raises:
-        StudioError: the device that is asked for does not exist here.
-    """
-    available = ["cpu", *(["mps"] if torch.backends.mps.is_available() else [])]
-    if torch.cuda.is_available():
-        available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if setting == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if name in available))
-    if setting not in available:
-        raise StudioError(
-            f"this machine has no device {setting!r}", where="llm.device", remedy=f"choose auto, {', '.join(available)}"
-        )
-    return torch.device(setting)
 
 
 def choose_dtype(setting: str, device: torch.device, monitor: Monitor) -> torch.dtype:

@@ -24,11 +24,12 @@ from transformers import (
 from transformers.utils import logging
 
 from engine.config import LLMConfig
+from engine.devices import choose_device
 from engine.errors import StudioError
 from engine.fetch import locked, wheel_member
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
-from engine.llm.dtype import choose_device, choose_dtype
+from engine.llm.dtype import choose_dtype
 from engine.llm.encoder import Family, PromptEncoder
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
@@ -65,7 +66,7 @@ def load_backbone(config: LLMConfig, monitor: Monitor) -> Backbone:
         StudioError: unknown name, unreachable source, or a model of an unsupported family.
         Cancelled: the monitor asked to stop while fetching.
     """
-    device = choose_device(config.device)
+    device = choose_device(config.device, "llm.device")
     dtype = choose_dtype(config.dtype, device, monitor)
     if config.name in TINY:
         return TINY[config.name](config.seed).to(device, dtype)

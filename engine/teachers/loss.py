@@ -1,4 +1,4 @@
-"""Softmax over the whole catalogue, with its gradients, a few states and a few thousand items at a time.
+"""Softmax over the catalogue, or a sample of it, with its gradients, a few states and a few thousand items at a time.
 
 Scores of many states for all items of a large catalogue are far bigger than a processor's cache; written, read and
 differentiated as a whole they cost several times their arithmetic. So they are never all there: a first pass over the
@@ -8,6 +8,7 @@ your losses in large-vocabulary language models", ICLR 2025). A small catalogue 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -50,6 +51,40 @@ def softmax_loss(
             by_offsets.add_(gradient.sum(0))
             first += len(vectors)
     return total, by_states, by_items, by_bias
+
+
+def sampled_softmax_loss(
+    states: Tensor, items: Tensor, bias: Tensor, labels: Tensor, negatives: Tensor
+) -> tuple[float, Tensor, Tensor, Tensor]:
+    """Cross-entropy over each label and ``negatives``, which stand for all other items; as :func:`softmax_loss`.
+
+    K of n items are drawn uniformly, so each of them stands for n / K: log(n / K) is added to its score (the logQ
+    correction for a uniform proposal; Bengio and Senécal, IEEE TNN 2008, with the label itself always in). Then the
+    normaliser is that of the full softmax in expectation, and with all n items the loss is the full softmax's. Where a
+    label was drawn too it counts once.
+
+    Args:
+        negatives: int64 ``[K]``, distinct, shared by all states.
+    """
+    vectors, offsets = items[negatives], bias[negatives] + math.log(len(items) / len(negatives))
+    by_states, by_items, by_bias = torch.zeros_like(states), torch.zeros_like(items), torch.zeros_like(bias)
+    by_vectors, by_offsets = torch.zeros_like(vectors), torch.zeros_like(offsets)
+    rows = max(1, SCORES_AT_ONCE // len(negatives))
+    total = 0.0
+    for part, wanted, by_part in zip(states.split(rows), labels.split(rows), by_states.split(rows), strict=True):
+        own_vectors = items[wanted]
+        own = (part * own_vectors).sum(1) + bias[wanted]
+        scores = torch.addmm(offsets, part, vectors.T).masked_fill_(negatives == wanted[:, None], -torch.inf)
+        normaliser = torch.logaddexp(scores.logsumexp(1), own)
+        total += float((normaliser - own).sum())
+        gradient = scores.sub_(normaliser[:, None]).exp_().div_(len(states))
+        by_own = (own - normaliser).exp_().sub_(1).div_(len(states))
+        by_part.add_(gradient @ vectors).add_(by_own[:, None] * own_vectors)
+        by_vectors.add_(gradient.T @ part)
+        by_offsets.add_(gradient.sum(0))
+        by_items.index_add_(0, wanted, by_own[:, None] * part)
+        by_bias.index_add_(0, wanted, by_own)
+    return total, by_states, by_items.index_add_(0, negatives, by_vectors), by_bias.index_add_(0, negatives, by_offsets)
 
 
 def _logprobs(part: Tensor, blocks: list[tuple[Tensor, ...]]) -> Iterable[Tensor]:

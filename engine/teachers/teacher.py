@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from engine.config import TeacherConfig, TeacherName
+from engine.devices import choose_device
 from engine.errors import StudioError
 from engine.ranking import History
 from engine.teachers.base import BATCH, CatalogueScorer
@@ -33,6 +34,7 @@ class Teacher(CatalogueScorer):
     """A SASRec, GRU4Rec or Caser that ranks; scores are log-probabilities of the next item over the catalogue."""
 
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
+        """Untrained, on the processor; weights are drawn from PyTorch's global generator."""
         self.name = config.name
         self.n_items = n_items
         self.config = config
@@ -49,9 +51,9 @@ class Teacher(CatalogueScorer):
             for begin in range(0, len(by_length), BATCH):
                 users = by_length[begin : begin + BATCH]
                 batch = torch.nn.utils.rnn.pad_sequence([sequences[user] for user in users], batch_first=True)
-                last = torch.tensor([len(sequences[user]) - 1 for user in users])
-                states = self.network(batch)[torch.arange(len(users)), last]
-                scores[users] = self.network.logits(states).log_softmax(dim=1).numpy()
+                last = torch.tensor([len(sequences[user]) - 1 for user in users], device=self.device)
+                states = self.network(batch.to(self.device))[torch.arange(len(users), device=self.device), last]
+                scores[users] = self.network.logits(states).log_softmax(dim=1).cpu().numpy()
         self.network.train(was_training)
         return scores
 
@@ -64,10 +66,24 @@ class Teacher(CatalogueScorer):
             real: bool ``[B, L]``: False where there is padding.
 
         Returns:
-            float32 ``[real places, n_items]`` log-probabilities, window after window.
+            float32 ``[real places, n_items]`` log-probabilities, window after window, on the teacher's device.
         """
-        logprobs: torch.Tensor = self.network.logits(self.network(inputs)[real]).log_softmax(dim=1)
+        states = self.network(inputs.to(self.device))[real.to(self.device)]
+        logprobs: torch.Tensor = self.network.logits(states).log_softmax(dim=1)
         return logprobs
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.items.weight.device
+
+    def place(self, setting: str) -> Teacher:
+        """Moved to where ``teacher.device`` says.
+
+        Raises:
+            StudioError: this machine has no such device.
+        """
+        self.network.to(choose_device(setting, "teacher.device", ("cuda", "cpu")))
+        return self
 
     def save(self, path: Path) -> None:
         """Write weights and shape as safetensors, all or nothing.
@@ -87,8 +103,8 @@ class Teacher(CatalogueScorer):
         return torch.from_numpy(np.concatenate([[self.network.start], recent]))
 
 
-def load_teacher(path: Path, expected_items: int) -> Teacher:
-    """Read a teacher saved by :meth:`Teacher.save`.
+def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teacher:
+    """Read a teacher saved by :meth:`Teacher.save`; ``device`` as ``teacher.device``.
 
     Raises:
         StudioError: the file is missing, damaged or of a newer format, or belongs to another catalogue.
@@ -113,4 +129,4 @@ def load_teacher(path: Path, expected_items: int) -> Teacher:
     except (SafetensorError, KeyError, ValueError, RuntimeError, ValidationError):
         raise StudioError("the teacher's file is damaged", where=where, remedy="delete it and resume the run") from None
     teacher.network.eval()
-    return teacher
+    return teacher.place(device)

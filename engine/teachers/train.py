@@ -1,4 +1,4 @@
-"""Trains a neural teacher: full-softmax cross-entropy at every position, training interactions only."""
+"""Trains a neural teacher: cross-entropy at every position over all items or a sample; training interactions only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.evaluate.metrics import ndcg
 from engine.monitor import Monitor
 from engine.seeds import derive, generator
 from engine.teachers.base import BATCH
-from engine.teachers.loss import softmax_loss
+from engine.teachers.loss import sampled_softmax_loss, softmax_loss
 from engine.teachers.teacher import Teacher
 from engine.teachers.windows import Windows
 from engine.training import Plan, Tensors, fit, load_optimizer_state, optimizer_state
@@ -41,7 +41,7 @@ def train_teacher(
     """
     config = config.model_copy(update={"name": name})
     torch.manual_seed(derive(seed, name, "weights"))
-    teacher = Teacher(split.n_items, config)
+    teacher = Teacher(split.n_items, config).place(config.device)
     plan = Plan(
         name=stage,
         steps=config.epochs,
@@ -62,6 +62,11 @@ class _Epochs:
         self.teacher, self.config, self.seed = teacher, config, seed
         self.network = teacher.network
         self.validation = split.validation
+        if len(self.validation) > config.validation_users:
+            drawn = generator(seed, "teacher", "validation").choice(
+                len(self.validation), config.validation_users, replace=False
+            )
+            self.validation = self.validation.take(np.sort(drawn))
         self.windows = Windows(split.train, config.max_length + 1, self.network.start)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -71,24 +76,30 @@ class _Epochs:
         """One epoch; its batches are drawn from (seed, epoch), its learning rate falls linearly over all epochs."""
         self.optimizer.param_groups[0]["lr"] = self.config.lr * (1 - step / self.config.epochs)
         random = generator(self.seed, self.config.name, "epoch", step)
+        drawing = generator(self.seed, self.config.name, "negatives", step)
         self.network.train()
-        total, count = 0.0, 0
+        total, count, device = 0.0, 0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
             self.optimizer.zero_grad()
-            states = self.network(batch.inputs)[batch.real]
-            total += self._backward(states, batch.labels[batch.real])
+            states = self.network(batch.inputs.to(device))[batch.real.to(device)]
+            total += self._backward(states, batch.labels[batch.real].to(device), drawing)
             count += len(states)
             self.optimizer.step()
         self.network.eval()
         return {"loss": total / max(count, 1)}
 
-    def _backward(self, states: Tensor, labels: Tensor) -> float:
-        """Gradients of the mean loss; returns the summed one."""
+    def _backward(self, states: Tensor, labels: Tensor, drawing: np.random.Generator) -> float:
+        """Gradients of the mean loss; returns the summed one. Sampled negatives come from ``drawing``."""
         embeddings, bias = self.network.items.weight, self.network.bias
         known = embeddings.detach()[: self.teacher.n_items]
-        loss, by_states, by_items, by_bias = softmax_loss(
-            states.detach(), known, bias.detach(), labels, self.config.label_smoothing
-        )
+        tensors = states.detach(), known, bias.detach(), labels
+        if self.config.negatives is None or self.config.negatives >= len(known):
+            loss, by_states, by_items, by_bias = softmax_loss(*tensors, self.config.label_smoothing)
+        else:
+            drawn = drawing.choice(len(known), self.config.negatives, replace=False, shuffle=False)
+            loss, by_states, by_items, by_bias = sampled_softmax_loss(
+                *tensors, torch.from_numpy(drawn).to(states.device)
+            )
         embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, len(embeddings) - len(known))), by_bias
         states.backward(by_states)
         return loss

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.devices import choose_device
 from engine.errors import StudioError
 from engine.llm import dtype
 from engine.monitor import Monitor
@@ -65,9 +66,9 @@ def test_a_chosen_format_is_taken_without_measuring(setting: str, delrec_home: P
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    assert dtype.choose_device("cpu").type == "cpu"
+    assert choose_device("cpu", "llm.device").type == "cpu"
     with pytest.raises(StudioError, match=r"no device 'cuda:77' \(llm.device\) — choose auto, cpu"):
-        dtype.choose_device("cuda:77")
+        choose_device("cuda:77", "llm.device")
 
 
 def test_the_measurement_times_both_formats() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.config import TeacherConfig
 from engine.data import Split
 from engine.errors import Cancelled
 from engine.evaluate.full import catalogue_ranks
@@ -18,7 +19,7 @@ from engine.evaluate.metrics import ndcg
 from engine.monitor import Monitor
 from engine.teachers import NETWORKS, Teacher, train_teacher
 from engine.teachers import train as training
-from tests.teachers.conftest import TINY, Train, leave_one_out
+from tests.teachers.conftest import N_ITEMS, RING, TINY, Train, leave_one_out, walk
 
 NAMES = list(NETWORKS)
 SHORT = {"epochs": 6, "validate_every": 2, "batch_size": 16}
@@ -118,6 +119,51 @@ def test_the_best_validated_weights_are_returned(name: str, ring: Split, train: 
     ranks = catalogue_ranks(teacher.catalogue_scores(histories), histories, targets)
     assert ndcg(ranks, 10).mean() == pytest.approx(max(curve), abs=1e-6)
     assert max(curve) > curve[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sampled_negatives_teach_the_ring_and_resume_exactly(name: str, train: Train, tmp_path: Path) -> None:
+    settings = SHORT | {"negatives": 4}
+    expected = train(name, tmp_path / "whole", **settings)
+    with pytest.raises(Cancelled):
+        train(name, tmp_path / "part", Recorder(3), **settings)
+    assert_equal(train(name, tmp_path / "part", **settings), expected)
+    longer = train(name, tmp_path / "long", **(settings | {"epochs": 20, "validate_every": 20, "batch_size": 4}))
+    histories = [walk(begin, 4) for begin in range(RING)]
+    best = longer.catalogue_scores(histories).argmax(axis=1)
+    assert best.tolist() == [(history[-1] + 1) % RING for history in histories]
+
+
+def test_as_many_negatives_as_items_is_the_full_softmax(train: Train, tmp_path: Path) -> None:
+    full = train("sasrec", tmp_path / "full", **SHORT)
+    for count in (N_ITEMS, 1000):
+        assert_equal(train("sasrec", tmp_path / str(count), **SHORT, negatives=count), full)
+    assert not torch.equal(
+        train("sasrec", tmp_path / "few", **SHORT, negatives=5).network.items.weight, full.network.items.weight
+    )
+
+
+def test_a_validation_asks_no_more_users_than_it_may(
+    ring: Split, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = Teacher.catalogue_scores
+
+    def counting(self: Teacher, histories: Sequence[np.ndarray]) -> np.ndarray:
+        asked.append(len(histories))
+        return real(self, histories)
+
+    monkeypatch.setattr(Teacher, "catalogue_scores", counting)
+    train("sasrec", tmp_path / "few", **SHORT, validation_users=7)
+    assert asked == [7] * 4  # before training, and after epochs 2, 4 and 6
+    asked.clear()
+    train("sasrec", tmp_path / "all", **SHORT, validation_users=10**6)
+    assert asked == [len(ring.validation)] * 4
+
+
+def test_smoothing_needs_all_items() -> None:
+    with pytest.raises(ValueError, match=r"leave teacher\.negatives empty"):
+        TeacherConfig(negatives=10, label_smoothing=0.1)
 
 
 def test_stops_once_validation_stalls(train: Train, tmp_path: Path) -> None:

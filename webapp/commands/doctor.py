@@ -91,7 +91,8 @@ def _processor() -> Answer:
 
 
 def _number_format() -> Answer:
-    from engine.llm.dtype import choose_device, choose_dtype
+    from engine.devices import choose_device
+    from engine.llm.dtype import choose_dtype
     from engine.monitor import Monitor
 
     said: list[str] = []
@@ -100,7 +101,7 @@ def _number_format() -> Answer:
         def message(self, text: str) -> None:
             said.append(text)
 
-    device = choose_device("auto")
+    device = choose_device("auto", "llm.device")
     choose_dtype("auto", device, Listener())
     return "ok", f"device {device}; {' '.join(said)}"
 
