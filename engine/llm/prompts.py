@@ -6,6 +6,7 @@ lists parted by semicolons, each with the blank before it, exactly as the model 
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ Kind = Literal["text", "history", "candidate", "soft"]
 Items = Iterable[int]
 
 SOFT_MARK = "[soft prompt]"
+MOST_LETTERS = 120
+"""Characters of a title that prompts show: some shops write paragraphs."""
+JOINER = "\u200d"
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,41 @@ def prompt_titles(catalogue: Titles, show_year: bool = False) -> tuple[str, ...]
     """One-line titles by dense id, as prompts and verbalizers write them.
 
     Without ``show_year`` the year stands only where an item shares its title with one of the data set: it costs more
-    tokens than most titles. One's own titles never change how those of the data set are written.
+    tokens than most titles. Titles of more than ``MOST_LETTERS`` are cut; where that would make two of them one, they
+    keep their ends too. One's own titles never change how those of the data set are written.
     """
     known = Counter(catalogue.titles[: catalogue.n_known])
-    return tuple(
-        " ".join((catalogue.display(item) if show_year or known[title] > (item < catalogue.n_known) else title).split())
-        for item, title in enumerate(catalogue.titles)
-    )
+    beginnings = [shortened(title) for title in catalogue.titles]
+    met = Counter(beginnings[: catalogue.n_known])
+    written = []
+    for item, (title, beginning) in enumerate(zip(catalogue.titles, beginnings, strict=True)):
+        own = int(item < catalogue.n_known)
+        year = catalogue.display(item).removeprefix(title) if show_year or known[title] > own else ""
+        both_ends = beginning != title and met[beginning] > own
+        written.append(" ".join(f"{shortened(title, both_ends)}{year}".split()))
+    return tuple(written)
+
+
+def shortened(text: str, both_ends: bool = False) -> str:
+    """At most ``MOST_LETTERS`` characters and an ellipsis, cut between words where that is possible, and never within
+    a letter and its marks or an emoji."""
+    if len(text) <= MOST_LETTERS:
+        return text
+    if not both_ends:
+        return f"{text[: _place(text, MOST_LETTERS)].rstrip()}…"
+    half = MOST_LETTERS // 2
+    return f"{text[: _place(text, half)].rstrip()} … {text[_place(text, len(text) - half) :].lstrip()}"
+
+
+def _parts(text: str, place: int) -> bool:
+    """Whether a text may be parted before this place."""
+    return unicodedata.category(text[place]) not in ("Mn", "Mc", "Me", "Cf", "Sk") and text[place - 1] != JOINER
+
+
+def _place(text: str, wanted: int) -> int:
+    """The last place before ``wanted`` where a word ends, not far from it, or where the text may be parted at all."""
+    places = [place for place in range(wanted, 0, -1) if _parts(text, place)] or [wanted]
+    return next((place for place in places if text[place].isspace() and wanted - place <= MOST_LETTERS // 4), places[0])
 
 
 class Prompts:
