@@ -15,6 +15,7 @@ from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, 
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import SoftPrompt, load_backbone
+from engine.llm.legibility import unread
 from engine.models import Models, other_run_prompt, table_rows
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import load_plus, train_plus
@@ -74,7 +75,10 @@ def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: 
     with run.stage("llm", monitor):
         backbone = load_backbone(config.llm, monitor)
         models = Models(config, dataset, split, backbone)
-        check_prompts(config, backbone, models.prompts())
+        prompts = models.prompts()
+        check_prompts(config, backbone, prompts)
+        for warning in unread(backbone.encoder, prompts.titles):
+            monitor.message(warning)
         if config.distill.prompt == "run" and not run.soft_prompt.exists():
             other_run_prompt(config, run, backbone).save(run.soft_prompt)
         facts = {"data_source": dataset.source, "llm_source": backbone.source, "llm_dtype": str(backbone.dtype)}

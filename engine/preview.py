@@ -13,6 +13,7 @@ from engine.errors import StudioError
 from engine.feasibility import longest_prompt, soft_tokens
 from engine.finetune.examples import NextItem
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
+from engine.llm.legibility import unread
 from engine.questions import Task, make_prompts
 from engine.teachers import baselines
 
@@ -43,7 +44,7 @@ class Preview:
     context: int | None
     """Most tokens that the model takes."""
     notes: tuple[str, ...]
-    """What the reader must know: a tokenizer that is not here, a prompt that does not fit."""
+    """What the reader must know: a tokenizer that is not here or cannot read the titles, a prompt that does not fit."""
 
 
 def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None) -> Preview:
@@ -61,6 +62,7 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     encoder, notes = _encoder(config)
     longest: int | None = None
     if encoder is not None:
+        notes += unread(encoder, prompts.titles)
         try:
             longest = longest_prompt(config, encoder, prompts)
         except StudioError as error:
