@@ -182,7 +182,7 @@ def stop(explanation_id: int, error: str, remedy: str) -> bool:
 
 
 def _move(
-    explanation_id: int, before: State, only_if: Mapping[str, Any] = types.MappingProxyType({}), **values: Any
+    explanation_id: int, before: State, only_if: Mapping[str, Any] = types.MappingProxyType({}), /, **values: Any
 ) -> bool:
     mine = {"id": explanation_id, "state": before, **only_if}
     with writing() as session:

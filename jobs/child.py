@@ -1,4 +1,4 @@
-"""The process that trains: ``python -m jobs.child RUN_ID PARENT_PID``, started by :mod:`jobs.supervisor` only."""
+"""The process that trains, started by :mod:`jobs.supervisor` with the run's id and its parent's number."""
 
 from __future__ import annotations
 

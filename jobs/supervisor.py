@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import lifecycle, runs
+from engine import interpreter
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
 from jobs import failures, process, signs
@@ -19,7 +18,8 @@ from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
 logger = logging.getLogger(__name__)
 
-CHILD = (sys.executable, "-m", "jobs.child")
+CHILD = interpreter.command("jobs.child")
+CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 POLL_SECONDS = 0.25
 
 
@@ -43,7 +43,7 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", process.MARK: run_id},
+                env=interpreter.environment(**CHILD_ENVIRONMENT, **{process.MARK: run_id}),
             )
     except OSError as error:
         reason, remedy = failures.explain(error)

@@ -1,4 +1,4 @@
-"""The worker: takes runs from the queue, one at a time. ``python -m jobs.worker`` or ``delrec worker``.
+"""The worker: takes runs from the queue, one at a time. It is started beside the app, or by ``delrec worker``.
 
 Beside it stands a process that answers questions about finished runs, see :mod:`jobs.answerer`.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import workers
+from engine import interpreter
 from engine.errors import StudioError
 from jobs import api, process, signs, trackers
 from jobs.process import Flag, end_with_parent
@@ -24,8 +25,8 @@ from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
 from jobs.supervisor import CHILD, supervise
 
-WORKER = (sys.executable, "-m", "jobs.worker")
-ANSWERER = (sys.executable, "-m", "jobs.answerer")
+WORKER = interpreter.command("jobs.worker")
+ANSWERER = interpreter.command("jobs.answerer")
 RESTART_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def worker_process(program: Sequence[str] = WORKER) -> Iterator[None]:
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=interpreter.environment())
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:

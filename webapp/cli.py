@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import click
 
+from engine import interpreter
 from engine.errors import Cancelled, StudioError
 
 # Before torch is loaded, here and in every child process: threads that wait for each other spin for some microseconds,
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command may choose its own by ``context.exit``.
     """
+    if arguments is None:
+        os.environ.update(interpreter.environment())  # this process is ours, and what libraries start in it
     try:
         answer = delrec.main(arguments, prog_name="delrec", standalone_mode=False)
     except StudioError as error:
@@ -112,3 +115,7 @@ def _log(error: Exception) -> str:
     except OSError:
         return f"the following lines (its log {path} cannot be written):\n{trace}"
     return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,7 +16,7 @@ import pytest
 
 from webapp.cli import main
 
-DELREC = [sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main())"]
+DELREC = [sys.executable, "-m", "webapp.cli"]
 PATIENCE = 240.0
 
 
@@ -51,8 +51,8 @@ class Shell:
         return errors[0]
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A command as a process in a session of its own, with the data folder ``home``."""
+def start(home: Path, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """A command as a process in a session of its own, with the data folder ``home``, started in ``folder``."""
     environment = {**os.environ, "DELREC_HOME": str(home)}
     return subprocess.Popen(
         [*DELREC, *arguments],
@@ -60,6 +60,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
         start_new_session=True,
     )
 

@@ -143,11 +143,25 @@ def test_run_folder_of_a_newer_version(shell: Shell, delrec_home: Path) -> None:
     assert "newer DELRec Studio" in shell.refuses("resume", run_id)
 
 
-def test_port_in_use(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        ((), {}, "another port"),
+        (("--first-run", "nosuch"), {}, "quickstart"),
+        ((), {"DELREC_STOP_GRACE": "long"}, "DELREC_STOP_GRACE"),
+        ((), {"DELREC_TRACKERS": "pigeons"}, "DELREC_TRACKERS"),
+        (("--host", "0.0.0.0"), {}, "DELREC_PASSWORD"),
+    ],
+)
+def test_a_port_in_use_is_told_after_all_that_is_wrong_with_the_settings(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], settings: dict[str, str], said: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert "another port" in shell.refuses("serve", "--port", str(taken.getsockname()[1]))
+        assert said in shell.refuses("serve", "--port", str(taken.getsockname()[1]), *arguments)
 
 
 def test_unexpected_faults_are_one_line_with_the_trace_in_a_file(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hostile
 import httpx
 import pytest
 from cli_shell import PATIENCE, Shell, listed, start, wait_until
@@ -21,10 +22,10 @@ from engine.settings import load_config
 
 
 @contextlib.contextmanager
-def _served(home: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def _served(home: Path, *arguments: str, folder: Path | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
-    process = start(home, "serve", "--port", str(port), *arguments)
+    process = start(home, "serve", "--port", str(port), *arguments, folder=folder)
 
     def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
@@ -57,8 +58,9 @@ def _free_port() -> int:
         return port
 
 
-def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, delrec_home: Path) -> None:
-    with _served(delrec_home, "--first-run", "smoke") as (address, process):
+def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, delrec_home: Path, tmp_path: Path) -> None:
+    here = hostile.fill(tmp_path / "here")
+    with _served(delrec_home, "--first-run", "smoke", folder=here) as (address, process):
         wait_until(lambda: listed(shell)[0]["state"] == "done", process)
         (run,) = listed(shell)
         assert run["preset"] == "smoke"
@@ -69,6 +71,7 @@ def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, del
         assert address in err
         assert run["id"] in err
         assert "Traceback" not in err
+    assert hostile.sprung(here) == [], "worker, trainer and answerer take nothing from the working directory"
     with _served(delrec_home, "--first-run", "smoke", "--no-worker"):
         assert [known["id"] for known in listed(shell)] == [run["id"]]
 

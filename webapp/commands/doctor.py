@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -186,9 +185,12 @@ def _hub() -> Answer:
 
 
 def _wheel(package: str, version: str) -> Answer:
-    command = [sys.executable, "-m", "pip", "index", "versions", package, "--disable-pip-version-check", "--no-input"]
+    from engine import interpreter
+
+    command = [*interpreter.command("pip"), "index", "versions", package, "--disable-pip-version-check", "--no-input"]
+    told: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INDEX_SECONDS, check=False)
+        done = subprocess.run(command, **told, timeout=INDEX_SECONDS, check=False, env=interpreter.environment())
     except subprocess.TimeoutExpired:
         return "note", f"no answer within {INDEX_SECONDS:.0f} s"
     if version in done.stdout.replace(",", " ").split():

@@ -26,15 +26,19 @@ def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: s
     Beyond this machine (--host) it needs a password: DELREC_PASSWORD.
     """
     from engine.settings import load_config
-    from jobs import api
+    from jobs import api, trackers
+    from jobs.settings import job_settings
     from jobs.worker import worker_process
     from webapp.access import Access
 
     environment = Access.from_environment()
     access = Access(environment.password, read_only or environment.read_only)
     access.check_host(host)
-    _check_free(host, port)
     config = load_config(first_run) if first_run else None
+    job_settings()
+    if not no_worker:
+        trackers.check()
+    _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
     api.recover()
     if config is not None and first_run is not None:
         _begin(first_run, config)
