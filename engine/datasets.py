@@ -19,6 +19,16 @@ NAME = r"^[^\W_][\w.-]{0,59}$"
 
 READERS = {
     "ml-100k": "ml_100k",
+    "ml-1m": "ml_1m",
+    "ml-latest": "ml_latest",
+    "steam": "steam",
+    "beauty": "beauty",
+    "home-and-kitchen": "home_and_kitchen",
+    "amazon-2014": "amazon_2014",
+    "amazon-2018": "amazon_2018",
+    "amazon-2023": "amazon_2023",
+    "goodbooks-10k": "goodbooks_10k",
+    "recbole": "recbole",
     "csv": "csv",
     "synthetic": "synthetic",
 }

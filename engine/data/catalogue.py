@@ -31,17 +31,20 @@ class Catalogue:
     """Alternative titles, found by search but not displayed; empty for none at all."""
     brands: tuple[str, ...] = ()
     """Brand, author, developer or artist, "" where unknown; empty for none at all."""
+    details: tuple[str, ...] = ()
+    """What prompts say of an item behind its title (``data.text``), blank and brackets included; empty for nothing."""
     n_known: int = field(default=-1)
     """Items that teachers know: those of the data set. Ids from here on are one's own titles (see :meth:`extended`)."""
 
     def __post_init__(self) -> None:
         if not self.aliases:
             object.__setattr__(self, "aliases", ((),) * len(self.titles))
-        if not self.brands:
-            object.__setattr__(self, "brands", ("",) * len(self.titles))
+        for name in ("brands", "details"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, ("",) * len(self.titles))
         if self.n_known < 0:
             object.__setattr__(self, "n_known", len(self.titles))
-        columns = (self.titles, self.years, self.genres, self.raw_ids, self.aliases, self.brands)
+        columns = (self.titles, self.years, self.genres, self.raw_ids, self.aliases, self.brands, self.details)
         lengths = {len(part) for part in columns}
         if len(lengths) != 1:
             raise ValueError(f"a catalogue's columns differ in length: {sorted(lengths)}")
@@ -81,4 +84,5 @@ class Catalogue:
             raw_ids=(*self.raw_ids, *(f"own-{start + position}" for position in range(1, len(own) + 1))),
             aliases=(*self.aliases, *(() for _ in own)),
             brands=(*self.brands, *("" for _ in own)),
+            details=(*self.details, *("" for _ in own)),
         )

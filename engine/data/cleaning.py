@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
-from engine.data.item_texts import tidied
+from engine.data.item_texts import detail, tidied
 from engine.data.moments import NONE
 from engine.data.raw import Item, Raw, Wanted
 from engine.errors import StudioError
@@ -128,7 +128,7 @@ def clean_rows(raw: Raw, config: DataConfig, items_at_least: int, monitor: Monit
     rows.items = numbers[rows.items]
     record.notes += (_ties(rows),)
     monitor.message(f"Data: {len(rows.users):,} of {record.rows:,} interactions kept; {record.said()}")
-    return _catalogue([items[place] for place in chosen]), rows, record
+    return _catalogue([items[place] for place in chosen], config), rows, record
 
 
 def _sorted(raw: Raw, record: Cleaning) -> Rows:
@@ -197,7 +197,7 @@ def _listed(
             wanted.passed += 1
             continue
         found[item.raw] = tidy._replace(title=tidy.title if fault is None else item.raw)
-    if not any(known in found for known in numbers):
+    if config.unlisted == "drop" and not any(known in found for known in numbers):
         raise StudioError(
             f"none of the {len(numbers):,} items of the interactions is in the items file",
             where=raw.source,
@@ -219,7 +219,7 @@ def _listed(
     return list(found.values()), [numbers.get(known, -1) for known in found]
 
 
-def _catalogue(items: list[Item]) -> Catalogue:
+def _catalogue(items: list[Item], config: DataConfig) -> Catalogue:
     return Catalogue(
         titles=tuple(item.title for item in items),
         years=tuple(item.year for item in items),
@@ -227,6 +227,7 @@ def _catalogue(items: list[Item]) -> Catalogue:
         raw_ids=tuple(item.raw for item in items),
         aliases=tuple(item.aliases for item in items),
         brands=tuple(item.brand for item in items),
+        details=tuple(detail(item, config.text) for item in items),
     )
 
 

@@ -49,6 +49,11 @@ class File:
         return re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
 
     @property
+    def folder(self) -> str:
+        """The folder or archive, and the folder within it, in which the file lies."""
+        return f"{self.path}/{PurePosixPath(self.member).parent}" if self.member else str(self.path.parent)
+
+    @property
     def packed(self) -> bool:
         return bool(self.member) or self.path.suffix.lower() == ".gz"
 
@@ -143,6 +148,7 @@ class Place:
     Attributes:
         files: all files there, those above before those below, by name.
         chosen: the file that was named, where one was.
+        faults: archives that cannot be read.
 
     Raises:
         StudioError: nothing is there, or the archive is unreadable or holds hostile names.
@@ -151,10 +157,11 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.chosen: File | None = None
+        self.faults: list[str] = []
         try:
             if path.is_dir():
-                self.files = _below(path)
-            elif zipfile.is_zipfile(path):
+                self.files = _below(path, self.faults)
+            elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
                 self.files = _members(path)
             elif path.is_file():
                 self.chosen = File(path)
@@ -167,25 +174,32 @@ class Place:
             raise StudioError(f"cannot be read: {error.strerror or error}", where=str(path), remedy=remedy) from None
 
     def find(self, *patterns: str) -> list[File]:
-        """Files whose name matches a pattern in full, letter case aside, those of the first pattern first; a name
-        that comes twice counts once, the plain file before the packed one."""
-        found: dict[str, File] = {}
-        for pattern in patterns:
-            for file in sorted(
-                self.files, key=lambda file: (file.member.count("/"), len(file.path.parts), file.packed)
-            ):
-                if re.fullmatch(pattern, file.name, re.IGNORECASE):
-                    found.setdefault(file.name.lower(), file)
-        return list(found.values())
+        """Files whose name matches a pattern in full, letter case aside: those of the first pattern first, the one
+        that was named before others, near ones before those below, plain ones before packed ones."""
+
+        def rank(file: File) -> tuple[bool, int, int, bool]:
+            return file != self.chosen, len(file.path.parts), file.member.count("/"), file.packed
+
+        near = sorted(self.files, key=rank)
+        return [file for pattern in patterns for file in near if re.fullmatch(pattern, file.name, re.IGNORECASE)]
 
     def pair(self, *kinds: Sequence[str]) -> list[File] | None:
-        """One file of each kind, the first pattern that is met; ``None`` where one is lacking."""
+        """One file of each kind, by the first pattern that is met, all out of one folder or archive where one has
+        them; ``None`` where a kind is lacking."""
         found = [self.find(*patterns) for patterns in kinds]
-        return [files[0] for files in found] if all(found) else None
+        if not all(found):
+            return None
+        for first in found[0]:
+            together = [[file for file in files if file.folder == first.folder] for files in found]
+            if all(together):
+                return [first, *(files[0] for files in together[1:])]
+        return [files[0] for files in found]
 
     def lacks(self, name: str, wanted: str) -> StudioError:
         """What to raise where the files of ``name`` are not here: says which were looked for and what is here."""
         here = ", ".join(file.name for file in self.files[:4]) + (", …" if len(self.files) > 4 else "")
+        if self.faults:
+            here = f"{here or 'nothing else'}; {'; '.join(self.faults[:2])}"
         return StudioError(
             f"no files of {name}: looked for {wanted}, found {here or 'nothing'}",
             where=f"data.path={self.path}",
@@ -193,7 +207,7 @@ class Place:
         )
 
 
-def _below(folder: Path, depth: int = DEPTH) -> list[File]:
+def _below(folder: Path, faults: list[str], depth: int = DEPTH) -> list[File]:
     files: list[File] = []
     folders: list[Path] = []
     for path in sorted(folder.iterdir()):
@@ -202,15 +216,17 @@ def _below(folder: Path, depth: int = DEPTH) -> list[File]:
         if path.is_dir():
             folders.append(path)
         elif path.suffix.lower() == ".zip" and path.is_file():
-            with contextlib.suppress(StudioError):  # another archive than the one that is looked for
+            try:
                 files += _members(path)
+            except StudioError as error:  # perhaps not the one that is looked for
+                faults.append(f"{path.name}: {error.what}")
         elif path.is_file():
             files.append(File(path))
     if depth > 1:
         for below in folders:
             if len(files) < MOST_FILES:
                 with contextlib.suppress(OSError):
-                    files += _below(below, depth - 1)
+                    files += _below(below, faults, depth - 1)
     return files[:MOST_FILES]
 
 

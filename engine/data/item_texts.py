@@ -9,13 +9,17 @@ from typing import Literal
 from engine.data.naming import clean
 from engine.data.raw import Item
 
+Choice = Literal["title", "title+category", "title+brand"]
 Fault = Literal["broken", "untitled"]
 MOST_TITLE = 2000
 """Characters of a title that are kept; prompts cut it much shorter."""
+MOST_GENRES, MOST_BRAND = 3, 60
+"""Genres of an item that prompts name, and characters of its brand."""
 NOTHING = frozenset({"", "nan", "none", "null", "n/a", "<na>"})
 """How files write that a text is missing, in lower case."""
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|^\d{1,3}(?:\.0*)?$")
 _SCRIPT = re.compile(r"getTime|<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
 
 
@@ -38,3 +42,23 @@ def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
     return item._replace(
         title=title[:MOST_TITLE], genres=tuple(genres), brand=tidy(item.brand, unescape)[:MOST_TITLE], aliases=aliases
     ), fault
+
+
+def detail(item: Item, choice: Choice) -> str:
+    """What ``data.text`` has prompts say behind a title: ``" [Skin Care, Face]"`` or ``" by Nivea"``.
+
+    Semicolons part the titles of a prompt, so none stays. A brand that the title names is not said again.
+    """
+    said = ""
+    if choice == "title+category" and item.genres:
+        said = f" [{', '.join(item.genres[:MOST_GENRES])}]"
+    elif choice == "title+brand" and item.brand and item.brand.casefold() not in item.title.casefold():
+        said = f" by {item.brand[:MOST_BRAND]}"
+    return said.replace(";", ",")
+
+
+def year_in(cell: str) -> int | None:
+    """The year in ``1999``, ``2008.0``, ``1999-03-31`` or ``Mar 31, 1999``; None for 0, for years before it, and for
+    anything else."""
+    match = _YEAR.search(cell.strip())
+    return int(match[0].split(".")[0]) or None if match and not cell.strip().startswith("-") else None

@@ -105,8 +105,12 @@ class LogBuilder:
 
     def add(self, users: Sequence[str], items: Sequence[str], times: Sequence[str] | np.ndarray | None) -> None:
         """Rows as columns of equal length; ``times``: cells, int64 values, or None where the order is the time."""
-        self._coded.append((_coded(self.users, users), _coded(self.items, items)))
+        self.code(users, items)
         self.times.add(len(users) if times is None else times)
+
+    def code(self, users: Sequence[str], items: Sequence[str]) -> None:
+        """Rows whose times are added to ``times`` later, in the same order."""
+        self._coded.append((_coded(self.users, users), _coded(self.items, items)))
 
     def log(self, monitor: Monitor) -> tuple[Log, str]:
         """The log, and what its times were taken for.

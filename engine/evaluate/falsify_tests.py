@@ -246,6 +246,7 @@ def with_permuted_titles(bench: Bench) -> Models:
         titles=tuple(catalogue.titles[i] for i in order),
         years=tuple(catalogue.years[i] for i in order),
         aliases=tuple(catalogue.aliases[i] for i in order),
+        details=tuple(catalogue.details[i] for i in order),
     )
     changed = replace(models, dataset=replace(models.dataset, catalogue=wrong), plus=None)
     if models.plus is not None:

@@ -47,10 +47,14 @@ class Prompt:
 
 
 class Titles(Protocol):
-    """What prompts need of a catalogue: titles by dense id, the data set's first, and the form with the year."""
+    """What prompts need of a catalogue: titles by dense id, the data set's first, the form with the year, and what is
+    to stand behind them."""
 
     @property
     def titles(self) -> tuple[str, ...]: ...
+
+    @property
+    def details(self) -> tuple[str, ...]: ...
 
     @property
     def n_known(self) -> int: ...
@@ -79,7 +83,8 @@ def prompt_titles(catalogue: Titles, show_year: bool = False) -> tuple[str, ...]
 
     Without ``show_year`` the year stands only where an item shares its title with one of the data set: it costs more
     tokens than most titles. Titles of more than ``MOST_LETTERS`` are cut; where that would make two of them one, they
-    keep their ends too. One's own titles never change how those of the data set are written.
+    keep their ends too. One's own titles never change how those of the data set are written. What ``data.text`` adds
+    stands behind.
     """
     known = Counter(catalogue.titles[: catalogue.n_known])
     beginnings = [shortened(title) for title in catalogue.titles]
@@ -89,7 +94,7 @@ def prompt_titles(catalogue: Titles, show_year: bool = False) -> tuple[str, ...]
         own = int(item < catalogue.n_known)
         year = catalogue.display(item).removeprefix(title) if show_year or known[title] > own else ""
         both_ends = beginning != title and met[beginning] > own
-        written.append(" ".join(f"{shortened(title, both_ends)}{year}".split()))
+        written.append(" ".join(f"{shortened(title, both_ends)}{year}{catalogue.details[item]}".split()))
     return tuple(written)
 
 

@@ -1,0 +1,90 @@
+"""Amazon reviews until September 2023: times in milliseconds, items by ``parent_asin``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.data.files import File, Place
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.amazon import Amazon, below_root, brand
+from engine.data.records import Record, records, text, texts
+from engine.data.sheet import Sheet
+from engine.monitor import Monitor
+
+PARTS = ("train", "valid", "test")
+
+
+class Amazon2023(Amazon):
+    name = "amazon-2023"
+    title = "Amazon 2023"
+    about = "reviews and items of 33 categories, 1996 to 2023; 5-core files with times in milliseconds"
+    files = "CATEGORY.train.csv.gz, .valid and .test, CATEGORY.csv.gz or CATEGORY.jsonl.gz, with meta_CATEGORY.jsonl.gz"
+    reviews = (r"{c}\.jsonl",)
+    ratings = (r"{c}\.csv",)
+    meta = r"meta_{c}\.jsonl"
+
+    def categories(self, place: Place) -> dict[str, list[File]]:
+        found: dict[str, list[File]] = {}
+        for name, files in super().categories(place).items():
+            category, _, part = name.rpartition(".")
+            if part.lower() not in PARTS:
+                found[name] = files
+                continue
+            parts = [place.pair([rf"{category}\.{kind}\.csv"], [rf"{name}\.csv"]) for kind in PARTS]
+            found.setdefault(category, [pair[0] for pair in parts if pair])
+        return found
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        """Parts of a leave-last-out split add up. Where the training part is not among them, the histories of the
+        others stand for it."""
+        if not any(".train." in f".{file.name}" for file in files) and any(_is_part(file) for file in files):
+            for file in files:
+                _read_histories(file, log, monitor)
+            return ("the training part is lacking: histories stand for it, at the time of what followed",)
+        return super().interactions(files, log, monitor)
+
+    def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
+        for users, items, times, _ in _batches(file, monitor):
+            log.add(users, items, times)
+
+    def review(self, record: Record) -> tuple[str, str, str]:
+        moment = record.get("timestamp", record.get("sort_timestamp"))
+        return text(record.get("user_id")), text(record.get("parent_asin") or record.get("asin")), text(moment)
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        for record in records(file, monitor, "parent_asin", wanted):
+            raw = text(record.get("parent_asin"))
+            if raw in wanted:
+                details = record.get("details")
+                maker = brand(details.get("Brand")) if isinstance(details, dict) else ""
+                maker = maker or brand(record.get("store"))
+                yield Item(raw, text(record.get("title")), genres=self.path(record), brand=maker)
+
+    def path(self, record: Record) -> tuple[str, ...]:
+        return below_root(texts(record.get("categories"))) or below_root(texts(record.get("main_category")))
+
+
+def _is_part(file: File) -> bool:
+    return file.name.lower().endswith(tuple(f".{part}.csv" for part in PARTS))
+
+
+def _batches(file: File, monitor: Monitor) -> Iterator[list[Sequence[str]]]:
+    sheet = Sheet(file, ",", monitor)
+    places = (sheet.need("users", "user_id"), sheet.need("items", "parent_asin", "asin"))
+    return sheet.batches((*places, sheet.need("times", "timestamp"), sheet.place("history")))
+
+
+def _read_histories(file: File, log: LogBuilder, monitor: Monitor) -> None:
+    for columns in _batches(file, monitor):
+        users: list[str] = []
+        items: list[str] = []
+        times: list[str] = []
+        for user, item, moment, history in zip(*columns, strict=True):
+            chosen = [*history.split(), item]
+            users += [user] * len(chosen)
+            items += chosen
+            times += [moment] * len(chosen)
+        log.add(users, items, times)
+
+
+READER = Amazon2023()

@@ -1,0 +1,26 @@
+"""What the MovieLens data sets share: how they write titles and genres."""
+
+from __future__ import annotations
+
+import re
+
+from engine.data.item_texts import tidy
+from engine.data.naming import natural_title
+from engine.data.raw import Item
+
+_SPAN = re.compile(r"\((\d{4})\s*[-–—]\s*(?:\d{4})?\s*\)\s*$")
+"""The years of a series: ``(2006–2007)``, ``(2009– )``."""
+_CALLED = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
+NO_GENRES = "(no genres listed)"
+
+
+def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> Item:
+    """A film by its title as published: ``"Seven (a.k.a. Se7en) (1995)"``. ``year``: where a column of its own says it."""
+    natural = natural_title(_SPAN.sub(r"(\1)", tidy(published)))
+    return Item(
+        raw,
+        natural.title,
+        natural.year if year is None else year,
+        tuple(genre for genre in genres if genre != NO_GENRES),
+        aliases=tuple(_CALLED.sub("", alias) for alias in natural.aliases),
+    )

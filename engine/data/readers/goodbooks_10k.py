@@ -1,0 +1,42 @@
+"""goodbooks-10k: ``ratings.csv``, whose order is the time, and ``books.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.config import DataConfig
+from engine.data.files import File, Place
+from engine.data.item_texts import year_in
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.downloaded import Downloaded, Files, pair
+from engine.data.sheet import Sheet
+from engine.monitor import Monitor
+
+
+class Goodbooks(Downloaded):
+    name = "goodbooks-10k"
+    title = "goodbooks-10k"
+    about = "5,976,479 ratings of 10,000 books by 53,424 people on Goodreads, in order but without times"
+    licence = "CC BY-SA 4.0"
+    files = "ratings.csv and books.csv, or goodbooks-10k.zip"
+    domain = "item"
+
+    def find(self, place: Place, config: DataConfig) -> Files | None:
+        return pair(place, r"ratings\.csv", r"books\.csv")
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        sheet = Sheet(files[0], ",", monitor)
+        for users, items in sheet.batches((sheet.need("users", "user_id"), sheet.need("books", "book_id"))):
+            log.add(users, items, None)
+        return ()
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        sheet = Sheet(file, ",", monitor)
+        places = (sheet.need("books", "book_id"), sheet.need("titles", "title", "original_title"))
+        further = (sheet.place("original_publication_year", "year"), sheet.place("authors", "author"))
+        for raw, title, year, authors in sheet.rows((*places, *further)):
+            if raw in wanted:
+                yield Item(raw, title, year_in(year), brand=authors)
+
+
+READER = Goodbooks()

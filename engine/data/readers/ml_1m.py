@@ -1,0 +1,39 @@
+"""MovieLens-1M and -10M: ``ratings.dat`` and ``movies.dat``, parted by double colons, without headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.config import DataConfig
+from engine.data.files import File, Place
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.downloaded import Downloaded, Files, pair
+from engine.data.readers.films import film
+from engine.data.sheet import Sheet
+from engine.monitor import Monitor
+
+
+class MovieLens1M(Downloaded):
+    name = "ml-1m"
+    title = "MovieLens-1M"
+    about = "1,000,209 ratings of 3,706 films by 6,040 people, 2000 to 2003 (GroupLens); reads MovieLens-10M too"
+    licence = "research use, to be acknowledged; not to be redistributed"
+    files = "ratings.dat and movies.dat, or ml-1m.zip"
+
+    def find(self, place: Place, config: DataConfig) -> Files | None:
+        return pair(place, r"ratings\.dat", r"movies\.dat")
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        for users, items, times in Sheet(files[0], "::", monitor, ("user", "item", "rating", "time")).batches(
+            (0, 1, 3)
+        ):
+            log.add(users, items, times)
+        return ()
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        for raw, title, genres in Sheet(file, "::", monitor, ("item", "title", "genres")).rows((0, 1, 2)):
+            if raw in wanted:
+                yield film(raw, title, tuple(genres.split("|")))
+
+
+READER = MovieLens1M()

@@ -1,0 +1,43 @@
+"""MovieLens as GroupLens publishes it since 2014: ``ratings.csv`` and ``movies.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.config import DataConfig
+from engine.data.files import File, Place
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.downloaded import Downloaded, Files, pair
+from engine.data.readers.films import film
+from engine.data.sheet import Sheet
+from engine.monitor import Monitor
+
+
+class MovieLensLatest(Downloaded):
+    name = "ml-latest"
+    title = "MovieLens Latest"
+    about = (
+        "100,836 ratings of 9,724 films by 610 people, 1996 to 2018 (GroupLens, ml-latest-small); reads 20M to 32M too"
+    )
+    licence = "research use, to be acknowledged"
+    files = "ratings.csv and movies.csv, or ml-latest-small.zip, ml-25m.zip …"
+
+    def find(self, place: Place, config: DataConfig) -> Files | None:
+        return pair(place, r"ratings\.csv", r"movies\.csv")
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        sheet = Sheet(files[0], ",", monitor)
+        places = (sheet.need("users", "userid"), sheet.need("films", "movieid"), sheet.need("times", "timestamp"))
+        for users, items, times in sheet.batches(places):
+            log.add(users, items, times)
+        return ()
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        sheet = Sheet(file, ",", monitor)
+        places = (sheet.need("films", "movieid"), sheet.need("titles", "title"), sheet.place("genres"))
+        for raw, title, genres in sheet.rows(places):
+            if raw in wanted:
+                yield film(raw, title, tuple(genres.split("|")))
+
+
+READER = MovieLensLatest()

@@ -1,0 +1,106 @@
+"""RecBole's atomic files, in which many data sets are published alike: ``NAME.inter`` and ``NAME.item``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+
+from engine.config import DataConfig
+from engine.data.files import File, Place
+from engine.data.item_texts import NOTHING, year_in
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.readers.films import film
+from engine.data.sheet import Sheet
+from engine.errors import StudioError
+from engine.monitor import Monitor
+
+USERS = ("user_id", "userid", "user", "reviewer_id", "session_id", "uid")
+ITEMS = ("item_id", "product_id", "id", "artist_id", "business_id", "movie_id", "book_id", "track_id", "venue_id")
+TIMES = ("timestamp", "time", "unix_time", "date")
+TITLES = ("title", "movie_title", "name", "item_name", "app_name", "product_name", "book_title", "artist_name")
+YEARS = ("release_year", "year", "publication_year", "publish_year", "release_date", "date")
+GENRES = ("genres", "genre", "class", "categories", "category", "tags", "tag")
+BRANDS = ("brand", "author", "authors", "developer", "artist", "store", "publisher", "director")
+"""Columns by what they mean, the better ones first."""
+PARTS = ("train", "valid", "test")
+
+
+class RecBole(Downloaded):
+    name = "recbole"
+    title = "RecBole atomic files"
+    about = "any pair NAME.inter and NAME.item: RecBole's name for dozens of data sets"
+    licence = "that of the data set"
+    files = "NAME.inter and NAME.item"
+
+    def find(self, place: Place, config: DataConfig) -> Files | None:
+        logs = place.find(r".+\.inter")
+        if place.chosen and place.chosen in logs:
+            logs = [place.chosen]
+        names = list(dict.fromkeys(_stem(file) for file in logs))
+        if config.category:
+            names = [name for name in names if _plain(config.category) in _plain(name)] or names
+        if len(names) > 1:
+            raise StudioError(
+                f"several data sets: {', '.join(names[:6])}",
+                where=f"data.path={place.path}",
+                remedy="set data.path to the .inter file of one of them",
+            )
+        return self.named(place, re.escape(names[0])) if names else None
+
+    def named(self, place: Place, stem: str) -> Files | None:
+        """The files of the data set whose name matches a pattern; it may be published in parts."""
+        for patterns in ([rf"{stem}\.inter"], [rf"{stem}\.{part}\.inter" for part in PARTS]):
+            if found := place.pair(*([pattern] for pattern in patterns), [rf"{stem}\.item"]):
+                return Files(found[:-1], found[-1])
+        logs, items = place.find(r".+\.inter"), place.find(r".+\.item")
+        alone = len(logs) == len(items) == 1 and place.find(rf"{stem}\.inter") == logs
+        return Files(logs, items[0]) if alone else None
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        long = 0
+        for file in files:
+            sheet = Sheet(file, "\t", monitor)
+            when = sheet.place(*TIMES)
+            for users, items, times in sheet.batches((sheet.need("users", *USERS), sheet.need("items", *ITEMS), when)):
+                log.add(users, items, None if when is None else times)
+            long += sheet.long
+        return (f"{long:,} rows have a cell too many, which is passed over",) if long else ()
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        sheet = Sheet(file, "\t", monitor)
+        sheet.need("titles", *TITLES)
+        titles = [sheet.names.index(name) for name in TITLES if name in sheet.names]
+        films = sheet.names[titles[0]] == "movie_title"
+        places = (sheet.need("items", *ITEMS), sheet.place(*YEARS), sheet.place(*GENRES), sheet.place(*BRANDS))
+        for raw, year, genres, brand, *named in sheet.rows((*places, *titles)):
+            if raw not in wanted:
+                continue
+            title = next((text for text in named if text.strip().lower() not in NOTHING), "")
+            kinds, when = listed(genres), year_in(year)
+            yield film(raw, title, kinds, when) if films else Item(raw, title, when, kinds, brand)
+
+
+def listed(cell: str) -> tuple[str, ...]:
+    """The entries of a ``token_seq``: a Python list, or parted by bars, commas or, where there is neither, blanks."""
+    cell = cell.strip()
+    if cell.startswith("[") and cell.endswith("]"):
+        try:
+            value = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            value = cell[1:-1].split(",")
+        return tuple(str(part).strip(" '\"") for part in value if str(part).strip(" '\""))
+    separator = "|" if "|" in cell else "," if "," in cell else None
+    return tuple(part.strip(" '\"") for part in cell.split(separator) if part.strip(" '\""))
+
+
+def _stem(file: File) -> str:
+    return re.sub(rf"(\.({'|'.join(PARTS)}))?\.inter$", "", file.name, flags=re.IGNORECASE)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+READER = RecBole()
