@@ -21,6 +21,8 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 
 REPORT_SECONDS = 3.0
+BLOCK = 1 << 20
+"""Bytes read together."""
 MOST_LINE = 1 << 24
 """Bytes of the longest line; what is longer is no table of rows."""
 MOST_GROWTH, GROWTH_FROM = 250, 1 << 28
@@ -57,8 +59,8 @@ class File:
     def packed(self) -> bool:
         return bool(self.member) or self.path.suffix.lower() == ".gz"
 
-    def lines(self, monitor: Monitor) -> Iterator[bytes]:
-        """Its lines, each with its end; says every few seconds how far it is.
+    def blocks(self, monitor: Monitor) -> Iterator[bytes]:
+        """Its content in pieces of whole lines; says every few seconds how far it is.
 
         Raises:
             StudioError: it cannot be read, is damaged or cut off, or is no file of lines.
@@ -66,15 +68,18 @@ class File:
         """
         with self.open() as handle:
             report = _Report(self, handle, monitor)
-            size = 0
+            size, rest = 0, b""
             try:
-                for number, line in enumerate(iter(lambda: handle.text.readline(MOST_LINE), b""), 1):
-                    size += len(line)
-                    if len(line) >= MOST_LINE:
-                        self.fail(f"a line of more than {MOST_LINE} characters", "bring a table of rows", number)
-                    if not number & 0x3FFF:
-                        report(size)
-                    yield line
+                while piece := handle.text.read(BLOCK):
+                    size += len(piece)
+                    report(size)
+                    end = piece.rfind(b"\n") + 1
+                    if not end and len(rest) + len(piece) > MOST_LINE:
+                        self.fail(f"a line of more than {MOST_LINE} characters", "bring a table of rows")
+                    if end:
+                        yield rest + piece[:end]
+                        rest = b""
+                    rest += piece[end:]
             except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
                 self.fail("damaged or cut off", "fetch it anew")
             except NotImplementedError as error:
@@ -83,6 +88,8 @@ class File:
                 self.fail("locked by a password", "unpack the archive")
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")
+        if rest:
+            yield rest
 
     def fail(self, what: str, remedy: str, line: int = 0) -> NoReturn:
         """Raise for the file, or for a line of it."""
@@ -251,9 +258,9 @@ def _members(path: Path) -> list[File]:
     return files
 
 
-def text_of(line: bytes) -> str:
-    """A line as text: UTF-8, or latin-1 as GroupLens wrote until 2003, which accents make unreadable as UTF-8."""
+def text_of(block: bytes) -> str:
+    """Lines as text: UTF-8, or latin-1 as GroupLens wrote until 2003, which accents make unreadable as UTF-8."""
     try:
-        return line.decode("utf-8")
+        return block.decode("utf-8")
     except UnicodeDecodeError:
-        return line.decode("latin-1")
+        return block.decode("latin-1")

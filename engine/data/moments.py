@@ -11,14 +11,14 @@ import re
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from itertools import repeat
 from typing import Literal, NoReturn
 
 import numpy as np
 
+from engine.data.dates import midnight, offset, readable, span
 from engine.data.naming import NO_WORD
 from engine.errors import StudioError
 
@@ -44,7 +44,6 @@ _DATE = re.compile(
     re.ASCII,
 )
 _NANO = 10**9
-_FIRST_DAY = date(1970, 1, 1).toordinal()
 _ONE_NOTATION = "write all times of the column in one notation"
 _ADVICE = "write seconds since 1970, or a date as 2024-05-01 or 2024-05-01T20:15:00"
 
@@ -145,22 +144,19 @@ class Moments:
             what = "times to the nanosecond before 1678 or after 2262"
             raise StudioError(what, where=f"{self.where}{self.column}", remedy="write them to the microsecond")
         if said != PLAIN:
-            said += _span(values, PER_SECOND[exact])
+            said += span(values, PER_SECOND[exact])
         if self.finer or cut:
             odd.append("digits below a nanosecond are cut off")
         return Decided(values, exact, "; ".join([said, *odd]))
 
     def _read(self, cells: Sequence[str]) -> None:
-        digits = "".join(cells)
-        if self.dates is not True and digits.isascii() and digits.isdigit() and "" not in cells:  # most tables' times
-            numbers = list(map(int, cells))
-            if max(numbers) < 2**63:
-                if self.dates is None:
-                    self.dates, self._first = False, (cells[0], len(self.whole))
-                self.whole.extend(numbers)
-                return
-        for cell in cells:
-            self._take(cell.strip(), len(self.whole))
+        if self.dates or (numbers := _whole_numbers(cells)) is None:
+            for cell in cells:
+                self._take(cell.strip(), len(self.whole))
+        else:
+            if self.dates is None:
+                self.dates, self._first = False, (cells[0], len(self.whole))
+            self.whole.frombytes(numbers.tobytes())
 
     def _take(self, cell: str, row: int) -> None:
         if cell.lower() in NO_WORD:
@@ -195,7 +191,7 @@ class Moments:
             if match is None:
                 return self._basic(cell, row)
             year, _, month, day, hour, minute, second, fraction, zone = match.groups()
-            at = _day(int(year), int(month), int(day)) - _offset(zone or "")
+            at = midnight(int(year), int(month), int(day)) - offset(zone or "")
             if hour is not None:
                 hours, minutes, seconds = int(hour), int(minute), int(second or 0)
                 if hours > 23 or minutes > 59 or seconds > 59:
@@ -236,7 +232,7 @@ class Moments:
         if self.unit or nano.any():
             return None
         for form, digits in COMPACT.items():
-            plausible = _readable(whole, digits)
+            plausible = readable(whole, digits)
             if plausible.mean() <= 0.5:
                 continue
             if not plausible.all():
@@ -291,31 +287,15 @@ class Moments:
         raise StudioError(what, where=f"{self.where}, {self._named([row])}{self.column}", remedy=remedy)
 
 
-@lru_cache(maxsize=1 << 14)
-def _day(year: int, month: int, day: int) -> int:
-    """Seconds from 1970 to the beginning of a day."""
-    return (date(year, month, day).toordinal() - _FIRST_DAY) * 86_400
-
-
-@lru_cache(maxsize=256)
-def _offset(zone: str) -> int:
-    """Seconds that a zone such as ``+02:00`` is ahead of UTC."""
-    digits = re.sub(r"[^\d+-]", "", zone)
-    hours, minutes = int(digits[1:3] or 0), int(digits[3:5] or 0)
-    if hours > 23 or minutes > 59:
-        raise ValueError
-    return (-1 if digits[:1] == "-" else 1) * (3600 * hours + 60 * minutes)
-
-
-def _readable(values: np.ndarray, digits: int) -> np.ndarray:
-    """bool: which numbers read as dates of the years 1900 to 2100, written with so many digits."""
-    rest, plausible = values, np.ones(len(values), bool)
-    for largest in {8: (), 12: (59, 23), 14: (59, 59, 23)}[digits]:
-        rest, last = np.divmod(rest, 100)
-        plausible &= last <= largest
-    rest, day = np.divmod(rest, 100)
-    year, month = np.divmod(rest, 100)
-    return plausible & (day >= 1) & (day <= 31) & (month >= 1) & (month <= 12) & (year >= 1900) & (year <= 2100)
+def _whole_numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """int64, where all cells are plain whole numbers, as in most tables: ``978300760`` or ``978300760.0``."""
+    digits = "".join(cells)
+    if not cells or not digits.isascii() or not digits.replace(".0", "").isdigit():
+        return None
+    try:
+        return np.fromiter((int(cell.removesuffix(".0")) for cell in cells), np.int64, len(cells))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _exact(whole: np.ndarray, nano: np.ndarray, per_second: int) -> tuple[np.ndarray | None, Unit, bool]:
@@ -331,14 +311,3 @@ def _exact(whole: np.ndarray, nano: np.ndarray, per_second: int) -> tuple[np.nda
         if edge * per + int(ends.min()) <= NONE or edge * per + int(ends.max()) >= 2**63:
             return None, unit, False
     return seconds * per + parts, unit, bool(cut.any())
-
-
-def _span(values: np.ndarray, per_second: int) -> str:
-    """``", from 1997-09-20 to 1998-04-22"``; nothing for moments of no calendar."""
-    try:
-        first, last = (
-            datetime(1970, 1, 1) + timedelta(seconds=int(edge) // per_second) for edge in (values.min(), values.max())
-        )
-    except OverflowError:
-        return ""
-    return f", from {first:%Y-%m-%d} to {last:%Y-%m-%d}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from engine.data.files import File
@@ -29,7 +31,7 @@ def records(file: File, monitor: Monitor, key: str = "", wanted: Wanted | None =
     ids = None if wanted.ids is None else {raw.encode() for raw in wanted.ids}
     named = re.compile(rb"""['"]%s['"]\s*:\s*(?:u?['"]([^'"]+)['"]|(\d+))""" % key.encode())
     number = 0
-    for line in file.lines(monitor):
+    for line in chain.from_iterable(map(io.BytesIO, file.blocks(monitor))):
         number += 1
         if ids is not None and (found := named.findall(line)) and not any(a in ids or b in ids for a, b in found):
             wanted.passed += 1

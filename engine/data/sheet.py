@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
@@ -33,10 +34,7 @@ class Sheet:
         self.file, self.separator, self.monitor = file, separator, monitor
         self.headed = not names
         self.long = 0
-        first = next(self._texts(), None)
-        if first is None:
-            file.fail("an empty file", "fetch it anew")
-        self.first: list[str] = next(self._split(iter([first])), [])
+        self.first = self._first_row()
         """Cells of the first line."""
         self.names = list(names) or [name.strip().lower().partition(":")[0] for name in self.first]
 
@@ -58,26 +56,19 @@ class Sheet:
         Raises:
             StudioError: a row has too few cells or a quote is never closed; names the line.
         """
-        texts = self._texts()
-        if self.headed:
-            next(texts, None)
-        number, size = 1 + self.headed, len(self.names)
-        rows = self._split(texts)
-        while True:
-            try:
-                batch = list(islice(rows, BATCH))
-            except csv.Error as error:
-                self.file.fail(f"not valid CSV ({error})", "check its quotes, or fetch it anew: it may be cut off")
-            if not batch:
-                return
+        number, size = 1, len(self.names)
+        for batch in self._batches():
+            found = len(batch)
+            if number == 1 and self.headed:
+                del batch[:1]
+                number, found = 2, found - 1
             if any(len(row) != size for row in batch):
-                batch, found = self._mended(batch, number, places), len(batch)
-            else:
-                found = len(batch)
+                batch = self._mended(batch, number, places)
             number += found
-            cells = list(zip(*batch, strict=True))
-            empty = ("",) * len(batch)
-            yield [empty if place is None else cells[place] for place in places] if batch else [() for _ in places]
+            if batch:
+                cells = list(zip(*batch, strict=True))
+                empty = ("",) * len(batch)
+                yield [empty if place is None else cells[place] for place in places]
 
     def rows(self, places: Sequence[int | None]) -> Iterator[tuple[str, ...]]:
         """As :meth:`batches`, row by row."""
@@ -86,30 +77,54 @@ class Sheet:
     def _shown(self) -> str:
         return ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
 
+    def _first_row(self) -> list[str]:
+        batch = next(self._batches(), None)
+        return batch[0] if batch else self.file.fail("an empty file", "fetch it anew")
+
+    def _batches(self) -> Iterator[list[list[str]]]:
+        """Rows as lists of cells."""
+        if self.separator != ",":
+            yield from filter(None, map(self._plain, self._texts()))
+            return
+        rows = csv.reader(chain.from_iterable(map(io.StringIO, self._texts())), strict=True)
+        try:
+            while batch := list(islice(rows, BATCH)):
+                yield batch
+        except csv.Error as error:
+            remedy = "check its quotes, or fetch it anew: it may be cut off"
+            self.file.fail(f"not valid CSV ({error})", remedy, rows.line_num)
+
     def _texts(self) -> Iterator[str]:
-        lines = self.file.lines(self.monitor)
-        for line in islice(lines, 1):
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
+        for number, block in enumerate(self.file.blocks(self.monitor)):
+            if (not number and block.startswith((b"\xff\xfe", b"\xfe\xff"))) or b"\0" in block:
                 self.file.fail("not UTF-8 text", "save the file as UTF-8")
-            yield text_of(line.removeprefix(b"\xef\xbb\xbf"))
-        yield from map(text_of, lines)
+            yield text_of(block if number else block.removeprefix(b"\xef\xbb\xbf"))
 
-    def _split(self, texts: Iterator[str]) -> Iterator[list[str]]:
-        if self.separator == ",":
-            return csv.reader(texts, strict=True)
-        if self.separator == "\t":
-            return self._tabbed(texts)
-        separator = self.separator
-        return (text.rstrip("\r\n").split(separator) for text in texts)
+    def _plain(self, text: str) -> list[list[str]]:
+        """Rows of a block without quotes; between tabs a quote is a quote, unless it opens and closes a cell as some
+        libraries write it."""
+        lines = (text.replace("\r\n", "\n") if "\r" in text else text).split("\n")
+        if not lines[-1]:
+            lines.pop()
+        if self.separator == "\t" and '"' in text:
+            rest = iter(lines)
+            return [self._unquoted(line, rest) if '"' in line else line.split("\t") for line in rest]
+        return [line.split(self.separator) for line in lines]
 
-    def _tabbed(self, texts: Iterator[str]) -> Iterator[list[str]]:
-        """Between tabs a quote is a quote, unless it opens and closes a cell as some libraries write it."""
-        for text in texts:
-            body = text.rstrip("\r\n")
-            row = body.split("\t")
-            if '"' in body:
-                row = _unquoted(row, body, getattr(self, "names", row), texts)
-            yield row
+    def _unquoted(self, line: str, rest: Iterator[str]) -> list[str]:
+        row = line.split("\t")
+        size = len(getattr(self, "names", row))
+        while len(row) < size and line.count('"') % 2:  # a cell that holds the end of a line
+            more = next(rest, None)
+            if more is None:
+                break
+            line = f"{line} {more}"
+            row = line.split("\t")
+        if len(row) != size:
+            again = next(csv.reader([line], delimiter="\t"), [])
+            if len(again) == size:
+                return again
+        return [_bare(cell) for cell in row]
 
     def _mended(self, batch: list[list[str]], number: int, places: Sequence[int | None]) -> list[list[str]]:
         """Rows of another length than the first line's: empty ones go, further cells go, missing ones are faults
@@ -129,21 +144,6 @@ class Sheet:
                 row = row + [""] * (size - len(row))
             kept.append(row)
         return kept
-
-
-def _unquoted(row: list[str], body: str, names: Sequence[str], texts: Iterator[str]) -> list[str]:
-    size = len(names)
-    if len(row) < size and body.count('"') % 2:  # a cell that holds the end of a line
-        for more in islice(texts, 20):
-            body = f"{body} {more.rstrip(chr(10)).rstrip(chr(13))}"
-            if not body.count('"') % 2:
-                break
-        row = body.split("\t")
-    if len(row) != size:
-        again = next(csv.reader([body], delimiter="\t"), [])
-        if len(again) == size:
-            return again
-    return [_bare(cell) for cell in row]
 
 
 def _bare(cell: str) -> str:

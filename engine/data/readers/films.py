@@ -15,7 +15,7 @@ NO_GENRES = "(no genres listed)"
 
 
 def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> Item:
-    """A film by its title as published: ``"Seven (a.k.a. Se7en) (1995)"``. ``year``: where a column of its own says it."""
+    """A film by its title as published, e.g. ``"Seven (a.k.a. Se7en) (1995)"``; ``year`` where a column says it."""
     natural = natural_title(_SPAN.sub(r"(\1)", tidy(published)))
     return Item(
         raw,
