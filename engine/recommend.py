@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.data import Catalogue, match_titles
-from engine.data.naming import clean
+from engine.data.catalogue import Choice
+from engine.data.references import by_id, tidy
+from engine.data.titles import referred
 from engine.errors import StudioError
 from engine.evaluate.full import catalogue_listing, rerank_scores, sort_listing, top_items
 from engine.evaluate.metrics import checked_scores
@@ -30,8 +32,12 @@ class HistoryItem:
     """Dense item id, or None for a title that the catalogue lacks."""
     title: str
     """The catalogue's title with its year, or the query."""
-    suggestions: tuple[str, ...] = ()
-    """Titles that might have been meant, best first."""
+    suggestions: tuple[Choice, ...] = ()
+    """What else might have been meant, best first."""
+    alike: tuple[Choice, ...] = ()
+    """Those among them that are exactly what was typed too."""
+    reference: str | None = None
+    """What asks for the very item, ``"id:50"``; None for a title that the catalogue lacks."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Recommended:
     title: str
     score: float
     """On the model's own scale; higher is better."""
+    reference: str
+    """What asks for the very item, ``"id:50"``."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def recommend(
     k: int = 10,
     top: int = 20,
 ) -> Recommendation:
-    """Recommend what comes after ``history``, oldest first: titles, matched forgivingly, or dense item ids.
+    """Recommend what comes after ``history``, oldest first, see :func:`understand`.
 
     A title that comes twice counts once, at its first place.
 
@@ -94,7 +102,7 @@ def recommend(
         top: items of the teacher that the LLM re-orders, at least ``k``, if it does not rank the whole catalogue.
 
     Raises:
-        StudioError: no titles, an id outside the catalogue, or ``k`` out of range.
+        StudioError: no titles, an id that the catalogue lacks, or ``k`` out of range.
     """
     entries = understand(history, catalogue)
     known = [entry.item for entry in entries if entry.item is not None]
@@ -116,7 +124,7 @@ def recommend(
         teacher=_ranked(source.name, catalogue, listed[:k], scores[listed[:k]]),
         llm=_answer(ranker, entries, catalogue, listed, k) if ranker else None,
         reranked=None if isinstance(ranker, CatalogueRanker) else len(listed),
-        notes=_notes(unknown, bool(known), teacher.name, llm is not None),
+        notes=(*ambiguities(entries), *_notes(unknown, bool(known), teacher.name, llm is not None)),
     )
 
 
@@ -134,37 +142,54 @@ def _answer(
 
 
 def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[HistoryItem, ...]:
-    """Titles, matched forgivingly, or dense ids, oldest first; a title that comes twice keeps its first place.
+    """Titles (see :func:`engine.data.match_titles`), references such as ``"id:50"``, or dense ids, oldest first.
+
+    What comes twice keeps its first place.
 
     Raises:
-        StudioError: no titles, or an id outside the catalogue.
+        StudioError: no titles, or an id that the catalogue lacks.
     """
-    wanted = [clean(entry) if isinstance(entry, str) else int(entry) for entry in history]
-    wanted = [entry for entry in wanted if entry != ""]
-    if not wanted:
+    wanted = [tidy(entry) if isinstance(entry, str) else int(entry) for entry in history]
+    entries = [_understood(entry, catalogue) for entry in wanted if entry != ""]
+    if not entries:
         raise StudioError("the history is empty", where="titles", remedy='give one or more, e.g. "Toy Story; Heat"')
-    queries = [entry for entry in wanted if isinstance(entry, str)]
-    matches = iter(match_titles(catalogue, queries))
-    entries: dict[str | int, HistoryItem] = {}
-    for entry in wanted:
-        if isinstance(entry, str):
-            match = next(matches)
-            title = match.query if match.item is None else catalogue.display(match.item)
-            suggestions = tuple(catalogue.display(item) for item in match.suggestions)
-            found = HistoryItem(entry, match.item, title, suggestions)
-        elif 0 <= entry < catalogue.n_known:
-            found = HistoryItem(catalogue.display(entry), entry, catalogue.display(entry))
-        else:
-            raise StudioError(f"no item {entry}", where="history", remedy=f"ids run from 0 to {catalogue.n_known - 1}")
-        entries.setdefault(found.title.casefold() if found.item is None else found.item, found)
-    return tuple(entries.values())
+    first: dict[str | int, HistoryItem] = {}
+    for entry in entries:
+        first.setdefault(entry.title.casefold() if entry.item is None else entry.item, entry)
+    return tuple(first.values())
+
+
+def _understood(entry: str | int, catalogue: Catalogue) -> HistoryItem:
+    item = referred(catalogue, entry) if isinstance(entry, str) else entry
+    if item is None:
+        match = match_titles(catalogue, [str(entry)])[0]
+        suggestions, alike = (tuple(map(catalogue.choice, items)) for items in (match.suggestions, match.alike))
+        if match.item is None:
+            return HistoryItem(match.query, None, match.query, suggestions)
+        title, reference = catalogue.display(match.item), by_id(catalogue.raw_ids[match.item])
+        return HistoryItem(match.query, match.item, title, suggestions, alike, reference)
+    if not 0 <= item < catalogue.n_known:
+        raise StudioError(f"no item {item}", where="history", remedy=f"ids run from 0 to {catalogue.n_known - 1}")
+    title = catalogue.display(item)
+    return HistoryItem(title, item, title, reference=by_id(catalogue.raw_ids[item]))
+
+
+def ambiguities(entries: Sequence[HistoryItem]) -> list[str]:
+    """A sentence for each title that several items carry exactly so."""
+    return [
+        f"“{entry.query}” is the title of {len(entry.alike) + 1} items: {entry.title} [{entry.reference}] was taken, "
+        f"not {', '.join(choice.title for choice in entry.alike)}."
+        for entry in entries
+        if entry.alike
+    ]
 
 
 def _ranked(name: str, catalogue: Catalogue, items: np.ndarray, scores: np.ndarray) -> RankedList:
-    places = enumerate(zip(items, scores, strict=True), start=1)
-    return RankedList(
-        name, tuple(Recommended(rank, int(i), catalogue.display(int(i)), float(score)) for rank, (i, score) in places)
+    places = tuple(
+        Recommended(rank, item, catalogue.display(item), score, by_id(catalogue.raw_ids[item]))
+        for rank, (item, score) in enumerate(zip(items.tolist(), scores.tolist(), strict=True), start=1)
     )
+    return RankedList(name, places)
 
 
 def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> tuple[str, ...]:

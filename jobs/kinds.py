@@ -93,7 +93,8 @@ class Request(BaseModel):
 
 
 class RecommendRequest(Request):
-    """What comes after these titles, oldest first? See :class:`engine.recommend.Recommendation`."""
+    """What comes after these titles, oldest first? See :func:`engine.recommend.understand` and
+    :class:`engine.recommend.Recommendation`."""
 
     titles: list[str]
     k: int = Field(10, ge=1, le=100)
@@ -111,9 +112,9 @@ class ExplainRequest(Request):
     titles: list[str] = []
     """a history of one's own, oldest first. With a user, what her history is changed to: the candidates stay hers."""
     item: str | None = None
-    """The candidate to explain, a title or id; the language model's first by default."""
+    """The candidate to explain, a title or ``id:…``; the language model's first by default."""
     rival: str | None = None
-    """The candidate that ``rather`` holds it against, a title or id; the strongest other one by default."""
+    """The candidate that ``rather`` holds it against, a title or ``id:…``; the strongest other one by default."""
     candidates: Literal["sampled", "catalogue"] = "sampled"
     parts: list[str] = []
     """All parts where none is named."""

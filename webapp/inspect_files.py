@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -13,18 +13,17 @@ from fastapi.responses import JSONResponse, Response
 from engine.errors import StudioError
 from jobs import api
 from webapp.inspecting import look
-from webapp.inspection import DEPTHS, Question
+from webapp.inspection import DEPTHS, LONGEST_TITLE, Question
 from webapp.subjects import Subjects, subjects_of
 from webapp.views.inspect_report import report
 
-LONGEST_SEARCH = 200
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 router = APIRouter()
 
 
 @router.get("/studio/titles")
 def titles(run: str = "", q: str = "") -> JSONResponse:
-    """Titles of a run's catalogue that ``q`` may mean, best first, with year and genres."""
+    """Items of a run's catalogue that ``q`` may mean, best first: title, reference and genres."""
     try:
         subjects = subjects_of(api.status(run))
         search = subjects.search
@@ -32,8 +31,8 @@ def titles(run: str = "", q: str = "") -> JSONResponse:
         return JSONResponse([], headers=SAFE)
     catalogue = search.catalogue
     found = [
-        {"title": catalogue.display(item), "genres": list(catalogue.genres[item])}
-        for item in search.find(q[:LONGEST_SEARCH])
+        {**asdict(catalogue.choice(item)), "genres": list(catalogue.genres[item])}
+        for item in search.find(q[:LONGEST_TITLE])
     ]
     return JSONResponse(found, headers=SAFE)
 

@@ -10,7 +10,7 @@ from typing import Any
 from db import explanations as explanation_store
 from db.asked import Progress, progress
 from db.runs import Run
-from engine.data.titles import MAX_TITLES
+from engine.data.references import checked_titles, id_in
 from engine.errors import StudioError
 from jobs import answers, api
 from jobs.failures import ANSWER_STOPPED
@@ -177,8 +177,7 @@ def answer_of(question: Question, found: Progress) -> Mapping[str, Any] | None:
 
 def check(question: Question) -> None:
     """Raise :class:`StudioError` for what cannot be asked."""
-    if question.titles is not None and len(question.titles) > MAX_TITLES:
-        raise StudioError(f"{len(question.titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
+    checked_titles(question.titles or ())
 
 
 def look_at(question: Question, *, again: bool = False) -> View:
@@ -204,6 +203,20 @@ def look_at(question: Question, *, again: bool = False) -> View:
         before = _before(question, standing)
     view = View(question, subjects, history, standing, before, lists, False)
     return replace(view, idle=view.pending and not api.workers())
+
+
+def in_run(question: Question, run_id: str) -> Question:
+    """The question put to another run. What refers to an item goes along where the item is the same there; in other
+    data its title is asked for.
+
+    Raises:
+        StudioError: there is no such run, it is not done, or its predictions cannot be read.
+    """
+    fresh = question.changed({"run": run_id})
+    if not any(id_in(entry) is not None for entry in fresh.titles or ()):
+        return fresh
+    here, there = (subjects_of(api.status(run)) for run in (question.run, run_id))
+    return replace(fresh, titles=tuple(here.told_to(there, entry) for entry in fresh.titles or ()))
 
 
 def finished_run(reference: str) -> Run:

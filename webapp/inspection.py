@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from engine.data import parse_titles
-from engine.data.naming import clean
-from engine.data.titles import MAX_TITLES
+from engine.data.references import by_id, checked_titles, join_titles, split_titles, tidy
 from engine.errors import StudioError
 
 Candidates = Literal["sampled", "catalogue"]
@@ -23,7 +21,7 @@ DEPTHS = ("reading", "prompt", "order", "gradients")
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""
 WEIGHTS: tuple[Weights, ...] = ("base", "adapter")
-LONGEST_TITLE = 200
+LONGEST_TITLE = 2000
 LONGEST_PROMPT = 4000
 
 
@@ -35,7 +33,7 @@ class Question:
     user: str = ""
     """A test user by id in the data set; with ``titles``, the one whose history was edited."""
     titles: tuple[str, ...] | None = None
-    """A history of one's own, oldest first; empty while none is typed yet."""
+    """A history of one's own, oldest first: titles and references; empty while none is typed yet."""
     item: str = ""
     """The candidate to explain, by id in the data set; the model's first if empty."""
     rival: str = ""
@@ -125,9 +123,9 @@ class Question:
         if self.titles is not None:
             asked["titles"] = list(self.titles)
         if self.item:
-            asked["item"] = self.item
+            asked["item"] = by_id(self.item)
         if self.rival and part == RATHER:
-            asked["rival"] = self.rival
+            asked["rival"] = by_id(self.rival)
         if self.candidates == "catalogue" and not self.own:
             asked["candidates"] = self.candidates
         if part == WORDS and self.words == "adapter":
@@ -151,7 +149,8 @@ class Question:
             user, group = str(action["user"]).strip(), str(action.get("group", ""))
             fresh = Question(fresh.run, user, candidates=self.candidates, group=group, expert=self.expert)
         if "text" in action:
-            fresh = replace(fresh, titles=tuple(parse_titles(str(action["text"]))), item="", rival="", prompt="")
+            pasted = sound_titles(split_titles(str(action["text"])))
+            fresh = replace(fresh, titles=pasted, item="", rival="", prompt="")
         if "titles" in action:
             fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", rival="", prompt="", words="")
         if action.get("own"):
@@ -177,27 +176,5 @@ def sound_titles(titles: Any) -> tuple[str, ...]:
     """
     if not isinstance(titles, Sequence) or isinstance(titles, str):
         raise StudioError("that is no list of titles", where="titles")
-    if len(titles) > MAX_TITLES:
-        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
-    return tuple(title for title in (clean(str(title))[:LONGEST_TITLE] for title in titles) if title)
-
-
-def join_titles(titles: Sequence[str]) -> str:
-    """``A;B;C``; a semicolon within a title is marked by a backslash."""
-    return ";".join(title.replace("\\", "\\\\").replace(";", "\\;") for title in titles)
-
-
-def split_titles(text: str) -> list[str]:
-    """What :func:`join_titles` joined; blanks around titles go."""
-    titles, current, marked = [], "", False
-    for letter in text:
-        if letter == ";" and not marked:
-            titles.append(current)
-            current = ""
-        elif letter == "\\" and not marked:
-            marked = True
-            continue
-        else:
-            current += letter
-        marked = False
-    return [title for title in (clean(title) for title in (*titles, current)) if title]
+    texts = [tidy(str(title))[:LONGEST_TITLE] for title in checked_titles(titles)]
+    return tuple(text for text in texts if text)

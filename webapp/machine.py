@@ -115,7 +115,7 @@ class Machine:
 
         Args:
             run: id or name of a finished run.
-            titles: oldest first, matched forgivingly.
+            titles: oldest first; exact titles go before forgiven ones, and "id:50" is the item with that id.
             k: how many to recommend, 1 to 100.
         """
         if not api.workers():

@@ -6,7 +6,7 @@ Known from the stored predictions and the data set; no model is loaded.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,13 +14,15 @@ import numpy as np
 from db.runs import Run
 from engine.config import RunConfig
 from engine.data import Dataset
+from engine.data.catalogue import Choice
+from engine.data.references import id_in
 from engine.data.search import TitleSearch
 from engine.errors import StudioError
 from engine.evaluate import Predictions
 from engine.evaluate.people import Group, groups
 from engine.evaluate.users import UserRow, user_rows
 from engine.places import data_presence
-from engine.recommend import understand
+from engine.recommend import HistoryItem, understand
 from engine.settings import make_config
 from webapp import previews
 from webapp.answers import predictions_of
@@ -36,6 +38,8 @@ MOST_KEPT = 4
 class Entry:
     """One title of a history as it was understood."""
 
+    asked: str
+    """What asks for it again: a reference to the very item, or what was typed."""
     query: str
     """As it was typed."""
     title: str
@@ -43,7 +47,9 @@ class Entry:
     genres: tuple[str, ...] = ()
     known: bool = True
     """Whether the catalogue has it; other titles only the language model reads."""
-    suggestions: tuple[str, ...] = ()
+    suggestions: tuple[Choice, ...] = ()
+    alike: bool = False
+    """Whether a suggestion is exactly what was typed, as this one is."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,10 @@ class Subjects:
         """How an item is called; by number where the data set is not here."""
         return self.dataset.catalogue.display(item) if self.dataset else f"item {item}"
 
+    def choice(self, item: int) -> Choice:
+        """An item as something to choose; it cannot be asked for where the data set is not here."""
+        return self.dataset.catalogue.choice(item) if self.dataset else Choice("", self.title(item))
+
     def history_of(self, user: str) -> History | None:
         """The history of a test user; ``None`` if nothing is known about the user."""
         row = self.row(user)
@@ -118,10 +128,10 @@ class Subjects:
         if self.dataset is not None:
             sequence = self.dataset.sequences[self.dataset.user_ids.index(user)].tolist()
             hidden = max(0, sequence.index(row.target) - len(row.history)) if row.target in sequence else 0
-        return History((), tuple(map(self._entry, row.history)), hidden)
+        return History((), tuple(map(self._item, row.history)), hidden)
 
     def history(self, titles: Sequence[str]) -> History:
-        """One's own titles, matched forgivingly; a title that comes twice counts once.
+        """One's own titles and references, see :func:`engine.recommend.understand`; what comes twice counts once.
 
         Raises:
             StudioError: the data set is not on this machine.
@@ -137,10 +147,24 @@ class Subjects:
                 self._histories.pop(old, None)
         return self._histories[key]
 
-    def example(self) -> list[str]:
+    def example(self) -> tuple[Entry, ...]:
         """A history to begin with: the latest titles of a test user."""
         history = self.history_of(self.user_at(0))
-        return [entry.title for entry in history.read[-EXAMPLE:]] if history else []
+        return history.read[-EXAMPLE:] if history else ()
+
+    def told_to(self, other: Subjects, entry: str) -> str:
+        """What asks in another run for the item that ``entry`` refers to here: a reference if the same item has the
+        same id there, else its title; titles stay as they are.
+
+        Raises:
+            StudioError: a data set is not on this machine.
+        """
+        raw_id, ours, theirs = id_in(entry), self._required().catalogue, other._required().catalogue
+        item = None if raw_id is None else ours.item_of(raw_id)
+        if raw_id is None or item is None:
+            return entry
+        twin, title = theirs.item_of(raw_id), ours.display(item)
+        return entry if twin is not None and theirs.display(twin) == title else title
 
     @cached_property
     def search(self) -> TitleSearch:
@@ -154,20 +178,27 @@ class Subjects:
         return TitleSearch(dataset.catalogue, counts.tolist())
 
     def _understood(self, titles: tuple[str, ...]) -> tuple[Entry, ...]:
-        catalogue = self._required().catalogue
-        return tuple(
-            Entry(entry.query, entry.title, known=False, suggestions=entry.suggestions)
-            if entry.item is None
-            else self._entry(entry.item, entry.query, entry.suggestions)
-            for entry in understand(titles, catalogue)
+        return tuple(map(self._entry, understand(titles, self._required().catalogue)))
+
+    def _entry(self, entry: HistoryItem) -> Entry:
+        if entry.item is None:
+            return Entry(entry.query, entry.query, entry.title, known=False, suggestions=entry.suggestions)
+        item = self._item(entry.item)
+        chosen = entry.query == entry.title and not entry.alike
+        return replace(
+            item,
+            asked=item.asked if chosen else entry.query,
+            query=entry.query,
+            suggestions=entry.suggestions,
+            alike=bool(entry.alike),
         )
 
-    def _entry(self, item: int, query: str = "", suggestions: tuple[str, ...] = ()) -> Entry:
+    def _item(self, item: int) -> Entry:
         title = self.title(item)
         if self.dataset is None:
-            return Entry(title, title)
+            return Entry(title, title, title)
         catalogue = self.dataset.catalogue
-        return Entry(query or title, title, catalogue.years[item], catalogue.genres[item], True, suggestions)
+        return Entry(self.choice(item).reference, title, title, catalogue.years[item], catalogue.genres[item])
 
     def _required(self) -> Dataset:
         if self.dataset is None:

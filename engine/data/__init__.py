@@ -6,7 +6,7 @@ from engine.data.dataset import Dataset
 from engine.data.load import load_dataset
 from engine.data.split import Examples, Split, split_dataset
 from engine.data.statistics import Statistics, statistics
-from engine.data.titles import TitleMatch, match_titles, parse_titles
+from engine.data.titles import TitleMatch, match_titles
 
 __all__ = [
     "Catalogue",
@@ -18,7 +18,6 @@ __all__ = [
     "candidate_sets",
     "load_dataset",
     "match_titles",
-    "parse_titles",
     "split_dataset",
     "statistics",
 ]

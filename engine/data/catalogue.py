@@ -9,7 +9,18 @@ from functools import cached_property
 import numpy as np
 
 from engine.data.naming import clean, seen, shows_nothing, split_year
+from engine.data.references import by_id
 from engine.errors import StudioError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An item that may be meant."""
+
+    reference: str
+    """What asks for it and for no other: ``"id:50"``."""
+    title: str
+    """What a reader chooses by; no other choice reads alike."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,25 @@ class Catalogue:
         """The title as prompts and pages show it: ``"The Empire Strikes Back (1980)"``."""
         year = self.years[item]
         return self.titles[item] if year is None else f"{self.titles[item]} ({year})"
+
+    def item_of(self, raw_id: str) -> int | None:
+        """The item of the data set that has this id in its files."""
+        return self._items.get(raw_id)
+
+    @cached_property
+    def _items(self) -> dict[str, int]:
+        return {raw_id: item for item, raw_id in enumerate(self.raw_ids[: self.n_known])}
+
+    def choice(self, item: int) -> Choice:
+        """The item as something to choose; its id stands beside the title where another item looks like it."""
+        alike = self._alike[self.look_alikes[item]] > 1
+        shown, reference = self.display(item), by_id(self.raw_ids[item])
+        return Choice(reference, f"{shown} [{reference}]" if alike else shown)
+
+    @cached_property
+    def _alike(self) -> np.ndarray:
+        """int64 ``[items]``: how many items have this one for the first that looks like them."""
+        return np.bincount(self.look_alikes, minlength=len(self))
 
     @cached_property
     def look_alikes(self) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Finds the items that people mean when they type titles."""
+"""Finds the items that people mean when they type titles: exact ones first, then those that are forgiven."""
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from engine.data.catalogue import Catalogue
-from engine.data.naming import ARTICLES, JOINERS, article_first, clean, split_year
+from engine.data.naming import ARTICLES, JOINERS, article_first, clean, seen, split_year
+from engine.data.references import id_in
 from engine.errors import StudioError
 
 ACCEPT = 85.0
@@ -19,9 +21,6 @@ SUGGEST = 70.0
 """Scores from here on are worth suggesting."""
 SHORT = 6
 """Shorter titles must be met exactly: one letter turns "Rocky" into "Rock" and "Alien" into "Aliens"."""
-MAX_TITLES = 500
-"""Longest list that :func:`parse_titles` takes."""
-
 _BULLET = re.compile(r"^(?:[-*•]\s*|\d{1,3}[.)]\s+)")
 _LEADING = re.compile(rf"^(?:{'|'.join(article.lower() for article in ARTICLES if article.isalpha())}) (?=.)")
 _BARE_YEAR = re.compile(r"^(.*\S),? ((?:19|20)\d\d)$")
@@ -35,41 +34,62 @@ class TitleMatch:
     """What became of one typed title."""
 
     query: str
+    """As it was typed; without what a list puts before and around its titles, unless the title has just that."""
     item: int | None
     """Dense item id, or None where nothing is close enough."""
     score: float
     """Likeness of the best title, 0 to 100."""
     suggestions: tuple[int, ...]
     """Other items that might be meant, best first."""
-
-
-def parse_titles(text: str) -> list[str]:
-    """Titles from a line such as ``"Toy Story; Star Wars"`` or from one title per line; bullets, numbering and
-    surrounding quotes go.
-
-    Raises:
-        StudioError: more than 500 titles.
-    """
-    titles = [_BULLET.sub("", part.strip()).strip().strip('"“”') for part in re.split(r"[;\n\r]", text)]
-    titles = [title for title in map(clean, titles) if title]
-    if len(titles) > MAX_TITLES:
-        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
-    return titles
+    alike: tuple[int, ...] = ()
+    """Those among them that are exactly what was typed, as ``item`` is: nothing in the text says which is meant."""
 
 
 def match_titles(catalogue: Catalogue, queries: Sequence[str], *, suggestions: int = 3) -> list[TitleMatch]:
-    """The item behind each query, forgiving about letter case, accents, articles, punctuation, numerals, subtitles,
-    typos and a missing year; alternative titles count.
+    """The item behind each query: the one that is called just so, or else one that is forgiven.
 
-    What tells films apart is not forgiven: a wrong year (by more than one) or another sequel number is suggested, never
-    taken. Among equals the year decides, then the place in the catalogue. One's own titles (ids from ``n_known``) are
-    not searched.
+    Exact is the title as displayed, then without its year, then either with letter case and what cannot be seen set
+    aside, then an alternative title. Forgiven are accents, articles, punctuation, numerals, subtitles, typos, a
+    missing year, and a list's bullets, numbers and quotes. What tells films apart is not forgiven: a wrong year (by
+    more than one) or another sequel number is suggested, never taken. Among equals the year decides, then how alike
+    the texts are as they stand, then the place in the catalogue. One's own titles (ids from ``n_known``) are not
+    searched.
 
     Args:
-        suggestions: most suggestions per query.
+        suggestions: most suggestions per query, beside those that are exact.
     """
-    index = _Index(catalogue)
+    index = _index(catalogue)
     return [index.match(clean(query), suggestions) for query in queries]
+
+
+def exact_items(catalogue: Catalogue, query: str) -> list[int]:
+    """Dense ids of the items that are called exactly so (see :func:`match_titles`), in the catalogue's order."""
+    return _index(catalogue).exact(clean(query))
+
+
+def referred(catalogue: Catalogue, entry: str, where: str = "titles") -> int | None:
+    """The item that an entry such as ``"id:50"`` refers to; ``None`` for a title.
+
+    Raises:
+        StudioError: no item has that id, and none is called so.
+    """
+    raw_id = id_in(entry)
+    if raw_id is None:
+        return None
+    item = catalogue.item_of(raw_id)
+    if item is None and not exact_items(catalogue, entry):
+        raise StudioError(f"no item has the id {raw_id[:80]!r}", where=where, remedy="write a known id, or a title")
+    return item
+
+
+def as_displayed(query: str, title: str) -> bool:
+    """Whether what was typed is a displayed title, with or without its year."""
+    return seen(clean(query)) in (seen(title), seen(split_year(title)[0]))
+
+
+@functools.lru_cache(maxsize=4)
+def _index(catalogue: Catalogue) -> _Index:
+    return _Index(catalogue)
 
 
 class _Index:
@@ -77,11 +97,18 @@ class _Index:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+        self.exactly: tuple[dict[str, list[int]], ...] = ({}, {}, {}, {}, {})
+        """Items by displayed title, title, both of these as they are seen, and alternative title."""
         self.keys: list[str] = []
         self.items: list[int] = []
         self.weights: list[float] = []
         shortened: dict[str, list[int]] = {}
         for item in range(catalogue.n_known):
+            shown, title, *others = catalogue.display(item), catalogue.titles[item], *catalogue.aliases[item]
+            ways = ([shown], [title], [seen(shown)], [seen(title)], map(seen, others))
+            for known, texts in zip(self.exactly, ways, strict=True):
+                for text in dict.fromkeys(texts):
+                    known.setdefault(text, []).append(item)
             self._add(_key(catalogue.titles[item]), item, 1.0)
             for alias in catalogue.aliases[item]:
                 self._add(_key(alias), item, 0.99)
@@ -97,16 +124,41 @@ class _Index:
         self.items.append(item)
         self.weights.append(weight)
 
+    def exact(self, query: str) -> list[int]:
+        for known, text in zip(self.exactly, (query, query, *[seen(query)] * 3), strict=True):
+            if found := known.get(text):
+                return found
+        return []
+
     def match(self, query: str, suggestions: int) -> TitleMatch:
+        bare = _unlisted(query)
+        for text in dict.fromkeys((query, bare)):
+            if exact := self.exact(text):
+                item, *alike = exact
+                others = [other for other, _ in self._forgiven(text) if other not in exact]
+                return TitleMatch(text, item, 100.0, (*alike, *others[:suggestions]), tuple(alike))
+        first: list[tuple[int, float]] = []
+        for text in dict.fromkeys((bare, query)):
+            ranked = self._forgiven(text)
+            if ranked and ranked[0][1] >= ACCEPT:
+                return TitleMatch(text, *ranked[0], tuple(item for item, _ in ranked[1 : suggestions + 1]))
+            first = first or ranked
+        return TitleMatch(bare, None, first[0][1] if first else 0.0, tuple(item for item, _ in first[:suggestions]))
+
+    def _forgiven(self, query: str) -> list[tuple[int, float]]:
+        """Items that are worth suggesting with their scores, best first."""
         best: dict[int, float] = {}
         for key, year in _readings(query):
             for row, score in self._alike(key):
                 item = self.items[row]
                 best[item] = max(best.get(item, 0.0), self._judge(key, year, row, score))
-        ranked = sorted((item for item in best if best[item] >= SUGGEST), key=lambda item: (-best[item], item))
-        found = ranked[0] if ranked and best[ranked[0]] >= ACCEPT else None
-        others = tuple(item for item in ranked if item != found)[:suggestions]
-        return TitleMatch(query, found, best[ranked[0]] if ranked else 0.0, others)
+        ranked = [(-score, -self._likeness(query, item), item) for item, score in best.items() if score >= SUGGEST]
+        return [(item, -score) for score, _, item in sorted(ranked)]
+
+    def _likeness(self, query: str, item: int) -> float:
+        """How alike the texts are with accents and punctuation as they stand: ``"C ++"`` is more like C++ than C."""
+        ways = (self.catalogue.titles[item], self.catalogue.display(item))
+        return max(fuzz.ratio(seen(query), seen(way)) for way in ways)
 
     def _alike(self, key: str) -> Iterator[tuple[int, float]]:
         """Rows with their likeness: by letters, or because all words of ``key`` occur (which only suggests)."""
@@ -127,6 +179,11 @@ class _Index:
         return score - off
 
 
+def _unlisted(query: str) -> str:
+    """A line of a list without its bullet or number and without quotes; all of it where nothing else is left."""
+    return clean(_BULLET.sub("", query).strip().strip('"“”')) or query
+
+
 def _readings(query: str) -> set[tuple[str, int | None]]:
     """What a query may mean, as key and year: a number at its end may be a year or part of the title."""
     title, year = split_year(query)
@@ -137,12 +194,13 @@ def _readings(query: str) -> set[tuple[str, int | None]]:
 
 
 def _key(title: str) -> str:
-    """Lower case, no accents or punctuation, leading article dropped, numbers as digits."""
+    """Lower case, no accents or punctuation, leading article dropped, numbers as digits; where nothing is left of a
+    title, such as "!!!", the title itself."""
     plain = unicodedata.normalize("NFKD", article_first(title).casefold().replace("&", " and "))
     letters = "".join(char for char in plain if not unicodedata.combining(char) and char not in f"'’.*{JOINERS}")
     words = [_DIGITS.get(word, word) for word in re.sub(r"[\W_]+", " ", letters).split()]
     kept = [word for position, word in enumerate(words) if word != "part" or position == 0]
-    return _LEADING.sub("", " ".join(kept))
+    return _LEADING.sub("", " ".join(kept)) or seen(title)
 
 
 def _main_part(title: str) -> str | None:

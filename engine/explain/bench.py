@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from engine.data import Catalogue, match_titles
+from engine.data.references import by_id
+from engine.data.titles import exact_items, referred
 from engine.errors import StudioError
 from engine.explain.case import Asker, Case
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
@@ -122,17 +124,23 @@ class Bench:
 
 
 def find_item(catalogue: Catalogue, text: str, where: str = "item") -> int:
-    """The item meant by a title or an id of the data set.
+    """The item meant by ``id:50``, a title that is exactly so, a bare id, or a title that is forgiven, in this order.
 
     Raises:
-        StudioError: no item is close enough.
+        StudioError: no item is close enough, none has that id, or several are called exactly so.
     """
+    item = referred(catalogue, text, where)
+    exact = exact_items(catalogue, text) if item is None else [item]
+    if len(exact) > 1:
+        named = " or ".join(f"{by_id(catalogue.raw_ids[item])} ({catalogue.display(item)})" for item in exact[:5])
+        raise StudioError(f"{len(exact)} items are called {text[:80]!r}", where=where, remedy=f"write {named}")
+    item = exact[0] if exact else catalogue.item_of(text.strip())
+    if item is not None:
+        return item
     match = match_titles(catalogue, [text])[0]
     if match.item is not None:
         return match.item
-    if text.strip() in catalogue.raw_ids:
-        return catalogue.raw_ids.index(text.strip())
-    close = "; ".join(catalogue.display(item) for item in match.suggestions)
+    close = "; ".join(catalogue.choice(item).title for item in match.suggestions)
     raise StudioError(
         f"no item {text[:80]!r}", where=where, remedy=f"did you mean {close}?" if close else "write a known title"
     )

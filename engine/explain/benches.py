@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 
 from engine.data import Catalogue, candidate_sets
-from engine.data.titles import MAX_TITLES
+from engine.data.references import checked_titles
 from engine.errors import StudioError
 from engine.evaluate.full import top_items
 from engine.explain.bench import Bench, find_item
 from engine.explain.case import EMPTY, Asker, Case
 from engine.models import Models, method_row
-from engine.recommend import HistoryItem, understand
+from engine.recommend import HistoryItem, ambiguities, understand
 
 Candidates = Literal["sampled", "catalogue"]
 
@@ -119,12 +119,10 @@ def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[HistoryIte
     Raises:
         StudioError: no titles, too many, or none that the catalogue knows.
     """
-    if len(titles) > MAX_TITLES:
-        raise StudioError(f"{len(titles)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
-    entries = understand(list(titles), models.dataset.catalogue)
+    entries = understand(checked_titles(titles), models.dataset.catalogue)
     known = np.array([entry.item for entry in entries if entry.item is not None], np.int64)
     if not len(known):
-        close = [title for entry in entries for title in entry.suggestions]
+        close = [choice.title for entry in entries for choice in entry.suggestions]
         raise StudioError(
             f"none of these titles is known: {'; '.join(entry.title[:60] for entry in entries[:5])}",
             where="titles",
@@ -150,6 +148,7 @@ def _bench_of_entries(
     """The bench of typed titles, unknown ones among them, of which the last are read."""
     length = models.config.data.history
     read = entries[-length:]
+    notes += ambiguities(entries)
     notes += [f"Not in the catalogue, only the language model sees “{e.title}”." for e in read if e.item is None]
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")

@@ -63,6 +63,36 @@ def test_a_rival_is_chosen_and_an_edited_history_keeps_the_candidates(
     assert edited["history"] == whole["history"][1:]
 
 
+def test_items_are_named_by_id_and_titles_hold_the_separator(
+    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "why.json"
+    run = ("explain", "--run", "first", "--user", "2", "--only", "ladder", "--json", str(file))
+    shell(*run)
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    *_, one, other = whole["candidates"]
+    titles = f"id:{one['raw_id']}; Steins\\;Gate; a\\b"
+    said = shell("explain", "--run", "first", "--titles", titles, "--item", f"id:{other['raw_id']}", *run[5:])
+    assert said.code == 0, said
+    answer = json.loads(file.read_text(encoding="utf-8"))
+    assert [item["title"] for item in answer["history"]] == [one["title"], "Steins;Gate", "a\\b"]
+    assert answer["target"]["raw_id"] == other["raw_id"]
+    again = shell(*run, "--item", other["raw_id"])
+    assert again.code == 0, again
+    assert json.loads(file.read_text(encoding="utf-8"))["target"]["raw_id"] == other["raw_id"]
+    for option in ("--item", "--rival", "--titles"):
+        assert "no item has the id 'none'" in shell.refuses(*run, option, "id:none")
+
+
+def test_what_was_understood_as_another_title_is_said(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "why.json"
+    run = ("explain", "--run", "first", "--only", "effects", "--json", str(file))
+    shell(*run, "--user", "2")
+    title = json.loads(file.read_text(encoding="utf-8"))["history"][0]["title"]
+    assert "typed" not in shell(*run, "--titles", title).out
+    assert "(typed “" in shell(*run, "--titles", title.replace(" (", "! (")).out
+
+
 def test_what_was_asked_before_is_taken_from_the_store(
     shell: Shell, smoke: dict[str, Any], smoke_home: Path, tmp_path: Path
 ) -> None:

@@ -91,6 +91,16 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert {stage["name"] for stage in resumed["stages"]} == {stage["name"] for stage in smoke["stages"]}
 
 
+def test_recommendations_take_ids_and_titles_with_the_separator(shell: Shell, smoke: dict[str, Any]) -> None:
+    asked = ("recommend", "--run", "first", "--json", "--k", "2", "--titles")
+    first = json.loads(shell(*asked, "Steins\\;Gate; Zzyzx; The Paper Island").out)
+    assert [entry["title"] for entry in first["history"]][:2] == ["Steins;Gate", "Zzyzx"]
+    pick = first["teacher"]["items"][0]
+    again = json.loads(shell(*asked, pick["reference"]).out)
+    assert [(entry["item"], entry["title"]) for entry in again["history"]] == [(pick["item"], pick["title"])]
+    assert "no item has the id '?'" in shell.refuses(*asked, "id:?")
+
+
 def test_recommendations_can_be_asked_of_a_worker(smoke: dict[str, Any]) -> None:
     known = api.ask("recommend", "first", {"titles": ["Zzyzx Quux"], "k": 3})
     answers.answer(known.id)

@@ -8,6 +8,7 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.browser
 
 HOSTILE = '<img src=x onerror="pwned=1">;${pwned=2}{{pwned}}'
 ITEMS = 24
+ALIKE = {18: "C", 19: "C++", 20: "Same", 21: "Same", 22: "19", 23: "!!!"}
+"""Titles of the last items: read by their letters alone, or as ids, they would be others."""
 PATIENCE = 300.0
 
 
@@ -29,7 +32,7 @@ def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run on data whose titles begin with a word of their own and go on as code."""
     folder = tmp_path_factory.mktemp("data")
     with (folder / "items.csv").open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("item", "title"), *((n, f"{_word(n)} {HOSTILE}") for n in range(ITEMS))])
+        csv.writer(handle).writerows([("item", "title"), *((n, _title(n)) for n in range(ITEMS))])
     with (folder / "interactions.csv").open("w", newline="", encoding="utf-8") as handle:
         rows = [(user, (user + 5 * step) % ITEMS, step) for user in range(24) for step in range(9)]
         csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
@@ -39,6 +42,10 @@ def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELREC_HOME", str(studio.home))
         return finished_run((data, *changes), HOSTILE[:70])
+
+
+def _title(number: int) -> str:
+    return ALIKE.get(number, f"{_word(number)} {HOSTILE}")
 
 
 def _word(number: int) -> str:
@@ -145,7 +152,7 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     _measured(page)
     page.locator(".dr-title-card").last.drag_to(page.locator(".dr-title-card").first, target_position={"x": 20, "y": 3})
     expect(page.locator(".dr-title-card b").first).to_have_text(f"{_word(wanted)} {HOSTILE}")
-    page.wait_for_url(re.compile(rf"titles={_word(wanted)}"))
+    page.wait_for_url(re.compile(rf"titles=id:{wanted};"))
     edited = _cards(page)
     _measured(page)
     page.reload()
@@ -155,6 +162,57 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     expect(page.locator("#inspect-changes")).to_be_hidden()
     assert _cards(page) == whole
     _harmless(page)
+
+
+@pytest.mark.parametrize(
+    ("typed", "option", "wanted"),
+    [("c", 1, 18), ("same", 2, 21), ("19", 1, 22)],
+)
+def test_what_is_picked_is_the_very_item(
+    page: Page, at_studio: Studio, run_id: str, typed: str, option: int, wanted: int
+) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+    page.locator("#inspect-add").fill(typed)
+    expect(page.locator("#inspect-found li").nth(option - 1)).to_contain_text(ALIKE[wanted])
+    labels = page.locator("#inspect-found li").all_inner_texts()
+    assert len(set(labels)) == len(labels), "look-alikes can be told apart"
+    for _ in range(option):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dr-title-card b")).to_have_text([ALIKE[wanted]])
+    page.wait_for_url(re.compile(rf"titles=id:{wanted}$"))
+    _candidates(page)
+    told = _told(page, at_studio)
+    assert [item["raw_id"] for item in told["history"]] == [str(wanted)]
+    row = page.locator("#inspect-sides .dr-line button").first  # a title that is another's id, or reads like another
+    row.click()
+    page.wait_for_url(re.compile(r"item=\d+"))
+    expect(page.locator("#share-json")).to_have_attribute("href", re.compile("item="))
+    chosen = re.search(r"item=(\d+)", page.url)
+    assert chosen
+    assert _told(page, at_studio)["target"]["raw_id"] == chosen[1]
+
+
+def test_what_is_typed_is_the_title_that_is_just_so(page: Page, at_studio: Studio, run_id: str) -> None:
+    marked = f"{_word(0)} {HOSTILE}".replace(";", "\\;")
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+    page.locator("#inspect-paste").fill(f"1. C++\n19; !!!;{marked}\nSame")
+    page.get_by_role("button", name="Use these titles").click()
+    expect(page.locator(".dr-title-card b")).to_have_text(["C++", "19", "!!!", f"{_word(0)} {HOSTILE}", "Same"])
+    expect(page.locator(".dr-title-card").last).to_contain_text("Did you mean")
+    page.locator(".dr-title-card").last.get_by_role("button", name="Take Same [id:21]").click()
+    expect(page.locator(".dr-meant")).to_have_count(0)
+    expect(page.locator("#share-json")).to_have_attribute("href", re.compile("21$"))
+    assert [item["raw_id"] for item in _told(page, at_studio)["history"]] == ["23", "0", "21"]
+    _harmless(page)
+
+
+def _told(page: Page, studio: Studio) -> dict[str, Any]:
+    """The data behind what is shown."""
+    link = str(page.locator("#share-json").get_attribute("href"))
+    with urllib.request.urlopen(f"{studio.url}/{link.removeprefix('./')}") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_studio: Studio, run_id: str) -> None:

@@ -9,11 +9,15 @@ import gradio as gr
 import pytest
 from webapp_studio import pages
 
+from engine.data import Catalogue
 from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
+from webapp import inspecting
 from webapp.events import Asked
-from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question, join_titles, split_titles
+from webapp.inspecting import in_run
+from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question
 from webapp.pages import inspect as inspect_page
+from webapp.subjects import Subjects
 
 HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
 QUESTIONS = (
@@ -24,18 +28,13 @@ QUESTIONS = (
     Question("r-abc234", titles=("Heat", HOSTILE, "שלום", "🎬 & more=1")),
     Question("r-abc234", titles=()),
     Question("r-abc234", "ü/?&", titles=("Heat",), words="adapter", prompt="Say why.\nShort."),
+    Question("r-abc234", titles=("a;b", "\\", "c\\;", ";;", "\\frac", "!!!", '"q"', "1. FC", "id:a;b\\")),
 )
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_address_reproduces_the_question(question: Question) -> None:
     assert Question.read(Question.parse(question.address().partition("?")[2])) == question
-
-
-def test_titles_with_semicolons_stay_whole() -> None:
-    titles = ["a;b", "\\", "c\\;", ";;", "d"]
-    assert split_titles(join_titles(titles)) == titles
-    assert split_titles("A; B ;;C") == ["A", "B", "C"]
 
 
 def test_an_address_without_sense_is_read_as_far_as_it_has_some() -> None:
@@ -49,7 +48,8 @@ def test_requests_are_those_that_are_answered(question: Question, part: str) -> 
     asked = ExplainRequest.read(question.request(part))
     assert part in asked.parts
     assert (asked.user, tuple(asked.titles)) == (question.user or None, question.titles or ())
-    assert (asked.rival or "") == (question.rival if part == RATHER else "")
+    assert asked.item == (f"id:{question.item}" if question.item else None), "an id, whatever titles look like it"
+    assert asked.rival == (f"id:{question.rival}" if question.rival and part == RATHER else None)
 
 
 def test_cheap_parts_come_first_and_experts_see_more() -> None:
@@ -74,6 +74,24 @@ def test_one_s_own_titles_go_along_to_another_run_and_users_do_not() -> None:
     assert Question("r", "1", group="cold").changed({"run": "s"}) == Question("s")
 
 
+def test_what_refers_to_an_item_is_the_same_item_in_another_run_or_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another data set has other items under the same ids."""
+    known = {"r": _subjects("Heat", "Alien", "Ran"), "s": _subjects("Heat", "Psycho")}
+    monkeypatch.setattr(inspecting, "subjects_of", known.get)
+    monkeypatch.setattr(inspecting.api, "status", str)
+    asked = Question("r", titles=("id:0", "id:1", "id:2", "id:9", "Fargo"))
+    assert in_run(asked, "s") == Question("s", titles=("id:0", "Alien", "Ran", "id:9", "Fargo"))
+    assert in_run(Question("r", "1"), "s") == Question("s")
+
+
+def _subjects(*titles: str) -> Subjects:
+    """Those of a run on this catalogue; nothing else of it is there."""
+    subjects = Subjects.__new__(Subjects)
+    catalogue = Catalogue(titles, (None,) * len(titles), ((),) * len(titles), tuple(map(str, range(len(titles)))))
+    subjects.dataset = SimpleNamespace(catalogue=catalogue)  # type: ignore[assignment]
+    return subjects
+
+
 def test_editing_keeps_the_user_and_forgets_the_item() -> None:
     edited = Question("r", "1", item="7").changed({"titles": ["Heat ", "", "\u202eFargo"]})
     assert edited == Question("r", "1", titles=("Heat", "Fargo"))
@@ -89,9 +107,11 @@ def test_a_rival_goes_with_what_it_was_chosen_for() -> None:
         assert chosen.changed(action).rival == ""
 
 
-def test_a_pasted_list_is_cleaned_of_bullets_and_numbers() -> None:
-    asked = Question("r").changed({"text": '1. Heat\n- "Fargo"; Alien', "own": True})
-    assert asked.titles == ("Heat", "Fargo", "Alien")
+def test_a_pasted_list_is_read_as_in_the_shell_and_in_addresses() -> None:
+    text = '1. Heat\n- "Fargo"; Alien; Steins\\;Gate;id:7'
+    asked = Question("r").changed({"text": text, "own": True})
+    assert asked.titles == ("1. Heat", '- "Fargo"', "Alien", "Steins;Gate", "id:7")
+    assert asked == Question.read({"run": "r", "titles": text})
 
 
 @pytest.mark.parametrize("action", [{"titles": ["x"] * 501}, {"titles": "Heat"}, {"titles": 3}, {"text": "x\n" * 501}])
@@ -101,7 +121,7 @@ def test_what_is_no_list_of_titles_is_refused_in_words(action: dict[str, Any]) -
 
 
 def test_titles_of_any_length_are_cut() -> None:
-    assert len(Question("r").changed({"titles": ["x" * 9999]}).titles[0]) == 200  # type: ignore[index]
+    assert len(Question("r").changed({"titles": ["x" * 9999]}).titles[0]) == 2000  # type: ignore[index]
 
 
 @pytest.mark.parametrize("overtaken", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from inspect_world import HOSTILE, explanation, item, rung, written
 
 from db.asked import Progress
+from engine.data.catalogue import Choice
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect_charts import percent, shares, signed
 from webapp.inspecting import FIRST, NAMES, Standing
@@ -30,6 +32,10 @@ def _text(drawn: str) -> str:
     return unescape(re.sub(r"<[^>]*>", " ", drawn))
 
 
+def _choice(item: int) -> Choice:
+    return Choice(f"id:{item + 1}", f"{HOSTILE} {item}")
+
+
 def _all(answer: dict[str, Any]) -> dict[str, str]:
     history = history_view.of_answer(answer)
     return {
@@ -37,7 +43,7 @@ def _all(answer: dict[str, Any]) -> dict[str, str]:
         "sides": view.sides(answer, ASKED),
         "changes": view.changes(answer, answer),
         "rather": view.rather(answer),
-        "smallest": view.smallest(answer, str),
+        "smallest": view.smallest(answer, _choice),
         "confidence": view.confidence(answer),
         "notes": view.notes(answer),
         "cards": history_view.cards(history, answer),
@@ -97,19 +103,22 @@ def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place() -> No
 
 
 def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
-    drawn = view.smallest(explanation(), lambda number: f"item {number}")
+    drawn = view.smallest(explanation(), lambda number: Choice(f"id:{number}", f"item {number}"))
     said = _text(drawn)
     assert "Rival comes first and The Target falls to #3" in said
     assert "With item 33 in the place of" in said
     assert "Try it" in said
-    assert "Try it" not in view.smallest(explanation(), str, frozen=True)
-    assert '["second"]' in drawn.replace("&quot;", '"'), "trying leaves the other title"
+    assert "Try it" not in view.smallest(explanation(), _choice, frozen=True)
+    assert '["id:3"]' in drawn.replace("&quot;", '"'), "trying leaves the other title"
+    assert view.smallest(explanation(), lambda _: Choice("", "item ?")).count("Try it") == 1, (
+        "what has no id is not put"
+    )
 
 
 def test_where_no_change_was_found_it_says_how_many_were_tried() -> None:
     answer = explanation()
     answer["counterfactual"] |= {"removal": None, "replacement": None, "complete": False}
-    said = _text(view.smallest(answer, str))
+    said = _text(view.smallest(answer, _choice))
     assert "3 changes of the history were tried" in said
     assert "Not all sets of three titles were tried" in said
 
@@ -159,15 +168,38 @@ def test_before_the_effects_come_those_of_the_first_sentence_stand() -> None:
 
 def test_unknown_titles_are_marked_with_what_was_perhaps_meant() -> None:
     history = History(
-        (), (Entry("Haet", "Haet", known=False, suggestions=("Heat (1995)",)), Entry("heat", "Heat (1995)"))
+        (),
+        (
+            Entry("Haet", "Haet", "Haet", known=False, suggestions=(Choice("id:9", "Heat (1995)"),)),
+            Entry("heat", "heat", "Heat (1995)"),
+        ),
     )
     said = _text(history_view.cards(history, None))
     assert "not in the catalogue" in said
     assert "Did you mean Heat (1995)" in re.sub(r"\s+", " ", said)
     assert "typed" not in said, "the year alone makes no other title"
-    nothing = History((), (Entry("x", "x", known=False),))
+    assert 'data-with="id:9"' in history_view.cards(history, None), "what is taken is the item, not its text"
+    nothing = History((), (Entry("x", "x", "x", known=False),))
     assert "no reasons can be measured" in history_view.cards(nothing, None)
     assert "draggable" not in history_view.cards(history, None, frozen=True)
+
+
+def test_what_was_understood_as_another_title_is_said() -> None:
+    same = (Choice("id:8", "Same [id:8]"), Choice("id:9", "Same [id:9]"))
+    for entry, told in (
+        (Entry("C", "C", "C++"), "typed “C”"),
+        (Entry("Peche", "Peche", "Pêche (1980)"), "typed “Peche”"),
+        (Entry("Same", "Same", "Same", suggestions=same, alike=True), "Did you mean Same [id:8] Same [id:9]"),
+    ):
+        assert told in re.sub(r"\s+", " ", _text(history_view.cards(History((), (entry,)), None)))
+    quiet = _text(history_view.cards(History((), (Entry("id:7", "C", "C", suggestions=same),)), None))
+    assert "typed" not in quiet
+    assert "Did you mean" not in quiet
+
+
+def test_a_change_is_tried_with_the_very_items() -> None:
+    asked = re.findall(r'data-ask="([^"]*)"', view.smallest(explanation(), _choice))
+    assert [json.loads(unescape(action))["titles"] for action in asked] == [["id:3"], ["id:34", "id:3"]]
 
 
 @pytest.mark.parametrize("badge", ["grounded", "partly", "ungrounded"])
@@ -297,7 +329,7 @@ def test_every_part_has_a_name() -> None:
 
 def test_the_report_stands_alone() -> None:
     subjects: Any = SimpleNamespace(
-        run=SimpleNamespace(name=HOSTILE, id="r-abc234"), model="delrec", teacher="sasrec", title=str
+        run=SimpleNamespace(name=HOSTILE, id="r-abc234"), model="delrec", teacher="sasrec", choice=_choice
     )
     drawn = report(subjects, ASKED, explanation())
     assert drawn.startswith("<!doctype html>")

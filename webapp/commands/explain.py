@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--user", metavar="USER", help="A test user, by id in the data set.")
-@click.option("--titles", multiple=True, help='A history, oldest first: "Toy Story; Heat". With --user: replaces hers.')
-@click.option("--item", metavar="ITEM", help="Candidate to explain, a title or id; default: the LLM's first.")
-@click.option("--rival", metavar="ITEM", help="Why rather than this one? A title or id; default: the strongest other.")
+@click.option(
+    "--titles",
+    multiple=True,
+    help=r'A history, oldest first: "Toy Story; id:50"; \; is a semicolon in a title. With --user: replaces hers.',
+)
+@click.option("--item", metavar="ITEM", help="Candidate to explain, a title or id:…; default: the LLM's first.")
+@click.option(
+    "--rival", metavar="ITEM", help="Why rather than this one? A title or id:…; default: the strongest other."
+)
 @click.option("--catalogue", is_flag=True, help="Candidates: the teacher's best, not those of the evaluation.")
 @click.option("--only", "parts", multiple=True, metavar="PART", help="Measure this part only; may come repeatedly.")
 @click.option("--prompt-of", "other_runs", multiple=True, metavar="RUN", help="Try this run's soft prompt too.")
@@ -54,7 +60,7 @@ def command(
         )
     target = target_file(file)
 
-    from engine.data import parse_titles
+    from engine.data.references import checked_titles, split_titles
     from engine.explain.explanation import PARTS, check_parts
     from engine.run_folder import write_text
     from jobs import answers
@@ -65,7 +71,7 @@ def command(
     question = Question(
         found.id,
         user or "",
-        tuple(title for part in titles for title in parse_titles(part)) if titles else None,
+        tuple(checked_titles([title for part in titles for title in split_titles(part)])) if titles else None,
         item=_raw_id(found, item, "--item"),
         rival=_raw_id(found, rival, "--rival"),
         candidates="catalogue" if catalogue else "sampled",
@@ -118,6 +124,8 @@ def _effects(console: Console, answer: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from engine.data.titles import as_displayed
+
     found = answer["effects"]
     title = f"Effect of each title on the lead of {answer['target']['title']}"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -127,6 +135,7 @@ def _effects(console: Console, answer: dict[str, Any]) -> None:
         table.add_column(f"{who}\n{name}", justify="right")
     for place, item in enumerate(answer["history"]):
         known = "" if item["known"] else " (not in the catalogue)"
+        known = known or ("" if as_displayed(item["query"], item["title"]) else f" (typed “{item['query']}”)")
         table.add_row(Text(item["title"] + known), *(f"{values[place]:+z.3f}" for _, _, values in columns))
     console.print(table)
     agreement = found["spearman_with_teacher"]["delete"]

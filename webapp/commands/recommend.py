@@ -18,25 +18,33 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
-@click.option("--titles", required=True, multiple=True, help='Oldest first: "Toy Story; Star Wars; Fargo".')
+@click.option(
+    "--titles",
+    required=True,
+    multiple=True,
+    help=r'Oldest first: "Toy Story; Fargo; id:50"; \; is a semicolon in a title.',
+)
 @click.option("--k", default=10, show_default=True, help="How many to recommend.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> None:
     """Recommend what to watch (play, buy) after your TITLES: the teacher's list and the LLM's, side by side.
 
-    Titles are matched forgivingly; what the catalogue lacks is named, and the LLM still reads it.
+    The title that is just so is taken, or else one that is forgiven; id:50 names an item by its id in the data set.
+    What the catalogue lacks is named, and the LLM still reads it.
     """
+    from engine.data.references import checked_titles, split_titles
+
     found = find_run(reference)
     if found.state != "done":
         raise StudioError(
             f"run {found.name!r} is {found.state}", where=found.id, remedy="recommend from a finished run"
         )
-    wanted = [title.strip() for part in titles for title in part.split(";") if title.strip()]
+    wanted = checked_titles([title for part in titles for title in split_titles(part)])
     if not wanted:
         raise StudioError("no titles", where="--titles", remedy='write e.g. --titles "Toy Story; Star Wars"')
     answer = _ask(found.folder, wanted, k)
     if len(answer.unknown) == len(answer.history):
-        close = [title for entry in answer.history for title in entry.suggestions]
+        close = [choice.title for entry in answer.history for choice in entry.suggestions]
         raise StudioError(
             f"none of these titles is known: {'; '.join(entry.title for entry in answer.history)}",
             where="--titles",
@@ -67,7 +75,8 @@ def _show(answer: Recommendation) -> None:
     history.add_column("you wrote")
     history.add_column("understood as")
     for entry in answer.history:
-        guesses = f" (perhaps {' / '.join(entry.suggestions)}?)" if entry.suggestions else ""
+        guesses = " / ".join(choice.title for choice in entry.suggestions)
+        guesses = f" (perhaps {guesses}?)" if guesses else ""
         known = entry.title if entry.item is not None else f"not in the catalogue{guesses}"
         history.add_row(Text(entry.query), Text(known))
     console.print(history)

@@ -11,7 +11,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, link, tag
-from webapp.inspecting import View, leave, look_at
+from webapp.inspecting import View, in_run, leave, look_at
 from webapp.inspection import DEPTHS, WORDS, Question
 from webapp.shell import HOME, RUNS, empty, frame, notice
 from webapp.views import inspect as view
@@ -129,15 +129,21 @@ def build() -> None:
             asked.now = there
             leave(before, there)
         except StudioError as error:
-            skipped = [gr.skip()] * len(outputs)
-            skipped[outputs.index(problem)] = notice("bad", tell(error))
-            return skipped
+            return refused(error)
         return show(asked, last, again="again" in action, list_runs=elsewhere)
+
+    def refused(error: StudioError) -> list[Any]:
+        skipped = [gr.skip()] * len(outputs)
+        skipped[outputs.index(problem)] = notice("bad", tell(error))
+        return skipped
 
     def chosen(run_id: str, asked: Asked[Question], last: dict[str, Any]) -> list[Any]:
         before = asked.now
         if run_id != before.run:
-            asked.now = before.changed({"run": run_id})
+            try:
+                asked.now = in_run(before, run_id)
+            except StudioError as error:
+                return refused(error)
             leave(before, asked.now)
         return show(asked, last)
 
@@ -206,7 +212,7 @@ def _sentence(v: View, answer: Mapping[str, Any]) -> Html:
 
 
 def _smallest(v: View, answer: Mapping[str, Any]) -> Html:
-    return view.smallest(answer, v.subjects.title)
+    return view.smallest(answer, v.subjects.choice)
 
 
 def _rather(v: View) -> Sequence[Any]:

@@ -10,7 +10,7 @@
     const url = new URL(address, window.location.href);
     const old = new URLSearchParams(window.location.search);
     KEPT.forEach((name) => { if (old.has(name)) url.searchParams.set(name, old.get(name)); });
-    const href = url.href.replaceAll("%3B", ";");
+    const href = url.href.replaceAll("%3B", ";").replaceAll("%3A", ":");
     if (href === window.location.href) { first = false; return; }
     const titles = new URLSearchParams(url.search).get("titles");
     const edit = first || (titles !== null && old.get("titles") !== null);
@@ -23,7 +23,7 @@
 
   // The list of titles. What stands in the page is changed at once, what is asked follows a moment later.
   const list = () => document.querySelector("#inspect-history [data-history]");
-  const titles = () => [...(list() ? list().children : [])].map((card) => card.dataset.query);
+  const titles = () => [...(list() ? list().children : [])].map((card) => card.dataset.entry);
   let timer = null;
   let wanted = null;
   let focused = null;
@@ -40,9 +40,9 @@
     if (by < 0) cards[place].before(card); else cards[place].after(card);
     change(titles());
   };
-  const put = (title, place) => {
+  const put = (entry, place) => {
     const next = [...current()];
-    if (place === null || place < 0) next.push(title); else next[place] = title;
+    if (place === null || place < 0) next.push(entry); else next[place] = entry;
     change(next);
   };
   let replacing = null;
@@ -76,8 +76,8 @@
     }
     const editor = target.closest("[data-edit]");
     if (editor) {
-      const card = editor.closest("[data-query]");
-      focused = { edit: editor.dataset.edit, query: card.dataset.query };
+      const card = editor.closest("[data-entry]");
+      focused = { edit: editor.dataset.edit, entry: card.dataset.entry };
       if (editor.dataset.edit === "up") move(card, -1);
       if (editor.dataset.edit === "down") move(card, 1);
       if (editor.dataset.edit === "replace") replace(card);
@@ -87,7 +87,7 @@
       }
       if (editor.dataset.edit === "remove") {
         const neighbour = card.nextElementSibling || card.previousElementSibling;
-        focused = neighbour ? { edit: "remove", query: neighbour.dataset.query } : null;
+        focused = neighbour ? { edit: "remove", entry: neighbour.dataset.entry } : null;
         card.remove();
         change(titles());
       }
@@ -95,7 +95,7 @@
       return;
     }
     const option = target.closest("#inspect-found [role=option]");
-    if (option) take(option.dataset.title);
+    if (option) take(option.dataset.reference);
     const copier = target.closest("[data-copy-address]");
     if (copier) {
       navigator.clipboard.writeText(window.location.href).then(() => {
@@ -143,8 +143,8 @@
     if (!card) return;
     event.preventDefault();
     if (!dragged.isConnected) {
-      const { query } = dragged.dataset;
-      dragged = [...card.parentElement.children].find((other) => other.dataset.query === query) || dragged;
+      const { entry } = dragged.dataset;
+      dragged = [...card.parentElement.children].find((other) => other.dataset.entry === entry) || dragged;
       dragged.classList.add("dr-dragged");
     }
     if (card === dragged) return;
@@ -166,8 +166,9 @@
     field().setAttribute("aria-expanded", "false");
     field().removeAttribute("aria-activedescendant");
   };
-  const take = (title) => {
-    const text = (title || "").trim();
+  // What is picked comes as a reference to the very item; only what was typed goes as text.
+  const take = (entry) => {
+    const text = (entry || "").trim();
     if (!text) return;
     put(text, replacing);
     field().value = "";
@@ -182,7 +183,7 @@
       option.id = `inspect-option-${number}`;
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
-      option.dataset.title = entry.title;
+      option.dataset.reference = entry.reference;
       option.append(entry.title);
       const small = document.createElement("small");
       small.textContent = entry.genres.join(" · ");
@@ -218,7 +219,7 @@
       options[next].scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter") {
       event.preventDefault();
-      take(at >= 0 ? options[at].dataset.title : event.target.value);
+      take(at >= 0 ? options[at].dataset.reference : event.target.value);
     } else if (event.key === "Escape") {
       close();
       stopReplacing();
@@ -231,7 +232,7 @@
   // The list is drawn anew with each answer; whoever works by keyboard stays where she was.
   new MutationObserver(() => {
     if (!focused || document.activeElement !== document.body) return;
-    const card = [...(list() ? list().children : [])].find((one) => one.dataset.query === focused.query);
+    const card = [...(list() ? list().children : [])].find((one) => one.dataset.entry === focused.entry);
     const again = card && card.querySelector(`[data-edit="${focused.edit}"]`);
     if (again) again.focus({ preventScroll: true });
   }).observe(document.documentElement, { childList: true, subtree: true });

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.data.catalogue import Choice
 from engine.evaluate.render import listed
 from engine.labels import label
 from webapp.html import Html, join, tag
@@ -12,6 +13,7 @@ from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings,
 from webapp.inspection import Question
 from webapp.shell import notice
 from webapp.views.asking import asking
+from webapp.views.inspect_history import asking_for
 from webapp.words import plural
 
 Answer = Mapping[str, Any]
@@ -230,11 +232,11 @@ def compared(answer: Answer, rival: str) -> Html:
     )
 
 
-def smallest(answer: Answer, title: Callable[[int], str], *, frozen: bool = False) -> Html:
+def smallest(answer: Answer, choice: Callable[[int], Choice], *, frozen: bool = False) -> Html:
     """The smallest change that was found and verified.
 
     Args:
-        title: how an item is called that is neither in the history nor among the candidates.
+        choice: what an item is called, and asked by, that is neither in the history nor among the candidates.
     """
     found = answer["counterfactual"]
     history = answer["history"]
@@ -242,20 +244,20 @@ def smallest(answer: Answer, title: Callable[[int], str], *, frozen: bool = Fals
     parts: list[Html | None] = [tag("h2", "The smallest change"), tag("p", found["sentence"], class_="dr-hint")]
     for change in filter(None, (found["removal"], found["replacement"])):
         names = [history[place]["title"] for place in change["positions"]]
-        kept = [item["query"] for item in history]
+        kept = [asking_for(item) for item in history]
         if change["kind"] == "removal":
             start = f"Without {listed(names)}"
-            kept = [query for place, query in enumerate(kept) if place not in change["positions"]]
+            kept = [entry for place, entry in enumerate(kept) if place not in change["positions"]]
         else:
-            put = [title(item) for item in change["replacements"]]
-            start = f"With {listed(put)} in the place of {listed(names)}"
+            put = [choice(item) for item in change["replacements"]]
+            start = f"With {listed([other.title for other in put])} in the place of {listed(names)}"
             for place, other in zip(change["positions"], put, strict=True):
-                kept[place] = other
+                kept[place] = other.reference
         fallen = f"{known[change['top_before']]} falls to #{change['rank_after']:g}"
         said = f"{start}, {known[change['top_after']]} comes first and {fallen}."
         small = "Verified by asking again" + ("; no smaller change does that." if change["smallest"] else ".")
         tries = None
-        if kept and not frozen:
+        if kept and all(kept) and not frozen:
             tries = asking("Try it", {"titles": kept}, class_="dr-small-button")
         parts.append(tag("p", said, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
     if found["removal"] is None and found["replacement"] is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.data.references import by_id
+from engine.data.titles import as_displayed
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import effect_bar
-from webapp.inspection import Question
+from webapp.inspection import LONGEST_TITLE, Question
 from webapp.shell import notice
 from webapp.subjects import Entry, History
 from webapp.views.asking import asking, editing
@@ -105,7 +107,7 @@ def verdict(value: float, largest: float) -> str:
 
 def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
     about = " · ".join(entry.genres)
-    if entry.known and not _as_typed(entry):
+    if entry.known and not as_displayed(entry.query, entry.title):
         about = f"{about}{' · ' if about else ''}typed “{entry.query}”"
     unknown = None
     if not entry.known:
@@ -119,20 +121,15 @@ def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
         bars,
         class_="dr-title-card",
         draggable=None if frozen else "true",
-        data_query=entry.query,
+        data_entry=entry.asked,
     )  # fmt: skip
 
 
-def _as_typed(entry: Entry) -> bool:
-    """Whether the title is what was typed, with or without its year."""
-    return entry.title.casefold().startswith(entry.query.casefold())
-
-
 def _suggested(entry: Entry) -> Html | None:
-    """What might have been meant: always said for unknown titles, for others only where they were typed."""
-    if not entry.suggestions or (entry.known and _as_typed(entry)):
+    """What might have been meant: said unless the title is what was typed, and that of no other item."""
+    if not entry.suggestions or (entry.known and not entry.alike and as_displayed(entry.query, entry.title)):
         return None
-    buttons = [editing(title, "with", f"Take {title}", data_with=title) for title in entry.suggestions]
+    buttons = [editing(it.title, "with", f"Take {it.title}", data_with=it.reference) for it in entry.suggestions]
     return tag("small", "Did you mean ", buttons, class_="dr-meant")
 
 
@@ -153,7 +150,7 @@ def adding(question: Question) -> Html:
         "div",
         tag("label", "Add a title", for_="inspect-add"),
         tag("input", id="inspect-add", type="text", role="combobox", autocomplete="off", aria_autocomplete="list",
-            aria_expanded="false", aria_controls="inspect-found", maxlength=200, data_run=question.run,
+            aria_expanded="false", aria_controls="inspect-found", maxlength=LONGEST_TITLE, data_run=question.run,
             placeholder="Search the catalogue, or write any title"),
         tag("ul", id="inspect-found", role="listbox", aria_label="Titles found", hidden=True),
         class_="dr-add",
@@ -188,12 +185,17 @@ def awaited() -> Html:
     return join([tag("h2", "History, oldest first"), tag("p", said, class_="dr-hint")])
 
 
+def asking_for(item: Mapping[str, Any]) -> str:
+    """What asks for a title of an explanation's history again."""
+    return by_id(item["raw_id"]) if item["known"] else str(item["query"])
+
+
 def of_answer(answer: Mapping[str, Any]) -> History:
     """The history of an explanation, for users about whom nothing is stored."""
     return History(
         (),
         tuple(
-            Entry(item["query"], item["title"], item["year"], tuple(item["genres"]), item["known"])
+            Entry(asking_for(item), item["query"], item["title"], item["year"], tuple(item["genres"]), item["known"])
             for item in answer["history"]
         ),
     )

@@ -113,11 +113,12 @@ def _own(subjects: Subjects) -> Html:
     )
     paste = tag(
         "form",
-        tag("label", "Paste a list, one title per line or parted by semicolons", for_="inspect-paste"),
+        tag("label", "Paste a list: a title per line, or parted by semicolons (in a title: \\;)", for_="inspect-paste"),
         tag("textarea", id="inspect-paste", name="text", rows=4, maxlength=60_000,
-            placeholder="\n".join(example[:3])),
+            placeholder="\n".join(entry.title for entry in example[:3])),
         tag("div", tag("button", "Use these titles", type="submit"),
-            asking("Try an example", {"titles": example, "own": True}, disabled=not example), class_="dr-walk"),
+            asking("Try an example", {"titles": [entry.asked for entry in example], "own": True}, disabled=not example),
+            class_="dr-walk"),
         data_paste_form=True,
         class_="dr-paste",
     )  # fmt: skip

@@ -79,7 +79,7 @@ def _cards(subjects: Subjects, question: Question, answer: Mapping[str, Any]) ->
     history = join([cards, history_view.meaning(_measured(answer))])
     threes = [
         view.rather(answer, frozen=True) if "rather" in answer else None,
-        view.smallest(answer, subjects.title, frozen=True) if "counterfactual" in answer else None,
+        view.smallest(answer, subjects.choice, frozen=True) if "counterfactual" in answer else None,
         view.confidence(answer) if "stability" in answer else None,
     ]
     ladder = answer if "ladder" in answer else None

@@ -101,7 +101,7 @@ def person(subjects: Subjects, question: Question, standing: Standing, step: int
          view.sides(answer, question, frozen=True) if "ladder" in answer else None),
         ("Why", "Each title was left out in turn and the model asked again.",
          view.sentence(answer, None) if "summary" in answer else None),
-        ("What would change it", "", view.smallest(answer, subjects.title, frozen=True)
+        ("What would change it", "", view.smallest(answer, subjects.choice, frozen=True)
          if "counterfactual" in answer else None),
         ("How far to trust it", "", view.confidence(answer) if "stability" in answer else None),
     ]  # fmt: skip

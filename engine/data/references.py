@@ -1,0 +1,69 @@
+"""How items are written where text is all there is: in the shell, in addresses, in lists that are pasted.
+
+One way for all: ``;`` or a line break parts titles, ``\\;`` is a semicolon within one and ``\\\\`` a backslash, and
+``id:50`` is the item with that id in the data set, whatever it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.data.naming import clean
+from engine.errors import StudioError
+
+ID = "id:"
+"""What a reference to an item by its id begins with."""
+MAX_TITLES = 500
+"""Longest list of titles."""
+
+
+def by_id(raw_id: str) -> str:
+    """What asks for the item with this id in the data set's files."""
+    return ID + raw_id
+
+
+def id_in(entry: str) -> str | None:
+    """The id that an entry refers to; ``None`` for a title."""
+    entry = entry.strip()
+    return entry.removeprefix(ID).strip() if entry.startswith(ID) else None
+
+
+def tidy(entry: str) -> str:
+    """An entry in one line; ids stay as they are."""
+    raw_id = id_in(entry)
+    return clean(entry) if raw_id is None else by_id(raw_id)
+
+
+def join_titles(entries: Iterable[str]) -> str:
+    """``A;B;C``; a semicolon or a backslash within an entry is marked by a backslash."""
+    return ";".join(entry.replace("\\", "\\\\").replace(";", "\\;") for entry in entries)
+
+
+def split_titles(text: str) -> list[str]:
+    """The entries of a list: what :func:`join_titles` joined, or somebody wrote. Blanks around entries and empty ones
+    go; a backslash before anything but a semicolon or a backslash is just one.
+    """
+    entries, current, at = [], "", 0
+    while at < len(text):
+        if text[at] == "\\" and text[at + 1 : at + 2] in ("\\", ";"):
+            current += text[at + 1]
+            at += 2
+            continue
+        if text[at] in ";\n\r":
+            entries.append(current)
+            current = ""
+        else:
+            current += text[at]
+        at += 1
+    return [entry for entry in map(tidy, (*entries, current)) if entry]
+
+
+def checked_titles(entries: Sequence[str]) -> list[str]:
+    """The same list, if it is not too long.
+
+    Raises:
+        StudioError: more than 500 titles.
+    """
+    if len(entries) > MAX_TITLES:
+        raise StudioError(f"{len(entries)} titles", where="titles", remedy=f"give at most {MAX_TITLES}")
+    return list(entries)

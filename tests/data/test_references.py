@@ -1,0 +1,55 @@
+"""Lists of titles and references to items are written in one way, and read back whole."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.data.naming import clean
+from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles
+from engine.errors import StudioError
+
+PIECES = st.text(st.sampled_from("aB;\\|, \"'\n#:😀ש!"), max_size=8)
+TITLES = PIECES.map(clean).filter(lambda title: title and not title.startswith("id:"))
+
+
+@given(st.lists(TITLES | TITLES.map(by_id), max_size=5))
+def test_what_was_joined_comes_apart_again(entries: list[str]) -> None:
+    assert split_titles(join_titles(entries)) == entries
+
+
+@given(TITLES, TITLES)
+def test_a_title_with_the_separator_stays_whole(before: str, after: str) -> None:
+    title = clean(f"{before};{after}")
+    assert split_titles(join_titles([title])) == [title]
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("Toy Story; Star Wars;", ["Toy Story", "Star Wars"]),
+        ("Toy Story\r\n\n  Star Wars \n", ["Toy Story", "Star Wars"]),
+        ("Steins\\;Gate; Gate", ["Steins;Gate", "Gate"]),
+        ("Steins\\\\;Gate", ["Steins\\", "Gate"]),
+        ("\\frac{1}{2}; a\\b; c\\", ["\\frac{1}{2}", "a\\b", "c\\"]),
+        ("\\\\server\\\\share", ["\\server\\share"]),
+        ("a|b; I, Robot; \"double\"; 'single'", ["a|b", "I, Robot", '"double"', "'single'"]),
+        ("id:50; id: 7 ;id:a  b", ["id:50", "id:7", "id:a  b"]),
+        (" ; \n", []),
+    ],
+)
+def test_lists_as_people_write_them(text: str, entries: list[str]) -> None:
+    assert split_titles(text) == entries
+
+
+def test_a_reference_is_told_from_a_title() -> None:
+    assert [id_in(entry) for entry in ("id:50", " id: x y ", "ID:50", "50", "idle:1", "#50")] == [
+        "50", "x y", None, None, None, None,
+    ]  # fmt: skip
+
+
+def test_an_endless_list_is_refused() -> None:
+    assert checked_titles(split_titles("Heat;" * 500)) == ["Heat"] * 500
+    with pytest.raises(StudioError, match="at most 500"):
+        checked_titles(split_titles("Heat;" * 501))
