@@ -12,7 +12,7 @@ from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, load_dataset, split_dataset
 from engine.evaluate.evaluator import Kind
 from engine.finetune import load_adapter
-from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, SoftPrompt, load_backbone, make_verbalizer
+from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, Record, SoftPrompt, load_backbone, make_verbalizer
 from engine.monitor import Monitor
 from engine.plus import Plus, PlusRanker, load_plus
 from engine.questions import make_prompts
@@ -43,7 +43,8 @@ class Models:
         """
         config = folder.config()
         dataset = load_dataset(config.data, config.seed, monitor)
-        models = cls(config, dataset, split_dataset(dataset, config.data), load_backbone(config.llm, monitor))
+        backbone = load_backbone(config.llm, monitor, Record.read(folder.llm))
+        models = cls(config, dataset, split_dataset(dataset, config.data), backbone)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
             models.teachers[name] = load_teacher(file, models.split.n_items, config.teacher.device)
@@ -59,7 +60,7 @@ class Models:
         """DELRec-plus without adapters, untrained, around a language model of its own."""
         config = self.config
         soft_prompt = self.soft_prompt if config.plus.soft_prompt else None
-        backbone = load_backbone(config.llm, monitor)
+        backbone = load_backbone(config.llm, monitor, self.backbone.record)
         return Plus(config, self.dataset.catalogue, self.split, backbone, soft_prompt, self.teacher)
 
     @property
@@ -156,5 +157,8 @@ def method_row(config: RunConfig) -> str:
 def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> SoftPrompt:
     """The soft prompt of the run that ``distill.prompt_run`` names: a folder, or the id of a run beside this one."""
     named = Path(str(config.distill.prompt_run))
-    folder = named if named.is_absolute() else run.path.parent / named.name
-    return SoftPrompt.load(RunFolder.open(folder).soft_prompt, backbone)
+    other = RunFolder.open(named if named.is_absolute() else run.path.parent / named.name)
+    earlier = Record.read(other.llm)
+    if earlier is not None and backbone.record is not None:
+        earlier.check(backbone.record, backbone.name)
+    return SoftPrompt.load(other.soft_prompt, backbone)

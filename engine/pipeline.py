@@ -14,7 +14,7 @@ from engine.environment import environment, peak_memory_mb
 from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
-from engine.llm import SoftPrompt, load_backbone
+from engine.llm import Record, SoftPrompt, load_backbone
 from engine.llm.legibility import unread
 from engine.models import Models, other_run_prompt, table_rows
 from engine.monitor import Monitor, MonitorGroup
@@ -73,7 +73,10 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
 
 def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Monitor) -> Models:
     with run.stage("llm", monitor):
-        backbone = load_backbone(config.llm, monitor)
+        earlier = Record.read(run.llm)
+        backbone = load_backbone(config.llm, monitor, earlier)
+        if earlier is None and backbone.record is not None:
+            backbone.record.write(run.llm)
         models = Models(config, dataset, split, backbone)
         prompts = models.prompts()
         check_prompts(config, backbone, prompts)

@@ -4,6 +4,7 @@
 
     config.yaml               the whole configuration
     run.json                  format version, run id, creation time
+    llm.json                  what answers depend on beside settings: number format, frame of prompts, fingerprints
     environment.json          versions, processor, sources of data and weights
     teacher.safetensors       the teacher; teacher-gru4rec.safetensors for further ones
     soft_prompt.safetensors   the distilled prompt
@@ -42,6 +43,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.llm = path / "llm.json"
         self.soft_prompt = path / "soft_prompt.safetensors"
         self.adapter = path / "adapter"
         self.plus = path / "plus"

@@ -210,8 +210,9 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
         raise StudioError("no usable adapter: none is there", where=str(folder), remedy=remedy)
     try:
         with quiet():
+            warnings.filterwarnings("error", message="(?s).*missing adapter keys")  # it would leave them at random
             wrapped = PeftModel.from_pretrained(backbone.model, str(folder), autocast_adapter_dtype=False)
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise StudioError(f"no usable adapter: {reason}", where=str(folder), remedy=remedy) from None
     backbone.model = wrapped.eval()
@@ -219,8 +220,14 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within, PEFT does not warn of modules that were left without any rank, nor of its own use of old names."""
+    """Within, PEFT does not warn of modules without any rank, of GPT-2's turned weights, nor of its own old names."""
     with warnings.catch_warnings():
-        for message in ("deprecated", "Initializing zero-element", "LoRA tensor", "rank_pattern keys did not match"):
+        for message in (
+            "deprecated",
+            "fan_in_fan_out",
+            "Initializing zero-element",
+            "LoRA tensor",
+            "rank_pattern keys did not match",
+        ):
             warnings.filterwarnings("ignore", message=f"(?s).*{message}")
         yield

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.pytorch_utils import Conv1D
 
 from engine.errors import StudioError
-from engine.llm.encoder import Encoded, Family, PromptEncoder
+from engine.llm.encoder import Encoded, PromptEncoder
+from engine.llm.frame import Family, Frame
 from engine.llm.prompts import Prompt
+
+if TYPE_CHECKING:
+    from engine.llm.record import Record
 
 Continuations = Sequence[Sequence[Sequence[int]]]
 """Token ids ``[B][m][length]``: for each prompt of a batch, the texts whose likelihood is asked; lengths >= 1."""
@@ -22,8 +27,13 @@ Continuations = Sequence[Sequence[Sequence[int]]]
 ALL_LINEAR = "all-linear"
 """The word for every linear module in the lists of adapted ones, as in PEFT."""
 
+LINEAR = (nn.Linear, Conv1D)
+"""Modules that can be adapted; GPT-2's are of the second kind."""
+
 TOKENS_AT_ONCE = 2048
 """Tokens of the vocabulary whose logits exist at the same time, so that they stay in the processor's cache."""
+LOGITS_AT_ONCE = 1 << 24
+"""Where an output layer cannot be split like that: numbers that exist at the same time."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +63,29 @@ class Backbone(nn.Module, ABC):
         name: as configured.
         source: where the weights came from, for the record of a run.
         context: most tokens of a prompt.
+        frame: of the run that prompts belong to; ``None`` makes it.
     """
 
     family: Family
-    default_targets: tuple[str, ...]
-    """Modules that AdaLoRA adapts by default: the query and value projections."""
+    default_targets: tuple[tuple[str, ...], ...]
+    """Modules that AdaLoRA adapts by default, query and value projections, as families call them: the first that are
+    there, or else all linear ones."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: Frame | None = None
+    ) -> None:
         super().__init__()
         self.model = model.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.name = name
         self.source = source
         self.context = context
-        self.encoder = PromptEncoder(tokenizer, name, context, self.family)
+        self.encoder = PromptEncoder(tokenizer, name, context, self.family, len(self.embedding().weight), frame)
         self.tokens = self.encoder.tokens
+        self.tell: Callable[[str], None] = lambda _: None
+        """Hears what the reader of a run's log must know."""
+        self.record: Record | None = None
+        """Of this model as it was loaded."""
 
     @property
     def width(self) -> int:
@@ -106,6 +124,13 @@ class Backbone(nn.Module, ABC):
                 inputs[row, encoded.soft] = soft.to(inputs)
         return Embedded(inputs, torch.tensor([len(encoded) for encoded in batch], device=self.device))
 
+    def prove(self, length: int = 0) -> None:
+        """Make sure that texts of up to ``length`` tokens are read as Transformers itself reads them.
+
+        Raises:
+            StudioError: they are not.
+        """
+
     def remember(self, layers: int) -> None:
         """From now on remember what the first ``layers`` blocks made of prompts; their weights must stay. 0: forget."""
 
@@ -129,9 +154,19 @@ class Backbone(nn.Module, ABC):
         """Factor between the answer state and the output embeddings."""
         return 1.0
 
+    @property
+    def linear_head(self) -> bool:
+        """Whether logits are the product of states and :meth:`output_matrix`; some models cap, scale or shift them."""
+        return True
+
     def output_matrix(self) -> Tensor:
-        """``[vocabulary, width]``, detached: ``answer_states @ output_matrix.T`` are the model's own logits."""
+        """Output embeddings ``[vocabulary, width]``, detached."""
         return self._core().get_output_embeddings().weight.detach() * self.output_scale
+
+    def logits(self, states: Tensor) -> Tensor:
+        """The model's own logits ``[N, vocabulary]`` of ``states [N, width]``; differentiable in these."""
+        logits: Tensor = (states * self.output_scale) @ self._core().get_output_embeddings().weight.T
+        return logits
 
     def adapter_targets(
         self, targets: Sequence[str] = (), top_layers: int | None = None, section: str = "finetune"
@@ -156,10 +191,11 @@ class Backbone(nn.Module, ABC):
         linear = [
             name
             for name, module in self._core().named_modules()
-            if isinstance(module, nn.Linear) and name.startswith(blocks)
+            if isinstance(module, LINEAR) and name.startswith(blocks)
         ]
         known = {name.rpartition(".")[2] for name in linear}
-        wanted = known if ALL_LINEAR in targets else set(targets or self.default_targets)
+        default = next((set(names) for names in self.default_targets if known.issuperset(names)), known)
+        wanted = known if ALL_LINEAR in targets else set(targets) or default
         if missing := sorted(wanted - known):
             raise StudioError(
                 f"{self.name} has no module {missing[0]!r} to adapt",
@@ -176,6 +212,8 @@ class Backbone(nn.Module, ABC):
 
     def _target_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
         """Log-probability of ``targets [N]`` under ``states [N, width]``: float32 ``[N]``; bounded memory."""
+        if not self.linear_head:
+            return self._own_logprobs(states, targets)
         head = self._core().get_output_embeddings().weight
         states = states * self.output_scale
 
@@ -189,6 +227,16 @@ class Backbone(nn.Module, ABC):
             for tokens in head.split(TOKENS_AT_ONCE)
         ]
         return (states.float() * head[targets].float()).sum(1) - torch.stack(parts, dim=1).logsumexp(1)
+
+    def _own_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """The same with the model's own output layer."""
+
+        def of_part(states: Tensor, targets: Tensor) -> Tensor:
+            return self.logits(states).float().log_softmax(1).gather(1, targets[:, None]).squeeze(1)
+
+        size = max(1, LOGITS_AT_ONCE // len(self.output_matrix()))
+        parts = zip(states.split(size), targets.split(size), strict=True)
+        return torch.cat([checkpoint(of_part, *part, use_reentrant=False) for part in parts])
 
     def _core(self) -> Any:
         """The model itself, out of PEFT's wrapper; adapters are injected into its modules."""

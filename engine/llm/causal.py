@@ -1,7 +1,10 @@
-"""Decoder-only models: Llama, Mistral, Qwen and their like."""
+"""Decoder-only models: in the engine's own way where it proves to be right, else by Transformers' forward pass."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,34 +14,85 @@ from engine.errors import StudioError
 from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.decoder import read
+from engine.llm.frame import Frame
+from engine.llm.library import Library, blocks
 from engine.llm.memory import Memory
-from engine.llm.norm import fuse_norms
-from engine.llm.packing import pack
+from engine.llm.packing import Packed, pack
+from engine.llm.proof import Found, Way, prove, prove_head
 from engine.llm.sharing import share
+
+PROOF = 192
+"""Tokens of the text by which a way to read is proved, and ..."""
+BEYOND = 64
+"""... by how many it is longer than any length from which on a model may read otherwise."""
+NO_LENGTH = re.compile(r"num_.*|.*_id|vocab_size|hidden_size|intermediate_size|head_dim")
+"""Names of numbers in a configuration that count no tokens."""
 
 
 class CausalBackbone(Backbone):
     """A decoder whose answer slot is the last token of the prompt."""
 
     family = "causal"
-    default_targets = ("q_proj", "v_proj")
+    default_targets = (
+        ("q_proj", "v_proj"),
+        ("query", "value"),
+        ("query_key_value",),
+        ("qkv_proj",),
+        ("c_attn",),
+        ("Wqkv",),
+        ("in_proj",),
+    )
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, source: str, context: int) -> None:
-        fuse_norms(model)
-        super().__init__(model, tokenizer, name, source, context)
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: Frame | None = None
+    ) -> None:
+        super().__init__(model, tokenizer, name, source, context, frame)
         self.memory: Memory | None = None
+        self._found: dict[int, Found] = {}
+        """By length of the proof."""
 
     def remember(self, layers: int) -> None:
         self.memory = Memory(layers) if layers else None
 
+    def prove(self, length: int = 0) -> None:
+        _ = self.linear_head
+        self._way(length)
+
+    @cached_property
+    def linear_head(self) -> bool:  # type: ignore[override]
+        with self.without_adapter():
+            return prove_head(self._library, self.encoder.ordinary, self.name)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return super().logits(states) if self.linear_head else self._library.logits(states)
+
     def answer_states(self, batch: Embedded) -> Tensor:
+        if self._way(int(batch.lengths.max())) != "packed":
+            return self._library.answers(batch)
         layout = share(batch)
         inputs = layout.gather(batch.inputs)
         return read(self._decoder(), inputs, layout.position, layout.spans, layout.ends, self.memory)
 
     def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
-        layout = share(batch)
         packed = pack(continuations, None, self.device)
+        longest = max(
+            length + len(tokens)
+            for length, row in zip(batch.lengths.tolist(), continuations, strict=True)
+            for tokens in row
+        )
+        if (way := self._way(longest)) == "packed":
+            answers, behind = self._continued_packed(batch, packed)
+        else:
+            answers, behind = self._continued(batch, continuations, way)
+        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
+        likelihood = self.logits(answers).float().log_softmax(1).gather(1, first)  # one row per prompt, not per text
+        if not len(behind):  # every title is a single token
+            return likelihood
+        return likelihood + packed.total(self._target_logprobs(behind, packed.targets[packed.real()]), first.shape[1])
+
+    def _continued_packed(self, batch: Embedded, packed: Packed) -> tuple[Tensor, Tensor]:
+        """States at the ends of prompts, ``[B, width]``, and at all further tokens of continuations, ``[N, width]``."""
+        layout = share(batch)
         places, visible = packed.real(), packed.visible()
         spans = list(layout.spans)
         for leaf, seen, size in zip(layout.leaves, visible, packed.sizes(), strict=True):
@@ -54,11 +108,17 @@ class CausalBackbone(Backbone):
             [*layout.ends, *range(N, spans[-1].end)],
             self.memory,
         )
-        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
-        likelihood = self._first_logprobs(states[:B], first)
-        if len(states) == B:  # every title is a single token
-            return likelihood
-        return likelihood + packed.total(self._target_logprobs(states[B:], packed.targets[places]), first.shape[1])
+        return states[:B], states[B:]
+
+    def _continued(self, batch: Embedded, continuations: Continuations, way: Way) -> tuple[Tensor, Tensor]:
+        """The same by the library."""
+        ends, behind = [], []
+        for inputs, length, row in zip(batch.inputs, batch.lengths.tolist(), continuations, strict=True):
+            fed = [self.embedding()(torch.tensor(tokens[:-1], dtype=torch.int64, device=self.device)) for tokens in row]
+            end, states = self._library.continued(inputs[:length], fed, cached=way == "cached")
+            ends.append(end)
+            behind += states
+        return torch.stack(ends), torch.cat(behind) if behind else ends[0].new_empty(0, self.width)
 
     def token_states(self, inputs: Tensor) -> Tensor:
         """State after the final norm at each of ``inputs [B, T, width]``, which has seen what stands before it."""
@@ -72,6 +132,9 @@ class CausalBackbone(Backbone):
             ``[B, T, width]``.
         """
         P, (B, T, width) = len(trunk), inputs.shape
+        if self._way(P + T) != "packed":
+            whole = torch.cat([trunk.expand(B, -1, -1), inputs], dim=1)
+            return self._library.states(whole)[:, max(P - 1, 0) :]
         opening = [Span(0, P)] if P else []
         rows = [Span(P + T * row, P + T * (row + 1), tuple(opening)) for row in range(B)] if T else []
         position = torch.arange(P + T, device=self.device)
@@ -94,8 +157,11 @@ class CausalBackbone(Backbone):
         self.check_layers(count)
         if count is None:
             return
-        self._decoder().layers = self._decoder().layers[:count]
-        self._core().config.num_hidden_layers = count
+        decoder = self._decoder()
+        name, kept = blocks(decoder)
+        parent, _, own = name.rpartition(".")
+        setattr(decoder.get_submodule(parent), own, kept[:count])
+        decoder.config.num_hidden_layers = count
 
     def check_layers(self, count: int | None) -> None:
         """Raises StudioError if :meth:`keep_layers` could not keep so many."""
@@ -107,17 +173,50 @@ class CausalBackbone(Backbone):
             )
 
     def layers(self) -> list[str]:
-        core = self._core()
-        prefix = next(name for name, module in core.named_modules() if module is self._decoder())
-        return [f"{prefix}.layers.{index}" for index in range(len(self._decoder().layers))]
+        _, own = blocks(self._decoder())
+        prefix = next(name for name, module in self._core().named_modules() if module is own)
+        return [f"{prefix}.{index}" for index in range(len(own))]
 
-    def _first_logprobs(self, answer: Tensor, first: Tensor) -> Tensor:
-        """Log-probability ``[B, m]`` of first tokens ``[B, m]``: one row of logits per prompt, not per continuation."""
-        head = self._core().get_output_embeddings().weight
-        return (answer @ head.T).float().log_softmax(1).gather(1, first)
+    def _way(self, length: int) -> Way:
+        """How texts of ``length`` tokens are read."""
+        if length > self.context:
+            raise StudioError(
+                f"a prompt and its answer of {length} tokens do not fit {self.name}'s context of {self.context} tokens",
+                where="data.history, data.candidates",
+                remedy="lower what the prompt holds",
+            )
+        size = self._proof_length(length)
+        if size not in self._found:
+            with self.without_adapter():
+                found = prove(self._library, self.encoder.ordinary, size, self.name)
+            self._found[size] = found
+            if found.way != "packed":
+                self.tell(
+                    f"{self.name} is read by Transformers' own forward pass, which takes longer: the engine's differs"
+                    f" ({found.reason})"
+                )
+        return self._found[size].way
+
+    def _proof_length(self, length: int) -> int:
+        """Tokens of the proof for texts of ``length`` tokens: beyond the windows and bounds that lie within them."""
+        bounds = [number for number in _lengths(self._decoder().config.to_dict()) if number < length]
+        return min(max(PROOF, *(number + BEYOND for number in bounds), 0), self.context)
+
+    @cached_property
+    def _library(self) -> Library:
+        return Library(self._core())
 
     def _decoder(self) -> Any:
-        return self._core().get_decoder()
+        return self._library.decoder
+
+
+def _lengths(config: Mapping[str, Any]) -> Iterator[int]:
+    """Whole numbers in a configuration that may count tokens, such as the size of a window."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _lengths(value)
+        elif type(value) is int and not NO_LENGTH.fullmatch(name):
+            yield value
 
 
 def left_to_right(backbone: Backbone) -> CausalBackbone:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 
 from engine.errors import StudioError
+from engine.llm.frame import Family, Frame, make_frame
 from engine.llm.prompts import Kind, Prompt
-
-Family = Literal["causal", "seq2seq"]
-SYSTEM = "You are a recommender system."
-REQUEST = "<<request>>"
 
 
 @dataclass(frozen=True)
@@ -40,15 +36,6 @@ class Encoded:
         return tuple(self.ids[: min((span.start for (kind, _), span in self.spans.items() if kind == "candidate"))])
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Token ids that the model's own template puts before the request, between request and reply, and at the end."""
-
-    before: tuple[int, ...] = ()
-    between: tuple[int, ...] = ()
-    after: tuple[int, ...] = ()
-
-
 class PromptEncoder:
     """Tokenises prompts for one model.
 
@@ -56,16 +43,29 @@ class PromptEncoder:
         tokenizer: the model's.
         name: as configured, for messages.
         context: most tokens of a prompt.
-        family: decoders get their chat template around the request, encoder-decoders their end token.
+        family: of the model.
+        rows: of its input embeddings: token ids lie below.
+        frame: of the run that these prompts belong to; ``None`` makes it.
+
+    Raises:
+        StudioError: the tokenizer belongs to larger embeddings, or there is no frame for this model.
     """
 
-    def __init__(self, tokenizer: Any, name: str, context: int, family: Family) -> None:
+    def __init__(
+        self, tokenizer: Any, name: str, context: int, family: Family, rows: int, frame: Frame | None = None
+    ) -> None:
         self.tokenizer = tokenizer
         self.name = name
         self.context = context
-        self.pad_id = next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
+        self.frame = frame or make_frame(tokenizer, name, family)
+        self._check_ids(rows)
+        marks = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        self.pad_id = next(i for i in marks if i is not None and i < rows)
         self.tokens = lru_cache(maxsize=1 << 16)(lambda text: self.all_tokens([text])[0])
-        self.frame = self._chat_frame() if family == "causal" else Frame(after=(tokenizer.eos_token_id,))
+        self.ordinary = sorted(
+            i for i in set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids) if i < rows
+        )
+        """Ids of the tokens of plain text."""
 
     def all_tokens(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Token ids of many texts in one call, past the cache, which a large catalogue would only fill and empty."""
@@ -104,21 +104,14 @@ class PromptEncoder:
             )
         return Encoded(torch.tensor(ids), soft, spans)
 
-    def _chat_frame(self) -> Frame:
-        if not self.tokenizer.chat_template:
-            start = self.tokenizer.bos_token_id if getattr(self.tokenizer, "add_bos_token", False) else None
-            return Frame(() if start is None else (start,), self.tokens("\n"))
-        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": REQUEST}]
-        try:
-            text = self._chat(messages)
-        except TemplateError:  # some templates know no system role
-            text = self._chat(messages[1:])
-        before, _, between = text.partition(REQUEST)
-        return Frame(*(tuple(self.tokenizer(part, add_special_tokens=False).input_ids) for part in (before, between)))
-
-    def _chat(self, messages: list[dict[str, str]]) -> str:
-        # enable_thinking=False: templates of reasoning models then close the thought before the answer begins.
-        text: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-        return text
+    def _check_ids(self, rows: int) -> None:
+        """Raises StudioError where prompts could hold tokens without embeddings; marks that no prompt holds may."""
+        added = self.tokenizer.added_tokens_decoder
+        possible = {i for i in self.tokenizer.get_vocab().values() if i not in added or not added[i].special}
+        beyond = max(possible | {*self.frame.before, *self.frame.between, *self.frame.after})
+        if beyond >= rows:
+            raise StudioError(
+                f"{self.name}'s tokenizer has tokens up to number {beyond}, its weights only {rows} embeddings",
+                where="llm.name",
+                remedy="use the tokenizer that belongs to the weights, or give the model embeddings for all of them",
+            )

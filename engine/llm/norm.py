@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,12 +26,22 @@ class FusedRMSNorm(nn.Module):
         return normed
 
 
-def fuse_norms(model: nn.Module) -> None:
-    """Replace every RMSNorm of a frozen decoder, in place."""
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if type(child).__name__.endswith("RMSNorm") and hasattr(child, "variance_epsilon"):
-                setattr(module, name, FusedRMSNorm(child))
+def fuse_norms(model: nn.Module) -> Callable[[], None]:
+    """Replace every RMSNorm of a frozen decoder, in place; what is returned puts them back."""
+    own = [
+        (module, name, child)
+        for module in model.modules()
+        for name, child in module.named_children()
+        if type(child).__name__.endswith("RMSNorm") and hasattr(child, "variance_epsilon") and hasattr(child, "weight")
+    ]
+    for module, name, child in own:
+        setattr(module, name, FusedRMSNorm(child))
+
+    def undo() -> None:
+        for module, name, child in own:
+            setattr(module, name, child)
+
+    return undo
 
 
 class _Normed(torch.autograd.Function):

@@ -5,15 +5,43 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.errors import StudioError
 from engine.llm.backbone import Backbone, Continuations, Embedded
+from engine.llm.encoder import Encoded
 from engine.llm.packing import pack
+from engine.llm.proof import HEAD_TOLERANCE
+from engine.seeds import generator
+
+PROOF = 112
+"""Tokens by which the packed reading of answers is proved."""
 
 
 class Seq2SeqBackbone(Backbone):
     """The encoder reads the prompt; the answer slot is the decoder's first position."""
 
     family = "seq2seq"
-    default_targets = ("q", "v")
+    default_targets = (("q", "v"),)
+    _proved = False
+
+    def prove(self, length: int = 0) -> None:
+        if self._proved:
+            return
+        drawn = generator(0, "proof").choice(self.encoder.ordinary, PROOF).tolist()
+        other, text, prompt = drawn[:6], drawn[6:16], torch.tensor(drawn[16:])
+        fed, wanted = (torch.tensor([ids], device=self.device) for ids in ([self._start(), *text[:-1]], text))
+        with torch.no_grad(), self.without_adapter():
+            asked = prompt[None].to(self.device)
+            own = self._core()(input_ids=asked, decoder_input_ids=fed, use_cache=False).logits.float()
+            expected = float(own.log_softmax(2).gather(2, wanted[..., None]).sum())
+            found = float(self.continuation_logprobs(self.embed([Encoded(prompt, None, {})]), [[other, text]])[0, 1])
+        if not abs(found - expected) <= HEAD_TOLERANCE[self.dtype] * abs(expected):
+            raise StudioError(
+                f"{self.name} answers otherwise than by its own forward pass (log-likelihood {found:.2f}, its own"
+                f" {expected:.2f})",
+                where="llm.name",
+                remedy="use another model; if the numbers are none, try llm.dtype=float32",
+            )
+        self._proved = True
 
     def answer_states(self, batch: Embedded) -> Tensor:
         start = torch.full((len(batch.lengths), 1), self._start(), device=self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -27,10 +28,10 @@ class SoftPrompt(nn.Module):
     @classmethod
     def from_vocabulary(cls, backbone: Backbone, tokens: int, seed: int) -> SoftPrompt:
         """Start from the embeddings of ``tokens`` ordinary tokens drawn with ``seed``."""
-        ordinary = sorted(set(backbone.tokenizer.get_vocab().values()) - set(backbone.tokenizer.all_special_ids))
-        embeddings = backbone.embedding().weight
+        ordinary = backbone.encoder.ordinary
         drawn = generator(seed, "soft-prompt").choice(len(ordinary), tokens, replace=tokens > len(ordinary))
-        return cls(embeddings[[ordinary[i] for i in drawn]], backbone.name).to(backbone.device)
+        ids = torch.tensor([ordinary[i] for i in drawn], device=backbone.device)
+        return cls(backbone.embedding()(ids), backbone.name).to(backbone.device)  # some modules scale their weights
 
     def save(self, path: Path) -> None:
         """Write safetensors whose metadata name the backbone."""

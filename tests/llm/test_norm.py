@@ -8,8 +8,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.llm.norm import FusedRMSNorm, fuse_norms
-from engine.llm.sources import CAUSAL
 
+CAUSAL = ("llama", "mistral", "qwen2", "qwen3")
 LAST_DIGIT = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 
 

@@ -21,9 +21,9 @@ SPREAD = 0.5
 class TitleTokens(Verbalizer):
     """A title's score is the mean of its tokens' logits at the answer slot, rare tokens weighing more.
 
-    The mean is linear in the answer state, so every title is a fixed vector, the weighted mean of its tokens' output
-    embeddings. Titles of the same tokens tie, whatever their order; the published code reads a title's first token
-    only, where 36-49 % of MovieLens-100K's titles tie.
+    Where logits are linear in the answer state, every title is a fixed vector, the weighted mean of its tokens' output
+    embeddings; for a model that caps or shifts them, all are computed. Titles of the same tokens tie, whatever their
+    order; the published code reads a title's first token only, where 36-49 % of MovieLens-100K's titles tie.
 
     One factor for all scores, which leaves every ranking as it is, brings them to ``SPREAD``. Raw logits lie so far
     apart that a softmax over candidates is sure of what the model merely says often: SmolLM2 then begins far above the
@@ -41,18 +41,30 @@ class TitleTokens(Verbalizer):
     @torch.no_grad()
     def __init__(self, backbone: Backbone, titles: Sequence[str], known: int) -> None:
         self.backbone = backbone
-        self.items = title_vectors(backbone, titles, known)
-        """float32 ``[items, width]``: ``answer states @ items.T`` are the scores of the whole catalogue."""
-        neutral = (_neutral_state(backbone) @ self.items.T)[0, :known]
-        self.items *= SPREAD / (float(neutral.std(correction=0)) or SPREAD)
+        self._means = TitleMeans(backbone, titles, known)
+        self._items = self._means.of(backbone.output_matrix().float()) if backbone.linear_head else None
+        """float32 ``[items, width]``: states times these are the scores of the whole catalogue, up to the factor."""
+        self._factor = 1.0
+        spread = float(self._scores(_neutral_state(backbone))[0, :known].std(correction=0))
+        self._factor = SPREAD / (spread or SPREAD)
+        if self._items is not None:
+            self._items *= self._factor
 
     def catalogue_scores(self, batch: Embedded) -> Tensor:
         """float32 ``[B, items]``; differentiable."""
-        return self.backbone.answer_states(batch).float() @ self.items.T
+        return self._scores(self.backbone.answer_states(batch))
 
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
-        states = self.backbone.answer_states(batch).float()
-        return (self.items[candidates] @ states[:, :, None]).squeeze(2)
+        states = self.backbone.answer_states(batch)
+        if self._items is None:
+            return self._scores(states).gather(1, candidates)
+        return (self._items[candidates] @ states.float()[:, :, None]).squeeze(2)
+
+    def _scores(self, states: Tensor) -> Tensor:
+        """float32 ``[B, items]`` for ``states [B, width]``."""
+        if self._items is None:
+            return self._means.of(self.backbone.logits(states).float().T).T * self._factor
+        return states.float() @ self._items.T
 
 
 _NEUTRAL_STATES: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
@@ -60,29 +72,36 @@ _NEUTRAL_STATES: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
 
 @torch.no_grad()
 def _neutral_state(backbone: Backbone) -> Tensor:
-    """float32 ``[1, width]``: the base weights' answer to a neutral prompt. They are frozen: one pass serves all."""
+    """``[1, width]``: the base weights' answer to a neutral prompt. They are frozen: one pass serves all."""
     if backbone not in _NEUTRAL_STATES:
         with backbone.without_adapter():
-            embedded = backbone.embed([backbone.encode(NEUTRAL)])
-            _NEUTRAL_STATES[backbone] = backbone.answer_states(embedded).float()
+            _NEUTRAL_STATES[backbone] = backbone.answer_states(backbone.embed([backbone.encode(NEUTRAL)]))
     return _NEUTRAL_STATES[backbone]
+
+
+class TitleMeans:
+    """Means over titles' tokens, rare tokens weighing more.
+
+    Args:
+        known: the first so many titles define how rare a token is.
+    """
+
+    def __init__(self, backbone: Backbone, titles: Sequence[str], known: int) -> None:
+        tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
+        seen = Counter(token for ids in tokens[:known] for token in set(ids))
+        rarity = {token: math.log((known + 1) / (seen[token] + 0.5)) for ids in tokens for token in ids}
+        weights = [rarity[token] / sum(rarity[t] for t in ids) for ids in tokens for token in ids]
+        lengths = torch.tensor([0, *(len(ids) for ids in tokens)], device=backbone.device)
+        self.tokens = torch.tensor([token for ids in tokens for token in ids], device=backbone.device)
+        self.starts = lengths.cumsum(0)[:-1]
+        self.weights = torch.tensor(weights, device=backbone.device)
+
+    def of(self, table: Tensor) -> Tensor:
+        """float32 ``[titles, n]`` from what each token of the vocabulary has, ``[vocabulary, n]``; differentiable."""
+        return F.embedding_bag(self.tokens, table, self.starts, per_sample_weights=self.weights, mode="sum")
 
 
 @torch.no_grad()
 def title_vectors(backbone: Backbone, titles: Sequence[str], known: int) -> Tensor:
-    """float32 ``[items, width]``: the mean of each title's tokens' output embeddings, rare tokens weighing more.
-
-    ``known``: the first so many titles define how rare a token is.
-    """
-    tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
-    seen = Counter(token for ids in tokens[:known] for token in set(ids))
-    rarity = {token: math.log((known + 1) / (seen[token] + 0.5)) for ids in tokens for token in ids}
-    weights = [rarity[token] / sum(rarity[t] for t in ids) for ids in tokens for token in ids]
-    lengths = torch.tensor([0, *(len(ids) for ids in tokens)], device=backbone.device)
-    return F.embedding_bag(
-        torch.tensor([token for ids in tokens for token in ids], device=backbone.device),
-        backbone.output_matrix().float(),
-        lengths.cumsum(0)[:-1],
-        per_sample_weights=torch.tensor(weights, device=backbone.device),
-        mode="sum",
-    )
+    """float32 ``[items, width]``: the mean of each title's tokens' output embeddings, as of :class:`TitleMeans`."""
+    return TitleMeans(backbone, titles, known).of(backbone.output_matrix().float())

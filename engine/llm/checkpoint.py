@@ -1,0 +1,203 @@
+"""A model's folder in Hugging Face's format: what kind of model it holds, its tokenizer, and all of its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+from transformers.utils import logging
+
+from engine.errors import StudioError
+from engine.llm.frame import Family
+from engine.monitor import Monitor
+
+SEQ2SEQ = ("t5", "mt5")
+UNBOUNDED_CONTEXT = 2048
+"""Where positions are relative and set no limit, this one keeps memory within bounds."""
+LARGEST_CONTEXT = 10**6
+"""A tokenizer without a limit tells a number far above."""
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+ADAPTER = "adapter_config.json"
+NAMED = 3
+"""Weights that a message names."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is known of a model before its weights are read."""
+
+    folder: Path
+    name: str
+    family: Family
+    tokenizer: Any
+    context: int
+    """Most tokens of a prompt."""
+    rows: int
+    """Of the input embeddings."""
+
+
+def open_checkpoint(folder: Path, name: str) -> Checkpoint:
+    """The model called ``name``, without its weights.
+
+    Raises:
+        StudioError: no model, one of another kind than the engine asks, or only an adapter.
+    """
+    with _reading(folder):
+        if (folder / ADAPTER).is_file() and not (folder / "config.json").is_file():
+            raise StudioError(
+                f"{name} holds only an adapter{_adapted(folder)}, no language model",
+                where=str(folder),
+                remedy="name the folder of the model itself, or merge the two (PEFT: merge_and_unload) and save that",
+            )
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        family = _family(config, name)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if family == "seq2seq" and config.decoder_start_token_id is None:
+            raise StudioError(
+                f"{name} does not say with which token its answers begin",
+                where=str(folder / "config.json"),
+                remedy="set decoder_start_token_id there; for T5 it is the padding token, 0",
+            )
+        text = config.get_text_config(decoder=True)
+        return Checkpoint(folder, name, family, tokenizer, _context(family, text, tokenizer), int(text.vocab_size))
+
+
+def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -> Any:
+    """The model, with nothing in it that does not come from its files.
+
+    Raises:
+        StudioError: weights are missing, have other shapes, or have no place in the model.
+    """
+    folder = checkpoint.folder
+    if (folder / ADAPTER).is_file():
+        monitor.message(
+            f"{folder} also holds an adapter{_adapted(folder)}, which is not used;"
+            " merge the two (PEFT: merge_and_unload) and name the merged model to use it"
+        )
+    maker = AutoModelForCausalLM if checkpoint.family == "causal" else AutoModelForSeq2SeqLM
+    with _reading(folder), _without_report():
+        model, found = maker.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below
+            adapter_kwargs={"subfolder": "none"},  # the library would attach the adapter
+        )
+        refuse_incomplete(model, found, checkpoint.name, folder)
+    if unused := _listed(found["unexpected_keys"]):
+        monitor.message(f"{folder} holds weights that have no place in this model and are not used: {unused}")
+    return model
+
+
+def refuse_incomplete(model: nn.Module, found: dict[str, Any], name: str, folder: Path) -> None:
+    """Raises StudioError where Transformers did not find all of a model; it would fill the rest at random.
+
+    Args:
+        found: its ``loading_info``.
+    """
+    left = set(found["unexpected_keys"])
+    if found["mismatched_keys"]:
+        key, there, wanted = sorted(found["mismatched_keys"])[0]
+        fault = f"{len(found['mismatched_keys'])} of its weights have other shapes than its config.json says, first"
+        fault = f"{fault} {key}: {tuple(there)} instead of {tuple(wanted)}"
+    elif missing := _listed(found["missing_keys"]):
+        fault = f"weights are missing from its files: {missing}"
+        fault += f"; without a place in the model are {_listed(left)}" if left else ""
+    elif partial := _listed(key for key in left if _belongs(model, key)):
+        fault = f"its config.json leaves no place for weights that its layers have: {partial}"
+    else:
+        return
+    raise StudioError(
+        f"{name}: {fault}",
+        where=str(folder),
+        remedy="take a whole checkpoint of a model with its output layer, as save_pretrained writes it",
+    )
+
+
+def _family(config: Any, name: str) -> Family:
+    if config.model_type in SEQ2SEQ:
+        return "seq2seq"
+    reads_both_ways = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", True)
+    writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not config.is_encoder_decoder
+    if not writes or reads_both_ways:
+        raise StudioError(
+            f"{name} is a {config.model_type!r} model, which is not supported",
+            where="llm.name",
+            remedy=f"use a model that writes from left to right (Llama, Qwen, Gemma, GPT, …), or {', '.join(SEQ2SEQ)}",
+        )
+    return "causal"
+
+
+def _context(family: Family, config: Any, tokenizer: Any) -> int:
+    if family == "seq2seq":
+        return UNBOUNDED_CONTEXT
+    known = (getattr(config, name, None) for name in POSITIONS)
+    limit = next((size for size in known if isinstance(size, int) and size > 0), tokenizer.model_max_length)
+    return int(limit) if limit <= LARGEST_CONTEXT else UNBOUNDED_CONTEXT
+
+
+def _belongs(model: nn.Module, key: str) -> bool:
+    """Whether a weight without a place would go to a layer that the model has, such as a bias."""
+    owner = dict(model.named_modules()).get(key.rpartition(".")[0])
+    return owner is not None and next(owner.parameters(recurse=False), None) is not None
+
+
+def _adapted(folder: Path) -> str:
+    """For which model an adapter was made, in brackets, where its file says so."""
+    try:
+        made_for = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f" (made for {made_for})" if made_for else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first of ``names`` and how many more there are; empty for none."""
+    every = sorted(names)
+    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    return ", ".join(every[:NAMED]) + more
+
+
+@contextlib.contextmanager
+def _without_report() -> Iterator[None]:
+    """The library prints a table of what it did not find; it is told in one line instead."""
+    logger = logging.get_logger("transformers.modeling_utils")
+
+    def quiet(_: object) -> bool:
+        return False
+
+    logger.addFilter(quiet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(quiet)
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is told in one line."""
+    logging.disable_progress_bar()
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors each have errors of their own
+        raise StudioError(
+            f"cannot read a language model: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            where=str(folder),
+            remedy="the folder needs config.json, a tokenizer and weights as safetensors",
+        ) from None
