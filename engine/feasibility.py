@@ -25,8 +25,14 @@ def check_data(config: RunConfig, dataset: Dataset) -> None:
 
 
 def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> None:
-    """Raises StudioError if the longest prompt that could come up does not fit, or adapters fit no module."""
-    longest_prompt(config, backbone.encoder, prompts)
+    """Raises StudioError if the longest prompt that could come up does not fit, or adapters fit no module.
+
+    How such prompts are read is proved by the way, before any work.
+    """
+    longest = longest_prompt(config, backbone.encoder, prompts)
+    if config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
+        longest += max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
+    backbone.prove(longest)
     if config.finetune.enabled:
         backbone.adapter_targets(config.finetune.targets, config.finetune.top_layers)
     if config.plus.enabled:

@@ -55,8 +55,8 @@ class CausalBackbone(Backbone):
         self.memory = Memory(layers) if layers else None
 
     def prove(self, length: int = 0) -> None:
-        _ = self.linear_head
         self._way(length)
+        _ = self.linear_head
 
     @cached_property
     def linear_head(self) -> bool:  # type: ignore[override]
