@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.config import RunConfig
-from engine.data import Catalogue, Dataset, Split, load_dataset, split_dataset
+from engine.data import Catalogue, Dataset, Split, split_dataset
 from engine.evaluate.evaluator import Kind
 from engine.finetune import load_adapter
 from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, Record, SoftPrompt, load_backbone, make_verbalizer
@@ -17,6 +17,7 @@ from engine.monitor import Monitor
 from engine.plus import Plus, PlusRanker, load_plus
 from engine.questions import make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
+from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.stages import other_teachers, trained_teachers
 from engine.teachers import Ensemble, Teacher, baselines, load_teacher
@@ -39,10 +40,11 @@ class Models:
         """The models of a finished run; they score as they did when it was evaluated.
 
         Raises:
-            StudioError: parts of the run are missing or damaged, or a newer version wrote it.
+            StudioError: parts of the run are missing or damaged, its data are others by now, or a newer version wrote
+                it.
         """
         config = folder.config()
-        dataset = load_dataset(config.data, config.seed, monitor)
+        dataset = run_dataset(folder, config, monitor)
         backbone = load_backbone(config.llm, monitor, Record.read(folder.llm))
         models = cls(config, dataset, split_dataset(dataset, config.data), backbone)
         for name in trained_teachers(config):

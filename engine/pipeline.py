@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
-from engine.data import Dataset, Split, candidate_sets, load_dataset, split_dataset
+from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
 from engine.environment import environment, peak_memory_mb
 from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
@@ -20,6 +20,7 @@ from engine.models import Models, other_run_prompt, table_rows
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import load_plus, train_plus
 from engine.plus.ranker import NAME as PLUS
+from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, write_text
 from engine.seeds import derive
 from engine.stages import teacher_stage, trained_teachers
@@ -45,7 +46,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     monitor = MonitorGroup([FolderMonitor(run), monitor])
 
     with run.stage("data", monitor):
-        dataset = load_dataset(config.data, config.seed, monitor)
+        dataset = dataset_to_learn(run, config, monitor)
         check_data(config, dataset)
         split = split_dataset(dataset, config.data)
     models = _language_model(run, config, dataset, split, monitor)

@@ -73,7 +73,7 @@ class Recommendation:
     reranked: int | None
     """How many of the teacher's best items the LLM had to choose from (K); None if it ranks the whole catalogue."""
     notes: tuple[str, ...]
-    """What the reader must know: unknown titles, popularity in the teacher's place."""
+    """What the reader must know: data that changed, unknown titles, popularity in the teacher's place."""
 
     @property
     def unknown(self) -> tuple[HistoryItem, ...]:
@@ -90,6 +90,7 @@ def recommend(
     llm: Callable[[Catalogue], Ranker] | None,
     k: int = 10,
     top: int = 20,
+    note: str = "",
 ) -> Recommendation:
     """Recommend what comes after ``history``, oldest first, see :func:`understand`.
 
@@ -100,6 +101,7 @@ def recommend(
         llm: makes the LLM's ranker for the catalogue extended by the unknown titles; called at most once.
         k: length of both lists.
         top: items of the teacher that the LLM re-orders, at least ``k``, if it does not rank the whole catalogue.
+        note: what the reader must know about the data, if anything; told first.
 
     Raises:
         StudioError: no titles, an id that the catalogue lacks, or ``k`` out of range.
@@ -124,7 +126,11 @@ def recommend(
         teacher=_ranked(source.name, catalogue, listed[:k], scores[listed[:k]]),
         llm=_answer(ranker, entries, catalogue, listed, k) if ranker else None,
         reranked=None if isinstance(ranker, CatalogueRanker) else len(listed),
-        notes=(*ambiguities(entries), *_notes(unknown, bool(known), teacher.name, llm is not None)),
+        notes=(
+            *filter(None, [note]),
+            *ambiguities(entries),
+            *_notes(unknown, bool(known), teacher.name, llm is not None),
+        ),
     )
 
 

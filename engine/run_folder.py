@@ -6,6 +6,7 @@
     run.json                  format version, run id, creation time
     llm.json                  what answers depend on beside settings: number format, frame of prompts, fingerprints
     environment.json          versions, processor, sources of data and weights
+    data.safetensors          the fingerprint of catalogue and interactions
     teacher.safetensors       the teacher; teacher-gru4rec.safetensors for further ones
     soft_prompt.safetensors   the distilled prompt
     adapter/                  AdaLoRA in PEFT's own format
@@ -35,7 +36,8 @@ from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
 from engine.settings import load_config, to_yaml
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows."""
 
 
 class RunFolder:
@@ -44,6 +46,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.llm = path / "llm.json"
+        self.fingerprint = path / "data.safetensors"
         self.soft_prompt = path / "soft_prompt.safetensors"
         self.adapter = path / "adapter"
         self.plus = path / "plus"
@@ -141,6 +144,15 @@ class RunFolder:
 
     def is_done(self, stage: str) -> bool:
         return any(entry["name"] == stage and entry["done"] for entry in self.stages())
+
+    def has_learned(self) -> bool:
+        """Whether it holds anything that was learned from its data."""
+        begun = {entry["name"] for entry in self.stages()}
+        return bool(begun - {"data", "llm"}) or self.checkpoints.exists() or self.metrics.exists()
+
+    def knows_no_fingerprint(self) -> bool:
+        """Whether an earlier version made the run, which kept no fingerprint of its data."""
+        return not self.fingerprint.exists() and int(self._record()["format"]) < 2
 
     @contextlib.contextmanager
     def stage(self, name: str, monitor: Monitor, *, total: int = 0, unit: str = "step") -> Iterator[None]:

@@ -162,6 +162,7 @@ def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendat
     popularity, _ = baselines(models.split)
     return answer(
         titles,
+        note=models.dataset.note,
         catalogue=models.dataset.catalogue,
         teacher=models.teacher,
         popularity=popularity,

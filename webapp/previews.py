@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 from engine.config import DataConfig, RunConfig
 from engine.data import Dataset, Statistics, load_dataset, statistics
+from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.places import SMOLLM2, TINY_NAMES, data_presence
+from engine.run_data import run_dataset
+from engine.run_folder import RunFolder
+from engine.settings import make_config
 from webapp.access import Access
 
 if TYPE_CHECKING:
+    from db.runs import Run
     from engine.preview import Preview
 
-KEPT = 3
-"""Data sets kept in memory."""
+KEPT = 4
+"""Data sets kept in memory, of settings and of runs."""
 
 
 def dataset_of(config: RunConfig) -> tuple[Dataset, Statistics]:
@@ -29,6 +34,18 @@ def dataset_of(config: RunConfig) -> tuple[Dataset, Statistics]:
     own = config.data
     plain = DataConfig(dataset=own.dataset, path=own.path, min_interactions=own.min_interactions)
     return _load(plain, seed, _changed(own.path))
+
+
+def dataset_of_run(run: Run, *, fetch: bool = False) -> Dataset:
+    """The data that a run was made with, known by their fingerprint.
+
+    Raises:
+        StudioError: they are others by now, cannot be read, or are not on this machine and not to be fetched.
+    """
+    config = make_config(run.config)
+    if not fetch and data_presence(config.data) not in ("here", "built in"):
+        raise StudioError("the run's data set is not on this machine")
+    return _load_of_run(run.folder, config, _changed(config.data.path))
 
 
 def prompts_of(config: RunConfig, user: str | None = None) -> Preview:
@@ -53,6 +70,11 @@ def require_preview(access: Access, config: RunConfig, request: object) -> None:
 def _load(config: DataConfig, seed: int, changed: float) -> tuple[Dataset, Statistics]:  # noqa: ARG001 - files change
     dataset = load_dataset(config, seed, Monitor())
     return dataset, statistics(dataset)
+
+
+@lru_cache(maxsize=KEPT)
+def _load_of_run(folder: Path, config: RunConfig, changed: float) -> Dataset:  # noqa: ARG001 - files change
+    return run_dataset(RunFolder.open(folder), config, Monitor())
 
 
 def _changed(path: str | None) -> float:

@@ -21,7 +21,6 @@ from engine.errors import StudioError
 from engine.evaluate import Predictions
 from engine.evaluate.people import Group, groups
 from engine.evaluate.users import UserRow, user_rows
-from engine.places import data_presence
 from engine.recommend import HistoryItem, understand
 from engine.settings import make_config
 from webapp import previews
@@ -69,14 +68,15 @@ class History:
 class Subjects:
     """What can be looked at in one finished run."""
 
-    def __init__(self, run: Run, predictions: Predictions) -> None:
+    def __init__(self, run: Run, predictions: Predictions, dataset: Dataset | None, problem: str) -> None:
+        """``dataset``: the run's own, or ``None`` and why it is not here."""
         self.run = run
         self.predictions = predictions
         self.config: RunConfig = make_config(run.config)
         self.teacher = predictions.teacher
         rows = [name for name in EXPLAINED if name in predictions.models]
         self.model = rows[0] if rows else list(predictions.models)[-1]
-        self.dataset, self.problem = _dataset(self.config)
+        self.dataset, self.problem = dataset, problem
         self._histories: dict[tuple[str, ...], History] = {}
         self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
 
@@ -216,19 +216,19 @@ def subjects_of(run: Run) -> Subjects:
         StudioError: the run is not done, or its predictions cannot be read.
     """
     predictions = predictions_of(run)
+    dataset, problem = _dataset(run)
     found = _KEPT.get(run.id)
-    if found is None or found.predictions is not predictions:
-        found = _KEPT[run.id] = Subjects(run, predictions)
+    same = found and found.predictions is predictions and found.dataset is dataset and found.problem == problem
+    if found is None or not same:
+        found = _KEPT[run.id] = Subjects(run, predictions, dataset, problem)
         for run_id in list(_KEPT)[:-MOST_KEPT]:
             _KEPT.pop(run_id, None)
     return found
 
 
-def _dataset(config: RunConfig) -> tuple[Dataset | None, str]:
+def _dataset(run: Run) -> tuple[Dataset | None, str]:
     """The data set of a run, or why it is not here."""
     try:
-        if data_presence(config.data) in ("here", "built in"):
-            return previews.dataset_of(config)[0], ""
-        return None, "the run's data set is not on this machine"
+        return previews.dataset_of_run(run), ""
     except StudioError as error:
         return None, str(error)

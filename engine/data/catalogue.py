@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -93,6 +93,11 @@ class Catalogue:
         characters and the ways to write one letter aside."""
         first: dict[str, int] = {}
         return np.array([first.setdefault(seen(self.display(item)), item) for item in range(len(self))], np.int64)
+
+    def take(self, items: Sequence[int] | np.ndarray) -> Catalogue:
+        """Only these items, in this order, with new ids from 0 on; none of one's own titles may be among them."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "n_known"}
+        return Catalogue(**{name: tuple(column[item] for item in items) for name, column in columns.items()})
 
     def extended(self, titles: Sequence[str]) -> Catalogue:
         """This catalogue with one's own titles appended, one id each from ``len(self)`` on; ``n_known`` stays.

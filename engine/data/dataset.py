@@ -45,6 +45,8 @@ class Dataset:
     """Where the data came from, in words."""
     cleaning: Cleaning | None = None
     """What was left out, and how times were read; None for data made in memory."""
+    note: str = ""
+    """What the reader of an answer that rests on these data has to know about them, in one sentence."""
 
     @property
     def n_users(self) -> int:
@@ -56,9 +58,19 @@ class Dataset:
 
 
 def assemble(
-    name: str, catalogue: Catalogue, log: Interactions, *, min_interactions: int, source: str, monitor: Monitor
+    name: str,
+    catalogue: Catalogue,
+    log: Interactions,
+    *,
+    min_interactions: int,
+    source: str,
+    monitor: Monitor,
+    by_id: bool = True,
 ) -> Dataset:
-    """Order a log into one sequence per user.
+    """Order a catalogue, and a log into one sequence per user.
+
+    Items come in the order of their ids in the files, numbers by value, so that the order of a file's rows changes no
+    dense id. ``by_id=False`` leaves them in the order of the rows, as runs that keep no fingerprint had them.
 
     The tie rule, fixed: by timestamp, then by position in the file. A user's repeated interactions with one item count
     once, the earliest, so that a target never stands in its own history. Users come in the order of their ids, numbers
@@ -67,6 +79,8 @@ def assemble(
     Raises:
         StudioError: no user is left.
     """
+    if by_id:
+        catalogue, log = _items_by_id(catalogue, log)
     codes: dict[str, int] = {}
     users = np.fromiter((codes.setdefault(user, len(codes)) for user in log.users), np.int64, len(log.users))
     order = np.lexsort((log.timestamps, users))  # stable: ties keep the file's order
@@ -103,6 +117,13 @@ def assemble(
     )
 
 
-def _id_order(user: str) -> tuple[bool, int, str]:
-    number = user.isascii() and user.isdecimal() and len(user) < 19
-    return not number, int(user) if number else 0, user
+def _items_by_id(catalogue: Catalogue, log: Interactions) -> tuple[Catalogue, Interactions]:
+    order = sorted(range(len(catalogue)), key=lambda item: _id_order(catalogue.raw_ids[item]))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return catalogue.take(order), Interactions(log.users, places[log.items], log.timestamps)
+
+
+def _id_order(raw: str) -> tuple[bool, int, str]:
+    number = raw.isascii() and raw.isdecimal() and len(raw) < 19
+    return not number, int(raw) if number else 0, raw

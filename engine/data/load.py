@@ -13,11 +13,12 @@ from engine.datasets import reader
 from engine.monitor import Monitor
 
 
-def load_dataset(config: DataConfig, seed: int, monitor: Monitor) -> Dataset:
+def load_dataset(config: DataConfig, seed: int, monitor: Monitor, *, by_id: bool = True) -> Dataset:
     """Read the data set ``config.dataset``, from ``config.path`` where that is set, and clean it.
 
     ``ml-100k`` without a path comes from the cache or from the first known source that answers. ``seed`` matters to
-    ``synthetic`` only.
+    ``synthetic`` only. ``by_id`` is told in :func:`engine.data.dataset.assemble`. What belongs to a run is read by
+    :func:`engine.run_data.run_dataset`.
 
     Raises:
         StudioError: files are missing, unreadable or damaged, or no source answers.
@@ -30,5 +31,7 @@ def load_dataset(config: DataConfig, seed: int, monitor: Monitor) -> Dataset:
     log = Interactions(
         [raw.log.user_ids[user] for user in rows.users.tolist()], rows.items.astype(np.int64), rows.times
     )
-    dataset = assemble(config.dataset, catalogue, log, min_interactions=1, source=raw.source, monitor=monitor)
+    dataset = assemble(
+        config.dataset, catalogue, log, min_interactions=1, source=raw.source, monitor=monitor, by_id=by_id
+    )
     return replace(dataset, cleaning=cleaning)

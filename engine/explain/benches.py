@@ -166,6 +166,8 @@ def _bench(
     true_item: int | None,
     notes: tuple[str, ...],
 ) -> Bench:
+    if models.dataset.note:
+        notes = (models.dataset.note, *notes)
     own = iter(range(catalogue.n_known, len(catalogue)))
     history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
     taken = {*history.tolist(), *older.tolist()}

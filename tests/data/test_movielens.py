@@ -107,16 +107,17 @@ def test_titles_years_genres_and_ties(tmp_path: Path) -> None:
     assert [dataset.catalogue.display(item) for item in range(len(dataset.catalogue))] == [
         "Toy Story (1995)",
         "The Empire Strikes Back (1980)",
+        "Unknown Title",
         "Les Misérables (1995)",
         "Hate (1995)",
-        "Unknown Title",
         "Land Before Time III (1995)",
     ]
-    assert dataset.catalogue.aliases[3] == ("La Haine",)
+    assert dataset.catalogue.raw_ids == ("1", "172", "267", "543", "1097", "1412")
+    assert dataset.catalogue.aliases[4] == ("La Haine",)
     assert dataset.catalogue.genres[0] == ("Animation", "Children's", "Comedy")
-    assert dataset.catalogue.genres[4] == ()
+    assert dataset.catalogue.genres[2] == ()
     assert dataset.user_ids == ("9", "10")
-    assert [items.tolist() for items in dataset.sequences] == [[2, 1, 0, 4], [5, 3, 0]]  # 1 before 0: file order
+    assert [items.tolist() for items in dataset.sequences] == [[3, 1, 0, 2], [5, 4, 0]]  # 1 before 0: file order
 
 
 @pytest.mark.parametrize(

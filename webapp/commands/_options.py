@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,18 @@ def find_run(reference: str) -> Run:
         several = ", ".join(run.id for run in begun[:5])
         raise StudioError(f"several runs begin with {reference!r}", where=several, remedy="write more of the id")
     raise StudioError(f"there is no run {reference!r}", remedy="'delrec runs' lists the runs")
+
+
+def say_note(run: Run) -> None:
+    """Tell on standard error what is to be known about a finished run's data, if anything.
+
+    Data that are not here or others by now are no matter yet: what was measured before is told without them.
+    """
+    from webapp.previews import dataset_of_run
+
+    with suppress(StudioError):
+        if note := dataset_of_run(run).note:
+            click.echo(note, err=True)
 
 
 def target_file(file: str | None) -> Path | None:

@@ -94,10 +94,9 @@ def _raw_id(run: Run, text: str | None, where: str) -> str:
     if text is None:
         return ""
     from engine.explain.bench import find_item
-    from engine.settings import make_config
-    from webapp.previews import dataset_of
+    from webapp.previews import dataset_of_run
 
-    catalogue = dataset_of(make_config(run.config))[0].catalogue
+    catalogue = dataset_of_run(run, fetch=True).catalogue
     return catalogue.raw_ids[find_item(catalogue, text, where)]
 
 

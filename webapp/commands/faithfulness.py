@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from engine.errors import StudioError
-from webapp.commands._options import find_run, target_file
+from webapp.commands._options import find_run, say_note, target_file
 
 MEASURES = ("comprehensiveness", "sufficiency")
 
@@ -30,6 +30,7 @@ def command(reference: str, users: int, file: str | None) -> None:
     if users < 2:
         raise StudioError("intervals need two users", where="--users", remedy="measure more users")
     target = target_file(file)
+    say_note(found)
 
     from rich.progress import Progress
 

@@ -10,7 +10,7 @@ import click
 
 from engine.errors import StudioError
 from engine.labels import label
-from webapp.commands._options import find_run, target_file
+from webapp.commands._options import find_run, say_note, target_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     numbers = _numbers(tests)
     beside = _beside(other) if other else None
     target = target_file(file)
+    say_note(found)
 
     from rich.console import Console
 

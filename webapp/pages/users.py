@@ -12,8 +12,6 @@ from db.runs import Run
 from engine.errors import StudioError
 from engine.evaluate.across import outcome_of_each
 from engine.evaluate.users import user_rows
-from engine.places import data_presence
-from engine.settings import make_config
 from jobs import api
 from webapp import previews
 from webapp.answers import answers_of, predictions_of
@@ -68,15 +66,12 @@ def _draw(query: dict[str, str]) -> list[Any]:
 
 
 def _titles(run: Run) -> tuple[Callable[[int], str], str]:
-    """How items are called; by number, and why, where the data set is not on this machine."""
+    """How items are called, and what to know about that; by number where the run's data are not here."""
     try:
-        config = make_config(run.config)
-        if data_presence(config.data) in ("here", "built in"):
-            return previews.dataset_of(config)[0].catalogue.display, ""
-        reason = "its data set is not on this machine"
+        dataset = previews.dataset_of_run(run)
     except StudioError as error:
-        reason = str(error)
-    return "item {}".format, f"Titles are missing: {reason}."
+        return "item {}".format, f"Titles are missing: {error}."
+    return dataset.catalogue.display, dataset.note
 
 
 def _number(text: str) -> int:

@@ -138,4 +138,5 @@ def head(subjects: Subjects, question: Question) -> Html:
         link("Tour in five steps", f"./tour?run={run.id}"),
     ]
     missing = notice("warn", f"Titles are missing: {subjects.problem}.") if subjects.problem else None
-    return join([tag("div", facts, class_="dr-facts"), missing])
+    noted = notice("info", subjects.dataset.note) if subjects.dataset and subjects.dataset.note else None
+    return join([tag("div", facts, class_="dr-facts"), missing, noted])
