@@ -89,6 +89,7 @@ class File:
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")
         if rest:
+            monitor.message(f"Warning: {self.name} does not end with the end of a line: it may have been cut off")
             yield rest
 
     def fail(self, what: str, remedy: str, line: int = 0) -> NoReturn:

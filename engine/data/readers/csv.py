@@ -12,6 +12,7 @@ from engine.places import Presence
 
 class OwnTables(Reader):
     title = "your own tables"
+    licence = "yours"
     about = "interactions.csv and items.csv in a folder of yours"
 
     def presence(self, config: DataConfig) -> Presence:

@@ -13,6 +13,7 @@ from engine.places import MANIFEST, Presence, movielens_folder
 
 class MovieLens100K(Reader):
     title = "MovieLens-100K"
+    licence = "research use, to be acknowledged; not to be redistributed or used commercially"
     about = "100,000 ratings of 1,682 films by 943 people, 1997 and 1998 (GroupLens)"
 
     def presence(self, config: DataConfig) -> Presence:
