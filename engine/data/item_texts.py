@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 from typing import Literal
 
 from engine.data.naming import clean
@@ -18,17 +19,22 @@ MOST_GENRES, MOST_BRAND = 3, 60
 NOTHING = frozenset({"", "nan", "none", "null", "n/a", "<na>"})
 """How files write that a text is missing, in lower case."""
 
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6})?(?(1)|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|^\d{1,3}(?:\.0*)?$")
 _SCRIPT = re.compile(r"getTime|<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
 
 
 def tidy(text: str, unescape: bool = True) -> str:
     """One line without HTML entities (``&amp;#39;`` was escaped twice) and outer blanks; nothing for ``nan``."""
-    while unescape and "&" in text and (plain := _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)) != text:
+    while unescape and "&" in text and (plain := _ENTITY.sub(_letter, text)) != text:
         text = plain
     text = clean(text)
     return "" if text.lower() in NOTHING else text
+
+
+def _letter(entity: re.Match[str]) -> str:
+    """Only whole names: ``&notes;`` is no ``&not``, as browsers would have it."""
+    return html.unescape(entity[0]) if entity[1] else html5.get(entity[0][1:], entity[0])
 
 
 def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
