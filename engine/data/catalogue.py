@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -96,8 +97,9 @@ class Catalogue:
 
     def take(self, items: Sequence[int] | np.ndarray) -> Catalogue:
         """Only these items, in this order, with new ids from 0 on; none of one's own titles may be among them."""
-        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "n_known"}
-        return Catalogue(**{name: tuple(column[item] for item in items) for name, column in columns.items()})
+        named = (column.name for column in fields(self) if column.name != "n_known")
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[item] for item in items) for name in named}
+        return Catalogue(**columns)
 
     def extended(self, titles: Sequence[str]) -> Catalogue:
         """This catalogue with one's own titles appended, one id each from ``len(self)`` on; ``n_known`` stays.

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
+from engine.data.dataset import Rows
 from engine.data.item_texts import detail, tidied
 from engine.data.moments import NONE
 from engine.data.raw import Item, Raw, Wanted
@@ -79,25 +80,6 @@ class Cleaning:
         if self.unused:
             told.append(f"{self.unused:,} rows of the items file are of no item kept")
         return "; ".join([*told, *self.notes])
-
-
-@dataclass
-class Rows:
-    """Interactions kept, sorted by user, then by time, then by place in the file."""
-
-    users: np.ndarray
-    """int32"""
-    items: np.ndarray
-    """int32"""
-    times: np.ndarray
-    """int64"""
-
-    def keep(self, mask: np.ndarray) -> int:
-        """Only the rows of a mask; how many go."""
-        gone = len(mask) - int(mask.sum())
-        if gone:
-            self.users, self.items, self.times = self.users[mask], self.items[mask], self.times[mask]
-        return gone
 
 
 def clean_rows(raw: Raw, config: DataConfig, items_at_least: int, monitor: Monitor) -> tuple[Catalogue, Rows, Cleaning]:

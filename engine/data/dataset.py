@@ -10,8 +10,6 @@ import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.data.moments import Unit
-from engine.errors import StudioError
-from engine.monitor import Monitor
 
 if TYPE_CHECKING:
     from engine.data.cleaning import Cleaning
@@ -57,71 +55,63 @@ class Dataset:
         return sum(map(len, self.sequences))
 
 
+@dataclass
+class Rows:
+    """Interactions sorted by user, then by time, then by place in the file; columns of equal length."""
+
+    users: np.ndarray
+    """int32"""
+    items: np.ndarray
+    """int32 dense item ids."""
+    times: np.ndarray
+    """int64"""
+
+    def keep(self, mask: np.ndarray) -> int:
+        """Only the rows of a mask; how many go."""
+        gone = len(mask) - int(mask.sum())
+        if gone:
+            self.users, self.items, self.times = self.users[mask], self.items[mask], self.times[mask]
+        return gone
+
+
 def assemble(
     name: str,
     catalogue: Catalogue,
-    log: Interactions,
+    user_ids: Sequence[str],
+    rows: Rows,
     *,
-    min_interactions: int,
     source: str,
-    monitor: Monitor,
+    cleaning: Cleaning | None = None,
     by_id: bool = True,
 ) -> Dataset:
-    """Order a catalogue, and a log into one sequence per user.
+    """One sequence per user who has rows, out of rows that :func:`engine.data.cleaning.clean_rows` has put in order.
 
-    Items come in the order of their ids in the files, numbers by value, so that the order of a file's rows changes no
-    dense id. ``by_id=False`` leaves them in the order of the rows, as runs that keep no fingerprint had them.
+    Users come in the order of their ids, numbers by value. Items come in the order of their ids in the files, numbers
+    by value, so that the order of a file's rows changes no dense id. ``by_id=False`` leaves them in the order of the
+    items file, as runs that keep no fingerprint had them.
 
-    The tie rule, fixed: by timestamp, then by position in the file. A user's repeated interactions with one item count
-    once, the earliest, so that a target never stands in its own history. Users come in the order of their ids, numbers
-    by value. Users with fewer than ``min_interactions`` are left out.
-
-    Raises:
-        StudioError: no user is left.
+    Args:
+        user_ids: of ``rows.users``.
     """
+    places = np.arange(len(catalogue))
     if by_id:
-        catalogue, log = _items_by_id(catalogue, log)
-    codes: dict[str, int] = {}
-    users = np.fromiter((codes.setdefault(user, len(codes)) for user in log.users), np.int64, len(log.users))
-    order = np.lexsort((log.timestamps, users))  # stable: ties keep the file's order
-    bounds = np.flatnonzero(np.diff(users[order])) + 1
-    rows = np.split(order, bounds) if len(order) else []
-    names = list(codes)
-    kept: list[tuple[str, np.ndarray]] = []
-    repeats = short = 0
-    for user, positions in enumerate(rows):
-        firsts = np.sort(np.unique(log.items[positions], return_index=True)[1])
-        repeats += len(positions) - len(firsts)
-        if len(firsts) < min_interactions:
-            short += 1
-        else:
-            kept.append((names[user], positions[firsts]))
-    if repeats:
-        monitor.message(f"{repeats} repeated interactions of a user with one item were left out (the first stays)")
-    if short:
-        monitor.message(f"{short} users with fewer than {min_interactions} interactions were left out")
-    if not kept:
-        raise StudioError(
-            f"no user has {min_interactions} interactions or more",
-            where=source,
-            remedy="lower data.min_interactions or bring more data",
-        )
-    kept.sort(key=lambda entry: _id_order(entry[0]))
+        order = sorted(range(len(catalogue)), key=lambda item: _id_order(catalogue.raw_ids[item]))
+        catalogue = catalogue.take(order)
+        places[order] = np.arange(len(order))
+    items = places[rows.items]
+    begins = np.flatnonzero(np.diff(rows.users, prepend=-1)).tolist()
+    ends = [*begins[1:], len(items)]
+    users = [(user_ids[rows.users[begin]], begin, end) for begin, end in zip(begins, ends, strict=True)]
+    users.sort(key=lambda user: _id_order(user[0]))
     return Dataset(
         name=name,
         catalogue=catalogue,
-        sequences=tuple(log.items[positions] for _, positions in kept),
-        timestamps=tuple(log.timestamps[positions] for _, positions in kept),
-        user_ids=tuple(user for user, _ in kept),
+        sequences=tuple(items[begin:end] for _, begin, end in users),
+        timestamps=tuple(rows.times[begin:end] for _, begin, end in users),
+        user_ids=tuple(user for user, *_ in users),
         source=source,
+        cleaning=cleaning,
     )
-
-
-def _items_by_id(catalogue: Catalogue, log: Interactions) -> tuple[Catalogue, Interactions]:
-    order = sorted(range(len(catalogue)), key=lambda item: _id_order(catalogue.raw_ids[item]))
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return catalogue.take(order), Interactions(log.users, places[log.items], log.timestamps)
 
 
 def _id_order(raw: str) -> tuple[bool, int, str]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from engine.config import DataConfig
 from engine.data.cleaning import clean_rows
-from engine.data.dataset import Dataset, Interactions, assemble
+from engine.data.dataset import Dataset, assemble
 from engine.datasets import reader
 from engine.monitor import Monitor
 
@@ -28,10 +24,6 @@ def load_dataset(config: DataConfig, seed: int, monitor: Monitor, *, by_id: bool
     raw = chosen.read(config, seed, monitor)
     items_at_least = config.min_item_interactions or chosen.items_at_least
     catalogue, rows, cleaning = clean_rows(raw, config, items_at_least, monitor)
-    log = Interactions(
-        [raw.log.user_ids[user] for user in rows.users.tolist()], rows.items.astype(np.int64), rows.times
+    return assemble(
+        config.dataset, catalogue, raw.log.user_ids, rows, source=raw.source, cleaning=cleaning, by_id=by_id
     )
-    dataset = assemble(
-        config.dataset, catalogue, log, min_interactions=1, source=raw.source, monitor=monitor, by_id=by_id
-    )
-    return replace(dataset, cleaning=cleaning)

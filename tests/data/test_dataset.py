@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from engine.config import DataConfig
 from engine.data import Catalogue, Dataset, load_dataset
+from engine.data.cleaning import clean_rows
 from engine.data.dataset import Interactions, assemble
+from engine.data.raw import Raw
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -27,7 +29,10 @@ class Log(Monitor):
 def build(rows: list[tuple[str, int, int]], least: int = 1, monitor: Monitor | None = None) -> Dataset:
     users, items, moments = zip(*rows, strict=True) if rows else ((), (), ())
     log = Interactions(users, np.array(items, np.int64), np.array(moments, np.int64))
-    return assemble("tiny", CATALOGUE, log, min_interactions=least, source="a test", monitor=monitor or Monitor())
+    raw = Raw.of(CATALOGUE, log, "a test")
+    config = DataConfig().model_copy(update={"min_interactions": least, "unused_items": True})
+    catalogue, kept, record = clean_rows(raw, config, 1, monitor or Monitor())
+    return assemble("tiny", catalogue, raw.log.user_ids, kept, source="a test", cleaning=record)
 
 
 def test_ties_keep_the_order_of_the_file() -> None:
@@ -47,19 +52,19 @@ def test_an_item_met_again_counts_once_and_this_is_said() -> None:
     dataset = build([("u", 1, 5), ("u", 2, 6), ("u", 1, 9), ("u", 1, 1)], monitor=log)
     assert dataset.sequences[0].tolist() == [1, 2]
     assert dataset.timestamps[0].tolist() == [1, 6]
-    assert log.lines == ["2 repeated interactions of a user with one item were left out (the first stays)"]
+    assert "dropped: 2 repeats" in log.lines[0]
 
 
 def test_users_with_too_few_interactions_are_left_out_and_this_is_said() -> None:
     log = Log()
     dataset = build([("u", 1, 1), ("v", 1, 1), ("v", 2, 2)], least=2, monitor=log)
     assert dataset.user_ids == ("v",)
-    assert log.lines == ["1 users with fewer than 2 interactions were left out"]
+    assert "dropped: 1 of users or items with few (under 2 a user, 1 an item) [1 users]" in log.lines[0]
 
 
 @pytest.mark.parametrize("rows", [[], [("u", 1, 1)]])
 def test_nobody_left_is_an_error_with_a_remedy(rows: list[tuple[str, int, int]]) -> None:
-    with pytest.raises(StudioError, match=r"data\.min_interactions"):
+    with pytest.raises(StudioError, match=r"data\.min_interactions|bring the file"):
         build(rows, least=2)
 
 
