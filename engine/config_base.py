@@ -22,6 +22,8 @@ def setting(
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values cannot change after validation."""
+    """Base of every section: unknown keys, infinite and undefined numbers are refused, values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )

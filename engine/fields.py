@@ -21,7 +21,9 @@ class Setting:
     name: str
     """Dotted name, e.g. ``distill.steps``."""
     default: Any
-    """A JSON value; ``None`` where the setting may be left empty."""
+    """A JSON value; ``None`` for empty."""
+    optional: bool
+    """It may be left empty."""
     kind: Kind
     choices: tuple[str, ...]
     """The words allowed, where they are few: of the value, or of each entry of a list."""
@@ -46,7 +48,9 @@ def describe(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[S
         usual: Any = extra.get("choices")
         if usual:
             choices = usual()
-        yield Setting(f"{prefix}{name}", default, kind, choices, bool(usual), unit, field.description or "", advanced)
+        optional = type(None) in get_args(annotation)
+        words = field.description or ""
+        yield Setting(f"{prefix}{name}", default, optional, kind, choices, bool(usual), unit, words, advanced)
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:

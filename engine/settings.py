@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.fields import Setting, describe
+from engine.values import parse, read_yaml, write
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = ("smoke", "quickstart", "full", "paper")
@@ -21,8 +24,8 @@ def preset_values(name: str) -> dict[str, Any]:
     """The settings in which a preset departs from the defaults, nested by section."""
     if name not in PRESETS:
         raise StudioError(f"unknown preset {name!r}", where="--preset", remedy=f"choose one of {', '.join(PRESETS)}")
-    values: dict[str, Any] = yaml.safe_load((PRESET_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    return values
+    path = PRESET_FOLDER / f"{name}.yaml"
+    return _nest(read_yaml(path.read_text(encoding="utf-8"), path.name, _known()))
 
 
 def preset_help(name: str) -> str:
@@ -37,6 +40,9 @@ def load_config(
 ) -> RunConfig:
     """Defaults, then a preset, then YAML ``text``, then ``a.b=c`` overrides; later ones win.
 
+    What stands behind an override's first ``=`` is taken literally where the setting is a text, see
+    :func:`engine.values.parse`.
+
     Raises:
         StudioError: an unknown preset or key, a value of the wrong kind or out of range, settings that contradict.
     """
@@ -44,12 +50,15 @@ def load_config(
     if preset is not None:
         _merge(values, preset_values(preset))
     if text is not None:
-        _merge(values, _parse_yaml(text, where))
+        _merge(values, _nest(read_yaml(text, where, _known())))
     for override in overrides:
         name, separator, value = override.partition("=")
         if not separator:
             raise StudioError(f"{override!r} is not a setting", where="--set", remedy="write it as distill.steps=50")
-        _assign(values, name.strip(), _parse_yaml(value, f"--set {name}", mapping=False))
+        setting = _known().get(name.strip())
+        if setting is None:
+            raise _unknown(name.strip())
+        _assign(values, setting.name, parse(setting, value))
     return make_config(values)
 
 
@@ -97,37 +106,8 @@ def command_line(config: RunConfig, preset: str | None = None) -> str:
 
 
 def overrides(changed: Mapping[str, Any]) -> list[str]:
-    """Changes the way the shell and addresses write them: ``a.b=c``, values as YAML on one line."""
-    return [
-        f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6).split(chr(10))[0]}"
-        for name, value in changed.items()
-    ]
-
-
-def _parse_yaml(text: str, where: str, *, mapping: bool = True) -> Any:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
-    if not mapping:
-        return _number_like(value)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise StudioError("expected settings by section", where=where, remedy="write e.g. 'distill: {steps: 50}'")
-    return value
-
-
-def _number_like(value: Any) -> Any:
-    """YAML 1.1 reads ``5e-3`` as text; people mean a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    """Changes the way the shell and addresses write them: ``a.b=c``."""
+    return [f"{name}={write(value)}" for name, value in changed.items()]
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -156,9 +136,16 @@ def _nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+@functools.cache
+def _known() -> dict[str, Setting]:
+    return {setting.name: setting for setting in describe()}
+
+
 def _unknown(dotted: str) -> StudioError:
-    names = [name for name, _ in flatten(RunConfig())]
-    close = difflib.get_close_matches(dotted, names, n=1, cutoff=0.5)
+    inside = [name for name in _known() if name.startswith(f"{dotted}.")]
+    if inside:
+        return StudioError(f"{dotted} is a section of settings", where=dotted, remedy=f"write e.g. {inside[0]}=…")
+    close = difflib.get_close_matches(dotted, _known(), n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else "'delrec run --help' lists the settings"
     return StudioError(f"unknown setting {dotted!r}", where=dotted, remedy=hint)
 

@@ -59,7 +59,10 @@ def test_scientific_notation_is_a_number():
         ("teacher.heads=3", "does not divide"),
         ("distill.prompt=run", "distill.prompt_run"),
         ("steps", "write it as"),
-        ("distill.steps={", "not valid YAML"),
+        ("distill.steps={", "distill.steps='{' is not usable"),
+        ("distil.steps=3", "unknown setting 'distil.steps' (distil.steps) — did you mean distill.steps"),
+        ("distill={steps: 5}", "distill is a section of settings"),
+        ("finetune.targets=[q_proj", "finetune.targets='[q_proj' is not usable"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(override, said):

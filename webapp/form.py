@@ -120,7 +120,7 @@ def control(setting: Setting, value: Any) -> Component:
         return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)
     if setting.kind in ("number", "whole"):
         return gr.Number(step=1 if setting.kind == "whole" else 0.0001, **common)
-    hint = "comma between entries" if setting.kind == "list" else "empty" if setting.default is None else None
+    hint = "comma between entries" if setting.kind == "list" else "empty" if setting.optional else None
     return gr.Textbox(max_lines=1, placeholder=hint, **common)
 
 
@@ -154,7 +154,7 @@ def meant(setting: Setting, value: Any) -> Any:
         return [choice for choice in setting.choices if choice in (value or ())]
     if setting.kind == "text":
         text = str(value or "").strip()
-        return None if not text and setting.default is None else text
+        return None if not text and setting.optional else text
     return value
 
 
