@@ -1,19 +1,37 @@
-"""Refuses settings that cannot work with the data or the model, before any work is lost."""
+"""Refuses settings that cannot work with the data or the model, before any work is lost.
+
+What a later stage would refuse because of the data's size is found here, with the same questions and the same users.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
 from engine.config import RunConfig
-from engine.data import Dataset
+from engine.data import Dataset, Split
+from engine.distill.stage import make_tasks, part_users
+from engine.distill.tasks import ALPHA
 from engine.errors import StudioError
-from engine.llm import Backbone, PromptEncoder, Prompts
+from engine.evaluate import sample_users
+from engine.finetune.examples import NextItem
+from engine.finetune.stage import validation_places
+from engine.llm import Backbone, Prompt, PromptEncoder, Prompts
 from engine.llm.causal import left_to_right
+from engine.models import table_rows
+from engine.plus.ranker import NAME as PLUS
+from engine.questions import make_prompts
+from engine.teachers import Popularity
 
-DEMONSTRATION = 6
-"""Items that a TA prompt shows beside its query."""
+FEWEST_USERS = 2
+"""Test users without whom no interval can be told."""
+LONGEST = 256
+"""Users with the longest sequences, who are looked at first: if a task can be asked of them, it can be asked."""
 
 
-def check_data(config: RunConfig, dataset: Dataset) -> None:
-    """Raises StudioError where more items are asked for than the data set has."""
+def check_data(config: RunConfig, dataset: Dataset, split: Split) -> None:
+    """Raises StudioError where the data has too few items, users or interactions for what will be asked."""
     items = len(dataset.catalogue)
     for name, wanted in (("data.candidates", config.data.candidates), ("eval.full_top", config.eval.full_top)):
         if wanted > items:
@@ -22,6 +40,70 @@ def check_data(config: RunConfig, dataset: Dataset) -> None:
                 where=name,
                 remedy=f"choose at most {items}",
             )
+    if len(split.test) < FEWEST_USERS:
+        raise StudioError(
+            f"{len(split.test)} test user is too few: intervals need {FEWEST_USERS} or more",
+            where=dataset.source,
+            remedy="bring more users, or lower data.min_interactions where it left some out",
+        )
+    _check_candidates(config, dataset, split)
+    _check_tasks(config, dataset, split)
+
+
+def _check_candidates(config: RunConfig, dataset: Dataset, split: Split) -> None:
+    """Everybody who will be asked must have left enough items unseen."""
+    alike = dataset.catalogue.look_alikes
+    different = len(np.unique(alike))
+
+    def room() -> Iterator[tuple[int, int, int]]:
+        """Most candidates that a user can be asked about, the user, and items she has seen."""
+        asked = split.test.users[sample_users(len(split.test), config.eval.users, config.seed)]
+        if config.finetune.enabled:
+            asked = np.union1d(asked, split.validation.users[validation_places(config, len(split.validation))])
+        for user in asked.tolist():
+            seen = len(np.unique(alike[dataset.sequences[user]]))
+            yield different - seen + 1, user, seen
+        teacher_first = learns_prompt(config) and config.distill.prompt == "distilled" and config.distill.rps
+        if learns_prompt(config) or config.finetune.enabled:
+            for user, sequence in enumerate(split.train):
+                seen = len(np.unique(alike[sequence]))
+                yield different - seen + (not teacher_first), user, seen  # the teacher's first choice is unseen too
+
+    most, user, seen = min(room())
+    if most < config.data.candidates:
+        also = " and distill.teacher_top" if config.distill.teacher_top > most else ""
+        raise StudioError(
+            f"user {dataset.user_ids[user]!r} has chosen {seen} of {different} different items, which leaves too few"
+            f" for {config.data.candidates} candidates",
+            where="data.candidates",
+            remedy=f"set data.candidates{also} to at most {most}" if most > 1 else "bring data with more items",
+        )
+
+
+def _check_tasks(config: RunConfig, dataset: Dataset, split: Split) -> None:
+    """Every task of both stages must find somebody to ask."""
+
+    def longest_first(users: np.ndarray) -> np.ndarray:
+        lengths = np.array([len(split.train[user]) for user in users])
+        return users[np.argsort(-lengths, kind="stable")[:LONGEST]]
+
+    everybody = np.arange(len(split.train))
+    teacher = Popularity(split.train, split.n_items)
+    prompts = make_prompts(config, dataset.catalogue)
+
+    def distils(users: np.ndarray) -> None:
+        make_tasks(config, dataset, split, teacher, users)
+
+    def tunes(users: np.ndarray) -> None:
+        NextItem(config, split, dataset.catalogue, users, prompts, soft=False, batch_size=1)
+
+    asked = [(distils, users) for users in part_users(config, split)] if learns_prompt(config) else []
+    asked += [(tunes, everybody)] if config.finetune.enabled else []
+    for ask, users in asked:
+        try:
+            ask(longest_first(users))
+        except StudioError:
+            ask(users)
 
 
 def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> None:
@@ -31,7 +113,15 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
     """
     longest = longest_prompt(config, backbone.encoder, prompts)
     if config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
-        longest += max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
+        behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
+        if backbone.family == "causal" and longest + behind > backbone.context:
+            raise StudioError(
+                f"a prompt of {longest} tokens with a title of {behind} behind it does not fit {backbone.name}'s context"
+                f" of {backbone.context} tokens",
+                where="data.history, data.candidates, distill.soft_tokens",
+                remedy="lower what the prompt holds, or take llm.verbalizer=title-tokens",
+            )
+        longest += behind
     backbone.prove(longest)
     if config.finetune.enabled:
         backbone.adapter_targets(config.finetune.targets, config.finetune.top_layers)
@@ -43,12 +133,40 @@ def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) 
     """Tokens of a prompt made of the longest titles: none that comes up is longer.
 
     Raises:
-        StudioError: it does not fit the model's context.
+        StudioError: it does not fit the model's context, or a title makes no tokens.
     """
     tokens = encoder.all_tokens([f" {title}" for title in prompts.titles])
+    if empty := [title for title, ids in zip(prompts.titles, tokens, strict=True) if not ids]:
+        raise StudioError(
+            f"{encoder.name}'s tokenizer makes nothing of {len(empty)} titles, e.g. {empty[0]!r}",
+            where="llm.name",
+            remedy="take a model that knows these letters",
+        )
+    soft = soft_tokens(config)
     longest = sorted(range(len(tokens)), key=lambda item: -len(tokens[item]))
-    history, candidates = longest[: config.data.history + DEMONSTRATION], longest[: config.data.candidates]
-    return len(encoder.encode(prompts.lsr(history, candidates, soft=soft_tokens(config) > 0), soft_tokens(config)))
+    return max(len(encoder.encode(prompt, soft)) for prompt in _asked(config, prompts, longest, soft > 0))
+
+
+def _asked(config: RunConfig, prompts: Prompts, items: Sequence[int], soft: bool) -> Iterator[Prompt]:
+    """A prompt of every kind that the run asks, as long as it gets, made of the first of ``items``."""
+    history, candidates = items[: config.data.history], items[: config.data.candidates]
+    yield prompts.lsr(history, candidates, soft)
+    if any(kind == "llm" and name != PLUS for name, kind in table_rows(config).items()):
+        yield prompts.lsr(history, items[: config.eval.full_top], soft)
+    if config.distill.prompt == "distilled" and config.distill.ta:
+        window = items[: max(config.data.history, ALPHA + 2)]
+        demonstration, pair = window[: ALPHA - 2], (window[ALPHA - 2], window[ALPHA - 1])
+        yield prompts.ta(demonstration, pair, window[ALPHA - 1 : -2], window[-1], candidates)
+    if config.distill.prompt == "distilled" and config.distill.rps:
+        shown = items[: config.distill.teacher_top - 1] if config.distill.show_teacher_ranks else ()
+        yield prompts.rps(history, candidates, shown)
+    if config.plus.enabled and config.plus.reading == "words":
+        yield prompts.reading(items[: config.plus.window], soft)
+
+
+def learns_prompt(config: RunConfig) -> bool:
+    """Whether stage 1 trains the soft prompt."""
+    return config.distill.prompt in ("distilled", "lsr")
 
 
 def soft_tokens(config: RunConfig) -> int:

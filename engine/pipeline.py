@@ -47,8 +47,8 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
 
     with run.stage("data", monitor):
         dataset = dataset_to_learn(run, config, monitor)
-        check_data(config, dataset)
         split = split_dataset(dataset, config.data)
+        check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
     _soft_prompt(run, models, monitor)

@@ -10,7 +10,7 @@ from engine.config import RunConfig
 from engine.data import Dataset, Split, split_dataset
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.errors import StudioError
-from engine.feasibility import longest_prompt, soft_tokens
+from engine.feasibility import check_data, longest_prompt, soft_tokens
 from engine.finetune.examples import NextItem
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
 from engine.llm.legibility import unread
@@ -54,9 +54,10 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     yet: the Markov counts stand in for it.
 
     Raises:
-        StudioError: no such user, a sequence that is too short, or too few items for the candidates.
+        StudioError: no such user, a sequence that is too short, or data that the run would refuse.
     """
     split = split_dataset(dataset, config.data)
+    check_data(config, dataset, split)
     prompts = make_prompts(config, dataset.catalogue)
     tasks = _tasks(config, dataset, split, prompts, None if user is None else _place(dataset, user))
     encoder, notes = _encoder(config)

@@ -81,6 +81,10 @@ class Task(ABC):
     """
 
     name: str
+    takes: str
+    """What a training sequence must have, in words."""
+    without: str
+    """How to do without the task."""
 
     def __init__(
         self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, batch_size: int
@@ -98,10 +102,12 @@ class Task(ABC):
         self.seed = config.seed
         self.cuts = {int(user): cuts for user in users if len(cuts := self.find_cuts(split.train[user]))}
         if not self.cuts:
+            longest = max((len(split.train[user]) for user in users), default=0)
             raise StudioError(
-                f"no user's training sequence is long enough for the task {self.name.upper()}",
+                f"no training sequence of {len(users)} users is long enough for the task {self.name.upper()}: it takes"
+                f" {self.takes}, and the longest has {longest}",
                 where="data",
-                remedy="use data with longer sequences, or switch the task off",
+                remedy=f"use data with more users, items and interactions, or {self.without}",
             )
         self.users = np.array(list(self.cuts), dtype=np.int64)
 

@@ -14,6 +14,7 @@ from engine.data.dataset import Dataset
 from engine.data.split import Split
 from engine.distill.tasks import ALPHA, PatternSimulating, TemporalAnalysis
 from engine.distill.weights import task_weights
+from engine.errors import StudioError
 from engine.finetune.examples import NextItem
 from engine.llm.backbone import Backbone
 from engine.llm.scorer import PromptScorer
@@ -133,9 +134,21 @@ class DistilStage:
 
 
 def part_users(config: RunConfig, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """int64 users to train on and, drawn with the seed, users kept out to validate on."""
+    """int64 users to train on and, drawn with the seed, users kept out to validate on.
+
+    Raises:
+        StudioError: fewer than two users can be asked at all.
+    """
     shortest = ALPHA + 2 if config.distill.ta else 2
     able = [user for user in np.unique(split.validation.users) if len(split.train[user]) >= shortest]
+    if len(able) < 2:
+        raise StudioError(
+            f"stage 1 trains on some users and validates on others; of {len(split.validation)},"
+            f" {len(able) or 'none'} has the {shortest} training interactions that this takes",
+            where="data",
+            remedy="bring more users or longer sequences, or do without: distill.prompt=none"
+            + (", or distill.ta=false" if config.distill.ta else ""),
+        )
     size = min(config.distill.validation_users, (len(able) + 3) // 4)
     held_out = np.sort(generator(config.seed, "distil", "held out").choice(able, size, replace=False).astype(np.int64))
     return np.setdiff1d(np.arange(len(split.train)), held_out), held_out

@@ -26,6 +26,8 @@ class TemporalAnalysis(Task):
     """
 
     name = "ta"
+    takes = f"{ALPHA + 2} items in a row, the last but one unlike the others"
+    without = "set distill.ta=false"
 
     def __init__(
         self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, prompts: Prompts
@@ -66,6 +68,8 @@ class PatternSimulating(Task):
     """
 
     name = "rps"
+    takes = "an item, and as many others that look unlike it as there are candidates"
+    without = "set distill.rps=false"
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ class NextItem(Task):
     """
 
     name = "lsr"
+    takes = "two items that look unlike"
+    without = "set finetune.enabled=false"
 
     def __init__(
         self,

@@ -96,9 +96,7 @@ class FinetuneStage:
             history_dropout=config.finetune.history_dropout,
         )
         self.ranker = LLMRanker("delrec", self.scorer, prompts, config.data.history)
-        random = generator(config.seed, "finetune", "validation")
-        size = min(config.finetune.validation_users, len(split.validation))
-        self.examples = split.validation.take(np.sort(random.choice(len(split.validation), size, replace=False)))
+        self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
         adapted = config.finetune.top_layers or backbone.layer_count
         backbone.remember(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
@@ -148,3 +146,10 @@ class FinetuneStage:
 
     def load_weights(self, tensors: Tensors) -> None:
         self.adalora.load_weights(tensors)
+
+
+def validation_places(config: RunConfig, available: int) -> np.ndarray:
+    """int64: which of the ``available`` validation questions the stage asks, drawn with the seed, ascending."""
+    size = min(config.finetune.validation_users, available)
+    places: np.ndarray = generator(config.seed, "finetune", "validation").choice(available, size, replace=False)
+    return np.sort(places)

@@ -63,7 +63,7 @@ def test_refused_before_anything_is_recorded(
     ("settings", "said"),
     [
         ("data.candidates=61", "60 items"),
-        ("data.history=200 data.candidates=60 distill.soft_tokens=500", "context"),
+        ("data.history=200 data.candidates=40 distill.soft_tokens=500", "context"),
         ("finetune.targets=[nowhere]", "finetune.targets"),
     ],
 )
