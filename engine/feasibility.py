@@ -116,8 +116,8 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
         behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
         if backbone.family == "causal" and longest + behind > backbone.context:
             raise StudioError(
-                f"a prompt of {longest} tokens with a title of {behind} behind it does not fit {backbone.name}'s context"
-                f" of {backbone.context} tokens",
+                f"a prompt of {longest} tokens with a title of {behind} behind it does not fit {backbone.name}'s"
+                f" context of {backbone.context} tokens",
                 where="data.history, data.candidates, distill.soft_tokens",
                 remedy="lower what the prompt holds, or take llm.verbalizer=title-tokens",
             )
