@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.bidi import isolated
 from engine.data import Catalogue, match_titles
 from engine.data.catalogue import Choice
 from engine.data.references import by_id, tidy
@@ -183,8 +184,8 @@ def _understood(entry: str | int, catalogue: Catalogue) -> HistoryItem:
 def ambiguities(entries: Sequence[HistoryItem]) -> list[str]:
     """A sentence for each title that several items carry exactly so."""
     return [
-        f"“{entry.query}” is the title of {len(entry.alike) + 1} items: {entry.title} [{entry.reference}] was taken, "
-        f"not {', '.join(choice.title for choice in entry.alike)}."
+        f"“{isolated(entry.query)}” is the title of {len(entry.alike) + 1} items: {isolated(entry.title)} "
+        f"[{entry.reference}] was taken, not {', '.join(isolated(choice.title) for choice in entry.alike)}."
         for entry in entries
         if entry.alike
     ]
@@ -201,7 +202,7 @@ def _ranked(name: str, catalogue: Catalogue, items: np.ndarray, scores: np.ndarr
 def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> tuple[str, ...]:
     notes: list[str] = []
     if unknown:
-        named = ", ".join(f"“{title}”" for title in unknown)
+        named = ", ".join(f"“{isolated(title)}”" for title in unknown)
         told = "only the language model sees" if llm else "left out:"
         notes.append(f"Not in the catalogue, {told} {named}.")
     if not any_known:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from engine.bidi import pieces, sentence
+
 
 class Html(str):
     """Text that is HTML already."""
@@ -18,6 +20,10 @@ class Html(str):
 Child = str | int | float | None | Iterable["Child"]
 
 VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
+TEXT = frozenset({"option", "textarea", "title"})
+"""Elements that hold text alone, no elements."""
+SPOKEN = frozenset({"title", "aria-label"})
+"""Attributes that hold sentences."""
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Html:
@@ -27,20 +33,34 @@ def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -
         if value is None or value is False:
             continue
         label = key.rstrip("_").replace("_", "-")
-        parts.append(f" {label}" if value is True else f' {label}="{html.escape(str(value))}"')
+        text = sentence(str(value)) if label in SPOKEN else str(value)
+        parts.append(f" {label}" if value is True else f' {label}="{html.escape(text)}"')
     opened = f"<{name}{''.join(parts)}>"
-    return Html(opened if name in VOID else f"{opened}{join(children)}</{name}>")
+    if name in VOID:
+        return Html(opened)
+    inside = html.escape(_text(children, name)) if name in TEXT else join(children)
+    return Html(f"{opened}{inside}</{name}>")
 
 
 def join(children: Child) -> Html:
-    """Children one after the other; None is nothing."""
+    """Children one after the other; None is nothing. Right-to-left words are isolated, see :mod:`engine.bidi`."""
     if children is None:
         return Html("")
     if isinstance(children, Html):
         return children
     if isinstance(children, str | int | float):
-        return Html(html.escape(str(children)))
-    return Html("".join(join(child) for child in children))
+        parts = ((html.escape(part), alone) for part, alone in pieces(str(children)))
+        return Html("".join(f"<bdi>{part}</bdi>" if alone else part for part, alone in parts))
+    return Html("".join(map(join, children)))
+
+
+def _text(children: Child, name: str) -> str:
+    """What an element of text alone holds; a textarea's goes back to the server as it is."""
+    if children is None:
+        return ""
+    if isinstance(children, str | int | float):
+        return str(children) if name == "textarea" else sentence(str(children))
+    return "".join(_text(child, name) for child in children)
 
 
 def link(text: Child, href: str, **attributes: str | int | bool | None) -> Html:

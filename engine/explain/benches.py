@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.bidi import isolated
 from engine.data import Catalogue, candidate_sets
 from engine.data.references import checked_titles
 from engine.errors import StudioError
@@ -67,7 +68,7 @@ def bench_of_edited(
     entries, known = _understood(models, titles)
     length = models.config.data.history
     gone = [models.dataset.catalogue.display(int(item)) for item in listed if item in known]
-    notes = [f"{title} stands in the history now, so it is no candidate any more." for title in gone]
+    notes = [f"{isolated(title)} stands in the history now, so it is no candidate any more." for title in gone]
     older = [int(item) for item in history[:-length] if item not in known]
     older += [entry.item for entry in entries[:-length] if entry.item is not None]
     kept = np.array([item for item in listed if item not in known], np.int64)
@@ -149,7 +150,8 @@ def _bench_of_entries(
     length = models.config.data.history
     read = entries[-length:]
     notes += ambiguities(entries)
-    notes += [f"Not in the catalogue, only the language model sees “{e.title}”." for e in read if e.item is None]
+    own = [isolated(entry.title) for entry in read if entry.item is None]
+    notes += [f"Not in the catalogue, only the language model sees “{title}”." for title in own]
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
     catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
@@ -177,7 +179,7 @@ def _bench(
     )
     for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in candidates):
         candidates = np.append(candidates, extra)
-        notes = (*notes, f"{catalogue.display(extra)} was added to the candidates.")
+        notes = (*notes, f"{isolated(catalogue.display(extra))} was added to the candidates.")
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
     case = Case(history, candidates, 0, remembered(models, older, len(history)))
     llm = Asker(models.ranker(method_row(models.config), catalogue), case)

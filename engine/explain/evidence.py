@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.bidi import isolated
 from engine.explain.bench import Bench
 from engine.explain.case import Asker, ranks
 from engine.explain.counterfactual import Search
@@ -60,6 +61,17 @@ class Evidence:
     """Titles of all candidates, the target among them."""
     necessity: Necessity | None
     """``None`` where no title speaks for the target."""
+
+    def isolated(self) -> Evidence:
+        """The same with titles as they may stand in sentences, see :mod:`engine.bidi`."""
+        found = self.necessity
+        return replace(
+            self,
+            target=isolated(self.target),
+            history=tuple(replace(item, title=isolated(item.title)) for item in self.history),
+            candidates=tuple(map(isolated, self.candidates)),
+            necessity=found and replace(found, titles=tuple(map(isolated, found.titles))),
+        )
 
 
 def gather(bench: Bench, effects: Effects, search: Search | None) -> Evidence:

@@ -194,7 +194,8 @@ class Explanation:
     def measure_summary(self) -> dict[str, Any]:
         """The first sentence and the stand-in for a generated rationale."""
         evidence = self.evidence()
-        return {"sentence": first_sentence(evidence), "fallback": fallback(evidence), "evidence": plain(evidence)}
+        shown = evidence.isolated()
+        return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
     def measure_rationale(self) -> dict[str, Any]:
         """Texts of the model about the evidence, checked against it, best grounded first."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.bidi import isolated
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mention, Mentions
 
@@ -117,23 +118,23 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
         yield "the cause that it names was not measured"
     for mention in named:
         if mention.kind == "candidate" and mention.title != evidence.target and DIRECT.search(mention.before):
-            yield f"{mention.title} is not in the history"
+            yield f"{isolated(mention.title)} is not in the history"
         if mention.kind != "history":
             continue
         item = evidence.history[mention.place]
         if sign > 0 and evidence.necessity and item.title in evidence.necessity.carrying:
             yield None
         elif not item.mattered:
-            yield f"{item.title} has little or no effect"
+            yield f"{isolated(item.title)} has little or no effect"
         elif item.effect * sign < 0:
-            yield f"{item.title} speaks {'against' if sign > 0 else 'for'} it"
+            yield f"{isolated(item.title)} speaks {'against' if sign > 0 else 'for'} it"
         else:
             yield None
 
 
 def _unknown(mention: Mention) -> str:
     what = "is neither in the history nor among the candidates"
-    return f"“{mention.title}” {what if mention.kind == 'invented' else 'does not stand in the evidence'}"
+    return f"“{isolated(mention.title)}” {what if mention.kind == 'invented' else 'does not stand in the evidence'}"
 
 
 def _ranks(evidence: Evidence) -> set[int]:

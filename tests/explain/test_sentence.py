@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.bidi import isolated
 from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
 from engine.explain.grounding import check
@@ -51,3 +52,14 @@ def test_the_stand_in_names_what_speaks_against_and_the_teacher() -> None:
 
 def test_lists_read_naturally() -> None:
     assert [listed(names) for names in (["A"], ["A", "B"], ["A", "B", "C"])] == ["A", "A and B", "A, B and C"]
+
+
+def test_titles_from_right_to_left_are_isolated_and_stay_grounded() -> None:
+    hebrew, arabic = "\u05e9\u05dc\u05d5\u05dd (1995)", "\u0623\u0646\u0627"
+    history = (ItemEvidence(arabic, 3.0, True), ItemEvidence("Heat (1995)", -2.0, True))
+    needed = Necessity((arabic,), 1.0, 2.0, "Heat (1995)")
+    found = Evidence(hebrew, 1.0, "sasrec", 4.0, "movie", history, (hebrew, "Fargo (1996)"), needed)
+    said = first_sentence(found.isolated())
+    assert said.startswith(f"{isolated(hebrew)} mainly because of {isolated(arabic)}; ")
+    assert first_sentence(found).startswith(f"{hebrew} mainly because of {arabic};"), "the model reads no marks"
+    assert check(fallback(found.isolated()), found).badge == check(fallback(found), found).badge == "grounded"

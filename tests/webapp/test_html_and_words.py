@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engine.bidi import isolated
 from webapp.html import Html, join, link, tag
 from webapp.words import about, ago, duration, memory
 
@@ -27,6 +28,25 @@ def test_attributes_are_renamed_set_or_left_out() -> None:
 def test_children_may_be_nested_and_missing() -> None:
     assert join(["a", None, [tag("i", 1), ["<"]]]) == "a<i>1</i>&lt;"
     assert isinstance(join("x"), Html)
+
+
+HEBREW = "\u05e9\u05dc\u05d5\u05dd"
+
+
+def test_right_to_left_words_do_not_turn_the_sentences_they_stand_in() -> None:
+    assert tag("p", f"{HEBREW} <1> stands at #1.") == f"<p><bdi>{HEBREW}</bdi> &lt;1&gt; stands at #1.</p>"
+    assert tag("p", f"{isolated(f'{HEBREW} & (1995)')} falls") == f"<p><bdi>{HEBREW} &amp; (1995)</bdi> falls</p>"
+    assert tag("p", [tag("b", HEBREW), " (3)"]) == f"<p><b><bdi>{HEBREW}</bdi></b> (3)</p>"
+    assert tag("p", "Heat \u4e00 Caf\u00e9") == "<p>Heat \u4e00 Caf\u00e9</p>"
+
+
+def test_text_that_no_element_may_stand_in_is_marked_or_left() -> None:
+    marked = f"{isolated(HEBREW)} first"
+    assert tag("option", f"{HEBREW} first", title=f"{HEBREW} first") == f'<option title="{marked}">{marked}</option>'
+    assert tag("title", HEBREW, " <x>") == f"<title>{isolated(HEBREW)} &lt;x&gt;</title>"
+    assert tag("textarea", f"{HEBREW} <b>", data_text=HEBREW) == (
+        f'<textarea data-text="{HEBREW}">{HEBREW} &lt;b&gt;</textarea>'
+    )
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def growing(partial: Answer | None, state: str = "running", known: Answer | None
     return join(
         [
             tag("span", f"Being written, not checked yet · {count}", class_="dr-badge dr-running"),
-            tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words", dir="auto"),
+            tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words"),
         ]
     )
 
@@ -88,7 +88,7 @@ def _measured(known: Answer | None) -> Html | None:
             f"#{theirs:g} for {label(run['teacher'])}. Which titles speak for it is being measured."
         )
     return tag("div", tag("span", "Computed from the measurements, until the model's words come", class_="dr-label"),
-               tag("p", text, class_="dr-own-words", dir="auto"))  # fmt: skip
+               tag("p", text, class_="dr-own-words"))  # fmt: skip
 
 
 def checked(answer: Answer) -> Html:
@@ -106,7 +106,7 @@ def _text(text: Answer) -> Html:
     found = text["grounding"]
     words, kind = BADGES[found["badge"]]
     sentences = [_sentence(sentence, found["invented"]) for sentence in found["sentences"]]
-    body = tag("p", sentences, class_="dr-own-words", dir="auto") if sentences else notice("info", "It wrote nothing.")
+    body = tag("p", sentences, class_="dr-own-words") if sentences else notice("info", "It wrote nothing.")
     return tag(
         "article",
         tag("div", tag("span", words, class_=f"dr-badge {kind}"),
