@@ -18,8 +18,8 @@ class DataConfig(Section):
     """The data set's files: a folder, an archive or a file, as downloaded; empty takes what was fetched or imported."""
     category: str | None = _field(None)
     """Category of an Amazon data set, e.g. Beauty or Home_and_Kitchen; empty takes the only one in data.path."""
-    domain: Literal["movie", "game", "item"] = _field("movie", advanced=True)
-    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase."""
+    domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
+    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
     split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
     """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users."""
     history: int = _field(10, unit="items", ge=1, le=200)

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import StudioError
+from engine.paths import home
 
 if TYPE_CHECKING:
+    from engine.config import DataConfig
     from engine.data.readers.base import Reader
 
+MANIFEST = "manifest.json"
+"""Written last into the folder of a data set."""
 NAME = r"^[^\W_][\w.-]{0,59}$"
 """How a data set may be called: letters, digits, points, dashes."""
 
@@ -36,19 +42,47 @@ READERS = {
 
 
 def names() -> tuple[str, ...]:
-    """Everything that ``data.dataset`` takes on this machine."""
-    return tuple(READERS)
+    """Everything that ``data.dataset`` takes on this machine: the registry, then what was imported."""
+    return (*READERS, *imported())
+
+
+def folder(name: str) -> Path:
+    """Where an imported data set lies."""
+    return home() / "data" / name
+
+
+def imported() -> tuple[str, ...]:
+    """Names of the data sets that people brought."""
+    try:
+        there = sorted(path.parent.name for path in (home() / "data").glob(f"*/{MANIFEST}"))
+    except OSError:
+        return ()
+    return tuple(name for name in there if re.fullmatch(NAME, name) and name not in READERS)
 
 
 def reader(name: str) -> Reader:
     """The entry of a data set.
 
     Raises:
-        StudioError: there is none of this name.
+        StudioError: there is none of this name, or an imported one is damaged.
     """
-    if name not in READERS:
+    if name in READERS:
+        found: Reader = importlib.import_module(f"engine.data.readers.{READERS[name]}").READER
+        return found
+    if name not in imported():
         close = difflib.get_close_matches(name, names(), n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}"
         raise StudioError(f"there is no data set {name!r}", where="data.dataset", remedy=remedy)
-    found: Reader = importlib.import_module(f"engine.data.readers.{READERS[name]}").READER
-    return found
+    from engine.data.readers.imported import Imported
+
+    return Imported(name)
+
+
+def domain_of(config: DataConfig) -> str:
+    """What prompts call an item: as set, or what the data set holds; ``item`` for one that is gone."""
+    if config.domain != "auto":
+        return config.domain
+    try:
+        return reader(config.dataset).domain
+    except StudioError:
+        return "item"

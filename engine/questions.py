@@ -16,6 +16,7 @@ import numpy as np
 from engine.config import RunConfig, TeacherName
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
+from engine.datasets import domain_of
 from engine.errors import StudioError
 from engine.labels import label
 from engine.llm.prompts import Prompt, Prompts
@@ -166,4 +167,4 @@ def passes(users: np.ndarray, step: int, batch_size: int, seed: int, stream: str
 
 def make_prompts(config: RunConfig, catalogue: Catalogue) -> Prompts:
     """Prompts in the words of the settings' domain and teacher; an extended catalogue brings titles of one's own."""
-    return Prompts(config.data.domain, TEACHER_LABELS[config.teacher.name], catalogue, config.llm.show_year)
+    return Prompts(domain_of(config.data), TEACHER_LABELS[config.teacher.name], catalogue, config.llm.show_year)

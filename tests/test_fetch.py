@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Cancelled, StudioError
-from engine.fetch import Member, download, wheel_member, wheel_members
+from engine.fetch import download
 from engine.monitor import Monitor
 from engine.paths import home, writable
+from engine.wheels import Member, wheel_member, wheel_members
 
 CONTENT = b"the whole file " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -38,6 +38,7 @@ COMMANDS = {
     "reproduce": "Re-create the published tables, and compare.",
     "serve": "Start the app in the browser, with a worker.",
     "worker": "Start a worker alone.",
+    "data": "List, describe, fetch and import data sets.",
     "settings": "List all settings with defaults, units and help.",
     "doctor": "Check versions, processor, memory, disk, sources, queue and database.",
 }

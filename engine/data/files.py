@@ -56,6 +56,16 @@ class File:
         return f"{self.path}/{PurePosixPath(self.member).parent}" if self.member else str(self.path.parent)
 
     @property
+    def label(self) -> str:
+        """The name of that folder or archive."""
+        return PurePosixPath(self.folder).name.removesuffix(".zip")
+
+    @property
+    def path_parts(self) -> list[str]:
+        """Names of all folders and archives in which it lies."""
+        return [part.removesuffix(".zip") for part in PurePosixPath(Path(self.folder).as_posix()).parts]
+
+    @property
     def packed(self) -> bool:
         return bool(self.member) or self.path.suffix.lower() == ".gz"
 
@@ -191,17 +201,22 @@ class Place:
         near = sorted(self.files, key=rank)
         return [file for pattern in patterns for file in near if re.fullmatch(pattern, file.name, re.IGNORECASE)]
 
-    def pair(self, *kinds: Sequence[str]) -> list[File] | None:
-        """One file of each kind, by the first pattern that is met, all out of one folder or archive where one has
-        them; ``None`` where a kind is lacking."""
+    def pairs(self, *kinds: Sequence[str]) -> dict[str, list[File]]:
+        """One file of each kind, by the first pattern that is met, for each folder or archive that has them all; by
+        its name. Where none has, files of several folders."""
         found = [self.find(*patterns) for patterns in kinds]
-        if not all(found):
-            return None
+        pairs: dict[str, list[File]] = {}
         for first in found[0]:
             together = [[file for file in files if file.folder == first.folder] for files in found]
             if all(together):
-                return [first, *(files[0] for files in together[1:])]
-        return [files[0] for files in found]
+                pairs.setdefault(first.label, [first, *(files[0] for files in together[1:])])
+        if not pairs and all(found):
+            pairs[found[0][0].label] = [files[0] for files in found]
+        return pairs
+
+    def pair(self, *kinds: Sequence[str]) -> list[File] | None:
+        """The nearest of :meth:`pairs`."""
+        return next(iter(self.pairs(*kinds).values()), None)
 
     def lacks(self, name: str, wanted: str) -> StudioError:
         """What to raise where the files of ``name`` are not here: says which were looked for and what is here."""

@@ -11,11 +11,13 @@ from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.movielens import ARCHIVE, LAYOUTS, read_movielens
 from engine.data.tables import INTERACTIONS, ITEMS, read_tables, write_tables
+from engine.datasets import MANIFEST
 from engine.errors import StudioError
-from engine.fetch import Member, digest, download, intact, locked, wheel_members
+from engine.fetch import digest, download, intact, locked
 from engine.monitor import Monitor
 from engine.paths import writable
-from engine.places import MANIFEST, movielens_folder
+from engine.places import movielens_folder
+from engine.wheels import Member, wheel_members
 
 FORMAT = 1
 """Version of the cached form; another one in the cache is replaced."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.config import RunConfig
 from engine.data import Examples, Split, candidate_sets
+from engine.datasets import domain_of
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.evaluate.evaluator import CHUNK, sample_users
 from engine.evaluate.falsify_controls import Control
@@ -161,7 +162,7 @@ class Bench:
         """TA about the ends of the test histories, with or without the item that came next."""
         catalogue, prompts = self.models.dataset.catalogue, self.models.prompts()
         if not revealed:
-            prompts = Unrevealed(self.config.data.domain, prompts.teacher, catalogue, self.config.llm.show_year)
+            prompts = Unrevealed(domain_of(self.config.data), prompts.teacher, catalogue, self.config.llm.show_year)
         return TemporalAnalysis(self.config, self._held_out(), catalogue, self.examples.users, prompts).last()
 
     def hits(self, scores: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.datasets import domain_of
 from engine.evaluate.agreement import AGREEMENT, agreement, kendall_tau
 from engine.evaluate.falsify_bench import Ask, Bench, with_prompts
 from engine.evaluate.falsify_controls import RANDOM_LISTS
@@ -75,7 +76,7 @@ def teacher_name(bench: Bench) -> Finding:
     models, config = bench.models, bench.config
     other = next((control for control in bench.controls if control.teacher is not None), None)
     label = other.label if other else next(b for a, b in TEACHER_LABELS.items() if a != config.teacher.name)
-    prompts = Prompts(config.data.domain, label, models.dataset.catalogue, config.llm.show_year)
+    prompts = Prompts(domain_of(config.data), label, models.dataset.catalogue, config.llm.show_year)
     rows = bench.rows()
     asks = [bench.ranked(name, ranker) for name, ranker in rows.items()]
     asks += [bench.ranked(f"{name} told {label}", with_prompts(ranker, prompts)) for name, ranker in rows.items()]

@@ -21,7 +21,7 @@ from transformers.utils import logging
 from engine.config import LLMConfig
 from engine.devices import choose_device
 from engine.errors import StudioError
-from engine.fetch import locked, wheel_member
+from engine.fetch import locked
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
 from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, refuse_incomplete
@@ -41,6 +41,7 @@ from engine.places import (
     model_folder,
     smollm2_folder,
 )
+from engine.wheels import wheel_member
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"

@@ -187,7 +187,7 @@ def test_the_next_source_is_tried_and_the_result_cached(wheel: Path, delrec_home
 def test_the_archive_is_taken_where_it_answers(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = pack(tmp_path / "published.zip").read_bytes()
     monkeypatch.setattr(sources, "GROUPLENS_MD5", hashlib.md5(content).hexdigest())
-    monkeypatch.setattr(fetch, "_stream", lambda url, part, monitor: part.write_bytes(content))
+    monkeypatch.setattr(fetch, "_stream", lambda url, part, monitor, resume: part.write_bytes(content))
     dataset = load_dataset(CONFIG, 0, Monitor())
     assert dataset.source == "GroupLens' archive"
     assert facts(dataset) == facts(from_path(tmp_path / "published.zip"))
@@ -196,7 +196,7 @@ def test_the_archive_is_taken_where_it_answers(wheel: Path, tmp_path: Path, monk
 def test_a_truncated_archive_is_not_used(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = pack(tmp_path / "published.zip").read_bytes()
     monkeypatch.setattr(sources, "GROUPLENS_MD5", hashlib.md5(content).hexdigest())
-    monkeypatch.setattr(fetch, "_stream", lambda url, part, monitor: part.write_bytes(content[:-50]))
+    monkeypatch.setattr(fetch, "_stream", lambda url, part, monitor, resume: part.write_bytes(content[:-50]))
     log = Log()
     assert load_dataset(CONFIG, 0, log).source == "the copy in the recbole 1.2.1 wheel"
     assert any("corrupt or truncated" in line for line in log.lines)

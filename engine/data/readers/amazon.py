@@ -10,7 +10,7 @@ from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.item_texts import tidy
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files, batched
+from engine.data.readers.downloaded import Ambiguous, Downloaded, Files, batched, plain
 from engine.data.records import Record, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
@@ -28,7 +28,6 @@ class Amazon(Downloaded):
 
     licence = "no licence stated; research use, to be cited (McAuley lab, UCSD)"
     items_at_least = 5
-    domain = "item"
     reviews: ClassVar[tuple[str, ...]]
     """Names of files with a review per line, the better ones first."""
     ratings: ClassVar[tuple[str, ...]]
@@ -50,7 +49,7 @@ class Amazon(Downloaded):
                     remedy="set data.category to one of them, or bring the files",
                 )
         elif len(found) > 1:
-            raise StudioError(
+            raise Ambiguous(
                 f"several categories: {', '.join(sorted(found))}",
                 where=f"data.path={place.path}",
                 remedy="set data.category to one of them",
@@ -170,8 +169,3 @@ def kinds_of(value: object) -> tuple[str, ...]:
     if isinstance(value, list) and value and isinstance(value[0], list):
         value = value[0]
     return below_root(texts(value))
-
-
-def plain(category: str) -> str:
-    """A category for comparing: ``Home & Kitchen`` is ``Home_and_Kitchen``."""
-    return re.sub(r"[\W_]+", "", category.replace("&", "and")).lower()

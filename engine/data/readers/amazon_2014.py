@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.raw import LogBuilder
 from engine.data.readers.amazon import Amazon, headless, kinds_of
+from engine.data.readers.mcauley import AMAZON_2014, SNAP
 from engine.data.records import Record
+from engine.data.remote import Remote
 from engine.monitor import Monitor
 
 
@@ -17,6 +20,12 @@ class Amazon2014(Amazon):
     reviews = (r"reviews_{c}_5\.json", r"reviews_{c}\.json")
     ratings = (r"ratings_{c}\.csv",)
     meta = r"meta_{c}\.json"
+
+    choices = AMAZON_2014
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        names = (f"reviews_{self.chosen(config)}_5.json.gz", f"meta_{self.chosen(config)}.json.gz")
+        return tuple(Remote(name, (f"{SNAP}{name}",)) for name in names)
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("user", "item", "rating", "time"), log, monitor)

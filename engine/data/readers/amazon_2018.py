@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.raw import LogBuilder
 from engine.data.readers.amazon import Amazon, headless, kinds_of
+from engine.data.readers.mcauley import AMAZON_2018, mirrored
 from engine.data.records import Record
+from engine.data.remote import Remote
 from engine.monitor import Monitor
 
 
@@ -17,6 +20,13 @@ class Amazon2018(Amazon):
     reviews = (r"{c}_5\.json", r"{c}\.json")
     ratings = (r"{c}\.csv",)
     meta = r"meta_{c}\.json"
+
+    choices = AMAZON_2018
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        category = self.chosen(config)
+        names = {f"{category}_5.json.gz": "categoryFilesSmall", f"meta_{category}.json.gz": "metaFiles2"}
+        return tuple(Remote(name, mirrored(f"amazon_v2/{folder}/{name}")) for name, folder in names.items())
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("item", "user", "rating", "time"), log, monitor)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.amazon import Amazon, below_root, brand
+from engine.data.readers.mcauley import AMAZON_2023, mirrored
 from engine.data.records import Record, records, text, texts
+from engine.data.remote import Remote
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -22,6 +25,15 @@ class Amazon2023(Amazon):
     reviews = (r"{c}\.jsonl",)
     ratings = (r"{c}\.csv",)
     meta = r"meta_{c}\.jsonl"
+
+    choices = AMAZON_2023
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        category = self.chosen(config)
+        split = f"amazon_2023/benchmark/5core/last_out_w_his/{category}"
+        parts = (Remote(f"{category}.{part}.csv.gz", mirrored(f"{split}.{part}.csv.gz")) for part in PARTS)
+        meta = f"meta_{category}.jsonl.gz"
+        return (*parts, Remote(meta, mirrored(f"amazon_2023/raw/meta_categories/{meta}")))
 
     def categories(self, place: Place) -> dict[str, list[File]]:
         found: dict[str, list[File]] = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config import DataConfig
 from engine.data.raw import Raw
+from engine.data.remote import Found, Remote
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.places import Presence
@@ -19,6 +21,14 @@ class Reader(ABC):
     """What people call it."""
     about: str
     """What it is, in a line."""
+    licence: str
+    """Terms of use, in a line."""
+    items_at_least: int = 1
+    """``data.min_item_interactions`` where it is left empty."""
+    domain: str = "item"
+    """What its items are, see :data:`engine.llm.prompts.DOMAINS`."""
+    choices: tuple[str, ...] = ()
+    """What ``data.category`` can name, for those that are fetched in parts."""
 
     @abstractmethod
     def presence(self, config: DataConfig) -> Presence:
@@ -28,11 +38,6 @@ class Reader(ABC):
             StudioError: it can neither be read nor fetched; says what was looked for.
         """
 
-    licence: str = ""
-    """Terms of use, in a line."""
-    items_at_least: int = 1
-    """``data.min_item_interactions`` where it is left empty."""
-
     @abstractmethod
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         """The log in file order, and where the items' texts are. ``seed`` is the run's.
@@ -41,6 +46,23 @@ class Reader(ABC):
             StudioError: files are missing, unreadable or damaged, or no source answers.
             Cancelled: the monitor asked to stop.
         """
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        """The files to fetch, by ``data.category`` where there are several; none where nothing can be fetched.
+
+        Raises:
+            StudioError: no such category.
+        """
+        return ()
+
+    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+        """Fetch what :func:`engine.data.remote.look` found of :meth:`remotes`; the folder in which it lies.
+
+        Raises:
+            StudioError: it cannot be fetched.
+            Cancelled: the monitor asked to stop; the next call goes on.
+        """
+        raise StudioError(f"{self.title} cannot be fetched", where=config.dataset, remedy="set data.path to its files")
 
 
 def existing(config: DataConfig) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,17 @@ from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Raw, Wanted
 from engine.data.readers.base import Reader, existing
+from engine.data.remote import Found, fetch
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home
 from engine.places import Presence
 
 SIZE = 50_000
+
+
+class Ambiguous(StudioError):
+    """Several data sets of this format are there, and none was chosen."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,9 @@ class Downloaded(Reader):
 
     name: str
     files: str
+    fetchable: bool = True
+    default: str | None = None
+    """The one of ``choices`` that is meant without ``data.category``."""
 
     @abstractmethod
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -76,29 +85,80 @@ class Downloaded(Reader):
         """
         if config.path:
             place = Place(existing(config))
-        elif self.folder(config).is_dir():
-            place = Place(self.folder(config))
+        elif self.folder.is_dir():
+            place = Place(self.folder)
         else:
-            category = f" --category {config.category}" if config.category else ""
-            raise StudioError(
-                f"{self.title} is not on this machine",
-                where=f"data.dataset={config.dataset}",
-                remedy=f"set data.path to its files ({self.files}), or run: delrec data fetch {self.name}{category}",
-            )
-        found = self.find(place, config)
+            raise self.absent(config)
+        try:
+            found = self.find(place, config)
+        except StudioError:
+            if config.path or config.category or not self.default:
+                raise
+            found = self.find(place, config.model_copy(update={"category": self.default}))
+        if found is None and not config.path:
+            raise self.absent(config)
         if found is None:
             raise place.lacks(self.title, self.files)
         return found
 
-    def folder(self, config: DataConfig) -> Path:
+    def pair(self, place: Place, config: DataConfig, log: Sequence[str], items: str) -> Files | None:
+        """Interactions in one file and items in another, by patterns of their names.
+
+        Raises:
+            StudioError: they are in several folders or archives, and ``data.category`` names none of these.
+        """
+        pairs = place.pairs(log, [items])
+        if self.choices and config.category and place.chosen is None:
+            wanted = plain(config.category)
+            pairs = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}
+        named = {plain(label): files for label, files in reversed(pairs.items())}  # one that is unpacked beside too
+        if len(named) > 1 and place.chosen is None:
+            raise Ambiguous(
+                f"several data sets: {', '.join(pairs)}",
+                where=f"data.path={place.path}",
+                remedy="set data.path to one of them",
+            )
+        return next((Files(files[:1], files[1]) for files in named.values()), None)
+
+    def absent(self, config: DataConfig) -> StudioError:
+        """That it is not here; raises :class:`StudioError` where ``data.category`` names none of :attr:`choices`."""
+        if self.choices and config.category:
+            self.chosen(config)
+        category = f" --category {config.category}" if config.category else ""
+        fetched = f", or run: delrec data fetch {self.name}{category}" if self.fetchable else ""
+        return StudioError(
+            f"{self.title} is not on this machine",
+            where=f"data.dataset={config.dataset}",
+            remedy=f"set data.path to its files ({self.files}){fetched}",
+        )
+
+    @property
+    def folder(self) -> Path:
         """Where it lies once fetched."""
-        return home() / "datasets" / self.name / (config.category or "")
+        return home() / "datasets" / self.name
+
+    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+        return fetch(found, self.folder / (self.chosen(config) or ""), monitor)
+
+    def chosen(self, config: DataConfig) -> str | None:
+        """The one of :attr:`choices` that ``data.category`` names, as its owners spell it.
+
+        Raises:
+            StudioError: it names none, or does not say which.
+        """
+        if not self.choices:
+            return None
+        category = config.category or self.default
+        for choice in self.choices:
+            if category and plain(choice) == plain(category):
+                return choice
+        what = f"there is no {category!r} in {self.title}" if category else f"{self.title}: which part?"
+        raise StudioError(what, where="data.category", remedy=f"choose one of {', '.join(self.choices)}")
 
 
-def pair(place: Place, log: str | Sequence[str], items: str) -> Files | None:
-    """Interactions in one file and items in another, by patterns of their names."""
-    found = place.pair([log] if isinstance(log, str) else log, [items])
-    return Files(found[:1], found[1]) if found else None
+def plain(name: str) -> str:
+    """A name for comparing: ``Home & Kitchen`` is ``Home_and_Kitchen``."""
+    return re.sub(r"[\W_]+", "", name.replace("&", "and")).lower()
 
 
 def batched(rows: Iterable[tuple[str, str, str]], add: Callable[[list[str], list[str], list[str]], None]) -> None:

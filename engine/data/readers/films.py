@@ -7,11 +7,20 @@ import re
 from engine.data.item_texts import tidy
 from engine.data.naming import natural_title
 from engine.data.raw import Item
+from engine.data.remote import Remote
 
 _SPAN = re.compile(r"\((\d{4})\s*[-–—]\s*(?:\d{4})?\s*\)\s*$")
 """The years of a series: ``(2006–2007)``, ``(2009– )``."""
 _CALLED = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
 NO_GENRES = "(no genres listed)"
+
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
+
+
+def archive(name: str) -> tuple[Remote, ...]:
+    """One of GroupLens' archives; beside each, its MD5 is published."""
+    return (Remote(f"{name}.zip", (f"{GROUPLENS}{name}.zip",), md5="+"),)
 
 
 def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> Item:

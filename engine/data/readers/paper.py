@@ -11,6 +11,7 @@ from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.amazon_2014 import READER as AMAZON
 from engine.data.readers.downloaded import Downloaded, Files
 from engine.data.readers.recbole import READER as RECBOLE
+from engine.data.remote import Remote
 from engine.monitor import Monitor
 
 
@@ -20,12 +21,14 @@ class PaperSet(Downloaded):
 
     licence = AMAZON.licence
     items_at_least = 5
-    domain = "item"
 
     def __init__(self, name: str, category: str, about: str) -> None:
         self.name, self.category, self.about = name, category, about
         self.title = f"Amazon {category.replace('_', ' ')} (2014)"
         self.files = f"Amazon_{category}.inter and .item, or reviews_{category}_5.json.gz and meta_{category}.json.gz"
+
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        return AMAZON.remotes(config.model_copy(update={"category": self.category}))
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         stem = re.escape(self.category).replace("_", "[-_]")

@@ -10,10 +10,9 @@ from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.readers.films import film
 from engine.data.sheet import Sheet
-from engine.errors import StudioError
 from engine.monitor import Monitor
 
 USERS = ("user_id", "userid", "user", "reviewer_id", "session_id", "uid")
@@ -33,6 +32,7 @@ class RecBole(Downloaded):
     about = "any pair NAME.inter and NAME.item: RecBole's name for dozens of data sets"
     licence = "that of the data set"
     files = "NAME.inter and NAME.item"
+    fetchable = False
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         logs = place.find(r".+\.inter")
@@ -42,7 +42,7 @@ class RecBole(Downloaded):
         if config.category:
             names = [name for name in names if _plain(config.category) in _plain(name)] or names
         if len(names) > 1:
-            raise StudioError(
+            raise Ambiguous(
                 f"several data sets: {', '.join(names[:6])}",
                 where=f"data.path={place.path}",
                 remedy="set data.path to the .inter file of one of them",

@@ -14,11 +14,14 @@ from engine.data.files import File, Place
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.moments import NONE
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Downloaded, Files, batched, pair
+from engine.data.readers.downloaded import Downloaded, Files, batched
+from engine.data.readers.mcauley import MCAULEY
 from engine.data.readers.recbole import READER as RECBOLE
 from engine.data.records import records, text, texts
+from engine.data.remote import Remote
 from engine.monitor import Monitor
 
+WCKANG = "https://cseweb.ucsd.edu/~wckang/"
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 YEARLESS = 4
 """Stands for the year of a date without one until the latest is known; a leap year, for February 29."""
@@ -37,9 +40,16 @@ class Steam(Downloaded):
     items_at_least = 5
     domain = "game"
 
+    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+        """Version 1 with the games of version 2, as the McAuley lab publishes them."""
+        return (
+            Remote("australian_user_reviews.json.gz", (f"{MCAULEY}steam/australian_user_reviews.json.gz",)),
+            Remote("steam_games.json.gz", (f"{WCKANG}steam_games.json.gz", f"{MCAULEY}steam/steam_games.json.gz")),
+        )
+
     def find(self, place: Place, config: DataConfig) -> Files | None:
         reviews = (r"australian_user_reviews\.json", r"steam_reviews\.json", r"steam_new\.json", r".*reviews.*\.json")
-        return pair(place, reviews, r"(?:.*_)?steam_games\.json") or RECBOLE.named(place, "steam[^.]*")
+        return self.pair(place, config, reviews, r"(?:.*_)?steam_games\.json") or RECBOLE.named(place, "steam[^.]*")
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         if files[0].name.lower().endswith(".inter"):

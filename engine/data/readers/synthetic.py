@@ -91,6 +91,7 @@ def _walk(random: np.random.Generator, follows: np.ndarray, length: int) -> list
 
 class Synthetic(Reader):
     title = "generated"
+    domain = "movie"
     licence = "none needed"
     about = "120 users and 60 films with a pattern to learn, for tests"
 

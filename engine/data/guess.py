@@ -1,0 +1,144 @@
+"""Files that somebody brings: which format they are in, and what their first rows say."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from engine import datasets
+from engine.config import DataConfig
+from engine.data.files import Place
+from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.downloaded import Ambiguous, Downloaded
+from engine.errors import StudioError
+from engine.monitor import Monitor
+
+FORMATS = ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "amazon-2023", "amazon-2014", "amazon-2018", "recbole")
+"""Tried in this order, after ml-100k and before csv: the names of files tell them apart."""
+ROWS = 5
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first rows of files, as they would be read."""
+
+    format: str
+    files: tuple[str, ...]
+    """The files that are read, interactions first."""
+    interactions: tuple[tuple[str, str, str], ...]
+    """User, item, and time as written."""
+    items: tuple[Item, ...]
+
+
+@contextlib.contextmanager
+def together(paths: Sequence[Path]) -> Iterator[Path]:
+    """One path for several files: themselves if it is one, else a folder for a while with links to them.
+
+    Raises:
+        StudioError: one is not there, or two have the same name.
+    """
+    for path in paths:
+        if not path.exists():
+            raise StudioError(f"there is no {path}", where=str(path), remedy="name existing files")
+    if len(paths) == 1:
+        yield paths[0]
+        return
+    if len({path.name for path in paths}) < len(paths):
+        raise StudioError(
+            "two files have the same name", where=str(paths[0]), remedy="put each set into its own folder"
+        )
+    with tempfile.TemporaryDirectory(prefix="delrec-") as folder:
+        for path in paths:
+            link = Path(folder) / path.name
+            try:
+                link.symlink_to(path.absolute())
+            except OSError:  # where links are not allowed
+                shutil.copy(path, link)
+        yield Path(folder)
+
+
+def guess_format(path: Path, config: DataConfig | None = None) -> str:
+    """The data set of the registry as which files can be read; ``data.dataset`` takes it.
+
+    Raises:
+        StudioError: they are of no known format; says what is known.
+    """
+    place = Place(path)
+    config = (config or DataConfig()).model_copy(update={"path": str(path)})
+    for name in FORMATS:
+        with contextlib.suppress(StudioError):
+            try:
+                if _reader(name).find(place, config):
+                    return name
+            except Ambiguous:
+                return name
+    if place.find(r"u\.data", r"ml-100k\.zip", r"ml-100k\.inter"):
+        return "ml-100k"
+    if place.find(r".+\.(csv|tsv|txt|dat)"):
+        return "csv"
+    here = ", ".join(file.name for file in place.files[:5]) or "nothing"
+    raise StudioError(
+        f"no known format: {here}",
+        where=str(path),
+        remedy=f"bring all files of one of {', '.join(FORMATS)}, or tables of your own (csv)",
+    )
+
+
+def preview(path: Path, name: str, config: DataConfig | None = None, rows: int = ROWS) -> Preview:
+    """The first rows of both files; reads no more of them.
+
+    Raises:
+        StudioError: they are not of this format, or damaged at their very beginning.
+    """
+    config = (config or DataConfig()).model_copy(update={"path": str(path), "dataset": name})
+    reader = _reader(name)
+    files = reader.located(config)
+    peek = _Peek(rows)
+    with contextlib.suppress(_EnoughError):
+        for _ in reader.interactions(files.log, peek, Monitor()):
+            pass
+    items: tuple[Item, ...] = ()
+    if files.items is not None:
+        items = tuple(islice(reader.items(files.items, Wanted(None), Monitor()), rows))
+    names = [str(file) for file in (*files.log, files.items) if file is not None]
+    return Preview(name, tuple(names), tuple(peek.rows), items)
+
+
+def _reader(name: str) -> Downloaded:
+    reader = datasets.reader(name)
+    if not isinstance(reader, Downloaded):
+        raise StudioError(f"{reader.title} cannot be shown by rows", where=name, remedy="read it as csv")
+    return reader
+
+
+class _EnoughError(Exception):
+    """The rows asked for are there."""
+
+
+class _Peek(LogBuilder):
+    """Takes the first rows, then stops the reader."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.rows: list[tuple[str, str, str]] = []
+
+    def add(self, users: Sequence[str], items: Sequence[str], times: Sequence[str] | np.ndarray | None) -> None:
+        shown = [str(moment) for moment in times[: self.most]] if times is not None else [""] * len(users)
+        self._take(users, items, shown)
+
+    def code(self, users: Sequence[str], items: Sequence[str]) -> None:
+        self._take(users, items, [""] * len(users))
+
+    def _take(self, users: Sequence[str], items: Sequence[str], times: Sequence[str]) -> None:
+        self.rows += zip(users[: self.most], items[: self.most], times[: self.most], strict=False)
+        if len(self.rows) >= self.most:
+            del self.rows[self.most :]
+            raise _EnoughError

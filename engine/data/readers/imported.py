@@ -1,0 +1,28 @@
+"""Data sets that people brought, see :mod:`engine.data.named`."""
+
+from __future__ import annotations
+
+from engine.config import DataConfig
+from engine.data import named
+from engine.data.raw import Raw
+from engine.data.readers.base import Reader
+from engine.monitor import Monitor
+from engine.places import Presence
+
+
+class Imported(Reader):
+    """One of them, by its name."""
+
+    licence = "that of its source"
+
+    def __init__(self, name: str) -> None:
+        found = named.about(name)
+        self.name = self.title = name
+        self.about = f"{found.rows:,} rows of {found.items:,} items by {found.users:,} users, from {found.source}"
+        self.items_at_least, self.domain = found.items_at_least, found.domain
+
+    def presence(self, config: DataConfig) -> Presence:
+        return "here"
+
+    def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
+        return named.load(self.name, monitor)

@@ -1,0 +1,169 @@
+"""``delrec data``: which data sets there are, what one holds, fetching and importing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.errors import StudioError
+from webapp.commands._options import target_file
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from engine.config import DataConfig
+    from engine.data.description import Description
+    from engine.monitor import Monitor
+
+ASK_FROM = 500_000_000
+"""Bytes from which on a download asks first."""
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; may come repeatedly."
+)
+
+
+@click.group()
+def command() -> None:
+    """List, describe, fetch and import data sets."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_sets(as_json: bool) -> None:
+    """Every data set: what it is, its licence, and whether it is here or where it comes from."""
+    import json
+
+    from engine import datasets
+    from engine.config import DataConfig
+
+    rows = []
+    for name in datasets.names():
+        try:
+            reader = datasets.reader(name)
+        except StudioError as error:  # an imported one whose folder is damaged
+            rows.append({"name": name, "title": name, "about": error.what, "licence": "", "where": error.remedy})
+            continue
+        try:
+            where = {"here": "here", "built in": "built in"}.get(reader.presence(DataConfig(dataset=name)), "fetched")
+            where = where if where != "fetched" else "is fetched when a run needs it"
+        except StudioError as error:
+            where = error.remedy
+        said = {"title": reader.title, "about": reader.about, "licence": reader.licence}
+        rows.append({"name": name, **said, "where": where})
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo(f"{click.style(row['name'], bold=True)}  {row['about']}")
+        click.echo(f"    licence: {row['licence']}\n    {row['where']}")
+
+
+@command.command()
+@click.argument("name", required=False)
+@SET
+@click.option("--json", "file", metavar="FILE", help="Write it to FILE too.")
+def describe(name: str | None, overrides: tuple[str, ...], file: str | None) -> None:
+    """Read a data set (NAME, or --set data.dataset=…) and say what it holds after cleaning, and what each step took."""
+    import json
+
+    from engine.data import load_dataset
+    from engine.data.description import describe as described
+
+    config, target = _config(name, overrides), target_file(file)
+    with _monitor() as monitor:
+        found = described(load_dataset(config, 0, monitor), config)
+    if target is not None:
+        target.write_text(json.dumps(found.json(), indent=1, ensure_ascii=False), encoding="utf-8")
+    _show(found)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--category", metavar="NAME", help="Which part, of those that come in parts (Amazon, MovieLens).")
+@click.option("--yes", is_flag=True, help="Do not ask, however large.")
+def fetch(name: str, category: str | None, yes: bool) -> None:
+    """Fetch the files of data set NAME from its owners, after saying how large they are.
+
+    What broke off goes on where it was; files are checked by digest or size.
+    """
+    from engine import datasets
+    from engine.config import DataConfig
+    from engine.data.remote import look, said
+
+    reader, config = datasets.reader(name), DataConfig(dataset=name, category=category)
+    with _monitor() as monitor:
+        offers = look(reader.remotes(config), monitor)
+        for offer in offers:
+            size = "of unknown size" if offer.size is None else said(offer.size)
+            click.echo(f"{offer.remote.name}: {size}, {offer.url}", err=True)
+        total = sum(offer.size or 0 for offer in offers)
+        if total > ASK_FROM and not yes and not click.confirm(f"Fetch {said(total)}?", err=True):
+            return
+        folder = reader.fetch(config, offers, monitor)
+    more = f" --set data.category={category}" if category else ""
+    click.echo(f"Terms: {reader.licence}", err=True)
+    click.echo(f"{folder}\nlook at it: delrec data describe {name}{more}")
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--name", required=True, metavar="NAME", help="What to call it: data.dataset=NAME then takes it.")
+@click.option("--as", "form", metavar="FORMAT", help="A name of 'delrec data list', if it is not guessed right.")
+@SET
+def import_files(files: tuple[str, ...], name: str, form: str | None, overrides: tuple[str, ...]) -> None:
+    """Keep a data set in the data folder, made of FILES: a folder, an archive, or the files of any known format."""
+    from dataclasses import replace
+
+    from engine import datasets
+    from engine.data import named
+    from engine.data.guess import guess_format, together
+
+    config = _config(form, overrides)
+    named.free(name)
+    paths = [Path(file).expanduser() for file in files]
+    with together(paths) as path, _monitor() as monitor:
+        chosen = form or guess_format(path, config)
+        click.echo(f"read as {chosen} ({datasets.reader(chosen).title})", err=True)
+        config = config.model_copy(update={"dataset": chosen, "path": str(path)})
+        raw = datasets.reader(chosen).read(config, 0, monitor)
+        kept = named.save(replace(raw, source=", ".join(path.name for path in paths)), name, chosen, monitor)
+    click.echo(f"{kept.rows:,} rows of {kept.items:,} items by {kept.users:,} users; {'; '.join(kept.notes)}", err=True)
+    click.echo(f"use it with --set data.dataset={name}, look at it with: delrec data describe {name}")
+
+
+def _config(name: str | None, overrides: tuple[str, ...]) -> DataConfig:
+    from engine.settings import load_config
+
+    return load_config(overrides=(*([f"data.dataset={name}"] if name else []), *overrides)).data
+
+
+def _monitor() -> AbstractContextManager[Monitor]:
+    from rich.console import Console
+
+    from webapp.commands._progress import shell_monitor
+
+    return shell_monitor(Console(stderr=True))
+
+
+def _show(found: Description) -> None:
+    history = found.history
+    lines = {
+        found.name: f"{found.title}, from {found.source}",
+        "users": f"{found.users:,}",
+        "items": f"{found.items:,}",
+        "interactions": f"{found.interactions:,} (density {found.density:.3%})",
+        "history": f"{history['least']:g} to {history['most']:g} items, median {history['median']:g}, "
+        f"mean {history['mean']:.1f}",
+        "ties": f"{found.tie_share:.1%} of neighbours, {found.test_tie_share:.1%} of the last items",
+        "titles": f"{found.untitled:,} missing, {found.look_alikes:,} like another's, the longest of "
+        f"{found.longest_title:,} characters; genres or categories of {found.with_genres:.0%}, brands or authors of "
+        f"{found.with_brand:.0%}",
+        "rare targets": f"{found.rare_targets:.1%} of the users' last items have fewer than 5 training interactions",
+        "cleaning": str(found.cleaning.get("said", "")),
+        "licence": found.licence,
+        "fingerprint": found.fingerprint,
+    }
+    for name, text in lines.items():
+        click.echo(f"{click.style(f'{name:<13}', bold=True)} {text}")
