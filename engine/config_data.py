@@ -8,6 +8,9 @@ from engine import datasets
 from engine.config_base import Section
 from engine.config_base import setting as _field
 
+PROTOCOL = frozenset({"domain", "split", "history", "candidates", "negatives"})
+"""Settings of the section that ask about the data and do not change what is read."""
+
 
 class DataConfig(Section):
     """Interactions, split and candidates (protocol)."""
@@ -17,7 +20,7 @@ class DataConfig(Section):
     path: str | None = _field(None)
     """The data set's files: a folder, an archive or a file, as downloaded; empty takes what was fetched or imported."""
     category: str | None = _field(None)
-    """Category of an Amazon data set, e.g. Beauty or Home_and_Kitchen; empty takes the only one in data.path."""
+    """Part of a data set that has several: Beauty or Home_and_Kitchen of Amazon, ml-25m; empty takes the only one."""
     domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
     """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
     split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")

@@ -93,7 +93,7 @@ def _read(values: Mapping[str, Any]) -> RunConfig | None:
 
 
 def _data(config: RunConfig) -> Hashable:
-    return config.data.dataset, config.data.path
+    return config.data.dataset, config.data.path, config.data.category
 
 
 def _teacher(config: RunConfig) -> Hashable:

@@ -55,7 +55,10 @@ LABELS = {
     "top_layers": "Adapted layers",
     "prompt": "Soft prompt",
     "prompt_run": "Run of the soft prompt",
-    "path": "Folder",
+    "path": "Files",
+    "text": "Text of an item",
+    "unlisted": "Items not listed",
+    "untitled": "Items without a title",
 }
 """Words for settings whose own name does not say enough, by dotted or last name."""
 

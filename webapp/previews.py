@@ -6,7 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import datasets
 from engine.config import DataConfig, RunConfig
+from engine.config_data import PROTOCOL
 from engine.data import Dataset, Statistics, load_dataset, statistics
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -31,9 +33,8 @@ def dataset_of(config: RunConfig) -> tuple[Dataset, Statistics]:
         StudioError: it cannot be had or read.
     """
     seed = config.seed if config.data.dataset == "synthetic" else 0
-    own = config.data
-    plain = DataConfig(dataset=own.dataset, path=own.path, min_interactions=own.min_interactions)
-    return _load(plain, seed, _changed(own.path))
+    read = config.data.model_copy(update={name: getattr(DataConfig(), name) for name in PROTOCOL})
+    return _load(read, seed, _changed(config.data))
 
 
 def dataset_of_run(run: Run, *, fetch: bool = False) -> Dataset:
@@ -45,7 +46,7 @@ def dataset_of_run(run: Run, *, fetch: bool = False) -> Dataset:
     config = make_config(run.config)
     if not fetch and data_presence(config.data) not in ("here", "built in"):
         raise StudioError("the run's data set is not on this machine")
-    return _load_of_run(run.folder, config, _changed(config.data.path))
+    return _load_of_run(run.folder, config, _changed(config.data))
 
 
 def prompts_of(config: RunConfig, user: str | None = None) -> Preview:
@@ -77,9 +78,11 @@ def _load_of_run(folder: Path, config: RunConfig, changed: float) -> Dataset:  #
     return run_dataset(RunFolder.open(folder), config, Monitor())
 
 
-def _changed(path: str | None) -> float:
-    """The latest change of the files in a folder, in seconds."""
-    folder = Path(path).expanduser() if path else None
-    if folder is None or not folder.is_dir():
+def _changed(config: DataConfig) -> float:
+    """The latest change of the files that are read, in seconds."""
+    folder = Path(config.path).expanduser() if config.path else datasets.folder(config.dataset)
+    try:
+        near = folder if folder.is_dir() else folder.parent
+        return max((file.stat().st_mtime for file in near.iterdir()), default=0.0)
+    except OSError:
         return 0.0
-    return max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,8 +100,10 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
             size = "of unknown size" if offer.size is None else said(offer.size)
             click.echo(f"{offer.remote.name}: {size}, {offer.url}", err=True)
         total = sum(offer.size or 0 for offer in offers)
-        if total > ASK_FROM and not yes and not click.confirm(f"Fetch {said(total)}?", err=True):
-            return
+        if total > ASK_FROM and not yes:
+            if not sys.stdin.isatty():
+                raise StudioError(f"{said(total)} to fetch", where=name, remedy="say --yes if that is meant")
+            click.confirm(f"Fetch {said(total)}?", abort=True, err=True)
         folder = reader.fetch(config, offers, monitor)
     more = f" --set data.category={category}" if category else ""
     click.echo(f"Terms: {reader.licence}", err=True)

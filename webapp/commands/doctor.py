@@ -205,6 +205,15 @@ def _recbole() -> Answer:
     return _wheel(*RECBOLE)
 
 
+def _data_sets() -> Answer:
+    from engine import datasets
+    from engine.config import DataConfig
+    from engine.places import data_presence
+
+    here = [name for name in datasets.names() if data_presence(DataConfig(dataset=name)) in ("here", "built in")]
+    return "ok", f"{', '.join(here)}; 'delrec data list' says how to get the others"
+
+
 CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
     ("machine", "versions", _versions),
     ("machine", "processor", _processor),
@@ -213,6 +222,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
     ("storage", "database", _database),
     ("storage", "queue", _queue),
     ("storage", "worker", _workers),
+    ("storage", "data sets", _data_sets),
     ("MovieLens-100K", "cache", lambda: _cached("datasets", "ml-100k")),
     ("MovieLens-100K", "GroupLens", _grouplens),
     ("MovieLens-100K", "package index", _recbole),
