@@ -152,7 +152,7 @@ def _stream(url: str, part: Path, monitor: Monitor, resume: bool = False) -> Non
             if goes_on:
                 monitor.message(f"Fetching {name}: going on at {there / 1e6:.1f} MB")
             report = Report(name, total, monitor)
-            for chunk in response.iter_raw(CHUNK):  # as it is stored: a .gz is not to be unpacked on the way
+            for chunk in response.iter_raw():  # as it is stored: a .gz is not to be unpacked on the way
                 handle.write(chunk)
                 report(handle.tell())
     return None

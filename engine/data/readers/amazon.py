@@ -49,7 +49,8 @@ class Amazon(Downloaded):
                     remedy="set data.category to one of them, or bring the files",
                 )
         elif len(found) > 1:
-            raise Ambiguous(
+            listed = any(place.find(self.meta.format(c=re.escape(name))) for name in found)
+            raise (Ambiguous if listed else StudioError)(
                 f"several categories: {', '.join(sorted(found))}",
                 where=f"data.path={place.path}",
                 remedy="set data.category to one of them",

@@ -138,6 +138,8 @@ class Downloaded(Reader):
         return home() / "datasets" / self.name
 
     def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+        if not self.fetchable:
+            return super().fetch(config, found, monitor)
         return fetch(found, self.folder / (self.chosen(config) or ""), monitor)
 
     def chosen(self, config: DataConfig) -> str | None:

@@ -1,0 +1,252 @@
+"""Data sets at their owners' addresses, tried against a server on this machine: the real ones were never asked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from samples import LOG, WRITE
+from test_readers import EXPECTED, shown
+
+from engine import datasets
+from engine.config import DataConfig
+from engine.data import load_dataset
+from engine.data.readers.downloaded import Downloaded
+from engine.data.remote import Remote, fetch, look, said
+from engine.errors import Cancelled, StudioError
+from engine.fetch import download
+from engine.monitor import Monitor
+from engine.places import data_fault, data_presence
+
+CATEGORY = {"amazon-2014": "Home_and_Kitchen", "amazon-2018": "Gift_Cards", "amazon-2023": "All_Beauty"}
+FETCHED = [name for name in datasets.READERS if name not in ("ml-100k", "csv", "synthetic", "recbole")]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files`` by their path; breaks off after ``breaks`` bytes where that is set."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str, str | None]] = []
+        self.breaks: int | None = None
+        self.etag: str | None = '"one"'
+        self.ranges = True
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        server = self.server
+        asked = self.headers.get("Range")
+        server.requests.append((self.command, self.path, asked))
+        content = server.files.get(self.path)
+        if content is None:
+            self.send_error(404)
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.ranges else 0
+        if start and self.headers.get("If-Range") != server.etag:
+            start = 0
+        if start >= len(content) > 0:
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.end_headers()
+        if body:
+            end = len(content) if server.breaks is None else min(start + server.breaks, len(content))
+            self.wfile.write(content[start:end])
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+class Log(Monitor):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def offered(server: Server, name: str, tmp_path: Path) -> tuple[Remote, ...]:
+    """The sample of a data set on the server, at the paths of its owners' addresses."""
+    reader = datasets.reader(name)
+    made = tmp_path / "made"
+    made.mkdir()
+    category = {"beauty": "Beauty"}.get(name) or CATEGORY.get(name)
+    write = WRITE["amazon-2014"] if name == "beauty" else WRITE[name]
+    write(made, LOG, category) if category else write(made, LOG)  # type: ignore[call-arg]
+    if name in ("ml-1m", "goodbooks-10k"):
+        import shutil
+
+        shutil.make_archive(str(tmp_path / name), "zip", made)
+        for path in made.iterdir():
+            path.unlink()
+        (tmp_path / f"{name}.zip").rename(made / f"{name}.zip")
+    files = {path.name: path.read_bytes() for path in made.iterdir()}
+    remotes = []
+    for remote in reader.remotes(DataConfig(dataset=name, category=CATEGORY.get(name))):
+        assert all(url.startswith("https://") for url in remote.urls)
+        here = "/" + remote.urls[0].split("/", 3)[3]
+        server.files[here] = files[remote.name]
+        if remote.md5 == "+":
+            server.files[f"{here}.md5"] = f"{hashlib.md5(files[remote.name]).hexdigest()}  {remote.name}\n".encode()
+        remotes.append(Remote(remote.name, (f"{server.url}/gone", server.url + here), remote.md5))
+    return tuple(remotes)
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_what_is_fetched_is_read_without_a_path(
+    name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = datasets.reader(name)
+    config = DataConfig(dataset=name, category=CATEGORY.get(name), min_interactions=3, min_item_interactions=1)
+    assert data_presence(config) == "unknown"
+    assert f"delrec data fetch {name}" in str(data_fault(config))
+    log = Log()
+    found = look(offered(server, name, tmp_path), log)
+    assert all(offer.size for offer in found)
+    assert not any(method == "GET" for method, *_ in server.requests)  # sizes first
+    folder = reader.fetch(config, found, log)
+    assert sum("is right" in line for line in log.lines) == len(found)
+    assert data_presence(config) == "here"
+    assert shown(load_dataset(config, 0, Monitor())) == EXPECTED
+    assert shown(load_dataset(config.model_copy(update={"category": None}), 0, Monitor())) == EXPECTED
+    asked = len(server.requests)
+    reader.fetch(config, found, log)  # all is there
+    assert not any(method == "GET" and not path.endswith(".md5") for method, path, _ in server.requests[asked:])
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("name", [name for name in FETCHED if datasets.reader(name).choices])
+def test_an_unknown_part_lists_those_that_exist(name: str) -> None:
+    reader = datasets.reader(name)
+    assert isinstance(reader, Downloaded)
+    with pytest.raises(StudioError, match=rf"there is no 'Nonsense'.*choose one of {reader.choices[0]}, "):
+        reader.remotes(DataConfig(dataset=name, category="Nonsense"))
+    assert reader.choices[0] in str(data_fault(DataConfig(dataset=name, category="Nonsense")))
+    if reader.default is None:
+        with pytest.raises(StudioError, match="which part"):
+            reader.remotes(DataConfig(dataset=name))
+    for choice in reader.choices:
+        assert all(choice in remote.urls[0] for remote in reader.remotes(DataConfig(dataset=name, category=choice)))
+
+
+def test_formats_cannot_be_fetched() -> None:
+    for name in ("recbole", "csv", "synthetic"):
+        reader = datasets.reader(name)
+        assert reader.remotes(DataConfig(dataset=name)) == ()
+        if name != "recbole":
+            with pytest.raises(StudioError, match="cannot be fetched"):
+                reader.fetch(DataConfig(dataset=name), [], Monitor())
+
+
+def test_without_an_answer_every_address_is_named(server: Server) -> None:
+    remote = Remote("x.zip", (f"{server.url}/a", "http://127.0.0.1:9/b"))
+    with pytest.raises(StudioError, match=r"x\.zip cannot be fetched: .*/a: .* answered 404.*/b: not reachable"):
+        look([remote], Monitor())
+
+
+CONTENT = bytes(range(256)) * 20_000
+
+
+def test_a_transfer_that_broke_off_goes_on(server: Server, tmp_path: Path) -> None:
+    server.files["/f.bin"] = CONTENT
+    server.breaks = 2_000_000
+    for _ in range(2):
+        with pytest.raises(StudioError, match="truncated"):
+            download(f"{server.url}/f.bin", tmp_path / "f.bin", Monitor(), size=len(CONTENT), resume=True)
+        assert not (tmp_path / "f.bin").exists()
+    server.breaks = None
+    log = Log()
+    download(f"{server.url}/f.bin", tmp_path / "f.bin", log, size=len(CONTENT), resume=True)
+    assert (tmp_path / "f.bin").read_bytes() == CONTENT
+    assert [asked for *_, asked in server.requests] == [None, "bytes=2000000-", "bytes=4000000-"]
+    assert "going on at 4.0 MB" in log.lines[0]
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == ["f.bin"]
+
+
+@pytest.mark.parametrize("change", ["etag", "no etag", "weak", "no ranges", "address"])
+def test_another_file_is_fetched_from_its_beginning(server: Server, tmp_path: Path, change: str) -> None:
+    server.files["/f.bin"] = server.files["/g.bin"] = CONTENT
+    server.etag = {"no etag": None, "weak": 'W/"one"'}.get(change, '"one"')
+    server.breaks = 2_000_000
+    with pytest.raises(StudioError, match="truncated"):
+        download(f"{server.url}/f.bin", tmp_path / "f.bin", Monitor(), resume=True)
+    server.breaks = None
+    server.etag = '"two"' if change == "etag" else server.etag
+    server.ranges = change != "no ranges"
+    server.files["/f.bin"] = server.files["/g.bin"] = other = CONTENT[::-1]
+    path = "g.bin" if change == "address" else "f.bin"
+    download(f"{server.url}/{path}", tmp_path / "f.bin", Monitor(), resume=True)
+    if change != "no ranges":
+        assert (tmp_path / "f.bin").read_bytes() == other
+    assert len((tmp_path / "f.bin").read_bytes()) == len(other)
+
+
+def test_one_that_was_stopped_goes_on_too(server: Server, tmp_path: Path) -> None:
+    class Stopping(Monitor):
+        def should_stop(self) -> bool:
+            return True
+
+    server.files["/f.bin"] = CONTENT
+    with pytest.raises(Cancelled):
+        download(f"{server.url}/f.bin", tmp_path / "f.bin", Stopping(), resume=True)
+    assert (tmp_path / ".f.bin.part").stat().st_size > 0
+    download(f"{server.url}/f.bin", tmp_path / "f.bin", Monitor(), resume=True)
+    assert (tmp_path / "f.bin").read_bytes() == CONTENT
+
+
+def test_what_is_wrong_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.files["/x.csv.gz"] = b"no gzip at all"
+    server.files["/y.zip"] = b"PK no zip"
+    server.files["/z.zip"] = b"z"
+    server.files["/z.zip.md5"] = b"MD5 (z.zip) = " + b"0" * 32
+    for name, md5, told in (
+        ("x.csv.gz", "", "cannot be unpacked"),
+        ("y.zip", "", "cannot be unpacked"),
+        ("z.zip", "+", "MD5 is not 000000000000"),
+    ):
+        found = look([Remote(name, (f"{server.url}/{name}",), md5)], Monitor())
+        with pytest.raises(StudioError, match=told):
+            fetch(found, tmp_path / "set", Monitor())
+    assert [path.name for path in (tmp_path / "set").iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_too_little_space_is_said_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.files["/x.gz"] = b"x" * 1000
+    found = look([Remote("x.gz", (f"{server.url}/x.gz",))], Monitor())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(StudioError, match=r"1\.0 kB to fetch, 10 bytes free"):
+        fetch(found, tmp_path, Monitor())
+
+
+def test_sizes_for_people() -> None:
+    assert [said(size) for size in (0, 999, 1000, 5_917_549, 262_000_000, 11_800_000_000)] == [
+        *("0 bytes", "999 bytes", "1.0 kB", "5.9 MB", "262 MB", "11.8 GB")
+    ]
