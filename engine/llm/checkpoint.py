@@ -21,6 +21,7 @@ from transformers.utils import logging
 from engine.errors import StudioError
 from engine.llm.frame import Family
 from engine.monitor import Monitor
+from engine.places import model_facts
 
 SEQ2SEQ = ("t5", "mt5")
 UNBOUNDED_CONTEXT = 2048
@@ -97,32 +98,39 @@ def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -
             ignore_mismatched_sizes=True,  # they are told below
             adapter_kwargs={"subfolder": "none"},  # the library would attach the adapter
         )
-        refuse_incomplete(model, found, checkpoint.name, folder)
+        refuse_incomplete(model, found, folder)
     if unused := _listed(found["unexpected_keys"]):
         monitor.message(f"{folder} holds weights that have no place in this model and are not used: {unused}")
     return model
 
 
-def refuse_incomplete(model: nn.Module, found: dict[str, Any], name: str, folder: Path) -> None:
+def refuse_incomplete(model: Any, found: dict[str, Any], folder: Path) -> None:
     """Raises StudioError where Transformers did not find all of a model; it would fill the rest at random.
 
     Args:
         found: its ``loading_info``.
     """
     left = set(found["unexpected_keys"])
+    # T5 is tied whatever its configuration says, unless its files hold both.
+    untied = model_facts(folder).get("tie_word_embeddings") is False
+    ins, outs = model.get_input_embeddings(), model.get_output_embeddings()
+    missing = set(found["missing_keys"])
+    if untied and outs is not None and outs.weight is ins.weight:
+        missing |= {name for name, module in model.named_modules() if module is outs}
     if found["mismatched_keys"]:
         key, there, wanted = sorted(found["mismatched_keys"])[0]
-        fault = f"{len(found['mismatched_keys'])} of its weights have other shapes than its config.json says, first"
-        fault = f"{fault} {key}: {tuple(there)} instead of {tuple(wanted)}"
-    elif missing := _listed(found["missing_keys"]):
-        fault = f"weights are missing from its files: {missing}"
+        count = len(found["mismatched_keys"])
+        fault = f"{count} of this model's weights have other shapes than its config.json says, first {key}:"
+        fault += f" {tuple(there)} instead of {tuple(wanted)}"
+    elif missing:
+        fault = f"weights of this model are missing from its files: {_listed(missing)}"
         fault += f"; without a place in the model are {_listed(left)}" if left else ""
     elif partial := _listed(key for key in left if _belongs(model, key)):
-        fault = f"its config.json leaves no place for weights that its layers have: {partial}"
+        fault = f"this model's config.json leaves no place for weights of its layers: {partial}"
     else:
         return
     raise StudioError(
-        f"{name}: {fault}",
+        fault,
         where=str(folder),
         remedy="take a whole checkpoint of a model with its output layer, as save_pretrained writes it",
     )

