@@ -22,8 +22,8 @@ from engine.llm.frame import Frame
 from engine.run_folder import write_text
 
 SAMPLE = (
-    "Predict the next movie a user watches.\nWatched, oldest first: Amélie (2001);  Amélie; SE7EN, 12 Monkeys &"
-    " M*A*S*H;\n\n\tÆon Flux — “Ran” 乱; it's Rock'n'roll_2.0; Война и мир; שלום; ﬁ ½ Ⅷ; 🎬 </s> <|im_end|>"
+    "Predict the next movie a user watches.\nWatched, oldest first: Am\u00e9lie (2001);  Ame\u0301lie; SE7EN, 12"
+    " Monkeys & M*A*S*H;\n\n\tÆon Flux — “Ran” 乱; it's Rock'n'roll_2.0; Война и мир; שלום; ﬁ ½ Ⅷ; 🎬 </s> <|im_end|>"
 )
 """Read by a tokenizer, it shows the rules by which it takes texts apart."""
 NUMBERS = 64

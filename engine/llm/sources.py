@@ -65,6 +65,8 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = N
         Cancelled: the monitor asked to stop while fetching.
     """
     device = choose_device(config.device, "llm.device")
+    if record and config.dtype == "auto":
+        monitor.message(f"Number format of the language model: {record.dtype} (as when the run was made)")
     dtype = choose_dtype(record.dtype if record else config.dtype, device, monitor)
     began = time.monotonic()
     if config.name in TINY:
