@@ -31,20 +31,23 @@ def test_a_run_that_can_start_has_nothing_against_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "name", "remedy"),
+    ("overrides", "name", "remedy"),
     [
         ("llm.name=nonsense", "Language model", "hub id"),
         ("finetune.steps=1", "Ranks and layers", "2 or more"),
-        ("distill={prompt: run, prompt_run: r-abc234}", "Soft prompt", "a run that is done"),
-        ("data={dataset: csv}", "Data", "data.path"),
-        ("data={dataset: csv, path: /no/such/folder}", "Data", "correct data.path"),
+        ("distill.prompt=run distill.prompt_run=r-abc234", "Soft prompt", "a run that is done"),
+        ("data.dataset=csv", "Data", "data.path"),
+        ("data.dataset=csv data.path=/no/such/folder", "Data", "correct data.path"),
+        ("data.dataset=ml-1m", "Data", "delrec data fetch ml-1m"),
+        ("data.dataset=ml-1m data.path=/", "Data", "correct data.path"),
+        ("data.dataset=nonsense", "Data", "choose one of"),
     ],
 )
-def test_what_would_fail_is_a_problem_with_a_remedy(override: str, name: str, remedy: str) -> None:
-    found = _checks(override)[name]
+def test_what_would_fail_is_a_problem_with_a_remedy(overrides: str, name: str, remedy: str) -> None:
+    found = _checks(*overrides.split())[name]
     assert found.state == "problem"
     assert remedy in found.remedy
-    config = load_config("smoke", overrides=[override])
+    config = load_config("smoke", overrides=overrides.split())
     with pytest.raises(StudioError, match=remedy):
         refuse_problems(config, forecast(config))
 
