@@ -14,7 +14,23 @@ from engine.errors import StudioError
 def home() -> Path:
     """The data folder: ``DELREC_HOME``, or ``delrec-studio`` inside the user's cache. It need not exist yet."""
     chosen = os.environ.get("DELREC_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("delrec-studio"))
+    return absolute(chosen or platformdirs.user_cache_dir("delrec-studio"))
+
+
+def expanded(text: str) -> Path:
+    """A path as it is typed, with ``~`` and ``~name`` for homes; where nobody is called so that is a folder's name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib's raises for a name that nobody has
+
+
+def absolute(text: str) -> Path:
+    """A path as it is typed, seen from the working directory."""
+    path = expanded(text).absolute()
+    return path.resolve() if ".." in path.parts else path
+
+
+def is_folder(text: str) -> bool:
+    """Whether such a path is a folder; no text is an error."""
+    return os.path.isdir(expanded(text))  # noqa: PTH112 - pathlib's raises for names that are too long
 
 
 def writable(folder: Path) -> Path:

@@ -41,6 +41,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
     run = RunFolder.create(path, config, run_id)
+    config = run.config()
     if run.metrics.exists():
         return run.report()
     monitor = MonitorGroup([FolderMonitor(run), monitor])

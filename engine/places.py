@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.config import DataConfig
+from engine.config import DataConfig, RunConfig
 from engine.datasets import reader
 from engine.errors import StudioError
-from engine.paths import home
+from engine.paths import absolute, expanded, home, is_folder
 
 SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -39,9 +40,8 @@ def movielens_folder() -> Path:
 
 def model_folder(name: str) -> Path | None:
     """The folder of a language model that is on this machine already, in Hugging Face's format; else None."""
-    own = Path(name).expanduser()
-    if own.is_dir():
-        return own
+    if is_own_folder(name):
+        return expanded(name)
     if name == SMOLLM2 and (smollm2_folder() / RECORD).is_file():
         return smollm2_folder()
     wanted = SMOLLM2_HUB if name == SMOLLM2 else name
@@ -50,6 +50,37 @@ def model_folder(name: str) -> Path | None:
     snapshots = hub_cache() / f"models--{wanted.replace('/', '--')}" / "snapshots"
     complete = [path.parent for path in snapshots.glob("*/config.json")]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def is_own_folder(name: str) -> bool:
+    """Whether a language model's name is that of a folder; those that are built in never are."""
+    return name not in (SMOLLM2, *TINY_NAMES) and is_folder(name)
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The settings of a run that is to be made: whatever in them is a path no longer depends on who reads it where.
+
+    A language model's name is a path if such a folder is there or nothing else is written so; another run's, if it is
+    written with a separator, or names a folder here that holds a run, and none of the runs of the data folder.
+    """
+    path, name, other = config.data.path, config.llm.name, config.distill.prompt_run
+    if path:
+        path = str(absolute(path))
+    if is_own_folder(name) or _looks_like_a_path(name):
+        name = str(absolute(name))
+    if other and (os.sep in other or other.startswith("~") or _is_only_here(other)):
+        other = str(absolute(other))
+    changes = {"data": {"path": path}, "llm": {"name": name}, "distill": {"prompt_run": other}}
+    sections = {part: getattr(config, part).model_copy(update=values) for part, values in changes.items()}
+    return config.model_copy(update=sections)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith(("~", ".")) or (os.sep in name and "://" not in name and not HUB_ID.fullmatch(name))
+
+
+def _is_only_here(run: str) -> bool:
+    return (absolute(run) / "run.json").is_file() and not (home() / "runs" / run).exists()
 
 
 def model_presence(name: str) -> Presence:

@@ -34,6 +34,7 @@ from typing import Any
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
+from engine.places import settled
 from engine.settings import load_config, to_yaml
 
 FORMAT = 2
@@ -57,21 +58,21 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, run_id: str | None = None) -> RunFolder:
-        """Make the folder, or open it to resume.
+        """Make the folder, with paths made absolute, or open it to resume.
 
         Raises:
             StudioError: the folder holds a run with another configuration or a newer format, or cannot be written.
         """
         folder = cls(path)
         if (path / "run.json").exists():
-            if folder.config() != config:
+            if folder.config() not in (config, settled(config)):
                 raise StudioError(
                     "this folder holds a run with another configuration", where=str(path), remedy="choose a new folder"
                 )
             return folder
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_text(path / "config.yaml", to_yaml(config))
+            write_text(path / "config.yaml", to_yaml(settled(config)))
             record = {"format": FORMAT, "run_id": run_id or path.name, "created": datetime.now(UTC).isoformat()}
             write_text(path / "run.json", json.dumps(record, indent=1))
         except OSError as error:

@@ -55,10 +55,13 @@ def load_config(
         name, separator, value = override.partition("=")
         if not separator:
             raise StudioError(f"{override!r} is not a setting", where="--set", remedy="write it as distill.steps=50")
-        setting = _known().get(name.strip())
-        if setting is None:
-            raise _unknown(name.strip())
-        _assign(values, setting.name, parse(setting, value))
+        name = name.strip()
+        if setting := _known().get(name):
+            _assign(values, name, parse(setting, value))
+        elif name in RunConfig.model_fields:  # a whole section
+            _merge(values, _nest(read_yaml(f"{name}: {value}", f"--set {name}", _known())))
+        else:
+            raise _unknown(name)
     return make_config(values)
 
 
@@ -142,9 +145,6 @@ def _known() -> dict[str, Setting]:
 
 
 def _unknown(dotted: str) -> StudioError:
-    inside = [name for name in _known() if name.startswith(f"{dotted}.")]
-    if inside:
-        return StudioError(f"{dotted} is a section of settings", where=dotted, remedy=f"write e.g. {inside[0]}=…")
     close = difflib.get_close_matches(dotted, _known(), n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else "'delrec run --help' lists the settings"
     return StudioError(f"unknown setting {dotted!r}", where=dotted, remedy=hint)

@@ -25,6 +25,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home, writable
+from engine.places import settled
 from engine.run_folder import RunFolder
 from engine.settings import load_config, make_config, to_yaml
 from jobs import answers, archive, foreground, queues, recovery
@@ -49,6 +50,7 @@ def launch(
         StudioError: the name is taken or unusable; data folder, database or queue cannot be used.
     """
     writable(home() / "runs")
+    config = settled(config)
     values = config.model_dump(mode="json")
     run = run_store.create(
         name, values, preset=preset, origin=origin, parent_id=parent_id, stem=foreground.name_stem(config, preset)

@@ -11,6 +11,7 @@ from db import stages as stage_store
 from db.stages import Done
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.places import settled
 from engine.settings import flatten, make_config
 from engine.stages import stage_names, trained_teachers
 
@@ -49,6 +50,7 @@ def forecast(config: RunConfig, host: str | None = None) -> Forecast:
     A stage takes as long as its work, by the speed of that run; work is counted in prompts times their length, or in
     epochs. Only runs with the same language model, data set or teacher, whichever the stage depends on, are asked.
     """
+    config = settled(config)
     done = [(run, read) for run in stage_store.done_runs(host or platform.node()) if (read := _read(run.config))]
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
     stages = {}

@@ -14,6 +14,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home, writable
+from engine.places import settled
 from jobs import process
 from jobs.monitor import DatabaseMonitor
 from jobs.runner import Recipe, execute
@@ -26,7 +27,7 @@ def run(
 ) -> dict[str, Any]:
     """See :func:`jobs.api.run_in_foreground`."""
     writable(home() / "runs")
-    values = config.model_dump(mode="json")
+    values = settled(config).model_dump(mode="json")
     created = runs.create(
         name, values, preset=preset, state="starting", stem=name_stem(config, preset), owner=process.owner()
     )

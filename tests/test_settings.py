@@ -61,7 +61,10 @@ def test_scientific_notation_is_a_number():
         ("steps", "write it as"),
         ("distill.steps={", "distill.steps='{' is not usable"),
         ("distil.steps=3", "unknown setting 'distil.steps' (distil.steps) — did you mean distill.steps"),
-        ("distill={steps: 5}", "distill is a section of settings"),
+        ("distill=5", "distill='5' is not usable"),
+        ("distill={steps: 5, steps: 6}", "comes twice"),
+        ("distill={stps: 5}", "did you mean distill.steps"),
+        ("distill={steps: 5", "not valid YAML (--set distill"),
         ("finetune.targets=[q_proj", "finetune.targets='[q_proj' is not usable"),
     ],
 )

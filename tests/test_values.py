@@ -213,4 +213,5 @@ def test_sections_and_dotted_names_mean_the_same_and_an_empty_section_nothing() 
     dotted = load_config("smoke", text="distill.steps: 5\nseed: 3\ndistill: {lr: 0.005}\nteacher.also: [caser]\n")
     assert nested == dotted
     assert nested.finetune == load_config("smoke").finetune
+    assert load_config("smoke", overrides=["distill={steps: 5, lr: 0.005}"]).distill == nested.distill
     assert load_config("smoke", text="# nothing\n") == load_config("smoke", text="") == load_config("smoke")

@@ -12,6 +12,7 @@ from engine.config_data import PROTOCOL
 from engine.data import Dataset, Statistics, load_dataset, statistics
 from engine.errors import StudioError
 from engine.monitor import Monitor
+from engine.paths import expanded
 from engine.places import SMOLLM2, TINY_NAMES, data_presence
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
@@ -80,7 +81,7 @@ def _load_of_run(folder: Path, config: RunConfig, changed: float) -> Dataset:  #
 
 def _changed(config: DataConfig) -> float:
     """The latest change of the files that are read, in seconds."""
-    folder = Path(config.path).expanduser() if config.path else datasets.folder(config.dataset)
+    folder = expanded(config.path) if config.path else datasets.folder(config.dataset)
     try:
         near = folder if folder.is_dir() else folder.parent
         return max((file.stat().st_mtime for file in near.iterdir()), default=0.0)

@@ -31,6 +31,7 @@ from engine.llm.record import Record
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
+from engine.paths import absolute, expanded
 from engine.places import (
     HUB_ID,
     RECORD,
@@ -38,6 +39,7 @@ from engine.places import (
     SMOLLM2_HUB,
     TINY_NAMES,
     hub_cache,
+    is_own_folder,
     model_folder,
     smollm2_folder,
 )
@@ -93,9 +95,8 @@ def _load(found: Checkpoint, source: str, dtype: torch.dtype, monitor: Monitor, 
 
 def _locate(name: str, monitor: Monitor) -> tuple[Path, str]:
     """Folder of a model in Hugging Face's format, and where it came from."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder, f"folder {folder.absolute()}"
+    if is_own_folder(name):
+        return expanded(name), f"folder {absolute(name)}"
     if name == SMOLLM2:
         return _smollm2(monitor)
     if not HUB_ID.fullmatch(name):

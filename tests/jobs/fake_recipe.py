@@ -1,8 +1,9 @@
 """A quick recipe that behaves like the pipeline: stages, curves, checkpoints, cancellation, results.
 
-``data.path`` chooses how it fails; ``distill.steps`` how many steps it takes. Each step is a link of a chain of
-hashes, so the result tells whether a resumed run took exactly the steps of an uninterrupted one. A run that is to be
-killed is ``held``: it waits before its last step until it is let go, so that no slow machine lets it end before.
+The name in ``data.path`` chooses how it fails; ``distill.steps`` how many steps it takes. Each step is a link of a
+chain of hashes, so the result tells whether a resumed run took exactly the steps of an uninterrupted one. A run that
+is to be killed is ``held``: it waits before its last step until it is let go, so that no slow machine lets it end
+before.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ GO = "go"
 
 def config(steps: int = 30, way: str = "well", seed: int = 0) -> RunConfig:
     return make_config(
-        {"seed": seed, "data": {"path": way}, "distill": {"steps": steps}, "finetune": {"enabled": False}}
+        {"seed": seed, "data": {"path": f"/{way}"}, "distill": {"steps": steps}, "finetune": {"enabled": False}}
     )
 
 
@@ -51,7 +52,7 @@ def recipe(config: RunConfig, folder: Path, monitor: Monitor) -> dict[str, Any]:
     run = RunFolder.create(folder, config)
     monitor = MonitorGroup([FolderMonitor(run), monitor])
     with run.stage("data", monitor):
-        _fail(config.data.path or "")
+        _fail(Path(config.data.path or "").name)
     with run.stage("distil", monitor, total=config.distill.steps):
         value = _train(config.distill.steps, run, monitor, HELD in (config.data.path or ""))
     report = _report(run.run_id, config, value)

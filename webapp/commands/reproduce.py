@@ -153,11 +153,12 @@ def _take(known: Record, key: str, console: Any) -> list[Falsification]:
 
 def _finished(experiment: Experiment, seed: int, console: Any) -> RunFolder:
     """A run with these settings: one that is there, one that can be gone on with, or a new one."""
+    from engine.places import settled
     from engine.run_folder import RunFolder
     from jobs import api
     from webapp.commands._progress import shell_monitor
 
-    config = experiment.config(seed)
+    config = settled(experiment.config(seed))
 
     def same() -> list[Run]:
         return [run for run in api.runs() if _settings(run.config) == config]

@@ -11,6 +11,7 @@ from engine.data.raw import Raw
 from engine.data.remote import Found, Remote
 from engine.errors import StudioError
 from engine.monitor import Monitor
+from engine.paths import expanded
 from engine.places import Presence
 
 
@@ -73,7 +74,7 @@ def existing(config: DataConfig) -> Path:
     """
     if not config.path:
         raise StudioError("no folder given", where="data.path", remedy="set data.path to the folder of your files")
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     if not path.exists():
         raise StudioError(f"there is no {config.path}", where="data.path", remedy="correct data.path")
     return path
