@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -122,10 +121,11 @@ def import_files(files: tuple[str, ...], name: str, form: str | None, overrides:
     from engine import datasets
     from engine.data import named
     from engine.data.guess import guess_format, together
+    from engine.paths import expanded
 
     config = _config(form, overrides)
     named.free(name)
-    paths = [Path(file).expanduser() for file in files]
+    paths = [expanded(file) for file in files]
     with together(paths) as path, _monitor() as monitor:
         chosen = form or guess_format(path, config)
         click.echo(f"read as {chosen} ({datasets.reader(chosen).title})", err=True)
