@@ -73,7 +73,10 @@ class _Reply:
         model = self.backbone.model
         told: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
         if self.backbone.family == "causal":
-            told |= {"inputs_embeds": self.inputs} if last is None else {"input_ids": self._ids(last)}
+            if last is not None and self.memory is None:  # a model that keeps its state in ways of its own
+                added = self.backbone.embedding()(self._ids(last))
+                self.inputs = torch.cat([self.inputs, added], dim=1)
+            told |= {"inputs_embeds": self.inputs} if self.memory is None else {"input_ids": self._ids(last)}
             told["logits_to_keep"] = 1
         else:
             if self.encoded is None:
@@ -81,7 +84,7 @@ class _Reply:
             first = int(model.config.decoder_start_token_id)
             told |= {"encoder_outputs": self.encoded, "decoder_input_ids": self._ids(first if last is None else last)}
         output = model(**told)
-        self.memory = output.past_key_values
+        self.memory = getattr(output, "past_key_values", None)
         logits: Tensor = output.logits[0, -1].float().cpu()
         return logits
 

@@ -11,7 +11,9 @@ from families import LIBRARY, PACKED, WIDTH, WINDOW, backbone_of
 from torch import Tensor
 
 from engine.config import FinetuneConfig
+from engine.explain.writer import write
 from engine.finetune.adalora import AdaLora, load_adapter, save_adapter
+from engine.llm import Prompt, Segment
 from engine.llm.backbone import Embedded
 from engine.llm.causal import CausalBackbone
 from engine.llm.verbalizers import TitleTokens
@@ -146,3 +148,17 @@ def test_lower_layers_answer_behind_every_token(family: str, trunk: int) -> None
     expected = torch.stack([own(backbone, row)[0] for row in whole])[:, max(trunk - 1, 0) :]
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
     assert found.shape[2] == WIDTH
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_reply_is_what_the_model_itself_would_write(family: str) -> None:
+    backbone = backbone_of(family)
+    request = "Watched:" + " game movie" * WINDOW
+    written = "".join(write(backbone, request, adapter=False, most=8))
+    inputs, ids = backbone.embed([backbone.encode(Prompt((Segment(request),), ""))]).inputs[0], []
+    while len(ids) < 8:
+        ids.append(int(own(backbone, inputs)[1][-1].argmax()))
+        inputs = torch.cat([inputs, backbone.embedding()(torch.tensor(ids[-1:]))])
+    ids = ids[: ids.index(backbone.tokenizer.eos_token_id)] if backbone.tokenizer.eos_token_id in ids else ids
+    whole = [backbone.tokenizer.decode(ids[:n], skip_special_tokens=True) for n in range(len(ids) + 1)]
+    assert written == next(text for text in reversed(whole) if not text.endswith("\ufffd"))
