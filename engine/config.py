@@ -178,7 +178,7 @@ class FinetuneConfig(Section):
     dropout: float = _field(0.05, advanced=True, ge=0.0, lt=1.0)
     """Dropout before the adapters."""
     targets: tuple[str, ...] = _field((), advanced=True)
-    """Modules that get adapters; empty takes the query and value projections of the model's family."""
+    """Modules that get adapters; empty takes the query and value projections as the model's family calls them."""
     top_layers: int | None = _field(10, unit="layers", ge=1)
     """Only the last so many layers are adapted (no backward pass below them); empty adapts all."""
     orthogonality: float = _field(0.1, advanced=True, ge=0.0)

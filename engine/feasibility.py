@@ -127,6 +127,7 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
         backbone.adapter_targets(config.finetune.targets, config.finetune.top_layers)
     if config.plus.enabled:
         left_to_right(backbone).check_layers(config.plus.layers)
+        backbone.adapter_targets(config.plus.targets, section="plus")
 
 
 def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) -> int:

@@ -201,3 +201,10 @@ def test_titles_of_which_the_tokenizer_makes_nothing_are_refused(monkeypatch: py
     prompts = Prompts("movie", "SASRec", dataset.catalogue)
     with pytest.raises(StudioError, match=r"makes nothing of 1 titles, e\.g\. 'Film 7'"):
         longest_prompt(config, encoder, prompts)
+
+
+@pytest.mark.parametrize("section", ["finetune", "plus"])
+def test_modules_that_no_adapter_could_fit_are_refused_before_any_work(section: str) -> None:
+    config, dataset, _ = world([range(8), range(8)], "plus.enabled=true", f"{section}.targets=[nothing_such]")
+    with pytest.raises(StudioError, match=rf"no module 'nothing_such' to adapt \({section}.targets\)"):
+        check_prompts(config, tiny_causal(0), make_prompts(config, dataset.catalogue))

@@ -30,6 +30,9 @@ ALL_LINEAR = "all-linear"
 LINEAR = (nn.Linear, Conv1D)
 """Modules that can be adapted; GPT-2's are of the second kind."""
 
+STATE_SPACE = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
+"""Types whose fused kernels read the weights of ``out_proj`` past the module, so that PEFT refuses to adapt it."""
+
 TOKENS_AT_ONCE = 2048
 """Tokens of the vocabulary whose logits exist at the same time, so that they stay in the processor's cache."""
 LOGITS_AT_ONCE = 1 << 24
@@ -193,6 +196,8 @@ class Backbone(nn.Module, ABC):
             for name, module in self._core().named_modules()
             if isinstance(module, LINEAR) and name.startswith(blocks)
         ]
+        if self._core().config.model_type in STATE_SPACE:
+            linear = [name for name in linear if not name.endswith(".out_proj")]
         known = {name.rpartition(".")[2] for name in linear}
         default = next((set(names) for names in self.default_targets if known.issuperset(names)), known)
         wanted = known if ALL_LINEAR in targets else set(targets) or default

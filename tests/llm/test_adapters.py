@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from families import backbone_of
 from llm_world import CANDIDATES, HISTORY
 from peft import AdaLoraConfig, get_peft_model
 from torch import Tensor
 
 from engine.errors import StudioError
 from engine.llm import Backbone, Prompts
+from engine.llm.backbone import ALL_LINEAR
 
 
 def attach(backbone: Backbone, targets: list[str]) -> None:
@@ -78,3 +80,10 @@ def test_unknown_modules_and_too_many_layers_are_refused(backbone: Backbone) -> 
         backbone.adapter_targets(["c_attn"])
     with pytest.raises(StudioError, match=r"has \d layers, not 9.*finetune.top_layers"):
         backbone.adapter_targets(top_layers=9)
+
+
+def test_what_a_fused_kernel_reads_past_its_module_is_not_adapted() -> None:
+    names = {name.rpartition(".")[2] for name in backbone_of("mamba").adapter_targets([ALL_LINEAR])}
+    assert names == {"in_proj", "x_proj", "dt_proj"}
+    with pytest.raises(StudioError, match="has no module 'out_proj' to adapt"):
+        backbone_of("mamba").adapter_targets(["out_proj"])
