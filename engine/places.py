@@ -18,6 +18,15 @@ SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 TINY_NAMES = ("tiny-causal", "tiny-seq2seq")
 RECORD = "delrec-source.json"
 """Written last into a converted model's folder: says where the weights came from."""
+OTHER_NAMES = {
+    "n_layer": "num_hidden_layers",
+    "n_layers": "num_hidden_layers",
+    "n_positions": "max_position_embeddings",
+    "max_seq_len": "max_position_embeddings",
+    "n_embd": "hidden_size",
+    "d_model": "hidden_size",
+}
+"""What GPT-2, MPT, T5 and others call the sizes in their configurations."""
 HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 
 Presence = Literal["built in", "here", "to be fetched", "unknown"]
@@ -110,9 +119,15 @@ def data_fault(config: DataConfig) -> StudioError | None:
 
 
 def model_facts(folder: Path) -> dict[str, Any]:
-    """The model's ``config.json``; empty if it cannot be read."""
+    """The model's ``config.json``, its sizes under the names that most families use; empty if it cannot be read."""
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    if not isinstance(facts, dict):
+        return {}
+    text = facts.get("text_config")  # of a model that also sees images
+    known = (text if isinstance(text, dict) else {}) | facts
+    if known.get("is_encoder_decoder"):
+        known.pop("n_positions", None)  # T5 names one and has no such limit
+    return {usual: known[other] for other, usual in OTHER_NAMES.items() if other in known} | known

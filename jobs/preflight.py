@@ -110,7 +110,7 @@ def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
         detail = f"AdaLoRA cannot allocate ranks in {own.steps} step"
         yield Check("Ranks and layers", "problem", detail, f"set finetune.steps to {FEWEST_STEPS} or more")
         return
-    width = _facts(config).get("hidden_size") or _facts(config).get("d_model")
+    width = _facts(config).get("hidden_size")
     if width and own.init_r > width:
         detail = f"finetune.init_r={own.init_r} is more than the model's width of {width}"
         yield Check("Ranks and layers", "note", detail, "higher ranks than the width add nothing")

@@ -73,10 +73,13 @@ class _Reply:
         model = self.backbone.model
         told: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
         if self.backbone.family == "causal":
-            if last is not None and self.memory is None:  # a model that keeps its state in ways of its own
-                added = self.backbone.embedding()(self._ids(last))
-                self.inputs = torch.cat([self.inputs, added], dim=1)
-            told |= {"inputs_embeds": self.inputs} if self.memory is None else {"input_ids": self._ids(last)}
+            if last is not None and self.memory is not None:
+                told["input_ids"] = self._ids(last)
+            else:
+                if last is not None:  # a model that keeps its state in ways of its own: it reads all anew
+                    added = self.backbone.embedding()(self._ids(last))
+                    self.inputs = torch.cat([self.inputs, added], dim=1)
+                told["inputs_embeds"] = self.inputs
             told["logits_to_keep"] = 1
         else:
             if self.encoded is None:

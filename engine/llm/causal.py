@@ -59,7 +59,7 @@ class CausalBackbone(Backbone):
         _ = self.linear_head
 
     @cached_property
-    def linear_head(self) -> bool:  # type: ignore[override]
+    def linear_head(self) -> bool:
         with self.without_adapter():
             return prove_head(self._library, self.encoder.ordinary, self.name)
 

@@ -67,8 +67,16 @@ def test_what_is_fetched_is_a_note() -> None:
     assert "set data.path" in found["Data"].remedy
 
 
-def test_a_model_s_own_figures_are_read_without_loading_it(tmp_path: Path) -> None:
-    facts = {"num_hidden_layers": 4, "max_position_embeddings": 100, "hidden_size": 16}
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"num_hidden_layers": 4, "max_position_embeddings": 100, "hidden_size": 16},
+        {"n_layer": 4, "n_positions": 100, "n_embd": 16},
+        {"n_layers": 4, "max_seq_len": 100, "d_model": 16},
+        {"text_config": {"num_hidden_layers": 4, "max_position_embeddings": 100, "hidden_size": 16}, "d_model": 16},
+    ],
+)
+def test_a_model_s_own_figures_are_read_without_loading_it(facts: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(facts))
     found = _checks(f"llm.name={tmp_path}", "finetune.top_layers=5")
     assert "has 4 layers" in found["Ranks and layers"].detail
