@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 import httpx
 
+from engine import network
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import writable
@@ -161,6 +162,7 @@ def _stream(url: str, part: Path, monitor: Monitor, resume: bool = False) -> Non
 @contextlib.contextmanager
 def _answers(url: str) -> Iterator[None]:
     """Faults of a server or of the way to it as one line."""
+    network.check()
     try:
         yield
     except httpx.HTTPStatusError as error:

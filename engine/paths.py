@@ -33,6 +33,18 @@ def is_folder(text: str) -> bool:
     return os.path.isdir(expanded(text))  # noqa: PTH112 - pathlib's raises for names that are too long
 
 
+def temporary_folder() -> None:
+    """Where none of the system's temporary folders can be used, those of this process are made in the data folder.
+
+    Raises:
+        StudioError: that cannot be used either.
+    """
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(writable(home() / "tmp"))  # for processes started here, too
+
+
 def writable(folder: Path) -> Path:
     """Make ``folder`` (and its parents) and prove that files can be written in it.
 

@@ -14,6 +14,7 @@ import click
 
 from engine import interpreter
 from engine.errors import Cancelled, StudioError
+from engine.paths import temporary_folder
 
 # Before torch is loaded, here and in every child process: threads that wait for each other spin for some microseconds,
 # then sleep. Where two processes compute at once (a training, an explanation) long spinning takes the cores from who
@@ -77,9 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command may choose its own by ``context.exit``.
     """
-    if arguments is None:
-        os.environ.update(interpreter.environment())  # this process is ours, and what libraries start in it
     try:
+        if arguments is None:  # this process is ours, and so is what libraries start in it
+            os.environ.update(interpreter.environment())
+            temporary_folder()
         answer = delrec.main(arguments, prog_name="delrec", standalone_mode=False)
     except StudioError as error:
         return _fail(str(error), BAD_INPUT)

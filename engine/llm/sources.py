@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from engine import network
 from engine.config import LLMConfig
 from engine.devices import choose_device
 from engine.errors import StudioError
@@ -179,6 +180,7 @@ def _from_hub(name: str, monitor: Monitor) -> Path:
     try:
         return Path(snapshot_download(name, cache_dir=cache, local_files_only=not answering, allow_patterns=HUB_FILES))
     except Exception as error:
+        network.check()
         raise StudioError(
             f"{name} could not be fetched from the hub ({reason or type(error).__name__}), nor was it before",
             where="llm.name",

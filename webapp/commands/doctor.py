@@ -164,6 +164,9 @@ def _cached(folder: str, name: str) -> Answer:
 def _url(url: str) -> Answer:
     import httpx
 
+    from engine import network
+
+    network.check()
     try:
         answer = httpx.head(url, timeout=HTTP_SECONDS, follow_redirects=True)
         answer.raise_for_status()

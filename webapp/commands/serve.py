@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +29,7 @@ def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: s
 
     Beyond this machine (--host) it needs a password: DELREC_PASSWORD.
     """
+    from engine import network
     from engine.settings import load_config
     from jobs import api, trackers
     from jobs.settings import job_settings
@@ -36,13 +41,14 @@ def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: s
     access.check_host(host)
     config = load_config(first_run) if first_run else None
     job_settings()
+    network.check()
     if not no_worker:
         trackers.check()
     _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
     api.recover()
     if config is not None and first_run is not None:
         _begin(first_run, config)
-    with contextlib.nullcontext() if no_worker else worker_process():
+    with _sigterm_like_ctrl_c(), _own_uploads(), contextlib.nullcontext() if no_worker else worker_process():
         from webapp.app import serve
 
         shown = f"[{host}]" if ":" in host else host
@@ -63,6 +69,24 @@ def _begin(preset: str, config: RunConfig) -> None:
     if (first.state, first.preset, first.origin) == ("interrupted", preset, "new"):
         api.resume(first.id)
         click.echo(f"The first run, {first.name}, was interrupted: {first.id} goes on from its checkpoint.", err=True)
+
+
+@contextlib.contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """Service managers stop programs by SIGTERM: then, too, worker and temporary files are put in order."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _own_uploads() -> Iterator[None]:
+    """A folder of this app's own for what is sent to it: the framework's usual one may be another user's."""
+    with tempfile.TemporaryDirectory(prefix="delrec-uploads-", ignore_cleanup_errors=True) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        yield
 
 
 def _check_free(host: str, port: int) -> None:
