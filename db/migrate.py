@@ -11,6 +11,7 @@ from engine.errors import StudioError
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 7_203_001
 """Any number that no other program uses as a PostgreSQL advisory lock."""
+LOCK_SECONDS = 30
 
 
 def newest() -> str:
@@ -27,7 +28,12 @@ def current(connection: Connection) -> str | None:
 
 
 def lock(connection: Connection) -> None:
-    """Wait until no other process writes to this PostgreSQL database; holds until the transaction ends."""
+    """Wait until no other process writes to this PostgreSQL database; holds until the transaction ends.
+
+    Raises:
+        OperationalError: another one writes for longer than ``LOCK_SECONDS``, e.g. because it was stopped meanwhile.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 

@@ -20,10 +20,14 @@ from engine.errors import StudioError
 from engine.paths import home, writable
 
 SETTING = "DELREC_DATABASE_URL"
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = float(migrate.LOCK_SECONDS)
 RETRY_SECONDS = 0.02
 
 _opening = threading.Lock()
+
+
+class DatabaseUnreachable(StudioError):
+    """Nothing can be read or written now; later it may be possible again."""
 
 
 def database_url() -> str:
@@ -81,8 +85,12 @@ def _open(url: str, pid: int) -> Engine:  # noqa: ARG001 - connections must not 
             writable(home())
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    with _explained(), engine.execution_options(immediate=True).begin() as connection:
-        migrate.upgrade(connection)
+    with _explained():
+        with engine.connect() as connection:  # usual, and possible while others write or the disk is full
+            newest = migrate.current(connection) == migrate.newest()
+        if not newest:
+            with engine.execution_options(immediate=True).begin() as connection:
+                migrate.upgrade(connection)
     return engine
 
 
@@ -124,15 +132,21 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        text = str(error.orig)
+        text, where = str(error.orig), make_url(database_url()).render_as_string()
         if "not a database" in text or "malformed" in text:
             raise StudioError(
-                "the database file is damaged", where=database_url(), remedy="restore a copy, or move it away"
+                "the database file is damaged", where=where, remedy="restore a copy, or move it away"
+            ) from None
+        if any(sign in text for sign in ("is locked", "is busy", "lock timeout")):
+            raise DatabaseUnreachable(
+                f"another program has locked the database for over {BUSY_SECONDS:.0f} s",
+                where=where,
+                remedy="end that program (a backup, a database browser, a hung delrec), then try again",
             ) from None
         if any(sign in text for sign in ("unable to open", "readonly", "disk I/O", "is full", "connection")):
-            raise StudioError(
+            raise DatabaseUnreachable(
                 f"the database is out of reach: {text.splitlines()[0]}",
-                where=make_url(database_url()).render_as_string(),
+                where=where,
                 remedy="check disk space and permissions, or DELREC_DATABASE_URL",
             ) from None
         raise

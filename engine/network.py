@@ -1,4 +1,4 @@
-"""The settings of the environment that every connection goes by: proxies and certificates, checked before any is made."""
+"""Proxies and certificates that the environment names for every connection, checked before any is made."""
 
 from __future__ import annotations
 

@@ -76,9 +76,8 @@ class RunFolder:
             record = {"format": FORMAT, "run_id": run_id or path.name, "created": datetime.now(UTC).isoformat()}
             write_text(path / "run.json", json.dumps(record, indent=1))
         except OSError as error:
-            raise StudioError(
-                f"cannot write the run's folder: {error.strerror}", where=str(path), remedy="free or choose another"
-            ) from None
+            what, remedy = f"cannot write the run's folder: {error.strerror}", "make room there, then resume the run"
+            raise StudioError(what, where=str(path), remedy=remedy) from None
         return folder
 
     @classmethod
@@ -216,13 +215,22 @@ class FolderMonitor(Monitor):
             json.dumps({"stage": stage, "step": step, "name": name, "value": value}) + "\n"
             for name, value in values.items()
         )
-        with (self.folder.path / "curves.jsonl").open("a", encoding="utf-8") as file:
-            file.write("".join(lines))
+        append(self.folder.path / "curves.jsonl", "".join(lines))
 
     def message(self, text: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with self.folder.log.open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {' '.join(text.split())}\n")
+        append(self.folder.log, f"{stamp} {' '.join(text.split())}\n")
+
+
+def append(path: Path, lines: str) -> None:
+    """Add whole lines to a file; one that a kill or a full disk cut off stays alone."""
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                lines = f"\n{lines}"
+        file.write(lines.encode())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ Importing this module is cheap: nothing here loads torch or a model.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from db.metrics import Curve, Point
 from db.results import Comparison, Result
 from db.runs import Origin, Run, State
 from db.stages import Stage
+from db.store import DatabaseUnreachable
 from db.workers import Worker
 from engine.config import RunConfig
 from engine.errors import StudioError
@@ -138,7 +140,8 @@ def recover() -> None:
 
 def runs(text: str = "", *, states: Collection[State] = (), limit: int | None = None) -> list[Run]:
     """Runs, newest first; ``text`` is looked for in id, name, preset, state, tags and note."""
-    recovery.settle()
+    with contextlib.suppress(DatabaseUnreachable):  # on a full disk, what is there can be read
+        recovery.settle()
     return run_store.search(text, states=states, limit=limit)
 
 
@@ -149,8 +152,9 @@ def status(reference: str) -> Run:
         StudioError: no such run.
     """
     run = run_store.find(reference)
-    if run.active and recovery.settle():
-        run = run_store.get(run.id)
+    with contextlib.suppress(DatabaseUnreachable):
+        if run.active and recovery.settle():
+            run = run_store.get(run.id)
     return run
 
 

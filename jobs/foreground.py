@@ -15,7 +15,7 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home, writable
 from engine.places import settled
-from jobs import process
+from jobs import failures, process
 from jobs.monitor import DatabaseMonitor
 from jobs.runner import Recipe, execute
 
@@ -54,8 +54,15 @@ def not_resumable(found: Run) -> StudioError:
 
 def _execute(run_id: str, monitor: Monitor | None, recipe: Recipe | None) -> dict[str, Any]:
     recorder = DatabaseMonitor(run_id)
-    with _stopped_by_signals(recorder, monitor or Monitor()):
-        return execute(run_id, recorder, others=[monitor] if monitor else [], recipe=recipe)
+    try:
+        with _stopped_by_signals(recorder, monitor or Monitor()):
+            return execute(run_id, recorder, others=[monitor] if monitor else [], recipe=recipe)
+    except Exception as error:
+        told = failures.known(error, f"go on with: delrec resume {run_id}")
+        if told is None or told is error:
+            raise
+        where = told.where or str(runs.run_folder(run_id))
+        raise StudioError(told.what, where=where, remedy=told.remedy) from error
 
 
 @contextmanager

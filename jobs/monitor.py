@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import threading
 import time
@@ -12,12 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
-from sqlalchemy.exc import SQLAlchemyError
 
 from db import lifecycle, metrics, runs, stages
 from db.stages import Stage
 from db.store import writing
-from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
 from engine.run_folder import RunFolder
 from engine.settings import make_config
@@ -25,8 +22,7 @@ from engine.stages import stage_names
 from jobs.estimate import Estimate
 from jobs.process import Flag, owner
 from jobs.settings import HEARTBEAT_SECONDS
-
-logger = logging.getLogger(__name__)
+from jobs.signs import Fault
 
 
 class DatabaseMonitor(Monitor):
@@ -51,6 +47,7 @@ class DatabaseMonitor(Monitor):
         self._estimate = Estimate(stage_names(config), stages.measured(config.model_dump(mode="json"), host))
         self._process = psutil.Process()
         self._owner = owner()
+        self._fault = Fault("progress is not written yet")
         self._lock = threading.Lock()
         self._stop = Flag()
         self._cancel = Flag()
@@ -122,7 +119,8 @@ class DatabaseMonitor(Monitor):
         rss = self._process.memory_info().rss / 1e6
         self._peak = max(self._peak, rss)
         values |= {"rss_mb": rss, "peak_rss_mb": self._peak}
-        try:
+        written = False
+        with self._fault.told_once():
             if self._cancel.is_set():
                 lifecycle.request_cancel(self.run_id)
             with writing() as session:
@@ -130,8 +128,8 @@ class DatabaseMonitor(Monitor):
                 stages.save(self.run_id, now, session)
                 if not lifecycle.beat(self.run_id, self._owner, values, session):
                     self._stop.set()
-        except (SQLAlchemyError, StudioError) as error:
-            logger.warning("progress not written yet: %s", error)
+            written = True
+        if not written:
             with self._lock:
                 self._points = points + self._points
                 self._changed |= changed

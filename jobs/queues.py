@@ -129,6 +129,9 @@ def _unreachable(error: Exception) -> StudioError:
     if isinstance(error, StudioError):
         return error
     lines = str(error).splitlines() or [type(error).__name__]
+    if "locked" in lines[0]:
+        what = f"another program has locked the queue for over {LOCK_SECONDS} s"
+        return StudioError(what, where="DELREC_QUEUE_URL", remedy="end that program, then try again")
     return StudioError(f"the queue is out of reach: {lines[0]}", where="DELREC_QUEUE_URL", remedy="start or mend it")
 
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from db import lifecycle, results, runs
-from db.store import writing
+from db.runs import State
+from db.store import DatabaseUnreachable, writing
 from engine.config import RunConfig
-from engine.errors import Cancelled
+from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import FolderMonitor, RunFolder
 from engine.settings import make_config
 from jobs import failures, process, trackers
+from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
 
 Recipe = Callable[[RunConfig, Path, Monitor], dict[str, Any]]
 """Runs a configuration in a folder, resuming what is there; returns the object of ``metrics.json``."""
+SAVE_SECONDS = 600.0
+"""What is done is worth waiting for so long, if the database is out of reach …"""
+END_SECONDS = 3.0
+"""… and the reason why it is not, for so long: who looks next finds the process dead."""
+
+logger = logging.getLogger(__name__)
 
 
 def execute(
@@ -42,20 +51,39 @@ def execute(
             work = recipe or _pipeline()
             report = work(make_config(run.config), run.folder, MonitorGroup([monitor, *tracked, *others]))
     except (Cancelled, KeyboardInterrupt):
-        if lifecycle.cancel_requested(run_id):
-            lifecycle.finish(run_id, "cancelled")
-        else:
-            lifecycle.finish(run_id, "interrupted", error="stopped before its end", remedy=failures.CHECKPOINT)
+        _end(run_id, "interrupted", "stopped before its end", failures.CHECKPOINT)
         raise
     except Exception as error:
         _log(run.folder, error)
-        reason, remedy = failures.explain(error)
-        lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
+        _end(run_id, "failed", *failures.explain(error))
         raise
+    try:
+        insist(lambda: _save(run_id, report), SAVE_SECONDS, monitor.should_stop)
+    except DatabaseUnreachable as error:
+        remedy = f"mend that, then: delrec resume {run_id}; nothing is computed again"
+        raise StudioError(f"the run is done but not recorded: {error.what}", where=error.where, remedy=remedy) from None
+    return report
+
+
+def _save(run_id: str, report: dict[str, Any]) -> None:
     with writing() as session:
         results.save(run_id, report, session)
         lifecycle.end(run_id, "done", session)
-    return report
+
+
+def _end(run_id: str, state: State, reason: str, remedy: str) -> None:
+    """Write down that it has not come to its end; what it ended for is not hidden by a database out of reach."""
+
+    def finish() -> None:
+        if state == "interrupted" and lifecycle.cancel_requested(run_id):
+            lifecycle.finish(run_id, "cancelled")
+        else:
+            lifecycle.finish(run_id, state, error=reason, remedy=remedy)
+
+    try:
+        insist(finish, END_SECONDS)
+    except DatabaseUnreachable as error:
+        logger.warning("that run %s %s is not recorded: %s", run_id, state, error)
 
 
 def _pipeline() -> Recipe:
@@ -65,7 +93,8 @@ def _pipeline() -> Recipe:
 
 
 def _log(folder: Path, error: Exception) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    log = FolderMonitor(RunFolder(folder))
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        log.message(line)
+    with contextlib.suppress(OSError):  # the disk may be full
+        folder.mkdir(parents=True, exist_ok=True)
+        log = FolderMonitor(RunFolder(folder))
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            log.message(line)

@@ -32,6 +32,27 @@ def confirm() -> None:
     time.sleep(CONFIRM_SECONDS)
 
 
+class Fault:
+    """A database that is out of reach, told when that begins and when it ends, not every second."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.lasts = what, False
+
+    @contextmanager
+    def told_once(self) -> Iterator[None]:
+        """Goes on after a fault of the database in its body."""
+        try:
+            yield
+        except (SQLAlchemyError, StudioError) as error:
+            if not self.lasts:
+                logger.warning("%s: %s", self.what, error)
+            self.lasts = True
+        else:
+            if self.lasts:
+                logger.warning("%s: no longer", self.what)
+            self.lasts = False
+
+
 @contextmanager
 def given(beat: Callable[[], bool]) -> Iterator[None]:
     """Call ``beat`` every second, until it says ``False``, from a thread of its own.
@@ -41,12 +62,10 @@ def given(beat: Callable[[], bool]) -> Iterator[None]:
     ending = threading.Event()
 
     def keep() -> None:
-        wanted = True
+        wanted, fault = True, Fault("signs of life are not written")
         while wanted and not ending.wait(HEARTBEAT_SECONDS):
-            try:
+            with fault.told_once():
                 wanted = beat()
-            except (SQLAlchemyError, StudioError) as error:
-                logger.warning("no sign of life was written: %s", error)
 
     thread = threading.Thread(target=keep, name="signs-of-life", daemon=True)
     thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from engine import interpreter
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
 from jobs import failures, process, signs
+from jobs.insist import insist
 from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
 logger = logging.getLogger(__name__)
@@ -52,13 +54,17 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
     with signs.given(lambda: lifecycle.await_start(run_id, worker)):
         _wait(run_id, child, stopping, job_settings())
     process.kill_group(child.pid)
-    if lifecycle.cancel_requested(run_id):
-        lifecycle.finish(run_id, "cancelled")
-    elif stopping.is_set():
-        lifecycle.finish(run_id, "interrupted", error="the worker was stopped", remedy=failures.CHECKPOINT)
-    else:
-        reason, remedy = failures.explain_exit(child.returncode, folder.log, failures.memory_kills() - kills)
-        lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
+    reason, remedy = failures.explain_exit(child.returncode, folder.log, failures.memory_kills() - kills)
+
+    def finish() -> None:
+        if lifecycle.cancel_requested(run_id):
+            lifecycle.finish(run_id, "cancelled")
+        elif stopping.is_set():
+            lifecycle.finish(run_id, "interrupted", error="the worker was stopped", remedy=failures.CHECKPOINT)
+        else:
+            lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
+
+    insist(finish, math.inf, stopping.is_set)
 
 
 def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: process.Flag, settings: JobSettings) -> None:

@@ -54,12 +54,11 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     if parent is not None:
         end_with_parent(parent, stopping.set)
     beside = _start([*answerer, str(me.pid)])
+    fault = signs.Fault("what was lost is not looked for")
     with signs.given(lambda: workers.beat(me)):
         while not stopping.wait(RECOVER_SECONDS):
-            try:
+            with fault.told_once():  # out of reach for a while; what is lost is found next time
                 api.recover()
-            except (SQLAlchemyError, StudioError) as error:  # out of reach for a while; what is lost is found next time
-                logger.warning("%s", error)
             consumer.check_worker_health()
             if beside.poll() is not None:
                 beside = _start([*answerer, str(me.pid)])

@@ -83,6 +83,9 @@ def _fail(way: str) -> None:
         raise StudioError("ratings.csv has no column 'item'", where="line 1", remedy="name it in the header")
     if way == "memory":
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+    if way == "full":
+        with Path("/dev/full").open("w") as file:
+            file.write("one byte")
     if way == "bug":
         raise KeyError("soft_prompt")
     if way == "exit":

@@ -16,6 +16,7 @@ from jobs import api, failures, process
     [
         ("bad-input", "ratings.csv has no column 'item' (line 1)", "name it in the header"),
         ("memory", "out of memory", "lower llm.batch_size"),
+        ("full", "the disk is full", "free some space, then resume it"),
         ("bug", "crashed: KeyError: 'soft_prompt'", "the log tells more"),
         ("exit", "crashed with exit status 7: Fatal: the maths library is missing", "the log tells more"),
     ],

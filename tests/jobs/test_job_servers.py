@@ -20,7 +20,7 @@ from db import clock, lifecycle, metrics, migrate, runs, workers
 from db.metrics import Best
 from db.owner import Owner
 from db.schema import Base
-from db.store import database, writing
+from db.store import DatabaseUnreachable, database, writing
 from engine.config import RunConfig
 from engine.errors import StudioError
 from jobs import api, queues, recovery
@@ -148,6 +148,18 @@ def test_names_chosen_at_the_same_time_on_postgresql_are_all_different_and_a_giv
     assert set(chosen) == {f"smoke-{number}" for number in range(1, 17)}
     assert given.count("mine") == 1
     assert len([answer for answer in given if "exists already" in answer]) == 15
+
+
+@pytest.mark.server("postgres")
+def test_a_postgresql_in_which_another_process_never_ends_its_writing_is_told(postgres, monkeypatch):
+    run_id = runs.create("first", CONFIG).id
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.3)
+    with database().connect() as stopped:
+        migrate.lock(stopped)
+        with pytest.raises(DatabaseUnreachable, match="another program has locked the database"):
+            lifecycle.request_cancel(run_id)
+        assert runs.get(run_id).state == "queued"
+    assert lifecycle.request_cancel(run_id) == "cancelled"
 
 
 @pytest.mark.server("postgres")
