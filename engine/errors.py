@@ -24,3 +24,8 @@ class StudioError(Exception):
 
 class Cancelled(Exception):
     """Raised inside a stage, after its checkpoint is written, when the monitor asks to stop."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in one line; the name of its type if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from engine.config import FinetuneConfig
 from engine.dropout import Dropout
-from engine.errors import StudioError
+from engine.errors import StudioError, first_line
 from engine.llm.backbone import Backbone
 from engine.optim import StageOptimizer
 from engine.seeds import derive
@@ -213,8 +213,7 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
             warnings.filterwarnings("error", message="(?s).*missing adapter keys")  # it would leave them at random
             wrapped = PeftModel.from_pretrained(backbone.model, str(folder), autocast_adapter_dtype=False)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
-        reason = str(error).splitlines()[0]
-        raise StudioError(f"no usable adapter: {reason}", where=str(folder), remedy=remedy) from None
+        raise StudioError(f"no usable adapter: {first_line(error)}", where=str(folder), remedy=remedy) from None
     backbone.model = wrapped.eval()
 
 

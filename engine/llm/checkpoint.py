@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
-from engine.errors import StudioError
+from engine.errors import StudioError, first_line
 from engine.llm.frame import Family
 from engine.monitor import Monitor
 from engine.places import model_facts
@@ -205,7 +205,7 @@ def _reading(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:  # transformers, tokenizers and safetensors each have errors of their own
         raise StudioError(
-            f"cannot read a language model: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            f"cannot read a language model: {first_line(error)}",
             where=str(folder),
             remedy="the folder needs config.json, a tokenizer and weights as safetensors",
         ) from None

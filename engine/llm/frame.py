@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.errors import StudioError
+from engine.errors import StudioError, first_line
 
 Family = Literal["causal", "seq2seq"]
 SYSTEM = "You are a recommender system."
@@ -72,10 +72,8 @@ def _around_request(tokenizer: Any, name: str) -> tuple[str, str]:
         except Exception:  # some templates know no system role, and say so in their own ways
             text = _chat(tokenizer, messages[1:])
     except Exception as error:  # a template is a program: it can fail in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StudioError(
-            f"{name}'s chat template cannot be used: {reason}", where="llm.name", remedy=_REMEDY
-        ) from None
+        fault = f"{name}'s chat template cannot be used: {first_line(error)}"
+        raise StudioError(fault, where="llm.name", remedy=_REMEDY) from None
     before, *behind = text.split(REQUEST)
     if len(behind) != 1:
         fault = "repeats what is asked" if behind else "changes what is asked"

@@ -32,9 +32,9 @@ class Library:
         self.decoder: Any = found if isinstance(found, PreTrainedModel) else core.base_model
 
     def states(self, inputs: Tensor) -> Tensor:
-        """States after the final norm behind ``inputs [B, T, width]``, none of them padding: same shape."""
+        """States after the final norm behind ``inputs [B, T, width]``, none of them padding: same shape and dtype."""
         states: Tensor = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        return states
+        return states.to(inputs.dtype)  # Mamba's come in float32
 
     def answers(self, batch: Embedded) -> Tensor:
         """State at the end of each prompt, ``[B, width]``; differentiable."""
@@ -72,7 +72,8 @@ class Library:
         else:
             states = self.states(torch.cat([prompt.expand(len(texts), -1, -1), padded], dim=1))
             end, behind = states[0, len(prompt) - 1], states[:, len(prompt) :]
-        return end, *(states[: len(text)] for states, text in zip(behind, texts, strict=True))
+        parts = (states[: len(text)] for states, text in zip(behind, texts, strict=True))
+        return tuple(part.to(prompt.dtype) for part in (end, *parts))
 
     def logits(self, states: Tensor) -> Tensor:
         """What the output layer makes of ``states [N, width]``, scaled, capped or shifted: ``[N, vocabulary]``.

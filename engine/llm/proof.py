@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from engine.errors import StudioError
+from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
 from engine.llm.decoder import read
 from engine.llm.library import Library
@@ -63,7 +63,14 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str) -> 
     drawn = generator(0, "proof").choice(ordinary, length)
     ids = torch.as_tensor(drawn, dtype=torch.int64, device=device)
     with torch.no_grad(), _attentive(decoder):
-        expected = _own(library, ids)[0]
+        try:
+            expected = _own(library, ids)[0]
+        except Exception as error:  # kernels that are not installed, number formats that a model does not bear, …
+            raise StudioError(
+                f"Transformers itself cannot read a text with {name}: {first_line(error)}",
+                where="llm.name",
+                remedy="install what it asks for, try llm.dtype=float32, or use another model",
+            ) from None
         if not expected.isfinite().all():
             raise StudioError(
                 f"{name} answers with what is no number",
@@ -125,7 +132,8 @@ def _own(library: Library, ids: Tensor) -> tuple[Tensor, Tensor]:
         output = library.core(input_ids=ids[None], use_cache=False, logits_to_keep=TAIL)
     finally:
         handle.remove()
-    return seen[-1][0][0], output.logits[0, -TAIL:]
+    dtype = library.core.get_input_embeddings().weight.dtype
+    return seen[-1][0][0].to(dtype), output.logits[0, -TAIL:].to(dtype)
 
 
 def _packed(decoder: Any, inputs: Tensor) -> Tensor:

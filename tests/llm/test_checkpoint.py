@@ -168,6 +168,22 @@ def test_whole_checkpoints_tied_ones_among_them_load_without_a_word(
     torch.testing.assert_close(backbone.logits(backbone.answer_states(batch))[0], expected, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("family", ["mamba", "gpt2", "gemma2", "gpt_oss"])
+def test_a_checkpoint_is_read_in_bfloat16_too(family: str, tmp_path: Path, prompts: Prompts) -> None:
+    """Some architectures keep parts of themselves in float32."""
+    folder = keep(random_model(*LIBRARY[family]), tmp_path)
+    answers = {}
+    for dtype in ("float32", "bfloat16"):
+        backbone = load_backbone(LLMConfig(name=str(folder), dtype=dtype, device="cpu"), Monitor())
+        batch = backbone.embed([backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=False))])
+        states = backbone.answer_states(batch)
+        assert states.dtype == backbone.dtype == getattr(torch, dtype)
+        likelihood = backbone.continuation_logprobs(batch, [[(5, 6), (7,)]])
+        answers[dtype] = torch.cat([backbone.logits(states)[0].float(), likelihood[0]]).detach()
+    exact, rounded = answers.values()
+    assert float((exact - rounded).norm() / exact.norm()) < 0.2
+
+
 def test_a_base_model_whose_output_layer_is_its_input_is_whole(tmp_path: Path) -> None:
     model = of_family("qwen2")
     folder = keep(model.model, tmp_path)

@@ -91,6 +91,21 @@ def test_answers_that_are_no_numbers_are_refused(family: str) -> None:
         backbone.prove()
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_model_that_the_library_cannot_run_is_refused_in_one_line(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the kernels of an architecture are not installed."""
+    backbone = backbone_of(family)
+
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("no kernels here\nrun pip")
+
+    monkeypatch.setattr(backbone._decoder(), "forward", missing)
+    with pytest.raises(StudioError, match=rf"cannot read a text with {family}: no kernels here \(llm.name\)"):
+        backbone.prove()
+
+
 def test_an_encoder_decoder_proves_itself_too() -> None:
     backbone = tiny_seq2seq(0)
     backbone.prove()
