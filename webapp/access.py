@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import math
 import os
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +29,7 @@ LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE = "delrec-session"
 WEEK = 7 * 24 * 3600
 LONGEST_FORM = 4096
+HOST = re.compile(r"(?:\[(?P<six>[^\[\]/@?#]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{0,5}))?")
 FREE_PATHS = frozenset({"/healthz", "/login", "/login/"})
 
 
@@ -148,27 +151,45 @@ class NoUploads:
 
 
 class OwnPages:
-    """Refuses what pages of other sites send here, and requests for a name that is none of ours."""
+    """Refuses what pages of other sites send here, and requests for a name that is none of ours, or for no name."""
 
     def __init__(self, app: ASGIApp, names: Collection[str] = ()) -> None:
         self.app = app
         self.names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = self._fault(scope) if scope["type"] in ("http", "websocket") else ""
-        if fault:
-            await JSONResponse({"detail": fault}, 403)(scope, receive, send)
-        else:
+        fault = self._fault(scope) if scope["type"] in ("http", "websocket") else None
+        if fault is None:
             await self.app(scope, receive, send)
+        else:
+            await JSONResponse({"detail": fault[1]}, fault[0])(scope, receive, send)
 
-    def _fault(self, scope: Scope) -> str:
+    def _fault(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        name = _name(headers.get("host", ""))
+        forwarded = ",".join(headers.getlist("x-forwarded-host")).split(",")
+        if name is None or any(_name(host.strip()) is None for host in forwarded):
+            return 400, "Host or X-Forwarded-Host names no machine"
         if self.names and name not in self.names:
-            return f"the app does not answer as {name!r}: set {PASSWORD}, or {OPEN}=1 if others may come in"
+            return 403, f"the app does not answer as {name!r}: set {PASSWORD}, or {OPEN}=1 if others may come in"
         if scope.get("method") != "GET" and headers.get("sec-fetch-site") == "cross-site":
-            return "sent by a page of another site"
+            return 403, "sent by a page of another site"
+        return None
+
+
+def _name(host: str) -> str | None:
+    """The name in ``name:port``, in small letters and without the brackets of IPv6; ``None`` if it is no such thing."""
+    if not host:
         return ""
+    found = HOST.fullmatch(host)
+    if found is None or int(found["port"] or 0) > 65535:
+        return None
+    if found["six"] is not None:
+        try:
+            IPv6Address(found["six"])
+        except ValueError:
+            return None
+    return (found["six"] or found["name"]).lower()
 
 
 def _refused(problem: str, status: int, wait: int = 0) -> HTMLResponse:

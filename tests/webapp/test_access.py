@@ -42,6 +42,38 @@ def test_pages_of_other_sites_cannot_act_here(headers: dict[str, str], status: i
     assert client.post("/", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize("header", ["host", "x-forwarded-host"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[::1", "::1]", "[::1]]", "[x]", "[v1.x]", "[::1]:x", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536",
+        "x:y:z", "me@127.0.0.1", "127.0.0.1/x", "127.0.0.1#", "127.0.0.1?", "127.0.0.1\\", "http://127.0.0.1", "%31",
+        "local host", "é", ":", "[]",
+    ],
+)  # fmt: skip
+def test_a_header_that_names_no_machine_is_refused_as_such_whoever_may_come_in(header: str, value: str) -> None:
+    inner = Starlette(routes=[Route("/", lambda request: Response(str(request.base_url)))])
+    for names in (Access().names(), ()):
+        client = TestClient(OwnPages(inner, names), raise_server_exceptions=False)
+        headers = {"host": "localhost", header: value.encode()}
+        assert client.get("/", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "localhost"},
+        {"host": "LOCALHOST:80"},
+        {"host": "127.0.0.1:"},
+        {"host": "[::1]:65535"},
+        {"host": "localhost", "x-forwarded-host": "studio.example.org, inner_1:8080"},
+    ],
+)
+def test_a_header_that_names_a_machine_is_none_of_those(headers: dict[str, str]) -> None:
+    inner = Starlette(routes=[Route("/", lambda _: Response())])
+    assert TestClient(OwnPages(inner, Access().names())).get("/", headers=headers).status_code == 200
+
+
 def test_with_a_password_the_app_answers_to_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Access(password="x").names()
     assert Access().names()
