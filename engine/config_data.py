@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from engine import datasets
 from engine.config_base import Section
 from engine.config_base import setting as _field
 
 PROTOCOL = frozenset({"domain", "split", "history", "candidates", "negatives"})
 """Settings of the section that ask about the data and do not change what is read."""
+ROLES = ("user", "item", "timestamp", "title", "year", "genres", "brand", "aliases")
+"""What a column of somebody's own tables can be."""
 
 
 class DataConfig(Section):
@@ -21,6 +25,9 @@ class DataConfig(Section):
     """The data set's files: a folder, an archive or a file, as downloaded; empty takes what was fetched or imported."""
     category: str | None = _field(None)
     """Part of a data set that has several: Beauty or Home_and_Kitchen of Amazon, ml-25m; empty takes the only one."""
+    columns: str | None = _field(None)
+    """With csv, what columns are, e.g. user=uid,item=sku,timestamp=when,title=name; - for none, places from 1 where the
+    first line names none; the rest is guessed."""
     domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
     """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
     split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
@@ -49,3 +56,26 @@ class DataConfig(Section):
     """Turn HTML entities in texts into letters."""
     unused_items: bool = _field(False, advanced=True)
     """Keep items of the items file that nobody chose: they are candidates and may be recommended."""
+
+    @field_validator("columns")
+    @classmethod
+    def _columns(cls, text: str | None) -> str | None:
+        if text:
+            columns_said(text)
+        return text or None
+
+
+def columns_said(text: str | None) -> dict[str, str]:
+    """``data.columns`` by role.
+
+    Raises:
+        ValueError: it cannot be understood.
+    """
+    said: dict[str, str] = {}
+    for part in (text or "").split(",") if text else ():
+        role, _, name = (piece.strip() for piece in part.partition("="))
+        if role not in ROLES or not name or role in said:
+            twice = f"{role} comes twice" if role in said else f"{part.strip()!r} is not understood"
+            raise ValueError(f"{twice}: write ROLE=COLUMN, parted by commas; roles are {', '.join(ROLES)}")
+        said[role] = name
+    return said

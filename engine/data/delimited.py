@@ -1,176 +1,177 @@
-"""Rows of a delimited text file: the separator is recognised, quotes are checked, and every fault has its line.
+"""Tables that people export by themselves: any separator, and every fault named where it is.
 
-The first line names the columns. Between commas, semicolons and bars cells may be quoted as in CSV; between tabs a
-quote is a quote, unless it opens and closes a cell. Columns that nobody asks for may hold whatever they like.
+Between tabs a quote is a quote, unless it opens and closes a cell; with other separators cells may be quoted as in CSV.
+Text is UTF-8. Columns that nobody asks for may hold whatever they like.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
+import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from itertools import islice
-from pathlib import Path
-from typing import BinaryIO, Literal, NoReturn, cast
+from itertools import chain, islice
+from typing import NoReturn
 
+from engine.data.columns import plain
+from engine.data.files import MOST_LINE, File
 from engine.data.naming import clean
+from engine.data.sheet import Columns, Sheet
 from engine.errors import StudioError
+from engine.monitor import Monitor
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-"""What may stand between cells, and what messages call it."""
-MOST_CELL = 1 << 24
-"""Characters of the longest cell; what is longer is a quote that was never closed, or no table."""
-
-csv.field_size_limit(MOST_CELL)  # the library's own limit refuses long cells in columns that nobody reads
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons"}
+"""What usually stands between cells, and what messages call it."""
+_INTRODUCTION = re.compile(r"(?:[ \t]*\r?\n)*(?:sep=.\r?\n)?(?:[ \t]*\r?\n)*", re.IGNORECASE)
+"""What may stand before the names of the columns: empty lines, and Excel's own first line."""
 
 
-class Table:
-    """One file. ``header``: its columns' names in lower case, without RecBole's types (``user_id:token``).
+class OwnSheet(Sheet):
+    """A table with a header.
 
     Args:
-        path: UTF-8 text, plain or ``.gz``.
-        known: names of columns, by which the separator is recognised.
+        known: names of columns as :func:`engine.data.columns.plain` writes them, by which the separator is recognised.
+        headed: the first line names the columns; else their numbers do, from 1.
+
+    Attributes:
+        shown: the columns' names as the file writes them.
 
     Raises:
-        StudioError: the file cannot be read.
+        StudioError: the file cannot be read or is empty.
     """
 
-    def __init__(self, path: Path, known: Collection[str]) -> None:
-        self.path = path
-        self.line = 0
-        """Where the row that was read last begins."""
-        first = ""
-        with self._lines() as lines:
-            for first in lines:
-                self.line += 1
-                if first.strip() and not first.lower().startswith("sep="):  # Excel's own first line
-                    break
-        self._header_line = self.line
-        names = {separator: _names(first, separator) for separator in SEPARATORS}
-        self.separator = max(names, key=lambda separator: (len({*names[separator]} & {*known}), len(names[separator])))
-        self.header = names[self.separator]
+    def __init__(self, file: File, monitor: Monitor, known: Collection[str], *, headed: bool = True) -> None:
+        self.before = 0
+        """Lines before the header."""
+        self.begin = 1
+        self.file, self.monitor = file, monitor
+        header = next(self._lines(), "")
+        possible = {*SEPARATORS} | {char for char in header if not char.isalnum() and char not in " _-.'\"\r\n"}
+        found = {separator: _cells(header, separator) for separator in possible}
 
-    def rows(self, columns: Sequence[str | None]) -> Iterator[list[str]]:
-        """The cells of these columns, as written, row by row; "" for ``None``. Empty lines are passed over.
+        def fits(separator: str) -> tuple[int, bool, int, str]:
+            names = found[separator]
+            return len({plain(name) for name in names} & {*known}), separator in SEPARATORS, len(names), separator
+
+        separator = max(possible, key=fits)
+        numbers = [] if headed else [str(number) for number in range(1, len(found[separator]) + 1)]
+        super().__init__(file, separator, monitor, numbers)
+        self.shown = numbers or [clean(name) for name in self.first]
+        self.names = [name.lower().partition(":")[0] for name in self.shown]
+
+    def batches(self, places: Sequence[int | None]) -> Iterator[Columns]:
+        """As :meth:`Sheet.batches`, stricter.
 
         Raises:
-            StudioError: names the line.
+            StudioError: a row has too few or too many cells, or its quotes are wrong; names the line.
         """
-        size, tabs = len(self.header), self.separator == "\t"
-        places = [size if name is None else self.header.index(name) for name in columns]
-        with self._lines() as lines:
-            quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-            reader, last = csv.reader(lines, delimiter=self.separator, quoting=quoting, strict=True), 0
+        for columns in super().batches(places):
+            if any("\n" in "".join(column) for column in columns):
+                self._check_swallowed(places)
+            yield columns
+
+    def line_of(self, row: int) -> int:
+        """The line in which a row (from 0, without the header) begins; reads the file again."""
+        return next(islice((begin for begin, _ in self._located()), row + self.headed, None))
+
+    def fail_at(self, what: str, remedy: str, line: int, place: int | None = None) -> NoReturn:
+        """Raise for a line, and for the column in this place."""
+        column = f", column {self.shown[place]}" if place is not None and place < len(self.shown) else ""
+        raise StudioError(what, where=f"{self.file}, line {line}{column}", remedy=remedy)
+
+    def _texts(self) -> Iterator[str]:
+        begun, passed = False, 0
+        for block in self.file.blocks(self.monitor):
             try:
-                for row in reader:
-                    self.line, last = last + 1, reader.line_num
-                    if self.line <= self._header_line or not row:
-                        continue
-                    if len(row) != size:
-                        row = self._mended(row, last)
-                    row.append("")
-                    cells = [row[place] for place in places]
-                    if tabs:
-                        cells = [_bare(cell) if cell[:1] == '"' else cell for cell in cells]
-                    elif last > self.line:
-                        self._check_swallowed(cells, columns, last)
-                    yield cells
-            except csv.Error:
-                self.line = last + 1
-                self._explain()
+                text = block.decode("utf-8" if passed else "utf-8-sig")
+            except UnicodeDecodeError as error:
+                line = passed + block.count(b"\n", 0, error.start) + 1
+                self.file.fail("not UTF-8 text", "save the file as UTF-8", line)
+            if "\0" in text and "\0" in text.partition("\n")[0] and not begun:
+                self.file.fail("not UTF-8 text", "save the file as UTF-8")
+            passed += text.count("\n") or 1
+            if "\r" in text and "\n" not in text:  # as old Macs wrote them
+                text = text.replace("\r", "\n")
+            if not begun and (introduction := _INTRODUCTION.match(text)):
+                self.before, text = introduction[0].count("\n"), text[introduction.end() :]
+                begun = bool(text)
+            yield text
 
-    def fail(self, what: str, column: str, remedy: str) -> NoReturn:
-        """Raise for the row just read."""
-        place = f"{self.path}, line {self.line}" + (f", column {column}" if column else "")
-        raise StudioError(what, where=place, remedy=remedy)
+    def _first_row(self) -> list[str]:
+        header = next(self._lines(), "")
+        return _cells(header, self.separator) if header else self.file.fail("an empty file", "name its columns")
 
-    def _mended(self, row: list[str], last: int) -> list[str]:
-        """A row of another length than the header, where it can be told what was meant. ``last``: where it ends."""
-        size = len(self.header)
-        again = next(csv.reader(["\t".join(row)], delimiter="\t"), []) if self.separator == "\t" else []
-        if len(again) == size:  # a cell that holds a tab is quoted after all
-            return again
-        if len(row) < size or any(cell.strip() for cell in row[size:]):
-            remedy = f"put cells that contain {SEPARATORS[self.separator]} in double quotes"
-            found = f"{len(row)} cells instead of {size}"
-            if last > self.line:
-                found, remedy = f"{found}, as a quoted cell goes on to line {last}", "close the quote earlier"
-            self.fail(found, "", remedy)
-        return row[:size]
+    def _lines(self) -> Iterator[str]:
+        return chain.from_iterable(map(io.StringIO, self._texts()))
 
-    def _explain(self) -> NoReturn:
-        """Raise for the row that begins at ``line``, whose quotes are wrong or which does not end."""
-        with self._lines() as lines:
-            text = ""
-            for line in islice(lines, self.line - 1, None):
-                text += line
-                if len(text) > MOST_CELL:
+    def _located(self) -> Iterator[tuple[int, list[str]]]:
+        """Rows with cells, the header first, and the lines in which they begin; ``begin`` is the line of the one that
+        is being read."""
+        self.begin = self.before + 1
+        reader = csv.reader(self._lines(), strict=True, delimiter=self.separator) if self.quoted else None
+        split = (text.rstrip("\r\n").split(self.separator) for text in self._lines())
+        for number, cells in enumerate(reader or split, 1):
+            if not _blank(cells):
+                yield self.begin, cells
+            self.begin = self.before + (reader.line_num if reader else number) + 1
+
+    def _mended(self, batch: list[list[str]], number: int, places: Sequence[int | None]) -> list[list[str]]:
+        size, rows = len(self.names), [row for row in batch if not _blank(row)]
+        if not all(map(self._fits, rows)):
+            begin, row = next((begin, row) for begin, row in self._located() if not self._fits(row))
+            what, remedy = f"{len(row)} cells instead of {size}", "put cells that contain {} in double quotes"
+            if further := "".join(row).count("\n"):
+                what, remedy = f"{what}, as a quoted cell goes on to line {begin + further}", "close the quote earlier"
+            self.fail_at(what, remedy.format(SEPARATORS.get(self.separator, self.separator)), begin)
+        return [row[:size] for row in rows]
+
+    def _fits(self, row: Sequence[str]) -> bool:
+        size = len(self.names)
+        return len(row) >= size and not any(map(str.strip, row[size:]))
+
+    def _check_swallowed(self, places: Sequence[int | None]) -> None:
+        """Refuse a cell that holds whole rows: its quote was meant to be closed earlier."""
+        asked, size = [place for place in places if place is not None], len(self.names)
+        for begin, cells in self._located():
+            for place in asked:
+                if any(part.count(self.separator) + 1 >= size > 1 for part in cells[place].split("\n")[1:]):
+                    until = begin + "".join(cells).count("\n")
+                    what = f"a quoted cell goes on to line {until} and holds what look like rows"
+                    self.fail_at(what, "close the quote where its cell ends", begin, place)
+
+    def _misquoted(self, error: csv.Error, line: int) -> NoReturn:
+        """Raise for the row whose quotes are wrong or which does not end: it is found by reading again."""
+        text = ""
+        try:
+            for _ in self._located():
+                pass
+        except csv.Error:
+            for piece in islice(self._lines(), self.begin - self.before - 1, None):
+                text += piece
+                if len(text) > MOST_LINE:
                     break
         opened, closed, column = _faulty_quote(text, self.separator)
-        self.line += text.count("\n", 0, max(opened, 0))
-        name = self.header[column] if 0 <= column < len(self.header) else ""
         if opened < 0:
-            self.fail(f"a cell of more than {MOST_CELL} characters", "", "bring a table of rows")
+            self.fail_at(f"not valid CSV: {error}", "bring a table of rows", self.begin)
+        line = self.begin + text.count("\n", 0, opened)
         if closed is None:
-            self.fail("not valid CSV: a quote that opens here is never closed", name, "close it, or remove it")
-        if further := text.count("\n", opened, closed):
-            what = f"not valid CSV: the quote that opens here is closed in line {self.line + further}, within a cell"
-            self.fail(what, name, "close it where its cell ends, or remove it")
-        self.fail("not valid CSV: a quote is closed within a cell", name, "write quotes in a quoted cell twice")
-
-    def _check_swallowed(self, cells: Sequence[str], names: Sequence[str | None], last: int) -> None:
-        """Refuse a cell that holds whole rows: its quote was meant to be closed earlier."""
-        for cell, name in zip(cells, names, strict=True):
-            if any(part.count(self.separator) + 1 >= len(self.header) > 1 for part in cell.splitlines()[1:]):
-                what = f"a quoted cell goes on to line {last} and holds what look like rows"
-                self.fail(what, name or "", "close the quote where its cell ends")
-
-    @contextmanager
-    def _lines(self) -> Iterator[Iterator[str]]:
-        """The file's lines; its faults become :class:`StudioError`."""
-        try:
-            with _binary(self.path) as binary:
-                text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
-                yield iter(partial(text.readline, 2 * MOST_CELL), "")
-        except UnicodeDecodeError:
-            where = f"{self.path}, line {_undecodable(self.path)}"
-            raise StudioError("not UTF-8 text", where=where, remedy="save the file as UTF-8") from None
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise StudioError("damaged or cut off", where=str(self.path), remedy="fetch it anew") from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StudioError(f"cannot be read: {reason}", where=str(self.path), remedy="check the file") from None
+            what, remedy = "a quote that opens here is never closed", "close it, or remove it"
+        elif further := text.count("\n", opened, closed):
+            what = f"the quote that opens here is closed in line {line + further}, within a cell"
+            remedy = "close it where its cell ends, or remove it"
+        else:
+            what, remedy = "a quote is closed within a cell", "write quotes in a quoted cell twice"
+        self.fail_at(f"not valid CSV: {what}", remedy, line, column)
 
 
-def _binary(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def _blank(cells: Sequence[str]) -> bool:
+    return not cells or (len(cells) == 1 and not cells[0].strip())
 
 
-def _undecodable(path: Path) -> int:
-    """The line that is not UTF-8: text is decoded in blocks, so that it is found by looking once more."""
-    with _binary(path) as handle:
-        for number, line in enumerate(handle, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 1
-
-
-def _names(line: str, separator: str) -> list[str]:
-    row = next(csv.reader([line], delimiter=separator), [])
-    return [clean(name).lower().partition(":")[0] for name in row]
-
-
-def _bare(cell: str) -> str:
-    """Without the quotes around it, if they are those of CSV: any within are doubled."""
-    inner = cell[1:-1]
-    quoted = len(cell) > 1 and cell.endswith('"') and '"' not in inner.replace('""', "")
-    return inner.replace('""', '"') if quoted else cell
+def _cells(line: str, separator: str) -> list[str]:
+    if len(separator) > 1:
+        return line.split(separator)
+    return next(csv.reader([line], delimiter=separator), [])
 
 
 def _faulty_quote(text: str, separator: str) -> tuple[int, int | None, int]:

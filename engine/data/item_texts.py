@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from html.entities import html5
 from typing import Literal
 
-from engine.data.naming import clean
+from engine.data.naming import clean, shows_nothing
 from engine.data.raw import Item
 
 Choice = Literal["title", "title+category", "title+brand"]
@@ -16,12 +17,14 @@ MOST_TITLE = 2000
 """Characters of a title that are kept; prompts cut it much shorter."""
 MOST_GENRES, MOST_BRAND = 3, 60
 """Genres of an item that prompts name, and characters of its brand."""
+SCRIPT_FROM = 40
+"""Characters from which on a title with code in it is a page's script: shorter ones may well be called so."""
 NOTHING = frozenset({"", "nan", "none", "null", "n/a", "<na>"})
 """How files write that a text is missing, in lower case."""
 
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6})?(?(1)|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|^\d{1,3}(?:\.0*)?$")
-_SCRIPT = re.compile(r"getTime|<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
+_SCRIPT = re.compile(r"<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
 
 
 def tidy(text: str, unescape: bool = True) -> str:
@@ -40,14 +43,20 @@ def _letter(entity: re.Match[str]) -> str:
 def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
     """An item with tidy texts, and what is wrong with its title: page script instead of it, or nothing to read."""
     title = tidy(item.title, unescape)
-    fault: Fault | None = "broken" if _SCRIPT.search(title) else None
-    if not any(char.isalnum() for char in title):
+    scripted = "getTime" in title or (len(title) >= SCRIPT_FROM and _SCRIPT.search(title))
+    fault: Fault | None = "broken" if scripted else None
+    if shows_nothing(title) or not any(map(_tells, title)):
         title, fault = "", "untitled"
     genres = dict.fromkeys(part for genre in item.genres if (part := tidy(genre, unescape)))
     aliases = tuple(part for alias in item.aliases if (part := tidy(alias, unescape)))
     return item._replace(
         title=title[:MOST_TITLE], genres=tuple(genres), brand=tidy(item.brand, unescape)[:MOST_TITLE], aliases=aliases
     ), fault
+
+
+def _tells(char: str) -> bool:
+    """Letters, digits and symbols do, emoji among them; punctuation alone is no title."""
+    return char.isalnum() or unicodedata.category(char)[0] == "S" or char > "\U0001efff"
 
 
 def detail(item: Item, choice: Choice) -> str:

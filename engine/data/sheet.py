@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from typing import NoReturn
 
 from engine.data.files import MOST_LINE, File, text_of
 from engine.monitor import Monitor
@@ -16,8 +17,8 @@ Columns = list[Sequence[str]]
 
 
 class Sheet:
-    """A table with known separator: ``","`` with quotes as in CSV, a tab with quotes only around whole cells, or
-    anything else without.
+    """A table with known separator: a tab, with quotes only around whole cells, another letter, with quotes as in CSV,
+    or several letters, without quotes.
 
     Args:
         names: its columns, where the first line does not say them.
@@ -83,16 +84,26 @@ class Sheet:
 
     def _batches(self) -> Iterator[list[list[str]]]:
         """Rows as lists of cells."""
-        if self.separator != ",":
+        if not self.quoted:
             yield from filter(None, map(self._plain, self._texts()))
             return
-        rows = csv.reader(chain.from_iterable(map(io.StringIO, self._texts())), strict=True)
+        texts = chain.from_iterable(map(io.StringIO, self._texts()))
+        rows = csv.reader(texts, strict=True, delimiter=self.separator)
         try:
             while batch := list(islice(rows, BATCH)):
                 yield batch
         except csv.Error as error:
-            remedy = "check its quotes, or fetch it anew: it may be cut off"
-            self.file.fail(f"not valid CSV ({error})", remedy, rows.line_num)
+            self._misquoted(error, rows.line_num)
+
+    @property
+    def quoted(self) -> bool:
+        """Whether cells may be quoted as in CSV."""
+        return len(self.separator) == 1 and self.separator != "\t"
+
+    def _misquoted(self, error: csv.Error, line: int) -> NoReturn:
+        """Raise for a fault that the csv module found up to a line."""
+        remedy = "check its quotes, or fetch it anew: it may be cut off"
+        self.file.fail(f"not valid CSV ({error})", remedy, line)
 
     def _texts(self) -> Iterator[str]:
         for number, block in enumerate(self.file.blocks(self.monitor)):

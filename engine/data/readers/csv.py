@@ -1,27 +1,230 @@
-"""One's own tables, see :mod:`engine.data.tables`."""
+"""Anybody's own tables: one of interactions and one of items, or one with both, whatever their columns are called."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import numpy as np
+
 from engine.config import DataConfig
-from engine.data.raw import Raw
-from engine.data.readers.base import Reader, existing
-from engine.data.tables import read_tables
+from engine.config_data import columns_said
+from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, plain, roles, unit_of
+from engine.data.delimited import OwnSheet
+from engine.data.files import File, Place
+from engine.data.moments import Moments
+from engine.data.naming import clean, plain_id, title_and_year, year_of
+from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
+from engine.data.readers.downloaded import Downloaded, Files
+from engine.errors import StudioError
 from engine.monitor import Monitor
-from engine.places import Presence
+
+ENDINGS = "csv|tsv|tab|psv|txt|dat"
+LOG, ITEMS = rf"interactions\.({ENDINGS})", rf"items\.({ENDINGS})"
+"""Names that are taken before others."""
+MOST_TABLES = 20
+"""Tables whose columns are looked at."""
+MOST_ID = 500
+"""Longest id, in characters."""
 
 
-class OwnTables(Reader):
+@dataclass(frozen=True)
+class Table(File):
+    """A file whose columns are known."""
+
+    names: tuple[str, ...] = ()
+    """As the file writes them, or their numbers where it does not name them."""
+    places: tuple[tuple[str, int], ...] = ()
+    """Of each role."""
+    known: frozenset[str] = KNOWN
+    """By which its separator is recognised."""
+    headed: bool = True
+
+    @property
+    def file(self) -> File:
+        """Itself, without columns."""
+        return File(self.path, self.member)
+
+    @property
+    def role(self) -> Mapping[str, int]:
+        return dict(self.places)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column, as ``data.columns`` says it."""
+        return place_of(self.names, name) is not None
+
+    def sheet(self, monitor: Monitor) -> OwnSheet:
+        return OwnSheet(self, monitor, self.known, headed=self.headed)
+
+    def said(self, wanted: Sequence[str]) -> str:
+        """``"items.csv: item=sku, title=name"``; nothing where all columns are called just so."""
+        columns = [f"{role}={self.names[at]}" for role, at in self.places if role in wanted]
+        told = any(self.names[at].lower() != role for role, at in self.places if role in wanted)
+        return f"{self.name}: {', '.join(columns)}" if told else ""
+
+
+class OwnTables(Downloaded):
+    name = "csv"
     title = "your own tables"
     licence = "yours"
-    about = "interactions.csv and items.csv in a folder of yours"
+    about = "a table of interactions (user, item, timestamp) and one of items (item, title), or one with both"
+    files = "interactions.csv and items.csv, or any tables with such columns"
 
-    def presence(self, config: DataConfig) -> Presence:
-        existing(config)
-        return "here"
+    def find(self, place: Place, config: DataConfig) -> Files | None:
+        """
+        Raises:
+            StudioError: several tables may be meant, or columns cannot be guessed; lists those that there are.
+        """
+        said = columns_said(config.columns)
+        files = [file for file in (place.chosen, *place.find(LOG, ITEMS, rf".+\.({ENDINGS})")) if file]
+        tables = [table_of(file, said) for file in dict.fromkeys(files[: MOST_TABLES + 2])]
+        if not tables:
+            return None
+        absent = {role for role, name in said.items() if name != NONE and not any(t.has(name) for t in tables)}
+        if absent:
+            _ask(tables[0], [role for role in said if role in absent], said, absent=True)
+        log = _only([table for table in tables if {"user", "item"} <= table.role.keys()], place, LOG)
+        if log is None or ("timestamp" not in log.role and said.get("timestamp") != NONE):
+            _ask(log or tables[0], LOG_ROLES, said)
+        lists = [table for table in tables if {"item", "title"} <= table.role.keys() and "user" not in table.role]
+        both = "title" in log.role or said.get("title") == NONE
+        items = log if both and (log.file == place.chosen or not lists) else _only(lists, place, ITEMS)
+        if items is None:
+            others = [table for table in tables if table != log and "user" not in table.role]
+            _ask((*others, log)[0], ITEM_ROLES[:2], said)
+        return Files([log], items)
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
-        folder = existing(config)
-        return Raw.of(*read_tables(folder, monitor), f"folder {folder}")
+        raw = super().read(config, seed, monitor)
+        files = self.located(config)
+        log, items = files.log[0], files.items
+        assert isinstance(log, Table)
+        assert isinstance(items, Table)
+        _check_ids(raw.log, log, monitor)
+        columns = filter(None, (log.said(LOG_ROLES), items.said(ITEM_ROLES)))
+        return replace(raw, log=replace(raw.log, user_ids=_apart(raw.log.user_ids)), notes=(*columns, *raw.notes))
+
+    def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
+        (table,) = files
+        assert isinstance(table, Table)
+        sheet, ids = table.sheet(monitor), _Plain()
+        user, item, when = (table.role.get(role) for role in LOG_ROLES)
+        if when is not None:
+            log.times = Moments(unit_of(table.names[when]), str(table), table.names[when], sheet.line_of)
+        for users, items, times in sheet.batches((user, item, when)):
+            log.add(users, [ids[raw] for raw in items], None if when is None else times)
+        return ()
+
+    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        assert isinstance(file, Table)
+        sheet, ids = file.sheet(monitor), _Plain()
+        met: dict[str, str] = {}
+        again = other = 0
+        for row, (written, title, year, genres, brand, aliases) in enumerate(
+            sheet.rows([file.role.get(role) for role in ITEM_ROLES])
+        ):
+            raw = ids[written]
+            if raw in met:
+                again, other = again + 1, other + (met[raw] != title)
+            elif raw and raw in wanted:
+                met[raw] = title
+                try:
+                    shown, when = title_and_year(clean(title), year_of(clean(year)))
+                except ValueError:
+                    remedy = "write it as 1999, leave the cell empty, or set data.columns=year=- to read no years"
+                    sheet.fail_at(f"{year!r} is not a year", remedy, sheet.line_of(row), file.role["year"])
+                yield Item(raw, shown if "title" in file.role else raw, when, _parts(genres), brand, _parts(aliases))
+        if other if "user" in file.role else again:
+            what = f"{other:,} with another title" if other else "with the same title"
+            monitor.message(f"Warning: {again:,} rows of {file.name} list an item again, {what}; the first counts")
+
+
+class _Plain(dict[str, str]):
+    """Ids as :func:`engine.data.naming.plain_id` writes them, by what stands in the file."""
+
+    def __missing__(self, written: str) -> str:
+        found = self[written] = plain_id(written)
+        return found
+
+
+def table_of(file: File, said: Mapping[str, str]) -> Table:
+    """A file with the meaning of its columns, as far as it can be told.
+
+    Without names in the first line ``said`` must give the places of columns, from 1.
+
+    Raises:
+        StudioError: the file cannot be read.
+    """
+    known = KNOWN | {plain(name) for part in said.values() for name in part.split("|") if not name.isdecimal()}
+    names = OwnSheet(file, Monitor(), known).shown
+    numbered = bool(said) and all(part.isdecimal() or part == NONE for part in said.values())
+    headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(_is_number, names))
+    if not headed:
+        names = [str(number) for number in range(1, len(names) + 1)]
+    return Table(file.path, file.member, tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
+
+
+def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:
+    """The one that was named, or that has a usual name, or that is the only one."""
+    usually = place.find(usual)
+    first = [table for table in tables if table.file == place.chosen]
+    first = first or [table for table in tables if table.file in usually[:1]] or list(tables)
+    if len(first) > 1:
+        raise StudioError(
+            f"several tables may be meant: {', '.join(table.name for table in first)}",
+            where=f"data.path={place.path}",
+            remedy="set data.path to one file, or to a folder without the others",
+        )
+    return first[0] if first else None
+
+
+def _ask(table: Table, wanted: Sequence[str], said: Mapping[str, str], *, absent: bool = False) -> NoReturn:
+    """Raise because columns cannot be guessed, or are said and ``absent``."""
+    lacking = [role for role in wanted if role not in table.role and said.get(role) != NONE] or list(wanted)
+    names = ", ".join(name for name in table.names[:30] if name) or "none"
+    if absent:
+        what = f"no column {', '.join(f'{role}={said[role]}' for role in lacking)}"
+    else:
+        what = f"which column is the {' and the '.join(lacking)}?"
+    example = ",".join(f"{role}={said[role]}|…" if role in said and not absent else f"{role}=…" for role in lacking)
+    rows = "; timestamp=- takes the order of the rows for that of time" if "timestamp" in lacking else ""
+    remedy = f"set data.columns={example}; there are: {names}{rows}"
+    raise StudioError(what, where=f"{table}, line 1", remedy=remedy)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_ids(log: Log, table: Table, monitor: Monitor) -> None:
+    for role, ids, coded in (("user", log.user_ids, log.users), ("item", log.item_ids, log.items)):
+        for code, raw in enumerate(ids):
+            if len(raw) > MOST_ID:
+                sheet = table.sheet(monitor)
+                line = sheet.line_of(int(np.argmax(coded == code)))
+                sheet.fail_at(f"longer than {MOST_ID} characters", "shorten it", line, table.role[role])
+
+
+def _apart(written: Sequence[str]) -> tuple[str, ...]:
+    """Ids by what stands in the file; blanks around those that would become one with another id are spelled out."""
+    ids = list(map(plain_id, written))
+    shared = Counter(ids)
+    return tuple(
+        "".join(f"<U+{ord(char):04X}>" if char.isspace() else char for char in raw)
+        if shared[name] > 1 and name and raw != raw.strip()
+        else name
+        for raw, name in zip(written, ids, strict=True)
+    )
+
+
+def _parts(cell: str) -> tuple[str, ...]:
+    return tuple(part for part in map(clean, cell.split("|")) if part)
 
 
 READER = OwnTables()

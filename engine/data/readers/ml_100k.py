@@ -37,7 +37,7 @@ class MovieLens100K(Reader):
         if config.path:
             folder = existing(config)
             return Raw.of(*read_movielens(folder), f"folder {folder}")
-        return Raw.of(*movielens_100k(monitor))
+        return movielens_100k(monitor)
 
 
 READER = MovieLens100K()
