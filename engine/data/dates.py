@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 
+_ALIKE = re.compile(
+    r"(?!0000)\d{4}-\d\d-\d\d(?:(?:\n(?!0000)\d{4}-\d\d-\d\d)*|[T ]\d\d:\d\d:\d\d"
+    r"(?:\n(?!0000)\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)*)",
+    re.ASCII,
+)
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -15,6 +21,18 @@ _FIRST_DAY = date(1970, 1, 1).toordinal()
 def midnight(year: int, month: int, day: int) -> int:
     """Seconds from 1970 to the beginning of a day."""
     return (date(year, month, day).toordinal() - _FIRST_DAY) * 86_400
+
+
+def alike(cells: Sequence[str]) -> np.ndarray | None:
+    """int64: seconds from 1970, where all cells are days or all are days with a time, as most logs write them; ``None``
+    for anything else."""
+    if not _ALIKE.fullmatch("\n".join(cells)):
+        return None
+    try:
+        found: np.ndarray = np.array(cells, "datetime64[s]").astype(np.int64)
+    except ValueError:
+        return None
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from engine.data.dates import midnight, offset, readable, span
+from engine.data.dates import alike, midnight, offset, readable, span
 from engine.data.naming import NO_WORD
 from engine.errors import StudioError
 
@@ -150,13 +150,20 @@ class Moments:
         return Decided(values, exact, "; ".join([said, *odd]))
 
     def _read(self, cells: Sequence[str]) -> None:
-        if self.dates or (numbers := _whole_numbers(cells)) is None:
+        numbers = None if self.dates else _whole_numbers(cells)
+        stamps = alike(cells) if numbers is None and self.dates is not False else None
+        values = numbers if stamps is None else stamps
+        if values is None:
             for cell in cells:
                 self._take(cell.strip(), len(self.whole))
-        else:
-            if self.dates is None:
-                self.dates, self._first = False, (cells[0], len(self.whole))
-            self.whole.frombytes(numbers.tobytes())
+            return
+        if self.dates is None:
+            self.dates, self._first = stamps is not None, (cells[0], len(self.whole))
+        if stamps is not None:
+            rows = self.kinds["naive" if len(cells[0]) > len("2024-05-01") else "day"]
+            rows.first += range(len(self.whole), len(self.whole) + min(len(cells), NAMED - len(rows.first)))
+            rows.count += len(cells)
+        self.whole.frombytes(values.tobytes())
 
     def _take(self, cell: str, row: int) -> None:
         if cell.lower() in NO_WORD:

@@ -17,7 +17,7 @@ from engine.data.files import File, Place
 from engine.data.moments import Moments
 from engine.data.naming import clean, plain_id, title_and_year, year_of
 from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
-from engine.data.readers.downloaded import Downloaded, Files
+from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -71,6 +71,7 @@ class OwnTables(Downloaded):
     licence = "yours"
     about = "a table of interactions (user, item, timestamp) and one of items (item, title), or one with both"
     files = "interactions.csv and items.csv, or any tables with such columns"
+    fetchable = False
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         """
@@ -172,7 +173,7 @@ def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:
     first = [table for table in tables if table.file == place.chosen]
     first = first or [table for table in tables if table.file in usually[:1]] or list(tables)
     if len(first) > 1:
-        raise StudioError(
+        raise Ambiguous(
             f"several tables may be meant: {', '.join(table.name for table in first)}",
             where=f"data.path={place.path}",
             remedy="set data.path to one file, or to a folder without the others",
