@@ -21,7 +21,7 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 
 REPORT_SECONDS = 3.0
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 """Bytes read together."""
 MOST_LINE = 1 << 24
 """Bytes of the longest line; what is longer is no table of rows."""

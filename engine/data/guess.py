@@ -15,7 +15,7 @@ import numpy as np
 from engine import datasets
 from engine.config import DataConfig
 from engine.data.files import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import Ids, Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -130,15 +130,17 @@ class _Peek(LogBuilder):
         self.most = most
         self.rows: list[tuple[str, str, str]] = []
 
-    def add(self, users: Sequence[str], items: Sequence[str], times: Sequence[str] | np.ndarray | None) -> None:
+    def add(self, users: Ids, items: Ids, times: Sequence[str] | np.ndarray | None) -> None:
         shown = [str(moment) for moment in times[: self.most]] if times is not None else [""] * len(users)
         self._take(users, items, shown)
 
-    def code(self, users: Sequence[str], items: Sequence[str]) -> None:
+    def code(self, users: Ids, items: Ids) -> None:
         self._take(users, items, [""] * len(users))
 
-    def _take(self, users: Sequence[str], items: Sequence[str], times: Sequence[str]) -> None:
-        self.rows += zip(users[: self.most], items[: self.most], times[: self.most], strict=False)
+    def _take(self, users: Ids, items: Ids, times: Sequence[str]) -> None:
+        first = slice(self.most)
+        shown = (ids[first] if isinstance(ids, Sequence) else ids[first].to_pylist() for ids in (users, items))
+        self.rows += zip(*shown, times[first], strict=False)
         if len(self.rows) >= self.most:
             del self.rows[self.most :]
             raise _EnoughError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 from html.entities import html5
 from typing import Literal
 
@@ -35,6 +36,12 @@ def tidy(text: str, unescape: bool = True) -> str:
     return "" if text.lower() in NOTHING else text
 
 
+@lru_cache(maxsize=1 << 14)
+def _kind(text: str, unescape: bool) -> str:
+    """A genre: few are met, often."""
+    return tidy(text, unescape)
+
+
 def _letter(entity: re.Match[str]) -> str:
     """Only whole names: ``&notes;`` is no ``&not``, as browsers would have it."""
     return html.unescape(entity[0]) if entity[1] else html5.get(entity[0][1:], entity[0])
@@ -47,10 +54,13 @@ def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
     fault: Fault | None = "broken" if scripted else None
     if shows_nothing(title) or not any(map(_tells, title)):
         title, fault = "", "untitled"
-    genres = dict.fromkeys(part for genre in item.genres if (part := tidy(genre, unescape)))
+    genres = dict.fromkeys(part for genre in item.genres if (part := _kind(genre, unescape)))
     aliases = tuple(part for alias in item.aliases if (part := tidy(alias, unescape)))
     return item._replace(
-        title=title[:MOST_TITLE], genres=tuple(genres), brand=tidy(item.brand, unescape)[:MOST_TITLE], aliases=aliases
+        title=title[:MOST_TITLE],
+        genres=tuple(genres),
+        brand=_kind(item.brand, unescape)[:MOST_TITLE],
+        aliases=aliases,
     ), fault
 
 

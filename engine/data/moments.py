@@ -108,7 +108,6 @@ class Moments:
             self.whole.frombytes(times.astype(np.int64).tobytes())
         else:
             self._read(times)
-        self.nano.extend(repeat(0, len(self.whole) - len(self.nano)))
 
     def decide(self) -> Decided:
         """What all of them are.
@@ -119,7 +118,12 @@ class Moments:
         if self._counted:
             said = "no times in the files: the order of the rows is taken for the time"
             return Decided(np.array(self.whole, np.int64), "s", said)
-        whole, nano = (np.array(part, np.int64) for part in (self.whole, self.nano))
+        whole = np.frombuffer(self.whole, np.int64)  # a view: there may be as many as take a good share of the memory
+        plain = not (self.dates or self.nano or self.finer or self.unit)
+        if plain and (seconds := _seconds(whole)) is not None:
+            return seconds
+        nano = np.zeros(len(whole), np.int64)
+        nano[: len(self.nano)] = self.nano
         there = whole != NONE
         if there.all():
             return self._decided(whole, nano, np.arange(len(whole)))
@@ -168,7 +172,7 @@ class Moments:
     def _take(self, cell: str, row: int) -> None:
         if cell.lower() in NO_WORD:
             self.whole.append(NONE)
-            self.nano.append(0)
+            self._keep(0)
             return
         dates = _NUMBER.fullmatch(cell) is None
         whole, nano = self._date(cell, row) if dates else self._number(cell, row)
@@ -180,7 +184,13 @@ class Moments:
             what = f"{cell!r} is {kinds[0]} among {kinds[1]} such as {before!r} ({self._named([at])})"
             self._fail(what, row, _ONE_NOTATION)
         self.whole.append(whole)
-        self.nano.append(nano)
+        self._keep(nano)
+
+    def _keep(self, nano: int) -> None:
+        """The fraction of the last time; while all are whole, none is kept."""
+        if nano or self.nano:
+            self.nano.extend(repeat(0, len(self.whole) - 1 - len(self.nano)))
+            self.nano.append(nano)
 
     def _number(self, cell: str, row: int) -> tuple[int, int]:
         value = Decimal(cell)
@@ -303,6 +313,14 @@ def _whole_numbers(cells: Sequence[str]) -> np.ndarray | None:
         return np.fromiter((int(cell.removesuffix(".0")) for cell in cells), np.int64, len(cells))
     except (ValueError, OverflowError):
         return None
+
+
+def _seconds(whole: np.ndarray) -> Decided | None:
+    """Where all are seconds since 1970 and nothing else can be meant, as in most logs."""
+    if not len(whole) or whole.min() < EPOCH[0] or whole.max() >= EPOCH[1]:
+        return None
+    days = not (whole[:1000] % 86_400).any() and not (whole % 86_400).any()
+    return Decided(whole, "s", f"{'whole days in ' if days else ''}seconds since 1970{span(whole, 1)}")
 
 
 def _exact(whole: np.ndarray, nano: np.ndarray, per_second: int) -> tuple[np.ndarray | None, Unit, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.moments import Moments
 from engine.monitor import Monitor
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+Ids = Union[Sequence[str], "pyarrow.DictionaryArray"]
+"""Ids of rows; Arrow has every one once, and its places."""
+
+LogBatch = tuple[Ids, Ids, Sequence[str] | np.ndarray | None]
+"""Users, items and times of rows, for :meth:`LogBuilder.add`."""
 
 
 class Item(NamedTuple):
@@ -103,12 +113,12 @@ class LogBuilder:
         self.times = Moments()
         self._coded: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def add(self, users: Sequence[str], items: Sequence[str], times: Sequence[str] | np.ndarray | None) -> None:
+    def add(self, users: Ids, items: Ids, times: Sequence[str] | np.ndarray | None) -> None:
         """Rows as columns of equal length; ``times``: cells, int64 values, or None where the order is the time."""
         self.code(users, items)
         self.times.add(len(users) if times is None else times)
 
-    def code(self, users: Sequence[str], items: Sequence[str]) -> None:
+    def code(self, users: Ids, items: Ids) -> None:
         """Rows whose times are added to ``times`` later, in the same order."""
         self._coded.append((_coded(self.users, users), _coded(self.items, items)))
 
@@ -120,9 +130,10 @@ class LogBuilder:
         """
         monitor.check()
         times = self.times.decide()
-        users, items = ([pair[column] for pair in self._coded] for column in (0, 1))
-        self._coded = []
-        return Log(tuple(self.users), tuple(self.items), _joined(users), _joined(items), times.values), times.said
+        coded, self._coded = self._coded, []
+        users, items = (_joined([pair[column] for pair in coded]) for column in (0, 1))
+        del coded
+        return Log(tuple(self.users), tuple(self.items), users, items, times.values), times.said
 
 
 def _codes() -> defaultdict[str, int]:
@@ -132,8 +143,11 @@ def _codes() -> defaultdict[str, int]:
     return codes
 
 
-def _coded(codes: defaultdict[str, int], ids: Sequence[str]) -> np.ndarray:
-    return np.fromiter(map(codes.__getitem__, ids), np.int32, len(ids))
+def _coded(codes: defaultdict[str, int], ids: Ids) -> np.ndarray:
+    if isinstance(ids, Sequence):
+        return np.fromiter(map(codes.__getitem__, ids), np.int32, len(ids))
+    coded: np.ndarray = _coded(codes, ids.dictionary.to_pylist())[ids.indices.to_numpy()]
+    return coded
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -6,10 +6,14 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from engine.data.files import MOST_LINE, File, text_of
+from engine.data.raw import LogBatch
 from engine.monitor import Monitor
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BATCH = 100_000
 csv.field_size_limit(MOST_LINE)
@@ -57,8 +61,14 @@ class Sheet:
         Raises:
             StudioError: a row has too few cells or a quote is never closed; names the line.
         """
-        number, size = 1, len(self.names)
-        for batch in self._batches():
+        yield from self._columns(self._batches(self._texts()), 1, places)
+
+    def _columns(
+        self, batches: Iterator[list[list[str]]], number: int, places: Sequence[int | None]
+    ) -> Iterator[Columns]:
+        """Columns of rows that begin in a line of the file."""
+        size = len(self.names)
+        for batch in batches:
             found = len(batch)
             if number == 1 and self.headed:
                 del batch[:1]
@@ -71,6 +81,34 @@ class Sheet:
                 empty = ("",) * len(batch)
                 yield [empty if place is None else cells[place] for place in places]
 
+    def log(self, user: int, item: int, time: int | None) -> Iterator[LogBatch]:
+        """Three columns for :class:`engine.data.raw.LogBuilder`. While no quote is met, Arrow reads them, ten times as
+        fast as :meth:`batches`, which takes over from there on, and for any piece with a fault.
+
+        Raises:
+            StudioError: as :meth:`batches`.
+        """
+        places = (user, item, time)
+        blocks, number = self.file.blocks(self.monitor), 1
+        arrow = _Arrow(self.separator, len(self.names), places)
+        for block in blocks:
+            if number == 1:
+                block = block.removeprefix(b"\xef\xbb\xbf")
+                if self.headed and b'"' not in block:
+                    block, number = block[block.find(b"\n") + 1 :], 2
+            if b'"' in block:
+                yield from self._rest(chain([block], blocks), number, places)
+                return
+            if (found := arrow.read(block)) is not None:
+                yield found
+            else:
+                yield from self._rest(iter([block]), number, places)
+            number += block.count(b"\n")
+
+    def _rest(self, blocks: Iterator[bytes], number: int, places: Sequence[int | None]) -> Iterator[LogBatch]:
+        for users, items, times in self._columns(self._batches(self._decoded(blocks)), number, places):
+            yield users, items, None if places[2] is None else times
+
     def rows(self, places: Sequence[int | None]) -> Iterator[tuple[str, ...]]:
         """As :meth:`batches`, row by row."""
         return chain.from_iterable(zip(*columns, strict=True) for columns in self.batches(places))
@@ -79,16 +117,15 @@ class Sheet:
         return ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
 
     def _first_row(self) -> list[str]:
-        batch = next(self._batches(), None)
+        batch = next(self._batches(self._texts()), None)
         return batch[0] if batch else self.file.fail("an empty file", "fetch it anew")
 
-    def _batches(self) -> Iterator[list[list[str]]]:
+    def _batches(self, texts: Iterator[str]) -> Iterator[list[list[str]]]:
         """Rows as lists of cells."""
         if not self.quoted:
-            yield from filter(None, map(self._plain, self._texts()))
+            yield from filter(None, map(self._plain, texts))
             return
-        texts = chain.from_iterable(map(io.StringIO, self._texts()))
-        rows = csv.reader(texts, strict=True, delimiter=self.separator)
+        rows = csv.reader(chain.from_iterable(map(io.StringIO, texts)), strict=True, delimiter=self.separator)
         try:
             while batch := list(islice(rows, BATCH)):
                 yield batch
@@ -106,7 +143,10 @@ class Sheet:
         self.file.fail(f"not valid CSV ({error})", remedy, line)
 
     def _texts(self) -> Iterator[str]:
-        for number, block in enumerate(self.file.blocks(self.monitor)):
+        return self._decoded(self.file.blocks(self.monitor))
+
+    def _decoded(self, blocks: Iterator[bytes]) -> Iterator[str]:
+        for number, block in enumerate(blocks):
             if (not number and block.startswith((b"\xff\xfe", b"\xfe\xff"))) or b"\0" in block:
                 self.file.fail("not UTF-8 text", "save the file as UTF-8")
             yield text_of(block if number else block.removeprefix(b"\xef\xbb\xbf"))
@@ -155,6 +195,57 @@ class Sheet:
                 row = row + [""] * (size - len(row))
             kept.append(row)
         return kept
+
+
+class _Arrow:
+    """Reads users, items and times of pieces without quotes; times as numbers for as long as they are whole ones."""
+
+    def __init__(self, separator: str, columns: int, places: tuple[int, int, int | None]) -> None:
+        from pyarrow import csv as arrow
+
+        self.arrow, self.separator = arrow, separator
+        self.names = [str(place) for place in range(columns)]
+        self.wanted = [str(place) for place in places if place is not None]
+        self.timed = places[2] is not None
+        self.whole = True
+
+    def read(self, block: bytes) -> LogBatch | None:
+        """``None`` for a piece with rows of another length, or with something else that is to be looked at."""
+        separator = self.separator
+        if len(separator) > 1:
+            if b"\t" in block:
+                return None
+            block, separator = block.replace(separator.encode(), b"\t"), "\t"
+        table = self._table(block, separator) if self.whole else None
+        if table is None:
+            self.whole = False
+            table = self._table(block, separator)
+        if table is None:
+            return None
+        users, items = (table.column(name).combine_chunks() for name in self.wanted[:2])
+        if not self.timed:
+            return users, items, None
+        times = table.column(self.wanted[2])
+        return users, items, times.to_numpy() if self.whole else times.to_pylist()
+
+    def _table(self, block: bytes, separator: str) -> pyarrow.Table | None:
+        import pyarrow
+
+        text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+        types = dict(zip(self.wanted, (text, text, pyarrow.int64() if self.whole else pyarrow.string()), strict=False))
+        try:
+            return self.arrow.read_csv(
+                pyarrow.BufferReader(block),
+                read_options=self.arrow.ReadOptions(
+                    column_names=self.names, block_size=len(block) + 1, use_threads=False
+                ),
+                parse_options=self.arrow.ParseOptions(delimiter=separator, quote_char=False),
+                convert_options=self.arrow.ConvertOptions(
+                    include_columns=self.wanted, column_types=types, null_values=[], strings_can_be_null=False
+                ),
+            )
+        except pyarrow.ArrowInvalid:
+            return None
 
 
 def _bare(cell: str) -> str:

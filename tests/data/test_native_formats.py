@@ -530,3 +530,46 @@ def test_the_paper_s_names_take_either_format(tmp_path: Path) -> None:
             other = "beauty" if name != "beauty" else "home-and-kitchen"
             with pytest.raises(StudioError, match=r"looked for|no files of the category"):
                 load(other, folder)
+
+
+def test_long_lists_of_related_items_are_skipped_and_change_nothing(tmp_path: Path) -> None:
+    rows = [
+        {"asin": raw, "related": {"also_bought": ["B1", "B2"]}, "title": f"T{raw}", "brand": "'related': {no}"}
+        for raw in list(ITEMS)[:3]
+    ]
+    rows += [{"related": {}, "asin": raw, "title": "a 'related': { b", "x": {}} for raw in list(ITEMS)[3:]]
+    amazon_2014(tmp_path, LOG, "X")
+    gz(tmp_path / "meta_X.json.gz", lines(rows))
+    found = titles(load("amazon-2014", tmp_path))
+    assert found["B000000001"] == "TB000000001"
+    assert found["B000000004"] == "a 'related': { b"
+
+
+def test_quick_and_careful_ways_of_reading_agree(tmp_path: Path) -> None:
+    """Arrow reads what is plain; a quote, a text for a number, a missing field or a long row is read with care."""
+    atomic(tmp_path, INTER, "item_id:token\ttitle:token\n1\tA\n2\tB\n3\tC\n4\tD\n")
+    plain = load("recbole", tmp_path)
+    for odd in (
+        INTER.replace("u\t3\t3.0", '"u"\t3\t3.0'),
+        INTER.replace("u\t3\t3.0", "u\t3\t3.0\t"),
+        INTER.replace("u\t3\t3.0", "\nu\t3\t3"),
+        INTER.replace("\n", "\r\n"),
+        INTER.replace(".0", ""),
+    ):
+        (tmp_path / "x.inter").write_text(odd, newline="")
+        again = load("recbole", tmp_path)
+        assert shown(again) == shown(plain)
+        assert again.timestamps[0].tolist() == plain.timestamps[0].tolist()
+    amazon_2018(tmp_path, LOG)
+    before = load("amazon-2018", tmp_path)
+    rows = [{"reviewerID": user, "asin": item, "unixReviewTime": moment} for user, item, moment in LOG]
+    rows[3]["unixReviewTime"] = str(rows[3]["unixReviewTime"])
+    told = [json.dumps(row) for row in rows]
+    told[5] = str(rows[5])  # as Python writes it
+    told.insert(7, "")
+    told.append(json.dumps({"asin": "B000000001", "unixReviewTime": 5}))
+    gz(tmp_path / "Gift_Cards_5.json.gz", lines(told))
+    after = load("amazon-2018", tmp_path)
+    assert shown(after) == shown(before)
+    assert after.cleaning is not None
+    assert after.cleaning.dropped["incomplete"].interactions == 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import ClassVar
 
 from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.item_texts import tidy
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.downloaded import Ambiguous, Downloaded, Files, batched, plain
-from engine.data.records import Record, records, text, texts
+from engine.data.readers.downloaded import Ambiguous, Downloaded, Files, plain
+from engine.data.records import Record, logged, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -95,12 +96,16 @@ class Amazon(Downloaded):
             if file.name.lower().endswith(".csv"):
                 self.read_ratings(file, log, monitor)
             else:
-                batched(map(self.review, records(file, monitor)), log.add)
+                for batch in logged(file, self.fields, monitor, self.review):
+                    log.add(*batch)
         return ()
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         """A table of ratings."""
         raise NotImplementedError
+
+    fields: ClassVar[tuple[str, str, str]] = ("reviewerID", "asin", "unixReviewTime")
+    """Where a review names its user, item and time."""
 
     def review(self, record: Record) -> tuple[str, str, str]:
         """User, item and time of a review."""
@@ -126,17 +131,14 @@ def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, moni
     sheet = Sheet(file, ",", monitor, names)
     if len(sheet.first) != len(names):
         file.fail(f"{len(sheet.first)} columns instead of {', '.join(names)}", "bring the ratings that were published")
-    header = not _is_number(sheet.first[2])
     user, item = names.index("user"), names.index("item")
-    for users, items, times in sheet.batches((user, item, 3)):
-        if header:
-            users, items, times, header = users[1:], items[1:], times[1:], False
-        sample = slice(0, 1000)
-        swapped = _share(users[sample]) > 0.9 > 0.1 > _share(items[sample])
-        if swapped:
-            other = "amazon-2018" if names[0] == "user" else "amazon-2014"
-            file.fail("users and items stand in the other order", f"take data.dataset={other}, whose order this is")
-        log.add(users, items, times)
+    sheet.headed = not _is_number(sheet.first[2])
+    sample = list(islice(sheet.rows((user, item)), 1000))
+    if _share(row[0] for row in sample) > 0.9 > 0.1 > _share(row[1] for row in sample):
+        other = "amazon-2018" if names[0] == "user" else "amazon-2014"
+        file.fail("users and items stand in the other order", f"take data.dataset={other}, whose order this is")
+    for batch in sheet.log(user, item, 3):
+        log.add(*batch)
 
 
 def _share(ids: Iterable[str]) -> float:

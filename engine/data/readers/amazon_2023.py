@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
 from engine.data.files import File, Place
@@ -56,8 +56,11 @@ class Amazon2023(Amazon):
         return super().interactions(files, log, monitor)
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
-        for users, items, times, _ in _batches(file, monitor):
-            log.add(users, items, times)
+        sheet, user, item, when = _columns(file, monitor)
+        for batch in sheet.log(user, item, when):
+            log.add(*batch)
+
+    fields = ("user_id", "parent_asin", "timestamp")
 
     def review(self, record: Record) -> tuple[str, str, str]:
         moment = record.get("timestamp", record.get("sort_timestamp"))
@@ -80,20 +83,21 @@ def _is_part(file: File) -> bool:
     return file.name.lower().endswith(tuple(f".{part}.csv" for part in PARTS))
 
 
-def _batches(file: File, monitor: Monitor) -> Iterator[list[Sequence[str]]]:
+def _columns(file: File, monitor: Monitor) -> tuple[Sheet, int, int, int]:
     sheet = Sheet(file, ",", monitor)
     places = (sheet.need("users", "user_id"), sheet.need("items", "parent_asin", "asin"))
-    return sheet.batches((*places, sheet.need("times", "timestamp"), sheet.place("history")))
+    return sheet, *places, sheet.need("times", "timestamp")
 
 
 def _read_histories(file: File, log: LogBuilder, monitor: Monitor) -> None:
-    for columns in _batches(file, monitor):
+    sheet, user, item, when = _columns(file, monitor)
+    for columns in sheet.batches((user, item, when, sheet.place("history"))):
         users: list[str] = []
         items: list[str] = []
         times: list[str] = []
-        for user, item, moment, history in zip(*columns, strict=True):
-            chosen = [*history.split(), item]
-            users += [user] * len(chosen)
+        for buyer, bought, moment, history in zip(*columns, strict=True):
+            chosen = [*history.split(), bought]
+            users += [buyer] * len(chosen)
             items += chosen
             times += [moment] * len(chosen)
         log.add(users, items, times)

@@ -30,8 +30,8 @@ class Goodbooks(Downloaded):
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)
-        for users, items in sheet.batches((sheet.need("users", "user_id"), sheet.need("books", "book_id"))):
-            log.add(users, items, None)
+        for batch in sheet.log(sheet.need("users", "user_id"), sheet.need("books", "book_id"), None):
+            log.add(*batch)
         return ()
 
     def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:

@@ -36,8 +36,8 @@ class MovieLensLatest(Downloaded):
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)
         places = (sheet.need("users", "userid"), sheet.need("films", "movieid"), sheet.need("times", "timestamp"))
-        for users, items, times in sheet.batches(places):
-            log.add(users, items, times)
+        for batch in sheet.log(*places):
+            log.add(*batch)
         return ()
 
     def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:

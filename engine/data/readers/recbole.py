@@ -63,8 +63,8 @@ class RecBole(Downloaded):
         for file in files:
             sheet = Sheet(file, "\t", monitor)
             when = sheet.place(*TIMES)
-            for users, items, times in sheet.batches((sheet.need("users", *USERS), sheet.need("items", *ITEMS), when)):
-                log.add(users, items, None if when is None else times)
+            for batch in sheet.log(sheet.need("users", *USERS), sheet.need("items", *ITEMS), when):
+                log.add(*batch)
             long += sheet.long
         return (f"{long:,} rows have a cell too many, which is passed over",) if long else ()
 
