@@ -14,8 +14,7 @@ from lion_pytorch import Lion
 from torch import Tensor, nn
 
 from engine.config import DistillConfig, FinetuneConfig, PlusConfig
-from engine.errors import StudioError
-from engine.training import Tensors, load_optimizer_state, optimizer_state
+from engine.training import Tensors, diverged, load_optimizer_state, optimizer_state
 
 Settings = DistillConfig | FinetuneConfig | PlusConfig
 SECTIONS = {DistillConfig: "distill", FinetuneConfig: "finetune", PlusConfig: "plus"}
@@ -70,11 +69,8 @@ class StageOptimizer:
                 self.masters[name].grad = parameter.grad.float()
         norm = nn.utils.clip_grad_norm_(self.masters.values(), self.config.clip)
         if not torch.isfinite(norm):
-            raise StudioError(
-                f"training diverged at step {step + 1}: its gradient is not finite",
-                where=f"{SECTIONS[type(self.config)]}.lr={self.config.lr}",
-                remedy="lower it, or set llm.dtype=float32",
-            )
+            lr = f"{SECTIONS[type(self.config)]}.lr={self.config.lr}"
+            raise diverged("step", step + 1, "its gradient is not finite", lr)
         self.torch_optimizer.step()
         self._publish()
         return rate

@@ -12,6 +12,7 @@ from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
 from engine.environment import environment, peak_memory_mb
 from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
+from engine.evaluate.report import TeacherCheck
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import Record, SoftPrompt, load_backbone
@@ -66,6 +67,11 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         dataset=dataset.name,
         users_available=len(split.test),
         stages=run.stages(),
+        teachers=[
+            TeacherCheck(name=name, ndcg=teacher.validated.ndcg, popularity=teacher.validated.popularity)
+            for name, teacher in models.teachers.items()
+            if teacher.validated
+        ],
         peak_memory_mb=round(peak_memory_mb(), 1),
     )
     write_text(run.metrics, report.to_json())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -69,6 +70,10 @@ class Plan:
     patience: int = 0
     """Validations without a better value before stopping early; 0 trains all steps."""
     unit: str = "step"
+    lr: str = ""
+    """The setting to blame where training diverges, with its value."""
+    keep_untrained: bool = True
+    """Whether the untrained weights take part in the choice of the best."""
     checkpoint_seconds: float = 30.0
 
 
@@ -87,10 +92,12 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     """Train ``stage`` by ``plan`` and leave its best weights in place.
 
     Continues from ``checkpoint`` where that file exists; the caller removes it once the stage's result is stored.
-    The untrained weights are validated first, so training never ends below where it began.
+    Unless the plan leaves them out, the untrained weights are validated first, so training never ends below where it
+    began.
 
     Raises:
         Cancelled: the monitor asked to stop; the checkpoint is written first.
+        StudioError: training diverged: a loss or the validation metric is not finite.
     """
     progress, best = _load(stage, checkpoint)
     began = time.monotonic() - progress.seconds
@@ -99,12 +106,18 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     def validate() -> None:
         nonlocal best
         values = stage.validate()
+        refuse_infinite({plan.select: values[plan.select]})
         monitor.metrics(plan.name, progress.step, {f"validation.{key}": value for key, value in values.items()})
         if values[plan.select] > progress.best_value:
             progress.best_value, progress.best_step, progress.stale = values[plan.select], progress.step, 0
             best = _copy(stage.weights())
         else:
             progress.stale += 1
+
+    def refuse_infinite(values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise diverged(plan.unit, progress.step, f"its {name} is not finite", plan.lr)
 
     def save() -> None:
         nonlocal saved
@@ -113,7 +126,7 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
         saved = time.monotonic()
 
     monitor.progress(plan.name, progress.step, plan.steps)
-    if not best:
+    if not best and plan.keep_untrained:
         validate()
     while progress.step < plan.steps and not (plan.patience and progress.stale >= plan.patience):
         if monitor.should_stop():
@@ -122,6 +135,7 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
         torch.manual_seed(derive(plan.seed, plan.name, progress.step))
         values = stage.train_step(progress.step)
         progress.step += 1
+        refuse_infinite(values)
         monitor.metrics(plan.name, progress.step, values)
         monitor.progress(plan.name, progress.step, plan.steps)
         if progress.step % plan.validate_every == 0 or progress.step == plan.steps:
@@ -131,6 +145,12 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     stage.load_weights(best)
     progress.seconds = time.monotonic() - began
     return progress
+
+
+def diverged(unit: str, step: int, why: str, lr: str) -> StudioError:
+    """Training that leads nowhere, at ``step`` (from 1); ``lr`` is the setting of the learning rate with its value."""
+    remedy = "lower it" if lr.startswith("teacher") else "lower it, or set llm.dtype=float32"
+    return StudioError(f"training diverged at {unit} {step}: {why}", where=lr, remedy=remedy)
 
 
 def write_atomically(tensors: Tensors, path: Path, metadata: dict[str, str] | None = None) -> None:

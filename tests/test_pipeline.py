@@ -1,14 +1,17 @@
 """The whole recipe: every teacher, backbone and verbalizer; ablations; resuming; reading a run back."""
 
+import io
 import json
 from itertools import product
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
-from engine.evaluate import read_predictions
+from engine.evaluate import Report, read_predictions
+from engine.evaluate.render import print_report, verdicts
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
@@ -202,6 +205,28 @@ def test_a_run_read_back_scores_as_it_did(finished):
     for name in predictions.models:
         stored = np.stack(predictions.table[f"{name}/candidate_scores"])
         np.testing.assert_allclose(models.ranker(name).scores(histories, candidates), stored, atol=1e-4, rtol=1e-4)
+
+
+def test_a_useless_teacher_is_told_in_log_report_and_verdicts_also_when_resumed(tmp_path):
+    config = quick("teacher.lr=1e-9", "teacher.epochs=1", "plus.enabled=false", "teacher.also=[caser]")
+    with pytest.raises(Cancelled):
+        run_pipeline(config, tmp_path / "run", StopAt("distil", 1))
+    report = Report.model_validate(run_pipeline(config, tmp_path / "run", Monitor()))
+    assert report.useless == ["sasrec", "caser"]
+    assert (tmp_path / "run/log.txt").read_text().count("is no better than popularity on the validation users") == 2
+    assert all("SASRec, which is no better than popularity" in line for line in verdicts(report) if "teacher" in line)
+    console = Console(file=io.StringIO(), width=200)
+    print_report(report, console)
+    assert "To learn from it, or to beat it, says nothing" in console.file.getvalue()
+
+
+def test_a_diverged_teacher_ends_the_run_with_the_setting_to_blame(tmp_path):
+    config = quick("teacher.lr=1e6")
+    for _ in range(2):  # resumed it is told again
+        with pytest.raises(StudioError, match=r"training diverged at epoch .*teacher\.lr=1000000\.0.*lower it"):
+            run_pipeline(config, tmp_path / "run", Monitor())
+    assert not RunFolder.open(tmp_path / "run").is_done("teacher")
+    assert not (tmp_path / "run/teacher.safetensors").exists()
 
 
 def test_a_finished_run_is_returned_as_it_is(finished):

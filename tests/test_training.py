@@ -160,6 +160,33 @@ def test_training_never_ends_below_where_it_began(checkpoint: Path) -> None:
     assert stage.weight.tolist() == [0.0, 0.0]
 
 
+def test_untrained_weights_take_part_only_where_the_plan_says_so(checkpoint: Path) -> None:
+    stage, monitor = Descent(quality=[5.0, 1.0, 4.0]), Recorder()
+    progress = fit(stage, plan(keep_untrained=False), checkpoint, monitor)
+    assert (progress.best_step, progress.best_value) == (3, 5.0)
+    assert [step for step, values in monitor.curves if "validation.quality" in values] == [3, 6, 7]
+    with pytest.raises(Cancelled):
+        fit(Descent(quality=[]), plan(keep_untrained=False), checkpoint.with_name("other"), Recorder(2))
+    resumed = fit(
+        Descent(quality=[1.0, 2.0, 0.0]), plan(keep_untrained=False), checkpoint.with_name("other"), Recorder()
+    )
+    assert resumed.best_step == 6
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_or_a_validation_that_is_not_finite_ends_the_training(value: float, checkpoint: Path) -> None:
+    class Lost(Descent):
+        def train_step(self, step: int) -> dict[str, float]:
+            return super().train_step(step) | ({"loss": value} if step == 3 else {})
+
+    settings = {"lr": "toy.lr=3.0", "unit": "epoch"}
+    with pytest.raises(StudioError) as failure:
+        fit(Lost(), plan(**settings), checkpoint, Recorder())
+    assert str(failure.value).startswith("training diverged at epoch 4: its loss is not finite (toy.lr=3.0)")
+    with pytest.raises(StudioError, match="at epoch 3: its quality is not finite"):
+        fit(Descent(quality=[0.0, value]), plan(**settings), checkpoint.with_name("other"), Recorder())
+
+
 def test_stops_early_when_validation_stalls(checkpoint: Path) -> None:
     stage = Descent(quality=[0.0, 5.0, 1.0, 5.0, 6.0])
     progress = fit(stage, plan(steps=99, patience=2), checkpoint, Recorder())

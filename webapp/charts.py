@@ -26,6 +26,8 @@ LONGEST_LABEL = 26
 FEW_POINTS = 60
 """Curves with fewer points show each of them."""
 
+POPULARITY = "validation.popularity"
+"""What a teacher has to exceed."""
 WORDS = {"ta": "TA", "rps": "RPS", "lsr": "LSR", "lr": "learning rate"}
 LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
     "Loss",
@@ -81,13 +83,16 @@ def panels(curves: Sequence[Curve]) -> list[Panel]:
     module where their mean is known.
     """
     several = len({curve.stage for curve in curves}) > 1
+    popular = next((curve for curve in curves if curve.name == POPULARITY), None)
     averaged = any(curve.name == "rank.mean" for curve in curves)
     found: dict[str, list[Line]] = {}
     for curve in curves:
         if curve.name == "validation.objective" or (averaged and curve.name.startswith("rank.model")):
             continue
+        if curve.name == POPULARITY and curve is not popular:  # the same for all teachers
+            continue
         title, word, validation = _place(curve.name)
-        if several:
+        if several and curve.name != POPULARITY:
             word = f"{label(curve.stage.partition(':')[2]) or 'teacher'} {word}"
         found.setdefault(title, []).append(Line(word, curve.steps, curve.values, validation))
     titles = [title for title in ORDER if title in found] + [title for title in found if title not in ORDER]

@@ -59,6 +59,7 @@ def distil(
         seed=config.seed,
         select=SELECT,
         validate_every=config.distill.validate_every,
+        lr=f"distill.lr={config.distill.lr}",
     )
     fit(stage, plan, checkpoint, monitor)
     stage.soft_prompt.requires_grad_(False)

@@ -15,7 +15,16 @@ from engine.evaluate.agreement import agreement
 from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.lists import list_measures
 from engine.evaluate.metrics import TIE_RULE, per_example
-from engine.evaluate.report import Comparison, Estimate, Measure, ModelResult, ProtocolDetails, Report, StageTime
+from engine.evaluate.report import (
+    Comparison,
+    Estimate,
+    Measure,
+    ModelResult,
+    ProtocolDetails,
+    Report,
+    StageTime,
+    TeacherCheck,
+)
 from engine.evaluate.rows import Evaluation, Kind
 from engine.evaluate.slices import Context, slices
 
@@ -37,6 +46,7 @@ def build_report(
     dataset: str,
     users_available: int,
     stages: Iterable[Mapping[str, Any]] = (),
+    teachers: Iterable[TeacherCheck] = (),
     peak_memory_mb: float = 0.0,
 ) -> Report:
     """The table with intervals and comparisons, and the same by slices of the test users.
@@ -45,6 +55,7 @@ def build_report(
         about: of the evaluation's examples, in their order.
         users_available: test users before sampling.
         stages: ``{"name", "seconds"}`` of each stage; other keys are passed over.
+        teachers: how they did on the users that validated them.
     """
     users = len(evaluation.examples)
     in_user_order = np.argsort(evaluation.examples.users)  # so that the order of the examples changes nothing
@@ -81,6 +92,7 @@ def build_report(
         stages=[StageTime(name=stage["name"], seconds=stage["seconds"]) for stage in stages],
         peak_memory_mb=peak_memory_mb,
         protocol_details=details,
+        teachers=list(teachers),
         slices=slices(columns, about, evaluation.teacher, bootstrap),
     )
 

@@ -96,6 +96,7 @@ def verdict(report: Report, comparison: Comparison) -> str:
     a, b = label(comparison.a), label(comparison.b)
     if comparison.b == details.teacher:
         b = f"its teacher {b}" if comparison.a in TAUGHT else f"the teacher {b}"
+    b += _doubt(report, comparison.b)
     protocol = f"{details.candidates} candidates" if section == "candidates" else "full catalogue"
     ours, theirs = (_values(report.model(name), section)[metric].value for name in (comparison.a, comparison.b))
     if not comparison.significant:
@@ -106,6 +107,26 @@ def verdict(report: Report, comparison: Comparison) -> str:
         f"{claim}: {metric} ({protocol}) {short(ours)} against {short(theirs)}, difference "
         f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}], {report.users} users"
     )
+
+
+def _doubt(report: Report, name: str) -> str:
+    """What takes the worth from a comparison with this teacher, or with the ensemble of all."""
+    if name in report.useless:
+        return ", which is no better than popularity"
+    if name == "ensemble" and report.useless:
+        return f", in which {listed([label(it) for it in report.useless])} is no better than popularity"
+    return ""
+
+
+def warnings(report: Report) -> list[str]:
+    """What is to be known before any verdict: teachers that learned nothing worth distilling."""
+    return [
+        f"{label(it.name)} is no better than popularity on the users that validated it: NDCG@10 {short(it.ndcg)} "
+        f"against {short(it.popularity)}. To learn from it, or to beat it, says nothing; train it longer, or with "
+        "another teacher.lr."
+        for it in report.teachers
+        if it.useless
+    ]
 
 
 def verdicts(report: Report) -> list[str]:
@@ -131,6 +152,8 @@ def print_report(report: Report, console: Console) -> None:
     for section in ("candidates", "full", "agreement"):
         console.print(_rich(result_table(report, section)))
     console.print(Text(f"Protocol: {report.protocol}.", style="dim"))
+    for line in warnings(report):
+        console.print(Text(line, style="bold yellow"))
     for line in verdicts(report):
         console.print(Text(line))
 

@@ -98,6 +98,21 @@ class Slice(_Record):
     """Paired: every other model minus the teacher."""
 
 
+class TeacherCheck(_Record):
+    """How a trained teacher did on the users that validated it."""
+
+    name: str
+    ndcg: float
+    """NDCG@10 on the full catalogue."""
+    popularity: float
+    """The same of popularity."""
+
+    @property
+    def useless(self) -> bool:
+        """Whether it is no better than popularity."""
+        return self.ndcg <= self.popularity
+
+
 class StageTime(_Record):
     """Seconds that a stage took over all attempts."""
 
@@ -145,10 +160,17 @@ class Report(_Record):
     peak_memory_mb: float
     protocol_details: ProtocolDetails
     slices: list[Slice] = []
+    teachers: list[TeacherCheck] = []
+    """Of all trained teachers and their copies; empty in reports of earlier versions."""
 
     def model(self, name: str) -> ModelResult:
         """The row called ``name``; KeyError if there is none."""
         return {row.name: row for row in self.models}[name]
+
+    @property
+    def useless(self) -> list[str]:
+        """Teachers that are no better than popularity on the validation users."""
+        return [teacher.name for teacher in self.teachers if teacher.useless]
 
     def to_json(self) -> str:
         """The text of ``metrics.json``; equal reports give equal bytes."""

@@ -56,6 +56,7 @@ def finetune(
         seed=config.seed,
         select=SELECT,
         validate_every=config.finetune.validate_every,
+        lr=f"finetune.lr={config.finetune.lr}",
     )
     try:
         progress = fit(stage, plan, checkpoint, monitor)

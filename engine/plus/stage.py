@@ -41,7 +41,12 @@ def train_plus(
         StudioError: diverged training.
     """
     plan = Plan(
-        name=STAGE, steps=config.plus.steps, seed=config.seed, select=SELECT, validate_every=config.plus.validate_every
+        name=STAGE,
+        steps=config.plus.steps,
+        seed=config.seed,
+        select=SELECT,
+        validate_every=config.plus.validate_every,
+        lr=f"plus.lr={config.plus.lr}",
     )
     plus.attach_adapter()
     progress = fit(PlusStage(config, plus, split, teacher), plan, checkpoint, monitor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,8 +31,24 @@ SHAPE = {"name", "max_length", "width", "layers", "heads", "filters"}
 """Settings without which the weights cannot be read."""
 
 
+class Validated(NamedTuple):
+    """How well a teacher does on the users that validated it, beside popularity on the same users."""
+
+    ndcg: float
+    """NDCG@10 on the full catalogue."""
+    popularity: float
+
+    @property
+    def useless(self) -> bool:
+        """Whether it knows nothing that counting does not."""
+        return self.ndcg <= self.popularity
+
+
 class Teacher(CatalogueScorer):
     """A SASRec, GRU4Rec or Caser that ranks; scores are log-probabilities of the next item over the catalogue."""
+
+    validated: Validated | None = None
+    """None while it is untrained, and in files of earlier versions."""
 
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
         """Untrained, on the processor; weights are drawn from PyTorch's global generator."""
@@ -96,6 +113,8 @@ class Teacher(CatalogueScorer):
             "n_items": str(self.n_items),
             "settings": json.dumps(self.config.model_dump(include=SHAPE)),
         }
+        if self.validated is not None:
+            metadata["validated"] = json.dumps(self.validated)
         write_atomically(self.network.state_dict(), path, metadata)
 
     def _sequence(self, history: History) -> torch.Tensor:
@@ -124,9 +143,11 @@ def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teache
             raise StudioError(fault, where=where, remedy="use the data set that the teacher was trained on")
         teacher = Teacher(n_items, TeacherConfig.model_validate_json(metadata["settings"]))
         teacher.network.load_state_dict(tensors)
+        if "validated" in metadata:
+            teacher.validated = Validated(*json.loads(metadata["validated"]))
     except FileNotFoundError:
         raise StudioError("no teacher here", where=where, remedy="train it by running or resuming the run") from None
-    except (SafetensorError, KeyError, ValueError, RuntimeError, ValidationError):
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, ValidationError):
         raise StudioError("the teacher's file is damaged", where=where, remedy="delete it and resume the run") from None
     teacher.network.eval()
     return teacher.place(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,28 @@ from engine.config import TeacherConfig, TeacherName
 from engine.data import Split
 from engine.evaluate.full import catalogue_ranks
 from engine.evaluate.metrics import ndcg
+from engine.labels import label
 from engine.monitor import Monitor
 from engine.seeds import derive, generator
-from engine.teachers.base import BATCH
+from engine.teachers.base import BATCH, CatalogueScorer
 from engine.teachers.loss import sampled_softmax_loss, softmax_loss
-from engine.teachers.teacher import Teacher
+from engine.teachers.popularity import Popularity
+from engine.teachers.teacher import Teacher, Validated
 from engine.teachers.windows import Windows
-from engine.training import Plan, Tensors, fit, load_optimizer_state, optimizer_state
+from engine.training import Plan, Tensors, diverged, fit, load_optimizer_state, optimizer_state
 
 SELECT = "NDCG@10"
+DIVERGED = 10
+"""Times the loss of guessing, from which on training has lost its way, however finite the numbers are."""
 
 
 def train_teacher(
     name: TeacherName, split: Split, config: TeacherConfig, seed: int, checkpoint: Path, monitor: Monitor, stage: str
 ) -> Teacher:
     """Train ``name`` until its validation NDCG@10 on the full catalogue stops rising; the best weights are kept.
+
+    Untrained ones are never kept: a teacher that has learned nothing has nothing to teach. One that validates no better
+    than popularity is told to ``monitor``, and :attr:`Teacher.validated` says so ever after.
 
     Args:
         name: the architecture; ``config.name`` is not looked at.
@@ -38,6 +46,7 @@ def train_teacher(
 
     Raises:
         engine.errors.Cancelled: the monitor asked to stop; calling again continues exactly.
+        engine.errors.StudioError: training diverged.
     """
     config = config.model_copy(update={"name": name})
     torch.manual_seed(derive(seed, name, "weights"))
@@ -50,8 +59,17 @@ def train_teacher(
         validate_every=config.validate_every,
         patience=config.patience,
         unit="epoch",
+        lr=f"teacher.lr={config.lr}",
+        keep_untrained=False,
     )
-    fit(_Epochs(teacher, split, config, seed), plan, checkpoint, monitor)
+    epochs = _Epochs(teacher, split, config, seed)
+    progress = fit(epochs, plan, checkpoint, monitor)
+    teacher.validated = Validated(progress.best_value, epochs.popularity)
+    if teacher.validated.useless:
+        monitor.message(
+            f"{label(name)} is no better than popularity on the validation users: {SELECT} {progress.best_value:.3f}"
+            f" against {epochs.popularity:.3f}; train it longer or with another teacher.lr before it teaches anything"
+        )
     return teacher
 
 
@@ -67,6 +85,8 @@ class _Epochs:
                 len(self.validation), config.validation_users, replace=False
             )
             self.validation = self.validation.take(np.sort(drawn))
+        self.popularity = self._ndcg(Popularity(split.train, split.n_items))
+        self.loss: float | None = None
         self.windows = Windows(split.train, config.max_length + 1, self.network.start)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -86,7 +106,8 @@ class _Epochs:
             count += len(states)
             self.optimizer.step()
         self.network.eval()
-        return {"loss": total / max(count, 1)}
+        self.loss, self.epoch = total / max(count, 1), step + 1
+        return {"loss": self.loss}
 
     def _backward(self, states: Tensor, labels: Tensor, drawing: np.random.Generator) -> float:
         """Gradients of the mean loss; returns the summed one. Sampled negatives come from ``drawing``."""
@@ -105,13 +126,27 @@ class _Epochs:
         return loss
 
     def validate(self) -> dict[str, float]:
-        """NDCG@10 of the validation items among all items that the user has not seen."""
+        """NDCG@10 of the validation items among all items that the user has not seen, and popularity's.
+
+        Raises:
+            engine.errors.StudioError: the loss is far above that of guessing, or scores are not numbers.
+        """
+        guessing = math.log(self.teacher.n_items)
+        if self.loss is not None and self.loss > DIVERGED * guessing:
+            why = f"its loss is {self.loss:.3g}, that of guessing is {guessing:.3g}"
+            raise diverged("epoch", self.epoch, why, f"teacher.lr={self.config.lr}")
+        return {SELECT: self._ndcg(self.teacher), "popularity": self.popularity}
+
+    def _ndcg(self, ranker: CatalogueScorer) -> float:
+        """NaN where scores are not numbers, which no comparison would notice."""
         gains = []
         for users in np.array_split(np.arange(len(self.validation)), -(-len(self.validation) // BATCH)):
             part = self.validation.take(users)
-            ranks = catalogue_ranks(self.teacher.catalogue_scores(part.histories), part.histories, part.targets)
-            gains.append(ndcg(ranks, 10))
-        return {SELECT: float(np.concatenate(gains).mean())}
+            scores = ranker.catalogue_scores(part.histories)
+            if np.isnan(scores).any():
+                return math.nan
+            gains.append(ndcg(catalogue_ranks(scores, part.histories, part.targets), 10))
+        return float(np.concatenate(gains).mean())
 
     def state(self) -> dict[str, Tensor]:
         """Weights and AdamW's moments."""

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from engine.evaluate.metrics import METRICS, TIE_RULE
-from engine.evaluate.render import print_report, result_table, short, signed, verdict, verdicts
-from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, StageTime
+from engine.evaluate.render import print_report, result_table, short, signed, verdict, verdicts, warnings
+from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, StageTime, TeacherCheck
 
 
 def _model(name: str, kind: str, value: float) -> ModelResult:
@@ -72,6 +72,39 @@ def test_a_win_is_called_a_win(report: Report) -> None:
 def test_an_interval_that_holds_zero_decides_nothing(report: Report, low: float, high: float) -> None:
     text = verdict(report, _comparison((low + high) / 2, low, high))
     assert text.startswith("No significant difference between DELRec and its teacher SASRec")
+
+
+def _with_teachers(report: Report, **ndcg: float) -> Report:
+    checks = [TeacherCheck(name=name, ndcg=value, popularity=0.046) for name, value in ndcg.items()]
+    return report.model_copy(update={"teachers": checks})
+
+
+@pytest.mark.parametrize("low", [-0.01, 0.02])
+@pytest.mark.parametrize("ndcg", [0.012, 0.046])
+def test_a_teacher_no_better_than_popularity_takes_the_worth_from_a_win(
+    report: Report, ndcg: float, low: float
+) -> None:
+    weak = _with_teachers(report, sasrec=ndcg, caser=0.2)
+    text = verdict(weak, _comparison(0.05, low, 0.1))
+    claim = "DELRec beats" if low > 0 else "No significant difference between DELRec and"
+    assert text.startswith(f"{claim} its teacher SASRec, which is no better than popularity: HR@1")
+    assert warnings(weak) == [
+        f"SASRec is no better than popularity on the users that validated it: NDCG@10 {short(ndcg)} against .046. "
+        "To learn from it, or to beat it, says nothing; train it longer, or with another teacher.lr."
+    ]
+
+
+def test_a_better_teacher_and_an_unchecked_one_are_not_doubted(report: Report) -> None:
+    for known in (_with_teachers(report, sasrec=0.047), report):
+        assert "popularity" not in verdict(known, _comparison(0.05, 0.01, 0.1))
+        assert warnings(known) == []
+
+
+def test_an_ensemble_with_such_a_teacher_is_doubted_too(report: Report) -> None:
+    rows = [*report.models, _model("ensemble", "teacher", 0.3)]
+    weak = _with_teachers(report, sasrec=0.2, caser=0.01).model_copy(update={"models": rows})
+    text = verdict(weak, _comparison(0.05, 0.01, 0.1, "ensemble"))
+    assert "Teacher ensemble, in which Caser is no better than popularity: HR@1" in text
 
 
 def test_verdicts_speak_about_delrec(report: Report) -> None:

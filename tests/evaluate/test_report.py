@@ -82,7 +82,7 @@ def test_the_object_has_the_documented_form(report: Report) -> None:
     data = json.loads(report.to_json())
     assert set(data) == {
         *("run_id", "dataset", "protocol", "users", "seed", "models", "comparisons", "stages", "peak_memory_mb"),
-        *("protocol_details", "slices"),
+        *("protocol_details", "slices", "teachers"),
     }
     assert (data["run_id"], data["dataset"], data["users"], data["seed"]) == ("r1", "toy", 75, 0)
     assert data["stages"] == [{"name": "teacher", "seconds": 2.5}]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from engine.config import TeacherConfig
 from engine.data import Split
-from engine.errors import Cancelled
+from engine.errors import Cancelled, StudioError
 from engine.evaluate.full import catalogue_ranks
 from engine.evaluate.metrics import ndcg
 from engine.monitor import Monitor
-from engine.teachers import NETWORKS, Teacher, train_teacher
+from engine.teachers import NETWORKS, Teacher, load_teacher, train_teacher
 from engine.teachers import train as training
 from tests.teachers.conftest import N_ITEMS, RING, TINY, Train, leave_one_out, walk
 
@@ -118,7 +118,8 @@ def test_the_best_validated_weights_are_returned(name: str, ring: Split, train: 
     histories, targets = ring.validation.histories, ring.validation.targets
     ranks = catalogue_ranks(teacher.catalogue_scores(histories), histories, targets)
     assert ndcg(ranks, 10).mean() == pytest.approx(max(curve), abs=1e-6)
-    assert max(curve) > curve[0]
+    assert teacher.validated == (max(curve), monitor.curves["validation.popularity"][0][1])
+    assert not teacher.validated.useless
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -155,10 +156,10 @@ def test_a_validation_asks_no_more_users_than_it_may(
 
     monkeypatch.setattr(Teacher, "catalogue_scores", counting)
     train("sasrec", tmp_path / "few", **SHORT, validation_users=7)
-    assert asked == [7] * 4  # before training, and after epochs 2, 4 and 6
+    assert asked == [7] * 3  # after epochs 2, 4 and 6
     asked.clear()
     train("sasrec", tmp_path / "all", **SHORT, validation_users=10**6)
-    assert asked == [len(ring.validation)] * 4
+    assert asked == [len(ring.validation)] * 3
 
 
 def test_smoothing_needs_all_items() -> None:
@@ -170,7 +171,7 @@ def test_stops_once_validation_stalls(train: Train, tmp_path: Path) -> None:
     monitor = Recorder()
     train("gru4rec", tmp_path / "checkpoint", monitor, epochs=500, validate_every=1, patience=3)
     assert monitor.done < 500
-    assert len(monitor.curves["validation.NDCG@10"]) == monitor.done + 1
+    assert len(monitor.curves["validation.NDCG@10"]) == monitor.done
     assert len(monitor.curves["loss"]) == monitor.done
 
 
@@ -178,3 +179,77 @@ def test_another_seed_gives_another_teacher(ring: Split, tmp_path: Path) -> None
     config = TINY.model_copy(update=SHORT)
     one, two = (train_teacher("sasrec", ring, config, s, tmp_path / str(s), Monitor(), "teacher") for s in (0, 1))
     assert not np.allclose(one.catalogue_scores([[1, 2]]), two.catalogue_scores([[1, 2]]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lr", [1e6, 1e30, 1e300])
+def test_training_that_diverges_ends_with_the_setting_to_blame(
+    name: str, lr: float, train: Train, tmp_path: Path
+) -> None:
+    """Whether the numbers overflow or stay finite and senseless."""
+    with pytest.raises(StudioError) as failure:
+        train(name, tmp_path / "checkpoint", **SHORT, lr=lr)
+    assert "training diverged at epoch" in failure.value.what
+    assert (failure.value.where, failure.value.remedy) == (f"teacher.lr={lr}", "lower it")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sampled_training_that_diverges_ends_likewise(name: str, train: Train, tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="training diverged at epoch"):
+        train(name, tmp_path / "checkpoint", **SHORT, lr=1e8, negatives=4)
+
+
+class Heard(Recorder):
+    """Keeps what is said too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module")
+def uneven() -> Split:
+    """Everybody watches the same few films, so that popularity is hard to beat."""
+    random = np.random.default_rng(3)
+    sequences = [np.concatenate([random.permutation(5), [5 + user % 7, 12]]) for user in range(30)]
+    return leave_one_out([s[[0, 1, 2, 5, 3, 4, 6]].astype(np.int64) for s in sequences], N_ITEMS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_teacher_that_is_no_better_than_popularity_says_so_ever_after(
+    name: str, uneven: Split, tmp_path: Path
+) -> None:
+    monitor = Heard()
+    config = TINY.model_copy(update={"epochs": 2, "validate_every": 1, "lr": 1e-9})
+    teacher = train_teacher(name, uneven, config, 0, tmp_path / "checkpoint", monitor, "teacher")
+    assert teacher.validated is not None
+    assert teacher.validated.useless
+    assert teacher.validated.popularity > 0.3
+    assert "is no better than popularity on the validation users: NDCG@10 " in monitor.said[-1]
+    assert {value for _, value in monitor.curves["validation.popularity"]} == {teacher.validated.popularity}
+    teacher.save(tmp_path / "teacher.safetensors")
+    assert load_teacher(tmp_path / "teacher.safetensors", N_ITEMS).validated == teacher.validated
+
+
+def test_a_better_one_says_nothing_and_files_of_earlier_versions_know_nothing(train: Train, tmp_path: Path) -> None:
+    monitor = Heard()
+    teacher = train("sasrec", tmp_path / "checkpoint", monitor)
+    assert monitor.said == []
+    teacher.validated = None
+    teacher.save(tmp_path / "teacher.safetensors")
+    assert load_teacher(tmp_path / "teacher.safetensors", N_ITEMS).validated is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_untrained_weights_are_never_kept(name: str, uneven: Split, tmp_path: Path) -> None:
+    """However little was learned, and although untrained ones may do better by chance."""
+    monitor = Recorder()
+    config = TINY.model_copy(update={"epochs": 1, "validate_every": 1})
+    teacher = train_teacher(name, uneven, config, 0, tmp_path / "checkpoint", monitor, "teacher")
+    assert [step for step, _ in monitor.curves["validation.NDCG@10"]] == [1]
+    torch.manual_seed(training.derive(0, name, "weights"))
+    untrained = Teacher(N_ITEMS, config.model_copy(update={"name": name}))
+    assert not torch.equal(untrained.network.items.weight, teacher.network.items.weight)

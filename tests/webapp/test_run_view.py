@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from db.metrics import Best
 from db.stages import Stage
-from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report
+from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, TeacherCheck
+from engine.settings import load_config
 from webapp.views.results import verdicts
-from webapp.views.run import best_words
+from webapp.views.run import best_words, stage_list
 
 
 @pytest.mark.parametrize(
@@ -36,8 +39,32 @@ def test_who_is_not_above_the_ensemble_of_teachers_is_told_so_at_once() -> None:
         for b, low in (("sasrec", 0.05), ("delrec", 0.05), ("ensemble", -0.05))
     ]
     details = ProtocolDetails.model_construct(teacher="sasrec", candidates=20)
-    report = Report.model_construct(models=rows, comparisons=pairs, protocol_details=details, users=9)
+    check = TeacherCheck(name="sasrec", ndcg=0.01, popularity=0.05)
+    report = Report.model_construct(models=rows, comparisons=pairs, protocol_details=details, users=9, teachers=[check])
     told, on_demand = str(verdicts(report)).split("Against the other rows")
-    assert "DELRec-plus beats its teacher SASRec" in told
+    assert "DELRec-plus beats its teacher SASRec, which is no better than popularity" in told
+    assert "SASRec is no better than popularity on the users that validated it: NDCG@10 .010 against .050" in told
     assert "No significant difference between DELRec-plus and Teacher ensemble" in told
     assert "DELRec-plus beats DELRec" in on_demand
+
+
+@pytest.mark.parametrize(
+    ("state", "popularity", "said"),
+    [
+        ("done", 0.05, True),
+        ("done", 0.012, True),
+        ("done", 0.011, False),
+        ("running", 0.05, False),
+        ("done", None, False),
+    ],
+)
+def test_a_teacher_no_better_than_popularity_is_told_beside_its_stage(
+    state: str, popularity: float | None, said: bool
+) -> None:
+    run = SimpleNamespace(
+        config=load_config("smoke").model_dump(), state="running", active=True, stage="teacher", stage_eta_seconds=None
+    )
+    begun = [Stage("teacher", state, 1.0, 4, 4, "epoch")]
+    known = {} if popularity is None else {"teacher": popularity}
+    shown = str(stage_list(run, begun, {"teacher": Best(2, 0.012, 4)}, known))  # type: ignore[arg-type]
+    assert ("no better than popularity on the validation users: NDCG@10 0.012 against" in shown) == said

@@ -237,7 +237,9 @@ def _stages_key(state: View) -> Hashable:
 def _stage_list(state: View) -> Sequence[Any]:
     bases = {stage.name: stage.name.partition(":")[0] for stage in state.stages}
     names = {name: f"validation.{SELECTED_BY[base]}" for name, base in bases.items() if base in SELECTED_BY}
-    return [view.stage_list(state.run, state.stages, curve_store.best(state.run.id, names))]
+    popular = {name: "validation.popularity" for name in names if name.partition(":")[0] == "teacher"}
+    best, beside = curve_store.best(state.run.id, names), curve_store.best(state.run.id, popular)
+    return [view.stage_list(state.run, state.stages, best, {name: it.value for name, it in beside.items()})]
 
 
 def _results_key(state: View) -> Hashable:

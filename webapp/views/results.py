@@ -6,9 +6,21 @@ from collections.abc import Sequence
 
 from engine.evaluate import Report, breakdown
 from engine.evaluate.breakdown import advantage_words
-from engine.evaluate.render import OURS, Cell, ResultTable, Section, TableRow, result_table, short, told, verdict
+from engine.evaluate.render import (
+    OURS,
+    Cell,
+    ResultTable,
+    Section,
+    TableRow,
+    result_table,
+    short,
+    told,
+    verdict,
+    warnings,
+)
 from engine.evaluate.report import Comparison
 from webapp.html import Html, tag
+from webapp.shell import notice
 
 
 def verdicts(report: Report) -> Html:
@@ -20,7 +32,7 @@ def verdicts(report: Report) -> Html:
     pairs = told(report)
     first, others = (_verdicts(report, [p for p in pairs if (p.b in teachers) == main]) for main in (True, False))
     more = tag("details", tag("summary", "Against the other rows"), others, class_="dr-more") if others else None
-    return tag("div", first, more)
+    return tag("div", [notice("warn", text) for text in warnings(report)], first, more)
 
 
 def _verdicts(report: Report, pairs: Sequence[Comparison]) -> Html | None:

@@ -76,19 +76,28 @@ def _facts(run: Run, position: int | None) -> list[str]:
     return [*facts, f"id {run.id}"]
 
 
-def stage_list(run: Run, begun: Sequence[Stage], best: Mapping[str, Best]) -> Html:
+def stage_list(
+    run: Run, begun: Sequence[Stage], best: Mapping[str, Best], popularity: Mapping[str, float] | None = None
+) -> Html:
     """All stages that the run will go through: done, under way with bar and time left, still to come.
 
-    ``best`` is where the validation of stages that train was best so far.
+    ``best`` is where the validation of stages that train was best so far, ``popularity`` what popularity reaches on the
+    users that validate a teacher.
     """
     known = {stage.name: stage for stage in begun}
     names = stage_names(make_config(run.config))
-    rows = [_stage_row(number, name, known.get(name), run, best.get(name)) for number, name in enumerate(names, 1)]
+    popular = popularity or {}
+    rows = [
+        _stage_row(number, name, known.get(name), run, best.get(name), popular.get(name))
+        for number, name in enumerate(names, 1)
+    ]
     compact = " dr-compact" if run.state == "done" else ""
     return tag("ol", rows, class_=f"dr-stages{compact}", aria_label="Stages")
 
 
-def _stage_row(number: int, name: str, stage: Stage | None, run: Run, best: Best | None) -> Html:
+def _stage_row(
+    number: int, name: str, stage: Stage | None, run: Run, best: Best | None, popularity: float | None
+) -> Html:
     state = stage.state if stage else "waiting"
     if state == "running" and not run.active:
         state = "stopped"
@@ -119,6 +128,9 @@ def _stage_row(number: int, name: str, stage: Stage | None, run: Run, best: Best
         tag("span", stage_title(name), tag("span", f" ({words})", class_="dr-sr"), class_="dr-name"),
         tag("span", " · ".join(right), class_="dr-right"),
         tag("span", best_words(stage, best), class_="dr-since") if stage and best else None,
+        tag("span", no_better(best.value, popularity), class_="dr-since dr-warn")
+        if best and popularity is not None and state == "done" and best.value <= popularity
+        else None,
         bar,
         class_=f"dr-is-{state}",
         data_stage=name,
@@ -133,6 +145,11 @@ def best_words(stage: Stage, best: Best) -> str:
         return f"{place} of {best.last:,}" if best.step else f"{place}, none of {plural(best.last, stage.unit)} kept"
     since = max(stage.step, best.last) - best.step
     return f"{place}, {f'{plural(since, stage.unit)} ago' if since else 'just now'}"
+
+
+def no_better(value: float, popularity: float) -> str:
+    """What is wrong with a teacher that knows nothing that counting does not."""
+    return f"no better than popularity on the validation users: NDCG@10 {value:.3f} against {popularity:.3f}"
 
 
 def log(text: str, state: str) -> Html:
