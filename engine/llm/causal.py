@@ -25,6 +25,8 @@ PROOF = 192
 """Tokens of the text by which a way to read is proved, and ..."""
 BEYOND = 64
 """... by how many it is longer than any length from which on a model may read otherwise."""
+RESCALED = "original_max_position_embeddings"
+"""The number of tokens beyond which some models scale the positions of a whole text."""
 NO_LENGTH = re.compile(r"num_.*|.*_id|vocab_size|hidden_size|intermediate_size|head_dim")
 """Names of numbers in a configuration that count no tokens."""
 
@@ -185,22 +187,23 @@ class CausalBackbone(Backbone):
                 where="data.history, data.candidates",
                 remedy="lower what the prompt holds",
             )
-        size = self._proof_length(length)
+        config = self._decoder().config.to_dict()
+        bounds = [number for _, number in _lengths(config) if number < length]
+        rescaled = [number for name, number in _lengths(config) if name == RESCALED]
+        # Longer than the windows and bounds within the text, but not than one beyond it that changes all positions.
+        size = max(PROOF, *(number + BEYOND for number in bounds), 0)
+        size = min(size, self.context, *(number for number in rescaled if number >= length))
         if size not in self._found:
             with self.without_adapter():
-                found = prove(self._library, self.encoder.ordinary, size, self.name)
-            self._found[size] = found
-            if found.way != "packed":
+                beginnings = [number for number in rescaled if number < size]
+                found = prove(self._library, self.encoder.ordinary, size, self.name, beginnings)
+            if found.way != "packed" and all(earlier.way == "packed" for earlier in self._found.values()):
                 self.tell(
                     f"{self.name} is read by Transformers' own forward pass, which takes longer: the engine's differs"
                     f" ({found.reason})"
                 )
+            self._found[size] = found
         return self._found[size].way
-
-    def _proof_length(self, length: int) -> int:
-        """Tokens of the proof for texts of ``length`` tokens: beyond the windows and bounds that lie within them."""
-        bounds = [number for number in _lengths(self._decoder().config.to_dict()) if number < length]
-        return min(max(PROOF, *(number + BEYOND for number in bounds), 0), self.context)
 
     @cached_property
     def _library(self) -> Library:
@@ -210,13 +213,13 @@ class CausalBackbone(Backbone):
         return self._library.decoder
 
 
-def _lengths(config: Mapping[str, Any]) -> Iterator[int]:
-    """Whole numbers in a configuration that may count tokens, such as the size of a window."""
+def _lengths(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Names and values of whole numbers in a configuration that may count tokens, such as the size of a window."""
     for name, value in config.items():
         if isinstance(value, dict):
             yield from _lengths(value)
         elif type(value) is int and not NO_LENGTH.fullmatch(name):
-            yield value
+            yield name, value
 
 
 def left_to_right(backbone: Backbone) -> CausalBackbone:

@@ -46,7 +46,7 @@ class Found:
     reason: str = ""
 
 
-def prove(library: Library, ordinary: Sequence[int], length: int, name: str) -> Found:
+def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beginnings: Sequence[int] = ()) -> Found:
     """The fastest way to read texts of up to ``length`` tokens that agrees with the model's own.
 
     Where that is ``packed``, the model's norms are replaced by faster ones.
@@ -54,6 +54,7 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str) -> 
     Args:
         ordinary: ids of tokens of plain text.
         name: of the model, for messages.
+        beginnings: lengths of beginnings of the text that the model must read as it does alone.
 
     Raises:
         StudioError: none does, or the model's answers are no numbers.
@@ -78,6 +79,14 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str) -> 
                 remedy="try llm.dtype=float32; if that does not help, its weights are damaged",
             )
         inputs = library.core.get_input_embeddings()(ids)
+        for part in beginnings:
+            if _error(lambda part=part: library.states(inputs[None, :part])[0], expected[:part]) is not None:
+                raise StudioError(
+                    f"{name} reads a text of more than {part} tokens otherwise from its first token on, so that prompts"
+                    " of different lengths cannot be compared",
+                    where="data.history, data.candidates, distill.soft_tokens",
+                    remedy=f"keep prompts and titles behind them within {part} tokens",
+                )
         undo = fuse_norms(decoder)
         packed = _error(lambda: _packed(decoder, inputs), expected)
         if packed is None:

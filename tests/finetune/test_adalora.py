@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from stage_world import FAMILIES, KINDS, World, base_weights, make_world, same, snapshot
 
 from engine.config import FinetuneConfig
@@ -247,7 +247,7 @@ def test_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert json.loads((folder / "adapter_config.json").read_text())["peft_type"] == "ADALORA"
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign", "lost weights"])
 def test_an_unusable_adapter_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "adapter"
     if damage != "missing":
@@ -257,6 +257,10 @@ def test_an_unusable_adapter_is_told_in_one_line(tmp_path: Path, damage: str) ->
     if damage == "truncated":
         weights = folder / "adapter_model.safetensors"
         weights.write_bytes(weights.read_bytes()[:200])
+    if damage == "lost weights":  # PEFT would draw them at random
+        weights = folder / "adapter_model.safetensors"
+        tensors = load_file(weights)
+        save_file({name: tensor for name, tensor in tensors.items() if name != min(tensors)}, weights)
     family = "seq2seq" if damage == "foreign" else "causal"
     with pytest.raises(StudioError, match=r"no usable adapter.*adapter") as caught:
         load_adapter(FAMILIES[family](0), folder)

@@ -39,6 +39,44 @@ def test_a_window_beyond_the_first_proof_is_found_once_prompts_reach_it() -> Non
     assert len(told) == 1
 
 
+ROPE = {"rope_theta": 10000.0, "original_max_position_embeddings": 50}
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0, 5.0, 6.0, 7.0]}
+RESCALED = {
+    "longrope": ("llama", {"rope_parameters": ROPE | LONG | {"factor": 8.0}}),
+    "longrope of Phi-3": (
+        "phi3",
+        {
+            "rope_parameters": LONG | {"rope_theta": 10000.0},
+            "original_max_position_embeddings": 50,
+            "max_position_embeddings": 400,
+        },
+    ),
+    "llama3": (
+        "llama",
+        {"rope_parameters": ROPE | {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1, "high_freq_factor": 4}},
+    ),
+    "yarn": ("llama", {"rope_parameters": ROPE | {"rope_type": "yarn", "factor": 8.0}}),
+}
+
+
+@pytest.mark.parametrize("rope", RESCALED)
+def test_positions_that_are_rescaled_for_long_texts_are_right_or_refused(rope: str) -> None:
+    kind, settings = RESCALED[rope]
+    model = random_model(kind, LIBRARY["phi3"][1] | {"sliding_window": None}, **settings)
+    backbone = CausalBackbone(model, tiny_tokenizer(), kind, "random", 400)
+    backbone.prove()
+    ids = torch.randint(0, 400, (3, 90), generator=torch.Generator().manual_seed(1))
+    inputs = backbone.embedding()(ids)
+    for lengths in ([50, 30, 41], [90, 30, 41]):
+        batch = Embedded(inputs, torch.tensor(lengths))
+        if rope.startswith("longrope") and max(lengths) > 50:
+            with pytest.raises(StudioError, match=f"{kind} reads a text of more than 50 tokens otherwise"):
+                backbone.answer_states(batch)
+            continue
+        alone = torch.stack([own(backbone, row[:n])[0][-1] for row, n in zip(inputs, lengths, strict=True)])
+        torch.testing.assert_close(backbone.answer_states(batch), alone, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("family", [*PACKED, "mistral, window", "qwen3, window", "smollm3", "granite", "gpt2"])
 def test_bfloat16_does_not_hide_a_difference_nor_make_one(family: str) -> None:
     backbone = backbone_of(family).to(torch.bfloat16)
