@@ -172,7 +172,7 @@ def _listed(
             monitor.check()
         if item.raw in found:
             continue
-        tidy, fault = tidied(item, config.unescape)
+        tidy, fault = tidied(item, config.unescape, raw.as_written)
         if fault and item.raw in numbers:
             faults[fault].append(numbers[item.raw])
         elif fault:

@@ -18,22 +18,21 @@ MOST_TITLE = 2000
 """Characters of a title that are kept; prompts cut it much shorter."""
 MOST_GENRES, MOST_BRAND = 3, 60
 """Genres of an item that prompts name, and characters of its brand."""
-SCRIPT_FROM = 40
-"""Characters from which on a title with code in it is a page's script: shorter ones may well be called so."""
 NOTHING = frozenset({"", "nan", "none", "null", "n/a", "<na>"})
 """How files write that a text is missing, in lower case."""
 
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6})?(?(1)|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|^\d{1,3}(?:\.0*)?$")
-_SCRIPT = re.compile(r"<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
+_SCRIPT = re.compile(r"getTime|<script|\bfunction\s*\(|\bvar \w+ ?=|\bdocument\.\w+\(|\bwindow\.\w+ ?=")
 
 
-def tidy(text: str, unescape: bool = True) -> str:
-    """One line without HTML entities (``&amp;#39;`` was escaped twice) and outer blanks; nothing for ``nan``."""
+def tidy(text: str, unescape: bool = True, as_written: bool = False) -> str:
+    """One line without HTML entities (``&amp;#39;`` was escaped twice) and outer blanks; nothing for ``nan``, unless
+    ``as_written``."""
     while unescape and "&" in text and (plain := _ENTITY.sub(_letter, text)) != text:
         text = plain
     text = clean(text)
-    return "" if text.lower() in NOTHING else text
+    return "" if text.lower() in NOTHING and not as_written else text
 
 
 @lru_cache(maxsize=1 << 14)
@@ -47,12 +46,14 @@ def _letter(entity: re.Match[str]) -> str:
     return html.unescape(entity[0]) if entity[1] else html5.get(entity[0][1:], entity[0])
 
 
-def tidied(item: Item, unescape: bool) -> tuple[Item, Fault | None]:
-    """An item with tidy texts, and what is wrong with its title: page script instead of it, or nothing to read."""
-    title = tidy(item.title, unescape)
-    scripted = "getTime" in title or (len(title) >= SCRIPT_FROM and _SCRIPT.search(title))
-    fault: Fault | None = "broken" if scripted else None
-    if shows_nothing(title) or not any(map(_tells, title)):
+def tidied(item: Item, unescape: bool, as_written: bool = False) -> tuple[Item, Fault | None]:
+    """An item with tidy texts, and what is wrong with its title: page script instead of it, or nothing to read.
+
+    ``as_written``: of a title of somebody's own only that it shows nothing can be wrong.
+    """
+    title = tidy(item.title, unescape, as_written)
+    fault: Fault | None = "broken" if not as_written and _SCRIPT.search(title) else None
+    if shows_nothing(title) or not (as_written or any(map(_tells, title))):
         title, fault = "", "untitled"
     genres = dict.fromkeys(part for genre in item.genres if (part := _kind(genre, unescape)))
     aliases = tuple(part for alias in item.aliases if (part := tidy(alias, unescape)))

@@ -131,7 +131,9 @@ def load(name: str, monitor: Monitor) -> Raw:
                 if row["raw"] in wanted:
                     yield Item(**{**row, "genres": tuple(row["genres"]), "aliases": tuple(row["aliases"])})
 
-    return Raw(Log(ids[0], ids[1], coded[0], coded[1], times), items, f"{name} ({named.source})", named.notes)
+    log = Log(ids[0], ids[1], coded[0], coded[1], times)
+    as_written = datasets.reader(named.format).as_written
+    return Raw(log, items, f"{name} ({named.source})", named.notes, as_written)
 
 
 def delete(name: str) -> None:

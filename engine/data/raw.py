@@ -88,6 +88,8 @@ class Raw:
     """Where it came from, in words."""
     notes: tuple[str, ...] = ()
     """What was decided while reading, e.g. the unit of the times."""
+    as_written: bool = False
+    """Titles are what somebody wrote: one like code, of punctuation alone or ``None`` is what the item is called."""
 
     @classmethod
     def of(cls, catalogue: Catalogue, log: Interactions, source: str) -> Raw:

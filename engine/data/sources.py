@@ -127,4 +127,4 @@ def _from_cache(folder: Path, monitor: Monitor) -> Raw | None:
         monitor.message(f"The cached copy in {folder} is damaged ({', '.join(damaged)}); it is fetched anew")
         return None
     raw = OWN_TABLES.read(DataConfig(dataset="csv", path=str(folder)), 0, monitor)
-    return replace(raw, source=source, notes=raw.notes[-1:])
+    return replace(raw, source=source, notes=raw.notes[-1:], as_written=False)

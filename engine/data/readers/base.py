@@ -28,6 +28,8 @@ class Reader(ABC):
     """``data.min_item_interactions`` where it is left empty."""
     domain: str = "item"
     """What its items are, see :data:`engine.llm.prompts.DOMAINS`."""
+    as_written: bool = False
+    """See :attr:`engine.data.raw.Raw.as_written`."""
     choices: tuple[str, ...] = ()
     """What ``data.category`` can name, for those that are fetched in parts."""
 

@@ -72,6 +72,7 @@ class OwnTables(Downloaded):
     about = "a table of interactions (user, item, timestamp) and one of items (item, title), or one with both"
     files = "interactions.csv and items.csv, or any tables with such columns"
     fetchable = False
+    as_written = True
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         """

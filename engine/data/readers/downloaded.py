@@ -75,7 +75,7 @@ class Downloaded(Reader):
             return iter(()) if files.items is None else self.items(files.items, wanted, monitor)
 
         source = f"{' and '.join(file.name for file in files.log)} in {files.log[0].folder}"
-        return Raw(rows, items, source, (times, *notes))
+        return Raw(rows, items, source, (times, *notes), self.as_written)
 
     def located(self, config: DataConfig) -> Files:
         """The files in ``data.path``, or those that were fetched.
