@@ -60,9 +60,7 @@ def upgrade(connection: Connection, target: str = "") -> None:
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    script = ScriptDirectory.from_config(config)
-    steps = EnvironmentContext(config, script, fn=lambda revision, _: script._upgrade_revs(target, revision))
+    script = ScriptDirectory(FOLDER)  # by a configuration its path would be a pattern, with a meaning for % and :
+    steps = EnvironmentContext(Config(), script, fn=lambda revision, _: script._upgrade_revs(target, revision))
     steps.configure(connection=connection)
     steps.run_migrations()

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from db import migrate
+from db import address, migrate
 from engine.errors import StudioError
 from engine.paths import home, writable
 
@@ -30,9 +30,14 @@ class DatabaseUnreachable(StudioError):
     """Nothing can be read or written now; later it may be possible again."""
 
 
-def database_url() -> str:
-    """``DELREC_DATABASE_URL`` (SQLite or PostgreSQL), or ``studio.db`` in the data folder."""
-    return os.environ.get(SETTING) or f"sqlite:///{home() / 'studio.db'}"
+def database_url() -> URL:
+    """``DELREC_DATABASE_URL`` (SQLite or PostgreSQL), or ``studio.db`` in the data folder.
+
+    Raises:
+        StudioError: that is no address, or SQLite's and of no file.
+    """
+    text = os.environ.get(SETTING)
+    return address.given(text, SETTING) if text else address.of_file(home() / "studio.db")
 
 
 @contextmanager
@@ -67,13 +72,10 @@ def database() -> Engine:
 
 
 @functools.lru_cache(maxsize=8)
-def _open(url: str, pid: int) -> Engine:  # noqa: ARG001 - connections must not be shared across a fork
+def _open(url: URL, pid: int) -> Engine:  # noqa: ARG001 - connections must not be shared across a fork
     try:
-        parsed = make_url(url)
-        sqlite = parsed.get_backend_name() == "sqlite"
-        if sqlite and not parsed.database:
-            raise StudioError("a database in memory is not shared", where=SETTING, remedy="name a file")
-        engine = create_engine(parsed, pool_pre_ping=not sqlite, max_overflow=64)
+        sqlite = url.get_backend_name() == "sqlite"
+        engine = create_engine(url, pool_pre_ping=not sqlite, max_overflow=64)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise StudioError(
             f"cannot use this database: {error}",
@@ -81,7 +83,7 @@ def _open(url: str, pid: int) -> Engine:  # noqa: ARG001 - connections must not 
             remedy="write sqlite:////path/studio.db or postgresql+psycopg://user@host/name",
         ) from None
     if sqlite:
-        if parsed.database == str(home() / "studio.db"):
+        if url.database == str(home() / "studio.db"):
             writable(home())
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -132,7 +134,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        text, where = str(error.orig), make_url(database_url()).render_as_string()
+        text, where = str(error.orig), database_url().render_as_string()
         if "not a database" in text or "malformed" in text:
             raise StudioError(
                 "the database file is damaged", where=where, remedy="restore a copy, or move it away"

@@ -77,16 +77,16 @@ class Queue:
 
 def training() -> Queue:
     """The queue of long runs, for adding to it."""
-    return _sender(TRAINING, job_settings().queue_url, os.getpid())
+    return _sender(TRAINING, job_settings().queue, os.getpid())
 
 
 def answers() -> Queue:
     """The queue of questions about finished runs, for adding to it."""
-    return _sender(ANSWERS, job_settings().queue_url, os.getpid())
+    return _sender(ANSWERS, job_settings().queue, os.getpid())
 
 
 @functools.lru_cache(maxsize=8)
-def _sender(name: str, url: str, pid: int) -> Queue:  # noqa: ARG001 - connections must not be shared across a fork
+def _sender(name: str, place: Path | str, pid: int) -> Queue:  # noqa: ARG001 - connections must not be shared across a fork
     def not_here(waiting: str) -> None:
         raise StudioError(f"{waiting} was taken by a process that is no worker")
 
@@ -94,25 +94,24 @@ def _sender(name: str, url: str, pid: int) -> Queue:  # noqa: ARG001 - connectio
 
 
 def _huey(name: str) -> Huey:
-    url = job_settings().queue_url
-    scheme = urlsplit(url).scheme
+    place = job_settings().queue
     common: dict[str, Any] = {"results": False, "serializer": SignedIds(secret=_key(), salt="delrec-studio")}
     try:
-        if scheme == "sqlite":
-            path = Path(url.removeprefix("sqlite:///"))
-            writable(path.parent)
-            return SqliteHuey(name, filename=str(path), journal_mode="wal", timeout=LOCK_SECONDS, **common)
+        if isinstance(place, Path):
+            writable(place.parent)
+            return SqliteHuey(name, filename=str(place), journal_mode="wal", timeout=LOCK_SECONDS, **common)
+        scheme = urlsplit(place).scheme
         if scheme in ("redis", "rediss"):
-            return RedisHuey(name, url=url, **common)
+            return RedisHuey(name, url=place, **common)
         if scheme in ("postgres", "postgresql"):
-            return _postgres(PostgresHuey(name, dsn=url, create_tables=False, **common))
+            return _postgres(PostgresHuey(name, dsn=place, create_tables=False, **common))
     except ConfigurationError as error:
         remedy = "pip install 'delrec-studio[postgres]' or 'delrec-studio[redis]'"
         raise StudioError(str(error), where="DELREC_QUEUE_URL", remedy=remedy) from None
     except Exception as error:
         raise _unreachable(error) from error
     raise StudioError(
-        f"cannot queue on {scheme or url}",
+        f"cannot queue on {scheme or place}",
         where="DELREC_QUEUE_URL",
         remedy="write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name",
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from db import address
 from engine.errors import StudioError
 from engine.paths import home
 
@@ -20,14 +22,16 @@ RECOVER_SECONDS = 5.0
 """The worker looks for lost runs so often."""
 
 TRACKERS = "DELREC_TRACKERS"
+QUEUE = "DELREC_QUEUE_URL"
 
 
 @dataclass(frozen=True)
 class JobSettings:
     """Settings from the environment."""
 
-    queue_url: str
-    """``DELREC_QUEUE_URL``: sqlite:///path, redis://… or postgresql://…; ``queue.db`` in the data folder by default."""
+    queue: Path | str
+    """An SQLite file, or the address of a server: ``DELREC_QUEUE_URL`` (sqlite:///path, redis://… or postgresql://…),
+    or ``queue.db`` in the data folder."""
     grace_seconds: float
     """``DELREC_STOP_GRACE``: a run that was asked to stop may take so long to write its checkpoint, then is killed."""
 
@@ -36,9 +40,11 @@ def job_settings() -> JobSettings:
     """Read the settings.
 
     Raises:
-        StudioError: DELREC_STOP_GRACE is not a positive number.
+        StudioError: DELREC_STOP_GRACE is not a positive number, or DELREC_QUEUE_URL SQLite's and of no file.
     """
-    url = os.environ.get("DELREC_QUEUE_URL") or f"sqlite:///{home() / 'queue.db'}"
+    queue: Path | str = os.environ.get(QUEUE) or home() / "queue.db"
+    if isinstance(queue, str) and queue.startswith("sqlite:"):
+        queue = Path(address.given(queue, QUEUE).database or "")
     given = os.environ.get("DELREC_STOP_GRACE", "15")
     try:
         grace = float(given)
@@ -46,7 +52,7 @@ def job_settings() -> JobSettings:
         grace = 0.0
     if not 0 < grace < 3600:
         raise StudioError(f"{given!r} is not a duration", where="DELREC_STOP_GRACE", remedy="write seconds, e.g. 15")
-    return JobSettings(url, grace)
+    return JobSettings(queue, grace)
 
 
 def tracker_names() -> tuple[str, ...]:

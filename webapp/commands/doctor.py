@@ -125,15 +125,13 @@ def _data_folder() -> Answer:
 
 
 def _database() -> Answer:
-    from sqlalchemy import make_url
-
     from db import migrate
     from db.store import database, database_url
     from jobs import api
 
     with database().connect() as connection:
         schema = migrate.current(connection)
-    place = make_url(database_url()).render_as_string()
+    place = database_url().render_as_string()
     return "ok", f"{place}, schema {schema}, {len(api.runs())} runs"
 
 
@@ -142,7 +140,8 @@ def _queue() -> Answer:
     from jobs.settings import job_settings
 
     waiting = len(queues.training().pending())
-    return "ok", f"{job_settings().queue_url.rpartition('@')[2]}, {waiting} waiting"
+    place = job_settings().queue
+    return "ok", f"{place.rpartition('@')[2] if isinstance(place, str) else place}, {waiting} waiting"
 
 
 def _workers() -> Answer:
