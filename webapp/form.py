@@ -90,6 +90,13 @@ class Form:
         named = dict(flatten(config))
         return [shown(setting, named[setting.name]) for setting in self.settings]
 
+    def emptied(self) -> list[Any]:
+        """Updates for the page's opening: the framework puts 0 where a number is empty, and it would mean 0."""
+        return [
+            None if self._start[setting.name] is None and setting.kind in ("number", "whole") else gr.skip()
+            for setting in self.settings
+        ]
+
     def config(self, values: Sequence[Any]) -> RunConfig:
         """The configuration that the controls' ``values`` mean.
 

@@ -80,7 +80,11 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beg
             )
         inputs = library.core.get_input_embeddings()(ids)
         for part in beginnings:
-            if _error(lambda part=part: library.states(inputs[None, :part])[0], expected[:part]) is not None:
+
+            def alone(part: int = part) -> Tensor:
+                return library.states(inputs[None, :part])[0]
+
+            if _error(alone, expected[:part]) is not None:
                 raise StudioError(
                     f"{name} reads a text of more than {part} tokens otherwise from its first token on, so that prompts"
                     " of different lengths cannot be compared",

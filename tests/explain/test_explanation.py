@@ -179,10 +179,13 @@ def test_bad_input_is_told_in_one_line(models: Models) -> None:
         "no item": lambda: bench_of_user(models, "user 3", Wanted("Zzyzx Road")),
         "stands in the history": lambda: bench_of_titles(models, ["game A", "game B"], Wanted("game A")),
         "there is no part 'magic'": lambda: explain(Explanation(bench_of_titles(models, ["game A"])), ["magic"]),
-        "does not fit": lambda: bench_of_titles(models, ["game A", "x" * 5000]),
     }.items():
         with pytest.raises(StudioError, match=match):
             make()
+
+
+def test_an_over_long_title_of_ones_own_is_cut_for_the_prompt(models: Models) -> None:
+    explain(Explanation(bench_of_titles(models, ["game A", "x" * 5000])), ["summary"])
 
 
 def test_a_run_without_soft_prompt_has_no_effect_of_it() -> None:

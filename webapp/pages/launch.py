@@ -83,7 +83,7 @@ def build(access: Access) -> None:
 
     def opened(request: gr.Request) -> list[Any]:
         """The form stands already; what the address names is filled in, and a visitor who only looks is told."""
-        untouched = [gr.skip()] * (2 + len(form.components) + 4)
+        untouched = [*[gr.skip()] * 2, *form.emptied(), *[gr.skip()] * 4]
         locked = access.is_read_only(request)
         said = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
         button = gr.Button(interactive=not locked)
