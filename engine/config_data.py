@@ -30,8 +30,11 @@ class DataConfig(Section):
     first line names none; the rest is guessed."""
     domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
     """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
-    split: Literal["leave-one-out", "temporal"] = _field("leave-one-out")
-    """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users."""
+    split: Literal["leave-one-out", "temporal", "cold-items"] = _field("leave-one-out")
+    """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users.
+    Cold-items: some items are kept out of all training; each user's last choice of one of them tests."""
+    cold_share: float = _field(0.1, advanced=True, gt=0.0, lt=1.0)
+    """With split=cold-items: share of the items, drawn with the seed, that no model is trained on."""
     history: int = _field(10, unit="items", ge=1, le=200)
     """History items shown to the LLM (n)."""
     candidates: int = _field(20, unit="items", ge=2, le=1000)

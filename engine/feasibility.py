@@ -51,32 +51,38 @@ def check_data(config: RunConfig, dataset: Dataset, split: Split) -> None:
 
 
 def _check_candidates(config: RunConfig, dataset: Dataset, split: Split) -> None:
-    """Everybody who will be asked must have left enough items unseen."""
+    """Everybody who will be asked must have left enough items unseen, of the cold ones too where those are tested."""
     alike = dataset.catalogue.look_alikes
-    different = len(np.unique(alike))
+    cold, known = "cold ", "known " if len(split.cold) else ""
+    pools = {kind: np.isin(alike, alike[ids]) for kind, ids in ((cold, split.cold), (known, split.warm))}
+    different = {kind: len(np.unique(alike[pool])) for kind, pool in pools.items()}
 
-    def room() -> Iterator[tuple[int, int, int]]:
-        """Most candidates that a user can be asked about, the user, and items she has seen."""
-        asked = split.test.users[sample_users(len(split.test), config.eval.users, config.seed)]
+    def room() -> Iterator[tuple[int, int, int, str]]:
+        """Most candidates that a user can be asked about, the user, items she has seen, and of which kind."""
+        tested = split.test.users[sample_users(len(split.test), config.eval.users, config.seed)]
+        asked = [(user, cold) for user in tested.tolist()] if len(split.cold) else []
         if config.finetune.enabled:
-            asked = np.union1d(asked, split.validation.users[validation_places(config, len(split.validation))])
-        for user in asked.tolist():
-            seen = len(np.unique(alike[dataset.sequences[user]]))
-            yield different - seen + 1, user, seen
+            tested = np.union1d(tested, split.validation.users[validation_places(config, len(split.validation))])
+        for user, kind in [*asked, *((user, known) for user in tested.tolist())]:
+            items = dataset.sequences[user]
+            seen = len(np.unique(alike[items[pools[kind][items]]]))
+            yield different[kind] - seen + 1, user, seen, kind
         teacher_first = learns_prompt(config) and config.distill.prompt == "distilled" and config.distill.rps
         if learns_prompt(config) or config.finetune.enabled:
             for user, sequence in enumerate(split.train):
                 seen = len(np.unique(alike[sequence]))
-                yield different - seen + (not teacher_first), user, seen  # the teacher's first choice is unseen too
+                most = different[known] - seen + (not teacher_first)  # the teacher's first choice is unseen too
+                yield most, user, seen, known
 
-    most, user, seen = min(room())
+    most, user, seen, kind = min(room())
     if most < config.data.candidates:
         also = " and distill.teacher_top" if config.distill.teacher_top > most else ""
+        more = ", or raise data.cold_share" if kind == cold else ""
         raise StudioError(
-            f"user {dataset.user_ids[user]!r} has chosen {seen} of {different} different items, which leaves too few"
-            f" for {config.data.candidates} candidates",
+            f"user {dataset.user_ids[user]!r} has chosen {seen} of {different[kind]} different {kind}items, which"
+            f" leaves too few for {config.data.candidates} candidates",
             where="data.candidates",
-            remedy=f"set data.candidates{also} to at most {most}" if most > 1 else "bring data with more items",
+            remedy=f"set data.candidates{also} to at most {most}{more}" if most > 1 else "bring data with more items",
         )
 
 

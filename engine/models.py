@@ -46,7 +46,7 @@ class Models:
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
         backbone = load_backbone(config.llm, monitor, Record.read(folder.llm))
-        models = cls(config, dataset, split_dataset(dataset, config.data), backbone)
+        models = cls(config, dataset, split_dataset(dataset, config.data, config.seed), backbone)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
             models.teachers[name] = load_teacher(file, models.split.n_items, config.teacher.device)

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
@@ -49,7 +51,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
 
     with run.stage("data", monitor):
         dataset = dataset_to_learn(run, config, monitor)
-        split = split_dataset(dataset, config.data)
+        split = split_dataset(dataset, config.data, config.seed)
         check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
@@ -162,6 +164,10 @@ def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
 def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
     config, split = models.config, models.split
     examples = split.test.take(sample_users(len(split.test), config.eval.users, config.seed))
+
+    def draw(purpose: str) -> np.ndarray:
+        return candidate_sets(models.dataset, examples, config.data, config.seed, purpose)
+
     return evaluate(
         [
             Entry(name, kind, partial(models.ranker, name), whole=name == PLUS)
@@ -169,9 +175,10 @@ def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
         ],
         config.teacher.name,
         examples,
-        candidate_sets(models.dataset, examples, config.data, config.seed, "test"),
+        draw("test"),
         n_items=split.n_items,
         top=config.eval.full_top,
         folder=run.checkpoints / "evaluate",
         monitor=monitor,
+        warm=draw("warm") if len(split.cold) else None,
     )

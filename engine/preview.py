@@ -56,7 +56,7 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     Raises:
         StudioError: no such user, a sequence that is too short, or data that the run would refuse.
     """
-    split = split_dataset(dataset, config.data)
+    split = split_dataset(dataset, config.data, config.seed)
     check_data(config, dataset, split)
     prompts = make_prompts(config, dataset.catalogue)
     tasks = _tasks(config, dataset, split, prompts, None if user is None else _place(dataset, user))

@@ -97,6 +97,7 @@ class Task(ABC):
         """
         self.split = split
         self.alike = catalogue.look_alikes
+        self.learned = split.warm
         self.n_candidates = config.data.candidates
         self.history = config.data.history
         self.batch_size = batch_size
@@ -135,13 +136,14 @@ class Task(ABC):
         """Shuffled candidates (int64 ``[m]``) and the column of the label: ``fixed``, label first, and uniform fillers.
 
         Fillers look unlike each other, ``fixed`` and the user's training interactions. What she did later is not
-        looked at, so that no held-out interaction shapes the training.
+        looked at, so that no held-out interaction shapes the training. Cold items are none: always wrong there, they
+        would be known as such.
 
         Raises:
             StudioError: the catalogue has too few items that the user has not seen.
         """
         taken = np.concatenate([np.asarray(fixed, np.int64), self.split.train[user]])
-        pool = random.permutation(np.flatnonzero(~np.isin(self.alike, self.alike[taken])))
+        pool = random.permutation(self.learned[~np.isin(self.alike[self.learned], self.alike[taken])])
         distinct = pool[np.sort(np.unique(self.alike[pool], return_index=True)[1])]
         missing = self.n_candidates - len(fixed)
         if missing > len(distinct):

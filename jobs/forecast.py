@@ -146,7 +146,8 @@ def _plus_work(config: RunConfig) -> float:
 
 def _evaluate_work(config: RunConfig) -> float:
     rows = len(config.eval.llm_rows) + config.plus.enabled
-    return (config.eval.users or ALL_USERS) * max(rows, 1) * _length(config)
+    lists = 1.5 if config.data.split == "cold-items" else 1  # beside the teacher's list two candidate sets, not one
+    return (config.eval.users or ALL_USERS) * max(rows, 1) * _length(config) * lists
 
 
 STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], float]]] = {

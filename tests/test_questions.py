@@ -224,15 +224,17 @@ def test_rps_prints_the_teachers_other_ranks_only_when_asked() -> None:
 def test_teachers_best_are_unseen_and_look_unlike_each_other() -> None:
     scores = np.array([5.0, 9.0, 8.0, 7.0, 6.0, 1.0], dtype=np.float32)
     alike = np.array([0, 1, 2, 2, 4, 1])
-    assert best_items(scores, np.array([0]), 3, alike) == [1, 2, 4]
-    assert best_items(scores, np.array([5]), 3, alike) == [2, 4, 0]
+    everything = np.arange(6)
+    assert best_items(scores, np.array([0]), 3, alike, everything) == [1, 2, 4]
+    assert best_items(scores, np.array([5]), 3, alike, everything) == [2, 4, 0]
+    assert best_items(scores, np.array([0]), 3, alike, np.array([0, 3, 4, 5])) == [3, 4, 5]
 
 
 def test_teachers_scores_are_not_changed() -> None:
     world = make_world()
     scores = Markov(world.split.train, world.split.n_items).catalogue_scores([world.split.train[0]])[0]
     before = scores.copy()
-    best_items(scores, world.split.train[0], 3, world.dataset.catalogue.look_alikes)
+    best_items(scores, world.split.train[0], 3, world.dataset.catalogue.look_alikes, np.arange(world.split.n_items))
     assert np.array_equal(scores, before)
 
 

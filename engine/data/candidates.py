@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.config import DataConfig
 from engine.data.dataset import Dataset
-from engine.data.split import Examples, split_dataset
+from engine.data.split import Examples, cold_items, split_dataset
 from engine.errors import StudioError
 from engine.seeds import generator
 
@@ -21,6 +21,9 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
 
     With ``negatives=popularity`` items are drawn without replacement in proportion to their training interactions;
     items without any come last.
+
+    With ``split=cold-items`` those drawn for the purpose ``"test"`` are cold, as the targets are, and those drawn for
+    any other are not.
 
     Args:
         examples: their ``users`` index ``dataset``.
@@ -40,12 +43,13 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
             remedy=f"set data.candidates to at most {len(dataset.catalogue)}",
         )
     alike = dataset.catalogue.look_alikes
-    weights = _log_weights(dataset, config)
+    weights = _log_weights(dataset, config, seed)
+    allowed = _allowed(dataset, config, seed, purpose)
     sets = np.empty((len(examples), size), np.int64)
     for row, (user, target) in enumerate(zip(examples.users, examples.targets, strict=True)):
         random = generator(seed, "candidates", purpose, dataset.user_ids[user], dataset.catalogue.raw_ids[target])
         taken = np.append(dataset.sequences[user], target)
-        unseen = np.flatnonzero(~np.isin(alike, alike[taken]))
+        unseen = np.flatnonzero(allowed & ~np.isin(alike, alike[taken]))
         # Gumbel-top-k: sorting by log-weight plus Gumbel noise draws without replacement in proportion to the weights.
         keys, count = -(weights[unseen] + random.gumbel(size=len(unseen))), size
         while True:
@@ -55,10 +59,11 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
                 break
             count *= 2  # some were displayed alike
         if len(distinct) < size - 1:
+            kind, more = ("", "") if allowed.all() else ("cold ", ", or raise data.cold_share")
             raise StudioError(
-                f"user {dataset.user_ids[user]!r} has only {len(distinct)} unseen items for {size} candidates",
+                f"user {dataset.user_ids[user]!r} has only {len(distinct)} unseen {kind}items for {size} candidates",
                 where="data.candidates",
-                remedy=f"set data.candidates to at most {len(distinct) + 1}",
+                remedy=f"set data.candidates to at most {len(distinct) + 1}{more}",
             )
         sets[row] = random.permutation(np.append(distinct[: size - 1], target))
     return sets
@@ -72,8 +77,16 @@ def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
     return best[np.argsort(keys[best])]
 
 
-def _log_weights(dataset: Dataset, config: DataConfig) -> np.ndarray:
+def _allowed(dataset: Dataset, config: DataConfig, seed: int, purpose: str) -> np.ndarray:
+    """bool ``[items]``: what may be drawn beside the targets."""
+    if config.split != "cold-items":
+        return np.ones(len(dataset.catalogue), bool)
+    cold = np.isin(np.arange(len(dataset.catalogue)), np.concatenate(cold_items(dataset, config, seed)))
+    return cold if purpose == "test" else ~cold
+
+
+def _log_weights(dataset: Dataset, config: DataConfig, seed: int) -> np.ndarray:
     if config.negatives == "uniform":
         return np.zeros(len(dataset.catalogue))
-    counts = split_dataset(dataset, config).popularity()
+    counts = split_dataset(dataset, config, seed).popularity()
     return np.log(np.maximum(counts, 1e-12))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from engine.config import DataConfig
 from engine.data.dataset import Dataset
 from engine.errors import StudioError
+from engine.seeds import generator
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,24 @@ class Split:
     test: Examples
     """Histories hold training and validation interactions."""
     n_items: int
+    cold: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """int64 ids that no training interaction, label or candidate of a training prompt may be; empty in most splits."""
+    weighing: Examples | None = None
+    """Questions about cold items that are not tested, from which weights between models are learned; ``None`` where
+    ``validation`` serves that too."""
+
+    @property
+    def warm(self) -> np.ndarray:
+        """int64: all other ids, ascending."""
+        return np.setdiff1d(np.arange(self.n_items), self.cold)
 
     def popularity(self) -> np.ndarray:
         """int64 ``[n_items]``: training interactions of each item."""
         return np.bincount(np.concatenate(self.train), minlength=self.n_items)
 
 
-def split_dataset(dataset: Dataset, config: DataConfig) -> Split:
-    """Split by ``config.split``; neither way asks a user twice.
+def split_dataset(dataset: Dataset, config: DataConfig, seed: int = 0) -> Split:
+    """Split by ``config.split``; no way asks a user twice. ``seed`` matters to ``cold-items`` only.
 
     ``leave-one-out``: a user's last item tests, the one before validates, the rest trains; every user is tested.
 
@@ -60,12 +71,85 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Split:
     (so that each user counts once in every average and interval); what she did before the period is its history, and
     users without such a history are not asked.
 
+    ``cold-items``: the items of :func:`cold_items` stand in no history, no training sequence and no validation label. A
+    user's last choice of a tested one is her question, the items without the cold ones before it are its history: the
+    last of them validates, the rest trains, and nothing of hers after it is used. Who chose no tested item, or nothing
+    before it, trains and validates in the same way with all that is left. Choices of the other cold items, before the
+    question, make :attr:`Split.weighing`.
+
     Raises:
         StudioError: a part would be empty.
     """
     if config.split == "leave-one-out":
         return _leave_one_out(dataset)
-    return _temporal(dataset)
+    return _temporal(dataset) if config.split == "temporal" else _cold(dataset, config, seed)
+
+
+def cold_items(dataset: Dataset, config: DataConfig, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cold items that are tested, and others whose choices teach weights between models: int64 each, ascending.
+
+    Together they are ``config.cold_share`` of the items that occur, drawn with ``seed``; every fifth is not tested.
+    Items that are displayed alike are drawn together, so that none of them is known by another's title.
+    """
+    occurring = np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue)) > 0
+    alike = dataset.catalogue.look_alikes
+    order = generator(seed, "cold items").permutation(np.unique(alike[occurring]))
+    sizes = np.bincount(alike[occurring], minlength=len(alike))[order].cumsum()
+    wanted = max(2, round(config.cold_share * int(occurring.sum())))
+    drawn = order[: np.searchsorted(sizes, wanted) + 1]
+    apart = drawn[4::5] if len(drawn) > 4 else drawn[-1:]
+    tested = np.flatnonzero(occurring & np.isin(alike, np.setdiff1d(drawn, apart)))
+    return tested, np.flatnonzero(occurring & np.isin(alike, apart))
+
+
+def _cold(dataset: Dataset, config: DataConfig, seed: int) -> Split:
+    tested, apart = cold_items(dataset, config, seed)
+    kind = np.zeros(len(dataset.catalogue), np.int8)
+    kind[tested], kind[apart] = 1, 2
+    train: list[np.ndarray] = []
+    asked: dict[str, list[tuple[int, np.ndarray, int]]] = {"validation": [], "test": [], "weighing": []}
+    for user, items in enumerate(dataset.sequences):
+        of = kind[items]
+        question = _last(of, 1)
+        before = items[:question] if question else items
+        warm = before[kind[before] == 0]
+        if question:
+            asked["test"].append((user, warm, int(items[question])))
+        if aside := _last(kind[before], 2):
+            asked["weighing"].append((user, before[:aside][kind[before[:aside]] == 0], int(before[aside])))
+        if len(warm) > 1:
+            asked["validation"].append((user, warm[:-1], int(warm[-1])))
+        train.append(warm[: max(1, len(warm) - 1)])
+    for name in ("validation", "test"):
+        if not asked[name]:
+            raise StudioError(
+                f"{len(tested)} cold items leave no {name} users with a history",
+                where=f"data.split=cold-items, data.cold_share={config.cold_share:g}",
+                remedy="choose another data.cold_share, or bring data with more interactions for each user",
+            )
+    return Split(
+        train=tuple(train),
+        validation=_examples(asked["validation"]),
+        test=_examples(asked["test"]),
+        n_items=len(dataset.catalogue),
+        cold=np.sort(np.concatenate([tested, apart])),
+        weighing=_examples(asked["weighing"]) if asked["weighing"] else None,
+    )
+
+
+def _last(kinds: np.ndarray, wanted: int) -> int:
+    """The last place of ``wanted`` with a warm item before it; 0 where there is none."""
+    places = np.flatnonzero(kinds == wanted)
+    return int(places[-1]) if len(places) and (kinds[: places[-1]] == 0).any() else 0
+
+
+def _examples(asked: Sequence[tuple[int, np.ndarray, int]]) -> Examples:
+    """Of user, history and target each."""
+    return Examples(
+        users=np.array([user for user, _, _ in asked], np.int64),
+        histories=tuple(history for _, history, _ in asked),
+        targets=np.array([target for _, _, target in asked], np.int64),
+    )
 
 
 def _leave_one_out(dataset: Dataset) -> Split:
@@ -112,8 +196,5 @@ def _temporal(dataset: Dataset) -> Split:
 
 def _first_in_period(dataset: Dataset, periods: Sequence[tuple[int, int]]) -> Examples:
     asked = [(user, begin) for user, (begin, end) in enumerate(periods) if 0 < begin < end]
-    return Examples(
-        users=np.array([user for user, _ in asked], np.int64),
-        histories=tuple(dataset.sequences[user][:begin] for user, begin in asked),
-        targets=np.array([dataset.sequences[user][begin] for user, begin in asked], np.int64),
-    )
+    sequences = dataset.sequences
+    return _examples([(user, sequences[user][:begin], int(sequences[user][begin])) for user, begin in asked])

@@ -89,7 +89,7 @@ class PatternSimulating(Task):
 
     def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
         """Every history that leaves the teacher something to choose from."""
-        return np.arange(1, min(len(sequence), len(np.unique(self.alike)) - self.n_candidates) + 1)
+        return np.arange(1, min(len(sequence), len(np.unique(self.alike[self.learned])) - self.n_candidates) + 1)
 
     def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
         histories = [self.split.train[user][:cut] for user, cut in places]
@@ -100,18 +100,18 @@ class PatternSimulating(Task):
         ]
 
     def _ask(self, user: int, history: np.ndarray, scores: np.ndarray, random: np.random.Generator) -> Question:
-        best = best_items(scores, history, self.top, self.alike)
+        best = best_items(scores, history, self.top, self.alike, self.learned)
         candidates, label = self.candidates(user, best, random)
         prompt = self.prompts.rps(history[-self.history :], candidates, shown_ranks=best[1:] if self.show_ranks else [])
         return Question(prompt, candidates, label, _softmax(scores[candidates]) if self.soft_labels else None)
 
 
-def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndarray) -> list[int]:
-    """The best ``top`` items by the teacher's ``scores`` ``[items]`` after a history, best first.
+def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndarray, learned: np.ndarray) -> list[int]:
+    """The best ``top`` of the ``learned`` items by the teacher's ``scores`` ``[items]`` after a history, best first.
 
     None of them is displayed like another, or like an item of the history; ``alike``: :attr:`Catalogue.look_alikes`.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = learned[np.argsort(-scores[learned], kind="stable")]
     order = order[~np.isin(alike[order], alike[history])]
     best: list[int] = order[np.sort(np.unique(alike[order], return_index=True)[1])][:top].tolist()
     return best

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.evaluate.render import Cell, ResultTable, TableRow, cells, listed, subjects
+from engine.evaluate.render import Cell, ResultTable, TableRow, cells, listed, section_words, subjects
 from engine.evaluate.report import By, Estimate, Measure, Report, Slice
 from engine.labels import label
 
@@ -41,7 +41,7 @@ class Advantage:
 def metric_words(metric: str, report: Report) -> str:
     """``NDCG@5, 20 candidates`` for ``candidates.NDCG@5``."""
     section, _, name = metric.partition(".")
-    return f"{name}, {'full catalogue' if section == 'full' else f'{report.protocol_details.candidates} candidates'}"
+    return f"{name}, {section_words(section, report)}"
 
 
 def slice_metrics(report: Report) -> list[str]:

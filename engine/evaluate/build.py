@@ -64,9 +64,7 @@ def build_report(
     pairs = [(name, evaluation.teacher) for name in evaluation.rows if name != evaluation.teacher]
     pairs += [pair for pair in EXTRA_PAIRS if set(pair) <= set(evaluation.rows)]
     metrics = [(section, metric) for name, section, metric in columns if name == evaluation.teacher]
-    contrasts = [
-        (a, b, section, metric) for a, b in pairs for section, metric in metrics if section in ("candidates", "full")
-    ]
+    contrasts = [(a, b, section, metric) for a, b in pairs for section, metric in metrics if section != "agreement"]
     values = [
         *columns.values(),
         *(columns[a, section, metric] - columns[b, section, metric] for a, b, section, metric in contrasts),
@@ -77,7 +75,7 @@ def build_report(
     listed = {
         name: list_measures(row.listing.items[in_user_order], about, bootstrap) for name, row in evaluation.rows.items()
     }
-    details = _details(evaluation, config, users_available)
+    details = _details(evaluation, about, config, users_available)
     return Report(
         run_id=run_id,
         dataset=dataset,
@@ -106,6 +104,7 @@ def _columns(evaluation: Evaluation) -> dict[tuple[str, str, str], np.ndarray]:
         for section, metrics in (
             ("candidates", per_example(row.ranks)),
             ("full", per_example(row.full)),
+            ("warm_candidates", per_example(row.warm_ranks) if row.warm_ranks else {}),
             ("agreement", agreement(row.candidates, teacher)),
         )
         for metric, values in metrics.items()
@@ -115,7 +114,7 @@ def _columns(evaluation: Evaluation) -> dict[tuple[str, str, str], np.ndarray]:
 def _model(
     name: str, kind: Kind, estimates: Mapping[tuple[str, str, str], Interval], lists: dict[str, Measure]
 ) -> ModelResult:
-    sections: dict[str, dict[str, Estimate]] = {"candidates": {}, "full": {}, "agreement": {}}
+    sections: dict[str, dict[str, Estimate]] = {"candidates": {}, "full": {}, "agreement": {}, "warm_candidates": {}}
     for (model, section, metric), interval in estimates.items():
         if model == name:
             sections[section][metric] = Estimate.of(interval)
@@ -126,10 +125,11 @@ def _comparison(a: str, b: str, metric: str, difference: Estimate) -> Comparison
     return Comparison(a=a, b=b, metric=metric, difference=difference.value, low=difference.low, high=difference.high)
 
 
-def _details(evaluation: Evaluation, config: RunConfig, users_available: int) -> ProtocolDetails:
+def _details(evaluation: Evaluation, about: Context, config: RunConfig, users_available: int) -> ProtocolDetails:
     return ProtocolDetails(
         teacher=evaluation.teacher,
         split=config.data.split,
+        cold_items=about.cold_items if config.data.split == "cold-items" else None,
         candidates=evaluation.candidates.shape[1],
         negatives=config.data.negatives,
         history=config.data.history,
@@ -149,10 +149,14 @@ def _sentence(details: ProtocolDetails, users: int) -> str:
     sampled = users < details.users_available
     tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
     drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
+    m, cold = details.candidates, details.cold_items is not None
     parts = (
-        f"{details.split} split, {tested} test users",
-        f"{details.candidates} candidates: the true next item and {details.candidates - 1} unseen ones drawn {drawn}, "
-        "the same for every model",
+        f"{details.split} split, {tested} test users"
+        + (f", {details.cold_items} items kept out of all histories, training and validation" if cold else ""),
+        f"{m} candidates: the true next item and {m - 1} unseen ones drawn {drawn}, "
+        + (f"all cold, and again with {m - 1} warm ones, " if cold else "")
+        + "the same for every model"
+        + (f"; who knows only ids is at chance among cold ones (HR@1 {1 / m:.3f})" if cold else ""),
         f"full catalogue: {details.items} items without the user's history; LLM rows re-rank the best "
         f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below"
         + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),

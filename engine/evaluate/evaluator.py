@@ -8,7 +8,7 @@ exactly the chunks that are missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,7 @@ def evaluate(
     top: int,
     folder: Path,
     monitor: Monitor,
+    warm: np.ndarray | None = None,
 ) -> Evaluation:
     """Rank the candidates and the full catalogue with every model.
 
@@ -79,6 +80,7 @@ def evaluate(
         candidates: int64 ``[n, m]`` ids, the true item once in each line.
         n_items: size of the catalogue that teachers know.
         folder: of this run alone; answers are kept here until the caller removes it.
+        warm: further candidates to be ranked, as ``candidates``: the true item, cold, among warm ones.
 
     Raises:
         Cancelled: the monitor asked to stop; what was scored is kept.
@@ -89,7 +91,8 @@ def evaluate(
     kinds = {entry.name: entry.kind for entry in entries}
     if len(kinds) < len(entries) or kinds.get(teacher, "llm") == "llm":
         raise ValueError(f"entries need different names and the teacher {teacher!r} among them, got {list(kinds)}")
-    task = _Task(examples, candidates, n_items, list_length(examples.histories, n_items, top), folder, monitor)
+    sets = {"candidates": candidates} | ({"warm": warm} if warm is not None else {})
+    task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor)
     # A catalogue model answers in moments: its whole row counts as one unit of work, an LLM's as one per user.
     units = {name: len(examples) if kind == "llm" else 1 for name, kind in kinds.items()}
     rows: dict[str, Row] = {}
@@ -118,14 +121,20 @@ class _Task:
     """The question put to every model, and the loop over users that asks it."""
 
     def __init__(
-        self, examples: Examples, candidates: np.ndarray, n_items: int, k: int, folder: Path, monitor: Monitor
+        self,
+        examples: Examples,
+        sets: Mapping[str, np.ndarray],
+        n_items: int,
+        k: int,
+        folder: Path,
+        monitor: Monitor,
     ) -> None:
-        self.examples, self.candidates, self.n_items = examples, candidates, n_items
+        """``sets``: one or more candidate sets, int64 ``[n, m]`` each."""
+        self.examples, self.sets, self.n_items = examples, sets, n_items
         self.k, self.folder, self.monitor = k, folder, monitor
-        self.columns = target_columns(candidates, examples.targets)
-        self.key = fingerprint(
-            [np.asarray(examples.users), examples.targets, candidates, f"{n_items}/{k}", *map(_ids, examples.histories)]
-        )
+        self.columns = {name: target_columns(candidates, examples.targets) for name, candidates in sets.items()}
+        about = [np.asarray(examples.users), examples.targets, *sets.values()]
+        self.key = fingerprint([*about, f"{n_items}/{k}", *map(_ids, examples.histories)])
 
     def rank_all(self, entry: Entry, report: _Report) -> Row:
         """A model that scores the catalogue."""
@@ -143,7 +152,8 @@ class _Task:
                 raise ValueError(f"{entry.name} cannot score the catalogue")
             histories = self.examples.histories[part]
             scores = checked_scores(entry.name, ranker.catalogue_scores(histories), (len(histories), self.n_items))
-            file.arrays["candidates"][part] = np.take_along_axis(scores, self.candidates[part], axis=1)
+            for name, candidates in self.sets.items():
+                file.arrays[name][part] = np.take_along_axis(scores, candidates[part], axis=1)
             listing = catalogue_listing(scores, histories, self.k)
             file.arrays["listed"][part], file.arrays["scores"][part] = listing.items, listing.scores
             ranks = catalogue_ranks(scores, histories, self.examples.targets[part])
@@ -152,7 +162,7 @@ class _Task:
         self._ask_all(entry, file, ask, report)
         arrays = file.arrays
         full = Ranks(arrays["better"], arrays["tied"])
-        return self._row(entry, arrays["candidates"], full, Listing(arrays["listed"], arrays["scores"]))
+        return self._row(entry, file, full, Listing(arrays["listed"], arrays["scores"]))
 
     def rerank(self, entry: Entry, teacher: Row, report: _Report) -> Row:
         """An LLM, which orders the candidates and the best items of the teacher."""
@@ -160,21 +170,27 @@ class _Task:
         file = self._file(entry, fingerprint([self.key, listed]), {"scores": (listed.shape, np.float32)})
 
         def ask(ranker: Ranker, part: slice) -> None:
-            scores = rerank_scores(ranker, self.examples.histories[part], listed[part], self.candidates[part])
+            histories = self.examples.histories[part]
+            scores = rerank_scores(ranker, histories, listed[part], self.sets["candidates"][part])
             file.arrays["scores"][part], file.arrays["candidates"][part] = scores
+            if "warm" in self.sets:
+                asked = self.sets["warm"][part]
+                file.arrays["warm"][part] = checked_scores(entry.name, ranker.scores(histories, asked), asked.shape)
 
         self._ask_all(entry, file, ask, report)
         scores = file.arrays["scores"]
         full = reranked_ranks(listed, scores, self.examples.targets, teacher.full)
-        return self._row(entry, file.arrays["candidates"], full, sort_listing(listed, scores))
+        return self._row(entry, file, full, sort_listing(listed, scores))
 
     def _file(self, entry: Entry, key: str, shapes: Shapes) -> RowFile:
         path = self.folder / f"{entry.name}.safetensors"
         key = fingerprint([key, entry.kind, entry.version])
-        return RowFile(path, key, {**shapes, "candidates": (self.candidates.shape, np.float32)})
+        return RowFile(path, key, {**shapes, **{name: (it.shape, np.float32) for name, it in self.sets.items()}})
 
-    def _row(self, entry: Entry, scores: np.ndarray, full: Ranks, listing: Listing) -> Row:
-        return Row(entry.name, entry.kind, scores, target_ranks(scores, self.columns), full, listing)
+    def _row(self, entry: Entry, file: RowFile, full: Ranks, listing: Listing) -> Row:
+        ranks = {name: target_ranks(file.arrays[name], columns) for name, columns in self.columns.items()}
+        scores = file.arrays["candidates"]
+        return Row(entry.name, entry.kind, scores, ranks["candidates"], full, listing, ranks.get("warm"))
 
     def _ask_all(self, entry: Entry, file: RowFile, ask: Callable[[Ranker, slice], None], report: _Report) -> None:
         n = len(self.examples)

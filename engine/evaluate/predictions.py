@@ -1,6 +1,6 @@
 """``predictions.parquet``: what every model answered for every test user.
 
-One line per user, ids dense unless said otherwise; for each model ``M`` of the table five columns.
+One line per user, ids dense unless said otherwise; for each model ``M`` of the table five columns or six.
 
 =========================  =============  =============================================================================
 column                     type           meaning
@@ -15,6 +15,7 @@ column                     type           meaning
 ``M/full_rank``            double         rank of the target in the full catalogue without the history
 ``M/top_items``            list<int64>    the model's best K items of the catalogue, best first
 ``M/top_scores``           list<float>    their scores
+``M/warm_rank``            double         where cold items are tested: rank of the target among warm candidates
 =========================  =============  =============================================================================
 
 The file's schema metadata hold ``delrec``: JSON with ``version``, ``models`` (name, kind), ``teacher``, ``n_items``.
@@ -81,6 +82,8 @@ def write_predictions(evaluation: Evaluation, user_ids: Sequence[str], history: 
         columns[f"{name}/full_rank"] = pa.array(row.full.expected, pa.float64())
         columns[f"{name}/top_items"] = pa.array(list(row.listing.items), pa.list_(pa.int64()))
         columns[f"{name}/top_scores"] = pa.array(list(row.listing.scores), pa.list_(pa.float32()))
+        if row.warm_ranks:
+            columns[f"{name}/warm_rank"] = pa.array(row.warm_ranks.expected, pa.float64())
     about = {
         "version": VERSION,
         "models": {name: row.kind for name, row in evaluation.rows.items()},

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Section = Literal["candidates", "full", "agreement"]
+Section = Literal["candidates", "warm_candidates", "full", "agreement"]
 
 MEASURES: Mapping[str, str] = {
     "top-1": "Same first choice",
@@ -73,8 +73,12 @@ def result_table(report: Report, section: Section) -> ResultTable:
     """The rows of one protocol, or of the agreement with the teacher (in which the teacher itself has no row)."""
     details = report.protocol_details
     people = f"{report.users} users"
+    cold = details.cold_items is not None
+    chance = f", all cold: teachers and counts never met one and are at chance, HR@1 {short(1 / details.candidates)}"
     titles = {
-        "candidates": f"{details.candidates} candidates, {people}",
+        "candidates": f"{details.candidates} candidates{chance if cold else ''}, {people}",
+        "warm_candidates": f"{details.candidates} candidates: the true item, which is cold, among warm ones, {people}; "
+        "teachers and counts know no reason to expect it, and are below chance",
         "full": f"Full catalogue of {details.items} items, {people}; LLMs re-rank {label(details.teacher)}'s best "
         f"{details.full_top}" + (", DELRec-plus ranks all" if details.plus_whole else ""),
         "agreement": f"Agreement with {label(details.teacher)} on the candidates, {people}",
@@ -89,6 +93,19 @@ def result_table(report: Report, section: Section) -> ResultTable:
     return ResultTable(titles[section], columns, rows)
 
 
+def sections(report: Report) -> list[Section]:
+    """The tables that a report has."""
+    warm = any(row.warm_candidates for row in report.models)
+    return ["candidates", *(["warm_candidates"] if warm else []), "full", "agreement"]  # type: ignore[list-item]
+
+
+def section_words(section: str, report: Report) -> str:
+    """``20 candidates`` or ``full catalogue``."""
+    if section == "full":
+        return "full catalogue"
+    return f"{report.protocol_details.candidates} {'warm ' if section == 'warm_candidates' else ''}candidates"
+
+
 def verdict(report: Report, comparison: Comparison) -> str:
     """A comparison in plain words, honest in both directions and about what one cannot tell."""
     section, _, metric = comparison.metric.partition(".")
@@ -97,7 +114,7 @@ def verdict(report: Report, comparison: Comparison) -> str:
     if comparison.b == details.teacher:
         b = f"its teacher {b}" if comparison.a in TAUGHT else f"the teacher {b}"
     b += _doubt(report, comparison.b)
-    protocol = f"{details.candidates} candidates" if section == "candidates" else "full catalogue"
+    protocol = section_words(section, report)
     ours, theirs = (_values(report.model(name), section)[metric].value for name in (comparison.a, comparison.b))
     if not comparison.significant:
         claim = f"No significant difference between {a} and {b}"
@@ -149,7 +166,7 @@ def print_report(report: Report, console: Console) -> None:
     """Tables and verdicts on a terminal; they fit into 80 columns."""
     from rich.text import Text
 
-    for section in ("candidates", "full", "agreement"):
+    for section in sections(report):
         console.print(_rich(result_table(report, section)))
     console.print(Text(f"Protocol: {report.protocol}.", style="dim"))
     for line in warnings(report):

@@ -57,6 +57,9 @@ class ModelResult(_Record):
     """The same in the full catalogue; LLM rows re-rank the teacher's best K, but DELRec-plus ranks all items."""
     agreement: dict[str, Estimate]
     """top-1, overlap@5 and kendall-tau with the teacher on the same candidates."""
+    warm_candidates: dict[str, Estimate] = {}
+    """With split=cold-items: the metrics of the true item, which is cold, among warm ones; ``candidates`` are all
+    cold."""
     lists: dict[str, Measure] = {}
     """coverage@10, popularity@10, novelty@10, diversity@10, gini@10 of the best ten of the full catalogue; see
     ``docs/measures.md``."""
@@ -125,7 +128,9 @@ class ProtocolDetails(_Record):
 
     teacher: str
     """The teacher whose list the LLM rows re-rank and with which agreement is measured."""
-    split: Literal["leave-one-out", "temporal"]
+    split: Literal["leave-one-out", "temporal", "cold-items"]
+    cold_items: int | None = None
+    """With split=cold-items: items that no model was trained on."""
     candidates: int
     negatives: Literal["uniform", "popularity"]
     history: int

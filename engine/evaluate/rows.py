@@ -31,7 +31,8 @@ class Row:
     """One model's answers for ``n`` test examples.
 
     ``candidates``: float32 ``[n, m]``, scores of the candidates. ``ranks``: the true item's place among them.
-    ``full``: its place in the whole catalogue. ``listing``: the model's best K items there.
+    ``full``: its place in the whole catalogue. ``listing``: the model's best K items there. ``warm_ranks``: its place
+    among warm items, where cold ones are tested.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     ranks: Ranks
     full: Ranks
     listing: Listing
+    warm_ranks: Ranks | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ LENGTHS = (1, 5, 10, 20, 50, 100)
 SLICED: Mapping[str, tuple[str, ...]] = {
     "candidates": ("HR@1", "HR@5", "NDCG@5"),
     "full": ("HR@10", "NDCG@10"),
+    "warm_candidates": ("HR@1", "HR@5", "NDCG@5"),
 }
 """Metrics of each section that are told by slice."""
 
@@ -46,6 +47,8 @@ class Context:
     """int64 ``[n]``: items of the history."""
     tied: np.ndarray
     """bool ``[n]``: the target has the timestamp of the history's last item, so that the file's order decided."""
+    cold_items: int = 0
+    """Items that were kept out of all training."""
 
     def take(self, places: np.ndarray) -> Context:
         """The same of these examples, in this order."""
@@ -70,6 +73,7 @@ def context(dataset: Dataset, split: Split, examples: Examples) -> Context:
         rarity=popularity[examples.targets],
         lengths=np.array([len(history) for history in examples.histories], np.int64),
         tied=tied,
+        cold_items=len(split.cold),
     )
 
 

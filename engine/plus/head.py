@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,6 +40,13 @@ class CatalogueHead(nn.Module):
         """Scores ``[N, n]`` of titles ``[n, width]`` outside the catalogue, as if nobody had ever chosen them."""
         items = self.titles(F.layer_norm(titles, titles.shape[1:]))
         return self._meet(states, items) + self.bias.min()
+
+    @torch.no_grad()
+    def know_nothing_of(self, items: Tensor) -> None:
+        """Give ``items``, int64 ``[n]``, the bias that :meth:`unknown` gives: as if nobody had ever chosen them."""
+        known = torch.ones_like(self.bias, dtype=torch.bool)
+        known[items] = False
+        self.bias[items] = self.bias[known].min()
 
     def _meet(self, states: Tensor, items: Tensor) -> Tensor:
         projected: Tensor = self.states(self.norm(states.float()))

@@ -50,9 +50,10 @@ def train_plus(
     )
     plus.attach_adapter()
     progress = fit(PlusStage(config, plus, split, teacher), plan, checkpoint, monitor)
+    plus.head.know_nothing_of(torch.from_numpy(split.cold))
     if config.plus.prior:
-        users = sample(config, len(split.validation), config.plus.weighed_users, "weighed")
-        examples = split.validation.take(users)
+        available = split.weighing or split.validation
+        examples = available.take(sample(config, len(available), config.plus.weighed_users, "weighed"))
         ranker = PlusRanker(plus, teacher, plus.prompts)
         opinions = teacher.catalogue_scores(examples.histories), ranker.llm_scores(examples.histories)
         plus.weights = weigh(*opinions, examples.histories, examples.targets)
@@ -80,6 +81,8 @@ class PlusStage:
         self.ranker = PlusRanker(plus, teacher, plus.prompts)
         chosen = sample(config, len(split.validation), config.plus.validation_users, "validation")
         self.examples = split.validation.take(chosen)
+        self.learned = torch.from_numpy(split.warm).to(plus.head.bias.device)
+        self.cold = split.cold
 
     def train_step(self, step: int) -> dict[str, float]:
         batch, total = self._batch(step), 0.0
@@ -97,17 +100,25 @@ class PlusStage:
         return {"loss": total, "lr": rate}
 
     def _loss(self, scores: Tensor, labels: Tensor, inputs: Tensor, real: Tensor) -> Tensor:
-        """Summed cross-entropy of ``scores [N, items]`` against the labels and the teacher's probabilities."""
-        share = self.config.plus.soft_labels
-        loss = (1 - share) * cross_entropy(scores, labels.to(scores.device), reduction="sum")
+        """Summed cross-entropy of ``scores [N, items]`` against the labels and the teacher's probabilities.
+
+        Cold items take no part: as everybody's negatives they would be learned after all.
+        """
+        share, labels = self.config.plus.soft_labels, labels.to(scores.device)
+        if len(self.cold):
+            scores, labels = scores[:, self.learned], torch.searchsorted(self.learned, labels)
+        loss = (1 - share) * cross_entropy(scores, labels, reduction="sum")
         if share:
-            opinions = self.teacher.window_logprobs(inputs, real).exp().to(scores.device)
-            loss = loss + share * cross_entropy(scores, opinions, reduction="sum")
+            opinions = self.teacher.window_logprobs(inputs, real).to(scores.device)
+            if len(self.cold):
+                opinions = opinions[:, self.learned].log_softmax(1)
+            loss = loss + share * cross_entropy(scores, opinions.exp(), reduction="sum")
         return loss
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 of the language model by itself, among all items that the user has not seen."""
         scores = self.ranker.llm_scores(self.examples.histories)
+        scores[:, self.cold] = -np.inf
         ranks = catalogue_ranks(scores, self.examples.histories, self.examples.targets)
         return {"HR@1": float(hit_rate(ranks, 1).mean()), SELECT: float(ndcg(ranks, 10).mean())}
 

@@ -85,6 +85,8 @@ class _Epochs:
                 len(self.validation), config.validation_users, replace=False
             )
             self.validation = self.validation.take(np.sort(drawn))
+        self.learned, self.cold = (torch.from_numpy(ids).to(teacher.device) for ids in (split.warm, split.cold))
+        self._know_nothing_of_cold()
         self.popularity = self._ndcg(Popularity(split.train, split.n_items))
         self.loss: float | None = None
         self.windows = Windows(split.train, config.max_length + 1, self.network.start)
@@ -105,15 +107,25 @@ class _Epochs:
             total += self._backward(states, batch.labels[batch.real].to(device), drawing)
             count += len(states)
             self.optimizer.step()
+        self._know_nothing_of_cold()
         self.network.eval()
         self.loss, self.epoch = total / max(count, 1), step + 1
         return {"loss": self.loss}
 
     def _backward(self, states: Tensor, labels: Tensor, drawing: np.random.Generator) -> float:
-        """Gradients of the mean loss; returns the summed one. Sampled negatives come from ``drawing``."""
+        """Gradients of the mean loss; returns the summed one. Sampled negatives come from ``drawing``.
+
+        Cold items take no part: as everybody's negatives they would be learned after all.
+        """
         embeddings, bias = self.network.items.weight, self.network.bias
-        known = embeddings.detach()[: self.teacher.n_items]
-        tensors = states.detach(), known, bias.detach(), labels
+        known, offsets = embeddings.detach()[: self.teacher.n_items], bias.detach()
+        if len(self.cold):
+            known, offsets, labels = (
+                known[self.learned],
+                offsets[self.learned],
+                torch.searchsorted(self.learned, labels),
+            )
+        tensors = states.detach(), known, offsets, labels
         if self.config.negatives is None or self.config.negatives >= len(known):
             loss, by_states, by_items, by_bias = softmax_loss(*tensors, self.config.label_smoothing)
         else:
@@ -121,9 +133,19 @@ class _Epochs:
             loss, by_states, by_items, by_bias = sampled_softmax_loss(
                 *tensors, torch.from_numpy(drawn).to(states.device)
             )
-        embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, len(embeddings) - len(known))), by_bias
+        if len(self.cold):
+            by_items = torch.zeros_like(embeddings[:-1]).index_copy_(0, self.learned, by_items)
+            by_bias = torch.zeros_like(bias).index_copy_(0, self.learned, by_bias)
+        embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, 1)), by_bias  # one row more: the start
         states.backward(by_states)
         return loss
+
+    @torch.no_grad()
+    def _know_nothing_of_cold(self) -> None:
+        """Cold items: no direction, and the bias of the item that is least expected of all; so they tie."""
+        if len(self.cold):
+            self.network.items.weight[self.cold] = 0
+            self.network.bias[self.cold] = self.network.bias[self.learned].min()
 
     def validate(self) -> dict[str, float]:
         """NDCG@10 of the validation items among all items that the user has not seen, and popularity's.

@@ -95,7 +95,7 @@ def test_the_object_has_the_documented_form(report: Report) -> None:
         ("delrec", "llm"),
     ]
     for row in data["models"]:
-        assert set(row) == {"name", "kind", "candidates", "full", "agreement", "lists"}
+        assert set(row) == {"name", "kind", "candidates", "full", "agreement", "warm_candidates", "lists"}
         assert list(row["candidates"]) == list(row["full"]) == ["HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10"]
         assert list(row["agreement"]) == ["top-1", "overlap@5", "kendall-tau"]
         for section in ("candidates", "full", "agreement"):

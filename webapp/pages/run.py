@@ -16,6 +16,7 @@ from db.runs import Run
 from db.stages import Stage
 from engine.errors import StudioError
 from engine.evaluate import Report
+from engine.evaluate.render import sections
 from engine.settings import make_config, to_yaml
 from engine.stages import SELECTED_BY
 from jobs import api
@@ -254,11 +255,9 @@ def _results(state: View) -> Sequence[Any]:
     report = _report(state)
     if report is None:
         return [gr.Column(visible=False), *[""] * 5]
-    tables = [
-        result_view.table(report, "candidates"),
-        result_view.table(report, "full"),
-        result_view.table(report, "agreement"),
-    ]
+    drawn = {section: result_view.table(report, section) for section in sections(report)}
+    candidates = tag("div", drawn["candidates"], drawn.get("warm_candidates"))
+    tables = [candidates, drawn["full"], drawn["agreement"]]
     return [gr.Column(visible=True), result_view.verdicts(report), *tables, result_view.protocol(report)]
 
 
