@@ -22,6 +22,9 @@ LARGEST_UPLOAD = "512mb"
 MCP = "DELREC_MCP"
 """Set to 1, the endpoints of :mod:`webapp.machine` are tools of an MCP server at ``/gradio_api/mcp``."""
 HOUR = 3600
+MOST_SESSIONS = 300
+"""Opened pages that are remembered, about 1 MB each; those not used for the longest time are forgotten first. A page
+that was forgotten reads its address again."""
 
 
 def create_app(access: Access | None = None) -> FastAPI:
@@ -45,9 +48,11 @@ def create_app(access: Access | None = None) -> FastAPI:
 
 
 def _mount(app: FastAPI, access: Access) -> FastAPI:
-    return gr.mount_gradio_app(
+    pages = build_pages(access)
+    pages.state_session_capacity = MOST_SESSIONS
+    mounted = gr.mount_gradio_app(
         app,
-        build_pages(access),
+        pages,
         path="/",
         theme=theme(),
         head=head(),
@@ -61,6 +66,10 @@ def _mount(app: FastAPI, access: Access) -> FastAPI:
         mcp_server=switched_on(MCP),
         pwa=False,
     )
+    # Else every tab would hold a connection open for as long as it is there, and browsers open six to a host: with the
+    # sixth tab all of them would hang. It tells the server when a tab is closed, for which nothing here waits.
+    pages.config["connect_heartbeat"] = False
+    return mounted
 
 
 def build_pages(access: Access) -> gr.Blocks:

@@ -18,6 +18,9 @@ What = TypeVar("What")
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Events that read the database: they answer at once, beside whatever the queue works on, and are not endpoints."""
 
+OPENED = "() => delrecOpened()"
+"""After the first answer: fields of the class ``dr-opens`` hold what the address names, and show."""
+
 log = logging.getLogger(__name__)
 
 

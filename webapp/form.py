@@ -26,6 +26,8 @@ SECTIONS = {
 SUGGESTIONS = {"llm.name": ("smollm2-135m-instruct", "tiny-causal", "tiny-seq2seq", "google/flan-t5-xl")}
 """Free text that has usual answers."""
 
+NUMBERS = ("number", "whole")
+
 LABELS = {
     "lr": "Learning rate",
     "ta": "Temporal Analysis (TA)",
@@ -93,7 +95,7 @@ class Form:
     def emptied(self) -> list[Any]:
         """Updates for the page's opening: the framework puts 0 where a number is empty, and it would mean 0."""
         return [
-            None if self._start[setting.name] is None and setting.kind in ("number", "whole") else gr.skip()
+            None if self._start[setting.name] is None and setting.kind in NUMBERS else gr.skip()
             for setting in self.settings
         ]
 
@@ -128,9 +130,9 @@ def control(setting: Setting, value: Any) -> Component:
         )
     if setting.name in SUGGESTIONS:
         return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)
-    if setting.kind in ("number", "whole"):
-        return gr.Number(step=1 if setting.kind == "whole" else 0.0001, **common)
     hint = "comma between entries" if setting.kind == "list" else "empty" if setting.optional else None
+    if setting.kind in NUMBERS:
+        return gr.Number(step=1 if setting.kind == "whole" else 0.0001, placeholder=hint, **common)
     return gr.Textbox(max_lines=1, placeholder=hint, **common)
 
 

@@ -20,6 +20,7 @@ from webapp.pages import inspect as inspect_page
 from webapp.subjects import Subjects
 
 HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
+NO_ADDRESS = SimpleNamespace(query_params={})
 QUESTIONS = (
     Question(),
     Question("r-abc234", "42", group="only-model"),
@@ -136,7 +137,7 @@ def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: p
         raise StudioError("no such run")
 
     monkeypatch.setattr(inspect_page, "look_at", slow)
-    drawn = [value for value in tick(asked, {}) if value != gr.skip()]
+    drawn = [value for value in tick(asked, {}, NO_ADDRESS) if value != gr.skip()]
     assert (drawn == []) is overtaken
     assert asked.now.user == ("5" if overtaken else "4")
 
@@ -147,14 +148,31 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
     act, _ = _handlers("click")
     asked = Asked(Question("r-abc234", "4"))
     place = next(n for n, block in enumerate(outputs) if block.elem_id == "inspect-problem")
-    refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}))
+    refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}), NO_ADDRESS)
     assert "501 titles" in str(refused[place])
     monkeypatch.setattr(inspect_page, "look_at", lambda question, *, again: SimpleNamespace(question=question))
     monkeypatch.setattr(
         inspect_page, "refresh", lambda parts, *_: ({}, [gr.skip() for p in parts for _ in p.components])
     )
-    assert tick(asked, {"drawn": True})[place] == gr.skip()
-    assert act(asked, {"drawn": True}, SimpleNamespace(_data={"user": "5"}))[place] == ""
+    assert tick(asked, {"drawn": True}, NO_ADDRESS)[place] == gr.skip()
+    assert act(asked, {"drawn": True}, SimpleNamespace(_data={"user": "5"}), NO_ADDRESS)[place] == ""
+
+
+@pytest.mark.parametrize("event", ["tick", "click"])
+def test_what_the_server_has_forgotten_is_read_from_the_address(event: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the page would jump to another run under its reader's hands."""
+    handler, _ = _handlers(event)
+    looked: list[Question] = []
+
+    def look_at(question: Question, *, again: bool) -> None:
+        looked.append(question)
+        raise StudioError("enough")
+
+    monkeypatch.setattr(inspect_page, "look_at", look_at)
+    monkeypatch.setattr(inspect_page, "leave", lambda *_: None)
+    request = SimpleNamespace(query_params={"run": "r-abc234", "user": "7", "view": "expert"})
+    handler(Asked(Question()), {}, *([SimpleNamespace(_data={"item": "3"})] if event == "click" else []), request)
+    assert looked == [Question("r-abc234", "7", item="3" if event == "click" else "", expert=True)]
 
 
 def _handlers(event: str) -> tuple[Any, list[Any]]:

@@ -43,6 +43,7 @@ def _all(answer: dict[str, Any]) -> dict[str, str]:
         "sides": view.sides(answer, ASKED),
         "changes": view.changes(answer, answer),
         "rather": view.rather(answer),
+        "rival": view.rival(answer, "13"),
         "smallest": view.smallest(answer, _choice),
         "confidence": view.confidence(answer),
         "notes": view.notes(answer),
@@ -247,13 +248,15 @@ def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
 
 
 def test_the_rival_is_chosen_among_the_other_candidates() -> None:
-    drawn = view.rather(explanation())
+    drawn = view.rival(explanation(), "11")
     assert re.findall(r'<option value="(\d+)"( selected)?', drawn) == [("11", " selected"), ("13", "")]
     assert 'data-ask-value="rival"' in drawn
-    assert "<select" not in view.rather(explanation(), frozen=True)
-    waiting = view.compared(explanation(), "13")
-    assert "Being compared" in waiting
-    assert re.findall(r'<option value="(\d+)"( selected)?', waiting) == [("11", ""), ("13", " selected")]
+    assert "rather than Rival?" in drawn
+    other = view.rival(explanation(), "13")
+    assert re.findall(r'<option value="(\d+)"( selected)?', other) == [("11", ""), ("13", " selected")]
+    assert "rather than item 99?" in view.rival(explanation(), "99")
+    assert "<select" not in view.rather(explanation())
+    assert "from that lead" in view.reasons(explanation())
 
 
 def test_delrec_plus_stands_beside_with_honest_words() -> None:

@@ -23,7 +23,7 @@ from engine.labels import LABELS, label
 from jobs import api
 from webapp.answers import answers_of
 from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
-from webapp.events import QUIET, tell
+from webapp.events import OPENED, QUIET, tell
 from webapp.html import link, tag
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.slice_charts import slice_figure
@@ -77,7 +77,7 @@ def build() -> None:
     """Draw the page."""
     frame("Compare", "Compare")
     gr.HTML(tag("h1", "Compare runs", class_="dr-title"), js_on_load=None)
-    with gr.Column(elem_classes="dr-card"):
+    with gr.Column(elem_classes="dr-card dr-opens"):
         chosen = gr.Dropdown([], multiselect=True, label="Runs", elem_id="compare-runs")
         with gr.Row(elem_classes="dr-fields"):
             baseline = gr.Dropdown([], label="Baseline", filterable=False, elem_id="compare-baseline")
@@ -163,7 +163,7 @@ def build() -> None:
         event = control.input(changed, choice, [*choice, *drawn], trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=choice, js=KEEP_IN_ADDRESS)
 
-    gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **QUIET)
+    gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **QUIET).then(fn=None, js=OPENED)
     for control in choice:
         wire(control)
 

@@ -55,7 +55,9 @@ def build() -> None:
                     sides = gr.HTML(js_on_load=None, elem_id="inspect-sides")
                 smallest = _card("inspect-smallest")
                 with gr.Row(elem_classes="dr-layout dr-pair", equal_height=False):
-                    rather, confidence = _card("inspect-rather"), _card("inspect-confidence")
+                    with gr.Column(visible=False, elem_classes="dr-card", elem_id="inspect-rather") as rather:
+                        rival, reasons = gr.HTML(js_on_load=None), gr.HTML(js_on_load=None)
+                    confidence = _card("inspect-confidence")
         with gr.Column(elem_classes="dr-card", visible=False) as words_card:
             gr.HTML(words_view.head(), js_on_load=None)
             words = gr.HTML(js_on_load=None, elem_id="inspect-words")
@@ -78,19 +80,21 @@ def build() -> None:
              _shown("summary", _sentence)),
         Part("sides", [sides], lambda v: (*v.states("ladder"), _lists_key(v)), _sides),
         Part("changes", changes, _changes_key, _changes),
-        Part("rather", rather, lambda v: v.states("rather", "ladder"), _rather),
+        Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
+        Part("rather", [reasons], lambda v: v.states("rather", "ladder"), _rather),
         Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
         Part("confidence", confidence, lambda v: v.states("stability"),
              _shown("stability", lambda _, a: view.confidence(a))),
         Part("words", [words_card, words], _words_key, _words),
         Part("share", share, lambda v: v.states(*v.standing.parts), _share),
         Part("expert", [fold, expert], lambda v: v.states("ladder", "effects", *DEPTHS), _expert),
-        Part("editor", [editor], lambda v: v.states(WORDS), _editor),
+        Part("editor", [editor], _editor, lambda v: [_editor(v)]),
         Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
         Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
     ]  # fmt: skip
     drawn = [component for part in parts for component in part.components]
-    outputs = [question, seen, address, problem, runs, *drawn]
+    ticked = [question, seen, address, problem, *drawn]
+    outputs = [*ticked, runs]
 
     def show(
         asked: Asked[Question], last: dict[str, Any], *, again: bool = False, list_runs: bool = False, told: Any = ""
@@ -103,11 +107,11 @@ def build() -> None:
         try:
             state = look_at(wanted, again=again)
             found, (fresh, values) = state.question, refresh(parts, state, last)
-            shown = [asked, fresh, found.address(), told, _runs(found, list_runs), *values]
+            shown = [asked, fresh, found.address(), told, *values, _runs(found, list_runs)]
         except Exception as error:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
-            found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), _runs(wanted, list_runs), *faded]
+            found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), *faded, _runs(wanted, list_runs)]
         if asked.now != wanted:
             return [gr.skip()] * len(outputs)
         asked.now = found
@@ -117,14 +121,14 @@ def build() -> None:
         asked.now = Question.read(dict(request.query_params))
         return show(asked, {}, again=True, list_runs=True)
 
-    def tick(asked: Asked[Question], last: dict[str, Any]) -> list[Any]:
-        return show(asked, last, told=gr.skip())
+    def tick(asked: Asked[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
+        return show(recalled(asked, request), last, told=gr.skip())[: len(ticked)]
 
-    def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+    def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData, request: gr.Request) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         elsewhere = "address" in action
         try:
-            before = asked.now
+            before = recalled(asked, request).now
             there = Question.read(Question.parse(str(action["address"]))) if elsewhere else before.changed(action)
             asked.now = there
             leave(before, there)
@@ -137,8 +141,8 @@ def build() -> None:
         skipped[outputs.index(problem)] = notice("bad", tell(error))
         return skipped
 
-    def chosen(run_id: str, asked: Asked[Question], last: dict[str, Any]) -> list[Any]:
-        before = asked.now
+    def chosen(run_id: str, asked: Asked[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
+        before = recalled(asked, request).now
         if run_id != before.run:
             try:
                 asked.now = in_run(before, run_id)
@@ -153,7 +157,14 @@ def build() -> None:
     addressed(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
     addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
     addressed(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
-    timer.tick(tick, [question, seen], outputs, **QUIET)
+    timer.tick(tick, [question, seen], ticked, **QUIET)
+
+
+def recalled(asked: Asked[Question], request: gr.Request) -> Asked[Question]:
+    """What a visitor asks; read from her address where the server has forgotten it, or was started anew."""
+    if asked.now == Question():
+        asked.now = Question.read(dict(request.query_params))
+    return asked
 
 
 def _card(name: str, classes: str = "dr-card") -> list[Any]:
@@ -215,14 +226,21 @@ def _smallest(v: View, answer: Mapping[str, Any]) -> Html:
     return view.smallest(answer, v.subjects.choice)
 
 
+def _rival(v: View) -> Html:
+    """The rival's choice, once it is known which it is; the very same while nothing else was chosen."""
+    if v.answer is None or not v.standing.has("ladder"):
+        return Html("")
+    if v.standing.has("rather"):
+        return view.rival(v.answer, v.answer["rather"]["rather_than"]["raw_id"])
+    return view.rival(v.answer, v.question.rival) if v.question.rival else Html("")
+
+
 def _rather(v: View) -> Sequence[Any]:
     if v.answer is None or not v.standing.has("ladder"):
-        return [gr.Column(visible=False), ""]
+        return [""]
     if v.standing.has("rather"):
-        return [gr.Column(visible=True), view.rather(v.answer)]
-    if v.question.rival:
-        return [gr.Column(visible=True), view.compared(v.answer, v.question.rival)]
-    return [gr.Column(visible=False), ""]
+        return [view.reasons(v.answer)]
+    return [tag("p", "Being compared …", class_="dr-muted", role="status")]
 
 
 def _shown(part: str, draw: Callable[[View, Mapping[str, Any]], Html]) -> Callable[[View], Sequence[Any]]:
@@ -285,10 +303,11 @@ def _expert(v: View) -> Sequence[Any]:
     return [gr.Column(visible=True), expert_view.fold(v.answer, v.question)]
 
 
-def _editor(v: View) -> Sequence[Any]:
+def _editor(v: View) -> Html:
+    """The very same while the model was asked nothing else: what somebody writes into it stays."""
     if v.answer is None or not (v.question.expert and v.standing.has(WORDS)):
-        return [""]
-    return [words_view.editor(v.answer, v.question)]
+        return Html("")
+    return words_view.editor(v.answer, v.question)
 
 
 def _pace(v: View) -> Sequence[Any]:

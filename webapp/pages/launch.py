@@ -14,7 +14,7 @@ from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import OPENED, QUIET, tell
 from webapp.form import SECTIONS, Form
 from webapp.html import Html, tag
 from webapp.pages import preview
@@ -22,6 +22,7 @@ from webapp.shell import frame, notice
 from webapp.views import launch as view
 
 FIRST = "quickstart"
+WRITTEN = "You wrote here, so this text stays and does not follow the form; put it into the form, or choose a preset."
 KEEP_IN_ADDRESS = "(query) => delrecLaunch(query)"
 GO = "(url) => { if (url) window.location.href = url + (window.location.search.includes('demo=1') ? '&demo=1' : '') }"
 
@@ -41,9 +42,9 @@ def build(access: Access) -> None:
     )
     start = load_config(FIRST)
     form = Form(start)
-    first_summary, first_command, first_yaml, _ = _derive(start, FIRST)
+    first_summary, first_command, first_yaml, *_ = _derive(start, FIRST)
     with gr.Row(elem_classes="dr-layout"):
-        with gr.Column(scale=7, min_width=320), gr.Tabs(elem_id="launch-tabs") as tabs:
+        with gr.Column(scale=7, min_width=320, elem_classes="dr-opens"), gr.Tabs(elem_id="launch-tabs") as tabs:
             with gr.Tab("Settings", id="settings"):
                 preset, about, name = _settings(form)
             preview.build_data(access, form.components, form.config)
@@ -57,7 +58,7 @@ def build(access: Access) -> None:
                 launch = gr.Button("Launch", variant="primary", size="lg", elem_id="launch")
                 problem = gr.HTML(js_on_load=None, elem_id="launch-problem")
                 command = gr.HTML(first_command, js_on_load=None, elem_id="launch-command")
-            with gr.Column(elem_classes="dr-card"):
+            with gr.Column(elem_classes="dr-card dr-opens"):
                 gr.HTML(
                     tag("h2", "YAML") + tag("p", "The whole configuration. Edit or paste, then put it into the form."),
                     js_on_load=None,
@@ -74,16 +75,19 @@ def build(access: Access) -> None:
                 apply = gr.Button("Put into the form", size="sm", elem_id="apply-yaml")
                 yaml_problem = gr.HTML(js_on_load=None, elem_id="yaml-problem")
     destination, address = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    derived_yaml = gr.Textbox(first_yaml, visible=False)  # other than this, somebody is writing in the editor
 
-    derived = [summary, command, yaml, address, estimate, checks, launch]
+    derived = [summary, command, yaml, derived_yaml, address, estimate, checks, launch]
     filled = [*form.components, *derived, problem, yaml_problem]
 
     def fill(config: RunConfig, base: str) -> list[Any]:
-        return [*form.values(config), *_derive(config, base), *_expected(config), gr.Button(interactive=True), "", ""]
+        said, line, text, query = _derive(config, base)
+        shown = [said, line, text, text, query, *_expected(config)]
+        return [*form.values(config), *shown, gr.Button(interactive=True), "", ""]
 
     def opened(request: gr.Request) -> list[Any]:
         """The form stands already; what the address names is filled in, and a visitor who only looks is told."""
-        untouched = [*[gr.skip()] * 2, *form.emptied(), *[gr.skip()] * 4]
+        untouched = [*[gr.skip()] * 2, *form.emptied(), *[gr.skip()] * 5]
         locked = access.is_read_only(request)
         said = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
         button = gr.Button(interactive=not locked)
@@ -103,14 +107,20 @@ def build(access: Access) -> None:
     def chosen(base: str) -> list[Any]:
         return [_about(base), *fill(load_config(base), base)]
 
-    def edited(base: str, request: gr.Request, *values: Any) -> list[Any]:
+    def edited(base: str, text: str, stood: str, request: gr.Request, *values: Any) -> list[Any]:
+        kept = [gr.skip()] * 2
         try:
             config = form.config(values)
         except StudioError as error:
-            return [notice("bad", str(error)), "", gr.skip(), gr.skip(), "", "", gr.Button(interactive=False), ""]
+            told = notice("bad", str(error))
+            return [told, "", *kept, gr.skip(), "", "", gr.Button(interactive=False), "", gr.skip()]
+        said, line, fresh, query = _derive(config, base)
+        written = text.strip() != stood.strip()
+        shown = [said, line, *(kept if written else [fresh, fresh]), query]
+        told = notice("info", WRITTEN) if written else Html()
         if access.is_read_only(request):  # the checks would tell a visitor which paths exist here
-            return [*_derive(config, base), "", "", gr.Button(interactive=False), ""]
-        return [*_derive(config, base), *_expected(config), gr.Button(interactive=True), ""]
+            return [*shown, "", "", gr.Button(interactive=False), "", told]
+        return [*shown, *_expected(config), gr.Button(interactive=True), "", told]
 
     def applied(text: str, base: str) -> list[Any]:
         try:
@@ -131,15 +141,17 @@ def build(access: Access) -> None:
         return notice("ok", said, " Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
-    blocks.load(opened, None, [preset, about, *filled], **QUIET).then(shown_tab, None, tabs, **QUIET)
+    filling = blocks.load(opened, None, [preset, about, *filled], **QUIET)
+    filling.then(fn=None, js=OPENED)
+    filling.then(shown_tab, None, tabs, **QUIET)
     keep: dict[str, Any] = {"fn": None, "inputs": address, "js": KEEP_IN_ADDRESS}
     preset.input(chosen, preset, [about, *filled], **QUIET).then(**keep)
     gr.on(
         # What is pasted with the mouse is no input to a textbox; leaving it tells.
         [c.input for c in form.components] + [c.blur for c in form.components if isinstance(c, gr.Textbox)],
         edited,
-        [preset, *form.components],
-        [*derived, problem],
+        [preset, yaml, derived_yaml, *form.components],
+        [*derived, problem, yaml_problem],
         trigger_mode="always_last",
         **QUIET,
     ).then(**keep)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from engine.errors import StudioError
 from jobs import api
 from webapp import measuring
 from webapp import pattern_charts as charts
@@ -95,7 +96,6 @@ def build(access: Access) -> None:
 
     parts += [
         Part("head", [header], lambda v: v.run.name, lambda v: [view.head(v.run)]),
-        Part("others", [controls, other], lambda v: (v.run.id, v.standing(PATTERN).state), _others),
         Part("pattern", [said, found, table, tokens, drawn], lambda v: _answered(v, PATTERN), _pattern),
         Part(
             "tests",
@@ -124,6 +124,13 @@ def build(access: Access) -> None:
         fresh, values = refresh(parts, state, known)
         return [gr.skip() if known else "", gr.Column(visible=True), *values, fresh]
 
+    def offered(request: gr.Request) -> Sequence[Any]:
+        """Once, when the page opens: a tick would undo what somebody chose meanwhile."""
+        try:
+            return _others(measuring.look(dict(request.query_params), read_only=access.is_read_only(request)))
+        except StudioError:  # the first look says it
+            return [gr.skip(), gr.skip()]
+
     def change(act: Callable[[str], object], request: gr.Request) -> Html | str:
         try:
             access.require_change(request)
@@ -146,6 +153,7 @@ def build(access: Access) -> None:
         wire(*each)
     timer.tick(look, seen, outputs, **QUIET)
     gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
+    gr.context.Context.root_block.load(offered, None, [controls, other], **QUIET)
 
 
 def _heading(title: str, text: str) -> Html:

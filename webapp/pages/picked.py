@@ -44,7 +44,7 @@ def build(access: Access) -> gr.Row:
         really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-picked")
         keep = gr.Button("Keep", size="sm")
     said = gr.HTML(js_on_load=None, elem_id="picked-said")
-    ids, chosen = gr.Textbox(visible=False), gr.State([])
+    ids, chosen = gr.Textbox(visible=False), gr.Textbox(visible=False)  # the page knows them: a server may forget
     opened = [chosen, form, about, name, tags, note, confirm, question, said]
 
     def show_form(picked: str) -> list[Any]:
@@ -55,17 +55,17 @@ def build(access: Access) -> gr.Row:
         one = runs[0] if len(runs) == 1 else None
         head = tag("h2", f"Edit {one.name}" if one else f"Add tags to {plural(len(runs), 'run')}")
         return [
-            [run.id for run in runs], gr.Column(visible=True), head,
+            picked, gr.Column(visible=True), head,
             gr.Textbox(value=one.name if one else "", visible=one is not None),
             gr.Textbox(value=", ".join(one.tags) if one else ""),
             gr.Textbox(value=one.note if one else "", visible=one is not None),
             gr.Row(visible=False), "", "",
         ]  # fmt: skip
 
-    def saved(run_ids: list[str], new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
+    def saved(picked: str, new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
         try:
             access.require_change(request)
-            given = new_tags.split(",")
+            run_ids, given = _ids(picked), new_tags.split(",")
             if len(run_ids) == 1:
                 api.rename(run_ids[0], new_name)
                 api.annotate(run_ids[0], tags=given, note=new_note)
@@ -82,15 +82,15 @@ def build(access: Access) -> gr.Row:
         except Exception as error:
             return _closed(notice("bad", tell(error)))
         closed = _closed("")
-        closed[0] = [run.id for run in runs]
+        closed[0] = picked
         closed[-3:] = [gr.Row(visible=True), notice("warn", _question(runs)), ""]
         return closed
 
-    def deleted(run_ids: list[str], request: gr.Request) -> list[Any]:
+    def deleted(picked: str, request: gr.Request) -> list[Any]:
         done = 0
         try:
             access.require_change(request)
-            for run_id in run_ids:
+            for run_id in _ids(picked):
                 api.delete(run_id)
                 done += 1
         except Exception as error:
@@ -107,16 +107,20 @@ def build(access: Access) -> gr.Row:
     return actions
 
 
-def _runs(picked: str) -> list[Run]:
-    runs = [api.status(run_id) for run_id in picked.split(",") if run_id]
-    if not runs:
+def _ids(picked: str) -> list[str]:
+    ids = [run_id for run_id in picked.split(",") if run_id]
+    if not ids:
         raise StudioError("no run is ticked", remedy="tick one or more in the table")
-    return runs
+    return ids
+
+
+def _runs(picked: str) -> list[Run]:
+    return [api.status(run_id) for run_id in _ids(picked)]
 
 
 def _closed(said: Html | str) -> list[Any]:
     """Nothing is open; in the order of the outputs."""
-    return [[], gr.Column(visible=False), "", "", "", "", gr.Row(visible=False), "", said]
+    return ["", gr.Column(visible=False), "", "", "", "", gr.Row(visible=False), "", said]
 
 
 def _question(runs: list[Run]) -> Html:

@@ -25,6 +25,7 @@ from webapp.access import Access
 from webapp.charts import line_figure, panels
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link, tag
+from webapp.pages import naming
 from webapp.pages.breakdown import breakdown
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import results as result_view
@@ -69,9 +70,7 @@ def build(access: Access) -> None:
     """Draw the page."""
     frame("Runs", "Run")
     parts: list[Part[View]] = []
-    timer = gr.Timer(
-        LIVE_SECONDS, active=False
-    )  # the first look starts it: two at once would undo what is typed between
+    timer = gr.Timer(LIVE_SECONDS, active=False)  # the first look starts it
     problem = gr.HTML(js_on_load=None, elem_id="run-problem")
     with gr.Column(visible=False, elem_id="run-page") as page:
         header = gr.HTML(js_on_load=None, elem_id="run-head")
@@ -113,11 +112,7 @@ def build(access: Access) -> None:
             with gr.Tab("Files"):
                 files = gr.HTML(js_on_load=None, elem_id="files")
             with gr.Tab("Name and notes"):
-                with gr.Row(elem_classes="dr-fields"):
-                    name = gr.Textbox(label="Name", max_lines=1, elem_id="edit-name")
-                    tags = gr.Textbox(label="Tags", info="Comma between tags.", max_lines=1, elem_id="edit-tags")
-                note = gr.Textbox(label="Note", lines=3, elem_id="edit-note")
-                save = gr.Button("Save", size="sm", elem_id="save-notes")
+                save, saved = naming.build(access, _run_id, said)
     destination = gr.Textbox(visible=False)
     seen = gr.State({})
 
@@ -131,12 +126,6 @@ def build(access: Access) -> None:
         Part("config", [config], lambda v: v.run.id, lambda v: [to_yaml(make_config(v.run.config))]),
         Part("environment", [environment], lambda v: _size(v, "environment.json"), _environment),
         Part("files", [files], lambda v: tuple(downloads.available(v.run.id)), _files),
-        Part(
-            "words",
-            [name, tags, note],
-            lambda v: (v.run.name, tuple(v.run.tags), v.run.note),
-            lambda v: [v.run.name, ", ".join(v.run.tags), v.run.note],
-        ),
         Part("pace", [timer], lambda v: v.live, _pace),
     ]
     outputs = [seen, page, problem, *(component for part in parts for component in part.components)]
@@ -166,17 +155,7 @@ def build(access: Access) -> None:
         clicked = button.click(act(action, then), None, [said, destination], **QUIET)
         clicked.then(look, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
 
-    def saved(new_name: str, new_tags: str, new_note: str, request: gr.Request) -> Html:
-        try:
-            access.require_change(request)
-            run_id = _run_id(request)
-            api.rename(run_id, new_name)
-            api.annotate(run_id, tags=new_tags.split(","), note=new_note)
-        except Exception as error:
-            return notice("bad", tell(error))
-        return notice("ok", "Saved.")
-
-    save.click(saved, [name, tags, note], said, **QUIET).then(look, seen, outputs, **QUIET)
+    saved.then(look, seen, outputs, **QUIET)
     gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
     timer.tick(look, seen, outputs, **QUIET)
     wire(cancel, api.cancel)

@@ -11,7 +11,7 @@ from db import results as result_store
 from db.runs import ACTIVE, RESUMABLE, State
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, tag
 from webapp.pages import picked
 from webapp.shell import frame, notice
@@ -38,7 +38,7 @@ def build(access: Access) -> None:
     """Draw the page."""
     frame("Runs", "Runs")
     gr.HTML(tag("h1", "Runs", class_="dr-title"), js_on_load=None)
-    with gr.Row(elem_classes="dr-finder"):
+    with gr.Row(elem_classes="dr-finder dr-opens"):
         search = gr.Textbox(
             show_label=False,
             placeholder="Search by name, teacher, model, preset, tag, note …",
@@ -74,7 +74,8 @@ def build(access: Access) -> None:
         wanted = query.get("state", "all") if query.get("state") in FILTERS else "all"
         may = not access.is_read_only(request)
         shown = [gr.UploadButton(visible=may), gr.Row(visible=may)]
-        return [query.get("q", ""), wanted, *shown, *_draw(query.get("q", ""), wanted)]
+        named = [query.get("q", gr.skip()), wanted if "state" in query else gr.skip()]
+        return [*named, *shown, *_draw(query.get("q", ""), wanted)]
 
     def ticked(text: str, wanted: str, last: str) -> list[Any]:
         html, noted, fingerprint = _draw(text or "", wanted)
@@ -89,7 +90,8 @@ def build(access: Access) -> None:
         return notice("ok", "Imported. Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
-    blocks.load(opened, None, [search, state, upload, actions, table, warning, seen], **QUIET)
+    drawn = [search, state, upload, actions, table, warning, seen]
+    blocks.load(opened, None, drawn, **QUIET).then(fn=None, js=OPENED)
     timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
     wanted = [search.input, state.input]
     gr.on(wanted, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)

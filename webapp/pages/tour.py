@@ -86,18 +86,28 @@ def build() -> None:
         asked.now = dict(request.query_params)
         return show(asked, {}, again=True)
 
-    def act(asked: Asked[dict[str, str]], last: dict[str, Any], event: gr.EventData) -> list[Any]:
+    def tick(asked: Asked[dict[str, str]], last: dict[str, Any], request: gr.Request) -> list[Any]:
+        return show(recalled(asked, request), last)
+
+    def act(asked: Asked[dict[str, str]], last: dict[str, Any], event: gr.EventData, request: gr.Request) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         if "address" in action:
             asked.now = Question.parse(str(action["address"]))
         elif "step" in action:
-            asked.now = {**asked.now, "step": str(action["step"])}
+            asked.now = {**recalled(asked, request).now, "step": str(action["step"])}
         return show(asked, last, again="again" in action)
 
     gr.context.Context.root_block.load(opened, where, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
     clicked = relay.click(act, [where, seen], outputs, trigger_mode="always_last", **QUIET)
     clicked.then(fn=None, inputs=address, js=SHOW_ADDRESS)
-    timer.tick(show, [where, seen], outputs, **QUIET)
+    timer.tick(tick, [where, seen], outputs, **QUIET)
+
+
+def recalled(asked: Asked[dict[str, str]], request: gr.Request) -> Asked[dict[str, str]]:
+    """Run and step; read from the address where the server has forgotten them, or was started anew."""
+    if not asked.now:
+        asked.now = dict(request.query_params)
+    return asked
 
 
 def _view(query: dict[str, str], again: bool) -> View:

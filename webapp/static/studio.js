@@ -8,6 +8,12 @@
     return choice ? choice === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
   };
   document.addEventListener("DOMContentLoaded", () => dark(wanted()));
+
+  // Fields that hold what the address names show once they hold it: nothing that is entered before would be drawn over.
+  const named = [...here().keys()].some((name) => !["demo", "view", "__theme"].includes(name));
+  document.documentElement.classList.toggle("dr-opening", named);
+  window.delrecOpened = () => requestAnimationFrame(() => document.documentElement.classList.remove("dr-opening"));
+  setTimeout(window.delrecOpened, 15_000);  // should the answer be lost
   document.addEventListener("click", (event) => {
     const switcher = event.target.closest("[data-theme-switch]");
     if (switcher) {
@@ -50,6 +56,41 @@
     const now = pressable(event);
     if (held && now && !held.isConnected && now.outerHTML === held.outerHTML) now.click();
     held = null;
+  }, true);
+
+  // What somebody types stays. A late answer or a tab that opens for the first time sets its fields anew; that counts
+  // only once she has pressed something since she typed. A field that is drawn anew is known by its id.
+  const PRESSED = "button, summary, label, select, a[href], [role=option], [role=tab], [type=checkbox], [type=radio]";
+  const typed = new Map();
+  const written = (field) => field instanceof HTMLTextAreaElement
+    || (field instanceof HTMLInputElement && field.selectionStart !== undefined && field.getAttribute("role") !== "listbox"
+      && !["checkbox", "radio", "range", "file", "button", "submit"].includes(field.type));
+  const keep = () => typed.forEach(({ text, focused }, field) => {
+    const now = field.isConnected ? field : field.id && document.getElementById(field.id);
+    if (!now || now.value === text) return;
+    const place = field.selectionEnd;
+    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(now), "value").set.call(now, text);
+    now.dispatchEvent(new Event("input", { bubbles: true }));
+    if (focused && document.activeElement === document.body) now.focus({ preventScroll: true });
+    if (document.activeElement === now && place !== null) now.setSelectionRange(place, place);
+    if (now !== field) { typed.delete(field); typed.set(now, { text, focused }); }
+  });
+  const watch = () => { keep(); if (typed.size) requestAnimationFrame(watch); };
+  document.addEventListener("input", (event) => {
+    if (!event.isTrusted || !written(event.target)) return;
+    if (!typed.size) requestAnimationFrame(watch);
+    typed.set(event.target, { text: event.target.value, focused: true });
+  }, true);
+  const pressed = () => { keep(); typed.clear(); };
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target instanceof Element && event.target.closest(PRESSED) && !written(event.target)) pressed();
+  }, true);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || (event.key === " " && !written(event.target))) pressed();
+  }, true);
+  document.addEventListener("focusout", (event) => {
+    if (event.target.type === "number") typed.delete(event.target);  // it writes its number in its own way then
+    else if (typed.has(event.target) && event.relatedTarget) typed.get(event.target).focused = false;
   }, true);
 
   // What a page shows stands in its address, so that it can be shared and comes back after a reload.

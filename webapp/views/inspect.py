@@ -182,8 +182,14 @@ def _moved(answer: Answer, rung: Answer, item: int) -> str:
     return "is no longer among the candidates"
 
 
-def rather(answer: Answer, *, frozen: bool = False) -> Html:
-    """Why this item rather than its rival, which can be chosen."""
+def rather(answer: Answer) -> Html:
+    """Why this item rather than its rival."""
+    found = answer["rather"]["rather_than"]["title"]
+    return join([tag("h2", f"Why {answer['target']['title']} rather than {found}?"), reasons(answer)])
+
+
+def reasons(answer: Answer) -> Html:
+    """Which titles make the difference between the item and its rival."""
     found, target = answer["rather"], answer["target"]["title"]
     rival, effects = found["rather_than"]["title"], found["effects"]
     ahead = found["lead"] >= 0
@@ -197,8 +203,6 @@ def rather(answer: Answer, *, frozen: bool = False) -> Html:
     said = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found['lead']):z.2f}."
     return join(
         [
-            tag("h2", f"Why {target} rather than {rival}?"),
-            None if frozen else rivals(answer, found["rather_than"]["item"]),
             tag("p", f"{said} What leaving out each title would take from that lead:", class_="dr-hint"),
             tag("ol", rows, class_="dr-reasons"),
             tag("p", "Titles act together, so these numbers do not add up to the lead.", class_="dr-fine"),
@@ -206,28 +210,22 @@ def rather(answer: Answer, *, frozen: bool = False) -> Html:
     )
 
 
-def rivals(answer: Answer, chosen: int | None) -> Html:
-    """The other candidates by the model's order, one of which is chosen to be compared with."""
+def rival(answer: Answer, chosen: str) -> Html:
+    """Which of the other candidates, an id, it is compared with; all of them by the model's order to choose from."""
+    name = next((item["title"] for item in answer["candidates"] if item["raw_id"] == chosen), f"item {chosen}")
     places = answer["answer"]["places"]
     order = sorted(range(len(places)), key=lambda column: (places[column], column))
     others = [(places[column], answer["candidates"][column]) for column in order]
     options = [
-        tag("option", f"#{place:g} {item['title']}", value=item["raw_id"], selected=item["item"] == chosen)
+        tag("option", f"#{place:g} {item['title']}", value=item["raw_id"], selected=item["raw_id"] == chosen)
         for place, item in others
         if item["item"] != answer["target"]["item"]
     ]
-    return tag("label", tag("span", "Compare with"), tag("select", options, data_ask_value="rival"), class_="dr-rival")
-
-
-def compared(answer: Answer, rival: str) -> Html:
-    """Stands until the comparison with another rival, an id, is measured."""
-    item = next((item for item in answer["candidates"] if item["raw_id"] == rival), None)
-    name = item["title"] if item else f"item {rival}"
+    choice = tag("select", options, data_ask_value="rival")
     return join(
         [
             tag("h2", f"Why {answer['target']['title']} rather than {name}?"),
-            rivals(answer, item["item"] if item else None),
-            tag("p", "Being compared …", class_="dr-muted", role="status"),
+            tag("label", tag("span", "Compare with"), choice, class_="dr-rival"),
         ]
     )
 
