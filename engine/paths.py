@@ -12,9 +12,18 @@ from engine.errors import StudioError
 
 
 def home() -> Path:
-    """The data folder: ``DELREC_HOME``, or ``delrec-studio`` inside the user's cache. It need not exist yet."""
-    chosen = os.environ.get("DELREC_HOME")
-    return absolute(chosen or platformdirs.user_cache_dir("delrec-studio"))
+    """The data folder: ``DELREC_HOME``, or ``delrec-studio`` inside the user's cache. It need not exist yet.
+
+    Raises:
+        StudioError: its name is no UTF-8, so that no address of a database could hold it.
+    """
+    path = absolute(os.environ.get("DELREC_HOME") or platformdirs.user_cache_dir("delrec-studio"))
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        where, remedy = f"DELREC_HOME={str(path)!a}", "set DELREC_HOME to a folder with another name"
+        raise StudioError("the name of the data folder is no UTF-8 text", where=where, remedy=remedy) from None
+    return path
 
 
 def expanded(text: str) -> Path:

@@ -21,7 +21,8 @@ from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 logger = logging.getLogger(__name__)
 
 CHILD = interpreter.command("jobs.child")
-CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+"""What it prints goes into its log."""
 POLL_SECONDS = 0.25
 
 

@@ -15,6 +15,7 @@ import click
 from engine import interpreter
 from engine.errors import Cancelled, StudioError
 from engine.paths import temporary_folder
+from webapp import terminal
 
 # Before torch is loaded, here and in every child process: threads that wait for each other spin for some microseconds,
 # then sleep. Where two processes compute at once (a training, an explanation) long spinning takes the cores from who
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         if arguments is None:  # this process is ours, and so is what libraries start in it
+            terminal.prepare()
+            terminal.check_text(sys.argv[1:])
             os.environ.update(interpreter.environment())
             temporary_folder()
         answer = delrec.main(arguments, prog_name="delrec", standalone_mode=False)
