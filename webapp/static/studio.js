@@ -9,9 +9,8 @@
   };
   document.addEventListener("DOMContentLoaded", () => dark(wanted()));
 
-  // Fields that hold what the address names show once they hold it: nothing that is entered before would be drawn over.
-  const named = [...here().keys()].some((name) => !["demo", "view", "__theme"].includes(name));
-  document.documentElement.classList.toggle("dr-opening", named);
+  // Fields that the first answer fills show once it is there: nothing that is entered before would be drawn over.
+  document.documentElement.classList.add("dr-opening");
   window.delrecOpened = () => requestAnimationFrame(() => document.documentElement.classList.remove("dr-opening"));
   setTimeout(window.delrecOpened, 15_000);  // should the answer be lost
   document.addEventListener("click", (event) => {
