@@ -27,7 +27,7 @@ def test_nine_tabs_open_and_go_on_answering(browser: Browser, at_quiet_studio: S
         last = tabs[-2]
         last.bring_to_front()
         search = last.locator("#search input")
-        search.fill("nothing is called so")
+        search.press_sequentially("nothing is called so")
         expect(last).to_have_url(re.compile("nothing"))
     finally:
         context.close()
