@@ -38,9 +38,9 @@ def build(access: Access, run_id: Callable[[gr.Request], str], said: gr.HTML) ->
             return [gr.skip()] * (1 + len(fields))
         return [values, *values]
 
-    def saved(before: list[str], new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
+    def saved(before: list[str] | None, new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
         """Stores what was changed here and no more: somebody else may have changed the rest meanwhile."""
-        old_name, old_tags, old_note = before or [None] * 3
+        old_name, old_tags, old_note = before or (None, None, None)
         try:
             access.require_change(request)
             run = run_id(request)
