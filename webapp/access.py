@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.errors import StudioError
 from webapp.attempts import Attempts
 from webapp.html import Html, tag
+from webapp.proxy import own_path
 from webapp.words import duration
 
 PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"
@@ -97,7 +98,7 @@ class PasswordGate:
             scope_request = Request({**scope, "type": "http", "method": "GET"})
         else:
             scope_request = Request(scope, receive)
-        path = scope["path"]
+        path = own_path(scope)
         if path.rstrip("/") == "/login":
             await (await self._login(scope_request))(scope, receive, send)
         elif path in FREE_PATHS or self._known(scope_request):
@@ -109,7 +110,7 @@ class PasswordGate:
 
     async def _login(self, request: Request) -> Response:
         if request.method != "POST":
-            return HTMLResponse(_login_page(""))
+            return HTMLResponse(_login_page(request, ""))
         body = b""
         async for chunk in request.stream():
             body += chunk
@@ -118,20 +119,24 @@ class PasswordGate:
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
         client = request.client.host if request.client else ""
         if wait := math.ceil(self.attempts.wait(client)):  # nothing is awaited from here on: each guess is counted
-            return _refused(f"Too many wrong passwords. Try again in {duration(wait)}.", 429, wait)
+            return _refused(request, f"Too many wrong passwords. Try again in {duration(wait)}.", 429, wait)
         if not hmac.compare_digest(given.encode(), self.password.encode()):
             self.attempts.wrong(client)
-            return _refused("That is not the password.", 401)
+            return _refused(request, "That is not the password.", 401)
         self.attempts.right(client)
         response: Response = RedirectResponse("/", 303)
         if "text/html" not in request.headers.get("accept", ""):
             response = JSONResponse({"success": True})
-        secure = urlsplit(str(request.url)).scheme == "https"
-        response.set_cookie(COOKIE, self._token(), max_age=WEEK, httponly=True, samesite="lax", secure=secure)
+        response.set_cookie(
+            COOKIE, self._token(), max_age=WEEK, path=request.scope.get("root_path") or "/", httponly=True,
+            samesite="lax", secure=request.url.scheme == "https",
+        )  # fmt: skip
         return response
 
     def _known(self, request: Request) -> bool:
-        return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._token().encode())
+        given = [cookie.strip() for line in request.headers.getlist("cookie") for cookie in line.split(";")]
+        mine = f"{COOKIE}={self._token()}".encode()  # others of that name are of apps elsewhere on the same host
+        return any(hmac.compare_digest(cookie.encode(), mine) for cookie in given)
 
     def _token(self) -> str:
         return hmac.new(self.key, self.password.encode(), hashlib.sha256).hexdigest()
@@ -144,7 +149,7 @@ class NoUploads:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "/upload" in scope["path"]:
+        if scope["type"] == "http" and "/upload" in own_path(scope):
             await JSONResponse({"detail": "this view is read-only"}, 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -192,12 +197,12 @@ def _name(host: str) -> str | None:
     return (found["six"] or found["name"]).lower()
 
 
-def _refused(problem: str, status: int, wait: int = 0) -> HTMLResponse:
+def _refused(request: Request, problem: str, status: int, wait: int = 0) -> HTMLResponse:
     """The form again, with what was wrong and, in seconds, how long to wait."""
-    return HTMLResponse(_login_page(problem), status, {"Retry-After": str(wait)} if wait else None)
+    return HTMLResponse(_login_page(request, problem), status, {"Retry-After": str(wait)} if wait else None)
 
 
-def _login_page(problem: str) -> Html:
+def _login_page(request: Request, problem: str) -> Html:
     style = (
         ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;"
         "min-height:100vh;margin:0}form{display:grid;gap:12px;width:min(320px,90vw)}input,button{font:inherit;"
@@ -212,7 +217,7 @@ def _login_page(problem: str) -> Html:
         tag("p", problem, role="alert") if problem else None,
         tag("button", "Log in", type="submit"),
         method="post",
-        action="/login",
+        action=f"{request.scope.get('root_path', '')}/login",
     )
     head = tag(
         "head",

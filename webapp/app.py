@@ -15,6 +15,7 @@ from webapp import downloads, inspect_files, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.pages import compare, inspect, launch, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
+from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
 
@@ -27,9 +28,14 @@ MOST_SESSIONS = 300
 that was forgotten reads its address again."""
 
 
-def create_app(access: Access | None = None) -> FastAPI:
-    """The whole app, ready to be served; settings of access come from the environment by default."""
+def create_app(access: Access | None = None, root: str | None = None) -> FastAPI:
+    """The whole app, ready to be served; settings of access and root path come from the environment by default.
+
+    Raises:
+        StudioError: the root path is not one, see :func:`webapp.proxy.root_path`.
+    """
     access = access or Access.from_environment()
+    root = root_path(root)
     app = FastAPI(title="DELRec Studio", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
@@ -42,12 +48,13 @@ def create_app(access: Access | None = None) -> FastAPI:
         app.add_middleware(NoUploads)
     if access.password:
         app.add_middleware(PasswordGate, password=access.password)
+    app.add_middleware(BehindProxy, root_path=root)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="SSR mode")  # several pages have none, and none is asked for
-        return _mount(app, access)
+        return _mount(app, access, root)
 
 
-def _mount(app: FastAPI, access: Access) -> FastAPI:
+def _mount(app: FastAPI, access: Access, root: str) -> FastAPI:
     pages = build_pages(access)
     pages.state_session_capacity = MOST_SESSIONS
     mounted = gr.mount_gradio_app(
@@ -65,6 +72,7 @@ def _mount(app: FastAPI, access: Access) -> FastAPI:
         show_error=False,
         mcp_server=switched_on(MCP),
         pwa=False,
+        root_path=root or None,
     )
     # Else every tab would hold a connection open for as long as it is there, and browsers open six to a host: with the
     # sixth tab all of them would hang. It tells the server when a tab is closed, for which nothing here waits.
@@ -106,14 +114,14 @@ def build_pages(access: Access) -> gr.Blocks:
     return pages
 
 
-def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = None) -> None:
+def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = None, root: str | None = None) -> None:
     """Serve the app until interrupted.
 
     Raises:
-        StudioError: an address that others reach, without password or waiver.
+        StudioError: an address that others reach, without password or waiver; a root path that is none.
     """
     access = access or Access.from_environment()
     access.check_host(host)
-    app = create_app(access)
+    app = create_app(access, root)
     app.add_middleware(OwnPages, names=access.names())
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)

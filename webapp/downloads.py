@@ -69,7 +69,7 @@ def archive(run_id: str) -> FileResponse:
     )  # fmt: skip
 
 
-@router.get("/studio/plotly.min.js")
+@router.get("/-/plotly.min.js")
 def plotly_script() -> FileResponse:
     """The drawing library, in the very version that the figures are made for; nothing comes from elsewhere."""
     path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"

@@ -21,7 +21,7 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 router = APIRouter()
 
 
-@router.get("/studio/titles")
+@router.get("/-/titles")
 def titles(run: str = "", q: str = "") -> JSONResponse:
     """Items of a run's catalogue that ``q`` may mean, best first: title, reference and genres."""
     try:
@@ -37,7 +37,7 @@ def titles(run: str = "", q: str = "") -> JSONResponse:
     return JSONResponse(found, headers=SAFE)
 
 
-@router.get("/studio/inspect.json")
+@router.get("/-/inspect.json")
 def as_json(request: Request) -> Response:
     """Everything that was measured so far about the recommendation that the address names."""
     question, _, answer = _measured(request)
@@ -45,7 +45,7 @@ def as_json(request: Request) -> Response:
     return Response(text, media_type="application/json", headers=_attached(question, "json"))
 
 
-@router.get("/studio/inspect.html")
+@router.get("/-/inspect.html")
 def as_html(request: Request) -> Response:
     """The same for readers: one file that needs nothing else."""
     question, subjects, answer = _measured(request)

@@ -294,7 +294,7 @@ def test_what_cannot_be_inspected_says_why(page: Page, at_studio: Studio, run_id
     for path in ("inspect.json?run=r-zzzzzz", f"inspect.html?run={run_id}&user=none", "inspect.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{at_studio.url}/studio/{path}")
-    with urllib.request.urlopen(f"{at_studio.url}/studio/titles?run=r-zzzzzz&q=a") as answer:
+    with urllib.request.urlopen(f"{at_studio.url}/-/titles?run=r-zzzzzz&q=a") as answer:
         assert json.load(answer) == []
 
 

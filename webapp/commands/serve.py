@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--root-path", metavar="PATH", help="Path at which a reverse proxy offers the app, e.g. /studio.")
 @click.option("--read-only", is_flag=True, help="Visitors can look at everything and change nothing.")
 @click.option("--no-worker", is_flag=True, help="Only the app; runs wait for a 'delrec worker'.")
 @click.option("--first-run", metavar="PRESET", help="Queue a run of this preset if there is none; resume the first.")
-def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: str | None) -> None:
+def command(
+    host: str, port: int, root_path: str | None, read_only: bool, no_worker: bool, first_run: str | None
+) -> None:
     """Start the app in the browser, with a worker for its runs, until Ctrl-C.
 
     Beyond this machine (--host) it needs a password: DELREC_PASSWORD.
@@ -34,11 +37,13 @@ def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: s
     from jobs import api, trackers
     from jobs.settings import job_settings
     from jobs.worker import worker_process
+    from webapp import proxy
     from webapp.access import Access
 
     environment = Access.from_environment()
     access = Access(environment.password, read_only or environment.read_only)
     access.check_host(host)
+    root = proxy.root_path(root_path)
     config = load_config(first_run) if first_run else None
     job_settings()
     network.check()
@@ -52,9 +57,9 @@ def command(host: str, port: int, read_only: bool, no_worker: bool, first_run: s
         from webapp.app import serve
 
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"DELRec Studio is on http://{shown}:{port} — Ctrl-C stops it.", err=True)
+        click.echo(f"DELRec Studio is on http://{shown}:{port}{root and root + '/'} — Ctrl-C stops it.", err=True)
         with contextlib.suppress(KeyboardInterrupt):
-            serve(host, port, access)
+            serve(host, port, access, root)
 
 
 def _begin(preset: str, config: RunConfig) -> None:

@@ -202,7 +202,7 @@
     if (!text.trim()) { close(); return; }
     searching = setTimeout(async () => {
       const query = new URLSearchParams({ run: event.target.dataset.run, q: text });
-      const answer = await fetch(`./studio/titles?${query}`).catch(() => null);
+      const answer = await fetch(`./-/titles?${query}`).catch(() => null);
       if (answer && answer.ok && mine === turn) show(await answer.json());
     }, 120);
   });

@@ -178,7 +178,7 @@
   const loadPlotly = () => {
     plotly ||= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = "./studio/plotly.min.js";
+      script.src = "./-/plotly.min.js";
       script.onload = () => resolve(window.Plotly);
       script.onerror = () => { plotly = undefined; script.remove(); reject(new Error("plotly.min.js did not load")); };
       document.head.append(script);

@@ -100,8 +100,8 @@ def share(question: Question, standing: Standing) -> Html:
     return tag(
         "div",
         tag("b", "Take it along"),
-        link("Report (HTML)", f"./studio/inspect.html?{query}", download=True, id="share-html"),
-        link("Data (JSON)", f"./studio/inspect.json?{query}", download=True, id="share-json"),
+        link("Report (HTML)", f"./-/inspect.html?{query}", download=True, id="share-html"),
+        link("Data (JSON)", f"./-/inspect.json?{query}", download=True, id="share-json"),
         tag("button", "Copy the address", type="button", data_copy_address=True),
         link("How far to trust explanations of this run", f"./pattern?{urlencode({'run': question.run})}"),
         tag("span", said, class_="dr-muted"),
