@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import StudioError
@@ -14,10 +14,10 @@ from engine.errors import StudioError
 ROOT_PATH = "DELREC_ROOT_PATH"
 SEGMENTS = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@+-]+)+")
 LEAVES = frozenset(
-    "api compare config favicon.ico healthz inspect login logout manifest.json monitoring openapi.json pattern pwa_icon "
-    "robots.txt run runs theme.css tour users".split()
-)
-FOLDERS = frozenset("- archives assets files gradio_api monitoring pwa_icon static svelte".split())
+    {"api", "compare", "config", "favicon.ico", "healthz", "inspect", "login", "logout", "manifest.json", "monitoring",
+     "openapi.json", "pattern", "pwa_icon", "robots.txt", "run", "runs", "theme.css", "tour", "users"}
+)  # fmt: skip
+FOLDERS = frozenset({"-", "archives", "assets", "files", "gradio_api", "monitoring", "pwa_icon", "static", "svelte"})
 """First segments of the app's own addresses, those that stand alone and those with something below."""
 
 
@@ -58,6 +58,10 @@ class BehindProxy:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if scope["type"] == "http" and self.root_path and scope["path"] == self.root_path:  # else links lead astray
+            query = scope["query_string"].decode("latin-1")
+            await RedirectResponse(f"{self.root_path}/{query and '?'}{query}")(scope, receive, send)
+            return
 
         async def mended(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -81,7 +85,9 @@ class BehindProxy:
         if _first(headers.get("x-forwarded-proto", "")).lower() in ("https", "wss"):
             seen["scheme"] = "https" if scope["type"] == "http" else "wss"
         if host := _first(headers.get("x-forwarded-host", "")):
-            seen["headers"] = [pair for pair in scope["headers"] if pair[0] != b"host"] + [(b"host", host.encode())]
+            seen["headers"] = [pair for pair in scope["headers"] if pair[0] != b"host"] + [
+                (b"host", host.encode("latin-1"))
+            ]
         return seen
 
     def _below(self, path: str) -> bool:
@@ -91,7 +97,7 @@ class BehindProxy:
 
 def own_path(scope: Scope) -> str:
     """The path of a request without the root path."""
-    return get_route_path(scope)
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _first(value: str) -> str:
