@@ -1,4 +1,4 @@
-"""A small reverse proxy, run as a process: ``python reverse_proxy.py PORT UPSTREAM PREFIX strip|keep SCHEME``.
+"""A small reverse proxy, run as a process: ``python reverse_proxy.py PORT UPSTREAM PREFIX strip|keep``.
 
 It answers for ``PREFIX`` alone: what a page fetches from anywhere else on the host is not found.
 """
@@ -20,8 +20,8 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"}
 
 
-def proxy(upstream: str, prefix: str, strip: bool, scheme: str) -> Starlette:
-    """The proxy as an app; ``scheme`` is what it says was spoken outside."""
+def proxy(upstream: str, prefix: str, strip: bool) -> Starlette:
+    """The proxy as an app; what a proxy before it said of the protocol is passed on."""
     client = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None))
 
     async def forward(request: Request) -> Response:
@@ -32,7 +32,9 @@ def proxy(upstream: str, prefix: str, strip: bool, scheme: str) -> Starlette:
         query = request.url.query
         headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
         client_host = request.client.host if request.client else ""
-        headers += [("x-forwarded-proto", scheme), ("x-forwarded-for", client_host)]
+        headers.append(("x-forwarded-for", client_host))
+        if "x-forwarded-proto" not in request.headers:
+            headers.append(("x-forwarded-proto", request.url.scheme))
         asked = client.build_request(
             request.method, f"{upstream}{inner}{query and '?'}{query}", headers=headers, content=request.stream()
         )
@@ -50,5 +52,5 @@ def proxy(upstream: str, prefix: str, strip: bool, scheme: str) -> Starlette:
 
 
 if __name__ == "__main__":
-    port, upstream, prefix, way, scheme = sys.argv[1:]
-    uvicorn.run(proxy(upstream, prefix, way == "strip", scheme), port=int(port), log_level="warning")
+    port, upstream, prefix, way = sys.argv[1:]
+    uvicorn.run(proxy(upstream, prefix, way == "strip"), port=int(port), log_level="warning")

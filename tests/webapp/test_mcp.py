@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
+from mcp_client import call_tools
 from webapp_studio import served_here
 
 from engine.settings import load_config
 from jobs import api
 from webapp.access import Access
-from webapp.machine import CHANGING, ENDPOINTS
+from webapp.machine import CHANGING
 
 ADDRESS = "/gradio_api/mcp/"
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -41,34 +38,10 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Access], str]]:
         yield lambda access: running.enter_context(served_here(access))
 
 
-def _call(
-    address: str, *calls: tuple[str, dict[str, Any]], cookies: httpx.Cookies | None = None
-) -> list[tuple[bool, str]]:
-    """The answer of each call: whether it is an error, and its text."""
-
-    async def talk() -> list[tuple[bool, str]]:
-        async with (
-            httpx.AsyncClient(cookies=cookies, timeout=60) as client,
-            streamable_http_client(address, http_client=client) as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = (await session.list_tools()).tools
-            names = {tool.name.rpartition("_")[2]: tool.name for tool in tools}
-            assert sorted(names) == sorted(ENDPOINTS)
-            assert all(tool.description for tool in tools)
-            answers = [await session.call_tool(names[name], arguments) for name, arguments in calls]
-            return [(bool(answer.isError), answer.content[0].text) for answer in answers]
-
-    # A thread of its own: in the main one the loop of a browser test that ran before may still be up.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, talk()).result()
-
-
 def test_a_run_is_launched_found_cancelled_and_resumed(serve: Callable[[Access], str]) -> None:
     run = {"run": "By an assistant"}
     calls = [("launch", ARGUMENTS["launch"]), ("runs", {}), ("cancel", run), ("resume", run), ("metrics", run)]
-    answers = _call(serve(Access()) + ADDRESS, *calls)
+    answers = call_tools(serve(Access()) + ADDRESS, *calls)
     assert [failed for failed, _ in answers] == [False] * len(calls)
     (known,) = api.runs()
     assert (known.name, known.state, known.config["finetune"]["steps"]) == ("By an assistant", "queued", 12)
@@ -82,7 +55,7 @@ def test_faults_are_told_in_a_sentence(serve: Callable[[Access], str]) -> None:
     unknown = {"run": "../../etc/passwd"}
     calls = [("status", unknown), ("launch", {"preset": "nonsense"}), ("recommend", ARGUMENTS["recommend"])]
     words = ["no run '../../etc/passwd'", "unknown preset 'nonsense'", "no worker is there to answer"]
-    for (failed, text), expected in zip(_call(serve(Access()) + ADDRESS, *calls), words, strict=True):
+    for (failed, text), expected in zip(call_tools(serve(Access()) + ADDRESS, *calls), words, strict=True):
         assert failed
         assert expected in text
         assert "Traceback" not in text
@@ -92,7 +65,7 @@ def test_faults_are_told_in_a_sentence(serve: Callable[[Access], str]) -> None:
 def test_who_only_looks_changes_nothing_here_either(serve: Callable[[Access], str], access: Access, query: str) -> None:
     waiting = api.launch(load_config("smoke"), "smoke", "Known")
     before = api.status(waiting)
-    answers = _call(serve(access) + ADDRESS + query, *ARGUMENTS.items())
+    answers = call_tools(serve(access) + ADDRESS + query, *ARGUMENTS.items())
     for name, (failed, text) in zip(ARGUMENTS, answers, strict=True):
         assert ("this view is read-only" in text) == (name in CHANGING), name
         assert failed == (name in CHANGING or name in ("results", "recommend")), name
@@ -101,14 +74,14 @@ def test_who_only_looks_changes_nothing_here_either(serve: Callable[[Access], st
 
 def test_without_the_password_no_tool_is_reached(serve: Callable[[Access], str]) -> None:
     with pytest.raises(BaseExceptionGroup) as refused:
-        _call(serve(Access(password="open sesame")) + ADDRESS)
+        call_tools(serve(Access(password="open sesame")) + ADDRESS)
     assert "401" in repr(refused.value.exceptions)
 
 
 def test_whoever_has_logged_in_reaches_every_tool(serve: Callable[[Access], str]) -> None:
     address = serve(Access(password="open sesame"))
     cookies = httpx.post(f"{address}/login", data={"password": "open sesame"}).cookies
-    answers = _call(address + ADDRESS, *ARGUMENTS.items(), cookies=cookies)
+    answers = call_tools(address + ADDRESS, *ARGUMENTS.items(), cookies=cookies)
     for name, (_, text) in zip(ARGUMENTS, answers, strict=True):
         assert "log in first" not in text, name
     assert "no worker is there to answer" in dict(zip(ARGUMENTS, answers, strict=True))["recommend"][1]

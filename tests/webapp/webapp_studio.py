@@ -33,10 +33,13 @@ def pages(access: Access | None = None) -> gr.Blocks:
 
 
 @contextmanager
-def served_here(access: Access) -> Iterator[str]:
-    """The app without a worker in a thread of this process: it looks into the data folder that is set by then."""
+def served_here(access: Access, root: str = "") -> Iterator[str]:
+    """The app without a worker in a thread of this process: it looks into the data folder that is set by then.
+
+    Behind a proxy it is to be found below ``root``.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(access), log_level="warning", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(create_app(access, root), log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     while not server.started:
