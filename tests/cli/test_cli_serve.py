@@ -107,3 +107,25 @@ def test_only_an_interrupted_first_run_of_that_preset_goes_on(shell: Shell, stat
     lifecycle.finish(run.id, state)
     assert _started_again(shell) == ""
     assert [(known["id"], known["state"]) for known in listed(shell)] == [(run.id, state)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting", "root"),
+    [
+        ((), "", ""),
+        ((), "/studio/", "/studio"),
+        (("--root-path", "/a/b"), "/studio", "/a/b"),
+        (("--root-path", "/"), "/studio", ""),
+        (("--root-path", ""), "/studio", ""),
+    ],
+)
+def test_the_root_path_reaches_the_app_and_is_told(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], setting: str, root: str
+) -> None:
+    served = []
+    monkeypatch.setattr(webapp.app, "serve", lambda *given: served.append(given[3]))
+    monkeypatch.setenv("DELREC_ROOT_PATH", setting)
+    port = str(_free_port())
+    said = shell("serve", "--port", port, "--no-worker", *arguments)
+    assert (said.code, served) == (0, [root])
+    assert f"is on http://127.0.0.1:{port}{root}{'/' if root else ''} —" in said.err

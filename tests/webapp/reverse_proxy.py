@@ -22,7 +22,7 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", 
 
 def proxy(upstream: str, prefix: str, strip: bool) -> Starlette:
     """The proxy as an app; what a proxy before it said of the protocol is passed on."""
-    client = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None))
+    sender = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))  # a client would keep cookies
 
     async def forward(request: Request) -> Response:
         path = request.scope["raw_path"].decode("ascii")
@@ -35,10 +35,10 @@ def proxy(upstream: str, prefix: str, strip: bool) -> Starlette:
         headers.append(("x-forwarded-for", client_host))
         if "x-forwarded-proto" not in request.headers:
             headers.append(("x-forwarded-proto", request.url.scheme))
-        asked = client.build_request(
-            request.method, f"{upstream}{inner}{query and '?'}{query}", headers=headers, content=request.stream()
+        target = f"{upstream}{inner}{query and '?'}{query}"
+        answer = await sender.handle_async_request(
+            httpx.Request(request.method, target, headers=headers, content=request.stream())
         )
-        answer = await client.send(asked, stream=True)
 
         async def body() -> AsyncIterator[bytes]:
             async for part in answer.aiter_raw():
