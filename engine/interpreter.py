@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = str(Path(__file__).resolve().parents[1])
 """The folder of this program's packages: of a checkout, or the interpreter's own folder of packages."""
@@ -35,6 +36,11 @@ def environment(**more: str) -> dict[str, str]:
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     kept = [entry for entry in path if entry and not _is_working_directory(entry)]
     return os.environ | {"PYTHONPATH": os.pathsep.join(kept), "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"} | more
+
+
+def restart(*options: str) -> NoReturn:
+    """Begin this process anew, as it was called, with further ``options`` of Python's."""
+    os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _is_working_directory(entry: str) -> bool:

@@ -31,11 +31,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
 from engine.places import settled
 from engine.settings import load_config, to_yaml
+from engine.stages import stage_names, teacher_stage, trained_teachers
 
 FORMAT = 2
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows."""
@@ -172,6 +175,28 @@ class RunFolder:
             write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
         monitor.stage(name, "done", seconds=seconds)
 
+    def missing(self, *, finished: bool) -> list[str]:
+        """Files, relative to the folder, that its finished stages left and that are gone or cut off.
+
+        Args:
+            finished: the whole run is done, whatever ``stages.json`` says.
+        """
+        config = self.config()
+        done = [name for name in stage_names(config) if finished or self.is_done(name)]
+        left = {
+            "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
+            "distil": [self.soft_prompt],
+            "finetune": _adapter_files(self.adapter),
+            "plus": [self.plus / "head.safetensors", *_adapter_files(self.plus / "adapter")],
+            "evaluate": [self.metrics, self.predictions],
+        }
+        for name in trained_teachers(config):
+            left[teacher_stage(config, name)] = [self.teacher(None if name == config.teacher.name else name)]
+        if config.distill.prompt in ("random", "run"):
+            left["evaluate"].append(self.soft_prompt)
+        paths = [path for stage in done for path in left.get(stage, [])]
+        return [path.relative_to(self.path).as_posix() for path in paths if not _is_whole(path)]
+
     def skip(self, name: str, monitor: Monitor) -> None:
         """Report a stage that an earlier attempt finished."""
         seconds = next(entry["seconds"] for entry in self.stages() if entry["name"] == name)
@@ -198,6 +223,22 @@ class RunFolder:
                 remedy="update DELRec Studio",
             )
         return record
+
+
+def _adapter_files(folder: Path) -> list[Path]:
+    """What PEFT writes of an adapter."""
+    return [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file is there and holds something, and weights as much as their header says."""
+    if path.suffix != ".safetensors":
+        return path.is_file() and path.stat().st_size > 0
+    try:
+        with safe_open(path, framework="np"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 class FolderMonitor(Monitor):

@@ -67,6 +67,9 @@ def write(run: Run, target: Path) -> None:
     if run.active or run.state == "queued":
         remedy = "wait for its end, or cancel it first"
         raise StudioError(f"run {run.name!r} cannot be exported, it is {run.state}", where=run.id, remedy=remedy)
+    if lost := _lost(run):
+        remedy = "restore the run's folder from a copy, or run it again"
+        raise StudioError(f"run {run.name!r} cannot be exported, {lost}", where=str(run.folder), remedy=remedy)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -87,6 +90,15 @@ def write(run: Run, target: Path) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _lost(run: Run) -> str:
+    """What is gone of the files that a run left, in words; empty if nothing is."""
+    if not run.folder.is_dir():
+        return "its folder is gone" if run.started_at else ""
+    if gone := RunFolder.open(run.folder).missing(finished=run.state == "done"):
+        return f"its files are gone or cut off: {', '.join(gone)}"
+    return ""
 
 
 def read(path: Path, name: str | None = None) -> str:
@@ -125,6 +137,11 @@ def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str
     with_files = any(staged.iterdir())
     if with_files and RunFolder.open(staged).config() != make_config(record.run.config):
         raise _refused("its files belong to other settings than its record", path)
+    finished = record.run.state == "done"
+    if finished and not with_files:
+        raise _refused("the run is done and none of its files are in it", path)
+    if with_files and (gone := RunFolder.open(staged).missing(finished=finished)):
+        raise _refused(f"it lacks what the run left, or it is cut off: {', '.join(gone)}", path)
     with writing() as session:
         free = not naming.exists(session, record.run.id)
         run_id = record.run.id if free else naming.new_id(session)

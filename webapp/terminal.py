@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from engine import interpreter
 from engine.errors import StudioError
 
 PLAIN = str.maketrans(
@@ -27,9 +28,9 @@ def prepare() -> None:
     Python decides when it starts how it reads these. Where it took the terminal for one of pure ASCII (``LC_ALL=C``
     without its usual escape from that), it is started again, once.
     """
-    if _is_ascii(sys.getfilesystemencoding()) and sys.executable:
+    if _is_ascii(sys.getfilesystemencoding()):
         os.environ.setdefault("PYTHONIOENCODING", "ascii")  # of the terminal: what is printed stays so
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+        interpreter.restart("-X", "utf8")
     codecs.register_error(HANDLER, _plainly)
     codecs.register(_ascii)
     for stream in (sys.stdout, sys.stderr):

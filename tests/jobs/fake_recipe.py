@@ -18,6 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor, MonitorGroup
@@ -53,6 +56,7 @@ def recipe(config: RunConfig, folder: Path, monitor: Monitor) -> dict[str, Any]:
     monitor = MonitorGroup([FolderMonitor(run), monitor])
     with run.stage("data", monitor):
         _fail(Path(config.data.path or "").name)
+        save_file({"items": np.zeros(1)}, run.fingerprint)
     with run.stage("distil", monitor, total=config.distill.steps):
         value = _train(config.distill.steps, run, monitor, HELD in (config.data.path or ""))
     report = _report(run.run_id, config, value)

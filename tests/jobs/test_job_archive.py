@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_recipe import chain, config
 from job_support import wait_state, wait_step
+from safetensors.numpy import save_file
 
 from db import explanations, lifecycle, metrics, results, runs
 from db.store import writing
@@ -39,6 +43,9 @@ def _done(name: str = "first") -> str:
     folder = RunFolder.create(run.folder, config())
     (folder.path / "adapter").mkdir()
     (folder.path / "adapter" / "adapter_model.safetensors").write_bytes(os.urandom(1000))
+    for path in (folder.fingerprint, folder.teacher(), folder.soft_prompt):
+        save_file({"weight": np.ones((4, 3), dtype=np.float32)}, path)
+    folder.predictions.write_bytes(b"PAR1")
     folder.metrics.write_text(json.dumps(_report(run.id)))
     folder.log.write_text("distil: begins\n")
     api.annotate(run.id, tags=["a", "ü"], note="two\nlines")
@@ -143,6 +150,55 @@ def test_an_unfinished_run_goes_on_elsewhere_from_its_checkpoint(start_worker, t
     assert api.results(run_id)["chain"] == chain(200)
     assert [point.step for point in api.metrics(run_id)] == list(range(1, 201))
     assert worker.poll() is None
+
+
+LEFT = ("data.safetensors", "teacher.safetensors", "soft_prompt.safetensors", "metrics.json", "predictions.parquet")
+
+
+@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.parametrize("harm", ["gone", "empty", "cut off"])
+def test_a_run_that_lost_what_it_left_is_not_exported(tmp_path, name, harm):
+    run = runs.get(_done())
+    file = run.folder / name
+    content = file.read_bytes()
+    file.unlink()
+    if harm != "gone":
+        file.write_bytes(b"" if harm == "empty" else content[: len(content) - 7])
+    if harm == "cut off" and file.suffix != ".safetensors":  # only weights tell how long they are
+        return
+    with pytest.raises(StudioError, match=re.escape(name)):
+        api.export_run(run.id, tmp_path / "run.zip")
+    assert not (tmp_path / "run.zip").exists()
+
+
+def test_a_run_without_its_folder_is_not_exported(tmp_path):
+    run = runs.get(_done())
+    shutil.rmtree(run.folder)
+    with pytest.raises(StudioError, match="gone"):
+        api.export_run(run.id, tmp_path / "run.zip")
+
+
+@pytest.mark.parametrize("lost", [*[{name} for name in LEFT], set(LEFT)])
+def test_an_archive_without_what_the_run_left_is_refused(exported, lost):
+    other = exported.with_name("lost.zip")
+    with zipfile.ZipFile(exported) as source, zipfile.ZipFile(other, "w") as target:
+        for entry in source.infolist():
+            if entry.filename.removeprefix("files/") not in lost:
+                target.writestr(entry, source.read(entry))
+    before = runs.search()
+    with pytest.raises(StudioError, match=re.escape(min(lost))):
+        api.import_run(other)
+    assert runs.search() == before
+
+
+def test_an_archive_of_a_finished_run_without_any_file_is_refused(exported):
+    other = exported.with_name("bare.zip")
+    with zipfile.ZipFile(exported) as source, zipfile.ZipFile(other, "w") as target:
+        for entry in source.infolist():
+            if not entry.filename.startswith("files/"):
+                target.writestr(entry, source.read(entry))
+    with pytest.raises(StudioError, match="none of its files"):
+        api.import_run(other)
 
 
 def test_only_plain_files_of_known_kinds_leave(tmp_path):
