@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import os
 
+KEPT = {"DELREC_TEST_HOME"}
+LEAKING = (
+    *("DELREC_", "GRADIO_", "UVICORN_", "WANDB_", "MLFLOW_"),
+    *("FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "PYTHONIOENCODING", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"),
+)
+"""Beginnings of variables by which the machine would have a say in what is tested."""
+for name in [name for name in os.environ if name.startswith(LEAKING) and name not in KEPT]:
+    del os.environ[name]
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"  # servers of tests are here
 # Before torch is imported anywhere: one thread per test process, so that parallel workers do not fight over the cores
 # and sums come out in the same order in every run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,11 +20,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
 
-import platformdirs
-import pytest
+import platformdirs  # noqa: E402
+import pytest  # noqa: E402
 
 FETCHED = ("datasets", "models")
 """The only folders of a data folder that tests may share: what was downloaded, never what was computed."""
@@ -58,6 +67,4 @@ def delrec_home(
     if request.node.get_closest_marker("real"):
         _link_fetched(home, shared_home)
     monkeypatch.setenv("DELREC_HOME", str(home))
-    for name in ("DELREC_DATABASE_URL", "DELREC_QUEUE_URL"):
-        monkeypatch.delenv(name, raising=False)
     return home
