@@ -48,10 +48,13 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
     sets = np.empty((len(examples), size), np.int64)
     for row, (user, target) in enumerate(zip(examples.users, examples.targets, strict=True)):
         random = generator(seed, "candidates", purpose, dataset.user_ids[user], dataset.catalogue.raw_ids[target])
-        taken = np.append(dataset.sequences[user], target)
-        unseen = np.flatnonzero(allowed & ~np.isin(alike, alike[taken]))
+        seen = np.zeros(len(alike), bool)
+        seen[alike[dataset.sequences[user]]] = seen[alike[target]] = True
+        unseen = np.flatnonzero(allowed & ~seen[alike])
         # Gumbel-top-k: sorting by log-weight plus Gumbel noise draws without replacement in proportion to the weights.
-        keys, count = -(weights[unseen] + random.gumbel(size=len(unseen))), size
+        # Of equal weights it sorts the uniform numbers behind the noise, -log(-log(1 - u)), which fall as it rises.
+        keys = random.random(len(unseen)) if weights is None else -(weights[unseen] + random.gumbel(size=len(unseen)))
+        count = size
         while True:
             drawn = unseen[_smallest(keys, count)]
             distinct = drawn[np.sort(np.unique(alike[drawn], return_index=True)[1])]
@@ -71,10 +74,12 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
 
 def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
     """Places of the ``count`` smallest keys, smallest first; no slower than linear in all."""
-    if count >= len(keys):
-        return np.argsort(keys)
-    best = np.argpartition(keys, count)[:count]
-    return best[np.argsort(keys[best])]
+    near = np.flatnonzero(keys < 3 * count / len(keys))  # few and enough where keys are uniform in [0, 1)
+    if len(near) < count:
+        near = np.arange(len(keys))
+    if len(near) > count:
+        near = near[np.argpartition(keys[near], count)[:count]]
+    return near[np.argsort(keys[near])]
 
 
 def _allowed(dataset: Dataset, config: DataConfig, seed: int, purpose: str) -> np.ndarray:
@@ -85,8 +90,9 @@ def _allowed(dataset: Dataset, config: DataConfig, seed: int, purpose: str) -> n
     return cold if purpose == "test" else ~cold
 
 
-def _log_weights(dataset: Dataset, config: DataConfig, seed: int) -> np.ndarray:
+def _log_weights(dataset: Dataset, config: DataConfig, seed: int) -> np.ndarray | None:
+    """float64 ``[items]``; ``None`` where all are alike."""
     if config.negatives == "uniform":
-        return np.zeros(len(dataset.catalogue))
+        return None
     counts = split_dataset(dataset, config, seed).popularity()
     return np.log(np.maximum(counts, 1e-12))

@@ -11,6 +11,8 @@ from torch import Tensor
 from engine.ranking import History
 
 ITERATIONS = 50
+CELLS = 2**19
+"""Scores looked at together, 4 MB in float64: memory does not grow with users times items beyond the scores given."""
 SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
 
@@ -25,20 +27,29 @@ def weigh(teacher: np.ndarray, llm: np.ndarray, histories: Sequence[History], ta
         teacher, llm: float32 ``[n, items]`` log-probabilities for ``n`` validation users; neither model learned them.
         targets: int64 ``[n]``.
     """
-    seen = torch.zeros(llm.shape, dtype=torch.bool)
-    for row, history in zip(seen, histories, strict=True):
-        row[torch.as_tensor(np.asarray(history, np.int64))] = True
-    opinions = torch.from_numpy(np.stack([teacher, llm])).double()
     labels = torch.from_numpy(targets)
+    seen = [torch.as_tensor(np.asarray(history, np.int64)) for history in histories]
+    step = max(1, CELLS // llm.shape[1])
     logarithms = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([logarithms], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
+    @torch.no_grad()
     def loss() -> Tensor:
-        optimizer.zero_grad()
-        mixed = torch.einsum("k,kni->ni", logarithms.exp(), opinions).masked_fill(seen, -torch.inf)
-        value = torch.nn.functional.cross_entropy(mixed, labels)
-        value.backward()
-        return value
+        """Mean cross-entropy; puts its gradient into ``logarithms``."""
+        weights, value, slope = logarithms.exp(), torch.zeros((), dtype=torch.float64), torch.zeros_like(logarithms)
+        for begin in range(0, len(labels), step):
+            part = slice(begin, begin + step)
+            opinions = [torch.from_numpy(scores[part]).double() for scores in (teacher, llm)]
+            mixed = weights[0] * opinions[0] + weights[1] * opinions[1]
+            for row, history in zip(mixed, seen[part], strict=True):
+                row[history] = -torch.inf
+            own = torch.arange(len(mixed)), labels[part]
+            normaliser = mixed.logsumexp(1, keepdim=True)
+            value += (normaliser[:, 0] - mixed[own]).sum()
+            chances = mixed.sub_(normaliser).exp_()
+            slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in opinions])
+        logarithms.grad = slope * weights / len(labels)
+        return value / len(labels)
 
     optimizer.step(loss)
     weights = logarithms.detach().exp().float()
