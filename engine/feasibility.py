@@ -115,9 +115,11 @@ def _check_tasks(config: RunConfig, dataset: Dataset, split: Split) -> None:
 def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> None:
     """Raises StudioError if the longest prompt that could come up does not fit, or adapters fit no module.
 
-    How such prompts are read is proved by the way, before any work.
+    How such prompts are read is proved by the way, before any work. Where teachers alone are measured, none is read.
     """
     longest = longest_prompt(config, backbone.encoder, prompts)
+    if not longest:
+        return
     if config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
         behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
         if backbone.family == "causal" and longest + behind > backbone.context:
@@ -137,7 +139,7 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
 
 
 def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) -> int:
-    """Tokens of a prompt made of the longest titles: none that comes up is longer.
+    """Tokens of a prompt made of the longest titles: none that comes up is longer. 0 if the run asks none at all.
 
     Raises:
         StudioError: it does not fit the model's context, or a title makes no tokens.
@@ -151,14 +153,16 @@ def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) 
         )
     soft = soft_tokens(config)
     longest = sorted(range(len(tokens)), key=lambda item: -len(tokens[item]))
-    return max(len(encoder.encode(prompt, soft)) for prompt in _asked(config, prompts, longest, soft > 0))
+    return max((len(encoder.encode(prompt, soft)) for prompt in _asked(config, prompts, longest, soft > 0)), default=0)
 
 
 def _asked(config: RunConfig, prompts: Prompts, items: Sequence[int], soft: bool) -> Iterator[Prompt]:
     """A prompt of every kind that the run asks, as long as it gets, made of the first of ``items``."""
     history, candidates = items[: config.data.history], items[: config.data.candidates]
-    yield prompts.lsr(history, candidates, soft)
-    if any(kind == "llm" and name != PLUS for name, kind in table_rows(config).items()):
+    ranks = any(kind == "llm" and name != PLUS for name, kind in table_rows(config).items())
+    if ranks or config.finetune.enabled or config.plus.enabled or learns_prompt(config):
+        yield prompts.lsr(history, candidates, soft)
+    if ranks:
         yield prompts.lsr(history, items[: config.eval.full_top], soft)
     if config.distill.prompt == "distilled" and config.distill.ta:
         window = items[: max(config.data.history, ALPHA + 2)]

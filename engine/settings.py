@@ -17,7 +17,7 @@ from engine.fields import Setting, describe
 from engine.values import parse, read_yaml, write
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
-PRESETS = ("smoke", "quickstart", "full", "paper")
+PRESETS = ("smoke", "quickstart", "full", "sparse", "paper")
 
 
 def preset_values(name: str) -> dict[str, Any]:

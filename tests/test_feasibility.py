@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -187,6 +188,30 @@ def test_a_title_behind_the_prompt_must_fit_too(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(StudioError, match="with a title of"):
         check_prompts(config, backbone, prompts)
     check_prompts(config, tiny_seq2seq(0), prompts)  # writes the title elsewhere
+
+
+TEACHERS_ONLY = ("distill.prompt=none", "finetune.enabled=false", "plus.enabled=false", "eval.llm_rows=[]")
+
+
+@pytest.mark.parametrize(
+    ("reads", "refused"),
+    [
+        ((), False),
+        (("eval.llm_rows=[llm-zero-shot]",), True),
+        (("finetune.enabled=true",), True),
+        (("distill.prompt=distilled",), True),
+        (("distill.prompt=lsr",), True),
+        (("plus.enabled=true",), True),
+    ],
+)
+def test_only_prompts_that_the_run_asks_must_fit(
+    reads: tuple[str, ...], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, dataset, _ = world([range(8), range(8)], *TEACHERS_ONLY, *reads)
+    backbone, prompts = tiny_causal(0), make_prompts(config, dataset.catalogue)
+    monkeypatch.setattr(backbone.encoder, "context", 20)
+    with pytest.raises(StudioError, match="does not fit") if refused else contextlib.nullcontext():
+        check_prompts(config, backbone, prompts)
 
 
 def test_titles_of_which_the_tokenizer_makes_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StudioError
-from engine.settings import load_config
+from engine.settings import PRESETS, load_config
 from jobs import preflight as looks
 from jobs.forecast import forecast
 from jobs.preflight import Check, preflight, refuse_problems
@@ -28,6 +28,15 @@ def test_a_run_that_can_start_has_nothing_against_it() -> None:
     assert {check.state for check in found.values()} == {"ok"}
     config = load_config("smoke")
     refuse_problems(config, forecast(config))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_preset_is_a_problem_with_data_that_are_here(preset: str, tmp_path: Path) -> None:
+    (tmp_path / "Some.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n")
+    (tmp_path / "Some.item").write_text("item_id:token\ttitle:token_seq\n2\tTwo\n")
+    found = _checks("data.dataset=recbole", f"data.path={tmp_path}", preset=preset)
+    assert found["Data"].state == "ok"
+    assert not [check for check in found.values() if check.state == "problem"]
 
 
 @pytest.mark.parametrize(

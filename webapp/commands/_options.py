@@ -26,7 +26,7 @@ def config_options(function: Function) -> Function:
             "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; may come repeatedly."
         ),
         click.option("--config", "file", metavar="FILE", help="YAML file with settings, on top of the preset."),
-        click.option("--preset", metavar="NAME", help="Start from smoke, quickstart, full or paper."),
+        click.option("--preset", metavar="NAME", help="Start from smoke, quickstart, full, sparse or paper."),
     ):
         function = option(function)
     return function
