@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 History = Sequence[int] | np.ndarray
 """Dense item ids, oldest first. Models cut it to the length they use."""
@@ -39,4 +42,18 @@ class CatalogueRanker(Ranker, Protocol):
 
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         """float32 ``[users, items]``: a score for every item of the catalogue."""
+        ...
+
+
+@runtime_checkable
+class PrefixRanker(CatalogueRanker, Protocol):
+    """One that answers at every place of a history: what a reader of whole sequences learns from."""
+
+    def prefix_scores(self, histories: Sequence[History]) -> Tensor:
+        """What :meth:`catalogue_scores` says behind every prefix: of 0, 1, … and all n items, history after history.
+
+        Returns:
+            float32 ``[sum(n + 1), items]`` on the ranker's own device, outside autograd; log-probabilities where the
+            catalogue's scores are such, as all teachers' are.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.plus.mix import weigh
 from engine.plus.model import Plus
 from engine.plus.ranker import PlusRanker
 from engine.plus.reading import READINGS
+from engine.ranking import History
 from engine.seeds import generator
 from engine.teachers import Ensemble, Teacher
 from engine.teachers.windows import Batch, Windows
@@ -92,14 +94,14 @@ class PlusStage:
             inputs, real = batch.inputs[rows], batch.real[rows]
             histories = [window[1:][held[1:]].numpy() for window, held in zip(inputs, real, strict=True)]
             scores = self.plus.head(self.plus.states(histories, dropout=settings.dropout))
-            loss = self._loss(scores, batch.labels[rows][real], inputs, real) / labels
+            loss = self._loss(scores, batch.labels[rows][real], histories) / labels
             loss.backward()
             total += float(loss.detach())
         rate = self.optimizer.step(step)
         self.optimizer.zero_grad()
         return {"loss": total, "lr": rate}
 
-    def _loss(self, scores: Tensor, labels: Tensor, inputs: Tensor, real: Tensor) -> Tensor:
+    def _loss(self, scores: Tensor, labels: Tensor, histories: Sequence[History]) -> Tensor:
         """Summed cross-entropy of ``scores [N, items]`` against the labels and the teacher's probabilities.
 
         Cold items take no part: as everybody's negatives they would be learned after all.
@@ -109,7 +111,7 @@ class PlusStage:
             scores, labels = scores[:, self.learned], torch.searchsorted(self.learned, labels)
         loss = (1 - share) * cross_entropy(scores, labels, reduction="sum")
         if share:
-            opinions = self.teacher.window_logprobs(inputs, real).to(scores.device)
+            opinions = self.teacher.prefix_scores(histories).to(scores.device)
             if len(self.cold):
                 opinions = opinions[:, self.learned].log_softmax(1)
             loss = loss + share * cross_entropy(scores, opinions.exp(), reduction="sum")

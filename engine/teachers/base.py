@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from engine.ranking import History
 
@@ -14,7 +16,7 @@ BATCH = 256
 
 
 class CatalogueScorer(ABC):
-    """A :class:`engine.ranking.CatalogueRanker` over the items ``0..n_items-1``."""
+    """A :class:`engine.ranking.PrefixRanker` over the items ``0..n_items-1``."""
 
     name: str
     n_items: int
@@ -30,6 +32,11 @@ class CatalogueScorer(ABC):
             users = slice(begin, begin + BATCH)
             scores[users] = np.take_along_axis(self.catalogue_scores(histories[users]), candidates[users], axis=1)
         return scores
+
+    def prefix_scores(self, histories: Sequence[History]) -> Tensor:
+        """float32 ``[sum(n + 1), n_items]``: :meth:`catalogue_scores` of each history's first 0, 1, … and all items."""
+        prefixes = [history[:length] for history in histories for length in range(len(history) + 1)]
+        return torch.from_numpy(self.catalogue_scores(prefixes))
 
     def known(self, history: History) -> np.ndarray:
         """int64 ids of the history's items that the teacher knows; one's own added titles are dropped."""

@@ -27,7 +27,7 @@ class Ensemble(CatalogueScorer):
         normalised: np.ndarray = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
         return normalised
 
-    def window_logprobs(self, inputs: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """As :meth:`Teacher.window_logprobs`: float32 ``[real places, n_items]``."""
-        each = [teacher.window_logprobs(inputs, real) for teacher in self.teachers]
+    def prefix_scores(self, histories: Sequence[History]) -> torch.Tensor:
+        """As :meth:`Teacher.prefix_scores`: float32 ``[sum(n + 1), n_items]`` log-probabilities."""
+        each = [teacher.prefix_scores(histories) for teacher in self.teachers]
         return torch.stack(each).mean(dim=0).log_softmax(dim=1)

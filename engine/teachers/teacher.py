@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from engine.config import TeacherConfig, TeacherName
 from engine.devices import choose_device
@@ -57,37 +59,61 @@ class Teacher(CatalogueScorer):
         self.config = config
         self.network = NETWORKS[config.name](n_items, config)
 
+    @torch.no_grad()
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         """float32 ``[users, n_items]`` log-probabilities; a user's row does not depend on the other users."""
         scores = np.empty((len(histories), self.n_items), dtype=np.float32)
-        sequences = [self._sequence(history) for history in histories]
-        by_length = sorted(range(len(sequences)), key=lambda user: len(sequences[user]))
-        was_training = self.network.training
-        self.network.eval()
-        with torch.inference_mode():
-            for begin in range(0, len(by_length), BATCH):
-                users = by_length[begin : begin + BATCH]
-                batch = torch.nn.utils.rnn.pad_sequence([sequences[user] for user in users], batch_first=True)
-                last = torch.tensor([len(sequences[user]) - 1 for user in users], device=self.device)
-                states = self.network(batch.to(self.device))[torch.arange(len(users), device=self.device), last]
-                scores[users] = self.network.logits(states).log_softmax(dim=1).cpu().numpy()
-        self.network.train(was_training)
+        for users, states, ends in self._states([self._recent(self.known(history)) for history in histories]):
+            last = states[torch.arange(len(users)), ends]
+            scores[users] = self.network.logits(last).log_softmax(dim=1).cpu().numpy()
         return scores
 
     @torch.no_grad()
-    def window_logprobs(self, inputs: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """What it expects at every place of training windows, for models that learn from it.
+    def prefix_scores(self, histories: Sequence[History]) -> Tensor:
+        """float32 ``[sum(n + 1), n_items]`` log-probabilities behind each history's first 0, 1, … and all n items.
 
-        Args:
-            inputs: int64 ``[B, L]``, the start id first, then at most ``max_length`` items.
-            real: bool ``[B, L]``: False where there is padding.
-
-        Returns:
-            float32 ``[real places, n_items]`` log-probabilities, window after window, on the teacher's device.
+        Being causal, the network answers behind all prefixes in one pass; prefixes beyond ``max_length`` items see
+        another window each and are read one by one.
         """
-        states = self.network(inputs.to(self.device))[real.to(self.device)]
-        logprobs: torch.Tensor = self.network.logits(states).log_softmax(dim=1)
-        return logprobs
+        longest = self.config.max_length
+        known = [self.known(history) for history in histories]
+        windows = [items[:longest] for items in known]
+        windows += [items[end - longest : end] for items in known for end in range(longest + 1, len(items) + 1)]
+        whole: list[Tensor] = [torch.empty(0)] * len(windows)
+        for rows, states, ends in self._states(windows):
+            for row, own, end in zip(rows, states, ends.tolist(), strict=True):
+                whole[row] = own[: end + 1] if row < len(known) else own[end : end + 1]
+        beyond = iter(whole[len(known) :])
+        places = []
+        for history, items, states in zip(histories, known, whole, strict=False):
+            states = torch.cat([states, *itertools.islice(beyond, max(0, len(items) - longest))])
+            seen = np.cumsum([0, *((0 <= item < self.n_items) for item in history)])  # unknown titles change nothing
+            places.append(states[torch.from_numpy(seen)])
+        if not places:
+            return torch.empty(0, self.n_items, device=self.device)
+        return self.network.logits(torch.cat(places)).log_softmax(dim=1)
+
+    def _states(self, windows: Sequence[np.ndarray]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """States of windows of known items, at most ``max_length`` each, in parts of like length.
+
+        Yields:
+            Which windows they are, their states float32 ``[part, L, width]``, and where each one's last state is.
+        """
+        start = torch.tensor([self.network.start])
+        order = sorted(range(len(windows)), key=lambda row: len(windows[row]))
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            for begin in range(0, len(order), BATCH):
+                rows = order[begin : begin + BATCH]
+                sequences = [torch.cat([start, torch.from_numpy(windows[row])]) for row in rows]
+                batch = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).to(self.device)
+                yield rows, self.network(batch), torch.tensor([len(windows[row]) for row in rows], device=self.device)
+        finally:
+            self.network.train(was_training)
+
+    def _recent(self, items: np.ndarray) -> np.ndarray:
+        return items[-self.config.max_length :]
 
     @property
     def device(self) -> torch.device:
@@ -116,10 +142,6 @@ class Teacher(CatalogueScorer):
         if self.validated is not None:
             metadata["validated"] = json.dumps(self.validated)
         write_atomically(self.network.state_dict(), path, metadata)
-
-    def _sequence(self, history: History) -> torch.Tensor:
-        recent = self.known(history)[-self.config.max_length :]
-        return torch.from_numpy(np.concatenate([[self.network.start], recent]))
 
 
 def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teacher:

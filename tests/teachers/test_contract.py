@@ -6,10 +6,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
 from engine.config import TeacherName
-from engine.ranking import CatalogueRanker
-from engine.teachers import NETWORKS, CatalogueScorer, base
+from engine.ranking import CatalogueRanker, PrefixRanker
+from engine.teachers import NETWORKS, CatalogueScorer, Teacher, base
 from engine.teachers import teacher as teacher_module
 from tests.teachers.conftest import N_ITEMS, RING, UNSEEN, walk
 
@@ -79,6 +80,36 @@ def test_unknown_titles_in_a_history_are_passed_over(ranker: CatalogueScorer) ->
     np.testing.assert_array_equal(ranker.catalogue_scores(own), ranker.catalogue_scores(HISTORIES))
     only = ranker.catalogue_scores([[N_ITEMS + 1, N_ITEMS + 2]])
     np.testing.assert_allclose(only, ranker.catalogue_scores([[]]), rtol=0, atol=1e-6)
+
+
+def test_every_prefix_scores_as_if_it_were_asked_alone(ranker: CatalogueScorer) -> None:
+    """Histories longer than a teacher's memory (6), with titles it does not know, twice the same, as lists too."""
+    strange = np.array([N_ITEMS, 3, 4, N_ITEMS + 9, 5, 6, 7, 8, 9, N_ITEMS, 10, 11])
+    histories = [*HISTORIES, strange, strange[:4], walk(3, 4), walk(0, 30), list(range(5)), [N_ITEMS], [-1, 2]]
+    assert isinstance(ranker, PrefixRanker)
+    together = ranker.prefix_scores(histories)
+    assert (together.dtype, together.requires_grad) == (torch.float32, False)
+    prefixes = [history[:length] for history in histories for length in range(len(history) + 1)]
+    assert together.shape == (len(prefixes), N_ITEMS)
+    alone = np.concatenate([ranker.catalogue_scores([prefix]) for prefix in prefixes])
+    np.testing.assert_allclose(together.numpy(), alone, rtol=0, atol=1e-4)
+
+
+def test_prefixes_are_read_in_parts_and_without_dropout(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = teacher.prefix_scores(HISTORIES)
+    monkeypatch.setattr(teacher_module, "BATCH", 2)
+    teacher.network.train()
+    try:
+        parts = teacher.prefix_scores(HISTORIES)
+        assert teacher.network.training
+    finally:
+        teacher.network.eval()
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5)
+
+
+def test_no_history_has_no_prefix(ranker: CatalogueScorer) -> None:
+    assert ranker.prefix_scores([]).shape == (0, N_ITEMS)
+    assert ranker.prefix_scores([[], []]).shape == (2, N_ITEMS)
 
 
 def test_nobody_to_score_is_no_error(ranker: CatalogueScorer) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from engine.teachers import CatalogueScorer, Ensemble, Teacher
-from tests.teachers.conftest import N_ITEMS, walk
+from tests.teachers.conftest import walk
 
 
 @pytest.fixture
@@ -26,11 +25,3 @@ def test_an_ensemble_of_one_is_that_teacher(two: list[Teacher]) -> None:
     histories = [walk(3, 4), walk(0, 0)]
     alone = two[0].catalogue_scores(histories)
     np.testing.assert_allclose(Ensemble(two[:1]).catalogue_scores(histories), alone, atol=1e-5)
-
-
-def test_places_of_windows_score_as_the_histories_before_them(two: list[Teacher]) -> None:
-    ensemble, history = Ensemble(two), walk(3, 4)
-    inputs = torch.tensor([[N_ITEMS, *history, N_ITEMS]])
-    real = torch.tensor([[True] * 5 + [False]])
-    expected = ensemble.catalogue_scores([history[:length] for length in range(5)])
-    np.testing.assert_allclose(ensemble.window_logprobs(inputs, real).numpy(), expected, atol=1e-4)
