@@ -100,7 +100,7 @@ def _data(config: RunConfig) -> Hashable:
 
 def _teacher(config: RunConfig) -> Hashable:
     own = config.teacher
-    return _data(config), own.max_length, own.width, own.layers, own.heads, own.filters, own.batch_size
+    return _data(config), own.max_length, own.width, own.layers, own.heads, own.filters, own.batch_size, own.negatives
 
 
 def _model(config: RunConfig) -> Hashable:

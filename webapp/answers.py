@@ -26,7 +26,7 @@ def answers_of(run: Run, model: str) -> Answers:
 
 
 def predictions_of(run: Run) -> Predictions:
-    """The whole table.
+    """Ranks of all models, and what popularity scored: how often the candidates were chosen.
 
     Raises:
         StudioError: the run is not done.
@@ -54,4 +54,4 @@ def _scores(path: Path, changed: int) -> Scores:  # noqa: ARG001 - a file that c
 
 @lru_cache(maxsize=KEPT_TABLES)
 def _table(path: Path, changed: int) -> Predictions:  # noqa: ARG001 - a file that changed is read again
-    return read_predictions(path)
+    return read_predictions(path, ("popularity",))

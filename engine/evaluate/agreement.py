@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.evaluate.metrics import chance_in_top
+from engine.evaluate.metrics import Ranks, hit_rate
 
 AGREEMENT = ("top-1", "overlap@5", "kendall-tau")
+CELLS = 2**20
+"""Pairs of candidates looked at together, a byte or four each: memory does not grow with the number of examples."""
 
 
 def agreement(scores: np.ndarray, teacher: np.ndarray) -> dict[str, np.ndarray]:
@@ -16,26 +18,40 @@ def agreement(scores: np.ndarray, teacher: np.ndarray) -> dict[str, np.ndarray]:
     ``kendall-tau``: tau-b, -1 to 1. Ties count as if broken at random, independently in both lists; a list without
     any order has tau 0.
     """
-    pairs = list(zip(scores, teacher, strict=True))
-    return {
-        "top-1": np.array([_overlap(a, b, 1) for a, b in pairs]),
-        "overlap@5": np.array([_overlap(a, b, 5) for a, b in pairs]),
-        "kendall-tau": np.array([kendall_tau(a, b) for a, b in pairs]),
-    }
+    n, m = scores.shape
+    found = {name: np.empty(n) for name in AGREEMENT}
+    step = max(1, CELLS // m**2)
+    for begin in range(0, n, step):
+        part = slice(begin, begin + step)
+        a, b = _above(scores[part]), _above(teacher[part])
+        found["top-1"][part] = _overlap(a, b, 1)
+        found["overlap@5"][part] = _overlap(a, b, 5)
+        found["kendall-tau"][part] = _tau(a, b)
+    return found
 
 
 def kendall_tau(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b of two lists of scores ``[m]``; 0 where either has no order at all."""
-    signs_a = _pair_signs(a)
-    signs_b = _pair_signs(b)
-    ordered = np.count_nonzero(signs_a) * np.count_nonzero(signs_b)
-    return float((signs_a * signs_b).sum() / np.sqrt(ordered)) if ordered else 0.0
+    return float(_tau(_above(a[None]), _above(b[None]))[0])
 
 
-def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
-    return float(chance_in_top(a, k) @ chance_in_top(b, k)) / min(k, len(a))
+def _above(scores: np.ndarray) -> np.ndarray:
+    """bool ``[n, m, m]``: whether the first candidate of each pair has the higher score."""
+    higher: np.ndarray = scores[:, :, None] > scores[:, None, :]
+    return higher
 
 
-def _pair_signs(scores: np.ndarray) -> np.ndarray:
-    signs: np.ndarray = (scores[:, None] > scores[None, :]).astype(np.float32)
-    return signs - signs.T
+def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
+    """float64 ``[n]``: share of the best ``k`` in common, as each candidate's chances to be among them have it."""
+    m = a.shape[1]
+    chances = [hit_rate(Ranks(it.sum(axis=1), m - 1 - it.sum(axis=1) - it.sum(axis=2)), k) for it in (a, b)]
+    common: np.ndarray = np.einsum("nm,nm->n", *chances) / min(k, m)
+    return common
+
+
+def _tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float64 ``[n]``; counts of pairs are exact."""
+    alike = np.count_nonzero(a & b, axis=(1, 2))  # every pair once: as it is ordered in both
+    against = np.count_nonzero(a & b.transpose(0, 2, 1), axis=(1, 2))
+    ordered = np.sqrt(np.count_nonzero(a, axis=(1, 2)).astype(float) * np.count_nonzero(b, axis=(1, 2)))
+    return np.divide(alike - against, ordered, out=np.zeros(len(a)), where=ordered > 0)

@@ -93,8 +93,8 @@ def evaluate(
         raise ValueError(f"entries need different names and the teacher {teacher!r} among them, got {list(kinds)}")
     sets = {"candidates": candidates} | ({"warm": warm} if warm is not None else {})
     task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor)
-    # A catalogue model answers in moments: its whole row counts as one unit of work, an LLM's as one per user.
-    units = {name: len(examples) if kind == "llm" else 1 for name, kind in kinds.items()}
+    # A catalogue model answers a chunk of users in about the time that an LLM takes for one.
+    units = {name: len(examples) if kind == "llm" else -(-len(examples) // CHUNK) for name, kind in kinds.items()}
     rows: dict[str, Row] = {}
     for entry in entries:
         before = sum(units[name] for name in rows)

@@ -50,7 +50,7 @@ def list_length(histories: Sequence[History], n_items: int, top: int) -> int:
     Raises:
         StudioError: a user's history holds the whole catalogue.
     """
-    left = min(int((~_is_known(history, n_items)).sum()) for history in histories)
+    left = n_items - max(int(_is_known(history, n_items).sum()) for history in histories)
     if left == 0:
         raise StudioError("a test user has every item of the catalogue in the history", remedy="use a larger data set")
     return min(top, left)

@@ -59,14 +59,6 @@ def target_ranks(scores: np.ndarray, columns: np.ndarray) -> Ranks:
     return Ranks((scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1)
 
 
-def chance_in_top(scores: np.ndarray, k: int) -> np.ndarray:
-    """float64 ``[m]``: each item's chance to be among the best ``k`` of one list of ``scores`` ``[m]``."""
-    ascending = np.sort(scores)
-    right = np.searchsorted(ascending, scores, side="right")
-    left = np.searchsorted(ascending, scores, side="left")
-    return hit_rate(Ranks(len(scores) - right, right - left - 1), k)
-
-
 def hit_rate(ranks: Ranks, k: int) -> np.ndarray:
     """HR@k per example, float64 ``[n]``: the chance that the true item is among the first ``k``."""
     places = ranks.tied + 1

@@ -25,9 +25,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
+GROUP = 4096
+"""Users written together, so that memory does not grow with their number."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Predictions:
     """The table as read back, and what it is about."""
 
     table: pd.DataFrame
-    """Columns as above; lists as NumPy arrays."""
+    """Columns as above, or those that were wanted; lists as NumPy arrays."""
     models: dict[str, str]
     """Kind of each model by name, in the order of the results table."""
     teacher: str
@@ -65,36 +68,24 @@ def write_predictions(evaluation: Evaluation, user_ids: Sequence[str], history: 
     Raises:
         StudioError: the file cannot be written.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    examples = evaluation.examples
-    columns: dict[str, Any] = {
-        "user": pa.array(examples.users, pa.int64()),
-        "user_id": pa.array([user_ids[user] for user in examples.users], pa.string()),
-        "history": pa.array([np.asarray(items)[-history:] for items in examples.histories], pa.list_(pa.int64())),
-        "target": pa.array(examples.targets, pa.int64()),
-        "candidates": pa.array(list(evaluation.candidates), pa.list_(pa.int64())),
-    }
-    for name, row in evaluation.rows.items():
-        columns[f"{name}/candidate_scores"] = pa.array(list(row.candidates), pa.list_(pa.float32()))
-        columns[f"{name}/candidate_rank"] = pa.array(row.ranks.expected, pa.float64())
-        columns[f"{name}/full_rank"] = pa.array(row.full.expected, pa.float64())
-        columns[f"{name}/top_items"] = pa.array(list(row.listing.items), pa.list_(pa.int64()))
-        columns[f"{name}/top_scores"] = pa.array(list(row.listing.scores), pa.list_(pa.float32()))
-        if row.warm_ranks:
-            columns[f"{name}/warm_rank"] = pa.array(row.warm_ranks.expected, pa.float64())
     about = {
         "version": VERSION,
         "models": {name: row.kind for name, row in evaluation.rows.items()},
         "teacher": evaluation.teacher,
         "n_items": evaluation.n_items,
     }
-    table = pa.table(columns).replace_schema_metadata({"delrec": json.dumps(about)})
+    n = len(evaluation.examples)
+    groups = (range(begin, min(begin + GROUP, n)) for begin in range(0, max(n, 1), GROUP))
+    tables = (_table(evaluation, user_ids, history, group) for group in groups)
+    first = next(tables).replace_schema_metadata({"delrec": json.dumps(about)})
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, partial)
+        with pq.ParquetWriter(partial, first.schema) as file:
+            for table in chain([first], tables):
+                file.write_table(table)
         partial.replace(path)
     except OSError as error:
         remedy = "make room or allow writing there, then resume the run"
@@ -102,6 +93,34 @@ def write_predictions(evaluation: Evaluation, user_ids: Sequence[str], history: 
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _table(evaluation: Evaluation, user_ids: Sequence[str], history: int, places: range) -> pa.Table:
+    """The lines of these examples."""
+    import pyarrow as pa
+
+    def lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+        ends = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
+        return pa.ListArray.from_arrays(ends, pa.array(values.ravel(), kind))
+
+    part = slice(places.start, places.stop)
+    examples = evaluation.examples.take(places)
+    columns: dict[str, Any] = {
+        "user": pa.array(examples.users, pa.int64()),
+        "user_id": pa.array([user_ids[user] for user in examples.users], pa.string()),
+        "history": pa.array([np.asarray(items)[-history:] for items in examples.histories], pa.list_(pa.int64())),
+        "target": pa.array(examples.targets, pa.int64()),
+        "candidates": lists(evaluation.candidates[part], pa.int64()),
+    }
+    for name, row in evaluation.rows.items():
+        columns[f"{name}/candidate_scores"] = lists(row.candidates[part], pa.float32())
+        columns[f"{name}/candidate_rank"] = pa.array(row.ranks.expected[part], pa.float64())
+        columns[f"{name}/full_rank"] = pa.array(row.full.expected[part], pa.float64())
+        columns[f"{name}/top_items"] = lists(row.listing.items[part], pa.int64())
+        columns[f"{name}/top_scores"] = lists(row.listing.scores[part], pa.float32())
+        if row.warm_ranks:
+            columns[f"{name}/warm_rank"] = pa.array(row.warm_ranks.expected[part], pa.float64())
+    return pa.table(columns)
 
 
 @dataclass(frozen=True)
@@ -118,13 +137,21 @@ class Scores:
     """float32 ``[n, m]`` by model."""
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, models: Collection[str] | None = None) -> Predictions:
     """Read what :func:`write_predictions` wrote.
+
+    Args:
+        models: whose scores and lists are read; ``None`` for all. Ranks are read of every model, and take little.
 
     Raises:
         StudioError: no such file, a damaged one, or one of a newer version.
     """
-    table, about = _read(path)
+
+    def wanted(column: str) -> bool:
+        model, _, answer = column.rpartition("/")
+        return models is None or not model or model in models or answer.endswith("_rank")
+
+    table, about = _read(path, wanted)
     return Predictions(
         table.replace_schema_metadata(None).to_pandas(), about["models"], about["teacher"], about["n_items"]
     )
@@ -136,7 +163,8 @@ def read_scores(path: Path) -> Scores:
     Raises:
         StudioError: as for :func:`read_predictions`.
     """
-    table, about = _read(path, ("user", "target", "candidates"), "{}/candidate_scores")
+    own = ("user", "target", "candidates")
+    table, about = _read(path, lambda column: column in own or column.endswith("/candidate_scores"))
 
     def matrix(name: str) -> np.ndarray:
         values: np.ndarray = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -153,8 +181,8 @@ def read_scores(path: Path) -> Scores:
         raise _damaged(path) from None
 
 
-def _read(path: Path, columns: Sequence[str] = (), of_each_model: str = "") -> tuple[pa.Table, dict[str, Any]]:
-    """The table, or only these columns of it, and what its metadata say."""
+def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[pa.Table, dict[str, Any]]:
+    """These columns of the table, and what its metadata say."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -162,8 +190,7 @@ def _read(path: Path, columns: Sequence[str] = (), of_each_model: str = "") -> t
         with pq.ParquetFile(path) as file:
             about = json.loads(file.schema_arrow.metadata[b"delrec"])
             version = int(about["version"])
-            wanted = [*columns, *(of_each_model.format(model) for model in about["models"])] if columns else None
-            table = file.read(wanted)
+            table = file.read([name for name in file.schema_arrow.names if wanted(name)])
     except FileNotFoundError:
         raise StudioError("the run has no predictions", where=str(path), remedy="finish the run") from None
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from engine.evaluate import agreement as module
 from engine.evaluate.agreement import agreement, kendall_tau
 
 UP = np.arange(8.0)
+ORDERS = np.array(list(itertools.permutations(range(6))))
 
 
 def test_the_teacher_agrees_with_itself() -> None:
@@ -52,6 +54,28 @@ def test_a_model_without_opinion_agrees_by_chance_only() -> None:
     assert values["top-1"] == pytest.approx([1 / 20])
     assert values["overlap@5"] == pytest.approx([1 / 4])
     assert values["kendall-tau"].tolist() == [0.0]
+
+
+@given(arrays(np.int64, (6,), elements=st.integers(0, 3)))
+def test_overlap_counts_ties_as_if_broken_at_random(scores: np.ndarray) -> None:
+    other = np.arange(6)  # its best five are all but the first
+    orders = ORDERS[(np.diff(scores[ORDERS]) <= 0).all(axis=1)]
+    expected = (orders[:, :5] > 0).mean()
+    assert agreement(scores[None], other[None])["overlap@5"] == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("m", [1, 2, 20, 300])
+def test_many_examples_agree_as_each_by_itself_in_bounded_memory(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    above = module._above
+    monkeypatch.setattr(module, "_above", lambda scores: looked.append(scores.size * m) or above(scores))
+    monkeypatch.setattr(module, "CELLS", 4000)
+    a, b = np.random.default_rng(0).integers(0, 9, size=(2, 25, m))
+    together = agreement(a, b)
+    assert max(looked) <= max(4000, m * m)
+    for place in range(25):
+        for name, value in agreement(a[place, None], b[place, None]).items():
+            assert value[0] == together[name][place]
 
 
 def test_with_fewer_than_five_candidates_all_of_them_are_shared() -> None:

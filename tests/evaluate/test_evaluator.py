@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import Evaluation, evaluate, sample_users
+from engine.evaluate.evaluator import CHUNK
 from engine.evaluate.metrics import per_example
 
 
@@ -195,7 +197,7 @@ def test_a_finished_evaluation_builds_no_model(world: Any, tmp_path: Path, recor
     monitor = recorder()
     _assert_equal(_evaluate(world, tmp_path, monitor), first)
     assert world.built == []
-    assert monitor.reports[-1] == (227, 227)
+    assert monitor.reports[-1] == (231, 231)
 
 
 def test_answers_to_other_questions_are_not_believed(world: Any, tmp_path: Path, recorder: Callable[..., Any]) -> None:
@@ -243,8 +245,24 @@ def test_progress_only_rises_and_ends_at_its_total(world: Any, tmp_path: Path, r
     _evaluate(world, tmp_path, monitor)
     done = [done for done, _ in monitor.reports]
     assert done == sorted(done)
-    assert {total for _, total in monitor.reports} == {3 * 75 + 2}  # a user per LLM row, one unit per quick row
-    assert done[-1] == 227
+    assert {total for _, total in monitor.reports} == {3 * 75 + 2 * 3}  # a user per LLM row, a chunk per quick row
+    assert done[-1] == 231
+
+
+def test_no_model_is_asked_about_more_users_at_once_than_a_chunk(
+    world: Any, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    """So that memory does not grow with users times items, and progress and cancellation come often."""
+    again = np.tile(np.arange(75), 4)
+    world.examples, world.candidates = world.examples.take(again), world.candidates[again]
+    monitor = recorder()
+    _evaluate(world, tmp_path, monitor, whole="delrec")
+    for name, ranker in world.rankers.items():
+        lists = 1 if name in ("popularity", "sasrec", "delrec") else 2  # candidates and the teacher's best
+        assert max(ranker.asked) <= CHUNK * lists
+        assert sum(ranker.asked) == 300 * lists
+    steps = [after - before for (before, _), (after, _) in itertools.pairwise(monitor.reports)]
+    assert max(steps) <= CHUNK
 
 
 def test_a_model_whose_scores_are_no_numbers_is_named(world: Any, tmp_path: Path, recorder: Callable[..., Any]) -> None:

@@ -12,7 +12,6 @@ from engine.errors import StudioError
 from engine.evaluate.metrics import (
     METRICS,
     Ranks,
-    chance_in_top,
     checked_scores,
     hit_rate,
     ndcg,
@@ -93,7 +92,6 @@ def test_metrics_are_the_mean_over_all_ways_to_break_ties(scores: np.ndarray, k:
     ranks = target_ranks(scores[None], np.array([0]))
     assert hit_rate(ranks, k)[0] == pytest.approx(np.mean(places <= k))
     assert ndcg(ranks, k)[0] == pytest.approx(np.mean((places <= k) / np.log2(places + 1)))
-    assert chance_in_top(scores, k)[0] == pytest.approx(np.mean(places <= k))
 
 
 def test_the_true_item_stands_exactly_once_among_the_candidates() -> None:

@@ -21,7 +21,10 @@ from engine.evaluate import (
     read_scores,
     write_predictions,
 )
+from engine.evaluate import predictions as module
 from engine.evaluate.metrics import METRICS, per_example
+from engine.evaluate.people import groups
+from engine.evaluate.users import user_rows
 from engine.monitor import Monitor
 from engine.settings import make_config
 
@@ -201,6 +204,36 @@ def test_predictions_tell_every_answer_of_every_user(world: Any, evaluation: Eva
         assert np.array_equal(read.table[f"{name}/full_rank"], row.full.expected)
         assert line[f"{name}/top_items"].tolist() == row.listing.items[4].tolist()
         assert line[f"{name}/top_scores"].tolist() == row.listing.scores[4].tolist()
+
+
+def test_predictions_are_written_in_groups_of_users_as_if_at_once(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    users = [f"u{i}" for i in range(75)]
+    write_predictions(evaluation, users, 3, tmp_path / "at once")
+    monkeypatch.setattr(module, "GROUP", 30)
+    write_predictions(evaluation, users, 3, tmp_path / "in groups")
+    at_once, in_groups = (pq.ParquetFile(tmp_path / name) for name in ("at once", "in groups"))
+    sizes = [in_groups.metadata.row_group(group).num_rows for group in range(in_groups.num_row_groups)]
+    assert sizes == [30, 30, 15]
+    assert in_groups.read().equals(at_once.read(), check_metadata=True)
+
+
+def test_ranks_are_read_without_the_lists_that_nobody_wants(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions(evaluation, [f"u{i}" for i in range(75)], 3, path)
+    whole, part = read_predictions(path), read_predictions(path, ("popularity",))
+    assert (part.models, part.teacher, part.n_items) == (whole.models, whole.teacher, whole.n_items)
+    left_out = set(whole.table) - set(part.table)
+    others = whole.models.keys() - {"popularity"}
+    assert left_out == {f"{m}/{a}" for m in others for a in ("candidate_scores", "top_items", "top_scores")}
+    assert part.table.equals(whole.table[list(part.table)])
+    for model in whole.models:
+        for group, places in groups(whole, model).items():
+            assert np.array_equal(groups(part, model)[group], places)
+    assert user_rows(part, range(75)) == user_rows(whole, range(75))
 
 
 def test_candidates_and_their_scores_can_be_read_alone(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_work_is_scaled_stage_by_stage() -> None:
         ("data.dataset=ml-100k", {"data", "teacher", "evaluate"}),
         ("finetune.top_layers=1", {"finetune"}),
         ("finetune.passes=2", {"finetune"}),
+        ("teacher.negatives=30", {"teacher"}),
     ],
 )
 def test_what_was_never_measured_stays_unknown(change: str, missing: set[str]) -> None:
