@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.config import RunConfig
 from engine.data import Dataset, Split, split_dataset
+from engine.data.references import user_meant
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.errors import StudioError
 from engine.feasibility import check_data, longest_prompt, soft_tokens
@@ -116,9 +117,9 @@ def _encoder(config: RunConfig) -> tuple[PromptEncoder | None, list[str]]:
 
 
 def _place(dataset: Dataset, user: str) -> int:
-    try:
-        return dataset.user_ids.index(user)
-    except ValueError:
+    meant = user_meant(dataset.user_ids, user)
+    if meant is None:
         raise StudioError(
             f"no user {user!r} in {dataset.name}", where="user", remedy=f"take e.g. {dataset.user_ids[0]!r}"
-        ) from None
+        )
+    return dataset.user_ids.index(meant)

@@ -14,7 +14,7 @@ import numpy as np
 from engine.bidi import isolated
 from engine.data import Catalogue, match_titles
 from engine.data.catalogue import Choice
-from engine.data.references import by_id, tidy
+from engine.data.references import tidy
 from engine.data.titles import referred
 from engine.errors import StudioError
 from engine.evaluate.full import catalogue_listing, rerank_scores, sort_listing, top_items
@@ -32,7 +32,7 @@ class HistoryItem:
     item: int | None
     """Dense item id, or None for a title that the catalogue lacks."""
     title: str
-    """The catalogue's title with its year, or the query."""
+    """What a reader tells the item by, see :meth:`engine.data.Catalogue.choice`, or the query."""
     suggestions: tuple[Choice, ...] = ()
     """What else might have been meant, best first."""
     alike: tuple[Choice, ...] = ()
@@ -48,6 +48,7 @@ class Recommended:
     rank: int
     item: int
     title: str
+    """What a reader tells it by, see :meth:`engine.data.Catalogue.choice`."""
     score: float
     """On the model's own scale; higher is better."""
     reference: str
@@ -173,19 +174,19 @@ def _understood(entry: str | int, catalogue: Catalogue) -> HistoryItem:
         suggestions, alike = (tuple(map(catalogue.choice, items)) for items in (match.suggestions, match.alike))
         if match.item is None:
             return HistoryItem(match.query, None, match.query, suggestions)
-        title, reference = catalogue.display(match.item), by_id(catalogue.raw_ids[match.item])
-        return HistoryItem(match.query, match.item, title, suggestions, alike, reference)
+        found = catalogue.choice(match.item)
+        return HistoryItem(match.query, match.item, found.title, suggestions, alike, found.reference)
     if not 0 <= item < catalogue.n_known:
         raise StudioError(f"no item {item}", where="history", remedy=f"ids run from 0 to {catalogue.n_known - 1}")
-    title = catalogue.display(item)
-    return HistoryItem(title, item, title, reference=by_id(catalogue.raw_ids[item]))
+    found = catalogue.choice(item)
+    return HistoryItem(catalogue.display(item), item, found.title, reference=found.reference)
 
 
 def ambiguities(entries: Sequence[HistoryItem]) -> list[str]:
     """A sentence for each title that several items carry exactly so."""
     return [
-        f"“{isolated(entry.query)}” is the title of {len(entry.alike) + 1} items: {isolated(entry.title)} "
-        f"[{entry.reference}] was taken, not {', '.join(isolated(choice.title) for choice in entry.alike)}."
+        f"“{isolated(entry.query)}” is the title of {len(entry.alike) + 1} items: {isolated(entry.title)} was taken, "
+        f"not {', '.join(isolated(choice.title) for choice in entry.alike)}."
         for entry in entries
         if entry.alike
     ]
@@ -193,8 +194,9 @@ def ambiguities(entries: Sequence[HistoryItem]) -> list[str]:
 
 def _ranked(name: str, catalogue: Catalogue, items: np.ndarray, scores: np.ndarray) -> RankedList:
     places = tuple(
-        Recommended(rank, item, catalogue.display(item), score, by_id(catalogue.raw_ids[item]))
+        Recommended(rank, item, found.title, score, found.reference)
         for rank, (item, score) in enumerate(zip(items.tolist(), scores.tolist(), strict=True), start=1)
+        for found in [catalogue.choice(item)]
     )
     return RankedList(name, places)
 

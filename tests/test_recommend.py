@@ -111,6 +111,19 @@ def test_item_ids_do_as_well_as_titles(shop: Shop) -> None:
     assert by_id.history[0].query == "Heat (1995)"
 
 
+def test_items_that_look_alike_are_told_by_their_ids(shop: Shop) -> None:
+    titles = ("Heat", "HEAT", "Heat\ufe0f", "Pêche", "pêche", "Alien", "Fargo", "Brazil")
+    shop.catalogue = Catalogue(titles, (None,) * 8, ((),) * 8, tuple(map(str, range(8))))
+    answer = shop.recommend(["Heat", "id:4", "fargo"], k=5)
+    assert [entry.title for entry in answer.history] == ["Heat [id:0]", "pêche [id:4]", "Fargo"]
+    assert answer.llm is not None
+    for ranked in (answer.teacher, answer.llm):
+        assert sorted(place.title for place in ranked.items) == sorted(
+            ["HEAT [id:1]", "Heat\ufe0f [id:2]", "Pêche [id:3]", "Alien", "Brazil"]
+        )
+    assert (answer.notes, shop.llm.asked) == ((), [[0, 4, 6]])
+
+
 def test_an_unknown_title_is_named_and_told_to_the_llm_alone(shop: Shop) -> None:
     answer = shop.recommend(["Heat", "Zzyzx Road Trip", "Alien"])
     assert [entry.query for entry in answer.unknown] == ["Zzyzx Road Trip"]

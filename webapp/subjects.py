@@ -184,7 +184,7 @@ class Subjects:
         if entry.item is None:
             return Entry(entry.query, entry.query, entry.title, known=False, suggestions=entry.suggestions)
         item = self._item(entry.item)
-        chosen = entry.query == entry.title and not entry.alike
+        chosen = entry.query == self.title(entry.item) and not entry.alike
         return replace(
             item,
             asked=item.asked if chosen else entry.query,
@@ -198,7 +198,8 @@ class Subjects:
         if self.dataset is None:
             return Entry(title, title, title)
         catalogue = self.dataset.catalogue
-        return Entry(self.choice(item).reference, title, title, catalogue.years[item], catalogue.genres[item])
+        found = self.choice(item)
+        return Entry(found.reference, title, found.title, catalogue.years[item], catalogue.genres[item])
 
     def _required(self) -> Dataset:
         if self.dataset is None:

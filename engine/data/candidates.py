@@ -74,7 +74,7 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
 
 def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
     """Places of the ``count`` smallest keys, smallest first; no slower than linear in all."""
-    near = np.flatnonzero(keys < 3 * count / len(keys))  # few and enough where keys are uniform in [0, 1)
+    near = np.flatnonzero(keys * len(keys) < 3 * count)  # few and enough where keys are uniform in [0, 1)
     if len(near) < count:
         near = np.arange(len(keys))
     if len(near) > count:

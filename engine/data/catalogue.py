@@ -79,7 +79,7 @@ class Catalogue:
 
     def choice(self, item: int) -> Choice:
         """The item as something to choose; its id stands beside the title where another item looks like it."""
-        alike = self._alike[self.look_alikes[item]] > 1
+        alike = item < self.n_known and self._alike[self.look_alikes[item]] > 1
         shown, reference = self.display(item), by_id(self.raw_ids[item])
         return Choice(reference, f"{shown} [{reference}]" if alike else shown)
 

@@ -6,9 +6,10 @@ One way for all: ``;`` or a line break parts titles, ``\\;`` is a semicolon with
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-from engine.data.naming import clean
+from engine.data.naming import clean, plain_id
 from engine.errors import StudioError
 
 ID = "id:"
@@ -25,7 +26,26 @@ def by_id(raw_id: str) -> str:
 def id_in(entry: str) -> str | None:
     """The id that an entry refers to; ``None`` for a title."""
     entry = entry.strip()
-    return entry.removeprefix(ID).strip() if entry.startswith(ID) else None
+    return plain_id(entry.removeprefix(ID)) if entry.startswith(ID) else None
+
+
+def user_meant(user_ids: Iterable[str], typed: str) -> str | None:
+    """The user with this very id, or else the only one whose id is the same text in other code points, as keyboards and
+    files write ``é`` in one or in two; ``None`` where there is none.
+
+    Raises:
+        StudioError: several are the same text, and none has these code points.
+    """
+    typed, known = plain_id(typed), list(user_ids)
+    if typed in known:
+        return typed
+    text = unicodedata.normalize("NFC", typed)
+    alike = [user for user in known if not user.isascii() and unicodedata.normalize("NFC", user) == text]
+    if len(alike) > 1:
+        named = " and ".join(map(ascii, alike[:5]))
+        what = f"{len(alike)} users are written {typed[:80]!r}, each in other code points: {named}"
+        raise StudioError(what, where="user", remedy="copy one of the ids from the data, as it stands there")
+    return alike[0] if alike else None
 
 
 def tidy(entry: str) -> str:

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 
 from engine.data.catalogue import Catalogue
 from engine.data.naming import ARTICLES, JOINERS, article_first, clean, seen, split_year
-from engine.data.references import id_in
+from engine.data.references import ID, id_in
 from engine.errors import StudioError
 
 ACCEPT = 85.0
@@ -23,6 +23,7 @@ SHORT = 6
 """Shorter titles must be met exactly: one letter turns "Rocky" into "Rock" and "Alien" into "Aliens"."""
 _BULLET = re.compile(r"^(?:[-*•]\s*|\d{1,3}[.)]\s+)")
 _LEADING = re.compile(rf"^(?:{'|'.join(article.lower() for article in ARTICLES if article.isalpha())}) (?=.)")
+_REFERENCE = re.compile(rf" \[{ID}.+\]$")
 _BARE_YEAR = re.compile(r"^(.*\S),? ((?:19|20)\d\d)$")
 _SPELLED = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _DIGITS = {word: str(number) for number, word in enumerate(_SPELLED)}
@@ -83,8 +84,9 @@ def referred(catalogue: Catalogue, entry: str, where: str = "titles") -> int | N
 
 
 def as_displayed(query: str, title: str) -> bool:
-    """Whether what was typed is a displayed title, with or without its year."""
-    return seen(clean(query)) in (seen(title), seen(split_year(title)[0]))
+    """Whether what was typed is a displayed title, with or without its year or the id of a look-alike."""
+    ways = (title, _REFERENCE.sub("", title))
+    return seen(clean(query)) in {seen(text) for way in ways for text in (way, split_year(way)[0])}
 
 
 @functools.lru_cache(maxsize=4)

@@ -46,7 +46,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         if self.rival == self.case.target:
-            name = self.title(int(self.case.candidates[self.case.target]))
+            name = self.called(int(self.case.candidates[self.case.target]))
             remedy = "choose another one to compare with, or another item to explain"
             raise StudioError(f"{name} is what is explained: it cannot be its own rival", where="rival", remedy=remedy)
 
@@ -75,7 +75,18 @@ class Bench:
         return self.models.split.popularity()
 
     def title(self, item: int) -> str:
+        """What the language model reads of an item."""
         return self.catalogue.display(item)
+
+    def called(self, item: int) -> str:
+        """What people tell an item by: its id stands beside the title where another looks like it."""
+        return self.catalogue.choice(item).title
+
+    @property
+    def has_look_alikes(self) -> bool:
+        """Whether an item of the history or a candidate looks like another of the catalogue."""
+        items = (*self.case.history.tolist(), *self.case.candidates.tolist())
+        return any(self.called(item) != self.title(item) for item in items)
 
     def about(self, column: int) -> Bench:
         """The same recommendation and what was asked of it, explaining the candidate in this column."""

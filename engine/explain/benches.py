@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.bidi import isolated
 from engine.data import Catalogue, candidate_sets
-from engine.data.references import checked_titles
+from engine.data.references import checked_titles, user_meant
 from engine.errors import StudioError
 from engine.evaluate.full import top_items
 from engine.explain.bench import Bench, find_item
@@ -67,7 +67,7 @@ def bench_of_edited(
     history, target, listed = _test_user(models, user, candidates)
     entries, known = _understood(models, titles)
     length = models.config.data.history
-    gone = [models.dataset.catalogue.display(int(item)) for item in listed if item in known]
+    gone = [models.dataset.catalogue.choice(int(item)).title for item in listed if item in known]
     notes = [f"{isolated(title)} stands in the history now, so it is no candidate any more." for title in gone]
     older = [int(item) for item in history[:-length] if item not in known]
     older += [entry.item for entry in entries[:-length] if entry.item is not None]
@@ -99,7 +99,8 @@ def _test_user(models: Models, user: str, candidates: Candidates) -> tuple[np.nd
         StudioError: there is none of this id.
     """
     dataset, examples = models.dataset, models.split.test
-    found = [i for i, index in enumerate(examples.users) if dataset.user_ids[index] == user]
+    meant = user_meant((dataset.user_ids[index] for index in examples.users), user)
+    found = [i for i, index in enumerate(examples.users) if dataset.user_ids[index] == meant]
     if not found:
         first, last = (dataset.user_ids[examples.users[i]] for i in (0, -1))
         raise StudioError(
@@ -179,7 +180,7 @@ def _bench(
     )
     for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in candidates):
         candidates = np.append(candidates, extra)
-        notes = (*notes, f"{isolated(catalogue.display(extra))} was added to the candidates.")
+        notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
     case = Case(history, candidates, 0, remembered(models, older, len(history)))
     llm = Asker(models.ranker(method_row(models.config), catalogue), case)
@@ -197,5 +198,5 @@ def _free_item(catalogue: Catalogue, text: str, taken: Collection[int], where: s
     """The item meant by a title or an id, which must not be one of ``taken``."""
     item = find_item(catalogue, text, where)
     if item in taken:
-        raise StudioError(f"{catalogue.display(item)} stands in the history", where=where, remedy="choose another")
+        raise StudioError(f"{catalogue.choice(item).title} stands in the history", where=where, remedy="choose another")
     return item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,27 +75,35 @@ class Evidence:
         )
 
 
-def gather(bench: Bench, effects: Effects, search: Search | None) -> Evidence:
-    """The evidence from the language model's leave-one-out ``effects`` and, where it was made, the ``search``."""
-    case = bench.case
+def gather(
+    bench: Bench, effects: Effects, search: Search | None, title: Callable[[int], str] | None = None
+) -> Evidence:
+    """The evidence from the language model's leave-one-out ``effects`` and, where it was made, the ``search``.
+
+    Args:
+        title: how an item is called; as the language model reads it by default.
+    """
+    case, title = bench.case, title or bench.title
     values = effects.margin
     needed = float(np.abs(values).max()) * MATTERS
     return Evidence(
-        target=bench.title(int(case.candidates[case.target])),
+        target=title(int(case.candidates[case.target])),
         rank=float(ranks(effects.full[None], case.target)[0]),
         teacher=bench.teacher.name,
         teacher_rank=float(ranks(bench.teacher.full()[None], case.target)[0]),
         noun=bench.models.prompts().words.noun,
         history=tuple(
-            ItemEvidence(bench.title(int(item)), float(value), bool(abs(value) >= needed > 0))
+            ItemEvidence(title(int(item)), float(value), bool(abs(value) >= needed > 0))
             for item, value in zip(case.history, values, strict=True)
         ),
-        candidates=tuple(bench.title(int(item)) for item in case.candidates),
-        necessity=_necessity(bench, values, search),
+        candidates=tuple(title(int(item)) for item in case.candidates),
+        necessity=_necessity(bench, values, search, title),
     )
 
 
-def _necessity(bench: Bench, values: np.ndarray, search: Search | None) -> Necessity | None:
+def _necessity(
+    bench: Bench, values: np.ndarray, search: Search | None, title: Callable[[int], str]
+) -> Necessity | None:
     case = bench.case
     positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] > 0]
     removal = search.removal if search else None
@@ -104,10 +113,10 @@ def _necessity(bench: Bench, values: np.ndarray, search: Search | None) -> Neces
         return None
     after = _without(bench.llm, positions)
     return Necessity(
-        titles=tuple(bench.title(int(case.history[i])) for i in positions),
+        titles=tuple(title(int(case.history[i])) for i in positions),
         rank_before=float(ranks(bench.llm.full()[None], case.target)[0]),
         rank_after=float(ranks(after[None], case.target)[0]),
-        top_after=bench.title(int(case.candidates[after.argmax()])),
+        top_after=title(int(case.candidates[after.argmax()])),
     )
 
 

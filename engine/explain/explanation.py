@@ -85,9 +85,9 @@ class Explanation:
             self._search = counterfactual(top, effects, self.bench.pool())
         return self._search
 
-    def evidence(self) -> Evidence:
+    def evidence(self, title: Callable[[int], str] | None = None) -> Evidence:
         """What sentences may claim; uses deletions and, if it was made, the search."""
-        return gather(self.bench, self.deletions(), self._search)
+        return gather(self.bench, self.deletions(), self._search, title)
 
     def deletions(self) -> Effects:
         """The language model's effects under deletion alone: the quickest reasons."""
@@ -193,8 +193,10 @@ class Explanation:
 
     def measure_summary(self) -> dict[str, Any]:
         """The first sentence and the stand-in for a generated rationale."""
-        evidence = self.evidence()
-        shown = evidence.isolated()
+        evidence = told = self.evidence()
+        if self.bench.has_look_alikes:
+            told = self.evidence(self.bench.called)
+        shown = told.isolated()
         return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
     def measure_rationale(self) -> dict[str, Any]:
@@ -267,11 +269,12 @@ def check_parts(parts: Collection[str]) -> None:
 
 
 def describe(catalogue: Catalogue, item: int) -> dict[str, Any]:
-    """An item for readers: dense id, the data set's id, title, year, genres, whether the data set knows it."""
+    """An item for readers: dense id, the data set's id, title (with the id where another looks like it), year, genres,
+    whether the data set knows it."""
     return {
         "item": item,
         "raw_id": catalogue.raw_ids[item],
-        "title": catalogue.display(item),
+        "title": catalogue.choice(item).title,
         "year": catalogue.years[item],
         "genres": list(catalogue.genres[item]),
         "known": item < catalogue.n_known,

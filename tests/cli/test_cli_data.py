@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import csv_world
+import gradio as gr
 import pytest
 from cli_shell import Shell
 from csv_world import Rows, write
@@ -20,7 +22,7 @@ from engine.run_data import UNCHECKED
 from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, kinds
-from webapp.pages import users
+from webapp.pages import pattern, users
 from webapp.subjects import subjects_of
 
 QUICK = (
@@ -103,6 +105,8 @@ def test_added_rows_change_no_answer_and_are_told_wherever_it_is_asked(
     assert told in shell("falsify", "--run", "first", "--tests", "6", "--users", "2").err
     run = api.status("first")
     assert told in users._titles(run)[1]
+    address = SimpleNamespace(query_params={"run": run.id}, headers={}, session={})
+    assert told in pattern._note(gr.Request(address))  # type: ignore[arg-type]
     subjects = subjects_of(run)
     assert subjects.dataset is not None
     assert told in subjects.dataset.note

@@ -61,6 +61,21 @@ def test_doctor_calls_data_that_no_source_offers_a_problem(shell: Shell, monkeyp
     assert "silent" in said.out
 
 
+def test_doctor_says_once_what_lets_no_source_be_asked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [
+        (topic, name, check) for topic, name, check in doctor.CHECKS if check in (doctor._grouplens, doctor._hub)
+    ]
+    assert len(sources) == 2
+    _checks(monkeypatch)
+    monkeypatch.setattr(doctor, "CHECKS", (*doctor.CHECKS, *sources))
+    monkeypatch.setenv("ALL_PROXY", "gopher://me:secret@proxy")
+    said = shell("doctor")
+    assert said.code == 2
+    assert said.err.count("proxy setting cannot be used") == 1
+    assert "secret" not in said.err + said.out
+    assert said.err.count(doctor.UNTRIED) == 2
+
+
 def test_doctor_examines_a_broken_queue_like_everything_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     _checks(monkeypatch)
     monkeypatch.setenv("DELREC_QUEUE_URL", "carrier-pigeon://loft")

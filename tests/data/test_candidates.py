@@ -121,3 +121,9 @@ def test_more_candidates_than_a_user_has_not_seen_is_refused(make_dataset: MakeD
     config = DataConfig(candidates=5)
     with pytest.raises(StudioError, match=r"'u1' has only 3 unseen.*at most 4"):
         candidate_sets(dataset, split_dataset(dataset, config).test, config, 0, "test")
+
+
+def test_a_user_who_has_seen_everything_is_named(make_dataset: MakeDataset) -> None:
+    dataset, config = make_dataset([[0, 1, 2, 3]], items=4), DataConfig(candidates=2)
+    with pytest.raises(StudioError, match="has only 0 unseen items for 2 candidates"):
+        candidate_sets(dataset, split_dataset(dataset, config).test, config, 0, "test")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.naming import clean
-from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles
+from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles, user_meant
 from engine.errors import StudioError
 
 PIECES = st.text(st.sampled_from("aB;\\|, \"'\n#:😀ש!"), max_size=8)
@@ -53,3 +53,25 @@ def test_an_endless_list_is_refused() -> None:
     assert checked_titles(split_titles("Heat;" * 500)) == ["Heat"] * 500
     with pytest.raises(StudioError, match="at most 500"):
         checked_titles(split_titles("Heat;" * 501))
+
+
+@pytest.mark.parametrize(
+    ("known", "typed", "meant"),
+    [
+        (["e\u0301", "\xe9"], "\xe9", "\xe9"),
+        (["e\u0301", "\xe9"], " e\u0301 ", "e\u0301"),
+        (["e\u0301", "a"], "\xe9", "e\u0301"),
+        (["\u1100\u1161", "a"], "\uac00", "\u1100\u1161"),
+        (["a<U+200B>", "a"], "a\u200b", "a<U+200B>"),
+        (["Anna"], "anna", None),
+        (["\uff21"], "A", None),
+        ([], "x", None),
+    ],
+)
+def test_a_user_is_the_very_one_or_the_only_one_of_that_text(known: list[str], typed: str, meant: str | None) -> None:
+    assert user_meant(known, typed) == meant
+
+
+def test_users_of_one_text_are_told_apart_by_their_code_points() -> None:
+    with pytest.raises(StudioError, match=r"2 users .* 's\\u0323\\u0307' and '\\u1e61\\u0323'"):
+        user_meant(["s\u0323\u0307", "\u1e61\u0323", "s"], "\u1e69")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from engine.explain.explanation import PARTS, Explanation, Writing, explain
 from engine.explain.plain import plain
 from engine.llm import SoftPrompt
 from engine.models import Models, last_row, method_row
+from webapp.commands import explain as shell
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,35 @@ def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Mod
     assert len(answer["rationale"]["texts"]) == 4
     lead = answer["rather"]["lead"]
     assert lead == pytest.approx(answer["answer"]["margin"], abs=1e-4), "the strongest rival defines the margin"
+
+
+def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    models = tiny_models()
+    catalogue = models.dataset.catalogue
+    titles = (("Game\ufe0f X" if item % 2 else "game X") + str(item // 2) for item in range(len(catalogue)))
+    twins = replace(catalogue, titles=tuple(titles))
+    models.dataset = replace(models.dataset, catalogue=twins)
+    bench = bench_of_user(models, "user 3")
+    answer = explain(Explanation(bench), [part for part in PARTS if part not in ("gradients", "rationale", "prompt")])
+    for item in (*answer["history"], *answer["candidates"], answer["rather"]["rather_than"]):
+        assert item["title"].endswith(f" X{item['item'] // 2} [id:{item['raw_id']}]")
+    told = answer["summary"]["fallback"]
+    assert told.count(" X") == len(re.findall(r" X\d+ \[id:", told)) > 0
+    assert answer["summary"]["evidence"]["target"] == twins.display(answer["target"]["item"]), "as the model reads it"
+    chosen = answer["candidates"][-1]["raw_id"]
+    assert f" [id:{chosen}] is what is explained" in _refusal(
+        lambda: bench_of_user(models, "user 3", Wanted(f"id:{chosen}", f"id:{chosen}"))
+    )
+    shell._show(answer)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count(" X") == len(re.findall(r" X\d+ \[id:", said)) > len(answer["history"] + answer["candidates"])
+    assert "typed" not in said
+
+
+def _refusal(ask: Callable[[], object]) -> str:
+    with pytest.raises(StudioError) as told:
+        ask()
+    return str(told.value)
 
 
 def test_the_deletion_effects_are_those_of_single_questions(models: Models) -> None:

@@ -22,6 +22,8 @@ Answer = tuple[State, str]
 HTTP_SECONDS = 4.0
 INDEX_SECONDS = 20.0
 GIB = 2**30
+UNTRIED = "not asked, see connections"
+"""Of a source that the settings of proxies and certificates let nobody reach: what is wrong is said once."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,13 @@ def _memory() -> Answer:
     return state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free{wish}"
 
 
+def _connections() -> Answer:
+    from engine import network
+
+    network.check()
+    return "ok", "the settings of proxies and certificates can be used"
+
+
 def _data_folder() -> Answer:
     import shutil
 
@@ -165,7 +174,10 @@ def _url(url: str) -> Answer:
 
     from engine import network
 
-    network.check()
+    try:
+        network.check()
+    except StudioError:
+        return "note", UNTRIED
     try:
         answer = httpx.head(url, timeout=HTTP_SECONDS, follow_redirects=True)
         answer.raise_for_status()
@@ -220,6 +232,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
     ("machine", "versions", _versions),
     ("machine", "processor", _processor),
     ("machine", "memory", _memory),
+    ("machine", "connections", _connections),
     ("storage", "data folder", _data_folder),
     ("storage", "database", _database),
     ("storage", "queue", _queue),

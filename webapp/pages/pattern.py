@@ -12,7 +12,7 @@ import gradio as gr
 
 from engine.errors import StudioError
 from jobs import api
-from webapp import measuring
+from webapp import measuring, previews
 from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import QUIET, Part, refresh, tell
@@ -62,6 +62,7 @@ def build(access: Access) -> None:
 
     with gr.Column(visible=False) as page:
         header = gr.HTML(js_on_load=None, elem_id="pattern-head")
+        noted = gr.HTML(js_on_load=None, elem_id="pattern-note")
         with gr.Column(elem_classes="dr-card"):
             said = gr.HTML(js_on_load=None, elem_id="pattern-verdict")
             with gr.Row(elem_classes="dr-fields") as controls:
@@ -154,6 +155,16 @@ def build(access: Access) -> None:
     timer.tick(look, seen, outputs, **QUIET)
     gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
     gr.context.Context.root_block.load(offered, None, [controls, other], **QUIET)
+    gr.context.Context.root_block.load(_note, None, noted, **QUIET)
+
+
+def _note(request: gr.Request) -> Html | str:
+    """What is to be known about the run's data, if anything; what was measured is told without them."""
+    try:
+        note = previews.dataset_of_run(api.status(measuring.named_run(dict(request.query_params)))).note
+    except StudioError:
+        return ""
+    return notice("info", note) if note else ""
 
 
 def _heading(title: str, text: str) -> Html:

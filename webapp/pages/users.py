@@ -71,7 +71,7 @@ def _titles(run: Run) -> tuple[Callable[[int], str], str]:
         dataset = previews.dataset_of_run(run)
     except StudioError as error:
         return "item {}".format, f"Titles are missing: {error}."
-    return dataset.catalogue.display, dataset.note
+    return lambda item: dataset.catalogue.choice(item).title, dataset.note
 
 
 def _number(text: str) -> int:

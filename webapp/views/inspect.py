@@ -262,7 +262,7 @@ def smallest(answer: Answer, choice: Callable[[int], Choice], *, frozen: bool = 
         parts.append(tag("p", f"{plural(found['asked'], 'change')} of the history were tried.", class_="dr-fine"))
     if not found["complete"]:
         parts.append(tag("p", "Not all sets of three titles were tried.", class_="dr-fine"))
-    if known.get(answer["answer"]["top"]) != answer["target"]["title"]:
+    if answer["answer"]["top"] != answer["target"]["item"]:
         parts.append(tag("p", "This is about the first place, not about the item explained.", class_="dr-fine"))
     return join(parts)
 
