@@ -72,14 +72,13 @@ def build_report(
     bootstrap = Bootstrap(users, config.eval.bootstrap, config.seed)
     intervals = bootstrap.intervals(np.stack(values, axis=1))
     estimates = dict(zip(columns, intervals, strict=False))
-    listed = {
-        name: list_measures(row.listing.items[in_user_order], about, bootstrap) for name, row in evaluation.rows.items()
-    }
+    listings = {name: row.listing.items[in_user_order] for name, row in evaluation.rows.items()}
+    listed = list_measures(listings, about, bootstrap)
     details = _details(evaluation, about, config, users_available)
     return Report(
         run_id=run_id,
         dataset=dataset,
-        protocol=_sentence(details, users),
+        protocol=_sentence(details, users, llms=any(row.kind == "llm" for row in evaluation.rows.values())),
         users=users,
         seed=config.seed,
         models=[_model(name, row.kind, estimates, listed[name]) for name, row in evaluation.rows.items()],
@@ -145,7 +144,7 @@ def _details(evaluation: Evaluation, about: Context, config: RunConfig, users_av
     )
 
 
-def _sentence(details: ProtocolDetails, users: int) -> str:
+def _sentence(details: ProtocolDetails, users: int, *, llms: bool) -> str:
     sampled = users < details.users_available
     tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
     drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
@@ -157,10 +156,16 @@ def _sentence(details: ProtocolDetails, users: int) -> str:
         + (f"all cold, and again with {m - 1} warm ones, " if cold else "")
         + "the same for every model"
         + (f"; who knows only ids is at chance among cold ones (HR@1 {1 / m:.3f})" if cold else ""),
-        f"full catalogue: {details.items} items without the user's history; LLM rows re-rank the best "
-        f"{details.full_top} of {details.teacher}, shown in random order, and keep its order below"
+        f"full catalogue: {details.items} items without the user's history"
+        + (
+            f"; LLM rows re-rank the best {details.full_top} of {details.teacher}, shown in random order"
+            if llms
+            else ""
+        )
+        + (", and keep its order below" if llms else "")
         + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),
-        f"LLMs see the last {details.history} items, teachers the last {details.teacher_history}"
+        (f"LLMs see the last {details.history} items, " if llms else "")
+        + f"teachers{'' if llms else ' see'} the last {details.teacher_history}"
         + (f", DELRec-plus the last {details.plus_history} and no list" if details.plus_history else ""),
         details.ties,
         f"intervals: {details.interval}, {details.bootstrap} samples",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from engine.evaluate.bootstrap import Bootstrap
@@ -10,30 +12,44 @@ from engine.evaluate.slices import Context
 
 LENGTH = 10
 """Items of a list that are looked at; all where the lists are shorter."""
+ORDER = ("coverage", "popularity", "novelty", "diversity", "gini")
 _CHUNK = 512
 
 
-def list_measures(items: np.ndarray, about: Context, bootstrap: Bootstrap) -> dict[str, Measure]:
-    """Coverage, popularity, novelty, diversity and concentration of the lists ``items``, int64 ``[n, K]``, best first.
+def list_measures(
+    listings: Mapping[str, np.ndarray], about: Context, bootstrap: Bootstrap
+) -> dict[str, dict[str, Measure]]:
+    """Coverage, popularity, novelty, diversity and concentration of each model's lists, int64 ``[n, K]``, best first.
 
     Names carry the length, e.g. ``coverage@10``. Without genres there is no diversity. ``bootstrap`` says which
     resamples intervals come from.
     """
-    items = items[:, :LENGTH]
-    k, users = items.shape[1], len(items)
-    counts = np.bincount(items.ravel(), minlength=len(about.popularity))
+    found: dict[str, dict[str, Measure]] = {}
+    means: dict[tuple[str, str], np.ndarray] = {}
     chances = np.maximum(about.popularity, 1) / about.train_users
-    diversity = genre_diversity(items, about.genres)
-    found = {f"coverage@{k}": Measure(value=round(float((counts > 0).mean()), DECIMALS), users=users)}
-    for name, values in (
-        ("popularity", about.popularity[items].mean(axis=1)),
-        ("novelty", -np.log2(chances)[items].mean(axis=1)),
-        ("diversity", diversity[~np.isnan(diversity)]),
-    ):
-        if len(values):
-            estimate = Estimate.of(Bootstrap(len(values), bootstrap.samples, bootstrap.seed).interval(values))
-            found[f"{name}@{k}"] = Measure(**estimate.model_dump(), users=len(values))
-    return found | {f"gini@{k}": Measure(value=round(gini(counts), DECIMALS), users=users)}
+    for model, lists in listings.items():
+        items = lists[:, :LENGTH]
+        k, users = items.shape[1], len(items)
+        counts = np.bincount(items.ravel(), minlength=len(about.popularity))
+        diversity = genre_diversity(items, about.genres)
+        means[model, f"popularity@{k}"] = about.popularity[items].mean(axis=1)
+        means[model, f"novelty@{k}"] = -np.log2(chances)[items].mean(axis=1)
+        means[model, f"diversity@{k}"] = diversity[~np.isnan(diversity)]
+        found[model] = {
+            f"coverage@{k}": Measure(value=round(float((counts > 0).mean()), DECIMALS), users=users),
+            f"gini@{k}": Measure(value=round(gini(counts), DECIMALS), users=users),
+        }
+    for users in {len(values) for values in means.values()} - {0}:  # drawing resamples is what takes time
+        columns = {key: values for key, values in means.items() if len(values) == users}
+        resamples = Bootstrap(users, bootstrap.samples, bootstrap.seed)
+        intervals = resamples.intervals(np.stack([*columns.values()], axis=1))
+        for (model, name), interval in zip(columns, intervals, strict=True):
+            found[model][name] = Measure(**Estimate.of(interval).model_dump(), users=users)
+    return {model: {name: of[name] for name in sorted(of, key=_place)} for model, of in found.items()}
+
+
+def _place(name: str) -> int:
+    return ORDER.index(name.partition("@")[0])
 
 
 def gini(counts: np.ndarray) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.evaluate import published_trials
+from engine.evaluate import published_data, published_trials
 from engine.evaluate.record import Experiment, Found, Record, Table
-from engine.evaluate.render import signed
+from engine.evaluate.render import figure_cell, signed
 from engine.evaluate.report import Estimate
 from engine.labels import label
 from engine.run_folder import write_text
@@ -20,20 +20,22 @@ PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreem
 def markdown(record: Record, name: str) -> str:
     """The table called ``name``, and what is to be said with it. Runs that are missing are said to be."""
     table = record.tables[name]
+    if table.data:
+        return published_data.markdown(record, table)
     if missing := record.missing(name):
         return f"Not yet run: {', '.join(missing)}."
     if table.trials:
         return published_trials.markdown(record, table)
     if table.rows:
         picked = [(row.label, record.experiments[row.experiment], row.model) for row in table.rows]
-        lines = _table(table, [(text, _means(experiment, model)) for text, experiment, model in picked])
-        commands = [f"- {row.label}: `{_command(record.experiments[row.experiment])}`" for row in table.rows]
+        lines = _table(table, [(text, experiment.means(model)) for text, experiment, model in picked])
+        commands = [f"- {row.label}: `{record.experiments[row.experiment].commands()}`" for row in table.rows]
         first = picked[0][1]
         return "\n".join([*lines, "", _about(first), "", *dict.fromkeys(commands)])
     experiment = record.experiments[table.experiment]
     models = list(experiment.runs[0].models)
-    lines = _table(table, [(label(model), _means(experiment, model)) for model in models], experiment.runs[0])
-    return "\n".join([*lines, "", *claims(experiment), "", _about(experiment), "", f"`{_command(experiment)}`"])
+    lines = _table(table, [(label(model), experiment.means(model)) for model in models], experiment.runs[0])
+    return "\n".join([*lines, "", *claims(experiment), "", _about(experiment), "", f"`{experiment.commands()}`"])
 
 
 def claims(experiment: Experiment) -> list[str]:
@@ -90,30 +92,14 @@ def _table(table: Table, rows: Sequence[tuple[str, dict[str, Estimate]]], run: F
     head = [_column(column, run) for column in table.columns]
     lines = [f"| | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
     for name, figures in rows:
-        cells = (_cell(figures[column], figures[column].value == best[column]) for column in table.columns)
+        cells = (figure_cell(figures[column], figures[column].value == best[column]) for column in table.columns)
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
-
-
-def _cell(figure: Estimate, best: bool) -> str:
-    value = f"**{figure.value:.3f}**" if best else f"{figure.value:.3f}"
-    return f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
 def _column(name: str, run: Found | None) -> str:
     section, _, metric = name.partition(".")
     return f"{metric}, {PROTOCOLS[section].format(run.candidates if run else 'sampled')}"
-
-
-def _means(experiment: Experiment, model: str) -> dict[str, Estimate]:
-    """Over seeds. The interval's ends are means too, which is wider than the mean's own interval: never too sure."""
-    runs = [run.models[model] for run in experiment.runs]
-    return {
-        name: Estimate(
-            **{end: sum(getattr(run[name], end) for run in runs) / len(runs) for end in ("value", "low", "high")}
-        )
-        for name in runs[0]
-    }
 
 
 def _about(experiment: Experiment) -> str:
@@ -124,11 +110,3 @@ def _about(experiment: Experiment) -> str:
         f"Means over seeds {seeds}, as are the ends of the intervals" if len(experiment.runs) > 1 else f"Seed {seeds}"
     )
     return f"{several}; {run.dataset}, {run.users} test users; {minutes} minutes a run. {run.protocol}."
-
-
-def _command(experiment: Experiment) -> str:
-    first = experiment.command(experiment.seeds[0])
-    if len(experiment.seeds) == 1:
-        return first
-    plain = experiment.model_copy(update={"seeds": [0]}).command(0)
-    return f"{plain} --set seed=N"

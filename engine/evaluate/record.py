@@ -1,4 +1,4 @@
-"""The record behind published tables: which runs made them, what they found, and whether new runs find the same.
+"""The record behind published tables: which runs made them, and what they found.
 
 ``results.json`` names *experiments* (a preset with changes, and seeds), *trials* (falsification tests of their runs)
 and *tables* (which of their figures stand between which marks of which file). Figures are filled in from finished runs.
@@ -7,24 +7,50 @@ and *tables* (which of their figures stand between which marks of which file). F
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.config import RunConfig
+from engine.data.description import Description
 from engine.errors import StudioError
 from engine.evaluate.falsify_record import Falsification
 from engine.evaluate.render import told
 from engine.evaluate.report import Comparison, Estimate, Report
 from engine.settings import command_line, load_config
 
+FOLDER = "FOLDER"
+"""Stands in commands for the folder that ``--data`` names."""
 COLUMNS = ("candidates.HR@1", "candidates.HR@5", "candidates.NDCG@5", "full.HR@10", "full.NDCG@10")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Rarity(_Part):
+    """Test users whose target has so many training interactions."""
+
+    name: str
+    users: int
+    models: dict[str, dict[str, Estimate]]
+    """As in :class:`Found`; empty without users."""
+
+
+class DataFacts(_Part):
+    """Of a run in a table of data sets: its data, what it cost, and for whom its models are good."""
+
+    users: int
+    items: int
+    interactions: int
+    density: float
+    rare_targets: float
+    """Share of the users whose last item has fewer than five training interactions."""
+    seconds: dict[str, float]
+    """By stage."""
+    memory_mb: float
+    rarity: list[Rarity]
 
 
 class Found(_Part):
@@ -41,6 +67,7 @@ class Found(_Part):
     """Figures such as ``candidates.HR@1`` by model."""
     comparisons: list[Comparison]
     """Paired differences of the rows that are ours with the teacher and with each other."""
+    data: DataFacts | None = Field(None, exclude_if=lambda facts: facts is None)
 
 
 class Experiment(_Part):
@@ -50,16 +77,43 @@ class Experiment(_Part):
     overrides: list[str] = []
     """``name=value``, as for ``--set``."""
     seeds: list[int] = [0]
+    title: str = Field("", exclude_if=lambda text: not text)
+    """What its data are called in a table of data sets."""
+    files: str = Field("", exclude_if=lambda name: not name)
+    """Where its data lie in the folder that ``--data`` names; empty where they need no such folder."""
     runs: list[Found] = []
     """Empty until it was run."""
 
-    def config(self, seed: int) -> RunConfig:
-        """The settings of one of its runs."""
-        return load_config(self.preset, overrides=[*self.overrides, f"seed={seed}"])
+    def config(self, seed: int, folder: str | None = None) -> RunConfig:
+        """The settings of one of its runs, with the data in ``folder``.
+
+        Raises:
+            StudioError: its data lie in a folder that is not named.
+        """
+        files = []
+        if self.files:
+            if folder is None:
+                remedy = (
+                    f"name the folder in which {self.files} lies; 'delrec data list' says where data sets come from"
+                )
+                raise StudioError("its data are not fetched by themselves", where="--data", remedy=remedy)
+            files = [f"data.path={Path(folder) / self.files}"]
+        return load_config(self.preset, overrides=[*self.overrides, *files, f"seed={seed}"])
 
     def command(self, seed: int) -> str:
         """The shell command of one of its runs."""
-        return command_line(self.config(seed), self.preset)
+        return command_line(self.config(seed, FOLDER), self.preset)
+
+    def commands(self) -> str:
+        """The shell command of its run, or of all of them with ``seed=N``."""
+        first = self.command(self.seeds[0])
+        if len(self.seeds) == 1:
+            return first
+        return f"{self.model_copy(update={'seeds': [0]}).command(0)} --set seed=N"
+
+    def means(self, model: str) -> dict[str, Estimate]:
+        """Over seeds, see :func:`mean`."""
+        return mean([run.models[model] for run in self.runs])
 
 
 class Trial(_Part):
@@ -90,7 +144,9 @@ class Table(_Part):
     rows: list[TableRow] = []
     """... or chosen rows of several ..."""
     trials: list[str] = []
-    """... or what trials decided."""
+    """... or what trials decided ..."""
+    data: list[str] = Field([], exclude_if=lambda names: not names)
+    """... or teachers and counts on several data sets, an experiment for each, those too that were not run yet."""
     columns: list[str] = list(COLUMNS)
     """Of trials: measures whose figures, and all of whose differences, are shown beside what decides."""
 
@@ -105,7 +161,9 @@ class Record(_Part):
     def needed(self, tables: list[str]) -> list[str]:
         """Experiments whose figures stand in these tables, in the record's order."""
         wanted = {row.experiment for name in tables for row in self.tables[name].rows}
-        wanted |= {self.tables[name].experiment for name in tables}
+        wanted |= {self.tables[name].experiment for name in tables} | {
+            it for name in tables for it in self.tables[name].data
+        }
         return [name for name in self.experiments if name in wanted]
 
     def needed_trials(self, tables: list[str]) -> list[str]:
@@ -141,7 +199,8 @@ def read_record(path: Path) -> Record:
         place = ".".join(map(str, first["loc"]))
         raise StudioError(f"{first['msg']} ({place})", where=str(path), remedy="mend the record") from None
     for name, table in record.tables.items():
-        named = {row.experiment for row in table.rows} or ({table.experiment} if not table.trials else set())
+        named = {row.experiment for row in table.rows} | {*table.data}
+        named = named or ({table.experiment} if not table.trials else set())
         if unknown := sorted(named - record.experiments.keys()):
             raise StudioError(f"table {name!r} names no experiment {unknown[0]!r}", where=str(path), remedy="mend it")
         if unknown := sorted(set(table.trials) - record.trials.keys()):
@@ -154,8 +213,18 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def found(metrics: dict[str, Any], seed: int) -> Found:
-    """What of ``metrics.json`` is recorded."""
+def mean(of_seeds: list[dict[str, Estimate]]) -> dict[str, Estimate]:
+    """Of figures that all have: means of values and of the intervals' ends, wider than a mean's own interval."""
+    ends = ("value", "low", "high")
+    return {
+        name: Estimate(**{end: sum(getattr(each[name], end) for each in of_seeds) / len(of_seeds) for end in ends})
+        for name in of_seeds[0]
+        if all(name in each for each in of_seeds)
+    }
+
+
+def found(metrics: dict[str, Any], seed: int, about: Description | None = None) -> Found:
+    """What of ``metrics.json`` is recorded; ``about``: of its data, where those stand in the table too."""
     report = Report.model_validate(metrics)
     return Found(
         seed=seed,
@@ -174,35 +243,18 @@ def found(metrics: dict[str, Any], seed: int) -> Found:
             for row in report.models
         },
         comparisons=told(report),
+        data=_facts(report, about) if about else None,
     )
 
 
-def departures(recorded: Found, new: Found) -> Iterator[str]:
-    """Figures of ``new`` outside their recorded intervals, and what is missing, each in one line."""
-    for model, figures in recorded.models.items():
-        for name, interval in figures.items():
-            value = new.models.get(model, {}).get(name)
-            yield from _departure(f"{model} {name}", interval, None if value is None else value.value)
-    again = {(c.a, c.b, c.metric): c.difference for c in new.comparisons}
-    for c in recorded.comparisons:
-        interval = Estimate(value=c.difference, low=c.low, high=c.high)
-        yield from _departure(f"{c.a} minus {c.b} {c.metric}", interval, again.get((c.a, c.b, c.metric)))
-
-
-def trial_departures(recorded: Falsification, new: Falsification) -> Iterator[str]:
-    """The same for the figures and differences of falsification tests."""
-    again = {finding.number: finding for finding in new.findings}
-    for finding in recorded.findings:
-        for part in ("figures", "claims"):
-            found = {(it.name, it.measure): it.value for it in getattr(again.get(finding.number), part, [])}
-            for it in getattr(finding, part):
-                interval = Estimate(value=it.value, low=it.low, high=it.high)
-                name = f"test {finding.number}, {it.name} {it.measure}"
-                yield from _departure(name, interval, found.get((it.name, it.measure)))
-
-
-def _departure(name: str, interval: Estimate, value: float | None) -> Iterator[str]:
-    if value is None:
-        yield f"{name} is missing"
-    elif not interval.low <= value <= interval.high:
-        yield f"{name} is {value:.4f}, recorded {interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+def _facts(report: Report, about: Description) -> DataFacts:
+    return DataFacts(
+        **{name: getattr(about, name) for name in ("users", "items", "interactions", "density", "rare_targets")},
+        seconds={stage.name: stage.seconds for stage in report.stages},
+        memory_mb=report.peak_memory_mb,
+        rarity=[
+            Rarity(name=part.name, users=part.users, models=part.models)
+            for part in report.slices
+            if part.by == "rarity"
+        ],
+    )

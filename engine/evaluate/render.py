@@ -180,6 +180,12 @@ def listed(titles: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
 
 
+def figure_cell(figure: Estimate, best: bool) -> str:
+    """``0.402 [0.360, 0.440]`` for Markdown, the value in bold where it is the ``best``."""
+    value = f"**{figure.value:.3f}**" if best else f"{figure.value:.3f}"
+    return f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
 def short(value: float) -> str:
     """``.402`` for a metric, ``-.090`` for a negative one, ``1.000`` for one."""
     return _bare(value, 3)

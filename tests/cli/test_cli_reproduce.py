@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,55 @@ def test_from_nothing_the_same_figures_come_and_others_are_told(
     assert said.code == 1
     assert "main, seed 0: delrec candidates.HR@1 is 0." in said.out
     assert "recorded 0.9000 [0.8000, 1.0000]" in said.out
+
+
+def test_data_sets_become_a_table_and_are_compared(shell: Shell, smoke: dict[str, Any], record: Path) -> None:
+    known = json.loads(record.read_text())
+    known["experiments"]["main"]["title"] = "Made up"
+    known["experiments"]["far"] = {
+        "preset": "smoke",
+        "title": "Far",
+        "files": "amazon",
+        "overrides": ["data.dataset=recbole"],
+    }
+    columns = ["candidates.HR@1", "full.NDCG@10"]
+    known["tables"] = {"data": {"file": "results.md", "data": ["main", "far"], "columns": columns}}
+    page = record.with_name("results.md")
+    page.write_text(MARKS.format(name="data"))
+    record.write_text(json.dumps(known))
+    here = ["--work", os.environ["DELREC_HOME"], "--record", str(record)]
+    asked = ["reproduce", "--what", "data", *here]
+    assert "name the folder in which amazon lies" in shell.refuses(*asked, "--write")
+    said = shell("reproduce", *here)
+    assert "left out without --data: data" in said.err
+    known["tables"]["data"]["data"] = ["far"]
+    record.write_text(json.dumps(known))
+    assert "/nowhere/amazon" in shell.refuses(*asked, "--write", "--data", str(record.parent / "nowhere"))
+
+    before = len(api.runs())
+    record.write_text(json.dumps(known | {"tables": {"data": known["tables"]["data"] | {"data": ["main"]}}}))
+    assert shell(*asked, "--write").code == 0
+    assert len(api.runs()) == before, "a run with these settings was there"
+    known = json.loads(record.read_text())
+    text = page.read_text()
+    assert f"| Made up | {known['experiments']['main']['runs'][0]['data']['users']} | 60 |" in text
+    for row in smoke["models"]:
+        assert sum(f"{row['full']['NDCG@10']['value']:.3f}" in line for line in text.splitlines()) >= 1, row["name"]
+    rarest = next(part for part in smoke["slices"] if part["by"] == "rarity" and part["users"])
+    figure = rarest["models"]["sasrec"]["full.NDCG@10"]
+    assert f"{figure['value']:.3f}" in text
+    assert f"[{figure['low']:.3f}, {figure['high']:.3f}]" in text
+    assert shell(*asked).code == 0
+
+    facts = known["experiments"]["main"]["runs"][0]["data"]
+    facts["interactions"] += 1
+    (part,) = [part for part in facts["rarity"] if part["name"] == rarest["name"]]
+    part["models"]["sasrec"]["full.NDCG@10"] = {"value": 0.9, "low": 0.8, "high": 1.0}
+    record.write_text(json.dumps(known))
+    said = shell(*asked)
+    assert said.code == 1
+    assert f"interactions, recorded {facts['interactions']}" in said.out
+    assert f"sasrec full.NDCG@10 of targets with {rarest['name']} interactions is" in said.out
 
 
 def test_falsification_tests_become_a_table_and_are_taken_again_from_nothing(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.evaluate.bootstrap import Bootstrap
-from engine.evaluate.lists import genre_diversity, gini, list_measures
+from engine.evaluate.lists import ORDER, genre_diversity, gini, list_measures
+from engine.evaluate.report import Measure
 from engine.evaluate.slices import Context
 
 
@@ -16,8 +17,12 @@ def about(popularity: list[int], genres: list[tuple[str, ...]] | None = None, us
     return Context(np.array(popularity), users, kinds, none, none, none.astype(bool))
 
 
+def _measures(items: np.ndarray, it: Context) -> dict[str, Measure]:
+    return list_measures({"a model": items}, it, Bootstrap(len(items), 100, 0))["a model"]
+
+
 def measures(items: list[list[int]], it: Context) -> dict[str, float]:
-    found = list_measures(np.array(items), it, Bootstrap(len(items), 100, 0))
+    found = _measures(np.array(items), it)
     return {name: measure.value for name, measure in found.items()}
 
 
@@ -31,7 +36,7 @@ def test_one_list_for_everybody_covers_little_and_is_concentrated() -> None:
 
 
 def test_popularity_and_novelty_are_means_over_lists() -> None:
-    found = list_measures(np.array([[0, 1], [2, 3]]), about([4, 2, 1, 0]), Bootstrap(2, 100, 0))
+    found = _measures(np.array([[0, 1], [2, 3]]), about([4, 2, 1, 0]))
     assert found["popularity@2"].value == pytest.approx((3 + 0.5) / 2)
     assert found["novelty@2"].value == pytest.approx(((1 + 2) / 2 + (3 + 3) / 2) / 2)  # never chosen counts as once
     assert found["novelty@2"].low == pytest.approx(1.5)
@@ -42,7 +47,7 @@ def test_popularity_and_novelty_are_means_over_lists() -> None:
 
 def test_only_the_first_ten_of_a_list_count() -> None:
     long = np.tile(np.arange(20), (3, 1))
-    found = list_measures(long, about(list(range(20))), Bootstrap(3, 100, 0))
+    found = _measures(long, about(list(range(20))))
     assert set(found) == {"coverage@10", "popularity@10", "novelty@10", "gini@10"}  # nobody named a genre
     assert found["coverage@10"].value == 0.5
     assert found["popularity@10"].value == 4.5
@@ -75,8 +80,18 @@ def test_diversity_does_not_depend_on_who_is_asked_beside(monkeypatch: pytest.Mo
     np.testing.assert_allclose(genre_diversity(lists[[5]], genres), whole[[5]])
 
 
+def test_models_beside_each_other_are_measured_as_by_themselves() -> None:
+    random = np.random.default_rng(0)
+    genres = [("A",), ("B",), (), ("A", "B"), (), ("C",)]
+    lists = {name: np.stack([random.permutation(6)[:3] for _ in range(9)]) for name in "abc"}
+    together = list_measures(lists, about([5, 4, 3, 2, 1, 1], genres), Bootstrap(9, 100, 0))
+    for name, items in lists.items():
+        assert together[name] == _measures(items, about([5, 4, 3, 2, 1, 1], genres))
+        assert list(together[name]) == [f"{kind}@3" for kind in ORDER]
+
+
 def test_lists_without_genres_are_left_out_and_counted() -> None:
     it = about([1, 1, 1], [("A",), ("B",), ()])
-    found = list_measures(np.array([[0, 1], [0, 2], [1, 0]]), it, Bootstrap(3, 100, 0))
+    found = _measures(np.array([[0, 1], [0, 2], [1, 0]]), it)
     assert found["diversity@2"].value == 1.0
     assert found["diversity@2"].users == 2

@@ -171,6 +171,13 @@ def test_the_order_of_users_changes_not_a_byte(world: Any, tmp_path: Path) -> No
     assert _report(_evaluated(world, tmp_path / "b")).to_json() == plain
 
 
+def test_the_protocol_speaks_of_no_language_model_where_none_was_asked(world: Any, tmp_path: Path) -> None:
+    world.rankers = {name: world.rankers[name] for name in ("popularity", "sasrec")}
+    protocol = _report(_evaluated(world, tmp_path)).protocol
+    assert "LLM" not in protocol
+    assert "teachers see the last 50; " in protocol
+
+
 def test_the_protocol_says_what_was_done(report: Report) -> None:
     for fact in (
         "leave-one-out",

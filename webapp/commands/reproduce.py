@@ -13,10 +13,12 @@ import click
 from engine.errors import Cancelled, StudioError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from db.runs import Run
     from engine.config import RunConfig
     from engine.evaluate.falsify_record import Falsification
-    from engine.evaluate.record import Experiment, Record
+    from engine.evaluate.record import Found, Record
     from engine.run_folder import RunFolder
 
 README = "README.md"
@@ -31,10 +33,19 @@ CHOICES = ("all", "readme", "results")
 @click.option("--work", metavar="FOLDER", help="Where to do it from nothing, and to go on after a stop.")
 @click.option("--write", is_flag=True, help="Make record and tables anew, from finished runs where there are any.")
 @click.option("--tables", "tables_only", is_flag=True, help="Only check that the tables are those of the record.")
+@click.option(
+    "--data", metavar="FOLDER", help="Where data sets lie that are not fetched; else their tables are left out."
+)
 @click.option("--record", "file", metavar="FILE", help="The record; docs/results.json of this checkout by default.")
 @click.pass_context
 def command(
-    context: click.Context, what: str, work: str | None, write: bool, tables_only: bool, file: str | None
+    context: click.Context,
+    what: str,
+    work: str | None,
+    write: bool,
+    tables_only: bool,
+    data: str | None,
+    file: str | None,
 ) -> None:
     """Re-create the tables of README.md and docs/results.md, and compare.
 
@@ -51,19 +62,19 @@ def command(
 
     path = Path(file) if file else Path(__file__).resolve().parents[2] / "docs" / "results.json"
     known = record.read_record(path)
-    chosen = _tables(known, what)
     console = Console(stderr=True)
+    chosen = _tables(known, what)
+    runs = _Runs(known, data, console)
+    if not tables_only:
+        chosen = runs.possible(chosen, what)
     if write:
         for name in chosen:
             published.current(known, path.parent, name)  # marks that are missing are told before hours of work
         for key in known.needed(chosen):
-            experiment = known.experiments[key]
-            experiment.runs = [
-                record.found(_finished(experiment, seed, console).report(), seed) for seed in experiment.seeds
-            ]
+            known.experiments[key].runs = [runs.found(key, seed) for seed in known.experiments[key].seeds]
             write_text(path, known.to_json())
         for key in known.needed_trials(chosen):
-            known.trials[key].taken = _take(known, key, console)
+            known.trials[key].taken = runs.take(key)
             write_text(path, known.to_json())
         for name in chosen:
             published.publish(known, path.parent, name)
@@ -78,9 +89,9 @@ def command(
         with ExitStack() as stack:
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
             for key in known.needed(chosen):
-                faults += _again(key, known.experiments[key], console)
+                faults += runs.again(key)
             for key in known.needed_trials(chosen):
-                faults += _taken_again(known, key, console)
+                faults += runs.taken_again(key)
     for fault in faults:
         click.echo(fault)
     click.echo(f"{len(faults)} departures from {path}" if faults else f"as recorded in {path}: {', '.join(chosen)}")
@@ -99,82 +110,111 @@ def _tables(known: Record, what: str) -> list[str]:
     raise StudioError(f"there is no table {what!r}", where="--what", remedy=remedy)
 
 
-def _again(key: str, experiment: Experiment, console: Any) -> list[str]:
-    """Run an experiment as it is recorded; where it departs from that."""
-    from engine.evaluate import record
+class _Runs:
+    """The runs of a record's experiments: there, gone on with, or made."""
 
-    if not experiment.runs:
-        return [f"{key}: nothing is recorded; make the record with --write"]
-    faults = []
-    for recorded in experiment.runs:
-        new = record.found(_finished(experiment, recorded.seed, console).report(), recorded.seed)
-        faults += [f"{key}, seed {recorded.seed}: {text}" for text in record.departures(recorded, new)]
-    return faults
+    def __init__(self, known: Record, data: str | None, console: Console) -> None:
+        """``data``: the folder of data sets that are not fetched."""
+        self.known, self.data, self.console = known, data, console
 
+    def possible(self, tables: list[str], what: str) -> list[str]:
+        """Those of the tables whose data can be had; one that is asked for by its name is not left out."""
+        experiments = self.known.experiments
+        far = {it for it in tables if any(experiments[key].files for key in self.known.needed([it]))}
+        if self.data is not None or what not in CHOICES or not far:
+            return tables
+        self.console.print(f"left out without --data: {', '.join(sorted(far))}", highlight=False)
+        return [name for name in tables if name not in far]
 
-def _taken_again(known: Record, key: str, console: Any) -> list[str]:
-    """Take the tests of a trial as they are recorded; where they depart from that."""
-    from engine.evaluate import record
+    def found(self, key: str, seed: int) -> Found:
+        """What a run found."""
+        from engine.data.description import describe
+        from engine.evaluate.record import found
+        from engine.monitor import Monitor
+        from engine.run_data import run_dataset
 
-    recorded = known.trials[key].taken
-    if not recorded:
-        return [f"{key}: nothing is recorded; make the record with --write"]
-    return [
-        f"{key}, seed {before.seed}: {text}"
-        for before, new in zip(recorded, _take(known, key, console), strict=True)
-        for text in record.trial_departures(before, new)
-    ]
+        run = self.finished(key, seed)
+        told = any(key in table.data for table in self.known.tables.values())
+        about = describe(run_dataset(run, run.config(), Monitor()), run.config().data) if told else None
+        return found(run.report(), seed, about)
 
+    def again(self, key: str) -> list[str]:
+        """Run an experiment as it is recorded; where it departs from that."""
+        from engine.evaluate.departures import departures
 
-def _take(known: Record, key: str, console: Any) -> list[Falsification]:
-    """What the tests of a trial find: those that a run's folder has of these users, or else taken now."""
-    from engine.evaluate.falsify import falsify
-    from engine.evaluate.falsify_record import read_falsification
-    from engine.models import Models
-    from engine.monitor import Monitor
-    from webapp.commands.falsify import shell_bars
+        recorded = self.known.experiments[key].runs
+        if not recorded:
+            return [f"{key}: nothing is recorded; make the record with --write"]
+        return [
+            f"{key}, seed {before.seed}: {text}"
+            for before in recorded
+            for text in departures(before, self.found(key, before.seed))
+        ]
 
-    trial = known.trials[key]
-    taken = []
-    for seed in known.experiments[trial.experiment].seeds:
-        run = _finished(known.experiments[trial.experiment], seed, console)
-        found = read_falsification(run.path)
-        if found is None or not found.covers(trial.users, trial.tests):
-            console.print(f"Falsification tests of {run.run_id}, {trial.users} users", highlight=False)
+    def taken_again(self, key: str) -> list[str]:
+        """Take the tests of a trial as they are recorded; where they depart from that."""
+        from engine.evaluate.departures import trial_departures
+
+        recorded = self.known.trials[key].taken
+        if not recorded:
+            return [f"{key}: nothing is recorded; make the record with --write"]
+        return [
+            f"{key}, seed {before.seed}: {text}"
+            for before, new in zip(recorded, self.take(key), strict=True)
+            for text in trial_departures(before, new)
+        ]
+
+    def take(self, key: str) -> list[Falsification]:
+        """What the tests of a trial find: those that a run's folder has of these users, or else taken now."""
+        from engine.evaluate.falsify import falsify
+        from engine.evaluate.falsify_record import read_falsification
+        from engine.models import Models
+        from engine.monitor import Monitor
+        from webapp.commands.falsify import shell_bars
+
+        trial = self.known.trials[key]
+        taken = []
+        for seed in self.known.experiments[trial.experiment].seeds:
+            run = self.finished(trial.experiment, seed)
+            found = read_falsification(run.path)
+            if found is None or not found.covers(trial.users, trial.tests):
+                self.console.print(f"Falsification tests of {run.run_id}, {trial.users} users", highlight=False)
+                try:
+                    with shell_bars(self.console) as monitor:
+                        models = Models.load(run, Monitor())
+                        found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=True)
+                except (Cancelled, KeyboardInterrupt):
+                    raise Cancelled(GOES_ON) from None
+            taken.append(found.only(trial.tests))
+        return taken
+
+    def finished(self, key: str, seed: int) -> RunFolder:
+        """A run with these settings: one that is there, one that can be gone on with, or a new one."""
+        from engine.places import settled
+        from engine.run_folder import RunFolder
+        from engine.settings import command_line
+        from jobs import api
+        from webapp.commands._progress import shell_monitor
+
+        experiment = self.known.experiments[key]
+        config = settled(experiment.config(seed, self.data))
+
+        def same() -> list[Run]:
+            return [run for run in api.runs() if _settings(run.config) == config]
+
+        if not any(run.state == "done" for run in same()):
+            command = command_line(config, experiment.preset)
+            self.console.print(command, markup=False, highlight=False, soft_wrap=True)
+            resumable = next((run.id for run in same() if run.resumable), None)
             try:
-                with shell_bars(console) as monitor:
-                    models = Models.load(run, Monitor())
-                    found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=True)
+                with shell_monitor(self.console) as monitor:
+                    if resumable:
+                        api.resume_in_foreground(resumable, monitor)
+                    else:
+                        api.run_in_foreground(config, experiment.preset, None, monitor)
             except (Cancelled, KeyboardInterrupt):
                 raise Cancelled(GOES_ON) from None
-        taken.append(found.only(trial.tests))
-    return taken
-
-
-def _finished(experiment: Experiment, seed: int, console: Any) -> RunFolder:
-    """A run with these settings: one that is there, one that can be gone on with, or a new one."""
-    from engine.places import settled
-    from engine.run_folder import RunFolder
-    from jobs import api
-    from webapp.commands._progress import shell_monitor
-
-    config = settled(experiment.config(seed))
-
-    def same() -> list[Run]:
-        return [run for run in api.runs() if _settings(run.config) == config]
-
-    if not any(run.state == "done" for run in same()):
-        console.print(experiment.command(seed), markup=False, highlight=False, soft_wrap=True)
-        resumable = next((run.id for run in same() if run.resumable), None)
-        try:
-            with shell_monitor(console) as monitor:
-                if resumable:
-                    api.resume_in_foreground(resumable, monitor)
-                else:
-                    api.run_in_foreground(config, experiment.preset, None, monitor)
-        except (Cancelled, KeyboardInterrupt):
-            raise Cancelled(GOES_ON) from None
-    return RunFolder.open(next(run.folder for run in same() if run.state == "done"))
+        return RunFolder.open(next(run.folder for run in same() if run.state == "done"))
 
 
 def _settings(values: dict[str, Any]) -> RunConfig | None:
