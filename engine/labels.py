@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.architectures import ARCHITECTURES
+
 LABELS: Mapping[str, str] = {
     "popularity": "Popularity",
     "markov": "Markov",
-    "sasrec": "SASRec",
-    "gru4rec": "GRU4Rec",
-    "caser": "Caser",
+    **{name: architecture.label for name, architecture in ARCHITECTURES.items()},
     "ensemble": "Teacher ensemble",
     "llm-zero-shot": "LLM zero-shot",
     "llm-distilled": "LLM distilled",

@@ -9,11 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
-from engine.config import RunConfig, TeacherName
+from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.datasets import domain_of
@@ -21,9 +20,6 @@ from engine.errors import StudioError
 from engine.labels import label
 from engine.llm.prompts import Prompt, Prompts
 from engine.seeds import generator
-
-TEACHER_LABELS: dict[TeacherName, str] = {name: label(name) for name in get_args(TeacherName)}
-"""How prompts call the teachers."""
 
 
 @dataclass(frozen=True)
@@ -169,4 +165,4 @@ def passes(users: np.ndarray, step: int, batch_size: int, seed: int, stream: str
 
 def make_prompts(config: RunConfig, catalogue: Catalogue) -> Prompts:
     """Prompts in the words of the settings' domain and teacher; an extended catalogue brings titles of one's own."""
-    return Prompts(domain_of(config.data), TEACHER_LABELS[config.teacher.name], catalogue, config.llm.show_year)
+    return Prompts(domain_of(config.data), label(config.teacher.name), catalogue, config.llm.show_year)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
-from engine.values import parse, read_yaml, write
+from engine.values import parse, read_yaml, sections, write
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = ("smoke", "quickstart", "full", "sparse", "paper")
@@ -25,7 +25,7 @@ def preset_values(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise StudioError(f"unknown preset {name!r}", where="--preset", remedy=f"choose one of {', '.join(PRESETS)}")
     path = PRESET_FOLDER / f"{name}.yaml"
-    return _nest(read_yaml(path.read_text(encoding="utf-8"), path.name, _known()))
+    return nest(read_yaml(path.read_text(encoding="utf-8"), path.name, _known()))
 
 
 def preset_help(name: str) -> str:
@@ -50,7 +50,7 @@ def load_config(
     if preset is not None:
         _merge(values, preset_values(preset))
     if text is not None:
-        _merge(values, _nest(read_yaml(text, where, _known())))
+        _merge(values, nest(read_yaml(text, where, _known())))
     for override in overrides:
         name, separator, value = override.partition("=")
         if not separator:
@@ -58,8 +58,8 @@ def load_config(
         name = name.strip()
         if setting := _known().get(name):
             _assign(values, name, parse(setting, value))
-        elif name in RunConfig.model_fields:  # a whole section
-            _merge(values, _nest(read_yaml(f"{name}: {value}", f"--set {name}", _known())))
+        elif name in sections(_known()):
+            _merge(values, nest(read_yaml(f"{name}: {value}", f"--set {name}", _known())))
         else:
             raise _unknown(name)
     return make_config(values)
@@ -77,7 +77,7 @@ def to_yaml(config: RunConfig, *, only_changes: bool = False) -> str:
     """The configuration as YAML that :func:`load_config` reads back to an equal object."""
     values = config.model_dump(mode="json")
     if only_changes:
-        values = _nest(changes(config))
+        values = nest(changes(config))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -113,30 +113,32 @@ def overrides(changed: Mapping[str, Any]) -> list[str]:
     return [f"{name}={write(value)}" for name, value in changed.items()]
 
 
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            into[key].update(value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
-    section, _, field = dotted.partition(".")
-    if not field:
-        values[section] = value
-        return
-    inner = values.setdefault(section, {})
-    if not isinstance(inner, dict):
-        raise _unknown(dotted)
-    inner[field] = value
-
-
-def _nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
+def nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as sections within sections."""
     values: dict[str, Any] = {}
     for name, value in dotted.items():
         _assign(values, name, value)
     return values
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            inner = into.get(key)
+            into[key] = dict(inner) if isinstance(inner, dict) else {}
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, field = dotted.split(".")
+    for section in path:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise _unknown(dotted)
+        values = inner
+    values[field] = value
 
 
 @functools.cache

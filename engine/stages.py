@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.config import RunConfig, TeacherName
+from engine.architectures import TeacherName
+from engine.config import RunConfig
 from engine.labels import label
 
 TITLES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -45,6 +45,11 @@ def write(value: Any) -> str:
     return str(value)
 
 
+def sections(names: Iterable[str]) -> set[str]:
+    """The sections that dotted ``names`` lie in, and those that hold these."""
+    return {".".join(parts[:end]) for parts in (name.split(".") for name in names) for end in range(1, len(parts))}
+
+
 def read_yaml(text: str, where: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
     """Dotted names with their values; sections may be nested (``distill: {steps: 5}``) or written out
     (``distill.steps: 5``).
@@ -71,7 +76,7 @@ class _Reading:
 
     def __init__(self, where: str, settings: Mapping[str, Setting], values: dict[str, Any]) -> None:
         self.where, self.settings, self.values = where, settings, values
-        self.sections = {name.partition(".")[0] for name in settings if "." in name}
+        self.sections = sections(settings)
         self.lines: dict[str, int] = {}
 
     def take(self, node: MappingNode, prefix: str) -> None:

@@ -100,7 +100,8 @@ def _data(config: RunConfig) -> Hashable:
 
 def _teacher(config: RunConfig) -> Hashable:
     own = config.teacher
-    return _data(config), own.max_length, own.width, own.layers, own.heads, own.filters, own.batch_size, own.negatives
+    alone = tuple(pair for pair in flatten(own) if "." in pair[0])
+    return _data(config), own.max_length, own.width, own.layers, own.heads, own.batch_size, own.negatives, alone
 
 
 def _model(config: RunConfig) -> Hashable:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.data import Dataset, Split, split_dataset
 from engine.data.split import cold_items
@@ -32,8 +33,8 @@ from engine.plus import Plus, train_plus
 from engine.plus.stage import PlusStage
 from engine.run_folder import RunFolder
 from engine.settings import load_config
-from engine.teachers import NETWORKS, Teacher, baselines, train_teacher
-from engine.teachers import train as training
+from engine.teachers import Teacher, baselines, train_teacher
+from engine.teachers import network as network_module
 from tests.stage_world import checkpoint_in, letter_titles, make_dataset
 
 ITEMS, USERS = 24, 30
@@ -90,7 +91,7 @@ def trained(config: RunConfig, split: Split, name: Any, folder: Path, **settings
 
 
 @pytest.mark.parametrize("negatives", [None, 4])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_teachers_know_nothing_of_cold_items(
     name: str, negatives: int | None, config: RunConfig, both: list[tuple[Dataset, Split]], tmp_path: Path
 ) -> None:
@@ -115,14 +116,14 @@ def test_a_cold_item_is_no_label_and_no_negative_of_a_teacher(
     split = both[0][1]
     rows: list[int] = []
     labels: set[int] = set()
-    real = training.softmax_loss
+    real = network_module.softmax_loss
 
     def recording(states: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, wanted: torch.Tensor, s: float) -> Any:
         rows.append(len(items))
         labels.update(split.warm[wanted.numpy()].tolist())
         return real(states, items, bias, wanted, s)
 
-    monkeypatch.setattr(training, "softmax_loss", recording)
+    monkeypatch.setattr(network_module, "softmax_loss", recording)
     trained(config, split, "sasrec", tmp_path)
     assert set(rows) == {len(split.warm)}
     assert labels == set(np.concatenate(split.train).tolist())
@@ -217,7 +218,8 @@ def test_cold_items_are_no_negatives_of_delrec_plus(
     stage = PlusStage(config, plus, split, teacher)
     batch = stage._batch(0)
     scores = torch.randn(int(batch.real.sum()), split.n_items, requires_grad=True)
-    stage._loss(scores, batch.labels[batch.real], batch.inputs, batch.real).backward()
+    histories = [window[1:][real[1:]].numpy() for window, real in zip(batch.inputs, batch.real, strict=True)]
+    stage._loss(scores, batch.labels[batch.real], histories).backward()
     assert scores.grad is not None
     assert not scores.grad[:, split.cold].any()
     assert scores.grad[:, split.warm].abs().sum() > 0

@@ -47,7 +47,7 @@ def test_scientific_notation_is_a_number():
     [
         ("distill.stps=3", "did you mean distill.steps"),
         ("distill.steps=many", "distill.steps='many'"),
-        ("teacher.name=bert", "'sasrec', 'gru4rec' or 'caser'"),
+        ("teacher.name=bert", "'sasrec', 'gru4rec', 'caser', 'bert4rec' or 'gsasrec'"),
         ("finetune.init_r=8", "init_r=8 must be above finetune.target_r=8"),
         ("nonsense=1", "unknown setting 'nonsense'"),
         ("seed.deep=1", "seed"),
@@ -95,3 +95,47 @@ def test_changes_lists_exactly_what_differs():
     config = load_config(overrides=["seed=4", "eval.users=10"])
     assert changes(config) == {"seed": 4, "eval.users": 10}
     assert dict(flatten(config))["eval.users"] == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        (None, ["teacher.caser.filters=8"]),
+        (None, ["teacher.caser={filters: 8}"]),
+        (None, ["teacher={caser: {filters: 8}}"]),
+        ("teacher: {caser: {filters: 8}}", []),
+        ("teacher: {caser.filters: 8}", []),
+        ("teacher.caser.filters: 8", []),
+        ("teacher.caser: {filters: 8}", []),
+        ("teacher: {filters: 8}", []),  # what the settings were called before
+        ("teacher: {filters: 8, caser: }", []),
+        ("teacher: {filters: 5, caser: {filters: 8}}", []),
+        ("teacher: {filters: 5}", ["teacher.caser.filters=8"]),
+    ],
+)
+def test_a_teacher_s_own_settings_are_a_section_within_its_section(text, overrides):
+    config = load_config("smoke", text=text, overrides=[*overrides, "teacher.bert4rec.mask_share=0.3"])
+    assert (config.teacher.caser.filters, config.teacher.bert4rec.mask_share) == (8, 0.3)
+    assert config.teacher.width == load_config("smoke").teacher.width
+    assert changes(config, load_config("smoke")) == {"teacher.caser.filters": 8, "teacher.bert4rec.mask_share": 0.3}
+    assert load_config(text=to_yaml(config)) == load_config(text=to_yaml(config, only_changes=True)) == config
+    words = shlex.split(command_line(config, "smoke"))
+    assert load_config("smoke", overrides=[words[i + 1] for i, word in enumerate(words) if word == "--set"]) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("teacher.filters=8", "did you mean teacher.caser.filters"),
+        ("teacher.caser.filter=8", "did you mean teacher.caser.filters"),
+        ("teacher.caser={filter: 8}", "did you mean teacher.caser.filters"),
+        ("teacher.caser=8", "teacher.caser='8' is not usable"),
+        ("teacher={filters: many}", "teacher.caser.filters='many' is not usable"),
+        ("teacher.gsasrec.t=2", "less than or equal to 1"),
+        ("teacher.caser.filters.deep=8", "unknown setting 'teacher.caser.filters.deep'"),
+    ],
+)
+def test_what_is_wrong_within_a_teacher_s_own_section_is_told_by_its_whole_name(override, said):
+    with pytest.raises(StudioError) as refused:
+        load_config(overrides=[override])
+    assert said in str(refused.value)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import describe
-from engine.settings import changes, command_line, flatten, load_config, make_config, overrides, to_yaml
+from engine.settings import changes, command_line, flatten, load_config, make_config, nest, overrides, to_yaml
 from webapp.form import Form
 
 TEXTS = [
@@ -153,8 +153,7 @@ def test_no_number_may_be_infinite_or_undefined_however_it_is_given(word: str) -
     number = float(word)
     form = Form(load_config("smoke"))
     for name in NUMBERS:
-        section, _, field = name.rpartition(".")
-        nested = {section: {field: number}} if section else {field: number}
+        nested = nest({name: number})
         shown = form.values(load_config("smoke"))
         shown[[setting.name for setting in form.settings].index(name)] = number
         given = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,7 +10,8 @@ from gradio.components import Component
 
 from engine.config import RunConfig
 from engine.fields import Setting, describe
-from engine.settings import flatten, make_config
+from engine.labels import label as model_label
+from engine.settings import flatten, make_config, nest
 
 SECTIONS = {
     "data": ("Data and protocol", "Interactions, split and candidates."),
@@ -105,10 +106,11 @@ class Form:
         Raises:
             StudioError: a value is not usable, or settings contradict.
         """
-        return make_config(nested({s.name: meant(s, v) for s, v in zip(self.settings, values, strict=True)}))
+        return make_config(nest({s.name: meant(s, v) for s, v in zip(self.settings, values, strict=True)}))
 
     def _of(self, section: str) -> Iterator[Setting]:
-        return (setting for setting in self.settings if setting.name.rpartition(".")[0] == section)
+        """Those of the sections within it too."""
+        return (s for s in self.settings if section == (s.name.partition(".")[0] if "." in s.name else ""))
 
 
 def control(setting: Setting, value: Any) -> Component:
@@ -137,9 +139,11 @@ def control(setting: Setting, value: Any) -> Component:
 
 
 def label(setting: Setting) -> str:
-    """What people read above a control: words and unit."""
-    name = setting.name.rpartition(".")[2]
+    """What people read above a control: words and unit, and whose setting it is where it is one teacher's alone."""
+    section, _, name = setting.name.rpartition(".")
     words = LABELS.get(setting.name) or LABELS.get(name) or name.replace("_", " ").capitalize()
+    if "." in section:
+        words = f"{model_label(section.rpartition('.')[2])}: {words[:1].lower()}{words[1:]}"
     said = not setting.unit or setting.unit in words.lower()
     return words if said else f"{words} · {setting.unit}"
 
@@ -168,12 +172,3 @@ def meant(setting: Setting, value: Any) -> Any:
         text = str(value or "").strip()
         return None if not text and setting.optional else text
     return value
-
-
-def nested(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as sections."""
-    values: dict[str, Any] = {}
-    for name, value in named.items():
-        section, _, field = name.rpartition(".")
-        (values.setdefault(section, {}) if section else values)[field] = value
-    return values

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.config import TeacherName
+from engine.architectures import ARCHITECTURES, TeacherName
 from engine.distill import distil
 from engine.errors import StudioError
+from engine.labels import label
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.questions import TEACHER_LABELS
 from engine.ranking import CatalogueRanker, History
 from engine.run_folder import RunFolder
 from engine.seeds import generator
@@ -93,10 +93,10 @@ def find_controls(
     if isinstance(other, RunFolder):
         controls.append(control_of_run(models, other))
     elif train or _file(run, folder, name).exists():
-        label = TEACHER_LABELS[name]
+        called = label(name)
         teacher = models.teachers.get(name) or _train_teacher(models, run, folder, name, monitor)
         prompt = _distilled(models, run, folder, name, teacher, monitor)
-        controls.append(Control(f"prompt of {label}", prompt, f"{words} from {label}", teacher, label))
+        controls.append(Control(f"prompt of {called}", prompt, f"{words} from {called}", teacher, called))
     if train or _file(run, folder, RANDOM_FILE).exists():
         random = RandomLists(models.split.n_items, models.config.seed)
         prompt = _distilled(models, run, folder, RANDOM_FILE, random, monitor)
@@ -110,10 +110,10 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
     Raises:
         StudioError: no soft prompt there, one of another language model, or a prompt of the same teacher.
     """
-    label = TEACHER_LABELS[other_teacher(models, other)]
+    called = label(other_teacher(models, other))
     prompt = SoftPrompt.load(other.soft_prompt, models.backbone)
     teacher = load_teacher(other.teacher(), models.split.n_items, models.config.teacher.device)
-    return Control(f"prompt of {label}", prompt, f"run {other.run_id}", teacher, label)
+    return Control(f"prompt of {called}", prompt, f"run {other.run_id}", teacher, called)
 
 
 def other_teacher(models: Models, wanted: Other | None = None) -> TeacherName:
@@ -124,7 +124,7 @@ def other_teacher(models: Models, wanted: Other | None = None) -> TeacherName:
     """
     own = models.config.teacher.name
     if wanted is None:
-        return next(name for name in (*other_teachers(models.config), *TEACHER_LABELS) if name != own)
+        return next(name for name in (*other_teachers(models.config), *ARCHITECTURES) if name != own)
     where, name = (wanted.run_id, wanted.config().teacher.name) if isinstance(wanted, RunFolder) else (wanted, wanted)
     if name == own:
         raise StudioError(f"the other teacher is {own} too", where=where, remedy="name another")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.architectures import ARCHITECTURES
 from engine.datasets import domain_of
 from engine.evaluate.agreement import AGREEMENT, agreement, kendall_tau
 from engine.evaluate.falsify_bench import Ask, Bench, with_prompts
@@ -16,7 +17,7 @@ from engine.evaluate.metrics import target_ranks
 from engine.llm import Prompts
 from engine.models import Models
 from engine.plus import load_plus
-from engine.questions import TEACHER_LABELS, Questions
+from engine.questions import Questions
 from engine.seeds import generator
 
 TAU = "kendall-tau"
@@ -75,7 +76,8 @@ def teacher_name(bench: Bench) -> Finding:
     """2: the teacher's name in the text decides nothing."""
     models, config = bench.models, bench.config
     other = next((control for control in bench.controls if control.teacher is not None), None)
-    label = other.label if other else next(b for a, b in TEACHER_LABELS.items() if a != config.teacher.name)
+    unlike = (architecture.label for name, architecture in ARCHITECTURES.items() if name != config.teacher.name)
+    label = other.label if other else next(unlike)
     prompts = Prompts(domain_of(config.data), label, models.dataset.catalogue, config.llm.show_year)
     rows = bench.rows()
     asks = [bench.ranked(name, ranker) for name, ranker in rows.items()]

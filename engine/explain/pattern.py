@@ -23,10 +23,10 @@ from engine.explain.faithfulness import interval
 from engine.explain.plain import plain
 from engine.explain.removal import Delete
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
+from engine.labels import label
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.questions import TEACHER_LABELS
 from engine.ranking import Ranker
 from engine.run_folder import RunFolder
 from engine.variants import LLMVariants
@@ -96,7 +96,7 @@ def pattern(
         "users": asked,
         "candidates": config.data.candidates,
         "effect_users": boot.users,
-        "verdict": plain(verdict(found, asked, TEACHER_LABELS[config.teacher.name], config.distill.prompt)),
+        "verdict": plain(verdict(found, asked, label(config.teacher.name), config.distill.prompt)),
         "agreement": found,
         "effects": effects_agreement(vectors, boot),
         "recency": recency(vectors, boot),

@@ -53,6 +53,6 @@ class CatalogueHead(nn.Module):
         return projected @ items.T / math.sqrt(items.shape[1])
 
 
-def item_embeddings(weights: Tensor) -> Tensor:
-    """A teacher's item embeddings ``[items, width]`` on a common scale, detached: float32."""
-    return F.layer_norm(weights.detach().float(), weights.shape[1:])
+def on_one_scale(embeddings: Tensor) -> Tensor:
+    """A teacher's item embeddings ``[items, width]``, each with mean 0 and variance 1: float32."""
+    return F.layer_norm(embeddings.float(), embeddings.shape[1:])

@@ -14,10 +14,11 @@ from engine.config import RunConfig
 from engine.data import Catalogue, Split
 from engine.errors import StudioError
 from engine.finetune.adalora import load_adapter, quiet, save_adapter
+from engine.labels import label
 from engine.llm import Backbone, Prompts, SoftPrompt
 from engine.llm.causal import left_to_right
 from engine.llm.verbalizers import title_vectors
-from engine.plus.head import CatalogueHead, item_embeddings
+from engine.plus.head import CatalogueHead, on_one_scale
 from engine.plus.reading import READINGS
 from engine.questions import make_prompts
 from engine.ranking import History
@@ -42,7 +43,7 @@ class Plus(nn.Module):
         teacher: its item embeddings are copied, and never change.
 
     Raises:
-        StudioError: the language model is not causal, or has too few layers.
+        StudioError: the language model is not causal, or has too few layers, or the teacher has no item embeddings.
     """
 
     def __init__(
@@ -62,11 +63,10 @@ class Plus(nn.Module):
         self.prompts = make_prompts(config, catalogue)
         self._last = self.prompts, title_vectors(backbone, self.prompts.titles, len(self.prompts.titles))
         titles = self._last[1]
-        behaviour = item_embeddings(teacher.network.items.weight[: split.n_items]).to(titles)
+        known = _known(teacher).to(titles) if config.plus.behaviour else None
         popularity = torch.from_numpy(split.popularity()).to(titles.device)
         with torch.random.fork_rng():
             torch.manual_seed(derive(config.seed, "plus", "weights"))
-            known = behaviour if config.plus.behaviour else None
             self.head = CatalogueHead(titles, known, popularity, config.plus.width).to(titles)
             self.titles: nn.Linear | None = None
             if config.plus.reading == "titles":
@@ -76,11 +76,11 @@ class Plus(nn.Module):
                 self.embedding_scale = float(backbone.embedding()(everything).float().square().mean().sqrt())
                 """Root mean square of the model's embeddings, which titles get too."""
             self.behaviour: nn.Linear | None = None
-            if config.plus.behaviour:
-                self.behaviour = nn.Linear(behaviour.shape[1], backbone.width, bias=False).to(titles)
+            if known is not None:
+                self.behaviour = nn.Linear(known.shape[1], backbone.width, bias=False).to(titles)
                 nn.init.normal_(self.behaviour.weight, std=0.02)
         self._items: Tensor
-        self.register_buffer("_items", behaviour, persistent=False)
+        self.register_buffer("_items", known, persistent=False)
         self.weights = torch.tensor([0.0, 1.0])
         """float32 ``[2]``: weights of the teacher's and of this model's log-probabilities; see :func:`weigh`."""
 
@@ -161,6 +161,15 @@ class Plus(nn.Module):
             if module is not None
             for name, parameter in module.named_parameters()
         }
+
+
+def _known(teacher: Teacher) -> Tensor:
+    """What the teacher knows of each item."""
+    embeddings = teacher.item_embeddings()
+    if embeddings is None:
+        fault = f"{label(teacher.name)} has no item embeddings to stand beside the titles"
+        raise StudioError(fault, where="plus.behaviour", remedy="set plus.behaviour=false, or take another teacher")
+    return on_one_scale(embeddings)
 
 
 def load_plus(plus: Plus, folder: Path) -> Plus:

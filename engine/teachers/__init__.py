@@ -5,11 +5,10 @@ from engine.teachers.base import CatalogueScorer
 from engine.teachers.ensemble import Ensemble
 from engine.teachers.markov import Markov
 from engine.teachers.popularity import Popularity
-from engine.teachers.teacher import NETWORKS, Teacher, load_teacher
+from engine.teachers.teacher import Teacher, load_teacher
 from engine.teachers.train import train_teacher
 
 __all__ = [
-    "NETWORKS",
     "CatalogueScorer",
     "Ensemble",
     "Markov",

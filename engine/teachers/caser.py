@@ -25,12 +25,13 @@ class Caser(Network):
 
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
         super().__init__(n_items, config)
-        self.horizontal = nn.ModuleList(nn.Conv1d(config.width, config.filters, height) for height in HEIGHTS)
-        self.vertical = nn.Linear(WINDOW, config.filters, bias=False)
+        filters = config.caser.filters
+        self.horizontal = nn.ModuleList(nn.Conv1d(config.width, filters, height) for height in HEIGHTS)
+        self.vertical = nn.Linear(WINDOW, filters, bias=False)
         self.dropout = Dropout(config.dropout)
-        self.hidden = nn.Linear(config.filters * (len(HEIGHTS) + config.width), config.width)
+        self.hidden = nn.Linear(filters * (len(HEIGHTS) + config.width), config.width)
 
-    def forward(self, sequences: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
         items = pad(self.items(sequences).transpose(1, 2), (WINDOW - 1, 0))  # [B, width, WINDOW - 1 + L]
         pooled = [
             max_pool1d(relu(convolve(items)), WINDOW - height + 1, stride=1)

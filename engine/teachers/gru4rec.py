@@ -15,9 +15,10 @@ class GRU4Rec(Network):
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
         super().__init__(n_items, config)
         self.dropout = Dropout(config.dropout)
-        self.gru = nn.GRU(config.width, 2 * config.width, config.layers, batch_first=True)
-        self.project = nn.Linear(2 * config.width, config.width)
+        hidden = config.gru4rec.hidden or 2 * config.width
+        self.gru = nn.GRU(config.width, hidden, config.layers, batch_first=True)
+        self.project = nn.Linear(hidden, config.width)
 
-    def forward(self, sequences: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
         states, _ = self.gru(self.dropout(self.items(sequences)))
         return self.project(self.dropout(states))

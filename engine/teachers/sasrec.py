@@ -20,7 +20,7 @@ class SASRec(Network):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, sequences: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
         length = sequences.shape[1]
         states = self.items(sequences) * self.items.embedding_dim**0.5 + self.positions.weight[:length]
         states = self.dropout(states)
@@ -44,13 +44,14 @@ class Block(nn.Module):
             nn.Linear(config.width, config.width), nn.GELU(), nn.Linear(config.width, config.width)
         )
 
-    def forward(self, states: Tensor) -> Tensor:
-        """float32 ``[B, L, width]`` to the same shape; position t attends to 0..t."""
-        states = states + self.dropout(self._attend(self.attention_norm(states)))
+    def forward(self, states: Tensor, real: Tensor | None = None) -> Tensor:
+        """float32 ``[B, L, width]`` to the same shape; t attends to 0..t, or to all that is ``real [B, L]``."""
+        states = states + self.dropout(self._attend(self.attention_norm(states), real))
         return states + self.dropout(self.network(self.network_norm(states)))
 
-    def _attend(self, states: Tensor) -> Tensor:
+    def _attend(self, states: Tensor, real: Tensor | None) -> Tensor:
         split = self.query_key_value(states).unflatten(2, (3, self.heads, -1))  # [B, L, 3, heads, width / heads]
         query, key, value = split.permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        seen = None if real is None else real[:, None, None, :]
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, seen, is_causal=seen is None)
         return self.attention_out(mixed.transpose(1, 2).flatten(2))

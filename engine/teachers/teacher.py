@@ -14,23 +14,18 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.config import TeacherConfig, TeacherName
+from engine.config import TeacherConfig
 from engine.devices import choose_device
 from engine.errors import StudioError
 from engine.ranking import History
 from engine.teachers.base import BATCH, CatalogueScorer
-from engine.teachers.caser import Caser
-from engine.teachers.gru4rec import GRU4Rec
-from engine.teachers.network import Network
-from engine.teachers.sasrec import SASRec
+from engine.teachers.network import network_class
 from engine.training import write_atomically
 
-NETWORKS: dict[TeacherName, type[Network]] = {"sasrec": SASRec, "gru4rec": GRU4Rec, "caser": Caser}
-"""Every neural teacher by its name in the settings."""
-
-FORMAT = 1
-SHAPE = {"name", "max_length", "width", "layers", "heads", "filters"}
-"""Settings without which the weights cannot be read."""
+FORMAT = 2
+"""Since 2 an architecture's own settings are a section."""
+SHAPE = ("name", "max_length", "width", "layers", "heads")
+"""Shared settings without which the weights cannot be read; the architecture's own are kept too."""
 
 
 class Validated(NamedTuple):
@@ -47,7 +42,7 @@ class Validated(NamedTuple):
 
 
 class Teacher(CatalogueScorer):
-    """A SASRec, GRU4Rec or Caser that ranks; scores are log-probabilities of the next item over the catalogue."""
+    """A network of any architecture that ranks; scores are log-probabilities of the next item over the catalogue."""
 
     validated: Validated | None = None
     """None while it is untrained, and in files of earlier versions."""
@@ -57,7 +52,7 @@ class Teacher(CatalogueScorer):
         self.name = config.name
         self.n_items = n_items
         self.config = config
-        self.network = NETWORKS[config.name](n_items, config)
+        self.network = network_class(config.name)(n_items, config)
 
     @torch.no_grad()
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
@@ -65,16 +60,18 @@ class Teacher(CatalogueScorer):
         scores = np.empty((len(histories), self.n_items), dtype=np.float32)
         for users, states, ends in self._states([self._recent(self.known(history)) for history in histories]):
             last = states[torch.arange(len(users)), ends]
-            scores[users] = self.network.logits(last).log_softmax(dim=1).cpu().numpy()
+            scores[users] = self.network.logprobs(last).cpu().numpy()
         return scores
 
     @torch.no_grad()
     def prefix_scores(self, histories: Sequence[History]) -> Tensor:
         """float32 ``[sum(n + 1), n_items]`` log-probabilities behind each history's first 0, 1, … and all n items.
 
-        Being causal, the network answers behind all prefixes in one pass; prefixes beyond ``max_length`` items see
-        another window each and are read one by one.
+        A causal network answers behind all prefixes in one pass; prefixes beyond ``max_length`` items see another
+        window each and are read one by one, as a network that is not causal reads them all.
         """
+        if not self.network.causal:
+            return super().prefix_scores(histories).to(self.device)
         longest = self.config.max_length
         known = [self.known(history) for history in histories]
         windows = [items[:longest] for items in known]
@@ -91,7 +88,7 @@ class Teacher(CatalogueScorer):
             places.append(states[torch.from_numpy(seen)])
         if not places:
             return torch.empty(0, self.n_items, device=self.device)
-        return self.network.logits(torch.cat(places)).log_softmax(dim=1)
+        return self.network.logprobs(torch.cat(places))
 
     def _states(self, windows: Sequence[np.ndarray]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """States of windows of known items, at most ``max_length`` each, in parts of like length.
@@ -99,21 +96,27 @@ class Teacher(CatalogueScorer):
         Yields:
             Which windows they are, their states float32 ``[part, L, width]``, and where each one's last state is.
         """
-        start = torch.tensor([self.network.start])
         order = sorted(range(len(windows)), key=lambda row: len(windows[row]))
         was_training = self.network.training
         self.network.eval()
         try:
             for begin in range(0, len(order), BATCH):
                 rows = order[begin : begin + BATCH]
-                sequences = [torch.cat([start, torch.from_numpy(windows[row])]) for row in rows]
-                batch = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).to(self.device)
-                yield rows, self.network(batch), torch.tensor([len(windows[row]) for row in rows], device=self.device)
+                questions = [self.network.question(torch.from_numpy(windows[row])) for row in rows]
+                batch = torch.nn.utils.rnn.pad_sequence(questions, batch_first=True).to(self.device)
+                ends = torch.tensor([len(question) - 1 for question in questions], device=self.device)
+                real = torch.arange(batch.shape[1], device=self.device) <= ends[:, None]
+                yield rows, self.network(batch, real), ends
         finally:
             self.network.train(was_training)
 
     def _recent(self, items: np.ndarray) -> np.ndarray:
         return items[-self.config.max_length :]
+
+    def item_embeddings(self) -> Tensor | None:
+        """float32 ``[n_items, width]``, detached, for models that learn from them; ``None`` where it has none."""
+        own = self.network.item_embeddings()
+        return None if own is None else own.detach()
 
     @property
     def device(self) -> torch.device:
@@ -137,7 +140,7 @@ class Teacher(CatalogueScorer):
         metadata = {
             "format": str(FORMAT),
             "n_items": str(self.n_items),
-            "settings": json.dumps(self.config.model_dump(include=SHAPE)),
+            "settings": json.dumps(self.config.model_dump(include={*SHAPE, self.name})),
         }
         if self.validated is not None:
             metadata["validated"] = json.dumps(self.validated)

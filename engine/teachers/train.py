@@ -1,4 +1,4 @@
-"""Trains a neural teacher: cross-entropy at every position over all items or a sample; training interactions only."""
+"""Trains a neural teacher: windows, validation and steps are the same for all, the loss is the architecture's own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from engine.config import TeacherConfig, TeacherName
+from engine.architectures import TeacherName
+from engine.config import TeacherConfig
 from engine.data import Split
 from engine.evaluate.full import catalogue_ranks
 from engine.evaluate.metrics import ndcg
@@ -18,7 +18,6 @@ from engine.labels import label
 from engine.monitor import Monitor
 from engine.seeds import derive, generator
 from engine.teachers.base import BATCH, CatalogueScorer
-from engine.teachers.loss import sampled_softmax_loss, softmax_loss
 from engine.teachers.popularity import Popularity
 from engine.teachers.teacher import Teacher, Validated
 from engine.teachers.windows import Windows
@@ -103,42 +102,13 @@ class _Epochs:
         total, count, device = 0.0, 0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
             self.optimizer.zero_grad()
-            states = self.network(batch.inputs.to(device))[batch.real.to(device)]
-            total += self._backward(states, batch.labels[batch.real].to(device), drawing)
-            count += len(states)
+            loss, labels = self.network.backward(batch.to(device), self.learned, drawing)
+            total, count = total + loss, count + labels
             self.optimizer.step()
         self._know_nothing_of_cold()
         self.network.eval()
         self.loss, self.epoch = total / max(count, 1), step + 1
         return {"loss": self.loss}
-
-    def _backward(self, states: Tensor, labels: Tensor, drawing: np.random.Generator) -> float:
-        """Gradients of the mean loss; returns the summed one. Sampled negatives come from ``drawing``.
-
-        Cold items take no part: as everybody's negatives they would be learned after all.
-        """
-        embeddings, bias = self.network.items.weight, self.network.bias
-        known, offsets = embeddings.detach()[: self.teacher.n_items], bias.detach()
-        if len(self.cold):
-            known, offsets, labels = (
-                known[self.learned],
-                offsets[self.learned],
-                torch.searchsorted(self.learned, labels),
-            )
-        tensors = states.detach(), known, offsets, labels
-        if self.config.negatives is None or self.config.negatives >= len(known):
-            loss, by_states, by_items, by_bias = softmax_loss(*tensors, self.config.label_smoothing)
-        else:
-            drawn = drawing.choice(len(known), self.config.negatives, replace=False, shuffle=False)
-            loss, by_states, by_items, by_bias = sampled_softmax_loss(
-                *tensors, torch.from_numpy(drawn).to(states.device)
-            )
-        if len(self.cold):
-            by_items = torch.zeros_like(embeddings[:-1]).index_copy_(0, self.learned, by_items)
-            by_bias = torch.zeros_like(bias).index_copy_(0, self.learned, by_bias)
-        embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, 1)), by_bias  # one row more: the start
-        states.backward(by_states)
-        return loss
 
     @torch.no_grad()
     def _know_nothing_of_cold(self) -> None:
@@ -153,7 +123,7 @@ class _Epochs:
         Raises:
             engine.errors.StudioError: the loss is far above that of guessing, or scores are not numbers.
         """
-        guessing = math.log(self.teacher.n_items)
+        guessing = self.network.guessing()
         if self.loss is not None and self.loss > DIVERGED * guessing:
             why = f"its loss is {self.loss:.3g}, that of guessing is {guessing:.3g}"
             raise diverged("epoch", self.epoch, why, f"teacher.lr={self.config.lr}")

@@ -21,6 +21,9 @@ class Batch:
     real: Tensor
     """bool ``[B, L]``: False where there is padding."""
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.inputs.to(device), self.labels.to(device), self.real.to(device))
+
 
 class Windows:
     """All training interactions, cut anew in every epoch.

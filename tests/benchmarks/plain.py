@@ -114,7 +114,8 @@ def prefix_augmented(
                 inputs[row, 1 : 1 + len(items)] = items
             ends = torch.tensor([len(items) for items in rows])
             labels = torch.tensor([split.train[user][end] for user, end in chosen])
-            states = network(torch.from_numpy(inputs))[torch.arange(len(rows)), ends]
+            real = torch.arange(inputs.shape[1]) <= ends[:, None]
+            states = network(torch.from_numpy(inputs), real)[torch.arange(len(rows)), ends]
             nn.functional.cross_entropy(network.logits(states), labels).backward()
             optimizer.step()
             optimizer.zero_grad()

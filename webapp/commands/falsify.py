@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -71,10 +71,10 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
 
 
 def _beside(name: str) -> Other:
-    from engine.config import TeacherName
+    from engine.architectures import ARCHITECTURES
     from engine.run_folder import RunFolder
 
-    return cast(TeacherName, name) if name in get_args(TeacherName) else RunFolder.open(find_run(name).folder)
+    return name if name in ARCHITECTURES else RunFolder.open(find_run(name).folder)
 
 
 def _duration(minutes: float) -> str:

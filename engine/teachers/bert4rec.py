@@ -1,0 +1,63 @@
+"""BERT4Rec (Sun et al., CIKM 2019): bidirectional self-attention that learns to fill in masked items.
+
+To be asked for the next item, a history gets a mask behind it. As in the authors' code some training sequences have
+their last item masked alone, which is the very same question. Places are counted from the end, so that this mask has
+always the same one, however long the history.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.config import TeacherConfig
+from engine.dropout import Dropout
+from engine.teachers.network import Network
+from engine.teachers.sasrec import Block
+from engine.teachers.windows import Batch
+
+
+class BERT4Rec(Network):
+    """SASRec's blocks, in which every position attends to all others; :attr:`start` is the mask."""
+
+    causal = False
+
+    def __init__(self, n_items: int, config: TeacherConfig) -> None:
+        super().__init__(n_items, config)
+        self.positions = nn.Embedding(config.max_length + 1, config.width)  # one more for the mask
+        nn.init.normal_(self.positions.weight, std=config.width**-0.5)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def question(self, items: Tensor) -> Tensor:
+        """The history with a mask behind it."""
+        return torch.cat([items, items.new_tensor([self.start])])
+
+    def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
+        from_end = (real.sum(1, keepdim=True) - 1 - torch.arange(real.shape[1], device=real.device)).clamp(min=0)
+        states = self.items(sequences) * self.items.embedding_dim**0.5 + self.positions(from_end)
+        states = self.dropout(states)
+        for block in self.blocks:
+            states = block(states, real)
+        return self.norm(states)
+
+    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, int]:
+        """The cloze task: a window's items, some of them masked, are asked for at the masks."""
+        again = self.config.bert4rec.maskings
+        items, real = batch.labels.repeat(again, 1), batch.real.repeat(again, 1)
+        masked = self.masks(real, random)
+        states = self(items.masked_fill(masked, self.start), real)[masked]
+        return self.softmax_backward(states, items[masked], learned, random), len(states)
+
+    def masks(self, real: Tensor, random: np.random.Generator) -> Tensor:
+        """bool ``[B, L]``: which of the ``real`` places are masked; at least one of each sequence.
+
+        The last one alone in ``last_share`` of the sequences, and where chance masks none.
+        """
+        settings = self.config.bert4rec
+        share = np.where(random.random((len(real), 1)) < settings.last_share, 0, settings.mask_share)
+        masked = torch.from_numpy(random.random(real.shape) < share).to(real.device) & real
+        last = torch.arange(real.shape[1], device=real.device) == real.sum(1, keepdim=True) - 1
+        return torch.where(masked.any(1, keepdim=True), masked, last)

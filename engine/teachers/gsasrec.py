@@ -1,0 +1,69 @@
+"""gSASRec (Petrov and Macdonald, RecSys 2023): SASRec that is told negatives by a generalised binary cross-entropy.
+
+Of all negatives only a share a is drawn, so that plain cross-entropy learns too high probabilities. gBCE raises the
+positive's probability to the power b = t(a - 1) + 1, which undoes that wholly with t = 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, softplus
+
+from engine.config import TeacherConfig
+from engine.teachers.sasrec import SASRec
+from engine.teachers.windows import Batch
+
+
+class GSASRec(SASRec):
+    """SASRec's network with another loss; it begins where it guesses, which is far from scores of 0."""
+
+    def __init__(self, n_items: int, config: TeacherConfig) -> None:
+        super().__init__(n_items, config)
+        nn.init.constant_(self.bias, self.even)
+
+    @property
+    def rate(self) -> float:
+        """The share a of the other items that is drawn."""
+        return self.config.gsasrec.negatives / max(self.n_items - 1, 1)
+
+    @property
+    def beta(self) -> float:
+        return self.config.gsasrec.t * (self.rate - 1) + 1
+
+    @property
+    def even(self) -> float:
+        """The score of all items where all are as probable."""
+        return math.log(self.beta / self.rate) - math.log(max(self.n_items - 1, 1))
+
+    def logprobs(self, states: Tensor) -> Tensor:
+        """The loss is least where an item's score is the logit of its probability plus log(b / a)."""
+        return logsigmoid(self.logits(states) - math.log(self.beta / self.rate)).log_softmax(-1)
+
+    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, int]:
+        """At every place the next item is told from negatives that are drawn for the window as a whole."""
+        real, labels = batch.real, batch.labels.where(batch.real, 0)
+        drawn = random.integers(len(learned), size=(len(real), self.config.gsasrec.negatives))
+        negatives = learned[torch.from_numpy(drawn).to(learned.device)]
+        states = self(batch.inputs, real)
+        positive = (states * self.items(labels)).sum(2) + self.bias[labels]
+        others = states @ self.items(negatives).transpose(1, 2) + self.bias[negatives][:, None]  # [B, L, negatives]
+        others = others.masked_fill(negatives[:, None] == labels[:, :, None], -torch.inf)  # no item is told from itself
+        losses = gbce(positive[real], others[real], self.beta)
+        losses.mean().backward()
+        return float(losses.detach().sum()), len(losses)
+
+    def guessing(self) -> float:
+        score = torch.tensor(self.even)
+        return float(gbce(score[None], score.expand(1, self.config.gsasrec.negatives), self.beta))
+
+
+def gbce(positive: Tensor, negatives: Tensor, beta: float) -> Tensor:
+    """Losses ``[N]`` of positives' scores ``[N]`` against negatives' ``[N, K]``; -inf where there is none.
+
+    Minus the mean over these K + 1 of log σ(positive)^beta and log(1 - σ(negative)).
+    """
+    return (beta * softplus(-positive) + softplus(negatives).sum(1)) / (negatives.shape[1] + 1)
