@@ -11,6 +11,7 @@ import pytest
 
 from engine.config import RunConfig
 from engine.settings import flatten, load_config
+from engine.values import sections
 from webapp.cli import delrec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ COMMANDS = [
     if (words := shlex.split(line, comments=True))
 ]
 NAMES = {name for name, _ in flatten(RunConfig())}
-SECTIONS = {name.partition(".")[0] for name in NAMES if "." in name}
+SECTIONS = sections(NAMES)
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "delrec"], ids=" ".join)
@@ -43,9 +44,10 @@ def test_make_targets_exist() -> None:
 
 
 def test_settings_exist() -> None:
-    mentioned = set(re.findall(rf"\b((?:{'|'.join(SECTIONS)})\.[a-z_]+)\b", README))
+    outer = "|".join(name for name in SECTIONS if "." not in name)
+    mentioned = set(re.findall(rf"\b((?:{outer})(?:\.[a-z0-9_]+)+)\b", README))
     assert mentioned
-    assert mentioned - NAMES == set()
+    assert mentioned - NAMES - SECTIONS == set()
 
 
 def test_environment_variables_are_those_of_the_code() -> None:
