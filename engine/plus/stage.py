@@ -23,6 +23,7 @@ from engine.plus.reading import READINGS
 from engine.ranking import History
 from engine.seeds import generator
 from engine.teachers import Ensemble, Teacher
+from engine.teachers.base import BATCH
 from engine.teachers.windows import Batch, Windows
 from engine.training import Plan, Tensors, fit
 
@@ -119,10 +120,15 @@ class PlusStage:
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 of the language model by itself, among all items that the user has not seen."""
-        scores = self.ranker.llm_scores(self.examples.histories)
-        scores[:, self.cold] = -np.inf
-        ranks = catalogue_ranks(scores, self.examples.histories, self.examples.targets)
-        return {"HR@1": float(hit_rate(ranks, 1).mean()), SELECT: float(ndcg(ranks, 10).mean())}
+        first, gains = [], []
+        for begin in range(0, len(self.examples), BATCH):
+            part = self.examples.take(range(begin, min(begin + BATCH, len(self.examples))))
+            scores = self.ranker.llm_scores(part.histories)
+            scores[:, self.cold] = -np.inf
+            ranks = catalogue_ranks(scores, part.histories, part.targets)
+            first.append(hit_rate(ranks, 1))
+            gains.append(ndcg(ranks, 10))
+        return {"HR@1": float(np.concatenate(first).mean()), SELECT: float(np.concatenate(gains).mean())}
 
     def state(self) -> dict[str, Tensor]:
         return self.optimizer.state()

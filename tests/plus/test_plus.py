@@ -173,6 +173,17 @@ def test_parts_of_a_batch_add_up_to_the_whole(reading: str) -> None:
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
+def test_validation_asks_few_users_at_once_and_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    stage = PlusStage(world.config, untrained(world), world.split, world.teacher)
+    expected, asked = stage.validate(), []
+    whole = stage.ranker.llm_scores
+    monkeypatch.setattr(stage.ranker, "llm_scores", lambda it: asked.append(len(it)) or whole(it), raising=False)
+    monkeypatch.setattr("engine.plus.stage.BATCH", 5)
+    assert stage.validate() == pytest.approx(expected, abs=1e-6)
+    assert asked == [5, 5, 2]
+
+
 @pytest.mark.parametrize("reading", READINGS)
 def test_the_ring_is_learned_from_titles_alone(tmp_path: Path, reading: str) -> None:
     world = World(
