@@ -310,7 +310,8 @@ def _whole_numbers(cells: Sequence[str]) -> np.ndarray | None:
     if not cells or not digits.isascii() or not digits.replace(".0", "").isdigit():
         return None
     try:
-        return np.fromiter((int(cell.removesuffix(".0")) for cell in cells), np.int64, len(cells))
+        plain = cells if "." not in digits else [cell.removesuffix(".0") for cell in cells]
+        return np.fromiter(map(int, plain), np.int64, len(cells))
     except (ValueError, OverflowError):
         return None
 

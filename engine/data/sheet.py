@@ -73,7 +73,7 @@ class Sheet:
             if number == 1 and self.headed:
                 del batch[:1]
                 number, found = 2, found - 1
-            if any(len(row) != size for row in batch):
+            if set(map(len, batch)) != {size}:
                 batch = self._mended(batch, number, places)
             number += found
             if batch:

@@ -44,7 +44,11 @@ def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
     edges = np.unique(np.geomspace(lengths.min(), lengths.max() + 1, bins + 1).round().astype(np.int64))
     popularity = np.sort(np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue)))[::-1]
     total = int(lengths.sum())
-    ties = [np.diff(times) == 0 for times in dataset.timestamps if len(times) > 1]
+    tied = np.diff(np.concatenate(dataset.timestamps)) == 0
+    ends = np.cumsum(lengths)
+    within = np.ones(len(tied), bool)
+    within[ends[:-1] - 1] = False  # from one user to the next
+    last = tied[ends[lengths > 1] - 2]
     alike = dataset.catalogue.look_alikes
     return Statistics(
         users=len(lengths),
@@ -56,8 +60,8 @@ def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
         history_median=float(np.median(lengths)),
         popularity=popularity.tolist(),
         popular_share=float(popularity[: max(1, len(popularity) // 10)].sum() / total),
-        tie_share=float(np.concatenate(ties).mean()) if ties else 0.0,
-        test_tie_share=float(np.mean([tied[-1] for tied in ties])) if ties else 0.0,
+        tie_share=float(tied[within].mean()) if within.any() else 0.0,
+        test_tie_share=float(last.mean()) if len(last) else 0.0,
         look_alikes=int((alike != np.arange(len(alike))).sum()),
         first_moment=int(min(times[0] for times in dataset.timestamps)),
         last_moment=int(max(times[-1] for times in dataset.timestamps)),
