@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Literal
 
 from pydantic import field_validator
@@ -69,13 +70,17 @@ class DataConfig(Section):
 
 
 def columns_said(text: str | None) -> dict[str, str]:
-    """``data.columns`` by role.
+    """``data.columns`` by role; a part whose column has a comma in its name stands in double quotes, as in CSV.
 
     Raises:
         ValueError: it cannot be understood.
     """
     said: dict[str, str] = {}
-    for part in (text or "").split(",") if text else ():
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True)) if text else []
+    except csv.Error as error:
+        raise ValueError(f"{text!r} is not understood ({error})") from None
+    for part in parts:
         role, _, name = (piece.strip() for piece in part.partition("="))
         if role not in ROLES or not name or role in said:
             twice = f"{role} comes twice" if role in said else f"{part.strip()!r} is not understood"

@@ -5,8 +5,10 @@ Forms, checks, the shell and the contract tests iterate over it.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +62,19 @@ def imported() -> tuple[str, ...]:
     return tuple(name for name in there if re.fullmatch(NAME, name) and name not in READERS)
 
 
+def current(name: str) -> str | None:
+    """How an imported data set is called now that has this name, or had it; None for none."""
+    known = imported()
+    if name in known or not known:
+        return name if name in known else None
+    for other in known:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            manifest = json.loads((folder(other) / MANIFEST).read_text(encoding="utf-8"))
+            if name in manifest.get("about", {}).get("formerly", ()):
+                return other
+    return None
+
+
 def reader(name: str) -> Reader:
     """The entry of a data set.
 
@@ -69,13 +84,14 @@ def reader(name: str) -> Reader:
     if name in READERS:
         found: Reader = importlib.import_module(f"engine.data.readers.{READERS[name]}").READER
         return found
-    if name not in imported():
+    now = current(name)
+    if now is None:
         close = difflib.get_close_matches(name, names(), n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}"
         raise StudioError(f"there is no data set {name!r}", where="data.dataset", remedy=remedy)
     from engine.data.readers.imported import Imported
 
-    return Imported(name)
+    return Imported(now)
 
 
 def domain_of(config: DataConfig) -> str:

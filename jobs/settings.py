@@ -21,6 +21,7 @@ FLAG_SECONDS = 2.0
 RECOVER_SECONDS = 5.0
 """The worker looks for lost runs so often."""
 
+IMPORT_MB, IMPORT_SECONDS = "DELREC_IMPORT_MB", "DELREC_IMPORT_SECONDS"
 TRACKERS = "DELREC_TRACKERS"
 QUEUE = "DELREC_QUEUE_URL"
 
@@ -45,14 +46,30 @@ def job_settings() -> JobSettings:
     queue: Path | str = os.environ.get(QUEUE) or home() / "queue.db"
     if isinstance(queue, str) and queue.startswith("sqlite:"):
         queue = Path(address.given(queue, QUEUE).database or "")
-    given = os.environ.get("DELREC_STOP_GRACE", "15")
-    try:
-        grace = float(given)
-    except ValueError:
-        grace = 0.0
-    if not 0 < grace < 3600:
-        raise StudioError(f"{given!r} is not a duration", where="DELREC_STOP_GRACE", remedy="write seconds, e.g. 15")
+    grace = _number("DELREC_STOP_GRACE", "15", 3600, "a duration", "write seconds, e.g. 15")
     return JobSettings(queue, grace)
+
+
+def import_limits() -> tuple[float, float]:
+    """Bytes that a visitor may send at a time (``DELREC_IMPORT_MB``), and seconds that reading them may take
+    (``DELREC_IMPORT_SECONDS``).
+
+    Raises:
+        StudioError: one is not a positive number.
+    """
+    megabytes = _number(IMPORT_MB, "512", 1e6, "a size", "write megabytes, e.g. 512")
+    return megabytes * 1e6, _number(IMPORT_SECONDS, "600", 86400, "a duration", "write seconds, e.g. 600")
+
+
+def _number(name: str, default: str, below: float, what: str, remedy: str) -> float:
+    given = os.environ.get(name, default)
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < below:
+        raise StudioError(f"{given!r} is not {what}", where=name, remedy=remedy)
+    return number
 
 
 def tracker_names() -> tuple[str, ...]:

@@ -11,15 +11,15 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
+from jobs.settings import import_limits
 from webapp import downloads, inspect_files, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
-from webapp.pages import compare, inspect, launch, pattern, run, runs, tour, users
+from webapp.pages import compare, data, inspect, launch, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
 from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
 
-LARGEST_UPLOAD = "512mb"
 MCP = "DELREC_MCP"
 """Set to 1, the endpoints of :mod:`webapp.machine` are tools of an MCP server at ``/gradio_api/mcp``."""
 HOUR = 3600
@@ -68,7 +68,7 @@ def _mount(app: FastAPI, access: Access, root: str) -> FastAPI:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        max_file_size=LARGEST_UPLOAD,
+        max_file_size=int(import_limits()[0]),
         show_error=False,
         mcp_server=switched_on(MCP),
         pwa=False,
@@ -89,6 +89,9 @@ def build_pages(access: Access) -> gr.Blocks:
         footer()
     with pages.route("Runs", "runs", show_in_navbar=False):
         runs.build(access)
+        footer()
+    with pages.route("Data", "data", show_in_navbar=False):
+        data.build(access)
         footer()
     with pages.route("Run", "run", show_in_navbar=False):
         run.build(access)

@@ -1,12 +1,15 @@
-"""Figures about a data set: how long the histories are, how popular the items."""
+"""Figures about a data set: how long the histories are, how popular the items, how rare the targets."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from engine.data import Statistics
 from webapp.charts import PALETTE, Figure, dress, titled
 
+RARE = ("0", "1-4")
+"""Slices of rare targets, which have a colour of their own."""
 MOST_POINTS = 200
 """Points of the popularity curve, evenly spaced by ratio."""
 
@@ -54,4 +57,27 @@ def popularity_figure(found: Statistics, key: str) -> Figure:
         hovermode="closest",
         xaxis={"type": "log", "dtick": 1},
         yaxis={"type": "log", "dtick": 1, "title": titled("interactions")},
+    )
+
+
+def rarity_figure(rarity: Mapping[str, int], key: str) -> Figure:
+    """Users by how often their last item occurs in training; rare ones are those that only titles can help with."""
+    total = max(1, sum(rarity.values()))
+    bars = {
+        "type": "bar",
+        "x": list(rarity),
+        "y": [count / total for count in rarity.values()],
+        "customdata": list(rarity.values()),
+        "marker": {"color": [PALETTE[1] if name in RARE else PALETTE[0] for name in rarity]},
+        "hovertemplate": "%{customdata:,} users, %{y:.1%}: the last item has %{x} training interactions<extra></extra>",
+    }
+    return dress(
+        [bars],
+        f"{key}/rarity",
+        "training interactions of the last item",
+        legend=False,
+        hovermode="closest",
+        bargap=0.12,
+        xaxis={"type": "category"},
+        yaxis={"title": titled("users"), "tickformat": ".0%"},
     )

@@ -94,10 +94,20 @@ class Form:
         return [shown(setting, named[setting.name]) for setting in self.settings]
 
     def emptied(self) -> list[Any]:
-        """Updates for the page's opening: the framework puts 0 where a number is empty, and it would mean 0."""
+        """Updates for the page's opening: the framework puts 0 where a number is empty, and it would mean 0. Choices
+        that are not fixed are those of now."""
         return [
-            None if self._start[setting.name] is None and setting.kind in NUMBERS else gr.skip()
-            for setting in self.settings
+            None if self._start[now.name] is None and now.kind in NUMBERS
+            else gr.Dropdown(choices=list(now.choices)) if now.open
+            else gr.skip()
+            for now in describe()
+        ]  # fmt: skip
+
+    def filled(self, config: RunConfig) -> list[Any]:
+        """As :meth:`values`, with the choices of now where they are not fixed."""
+        return [
+            gr.Dropdown(choices=list(now.choices), value=value) if now.open else value
+            for now, value in zip(describe(), self.values(config), strict=True)
         ]
 
     def config(self, values: Sequence[Any]) -> RunConfig:

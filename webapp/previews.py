@@ -35,7 +35,7 @@ def dataset_of(config: RunConfig) -> tuple[Dataset, Statistics]:
     """
     seed = config.seed if config.data.dataset == "synthetic" else 0
     read = config.data.model_copy(update={name: getattr(DataConfig(), name) for name in PROTOCOL})
-    return _load(read, seed, _changed(config.data))
+    return _load(read, seed, last_change(config.data))
 
 
 def dataset_of_run(run: Run, *, fetch: bool = False) -> Dataset:
@@ -47,7 +47,7 @@ def dataset_of_run(run: Run, *, fetch: bool = False) -> Dataset:
     config = make_config(run.config)
     if not fetch and data_presence(config.data) not in ("here", "built in"):
         raise StudioError("the run's data set is not on this machine")
-    return _load_of_run(run.folder, config, _changed(config.data))
+    return _load_of_run(run.folder, config, last_change(config.data))
 
 
 def prompts_of(config: RunConfig, user: str | None = None) -> Preview:
@@ -79,9 +79,11 @@ def _load_of_run(folder: Path, config: RunConfig, changed: float) -> Dataset:  #
     return run_dataset(RunFolder.open(folder), config, Monitor())
 
 
-def _changed(config: DataConfig) -> float:
+def last_change(config: DataConfig) -> float:
     """The latest change of the files that are read, in seconds."""
-    folder = expanded(config.path) if config.path else datasets.folder(config.dataset)
+    folder = (
+        expanded(config.path) if config.path else datasets.folder(datasets.current(config.dataset) or config.dataset)
+    )
     try:
         near = folder if folder.is_dir() else folder.parent
         return max((file.stat().st_mtime for file in near.iterdir()), default=0.0)

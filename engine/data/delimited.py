@@ -70,6 +70,10 @@ class OwnSheet(Sheet):
                 self._check_swallowed(places)
             yield columns
 
+    def first_rows(self) -> Iterator[list[str]]:
+        """Rows as they stand, the header first, one after the other; raises :class:`csv.Error` for wrong quotes."""
+        return (cells for _, cells in self._located())
+
     def line_of(self, row: int) -> int:
         """The line in which a row (from 0, without the header) begins; reads the file again."""
         return next(islice((begin for begin, _ in self._located()), row + self.headed, None))

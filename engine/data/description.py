@@ -13,7 +13,7 @@ from engine.data.cleaning import SAID
 from engine.data.dataset import Dataset
 from engine.data.fingerprint import Fingerprint
 from engine.data.split import split_dataset
-from engine.data.statistics import Statistics, statistics
+from engine.data.statistics import RARITIES, Statistics, between, statistics
 
 RARE = 5
 """Training interactions below which a target is rare."""
@@ -51,6 +51,8 @@ class Description:
     with_brand: float
     rare_targets: float
     """Share of the users whose last item has fewer than :data:`RARE` training interactions (leave-one-out)."""
+    rarity: dict[str, int]
+    """Users by the training interactions of their last item: 0, 1-4, 5-19, 20-99, 100 and more."""
     cleaning: dict[str, Any]
     """``rows`` in the files; what each step ``dropped``; ``notes`` and all in a sentence."""
 
@@ -65,6 +67,7 @@ def describe(dataset: Dataset, config: DataConfig, found: Statistics | None = No
     reader = datasets.reader(config.dataset)
     lengths = np.array([len(items) for items in dataset.sequences])
     split = split_dataset(dataset, DataConfig(split="leave-one-out"))
+    trained = split.popularity()[split.test.targets]
     record, catalogue = dataset.cleaning, dataset.catalogue
     cleaning: dict[str, Any] = {}
     if record is not None:
@@ -93,6 +96,7 @@ def describe(dataset: Dataset, config: DataConfig, found: Statistics | None = No
         longest_title=max(map(len, catalogue.titles)),
         with_genres=sum(map(bool, catalogue.genres)) / len(catalogue),
         with_brand=sum(map(bool, catalogue.brands)) / len(catalogue),
-        rare_targets=float((split.popularity()[split.test.targets] < RARE).mean()),
+        rare_targets=float((trained < RARE).mean()),
+        rarity={name: len(places) for name, places in between(trained, RARITIES)},
         cleaning=cleaning,
     )

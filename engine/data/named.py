@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Named:
     """What was decided while reading."""
     made: str
     """When, as ISO 8601."""
+    formerly: tuple[str, ...] = ()
+    """Names that it had: runs made under them still find it."""
 
 
 def save(raw: Raw, name: str, form: str, monitor: Monitor) -> Named:
@@ -95,7 +97,8 @@ def about(name: str) -> Named:
     """
     try:
         facts = dict(_manifest(name)["about"])
-        return Named(**{**facts, "name": name, "notes": tuple(facts["notes"])})
+        lists = {key: tuple(facts.get(key, ())) for key in ("notes", "formerly")}
+        return Named(**{**facts, **lists, "name": name})
     except (KeyError, TypeError, ValueError):
         raise _damaged(name) from None
 
@@ -144,10 +147,19 @@ def delete(name: str) -> None:
 
 
 def rename(name: str, new: str) -> None:
-    """Give an imported data set another name. Raises :class:`StudioError` for none, or a name that will not do."""
-    folder = _existing(name)
+    """Give an imported data set another name; by its former one runs still find it, until another has that name.
+
+    Raises:
+        StudioError: there is none of this name, it is damaged, or the new one is taken or will not do.
+    """
+    folder, target, found, manifest = _existing(name), free(new), about(name), _manifest(name)
+    formerly = tuple(dict.fromkeys((*found.formerly, name)))
+    manifest["about"] = asdict(replace(found, formerly=tuple(old for old in formerly if old != new)))
+    part = folder / f".{MANIFEST}.part"
     try:
-        folder.rename(free(new))
+        part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.replace(folder / MANIFEST)
+        folder.rename(target)
     except OSError as error:
         raise StudioError(f"cannot be renamed: {error.strerror}", where=str(folder), remedy="check rights") from None
 
@@ -160,9 +172,9 @@ def free(name: str) -> Path:
     """
     if not re.fullmatch(datasets.NAME, name) or name.endswith("."):
         remedy = "take letters, digits, points and dashes, at most 60, a letter or digit first"
-        raise StudioError(f"{name!r} is no name for a data set", where="--name", remedy=remedy)
+        raise StudioError(f"{name!r} is no name for a data set", where="name", remedy=remedy)
     if name.casefold() in {known.casefold() for known in datasets.names()} or datasets.folder(name).exists():
-        raise StudioError(f"there is a data set {name!r} already", where="--name", remedy="take another name")
+        raise StudioError(f"there is a data set {name!r} already", where="name", remedy="take another name")
     return datasets.folder(name)
 
 

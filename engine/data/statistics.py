@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.data.dataset import Dataset
+
+RARITIES = (0, 1, 5, 20, 100)
+"""Fewest training interactions of a target in each slice of the users."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,11 @@ def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
         first_moment=int(min(times[0] for times in dataset.timestamps)),
         last_moment=int(max(times[-1] for times in dataset.timestamps)),
     )
+
+
+def between(values: np.ndarray, edges: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names as ``0``, ``1-4``, ``100+`` and places of the values from each edge up to the next."""
+    for low, after in zip(edges, (*edges[1:], None), strict=True):
+        inside = values >= low if after is None else (values >= low) & (values < after)
+        name = f"{low}+" if after is None else str(low) if after == low + 1 else f"{low}-{after - 1}"
+        yield name, np.flatnonzero(inside)

@@ -13,11 +13,10 @@ import numpy as np
 
 from engine.data.dataset import Dataset
 from engine.data.split import Examples, Split
+from engine.data.statistics import RARITIES, between
 from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.report import By, Estimate, Slice
 
-RARITIES = (0, 1, 5, 20, 100)
-"""Fewest training interactions of the target in each slice."""
 LENGTHS = (1, 5, 10, 20, 50, 100)
 """Fewest items of the history in each slice."""
 SLICED: Mapping[str, tuple[str, ...]] = {
@@ -92,20 +91,12 @@ def slices(columns: Columns, about: Context, teacher: str, bootstrap: Bootstrap)
 
 
 def _members(about: Context) -> Iterator[tuple[By, str, np.ndarray]]:
-    for name, chosen in _between(about.rarity, RARITIES):
+    for name, chosen in between(about.rarity, RARITIES):
         yield "rarity", name, chosen
-    for name, chosen in _between(about.lengths, LENGTHS):
+    for name, chosen in between(about.lengths, LENGTHS):
         yield "history", name, chosen
     yield "ties", "untied", np.flatnonzero(~about.tied)
     yield "ties", "tied", np.flatnonzero(about.tied)
-
-
-def _between(values: np.ndarray, edges: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """Names as ``0``, ``1-4``, ``100+`` and places of the values from each edge up to the next."""
-    for low, after in zip(edges, (*edges[1:], None), strict=True):
-        inside = values >= low if after is None else (values >= low) & (values < after)
-        name = f"{low}+" if after is None else str(low) if after == low + 1 else f"{low}-{after - 1}"
-        yield name, np.flatnonzero(inside)
 
 
 def _slice(by: By, name: str, columns: Columns, chosen: np.ndarray, teacher: str, bootstrap: Bootstrap) -> Slice:

@@ -258,7 +258,7 @@ def test_where_visitors_only_look_nothing_can_be_uploaded() -> None:
 
 
 def test_a_file_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.app.LARGEST_UPLOAD", "1kb")
+    monkeypatch.setenv("DELREC_IMPORT_MB", "0.001")
     answer = TestClient(create_app(Access())).post("/gradio_api/upload", files={"files": ("a.zip", b"x" * 5000)})
     assert answer.status_code == 413
 

@@ -1,4 +1,4 @@
-"""``delrec data``: which data sets there are, what one holds, fetching and importing."""
+"""``delrec data``: which data sets there are, what one holds; fetching, importing, renaming, deleting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SET = click.option(
 
 @click.group()
 def command() -> None:
-    """List, describe, fetch and import data sets."""
+    """List, describe, fetch, import, rename and delete data sets."""
 
 
 @command.command("list")
@@ -35,29 +35,15 @@ def list_sets(as_json: bool) -> None:
     """Every data set: what it is, its licence, and whether it is here or where it comes from."""
     import json
 
-    from engine import datasets
-    from engine.config import DataConfig
+    from engine.data.listing import listing
 
-    rows = []
-    for name in datasets.names():
-        try:
-            reader = datasets.reader(name)
-        except StudioError as error:  # an imported one whose folder is damaged
-            rows.append({"name": name, "title": name, "about": error.what, "licence": "", "where": error.remedy})
-            continue
-        try:
-            where = {"here": "here", "built in": "built in"}.get(reader.presence(DataConfig(dataset=name)), "fetched")
-            where = where if where != "fetched" else "is fetched when a run needs it"
-        except StudioError as error:
-            where = error.remedy
-        said = {"title": reader.title, "about": reader.about, "licence": reader.licence}
-        rows.append({"name": name, **said, "where": where})
+    rows = listing()
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps([row.json() for row in rows], indent=1))
         return
     for row in rows:
-        click.echo(f"{click.style(row['name'], bold=True)}  {row['about']}")
-        click.echo(f"    licence: {row['licence']}\n    {row['where']}")
+        click.echo(f"{click.style(row.name, bold=True)}  {row.about}")
+        click.echo(f"    licence: {row.licence}\n    {row.where}")
 
 
 @command.command()
@@ -116,24 +102,43 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
 @SET
 def import_files(files: tuple[str, ...], name: str, form: str | None, overrides: tuple[str, ...]) -> None:
     """Keep a data set in the data folder, made of FILES: a folder, an archive, or the files of any known format."""
-    from dataclasses import replace
-
-    from engine import datasets
-    from engine.data import named
-    from engine.data.guess import guess_format, together
+    from engine.data.bringing import bring
     from engine.paths import expanded
 
-    config = _config(form, overrides)
-    named.free(name)
     paths = [expanded(file) for file in files]
-    with together(paths) as path, _monitor() as monitor:
-        chosen = form or guess_format(path, config)
-        click.echo(f"read as {chosen} ({datasets.reader(chosen).title})", err=True)
-        config = config.model_copy(update={"dataset": chosen, "path": str(path)})
-        raw = datasets.reader(chosen).read(config, 0, monitor)
-        kept = named.save(replace(raw, source=", ".join(path.name for path in paths)), name, chosen, monitor)
+    with _monitor() as monitor:
+        kept = bring(paths, name, form, _config(form, overrides), monitor)
     click.echo(f"{kept.rows:,} rows of {kept.items:,} items by {kept.users:,} users; {'; '.join(kept.notes)}", err=True)
     click.echo(f"use it with --set data.dataset={name}, look at it with: delrec data describe {name}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("new")
+def rename(name: str, new: str) -> None:
+    """Call the imported data set NAME otherwise: NEW. Runs made on it find it under the name that they know."""
+    from jobs import data_work
+
+    data_work.rename(name, new)
+    click.echo(f"use it with --set data.dataset={new}")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete the imported data set NAME. Runs made on it keep their results, and can no longer be asked or resumed."""
+    from jobs import data_work
+    from webapp.words import plural
+
+    made = data_work.runs_to_lose(name)
+    named = f" ({plural(len(made), 'run')} on it: {', '.join(run.name for run in made[:5])})" if made else ""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise StudioError(f"{name} would be deleted{named}", where=name, remedy="say --yes if that is meant")
+        click.confirm(f"Delete {name}{named}?", abort=True, err=True)
+    data_work.delete(name)
+    click.echo(f"{name} is deleted")
 
 
 def _config(name: str | None, overrides: tuple[str, ...]) -> DataConfig:

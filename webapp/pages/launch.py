@@ -83,7 +83,7 @@ def build(access: Access) -> None:
     def fill(config: RunConfig, base: str) -> list[Any]:
         said, line, text, query = _derive(config, base)
         shown = [said, line, text, text, query, *_expected(config)]
-        return [*form.values(config), *shown, gr.Button(interactive=True), "", ""]
+        return [*form.filled(config), *shown, gr.Button(interactive=True), "", ""]
 
     def opened(request: gr.Request) -> list[Any]:
         """The form stands already; what the address names is filled in, and a visitor who only looks is told."""

@@ -57,7 +57,9 @@ def figures(
         heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.name}"), scope="col"))
     rows = []
     for place, run in enumerate(runs):
-        cells = [tag("th", _swatch(place), link(run.name, f"./run?id={run.id}"), scope="row", class_="dr-run-name")]
+        data = tag("small", link(run.config["data"]["dataset"], f"./data?run={run.id}", title="The data of this run"))
+        name = link(run.name, f"./run?id={run.id}")
+        cells = [tag("th", _swatch(place), name, data, scope="row", class_="dr-run-name")]
         for column in COLUMNS:
             result = results.get((run.id, *column))
             cells.append(_cell(result, result is not None and len(runs) > 1 and result.value == best[column]))

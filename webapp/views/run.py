@@ -35,13 +35,14 @@ def head(run: Run, position: int | None, idle: bool = False) -> Html:
     ``idle``: the run waits and no worker is there.
     """
     config = run.config
-    made_of = [run.preset, config["teacher"]["name"], config["llm"]["name"], config["data"]["dataset"]]
+    made_of = [run.preset, config["teacher"]["name"], config["llm"]["name"]]
     parent = (
         tag("span", f"{run.origin} of ", link(run.parent_id, f"./run?id={run.parent_id}"), class_="dr-chip")
         if run.parent_id
         else None
     )
-    chips = [tag("span", part, class_="dr-chip") for part in (*made_of, f"seed {run.seed}", *run.tags) if part]
+    data = link(config["data"]["dataset"], f"./data?run={run.id}", title="The data of this run")
+    chips = [tag("span", part, class_="dr-chip") for part in (*made_of, data, f"seed {run.seed}", *run.tags) if part]
     facts = [tag("span", fact) for fact in _facts(run, position)]
     if run.state == "done":
         leads = [("Inspect recommendations", "inspect?run="), ("Compare with other runs", "compare?runs=")]

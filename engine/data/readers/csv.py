@@ -79,9 +79,7 @@ class OwnTables(Downloaded):
         Raises:
             StudioError: several tables may be meant, or columns cannot be guessed; lists those that there are.
         """
-        said = columns_said(config.columns)
-        files = [file for file in (place.chosen, *place.find(LOG, ITEMS, rf".+\.({ENDINGS})")) if file]
-        tables = [table_of(file, said) for file in dict.fromkeys(files[: MOST_TABLES + 2])]
+        said, tables = columns_said(config.columns), self.tables(place, config)
         if not tables:
             return None
         absent = {role for role, name in said.items() if name != NONE and not any(t.has(name) for t in tables)}
@@ -97,6 +95,11 @@ class OwnTables(Downloaded):
             others = [table for table in tables if table != log and "user" not in table.role]
             _ask((*others, log)[0], ITEM_ROLES[:2], said)
         return Files([log], items)
+
+    def tables(self, place: Place, config: DataConfig) -> list[Table]:
+        """Everything that may be a table. Raises :class:`StudioError` for one that cannot be read."""
+        files = [file for file in (place.chosen, *place.find(LOG, ITEMS, rf".+\.({ENDINGS})")) if file]
+        return [table_of(file, columns_said(config.columns)) for file in dict.fromkeys(files[: MOST_TABLES + 2])]
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         raw = super().read(config, seed, monitor)
@@ -162,7 +165,7 @@ def table_of(file: File, said: Mapping[str, str]) -> Table:
     known = KNOWN | {plain(name) for part in said.values() for name in part.split("|") if not name.isdecimal()}
     names = OwnSheet(file, Monitor(), known).shown
     numbered = bool(said) and all(part.isdecimal() or part == NONE for part in said.values())
-    headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(_is_number, names))
+    headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(is_number, names))
     if not headed:
         names = [str(number) for number in range(1, len(names) + 1)]
     return Table(file.path, file.member, tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
@@ -196,7 +199,8 @@ def _ask(table: Table, wanted: Sequence[str], said: Mapping[str, str], *, absent
     raise StudioError(what, where=f"{table}, line 1", remedy=remedy)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number, and so hardly names its column."""
     try:
         float(cell)
     except ValueError:

@@ -1,0 +1,130 @@
+"""The process that reads data sets for :mod:`jobs.data_work`: a request as JSON on its input, lines of JSON out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from engine.config import DataConfig
+from engine.data import bringing, load_dataset, statistics
+from engine.data.dataset import Dataset
+from engine.data.description import describe
+from engine.data.load import cleaned
+from engine.errors import Cancelled, StudioError
+from engine.monitor import Monitor
+from engine.run_data import run_dataset
+from engine.run_folder import RunFolder
+from engine.settings import make_config
+from jobs import failures
+from jobs.process import end_with_parent
+
+Tell = Callable[[str, Any], None]
+STOP_GRACE = 2.0
+
+
+class Telling(Monitor):
+    """Tells the parent what is said on the way; stops when asked to."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._stop = False
+
+    def message(self, text: str) -> None:
+        self._tell("message", " ".join(text.split()))
+
+    def request_stop(self) -> None:
+        """From now on :meth:`should_stop` says so."""
+        self._stop = True
+
+    def should_stop(self) -> bool:
+        return self._stop
+
+
+def main(parent: int) -> int:
+    """Do what is asked; 0, or 1 where a fault was told, or 3 when stopped."""
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no line of ours
+    _be_modest()
+
+    def tell(kind: str, value: Any) -> None:
+        _write(told, kind, value)
+
+    monitor = Telling(tell)
+    signal.signal(signal.SIGTERM, lambda *_: monitor.request_stop())
+    end_with_parent(parent, monitor.request_stop, STOP_GRACE)
+    try:
+        tell("result", WORK[(request := json.load(sys.stdin))["do"]](request, tell, monitor))
+    except Cancelled:
+        return 3
+    except Exception as error:
+        fault = failures.known(error)
+        if fault is None:
+            raise
+        tell("error", {"what": fault.what, "where": fault.where, "remedy": fault.remedy})
+        return 1
+    return 0
+
+
+def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, Any]:
+    files = [Path(file) for file in request["files"]]
+    found = bringing.look(files, request["form"], request["columns"])
+    tell("look", asdict(found) | {"fault": None})
+    if found.fault is not None:
+        to_choose = found.own and "data.columns" in found.fault.remedy
+        shown = f"{found.fault.what} Choose it above." if to_choose else str(found.fault)
+        return {"fault": shown, "unreadable": True}
+    config = DataConfig(columns=request["columns"])
+    with bringing.read_together(files, found.format, config, monitor) as (raw, read):
+        try:
+            return _described(cleaned(raw, read, monitor), read)
+        except StudioError as error:
+            return {"fault": str(error), "unreadable": False}
+
+
+def _import(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+    files = [Path(file) for file in request["files"]]
+    config = DataConfig(columns=request["columns"])
+    return asdict(bringing.bring(files, request["name"], request["form"], config, monitor))
+
+
+def _describe(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+    if request["run"]:
+        folder = RunFolder.open(Path(request["run"]))
+        whole = make_config({"data": request["data"], "seed": request["seed"]})
+        return _described(run_dataset(folder, whole, monitor), whole.data)
+    config = DataConfig.model_validate(request["data"])
+    return _described(load_dataset(config, request["seed"], monitor), config)
+
+
+def _described(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
+    found = statistics(dataset)
+    return {"description": describe(dataset, config, found).json(), "statistics": asdict(found), "note": dataset.note}
+
+
+WORK: dict[str, Callable[[dict[str, Any], Tell, Monitor], dict[str, Any]]] = {
+    "look": _look,
+    "import": _import,
+    "describe": _describe,
+}
+
+
+def _be_modest() -> None:
+    """Where memory runs out this process is the one to go."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800", encoding="ascii")
+
+
+def _write(told: IO[str], kind: str, value: Any) -> None:
+    told.write(json.dumps([kind, value]) + "\n")
+    told.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,226 @@
+"""Bring your own: files are dropped, their first rows and columns shown, what cleaning takes counted, and imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from engine import datasets
+from engine.config_data import ROLES
+from engine.data import bringing, named
+from engine.data.columns import NONE
+from engine.data.guess import FORMATS
+from engine.errors import Cancelled
+from jobs import data_work
+from jobs.data_work import DataWork
+from jobs.settings import import_limits
+from webapp.access import Access
+from webapp.events import QUIET, Asked, tell
+from webapp.html import Html, tag
+from webapp.shell import notice
+from webapp.views import data as view
+from webapp.words import duration, memory
+
+READ_AS = (*FORMATS, "ml-100k", "csv")
+NEEDED = ("user", "item", "timestamp", "title")
+LABELS = {
+    "user": "User",
+    "item": "Item",
+    "timestamp": "Time",
+    "title": "Title",
+    "year": "Year",
+    "genres": "Genres",
+    "brand": "Brand or author",
+    "aliases": "Other titles",
+}
+HELP = {"timestamp": "None takes the order of the rows.", "title": "None shows items by their id."}
+
+
+def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
+    """Draw the card; returns it, which a visitor who only looks does not see. ``reading``: how its work is queued."""
+    with gr.Column(visible=False, elem_classes="dr-card", elem_id="bring") as card:
+        most, seconds = import_limits()
+        gr.HTML(
+            tag("h2", "Bring your own")
+            + tag("p", "Files of one data set as they were downloaded, plain or packed, or tables of your own: one of "
+                  f"interactions (user, item, time) and one of items (item, title), or one with both. At most "
+                  f"{memory(most / 1e6)}, and {duration(seconds)} of reading; larger ones by delrec data import."),
+            js_on_load=None,
+        )  # fmt: skip
+        files = gr.File(label="Files", file_count="multiple", elem_id="bring-files", height=150)
+        said = gr.HTML(js_on_load=None, elem_id="bring-said")
+        stop = gr.Button("Stop", size="sm", visible=False, elem_id="bring-stop")
+        with gr.Column(visible=False, elem_id="bring-found") as shown:
+            with gr.Row(elem_classes="dr-fields"):
+                form = gr.Dropdown(
+                    choices=list(READ_AS), label="Read as", elem_id="bring-format", info="Guessed by the files' names."
+                )
+            with gr.Row(elem_classes="dr-fields", elem_id="bring-columns", visible=False) as columns:
+                roles = [
+                    gr.Dropdown(choices=[], label=LABELS[role], info=HELP.get(role), elem_id=f"bring-{role}")
+                    for role in ROLES
+                ]
+            rows = gr.HTML(js_on_load=None, elem_id="bring-rows")
+        cleaned = gr.HTML(js_on_load=None, elem_id="bring-cleaned")
+        with gr.Row(visible=False, elem_classes="dr-fields", elem_id="bring-keep") as keeping:
+            name = gr.Textbox(
+                label="Name",
+                max_lines=1,
+                elem_id="bring-name",
+                info="What data.dataset is to be: letters, digits, - . _",
+            )
+            keep = gr.Button("Import", variant="primary", elem_id="bring-import")
+    working, guess = gr.State(Asked(None)), gr.State({})
+    outputs = [said, stop, shown, form, columns, *roles, rows, cleaned, keeping, name, guess]
+
+    def looked(
+        paths: Sequence[str] | None,
+        wanted: str | None,
+        guessed: Mapping[str, str] | None,
+        asked: Asked[DataWork | None],
+        request: gr.Request,
+        chosen: Sequence[str | None] = (),
+    ) -> Iterator[dict[Any, Any]]:
+        """The first rows, then what cleaning takes. ``guessed``: the columns stay as they are chosen."""
+        if not paths:
+            yield _nothing_yet()
+            return
+        fresh = guessed is None
+        try:
+            access.require_change(request)
+            found = [Path(path) for path in paths]
+            bringing.check_files(found, import_limits()[0])
+            work = asked.now = data_work.look(found, wanted, None if guessed is None else _columns(chosen, guessed))
+            closed = gr.Row(visible=False)
+            yield {said: view.progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
+            readable = True
+            for kind, value in work.told():
+                if kind == "message":
+                    yield {said: view.progress(value)}
+                elif kind == "look":
+                    yield _first(value, found[0].name) if fresh else {rows: view.first_rows(value["tables"])}
+                else:
+                    readable = not value.get("unreadable")
+                    yield {said: "", cleaned: _cleaned(value)}
+            yield {stop: gr.Button(visible=False), keeping: gr.Row(visible=readable)}
+        except Cancelled:
+            yield {said: notice("info", "Stopped."), stop: gr.Button(visible=False)}
+        except Exception as error:
+            hidden = {shown: gr.Column(visible=False)} if fresh else {}
+            yield {said: notice("bad", tell(error)), stop: gr.Button(visible=False), **hidden}
+
+    def _nothing_yet() -> dict[Any, Any]:
+        closed = {shown: gr.Column(visible=False), keeping: gr.Row(visible=False), stop: gr.Button(visible=False)}
+        return {said: "", cleaned: "", **closed}
+
+    def _first(value: Mapping[str, Any], file: str) -> dict[Any, Any]:
+        guessed = guessed_roles(value["tables"]) if value["own"] else {}
+        names = list(dict.fromkeys(name for table in value["tables"] for name in table["columns"] if name))
+        controls = {}
+        for role, control in zip(ROLES, roles, strict=True):
+            own = [("none", NONE), *((name, name) for name in names)]
+            mine = guessed.get(role)
+            if mine and mine not in (*names, NONE):
+                own.append((mine.replace("|", " or "), mine))
+            controls[control] = gr.Dropdown(choices=own, value=mine)
+        return {
+            shown: gr.Column(visible=True), form: value["format"], columns: gr.Row(visible=value["own"]), **controls,
+            rows: view.first_rows(value["tables"]), name: suggested(file), guess: guessed,
+        }  # fmt: skip
+
+    def dropped(paths: list[str] | None, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        yield from looked(paths, None, None, asked, request)
+
+    def formed(paths: list[str] | None, wanted: str, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        yield from looked(paths, wanted, None, asked, request)
+
+    def chose(
+        paths: list[str] | None, wanted: str, guessed: dict[str, str], asked: Any, request: gr.Request, *chosen: Any
+    ) -> Iterator[dict[Any, Any]]:
+        yield from looked(paths, wanted, guessed, asked, request, chosen)
+
+    def kept(
+        paths: list[str] | None,
+        wanted: str,
+        guessed: dict[str, str],
+        asked: Asked[DataWork | None],
+        new: str,
+        request: gr.Request,
+        *chosen: Any,
+    ) -> Iterator[dict[Any, Any]]:
+        try:
+            access.require_change(request)
+            found = [Path(path) for path in paths or ()]
+            bringing.check_files(found, import_limits()[0])
+            named.free(new := (new or "").strip())
+            work = asked.now = data_work.bring(found, new, wanted, _columns(chosen, guessed or {}))
+            yield {
+                said: view.progress("Importing …"),
+                stop: gr.Button(visible=True),
+                keep: gr.Button(interactive=False),
+            }
+            for kind, value in work.told():
+                if kind == "message":
+                    yield {said: view.progress(value)}
+                elif kind == "result":
+                    yield {said: view.imported(value)}
+        except Cancelled:
+            yield {said: notice("info", "Stopped; nothing was kept.")}
+        except Exception as error:
+            yield {said: notice("bad", tell(error))}
+        yield {stop: gr.Button(visible=False), keep: gr.Button(interactive=True)}
+
+    def stopped(asked: Asked[DataWork | None]) -> None:
+        if asked.now is not None:
+            asked.now.stop()
+
+    again: dict[str, Any] = {**reading, "trigger_mode": "always_last"}
+    changed = [form.input, *(role.input for role in roles), files.change]
+    gr.on([*changed, stop.click], stopped, working, None, **QUIET)  # what was asked before is overtaken
+    files.change(dropped, [files, working], outputs, **again)
+    form.input(formed, [files, form, working], outputs, **again)
+    gr.on([role.input for role in roles], chose, [files, form, guess, working, *roles], outputs, **again)
+    keep.click(kept, [files, form, guess, working, name, *roles], [said, stop, keep], **reading)
+    return card
+
+
+def guessed_roles(tables: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The column of each role, ``-`` for those that need none; where tables call it by several names, all of these."""
+    logs = [table["roles"] for table in tables if {"user", "item"} <= table["roles"].keys()]
+    lists = [table["roles"] for table in tables if "user" not in table["roles"] and "title" in table["roles"]]
+    found: dict[str, str] = {}
+    for role in ROLES:
+        asked = logs if role in ("user", "timestamp") else [*logs, *lists] if role == "item" else lists or logs
+        names = list(dict.fromkeys(table[role] for table in asked if role in table))
+        if names:
+            found[role] = "|".join(names)
+        elif role not in NEEDED:
+            found[role] = NONE
+    return found
+
+
+def suggested(file: str) -> str:
+    """A name that is free, made of a file's."""
+    stem = re.sub(r"\.(gz|zip|csv|tsv|tab|psv|txt|dat|jsonl?|inter|item|data)(?=\.|$)", "", file, flags=re.IGNORECASE)
+    stem = re.sub(r"[^\w.-]+", "-", stem).strip("-._")[:50] or "mine"
+    taken = {name.casefold() for name in datasets.names()}
+    return next(name for number in range(1, 10_000) if (name := f"{stem}-{number}" if number > 1 else stem).casefold()
+                not in taken)  # fmt: skip
+
+
+def _columns(chosen: Sequence[str | None], guessed: Mapping[str, str]) -> str | None:
+    """``data.columns`` for what was chosen otherwise than guessed."""
+    said = {role: name for role, name in zip(ROLES, chosen, strict=False) if name and name != guessed.get(role)}
+    return bringing.columns_of(said)
+
+
+def _cleaned(value: Mapping[str, Any]) -> Html:
+    if not value.get("fault"):
+        return view.figures(value["description"])
+    if value["unreadable"]:
+        return notice("warn", value["fault"])
+    return notice("warn", f"With the default settings nothing is left: {value['fault']}")

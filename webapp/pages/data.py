@@ -1,0 +1,165 @@
+"""Data: every data set with its figures; those that people bring are imported, renamed and deleted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from db.runs import Run
+from engine import datasets
+from engine.config import DataConfig
+from engine.data import Statistics
+from engine.data.listing import Listed, listed, listing
+from engine.errors import Cancelled, StudioError
+from jobs import api, data_work
+from webapp.access import Access
+from webapp.data_charts import length_figure, popularity_figure, rarity_figure
+from webapp.described import Found, described
+from webapp.events import OPENED, QUIET, tell
+from webapp.html import Html, link, tag
+from webapp.pages import bring
+from webapp.pages.run import GO
+from webapp.shell import empty, frame, notice
+from webapp.views import data as view
+from webapp.views.charts import chart_box, chart_data
+
+LEAD = "What runs learn from. Yours can be imported below, in any of these formats or as tables of your own."
+READING: dict[str, Any] = {
+    "queue": True,
+    "concurrency_id": "data",
+    "concurrency_limit": 2,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+"""Reading data sets takes seconds, in processes of their own: two at a time, beside everything else."""
+
+
+def build(access: Access) -> None:
+    """Draw the page."""
+    frame("Data", "Data")
+    head = gr.HTML(js_on_load=None, elem_id="data-head")
+    with gr.Column(visible=False, elem_id="data-all") as every:
+        with gr.Column(elem_classes="dr-card"):
+            table = gr.HTML(js_on_load=None, elem_id="data-sets")
+        own = bring.build(access, READING)
+    with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-one") as one:
+        said = gr.HTML(js_on_load=None, elem_id="data-said")
+        figures = gr.HTML(js_on_load=None, elem_id="data-figures")
+        gr.HTML(chart_box("data-set"), js_on_load=None, elem_id="data-charts")
+        charts = gr.HTML(js_on_load=None)
+    with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-change") as change:
+        gr.HTML(tag("h2", "Rename or delete"), js_on_load=None)
+        with gr.Row(elem_classes="dr-fields"):
+            name = gr.Textbox(
+                label="Name", max_lines=1, elem_id="data-name", info="Runs made on it find it under the one they know."
+            )
+        with gr.Row(elem_classes="dr-actions"):
+            rename = gr.Button("Rename", size="sm", elem_id="rename-data")
+            delete = gr.Button("Delete …", size="sm", elem_id="delete-data")
+        with gr.Row(visible=False, elem_classes="dr-actions", elem_id="data-confirm") as confirm:
+            question = gr.HTML(js_on_load=None)
+            really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-data")
+            keep = gr.Button("Keep it", size="sm")
+        changed = gr.HTML(js_on_load=None, elem_id="data-changed")
+    destination = gr.Textbox(visible=False)
+
+    def opened(request: gr.Request) -> list[Any]:
+        """What stands at once; the figures come by :func:`measured`."""
+        may = not access.is_read_only(request)
+        shown = [gr.Column(visible=False)] * 3
+        try:
+            row, run = _named(request)
+        except Exception as error:
+            nothing = empty("No such data set", tell(error), link("All data sets", "./data", class_="dr-button"))
+            return [nothing, *shown, "", gr.Column(visible=may), gr.skip()]
+        if run is not None:
+            return [view.head_of_run(run), shown[0], gr.Column(visible=True), shown[2], "", gr.skip(), gr.skip()]
+        if row is not None:
+            made = data_work.used_by(row.name)
+            there = row.state in ("here", "built in")
+            parts = [gr.Column(visible=False), gr.Column(visible=there), gr.Column(visible=may and row.imported)]
+            return [view.head(row, made), *parts, "", gr.skip(), row.name]
+        title = tag("h1", "Data sets", class_="dr-title") + tag("p", LEAD, class_="dr-lead")
+        return [Html(title), gr.Column(visible=True), *shown[:2], view.listing(listing()), gr.Column(visible=may), ""]
+
+    def measured(request: gr.Request) -> Iterator[list[Any]]:
+        try:
+            row, run = _named(request)
+            if run is None and (row is None or row.state not in ("here", "built in")):
+                return
+            config = DataConfig(dataset=row.name) if row else DataConfig()
+            for told in described(config, run):
+                if isinstance(told, str):
+                    yield [view.progress(told), gr.skip(), gr.skip()]
+                else:
+                    yield ["", *_drawn(told)]
+        except Cancelled:
+            return
+        except Exception as error:
+            yield [notice("bad", tell(error)), "", chart_data("data-set", [])]
+
+    def renamed(new: str, request: gr.Request) -> tuple[Html | str, str]:
+        try:
+            access.require_change(request)
+            new = (new or "").strip()
+            data_work.rename(_own(request), new)
+        except Exception as error:
+            return notice("bad", tell(error)), ""
+        return "", view.address(new)
+
+    def ask(request: gr.Request) -> list[Any]:
+        try:
+            access.require_change(request)
+            mine = _own(request)
+            return [gr.Row(visible=True), view.question(mine, data_work.used_by(mine)), ""]
+        except Exception as error:
+            return [gr.Row(visible=False), "", notice("bad", tell(error))]
+
+    def deleted(request: gr.Request) -> tuple[Html | str, str]:
+        try:
+            access.require_change(request)
+            data_work.delete(_own(request))
+        except Exception as error:
+            return notice("bad", tell(error)), ""
+        return "", "./data?"
+
+    outputs = [head, every, one, change, table, own, name]
+    filling = gr.context.Context.root_block.load(opened, None, outputs, **QUIET)
+    filling.then(fn=None, js=OPENED)
+    filling.then(measured, None, [said, figures, charts], **READING)
+    rename.click(renamed, name, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    delete.click(ask, None, [confirm, question, changed], **QUIET)
+    really.click(deleted, None, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
+
+
+def _named(request: gr.Request) -> tuple[Listed | None, Run | None]:
+    """The data set or the run that the address names; neither for all data sets.
+
+    Raises:
+        StudioError: there is none of this name.
+    """
+    query = request.query_params
+    if query.get("run"):
+        return None, api.status(query["run"])
+    return (listed(query["dataset"]) if query.get("dataset") else None), None
+
+
+def _own(request: gr.Request) -> str:
+    name = str(request.query_params.get("dataset", ""))
+    if name not in datasets.imported():
+        raise StudioError(f"there is no imported data set {name!r}", remedy="only those can be renamed or deleted")
+    return name
+
+
+def _drawn(found: Found) -> list[Any]:
+    description, counted = found["description"], Statistics(**found["statistics"])
+    key = f"{description['name']}/{description['fingerprint']}"
+    drawn = [
+        ("Users by number of interactions", length_figure(counted, key)),
+        ("Items by popularity", popularity_figure(counted, key)),
+        ("Users by how rare their last item is", rarity_figure(description["rarity"], key)),
+    ]
+    return [view.figures(description, found["note"]), chart_data("data-set", drawn)]
