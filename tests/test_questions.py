@@ -253,6 +253,21 @@ def test_soft_labels_are_the_teachers_probabilities_of_the_candidates() -> None:
     assert np.array_equal(np.concatenate([part.aims for part, _ in soft.parts(3)]), soft.aims)
 
 
+@every_task
+def test_looking_for_cuts_does_not_go_through_the_catalogue_for_every_user(
+    make: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would take minutes where users and items are many."""
+    world, sorted_at_once = make_world(), []
+    whole = np.unique
+    monkeypatch.setattr(
+        np, "unique", lambda it, *args, **more: sorted_at_once.append(len(it)) or whole(it, *args, **more)
+    )
+    task = make(world.config, world.dataset)
+    assert len(task.users) > 3
+    assert len([size for size in sorted_at_once if size >= FILMS // 2]) <= 3
+
+
 def test_lsr_asks_every_next_film_of_the_training_sequence() -> None:
     world = make_world()
     task = lsr(world.config, world.dataset)

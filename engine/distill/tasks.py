@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -89,7 +90,12 @@ class PatternSimulating(Task):
 
     def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
         """Every history that leaves the teacher something to choose from."""
-        return np.arange(1, min(len(sequence), len(np.unique(self.alike[self.learned])) - self.n_candidates) + 1)
+        return np.arange(1, min(len(sequence), self.different - self.n_candidates) + 1)
+
+    @cached_property
+    def different(self) -> int:
+        """Items that look unlike each other: a sort of the catalogue, too slow for every user anew."""
+        return len(np.unique(self.alike[self.learned]))
 
     def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
         histories = [self.split.train[user][:cut] for user, cut in places]
