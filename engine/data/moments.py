@@ -30,6 +30,8 @@ EPOCH = (10**8, 10**10)
 milliseconds, and so on; the ranges of the units do not meet."""
 COMPACT: dict[str, int] = {"%Y%m%d": 8, "%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
 """Dates without separators, and how many digits they have."""
+COMPACT_SHARE = 0.1
+"""Of whole numbers in the range of such dates 4 % read as one by chance."""
 NONE = int(np.iinfo(np.int64).min)
 """Stands for a time that is missing."""
 NAMED = 3
@@ -245,12 +247,13 @@ class Moments:
         return "dates with their time zones" if aware.count else "dates and times in UTC" if naive.count else "days"
 
     def _compact(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
-        """Seconds since 1970 where most numbers read as dates without separators, ``None`` elsewhere."""
+        """Seconds since 1970 where so many numbers read as dates without separators that these are meant, ``None``
+        elsewhere."""
         if self.unit or nano.any():
             return None
         for form, digits in COMPACT.items():
             plausible = readable(whole, digits)
-            if plausible.mean() <= 0.5:
+            if plausible.mean() < COMPACT_SHARE:
                 continue
             if not plausible.all():
                 place = int(np.argmin(plausible))
@@ -291,6 +294,7 @@ class Moments:
         return unit, f"{'whole days in ' if days else ''}{UNITS[unit]} since 1970"
 
     def _odd(self, rows: _Rows, what: str) -> str:
+        what = re.sub(r"^(time|date)s\b", r"\1", what) if rows.count == 1 else what
         return f"{rows.count:,} {what} ({self._named(rows.first, rows.count)})"
 
     def _named(self, rows: Sequence[int] | np.ndarray, count: int | None = None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
@@ -30,6 +31,9 @@ LARGEST_CONTEXT = 10**6
 """A tokenizer without a limit tells a number far above."""
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 ADAPTER = "adapter_config.json"
+WHOLE, SHARDS = "model.safetensors", "model.safetensors.index.json"
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Number formats of weights that are what they say."""
 NAMED = 3
 """Weights that a message names."""
 
@@ -99,6 +103,9 @@ def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -
             adapter_kwargs={"subfolder": "none"},  # the library would attach the adapter
         )
         refuse_incomplete(model, found, folder)
+        _refuse_meaningless(model, folder)
+    if (folder / WHOLE).is_file() and (folder / SHARDS).is_file():
+        monitor.message(f"{folder} also holds weights in parts ({SHARDS}), which are not used; {WHOLE} is")
     if unused := _listed(found["unexpected_keys"]):
         monitor.message(f"{folder} holds weights that have no place in this model and are not used: {unused}")
     return model
@@ -134,6 +141,36 @@ def refuse_incomplete(model: Any, found: dict[str, Any], folder: Path) -> None:
         where=str(folder),
         remedy="take a whole checkpoint of a model with its output layer, as save_pretrained writes it",
     )
+
+
+def _refuse_meaningless(model: Any, folder: Path) -> None:
+    """Raises StudioError for weights that are all there and say nothing, as a broken copy or conversion leaves them."""
+    remedy = "copy or download the checkpoint again, or take another"
+    if broken := _listed(name for name, weight in model.named_parameters() if not weight.isfinite().all()):
+        what = f"weights of this model are no numbers: {broken}"
+        raise StudioError(what, where=str(folder), remedy=f"try llm.dtype=float32; if that does not help, {remedy}")
+    embeddings = model.get_input_embeddings().weight.detach()
+    if embeddings.min() == embeddings.max():
+        what = f"all embeddings of this model are {float(embeddings.min()):g}, so that it cannot tell words apart"
+        raise StudioError(what, where=str(folder), remedy=remedy)
+    if model_facts(folder).get("quantization_config") is None and (coded := _listed(_coded(model, folder))):
+        raise StudioError(
+            f"weights of this model are stored as codes, and no quantization_config says what they stand for: {coded}",
+            where=str(folder),
+            remedy="take the checkpoint before quantization, as float32, float16 or bfloat16",
+        )
+
+
+def _coded(model: Any, folder: Path) -> Iterator[str]:
+    """Weights that the files hold as whole numbers or in eight bits, though the model calculates with them."""
+    names = {name for name, weight in model.named_parameters() if weight.is_floating_point()}
+    names |= {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
+    files = [folder / WHOLE] if (folder / WHOLE).is_file() else sorted(folder.glob("*.safetensors"))
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - it is no mapping
+                if key in names and tensors.get_slice(key).get_dtype() not in FLOATS:
+                    yield key
 
 
 def _family(config: Any, name: str) -> Family:

@@ -269,3 +269,52 @@ def test_a_t5_that_lacks_a_token_which_prompts_need_is_refused(ask: Callable[[Pa
     tokenizer.save_pretrained(folder)
     with pytest.raises(StudioError, match=r"no end token.*eos_token"):
         ask(folder)
+
+
+def _broken(key: str, value: float, place: int) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    def change(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        tensors[key].view(-1)[place] = value
+        return tensors
+
+    return change
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["model.embed_tokens.weight", "model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
+def test_a_single_weight_that_is_no_number_is_found(key: str, value: float, tmp_path: Path) -> None:
+    """Even that of a word which no prompt has."""
+    folder = keep(of_family("llama"), tmp_path)
+    change_weights(folder, _broken(key, value, -1))
+    with pytest.raises(StudioError, match=f"no numbers: {key}"):
+        load(folder)
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+def test_a_file_of_zeros_is_no_model(family: str, tmp_path: Path) -> None:
+    folder = keep(of_family(family), tmp_path)
+    change_weights(folder, lambda tensors: {key: torch.zeros_like(value) for key, value in tensors.items()})
+    with pytest.raises(StudioError, match="all embeddings of this model are 0"):
+        load(folder)
+
+
+CODED = {"llama": "down_proj.weight", "gpt2": "c_proj.weight"}
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn, torch.int32])
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_codes_are_not_taken_for_weights(family: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    """Of a quantised checkpoint whose configuration was lost."""
+    model = of_family("llama") if family == "llama" else random_model(*LIBRARY[family])
+    folder = keep(model, tmp_path)
+    (key,) = (key for key in load_file(folder / "model.safetensors") if "1.mlp" in key and key.endswith(CODED[family]))
+    change_weights(folder, lambda tensors: tensors | {key: tensors[key].to(dtype)})
+    with pytest.raises(StudioError, match=f"stored as codes, .*: {key}"):
+        load(folder)
+
+
+def test_of_whole_weights_and_parts_it_is_said_which_are_used(tmp_path: Path) -> None:
+    folder = keep(of_family("llama"), tmp_path)
+    (folder / "model.safetensors.index.json").write_text('{"metadata": {}, "weight_map": {}}')
+    listener = Listener()
+    load(folder, listener)
+    assert any("also holds weights in parts" in said for said in listener.said)
