@@ -17,9 +17,9 @@ from engine.data.catalogue import Choice
 from engine.data.references import tidy
 from engine.data.titles import referred
 from engine.errors import StudioError
-from engine.evaluate.full import catalogue_listing, rerank_scores, sort_listing, top_items
-from engine.evaluate.metrics import checked_scores
 from engine.labels import label
+from engine.metrics.full import catalogue_listing, rerank_scores, sort_listing, top_items
+from engine.metrics.ranks import checked_scores
 from engine.ranking import CatalogueRanker, Ranker
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import StudioError
-from engine.evaluate.bootstrap import Bootstrap, Interval
-from engine.evaluate.metrics import per_example, target_columns, target_ranks
 from engine.evaluate.predictions import Scores
+from engine.metrics.bootstrap import Bootstrap, Interval
+from engine.metrics.ranks import per_example, target_columns, target_ranks
 
 BOTH, ONLY_A, ONLY_B, NONE = "both", "only a", "only b", "none"
 UNPAIRED = "these runs were not asked about the same users and candidates"

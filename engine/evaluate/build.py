@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import RunConfig
-from engine.evaluate.agreement import agreement
-from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.lists import list_measures
-from engine.evaluate.metrics import TIE_RULE, per_example
 from engine.evaluate.report import (
     Comparison,
     Estimate,
@@ -27,6 +24,9 @@ from engine.evaluate.report import (
 )
 from engine.evaluate.rows import Evaluation, Kind
 from engine.evaluate.slices import Context, slices
+from engine.metrics.agreement import agreement
+from engine.metrics.bootstrap import Bootstrap, Interval
+from engine.metrics.ranks import TIE_RULE, per_example
 
 EXTRA_PAIRS = (
     ("delrec", "llm-zero-shot"),

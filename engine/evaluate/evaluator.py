@@ -16,7 +16,8 @@ import numpy as np
 
 from engine.data.split import Examples
 from engine.errors import Cancelled
-from engine.evaluate.full import (
+from engine.evaluate.rows import KINDS, Evaluation, Kind, Row, RowFile, Shapes, fingerprint
+from engine.metrics.full import (
     Listing,
     catalogue_listing,
     catalogue_ranks,
@@ -25,8 +26,7 @@ from engine.evaluate.full import (
     reranked_ranks,
     sort_listing,
 )
-from engine.evaluate.metrics import Ranks, checked_scores, target_columns, target_ranks
-from engine.evaluate.rows import KINDS, Evaluation, Kind, Row, RowFile, Shapes, fingerprint
+from engine.metrics.ranks import Ranks, checked_scores, target_columns, target_ranks
 from engine.monitor import Monitor
 from engine.ranking import CatalogueRanker, Ranker
 from engine.seeds import generator

@@ -19,10 +19,10 @@ from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.evaluate.evaluator import CHUNK, sample_users
 from engine.evaluate.falsify_controls import Control
 from engine.evaluate.falsify_record import Evidence
-from engine.evaluate.metrics import hit_rate, ndcg, target_columns, target_ranks
 from engine.evaluate.rows import RowFile, fingerprint
 from engine.llm import Prompt, Prompts, PromptScorer, SoftPrompt
 from engine.llm.prompts import Items
+from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.models import Models, WithoutAdapter
 from engine.monitor import Monitor
 from engine.questions import Questions

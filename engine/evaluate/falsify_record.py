@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.render import signed
 from engine.evaluate.report import DECIMALS
+from engine.metrics.bootstrap import Bootstrap, Interval
 
 FILE = "falsification.json"
 NUMBERS = range(1, 7)

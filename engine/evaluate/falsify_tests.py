@@ -9,12 +9,12 @@ import numpy as np
 
 from engine.architectures import ARCHITECTURES
 from engine.datasets import domain_of
-from engine.evaluate.agreement import AGREEMENT, agreement, kendall_tau
 from engine.evaluate.falsify_bench import Ask, Bench, with_prompts
 from engine.evaluate.falsify_controls import RANDOM_LISTS
 from engine.evaluate.falsify_record import NUMBERS, Finding
-from engine.evaluate.metrics import target_ranks
 from engine.llm import Prompts
+from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
+from engine.metrics.ranks import target_ranks
 from engine.models import Models
 from engine.plus import load_plus
 from engine.questions import Questions

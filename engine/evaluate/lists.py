@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.evaluate.bootstrap import Bootstrap
 from engine.evaluate.report import DECIMALS, Estimate, Measure
 from engine.evaluate.slices import Context
+from engine.metrics.bootstrap import Bootstrap
 
 LENGTH = 10
 """Items of a list that are looked at; all where the lists are shorter."""

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.evaluate.bootstrap import Interval
 from engine.evaluate.rows import Kind
+from engine.metrics.bootstrap import Interval
 
 DECIMALS = 8
 

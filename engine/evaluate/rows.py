@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from engine.evaluate.full import Listing
-from engine.evaluate.metrics import Ranks
+from engine.metrics.full import Listing
+from engine.metrics.ranks import Ranks
 
 if TYPE_CHECKING:
     from engine.data.split import Examples

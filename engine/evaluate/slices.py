@@ -14,8 +14,8 @@ import numpy as np
 from engine.data.dataset import Dataset
 from engine.data.split import Examples, Split
 from engine.data.statistics import RARITIES, between
-from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.evaluate.report import By, Estimate, Slice
+from engine.metrics.bootstrap import Bootstrap, Interval
 
 LENGTHS = (1, 5, 10, 20, 50, 100)
 """Fewest items of the history in each slice."""

@@ -16,9 +16,9 @@ from engine.bidi import isolated
 from engine.data import Catalogue, candidate_sets
 from engine.data.references import checked_titles, user_meant
 from engine.errors import StudioError
-from engine.evaluate.full import top_items
 from engine.explain.bench import Bench, find_item
 from engine.explain.case import EMPTY, Asker, Case
+from engine.metrics.full import top_items
 from engine.models import Models, method_row
 from engine.recommend import HistoryItem, ambiguities, understand
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from engine.errors import StudioError
-from engine.evaluate.metrics import checked_scores, target_ranks
+from engine.metrics.ranks import checked_scores, target_ranks
 from engine.ranking import History, Ranker
 
 EMPTY = np.empty(0, np.int64)

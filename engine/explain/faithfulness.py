@@ -13,8 +13,6 @@ import numpy as np
 
 from engine.errors import StudioError
 from engine.evaluate import sample_users
-from engine.evaluate.agreement import kendall_tau
-from engine.evaluate.bootstrap import Bootstrap, Interval
 from engine.explain.bench import Bench
 from engine.explain.benches import bench_of_user
 from engine.explain.case import probabilities
@@ -24,6 +22,8 @@ from engine.explain.evidence import gather
 from engine.explain.gradients import integrated_gradients
 from engine.explain.rationale import one_rationale
 from engine.explain.removal import Delete
+from engine.metrics.agreement import kendall_tau
+from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.seeds import generator

@@ -14,8 +14,6 @@ import torch
 from engine.data import candidate_sets
 from engine.errors import StudioError
 from engine.evaluate import sample_users
-from engine.evaluate.agreement import AGREEMENT, agreement
-from engine.evaluate.bootstrap import Bootstrap
 from engine.explain.benches import remembered
 from engine.explain.case import Asker, Case
 from engine.explain.effects import leave_one_out, spearman
@@ -25,6 +23,8 @@ from engine.explain.removal import Delete
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
 from engine.labels import label
 from engine.llm import SoftPrompt
+from engine.metrics.agreement import AGREEMENT, agreement
+from engine.metrics.bootstrap import Bootstrap
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.ranking import Ranker

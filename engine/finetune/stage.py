@@ -11,7 +11,6 @@ from engine.config import RunConfig
 from engine.data.candidates import candidate_sets
 from engine.data.dataset import Dataset
 from engine.data.split import Split
-from engine.evaluate.metrics import hit_rate, ndcg, target_columns, target_ranks
 from engine.finetune.adalora import AdaLora
 from engine.finetune.examples import NextItem
 from engine.llm.backbone import Backbone
@@ -19,6 +18,7 @@ from engine.llm.ranker import LLMRanker
 from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
+from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
 from engine.questions import make_prompts

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from engine.config import RunConfig
 from engine.data import Split
-from engine.evaluate.full import catalogue_ranks
-from engine.evaluate.metrics import hit_rate, ndcg
+from engine.metrics.full import catalogue_ranks
+from engine.metrics.ranks import hit_rate, ndcg
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
 from engine.plus.mix import weigh

@@ -12,9 +12,9 @@ from torch import Tensor
 from engine.architectures import TeacherName
 from engine.config import TeacherConfig
 from engine.data import Split
-from engine.evaluate.full import catalogue_ranks
-from engine.evaluate.metrics import ndcg
 from engine.labels import label
+from engine.metrics.full import catalogue_ranks
+from engine.metrics.ranks import ndcg
 from engine.monitor import Monitor
 from engine.seeds import derive, generator
 from engine.teachers.base import BATCH, CatalogueScorer

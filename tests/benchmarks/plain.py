@@ -17,10 +17,10 @@ from transformers import AutoModelForCausalLM
 
 from engine.config import RunConfig
 from engine.data import Split
-from engine.evaluate.full import catalogue_ranks
-from engine.evaluate.metrics import ndcg
 from engine.finetune.adalora import quiet
 from engine.llm.sources import load_encoder
+from engine.metrics.full import catalogue_ranks
+from engine.metrics.ranks import ndcg
 from engine.questions import Questions
 from engine.seeds import generator
 from engine.teachers.teacher import Teacher

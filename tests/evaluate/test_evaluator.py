@@ -14,7 +14,7 @@ import pytest
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import Evaluation, evaluate, sample_users
 from engine.evaluate.evaluator import CHUNK
-from engine.evaluate.metrics import per_example
+from engine.metrics.ranks import per_example
 
 
 def _evaluate(

@@ -13,7 +13,6 @@ from stage_world import make_world
 from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import falsify_record
-from engine.evaluate.bootstrap import Interval
 from engine.evaluate.falsify import falsify
 from engine.evaluate.falsify_bench import FOLDER, Bench
 from engine.evaluate.falsify_controls import RANDOM_LISTS, Control
@@ -28,6 +27,7 @@ from engine.evaluate.falsify_tests import (
 )
 from engine.evaluate.falsify_tests import titles as titles_test
 from engine.llm import Prompts
+from engine.metrics.bootstrap import Interval
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.ranking import CatalogueRanker, History, Ranker

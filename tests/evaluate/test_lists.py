@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.evaluate.bootstrap import Bootstrap
 from engine.evaluate.lists import ORDER, genre_diversity, gini, list_measures
 from engine.evaluate.report import Measure
 from engine.evaluate.slices import Context
+from engine.metrics.bootstrap import Bootstrap
 
 
 def about(popularity: list[int], genres: list[tuple[str, ...]] | None = None, users: int = 8) -> Context:

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from engine.evaluate.metrics import METRICS, TIE_RULE
 from engine.evaluate.render import print_report, result_table, short, signed, verdict, verdicts, warnings
 from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, StageTime, TeacherCheck
+from engine.metrics.ranks import METRICS, TIE_RULE
 
 
 def _model(name: str, kind: str, value: float) -> ModelResult:

@@ -22,9 +22,9 @@ from engine.evaluate import (
     write_predictions,
 )
 from engine.evaluate import predictions as module
-from engine.evaluate.metrics import METRICS, per_example
 from engine.evaluate.people import groups
 from engine.evaluate.users import user_rows
+from engine.metrics.ranks import METRICS, per_example
 from engine.monitor import Monitor
 from engine.settings import make_config
 

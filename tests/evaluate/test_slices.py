@@ -13,8 +13,8 @@ from engine.config import DataConfig
 from engine.data import Catalogue, Dataset, split_dataset
 from engine.data.split import Examples
 from engine.evaluate import Context, context
-from engine.evaluate.bootstrap import Bootstrap
 from engine.evaluate.slices import SLICED, slices
+from engine.metrics.bootstrap import Bootstrap
 
 BOOTSTRAP = Bootstrap(60, 200, 0)
 KEYS = [(section, metric) for section, metrics in SLICED.items() for metric in metrics]

@@ -10,7 +10,6 @@ from explain_world import LastItem
 from tiny_run import tiny_models
 
 from engine.errors import Cancelled, StudioError
-from engine.evaluate.bootstrap import Bootstrap
 from engine.explain.pattern import (
     agreements,
     effect_vectors,
@@ -21,6 +20,7 @@ from engine.explain.pattern import (
     task_accuracy,
 )
 from engine.llm import SoftPrompt
+from engine.metrics.bootstrap import Bootstrap
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder

@@ -14,8 +14,8 @@ from engine.architectures import ARCHITECTURES
 from engine.config import TeacherConfig
 from engine.data import Split
 from engine.errors import Cancelled, StudioError
-from engine.evaluate.full import catalogue_ranks
-from engine.evaluate.metrics import ndcg
+from engine.metrics.full import catalogue_ranks
+from engine.metrics.ranks import ndcg
 from engine.monitor import Monitor
 from engine.teachers import Teacher, load_teacher, train_teacher
 from engine.teachers import train as training

@@ -16,10 +16,10 @@ from db.results import Result
 from db.runs import Run
 from engine.errors import StudioError
 from engine.evaluate.across import UNPAIRED, Answers, differences, outcomes
-from engine.evaluate.bootstrap import Interval
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.report import By
 from engine.labels import LABELS, label
+from engine.metrics.bootstrap import Interval
 from jobs import api
 from webapp.answers import answers_of
 from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from db.results import Result
 from db.runs import Run
 from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
-from engine.evaluate.bootstrap import Interval
 from engine.evaluate.render import listed, short, signed
 from engine.labels import label
+from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, make_config
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag

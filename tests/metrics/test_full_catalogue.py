@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import StudioError
-from engine.evaluate.full import (
+from engine.metrics.full import (
     catalogue_listing,
     catalogue_ranks,
     list_length,
@@ -15,7 +15,7 @@ from engine.evaluate.full import (
     sort_listing,
     top_items,
 )
-from engine.evaluate.metrics import Ranks
+from engine.metrics.ranks import Ranks
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], np.float32)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine.errors import StudioError
-from engine.evaluate.metrics import (
+from engine.metrics.ranks import (
     METRICS,
     Ranks,
     checked_scores,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.evaluate.metrics import Ranks, hit_rate
+from engine.metrics.ranks import Ranks, hit_rate
 
 AGREEMENT = ("top-1", "overlap@5", "kendall-tau")
 CELLS = 2**20

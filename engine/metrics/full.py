@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import StudioError
-from engine.evaluate.metrics import Ranks, checked_scores
+from engine.metrics.ranks import Ranks, checked_scores
 from engine.ranking import History, Ranker
 from engine.seeds import generator
 

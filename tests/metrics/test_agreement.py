@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.evaluate import agreement as module
-from engine.evaluate.agreement import agreement, kendall_tau
+from engine.metrics import agreement as module
+from engine.metrics.agreement import agreement, kendall_tau
 
 UP = np.arange(8.0)
 ORDERS = np.array(list(itertools.permutations(range(6))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.evaluate.bootstrap import Bootstrap
+from engine.metrics.bootstrap import Bootstrap
 
 
 def test_the_interval_of_a_constant_is_that_constant() -> None:
