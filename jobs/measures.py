@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import Field
 
 from db import runs
-from engine.evaluate import falsify as tests
-from engine.evaluate.falsify_record import NUMBERS, USERS
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled
+from engine.falsify import suite
+from engine.falsify.record import NUMBERS, USERS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
@@ -35,7 +35,7 @@ class FaithfulnessRequest(Request):
 
 
 class FalsifyRequest(Request):
-    """Could tests show that nothing was distilled? See :func:`engine.evaluate.falsify.falsify`."""
+    """Could tests show that nothing was distilled? See :func:`engine.falsify.suite.falsify`."""
 
     users: int = Field(USERS, ge=2)
     """Test users to ask, at most as many as there are."""
@@ -80,5 +80,5 @@ def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     run = RunFolder.open(folder)
     # Models of its own: while prompts are distilled the adapter is off, and others ask theirs in between.
     loaded, monitor = Models.load(run, Monitor()), Telling(tell)
-    found = tests.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, train=True)
+    found = suite.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, train=True)
     return found.model_dump(mode="json")

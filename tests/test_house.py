@@ -40,6 +40,38 @@ def test_imports_flow_one_way(package: str) -> None:
         assert not upwards, f"{path.relative_to(ROOT)} imports {upwards}"
 
 
+LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.places"}
+"""May reach each other by imports within functions: names of imported data sets are answers to a setting."""
+
+
+def _part(name: str) -> str:
+    """The package of the engine, or its single module, that a dotted name lies in."""
+    return ".".join(name.split(".")[:2])
+
+
+def test_no_two_parts_of_the_engine_need_each_other() -> None:
+    """Imports for types alone do not count."""
+    needs: dict[str, set[str]] = {}
+    for path in (ROOT / "engine").rglob("*.py"):
+        own = _part(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for branch in [node for node in ast.walk(tree) if isinstance(node, ast.If)]:
+            if ast.unparse(branch.test) == "TYPE_CHECKING":
+                branch.body = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "engine":
+                names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "engine" else []
+                needs.setdefault(own, set()).update({_part(name) for name in names or [str(node.module)]} - {own})
+    assert {"engine.metrics", "engine.teachers", "engine.evaluate", "engine.models", "engine.falsify"} <= needs.keys()
+    for part in needs:
+        reached, waiting = set(), set(needs[part])
+        while waiting:
+            found = waiting.pop()
+            reached.add(found)
+            waiting |= needs.get(found, set()) - reached
+        assert part not in reached or part in LATE, f"{part} is needed by what it needs"
+
+
 def test_modules_stay_small() -> None:
     lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert lines

@@ -9,7 +9,7 @@ from typing import Any
 from db.explanations import Explanation
 from db.runs import Run
 from engine.errors import StudioError
-from engine.evaluate.falsify_record import NUMBERS, USERS, Falsification, read_falsification
+from engine.falsify.record import NUMBERS, USERS, Falsification, read_falsification
 from jobs import answers, api
 
 

@@ -192,8 +192,8 @@ def test_bad_input_is_refused_in_one_line(shell: Shell, record: Path, tmp_path: 
 
 
 def test_the_published_tables_are_those_of_the_record(shell: Shell) -> None:
-    from engine.evaluate.published import current
-    from engine.evaluate.record import read_record
+    from engine.published.record import read_record
+    from engine.published.tables import current
 
     path = Path(__file__).resolve().parents[2] / "docs" / "results.json"
     record = read_record(path)

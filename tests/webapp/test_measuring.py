@@ -13,8 +13,8 @@ from smoke_runs import finished_run
 
 from engine.environment import code_version
 from engine.errors import StudioError
-from engine.evaluate.falsify import falsify
-from engine.evaluate.falsify_record import read_falsification
+from engine.falsify.record import read_falsification
+from engine.falsify.suite import falsify
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from engine.evaluate.falsify_controls import Other
-    from engine.evaluate.falsify_record import Falsification, Figure, Finding
+    from engine.falsify.controls import Other
+    from engine.falsify.record import Falsification, Figure, Finding
     from engine.monitor import Monitor
 
 STYLES = {"passed": "bold green", "failed": "bold red", "not decided": "bold yellow"}
@@ -49,8 +49,8 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
 
     from rich.console import Console
 
-    from engine.evaluate import falsify
-    from engine.evaluate.falsify_controls import training_minutes
+    from engine.falsify import suite
+    from engine.falsify.controls import training_minutes
     from engine.models import Models
     from engine.monitor import Monitor
     from engine.run_folder import RunFolder, write_text
@@ -62,7 +62,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     with shell_bars(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
-        record = falsify.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
+        record = suite.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
     if target is not None:
         write_text(target, record.to_json())
     show(record, Console())
@@ -174,8 +174,8 @@ def _claims(finding: Finding) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from engine.evaluate.falsify_record import difference
     from engine.evaluate.render import readable
+    from engine.falsify.record import difference
 
     table = Table("difference (* decides)", "measure", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("value", justify="right", no_wrap=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from db.runs import Run
     from engine.config import RunConfig
-    from engine.evaluate.falsify_record import Falsification
-    from engine.evaluate.record import Found, Record
+    from engine.falsify.record import Falsification
+    from engine.published.record import Found, Record
     from engine.run_folder import RunFolder
 
 README = "README.md"
@@ -57,7 +57,7 @@ def command(
     """
     from rich.console import Console
 
-    from engine.evaluate import published, record
+    from engine.published import record, tables
     from engine.run_folder import write_text
 
     path = Path(file) if file else Path(__file__).resolve().parents[2] / "docs" / "results.json"
@@ -69,7 +69,7 @@ def command(
         chosen = runs.possible(chosen, what)
     if write:
         for name in chosen:
-            published.current(known, path.parent, name)  # marks that are missing are told before hours of work
+            tables.current(known, path.parent, name)  # marks that are missing are told before hours of work
         for key in known.needed(chosen):
             known.experiments[key].runs = [runs.found(key, seed) for seed in known.experiments[key].seeds]
             write_text(path, known.to_json())
@@ -77,13 +77,13 @@ def command(
             known.trials[key].taken = runs.take(key)
             write_text(path, known.to_json())
         for name in chosen:
-            published.publish(known, path.parent, name)
+            tables.publish(known, path.parent, name)
             click.echo(f"written: {known.tables[name].file}, {name}")
         return
     faults = [
         f"{known.tables[name].file}: the table {name!r} is not that of the record"
         for name in chosen
-        if not published.current(known, path.parent, name)
+        if not tables.current(known, path.parent, name)
     ]
     if not tables_only:
         with ExitStack() as stack:
@@ -129,8 +129,8 @@ class _Runs:
     def found(self, key: str, seed: int) -> Found:
         """What a run found."""
         from engine.data.description import describe
-        from engine.evaluate.record import found
         from engine.monitor import Monitor
+        from engine.published.record import found
         from engine.run_data import run_dataset
 
         run = self.finished(key, seed)
@@ -140,7 +140,7 @@ class _Runs:
 
     def again(self, key: str) -> list[str]:
         """Run an experiment as it is recorded; where it departs from that."""
-        from engine.evaluate.departures import departures
+        from engine.published.departures import departures
 
         recorded = self.known.experiments[key].runs
         if not recorded:
@@ -153,7 +153,7 @@ class _Runs:
 
     def taken_again(self, key: str) -> list[str]:
         """Take the tests of a trial as they are recorded; where they depart from that."""
-        from engine.evaluate.departures import trial_departures
+        from engine.published.departures import trial_departures
 
         recorded = self.known.trials[key].taken
         if not recorded:
@@ -166,8 +166,8 @@ class _Runs:
 
     def take(self, key: str) -> list[Falsification]:
         """What the tests of a trial find: those that a run's folder has of these users, or else taken now."""
-        from engine.evaluate.falsify import falsify
-        from engine.evaluate.falsify_record import read_falsification
+        from engine.falsify.record import read_falsification
+        from engine.falsify.suite import falsify
         from engine.models import Models
         from engine.monitor import Monitor
         from webapp.commands.falsify import shell_bars

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evaluate.falsify_record import Claim, Falsification, Figure, Finding, Verdict, difference
 from engine.evaluate.render import readable
+from engine.falsify.record import Claim, Falsification, Figure, Finding, Verdict, difference
 from engine.labels import label
 from webapp.html import Html, tag
 from webapp.views.compare import scrolled

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.evaluate import published_data, published_trials
-from engine.evaluate.record import Experiment, Found, Record, Table
 from engine.evaluate.render import figure_cell, signed
 from engine.evaluate.report import Estimate
 from engine.labels import label
+from engine.published import data, trials
+from engine.published.record import Experiment, Found, Record, Table
 from engine.run_folder import write_text
 
 PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreement"}
@@ -21,11 +21,11 @@ def markdown(record: Record, name: str) -> str:
     """The table called ``name``, and what is to be said with it. Runs that are missing are said to be."""
     table = record.tables[name]
     if table.data:
-        return published_data.markdown(record, table)
+        return data.markdown(record, table)
     if missing := record.missing(name):
         return f"Not yet run: {', '.join(missing)}."
     if table.trials:
-        return published_trials.markdown(record, table)
+        return trials.markdown(record, table)
     if table.rows:
         picked = [(row.label, record.experiments[row.experiment], row.model) for row in table.rows]
         lines = _table(table, [(text, experiment.means(model)) for text, experiment, model in picked])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from engine.evaluate.falsify_record import NUMBERS, Claim, Falsification, Finding, difference
-from engine.evaluate.record import Record, Table
 from engine.evaluate.render import readable
+from engine.falsify.record import NUMBERS, Claim, Falsification, Finding, difference
 from engine.labels import label
+from engine.published.record import Record, Table
 
 
 def markdown(record: Record, table: Table) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.evaluate.falsify_record import Falsification
-from engine.evaluate.record import DataFacts, Found
 from engine.evaluate.report import Estimate
+from engine.falsify.record import Falsification
+from engine.published.record import DataFacts, Found
 
 
 def departures(recorded: Found, new: Found) -> Iterator[str]:

@@ -17,9 +17,9 @@ from engine.data import Examples, Split, candidate_sets
 from engine.datasets import domain_of
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.evaluate.evaluator import CHUNK, sample_users
-from engine.evaluate.falsify_controls import Control
-from engine.evaluate.falsify_record import Evidence
 from engine.evaluate.rows import RowFile, fingerprint
+from engine.falsify.controls import Control
+from engine.falsify.record import Evidence
 from engine.llm import Prompt, Prompts, PromptScorer, SoftPrompt
 from engine.llm.prompts import Items
 from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks

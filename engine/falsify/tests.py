@@ -9,9 +9,9 @@ import numpy as np
 
 from engine.architectures import ARCHITECTURES
 from engine.datasets import domain_of
-from engine.evaluate.falsify_bench import Ask, Bench, with_prompts
-from engine.evaluate.falsify_controls import RANDOM_LISTS
-from engine.evaluate.falsify_record import NUMBERS, Finding
+from engine.falsify.bench import Ask, Bench, with_prompts
+from engine.falsify.controls import RANDOM_LISTS
+from engine.falsify.record import NUMBERS, Finding
 from engine.llm import Prompts
 from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
 from engine.metrics.ranks import target_ranks

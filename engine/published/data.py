@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.evaluate.record import Experiment, Record, Table, mean
 from engine.evaluate.render import figure_cell
 from engine.evaluate.report import Estimate
 from engine.labels import label
+from engine.published.record import Experiment, Record, Table, mean
 
 BY_RARITY = "full.NDCG@10"
 

@@ -11,7 +11,7 @@ from stage_world import make_world
 
 from engine.distill import distil
 from engine.errors import StudioError
-from engine.evaluate.falsify_controls import (
+from engine.falsify.controls import (
     RANDOM_LISTS,
     RandomLists,
     control_of_run,

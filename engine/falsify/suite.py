@@ -9,10 +9,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.evaluate.falsify_bench import FOLDER, Bench
-from engine.evaluate.falsify_controls import Other, find_controls
-from engine.evaluate.falsify_record import FILE, RULES, USERS, Falsification, Finding, read_falsification
-from engine.evaluate.falsify_tests import COMPARING, TESTS
+from engine.falsify.bench import FOLDER, Bench
+from engine.falsify.controls import Other, find_controls
+from engine.falsify.record import FILE, RULES, USERS, Falsification, Finding, read_falsification
+from engine.falsify.tests import COMPARING, TESTS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder, write_text

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.config import RunConfig
 from engine.data.description import Description
 from engine.errors import StudioError
-from engine.evaluate.falsify_record import Falsification
 from engine.evaluate.render import told
 from engine.evaluate.report import Comparison, Estimate, Report
+from engine.falsify.record import Falsification
 from engine.settings import command_line, load_config
 
 FOLDER = "FOLDER"

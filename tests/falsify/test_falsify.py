@@ -12,12 +12,12 @@ from stage_world import make_world
 
 from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
-from engine.evaluate import falsify_record
-from engine.evaluate.falsify import falsify
-from engine.evaluate.falsify_bench import FOLDER, Bench
-from engine.evaluate.falsify_controls import RANDOM_LISTS, Control
-from engine.evaluate.falsify_record import FILE, Evidence, read_falsification, rises, stays
-from engine.evaluate.falsify_tests import (
+from engine.falsify import record as falsify_record
+from engine.falsify.bench import FOLDER, Bench
+from engine.falsify.controls import RANDOM_LISTS, Control
+from engine.falsify.record import FILE, Evidence, read_falsification, rises, stays
+from engine.falsify.suite import falsify
+from engine.falsify.tests import (
     candidate_order,
     history_order,
     leaks,
@@ -25,7 +25,7 @@ from engine.evaluate.falsify_tests import (
     teacher_name,
     with_permuted_titles,
 )
-from engine.evaluate.falsify_tests import titles as titles_test
+from engine.falsify.tests import titles as titles_test
 from engine.llm import Prompts
 from engine.metrics.bootstrap import Interval
 from engine.models import Models
