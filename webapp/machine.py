@@ -15,13 +15,16 @@ from typing import Any
 import gradio as gr
 
 from db.runs import Run
+from engine.data.listing import listed, listing
 from engine.errors import StudioError
 from engine.settings import load_config
-from jobs import api
+from jobs import api, data_work
 from jobs.forecast import forecast
 from jobs.preflight import refuse_problems
 from webapp.access import Access
+from webapp.described import described
 from webapp.events import tell
+from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
 ANSWER_SECONDS = 300.0
@@ -132,9 +135,49 @@ class Machine:
             raise StudioError("the answer takes too long", remedy="ask again: it is being worked out")
         return asked.answer
 
+    def data_sets(self) -> list[dict[str, Any]]:
+        """Every data set: name, what it is, terms, state, and how it comes here; `imported` ones can be changed."""
+        return [row.json() for row in listing()]
 
-ENDPOINTS = ("launch", "runs", "status", "metrics", "results", "cancel", "resume", "recommend")
-CHANGING = frozenset({"launch", "cancel", "resume"})
+    def data_set(self, request: gr.Request, name: str) -> dict[str, Any]:
+        """What a data set holds after cleaning, as `delrec data describe --json` writes it; read where it is not known.
+
+        Args:
+            name: a name of `data_sets` that is here.
+        """
+        config = load_config(overrides=[f"data.dataset={name}"])
+        require_preview(self.access, config, request)
+        found = next(told for told in described(config.data) if not isinstance(told, str))
+        return dict(found["description"])
+
+    def rename_data_set(self, request: gr.Request, name: str, new: str) -> dict[str, Any]:
+        """Give an imported data set another name; runs find it under the one they know. Returns it as `data_sets` does.
+
+        Args:
+            name: an imported one.
+            new: letters, digits, points and dashes.
+        """
+        self.access.require_change(request)
+        data_work.rename(name, new)
+        return listed(new).json()
+
+    def delete_data_set(self, request: gr.Request, name: str) -> list[str]:
+        """Delete an imported data set. Returns the names of the runs on it, which can no longer be asked or resumed.
+
+        Args:
+            name: an imported one.
+        """
+        self.access.require_change(request)
+        made = data_work.runs_to_lose(name)
+        data_work.delete(name)
+        return [run.name for run in made]
+
+
+ENDPOINTS = (
+    *("launch", "runs", "status", "metrics", "results", "cancel", "resume", "recommend"),
+    *("data_sets", "data_set", "rename_data_set", "delete_data_set"),
+)
+CHANGING = frozenset({"launch", "cancel", "resume", "rename_data_set", "delete_data_set"})
 
 
 def build(access: Access) -> None:

@@ -66,6 +66,19 @@ def test_files_are_imported_under_a_name_that_runs_take(shell: Shell, tmp_path: 
     assert "there is a data set 'shop' already" in shell.refuses("data", "import", str(folder), "--name", "shop")
 
 
+def test_an_imported_one_is_renamed_and_deleted(shell: Shell, tmp_path: Path) -> None:
+    assert shell("data", "import", str(atomic(tmp_path / "shop")), "--name", "shop").code == 0
+    assert "--set data.dataset=store" in shell("data", "rename", "shop", "store").out
+    assert "there is no imported data set 'shop'" in shell.refuses("data", "delete", "shop", "--yes")
+    shell("launch", "--preset", "smoke", "--set", "data.dataset=store", "--name", "On it")
+    assert "On it is queued or under way" in shell.refuses("data", "delete", "store", "--yes")
+    assert "On it is queued or under way" in shell.refuses("data", "rename", "store", "other")
+    shell("cancel", "On it")
+    assert "store would be deleted (1 run on it: On it)" in shell.refuses("data", "delete", "store")
+    assert "store is deleted" in shell("data", "delete", "store", "--yes").out
+    assert datasets.imported() == ()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -83,6 +96,10 @@ def test_files_are_imported_under_a_name_that_runs_take(shell: Shell, tmp_path: 
         (("data", "import", "/etc/hostname", "--name", "../x"), "no name for a data set"),
         (("data", "import", "/etc/hostname"), "--name"),
         (("data", "import", "/etc/hostname", "--name", "x", "--as", "nonsense"), "there is no data set 'nonsense'"),
+        (("data", "rename", "synthetic", "x"), "there is no imported data set 'synthetic'"),
+        (("data", "rename", "nonsense", "x"), "there is no imported data set 'nonsense'"),
+        (("data", "delete", "../x", "--yes"), "there is no imported data set '../x'"),
+        (("data", "delete"), "Missing argument"),
         (("data", "nonsense"), "No such command"),
     ],
 )

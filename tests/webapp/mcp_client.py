@@ -26,7 +26,8 @@ def call_tools(
         ):
             await session.initialize()
             tools = (await session.list_tools()).tools
-            names = {tool.name.rpartition("_")[2]: tool.name for tool in tools}
+            before = next(tool.name for tool in tools if tool.name.endswith("launch")).removesuffix("launch")
+            names = {tool.name.removeprefix(before): tool.name for tool in tools}
             assert sorted(names) == sorted(ENDPOINTS)
             assert all(tool.description for tool in tools)
             answers = [await session.call_tool(names[name], arguments) for name, arguments in calls]

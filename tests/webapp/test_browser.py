@@ -265,6 +265,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, at_quiet_studio: 
         ("/runs", f"#runs tr[data-run={run_id}]"),
         (f"/run?id={run_id}", "#stages li"),
         ("/compare", ".dr-footer"),
+        ("/data", "#bring-files"),
         ("/api", "[data-endpoint=launch] tbody th"),
     ):
         page.goto(f"{at_quiet_studio.url}{path}")
@@ -306,7 +307,7 @@ def test_what_has_the_focus_is_seen(page: Page, at_quiet_studio: Studio) -> None
 def test_nothing_is_loaded_from_elsewhere(page: Page, at_quiet_studio: Studio) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
-    for path in ("/", "/runs", "/run?id=r-zzzzzz", "/compare"):
+    for path in ("/", "/runs", "/run?id=r-zzzzzz", "/compare", "/data"):
         page.goto(f"{at_quiet_studio.url}{path}")
         expect(page.locator(".dr-footer").first).to_be_visible()
     assert hosts == {at_quiet_studio.url.split("/")[2]}

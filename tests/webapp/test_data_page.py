@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
 from starlette.datastructures import QueryParams
 from webapp_studio import Studio, pages
 
@@ -25,7 +26,9 @@ from engine.settings import load_config
 from jobs import api, data_work
 from webapp.access import Access
 from webapp.events import Asked
+from webapp.machine import Machine
 from webapp.pages.bring import guessed_roles, suggested
+from webapp.views.run import head as run_head
 
 HOSTILE = "<img src=x onerror=window.pwned=1>\u202egnp.exe"
 READ_ONLY = "this view is read-only"
@@ -165,6 +168,38 @@ def test_a_former_name_that_another_has_now_is_that_one(tmp_path: Path) -> None:
     assert [run.name for run in data_work.used_by("first")] == ["On the new first"]
     assert data_work.used_by("third") == []
     assert datasets.current("nonsense") is None
+
+
+def test_programs_list_describe_rename_and_delete(tmp_path: Path) -> None:
+    imported("mine", tmp_path)
+    programs = Machine(Access())
+    assert [row["name"] for row in programs.data_sets() if row["imported"]] == ["mine"]
+    found = programs.data_set(request(), "mine")
+    assert (found["users"], found["items"], found["interactions"]) == (12, 8, 84)
+    assert sum(found["rarity"].values()) == 12
+    assert programs.rename_data_set(request(), "mine", "yours")["name"] == "yours"
+    api.cancel(api.launch(load_config("smoke", overrides=["data.dataset=mine"]), "smoke", "On mine"))
+    assert programs.delete_data_set(request(), "yours") == ["On mine"]
+    for refused in (
+        lambda: programs.data_set(request(), "yours"),
+        lambda: programs.delete_data_set(request(), "yours"),
+        lambda: programs.rename_data_set(request(), "synthetic", "mine"),
+        lambda: programs.data_set(request(), "ml-1m"),
+    ):
+        with pytest.raises(StudioError):
+            refused()
+
+
+def test_the_data_of_a_run_are_those_that_it_was_made_with(tmp_path: Path) -> None:
+    run = finished_run([], name="Made")
+    head, _, one, change, *_ = handlers("opened")(request(f"run={run}"))
+    assert "Data of Made" in head
+    assert one.visible
+    assert not change.visible
+    *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))
+    assert said == ""
+    assert "1,594" in figures
+    assert f"./data?run={run}" in run_head(api.status(run), None)
 
 
 @pytest.mark.parametrize("access", [Access(), Access(read_only=True)], ids=["demo", "setting"])

@@ -15,9 +15,12 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from webapp_studio import Studio, pages
 
+from engine.config import DataConfig
+from engine.data import bringing
 from engine.errors import StudioError
+from engine.monitor import Monitor
 from engine.settings import load_config
-from jobs import api
+from jobs import api, data_work
 from webapp import machine
 from webapp.access import Access
 from webapp.app import create_app
@@ -117,7 +120,7 @@ def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the functions that change something, in the order in which they were called."""
     made: list[str] = []
 
@@ -125,8 +128,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return lambda *_, **__: made.append(name) or run_id
 
     run_id = api.launch(load_config("smoke"), "smoke")
+    (tmp_path / "log.csv").write_text("user,item,timestamp,title\na,b,1,T\n")
+    bringing.bring([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
     for name in MUTATORS:
         monkeypatch.setattr(api, name, recorder(name))
+    for name in ("rename", "delete", "bring"):
+        monkeypatch.setattr(data_work, name, recorder(f"{name} data"))
     return made
 
 
@@ -147,13 +154,13 @@ def _call_everything(access: Access, query: str = "") -> None:
         run = api.runs()[0]
         for number, values in inputs.items():
             function = built.fns[number]
-            named = {"run": run.id, "preset": "smoke", "titles": ["Heat"], "k": 1}
+            named = {"name": "mine", "new": "yours", "run": run.id, "preset": "smoke", "titles": ["Heat"], "k": 1}
             if function.api_name in ENDPOINTS and function.api_visibility == "public":
                 public = built.get_api_info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
                 names = [parameter["parameter_name"] for parameter in public]
                 values = [named.get(name, value) for name, value in zip(names, values, strict=True)]
             body = {"fn_index": number, "data": values, "session_hash": "test"}
-            client.post(f"/gradio_api/run/predict?id={run.id}{query}", json=body)
+            client.post(f"/gradio_api/run/predict?id={run.id}&dataset=mine{query}", json=body)
 
 
 @pytest.mark.parametrize(("access", "query"), [(Access(read_only=True), ""), (Access(), "&demo=1")])
@@ -166,7 +173,9 @@ def test_a_visitor_who_only_looks_can_call_everything_and_change_nothing(
 
 def test_the_same_calls_change_things_where_that_is_allowed(calls: list[str]) -> None:
     _call_everything(Access())
-    assert {"launch", "cancel", "resume", "retry", "rename", "annotate", "delete"} <= set(calls)
+    assert {"launch", "cancel", "resume", "retry", "rename", "annotate", "delete", "rename data", "delete data"} <= set(
+        calls
+    )
 
 
 def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,4 +184,5 @@ def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DELREC_MCP", "1")
     with TestClient(create_app(Access())) as client:
         tools = client.get("/gradio_api/mcp/schema").json()
-    assert sorted(tool["name"].rpartition("_")[2] for tool in tools) == sorted(ENDPOINTS)
+    before = next(tool["name"] for tool in tools if tool["name"].endswith("launch")).removesuffix("launch")
+    assert sorted(tool["name"].removeprefix(before) for tool in tools) == sorted(ENDPOINTS)

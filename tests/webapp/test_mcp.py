@@ -27,6 +27,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "cancel": {"run": "Known"},
     "resume": {"run": "Known"},
     "recommend": {"run": "Known", "titles": ["Heat"]},
+    "data_sets": {},
+    "data_set": {"name": "synthetic"},
+    "rename_data_set": {"name": "mine", "new": "yours"},
+    "delete_data_set": {"name": "mine"},
 }
 
 
