@@ -29,11 +29,11 @@ class CaserConfig(Section):
 class BERT4RecConfig(Section):
     """What BERT4Rec alone has."""
 
-    mask_share: float = _field(0.2, advanced=True, gt=0.0, le=1.0)
+    mask_share: float = _field(0.4, advanced=True, gt=0.0, le=1.0)
     """Chance of an item of a training sequence to be masked and asked for."""
     last_share: float = _field(0.1, unit="share of sequences", advanced=True, ge=0.0, le=1.0)
     """Training sequences in which the last item alone is masked, as when the next item is asked for."""
-    maskings: int = _field(1, unit="maskings", advanced=True, ge=1, le=100)
+    maskings: int = _field(3, unit="maskings", advanced=True, ge=1, le=100)
     """How often a training sequence is masked anew in an epoch."""
 
 
