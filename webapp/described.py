@@ -36,6 +36,8 @@ def described(config: DataConfig, run: Run | None = None) -> Iterator[str | Foun
     key = json.dumps([config.model_dump(mode="json"), last_change(config), run and run.id])
     if (found := _known.get(key)) is None:
         seed = 0 if run is None else run.seed
+        if run is not None and not run.folder.exists():  # it has not begun: its data are what its settings name
+            run = None
         for kind, value in data_work.describe(config, seed, run).told():
             if kind == "message":
                 yield str(value)

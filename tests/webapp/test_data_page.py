@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
-from smoke_runs import finished_run
 from starlette.datastructures import QueryParams
 from webapp_studio import Studio, pages
 
@@ -22,6 +21,8 @@ from engine.config import DataConfig
 from engine.data import bringing
 from engine.errors import StudioError
 from engine.monitor import Monitor
+from engine.run_data import dataset_to_learn
+from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, data_work
 from webapp.access import Access
@@ -191,15 +192,29 @@ def test_programs_list_describe_rename_and_delete(tmp_path: Path) -> None:
 
 
 def test_the_data_of_a_run_are_those_that_it_was_made_with(tmp_path: Path) -> None:
-    run = finished_run([], name="Made")
+    imported("mine", tmp_path)
+    config = load_config("smoke", overrides=["data.dataset=mine"])
+    run = api.launch(config, "smoke", "Made")
+    assert f"./data?run={run}" in run_head(api.status(run), None)
     head, _, one, change, *_ = handlers("opened")(request(f"run={run}"))
     assert "Data of Made" in head
     assert one.visible
     assert not change.visible
+    *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))  # it has not begun
+    assert said == ""
+    assert ">84<" in figures
+    dataset_to_learn(RunFolder.create(api.status(run).folder, config, run), config, Monitor())
+    api.cancel(run)
+    data_work.delete("mine")
+    bringing.bring(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))
     assert said == ""
-    assert "1,594" in figures
-    assert f"./data?run={run}" in run_head(api.status(run), None)
+    assert "Since this run was made its data were changed" in figures
+    assert ">84<" in figures
+    data_work.delete("mine")
+    bringing.bring(visits(tmp_path, users=9), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
+    *_, (said, _, _) = handlers("measured")(request(f"run={run}"))
+    assert "the data are not those that the run was made with" in said
 
 
 @pytest.mark.parametrize("access", [Access(), Access(read_only=True)], ids=["demo", "setting"])
