@@ -19,13 +19,15 @@ pytestmark = pytest.mark.browser
 
 HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=2}'
 PATIENCE = 300.0
+SMALL = ("plus.enabled=false", "data.history=3", "data.candidates=4", "distill.teacher_top=2", "distill.steps=3")
+"""Hundreds of prompts are asked of it: short ones."""
 
 
 def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answer(
     page: Page, at_studio: Studio
 ) -> None:
-    run_id = finished_run([], name="Distilled")
-    other = finished_run(["teacher.name=gru4rec", "plus.enabled=false"], name=HOSTILE)
+    run_id = finished_run(SMALL, name="Distilled")
+    other = finished_run([*SMALL, "teacher.name=gru4rec"], name=HOSTILE)
     page.goto(f"{at_studio.url}/run?id={run_id}")
     page.get_by_role("link", name="The distilled pattern").click()
     expect(page.locator("#pattern-progress")).to_contain_text("Not measured yet")
@@ -65,7 +67,7 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
 
 
 def test_a_measurement_can_be_stopped_and_asked_for_again(page: Page, at_quiet_studio: Studio) -> None:
-    run_id = finished_run([], name="Stopped")
+    run_id = finished_run(SMALL, name="Stopped")
     for name in ("pattern", "tests", "trust"):
         page.goto(f"{at_quiet_studio.url}/pattern?run={run_id}")
         expect(page.locator(f"#stop-{name}")).to_be_hidden()
