@@ -43,8 +43,7 @@ class GSASRecConfig(Section):
     negatives: int = _field(256, unit="items", advanced=True, ge=1)
     """Items drawn anew for each training sequence, which every label in it is told from."""
     t: float = _field(0.75, advanced=True, ge=0.0, le=1.0)
-    """How far gBCE makes up for sampled negatives: 0 is plain cross-entropy, with overconfident scores; 1 makes them
-    those of all negatives."""
+    """How far gBCE makes up for sampling negatives: 0 not at all, as plain binary cross-entropy; 1 wholly."""
 
 
 class TeacherConfig(Section):
