@@ -24,10 +24,19 @@ class LLMConfig(Section):
 
     name: str = _field("smollm2-135m-instruct", min_length=1)
     """smollm2-135m-instruct, tiny-causal or tiny-seq2seq (random, for tests), a local folder, or a hub id."""
-    verbalizer: Literal["title-tokens", "title-likelihood"] = _field("title-tokens")
+    prompts: Literal["candidates", "sequence"] = _field("candidates")
+    """candidates: one question a prompt, which lists the candidates, as published. sequence: a list of titles that the
+    model goes on with, each of them a question; it ranks the whole catalogue."""
+    window: int = _field(20, unit="titles", ge=3, le=200)
+    """With prompts=sequence: titles of a training text, each of them a label."""
+    title_encoder: str = _field("", advanced=True)
+    """What reads titles for their vectors: empty, the language model itself; all-minilm-l6-v2, or the folder or hub id
+    of an encoder of sentences."""
+    verbalizer: Literal["title-tokens", "title-likelihood", "title-vectors"] = _field("title-tokens")
     """Scores from title-token logits at the answer slot (one pass, whole catalogue), or full-title likelihood."""
-    normalise: Literal["sum", "mean", "prior"] = _field("sum", advanced=True)
-    """Title likelihood: plain sum, mean per token, or minus the title's likelihood without the history."""
+    prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
+    """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
+    empty fits it on validation users, for each row that is asked for likelihoods."""
     show_year: bool = _field(False, advanced=True)
     """Print the year behind every title in prompts, for more tokens than most titles. Shared titles always get it."""
     dtype: Literal["auto", "float32", "bfloat16"] = _field("auto")
@@ -60,11 +69,14 @@ class DistillConfig(Section):
     soft_tokens: int = _field(20, unit="tokens", ge=1, le=500)
     """Length of the soft prompt (k)."""
     teacher_top: int = _field(10, unit="items", ge=1)
-    """The teacher's best h items that stand among RPS's candidates."""
+    """With llm.prompts=candidates: the teacher's best h items that stand among RPS's candidates."""
     show_teacher_ranks: bool = _field(False, advanced=True)
     """Print the teacher's ranks 2..h in RPS prompts, as the published code does; it leaks the answer by elimination."""
+    head_lr: float = _field(1e-3, advanced=True, gt=0.0)
+    """Peak learning rate of the head of llm.verbalizer=title-vectors."""
     soft_labels: bool = _field(False, advanced=True)
-    """In RPS aim at the teacher's probabilities of all candidates, not at its first choice alone (beyond the paper)."""
+    """In RPS aim at the teacher's probabilities of all that is asked about, not at its first choice alone (beyond the
+    paper)."""
     steps: int = _field(100, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="prompts", ge=1)
@@ -104,6 +116,11 @@ class FinetuneConfig(Section):
     """Optimizer steps, known in advance because AdaLoRA schedules its ranks by them."""
     batch_size: int = _field(16, unit="prompts", ge=1)
     """Prompts in a step."""
+    soft_labels: float = _field(0.0, unit="share of the loss", ge=0.0, le=1.0)
+    """With llm.prompts=sequence: how much is learned from the teacher's probabilities of all items at every place,
+    instead of from the label alone (beyond the paper)."""
+    head_lr: float = _field(1e-3, advanced=True, gt=0.0)
+    """Peak learning rate of the head of llm.verbalizer=title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)
     """How often each prompt is asked; decoder-only models remember what the layers below the adapters made of it."""
     lr: float = _field(1e-3, gt=0.0)
@@ -151,62 +168,14 @@ class FinetuneConfig(Section):
 
 
 class PlusConfig(Section):
-    """DELRec-plus, beyond the paper: the LLM learns from every position of every sequence, beside the teacher."""
+    """DELRec-plus, beyond the paper: a weighed sum of the language model after its stages and the teachers."""
 
     enabled: bool = _field(False)
-    """Train DELRec-plus too, a row of its own. Needs a causal language model."""
-    prior: bool = _field(True)
-    """Weigh the teacher's opinion against the language model's; the weights are learned from validation users."""
+    """Weigh the language model and its teachers, as a row of its own. Needs llm.prompts=sequence."""
     teachers: Literal["one", "all"] = _field("one")
-    """Learn from and be weighed against the teacher alone, or the ensemble of all teachers and their copies."""
-    behaviour: bool = _field(True)
-    """Put the teacher's item embeddings beside the titles, in the history and in the scores (LLaRA, CoLLM)."""
-    soft_prompt: bool = _field(True, advanced=True)
-    """Read histories with the run's soft prompt in front."""
-    reading: Literal["titles", "words"] = _field("titles")
-    """Read a history as one vector per title (several times faster), or word by word."""
-    window: int = _field(48, unit="items", ge=2, le=200)
-    """History items read in one pass; each of them is a label in training."""
-    layers: int | None = _field(4, unit="layers", ge=1)
-    """Lower layers of the language model that are used, the rest is dropped for speed; empty takes all."""
-    top_layers: int | None = _field(4, unit="layers", advanced=True, ge=1)
-    """The last so many of them are adapted; empty adapts all."""
-    targets: tuple[str, ...] = _field(("all-linear",), advanced=True)
-    """Modules that get LoRA adapters; empty takes the query and value projections."""
-    rank: int = _field(32, advanced=True, ge=1)
-    """Rank of the LoRA adapters."""
-    width: int = _field(128, unit="dimensions", advanced=True, ge=4)
-    """Size of the space in which histories and titles meet."""
-    dropout: float = _field(0.1, ge=0.0, lt=1.0)
-    """Share of what is read that is blotted out in training."""
-    soft_labels: float = _field(0.5, unit="share of the loss", ge=0.0, le=1.0)
-    """How much it learns from the teacher's probabilities of all items instead of from the label alone."""
-    steps: int = _field(1000, unit="steps", ge=1)
-    """Optimizer steps."""
-    batch_size: int = _field(8, unit="windows", ge=1)
-    """Windows of history in a step, as many as fill so many whole ones."""
-    lr: float = _field(3e-3, gt=0.0)
-    """Peak learning rate."""
-    weight_decay: float = _field(1e-2, advanced=True, ge=0.0)
-    """Decoupled weight decay."""
-    warmup: float = _field(0.05, advanced=True, ge=0.0, lt=1.0)
-    """Share of the steps in which the learning rate rises; it then falls linearly."""
-    clip: float = _field(1.0, advanced=True, gt=0.0)
-    """Largest gradient norm."""
-    optimizer: Literal["adamw", "lion"] = _field("adamw", advanced=True)
-    """AdamW, or Lion as in the paper."""
-    validate_every: int = _field(250, unit="steps", advanced=True, ge=1)
-    """Steps between validations; the best version is kept."""
-    validation_users: int = _field(300, unit="users", advanced=True, ge=1)
-    """Validation users asked at each validation."""
-    weighed_users: int = _field(2000, unit="users", advanced=True, ge=1)
-    """Validation users from whom the weights of the prior are learned, at most."""
-
-    @model_validator(mode="after")
-    def _layers(self) -> PlusConfig:
-        if self.layers and self.top_layers and self.top_layers > self.layers:
-            raise ValueError(f"plus.top_layers={self.top_layers} must not exceed plus.layers={self.layers}")
-        return self
+    """Weighed against the teacher alone, or the ensemble of all teachers and their copies."""
+    weighed_users: int = _field(2000, unit="users", advanced=True, ge=2)
+    """Validation users from whom the weights are learned, at most; each costs a prompt."""
 
 
 class EvalConfig(Section):
@@ -238,17 +207,34 @@ class RunConfig(Section):
     eval: EvalConfig = EvalConfig()
 
     @model_validator(mode="after")
+    def _sequences(self) -> RunConfig:
+        if self.llm.prompts == "sequence":
+            if self.llm.verbalizer == "title-likelihood":
+                raise ValueError(
+                    "llm.prompts=sequence asks for the whole catalogue: llm.verbalizer=title-vectors or title-tokens"
+                )
+            for name, set_ in (
+                ("finetune.history_dropout", self.finetune.history_dropout > 0),
+                ("distill.show_teacher_ranks", self.distill.show_teacher_ranks),
+            ):
+                if set_:
+                    raise ValueError(f"{name} is for prompts that list candidates: unset it, or llm.prompts=candidates")
+        elif self.finetune.soft_labels:
+            raise ValueError("finetune.soft_labels needs llm.prompts=sequence")
+        return self
+
+    @model_validator(mode="after")
     def _across_sections(self) -> RunConfig:
         several = self.teacher.copies > 1 or set(self.teacher.also) - {self.teacher.name}
+        if self.plus.enabled and self.llm.prompts != "sequence":
+            raise ValueError(
+                "plus.enabled needs a language model that ranks the whole catalogue: set llm.prompts=sequence, or"
+                " plus.enabled=false"
+            )
         if self.plus.teachers == "all" and not several:
             raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2")
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"
-            )
-        if self.plus.enabled and self.plus.soft_labels and self.plus.window > self.teacher.max_length:
-            raise ValueError(
-                f"with plus.soft_labels, plus.window={self.plus.window} must not exceed"
-                f" teacher.max_length={self.teacher.max_length}"
             )
         return self

@@ -15,13 +15,11 @@ from engine.distill.stage import make_tasks, part_users
 from engine.distill.tasks import ALPHA
 from engine.errors import StudioError
 from engine.evaluate import sample_users
-from engine.finetune.examples import NextItem
-from engine.finetune.stage import validation_places
+from engine.finetune.stage import make_task, validation_places
 from engine.llm import Backbone, Prompt, PromptEncoder, Prompts
-from engine.llm.causal import left_to_right
-from engine.models import table_rows
-from engine.plus.ranker import NAME as PLUS
+from engine.llm.sequence_prompts import SequencePrompts
 from engine.questions import make_prompts
+from engine.rows import likelihood_rows, llm_rows
 from engine.teachers import Popularity
 
 FEWEST_USERS = 2
@@ -68,7 +66,8 @@ def _check_candidates(config: RunConfig, dataset: Dataset, split: Split) -> None
             seen = len(np.unique(alike[items[pools[kind][items]]]))
             yield different[kind] - seen + 1, user, seen, kind
         teacher_first = learns_prompt(config) and config.distill.prompt == "distilled" and config.distill.rps
-        if learns_prompt(config) or config.finetune.enabled:
+        lists = config.llm.prompts == "candidates"
+        if lists and (learns_prompt(config) or config.finetune.enabled):
             for user, sequence in enumerate(split.train):
                 seen = len(np.unique(alike[sequence]))
                 most = different[known] - seen + (not teacher_first)  # the teacher's first choice is unseen too
@@ -101,7 +100,7 @@ def _check_tasks(config: RunConfig, dataset: Dataset, split: Split) -> None:
         make_tasks(config, dataset, split, teacher, users)
 
     def tunes(users: np.ndarray) -> None:
-        NextItem(config, split, dataset.catalogue, users, prompts, soft=False, batch_size=1)
+        make_task(config, dataset, split, prompts, users, soft=False)
 
     asked = [(distils, users) for users in part_users(config, split)] if learns_prompt(config) else []
     asked += [(tunes, everybody)] if config.finetune.enabled else []
@@ -120,7 +119,7 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
     longest = longest_prompt(config, backbone.encoder, prompts)
     if not longest:
         return
-    if config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
+    if likelihood_rows(config) or config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
         behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
         if backbone.family == "causal" and longest + behind > backbone.context:
             raise StudioError(
@@ -133,9 +132,6 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
     backbone.prove(longest)
     if config.finetune.enabled:
         backbone.adapter_targets(config.finetune.targets, config.finetune.top_layers)
-    if config.plus.enabled:
-        left_to_right(backbone).check_layers(config.plus.layers)
-        backbone.adapter_targets(config.plus.targets, section="plus")
 
 
 def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) -> int:
@@ -158,9 +154,12 @@ def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) 
 
 def _asked(config: RunConfig, prompts: Prompts, items: Sequence[int], soft: bool) -> Iterator[Prompt]:
     """A prompt of every kind that the run asks, as long as it gets, made of the first of ``items``."""
+    ranks = any(not row.mixed for row in llm_rows(config))
+    if isinstance(prompts, SequencePrompts):
+        yield from _asked_as_lists(config, prompts, items, soft, ranks=ranks)
+        return
     history, candidates = items[: config.data.history], items[: config.data.candidates]
-    ranks = any(kind == "llm" and name != PLUS for name, kind in table_rows(config).items())
-    if ranks or config.finetune.enabled or config.plus.enabled or learns_prompt(config):
+    if ranks or config.finetune.enabled or learns_prompt(config):
         yield prompts.lsr(history, candidates, soft)
     if ranks:
         yield prompts.lsr(history, items[: config.eval.full_top], soft)
@@ -171,8 +170,21 @@ def _asked(config: RunConfig, prompts: Prompts, items: Sequence[int], soft: bool
     if config.distill.prompt == "distilled" and config.distill.rps:
         shown = items[: config.distill.teacher_top - 1] if config.distill.show_teacher_ranks else ()
         yield prompts.rps(history, candidates, shown)
-    if config.plus.enabled and config.plus.reading == "words":
-        yield prompts.reading(items[: config.plus.window], soft)
+
+
+def _asked_as_lists(
+    config: RunConfig, prompts: SequencePrompts, items: Sequence[int], soft: bool, *, ranks: bool
+) -> Iterator[Prompt]:
+    """The same in the sequence form; ``ranks``: whether a row is asked."""
+    window, distilled = config.llm.window, config.distill.prompt == "distilled"
+    if ranks:
+        yield prompts.lsr(items[: config.data.history], (), soft)
+    if config.finetune.enabled or config.distill.prompt == "lsr":
+        yield prompts.lsr(items[: window - 1], (), soft)
+    if distilled and config.distill.rps:
+        yield prompts.rps(items[: window - 1], ())
+    if distilled and config.distill.ta:
+        yield prompts.hidden(items[: window - 2], items[0])
 
 
 def learns_prompt(config: RunConfig) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.architectures import ARCHITECTURES
 
@@ -22,3 +22,8 @@ def label(name: str) -> str:
     """What people read for a model's name; copies of a teacher, as ``sasrec-2``, are numbered."""
     model, _, copy = name.rpartition("-")
     return f"{LABELS[model]}, copy {copy}" if model in LABELS and copy.isdigit() else LABELS.get(name, name)
+
+
+def listed(titles: Sequence[str], last: str = "and") -> str:
+    """``"A, B and C"``."""
+    return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, split_dataset
-from engine.evaluate.evaluator import Kind
+from engine.errors import StudioError
 from engine.finetune import load_adapter
 from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, Record, SoftPrompt, load_backbone, make_verbalizer
+from engine.llm.ranker import SequenceRanker
+from engine.llm.title_vectors import title_vectors
+from engine.llm.two_step import TitleSimilarity, TwoStepRanker
+from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer
+from engine.llm.verbalizers.base import NEUTRAL
 from engine.monitor import Monitor
-from engine.plus import Plus, PlusRanker, load_plus
-from engine.questions import make_prompts
+from engine.plus import PlusRanker, PlusWeights
+from engine.questions import llm_ranker, make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
+from engine.rows import BASELINES, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
-from engine.stages import other_teachers, trained_teachers
+from engine.stages import trained_teachers
 from engine.teachers import Ensemble, Teacher, baselines, load_teacher
+from engine.training import Tensors
 
 
 @dataclass
@@ -33,7 +43,11 @@ class Models:
     backbone: Backbone
     teachers: dict[str, Teacher] = field(default_factory=dict)
     soft_prompt: SoftPrompt | None = None
-    plus: Plus | None = None
+    head: Tensors = field(default_factory=dict)
+    """What stage 2 taught the verbalizer's head."""
+    plus: PlusWeights | None = None
+    priors: dict[str, float] = field(default_factory=dict)
+    """Of the rows that rank by likelihoods, where these are fitted (:mod:`engine.calibration`)."""
 
     @classmethod
     def load(cls, folder: RunFolder, monitor: Monitor) -> Models:
@@ -54,16 +68,37 @@ class Models:
             models.soft_prompt = SoftPrompt.load(folder.soft_prompt, models.backbone)
         if config.finetune.enabled:
             load_adapter(models.backbone, folder.adapter)
+            models.head = load_head(config, folder)
+        models.priors = read_priors(folder.calibration)
         if config.plus.enabled:
-            models.plus = load_plus(models.new_plus(monitor), folder.plus)
+            models.plus = PlusWeights.read(folder.plus)
         return models
 
-    def new_plus(self, monitor: Monitor) -> Plus:
-        """DELRec-plus without adapters, untrained, around a language model of its own."""
-        config = self.config
-        soft_prompt = self.soft_prompt if config.plus.soft_prompt else None
-        backbone = load_backbone(config.llm, monitor, self.backbone.record)
-        return Plus(config, self.dataset.catalogue, self.split, backbone, soft_prompt, self.teacher)
+    def prior(self, row: str) -> float:
+        """What a row that ranks by likelihoods takes off: so many times those without the history."""
+        return self.priors.get(row, 0.0) if self.config.llm.prior is None else self.config.llm.prior
+
+    def verbalizer(self, row: str, catalogue: Catalogue, soft_prompt: SoftPrompt | None) -> Verbalizer:
+        """What turns the output of the language model into scores in the row of this name, with ``soft_prompt``."""
+        llm = self.config.llm
+        if row_spec(row).likelihood(self.config):
+            prompts = self.prompts(catalogue)
+            without = prompts.lsr([], [], False) if llm.prompts == "sequence" else NEUTRAL
+            return TitleLikelihood(self.backbone, prompts.titles, self.split.n_items, self.prior(row), without)
+        verbalizer = make_verbalizer(llm, self.backbone, catalogue, self.split.popularity(), self.config.seed)
+        if isinstance(verbalizer, TitleHead):
+            learned = (row_spec(row).adapter and self.head) or (soft_prompt and soft_prompt.head)
+            if learned:
+                verbalizer.take(learned)
+            verbalizer.requires_grad_(False)
+        return verbalizer
+
+    def plus_parts(self, catalogue: Catalogue | None = None) -> dict[str, CatalogueRanker]:
+        """What DELRec-plus is a sum of, by names of rows."""
+        llm = self.ranker(method_row(self.config), catalogue)
+        if not isinstance(llm, CatalogueRanker):
+            raise TypeError(f"{llm.name} does not rank the whole catalogue")
+        return {self.plus_teacher.name: self.plus_teacher, llm.name: llm}
 
     @property
     def teacher(self) -> Teacher:
@@ -77,7 +112,7 @@ class Models:
 
     @property
     def plus_teacher(self) -> Teacher | Ensemble:
-        """Whom DELRec-plus learns from and is weighed against."""
+        """Against whom DELRec-plus weighs the language model."""
         return self.ensemble if self.config.plus.teachers == "all" else self.teacher
 
     def untitled(self) -> dict[str, CatalogueRanker]:
@@ -95,20 +130,38 @@ class Models:
             return self.teachers[name]
         if name == "ensemble":
             return self.ensemble
-        if name not in LLM_ROWS:
+        if name in BASELINES:
             return next(model for model in baselines(self.split) if model.name == name)
-        catalogue = catalogue or self.dataset.catalogue
-        if name == "delrec-plus" and self.plus:
-            return PlusRanker(self.plus, self.plus_teacher, self.prompts(catalogue))
-        soft_prompt = None if name == "llm-zero-shot" else self.soft_prompt
-        scorer = PromptScorer(
-            self.backbone,
-            make_verbalizer(self.config.llm, self.backbone, catalogue),
-            soft_prompt,
-            self.config.llm.batch_size,
-        )
-        ranker = LLMRanker(name, scorer, self.prompts(catalogue), self.config.data.history)
-        return ranker if name == "delrec" else WithoutAdapter(ranker)
+        catalogue, row = catalogue or self.dataset.catalogue, row_spec(name)
+        if row.mixed:
+            assert self.plus is not None
+            return PlusRanker(self.plus_parts(catalogue), self.plus, self.split.n_items)
+        soft_prompt = self.soft_prompt if row.soft_prompt else None
+        verbalizer = self.verbalizer(name, catalogue, soft_prompt)
+        scorer = PromptScorer(self.backbone, verbalizer, soft_prompt, self.config.llm.batch_size)
+        prompts = self.prompts(catalogue)
+        if isinstance(verbalizer, TitleLikelihood) and self.config.llm.prompts == "sequence":
+            history = self.config.data.history
+            vectors = title_vectors(self.backbone, prompts.titles, self.split.n_items)
+            reader = WithoutAdapter(LLMRanker(name, scorer, prompts, history))
+            similarity = TitleSimilarity(vectors, self.split.n_items, history)
+            return TwoStepRanker(reader, similarity, self.config.eval.full_top)
+        ranker = llm_ranker(name, scorer, prompts, self.config, self.split.n_items)
+        return ranker if row.adapter else without_adapter(ranker)
+
+
+def llm_of(ranker: Ranker) -> LLMRanker | None:
+    """The language model behind a row, whatever is around it left out; ``None`` where none answers alone."""
+    if isinstance(ranker, TwoStepRanker):
+        ranker = ranker.reader
+    if isinstance(ranker, WithoutAdapter):
+        ranker = ranker.ranker
+    return ranker if isinstance(ranker, LLMRanker) else None
+
+
+def without_adapter(ranker: LLMRanker) -> WithoutAdapter:
+    """``ranker`` by the base weights; it scores the catalogue where ``ranker`` does."""
+    return CatalogueWithoutAdapter(ranker) if isinstance(ranker, SequenceRanker) else WithoutAdapter(ranker)
 
 
 @dataclass
@@ -116,6 +169,7 @@ class WithoutAdapter:
     """An LLM row answered by the base weights, although the fine-tuned adapter is attached to the same model."""
 
     ranker: LLMRanker
+    reads_titles = True
 
     @property
     def name(self) -> str:
@@ -126,34 +180,46 @@ class WithoutAdapter:
             return self.ranker.scores(histories, candidates)
 
 
-LLM_ROWS = ("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus")
+class CatalogueWithoutAdapter(WithoutAdapter):
+    """The same for one that scores the whole catalogue."""
+
+    ranker: SequenceRanker
+
+    def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
+        with self.ranker.scorer.backbone.without_adapter():
+            return self.ranker.catalogue_scores(histories)
 
 
-def table_rows(config: RunConfig) -> dict[str, Kind]:
-    """Rows of the results table in order, with their kinds; rows without the stage behind them are left out."""
-    rows: dict[str, Kind] = {"popularity": "baseline", "markov": "baseline", config.teacher.name: "teacher"}
-    rows |= dict.fromkeys(other_teachers(config), "teacher")
-    if len(trained_teachers(config)) > 1:
-        rows["ensemble"] = "teacher"
-    possible = {
-        "llm-zero-shot": True,
-        "llm-distilled": config.distill.prompt != "none",
-        "delrec": config.finetune.enabled,
-        "delrec-plus": config.plus.enabled,
-    }
-    return rows | {name: "llm" for name in LLM_ROWS if possible[name] and name in config.eval.llm_rows}
+def load_head(config: RunConfig, run: RunFolder) -> Tensors:
+    """What stage 2 taught the verbalizer's head; nothing for verbalizers without one.
+
+    Raises:
+        StudioError: missing or damaged.
+    """
+    if config.llm.verbalizer != TitleHead.name:
+        return {}
+    try:
+        return load_file(run.head)
+    except (OSError, SafetensorError) as error:
+        remedy = "restore it, or start the run anew"
+        raise StudioError(
+            f"no usable head of the language model: {error}", where=str(run.head), remedy=remedy
+        ) from None
 
 
-def last_row(config: RunConfig) -> str:
-    """The row that answers for the run as a whole: that of its last stage."""
-    return "delrec-plus" if config.plus.enabled else method_row(config)
+def read_priors(path: Path) -> dict[str, float]:
+    """What :func:`engine.calibration.calibrate` fitted, by row; nothing where no file is.
 
-
-def method_row(config: RunConfig) -> str:
-    """The row of the last stage of the paper's method, whose prompts list candidates: what explanations explain."""
-    if config.finetune.enabled:
-        return "delrec"
-    return "llm-zero-shot" if config.distill.prompt == "none" else "llm-distilled"
+    Raises:
+        StudioError: the file is damaged.
+    """
+    try:
+        return {str(row): float(prior) for row, prior in json.loads(path.read_text(encoding="utf-8")).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        remedy = "delete it and resume the run"
+        raise StudioError(f"the calibration is damaged: {error}", where=str(path), remedy=remedy) from None
 
 
 def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> SoftPrompt:

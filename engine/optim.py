@@ -13,11 +13,11 @@ import torch
 from lion_pytorch import Lion
 from torch import Tensor, nn
 
-from engine.config import DistillConfig, FinetuneConfig, PlusConfig
+from engine.config import DistillConfig, FinetuneConfig
 from engine.training import Tensors, diverged, load_optimizer_state, optimizer_state
 
-Settings = DistillConfig | FinetuneConfig | PlusConfig
-SECTIONS = {DistillConfig: "distill", FinetuneConfig: "finetune", PlusConfig: "plus"}
+Settings = DistillConfig | FinetuneConfig
+SECTIONS = {DistillConfig: "distill", FinetuneConfig: "finetune"}
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
@@ -37,6 +37,8 @@ class StageOptimizer:
     def __init__(self, parameters: Mapping[str, nn.Parameter], config: Settings) -> None:
         """``parameters``: the tensors to train, any float dtype; names become keys of :meth:`state`.
 
+        Those called ``head.…`` learn at the stage's ``head_lr``.
+
         Raises:
             ValueError: nothing to train.
         """
@@ -48,12 +50,16 @@ class StageOptimizer:
             name: p if p.dtype == torch.float32 else nn.Parameter(p.detach().float()) for name, p in parameters.items()
         }
         self.torch_optimizer: torch.optim.Optimizer
+        heads = [name for name in self.masters if name.startswith("head.") and hasattr(config, "head_lr")]
+        groups = [
+            {"params": [p for name, p in self.masters.items() if name not in heads], "peak": config.lr},
+            {"params": [self.masters[name] for name in heads], "peak": getattr(config, "head_lr", config.lr)},
+        ]
+        groups = [group for group in groups if group["params"]]
         if config.optimizer == "lion":
-            self.torch_optimizer = Lion(self.masters.values(), lr=config.lr, weight_decay=config.weight_decay)
+            self.torch_optimizer = Lion(groups, lr=config.lr, weight_decay=config.weight_decay)
         else:
-            self.torch_optimizer = torch.optim.AdamW(
-                self.masters.values(), lr=config.lr, weight_decay=config.weight_decay
-            )
+            self.torch_optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
 
     def step(self, step: int) -> float:
         """Clip the gradients in ``parameters`` and apply them as step number ``step`` (from 0); returns the rate.
@@ -63,7 +69,7 @@ class StageOptimizer:
         """
         rate = learning_rate(step, self.config.steps, self.config.lr, self.config.warmup)
         for group in self.torch_optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["peak"] / self.config.lr
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 self.masters[name].grad = parameter.grad.float()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
@@ -19,15 +20,16 @@ from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import Record, SoftPrompt, load_backbone
 from engine.llm.legibility import unread
-from engine.models import Models, other_run_prompt, table_rows
+from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import Monitor, MonitorGroup
-from engine.plus import load_plus, train_plus
-from engine.plus.ranker import NAME as PLUS
+from engine.plus import PlusWeights, learn_weights
+from engine.rows import apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, write_text
 from engine.seeds import derive
 from engine.stages import teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher
+from engine.training import write_atomically
 
 
 def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | None = None) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     _adapter(run, models, monitor)
     _plus(run, models, monitor)
     with run.stage("evaluate", monitor):
+        calibrate(models, run.calibration, monitor)
         evaluation = _evaluate(run, models, monitor)
         write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
     report = build_report(
@@ -75,6 +78,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
             if teacher.validated
         ],
         peak_memory_mb=round(peak_memory_mb(), 1),
+        priors={row: models.prior(row) for row in likelihood_rows(config)},
     )
     write_text(run.metrics, report.to_json())
     run.clear_checkpoints()
@@ -139,11 +143,17 @@ def _adapter(run: RunFolder, models: Models, monitor: Monitor) -> None:
     if run.is_done("finetune"):
         run.skip("finetune", monitor)
         load_adapter(backbone, run.adapter)
+        models.head = load_head(config, run)
         return
     with run.stage("finetune", monitor, total=config.finetune.steps):
         checkpoint = run.checkpoint("finetune")
-        finetune(config, models.dataset, models.split, backbone, models.soft_prompt, checkpoint, monitor)
+        teacher = models.teacher if config.finetune.soft_labels else None
+        models.head = finetune(
+            config, models.dataset, models.split, backbone, models.soft_prompt, teacher, checkpoint, monitor
+        )
         save_adapter(backbone, run.adapter)
+        if models.head:
+            write_atomically(models.head, run.head)
 
 
 def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
@@ -153,12 +163,11 @@ def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
         return
     if run.is_done("plus"):
         run.skip("plus", monitor)
-        models.plus = load_plus(models.new_plus(monitor), run.plus)
+        models.plus = PlusWeights.read(run.plus)
         return
-    with run.stage("plus", monitor, total=config.plus.steps):
-        models.plus = models.new_plus(monitor)
-        train_plus(config, models.plus, models.split, models.plus_teacher, run.checkpoint("plus"), monitor)
-        models.plus.save(run.plus)
+    with run.stage("plus", monitor, unit="user"):
+        models.plus = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)
+        write_text(run.plus, models.plus.to_json())
 
 
 def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
@@ -170,7 +179,13 @@ def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
 
     return evaluate(
         [
-            Entry(name, kind, partial(models.ranker, name), whole=name == PLUS)
+            Entry(
+                name,
+                kind,
+                partial(models.ranker, name),
+                whole=name in whole_rows(config),
+                apart=name in apart_rows(config),
+            )
             for name, kind in table_rows(config).items()
         ],
         config.teacher.name,

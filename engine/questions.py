@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
@@ -19,6 +22,9 @@ from engine.datasets import domain_of
 from engine.errors import StudioError
 from engine.labels import label
 from engine.llm.prompts import Prompt, Prompts
+from engine.llm.ranker import LLMRanker, SequenceRanker
+from engine.llm.scorer import PromptScorer
+from engine.llm.sequence_prompts import SequencePrompts
 from engine.seeds import generator
 
 
@@ -36,6 +42,16 @@ class Questions:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def loss(self, scorer: PromptScorer) -> Tensor:
+        """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters."""
+        return scorer.loss(self.prompts, self.candidates, self.aims)
+
+    def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
+        """Mean loss, and the share of questions whose label comes first."""
+        scores = torch.from_numpy(scorer.scores(self.prompts, self.candidates))
+        labels = torch.from_numpy(self.labels)
+        return float(cross_entropy(scores, labels)), float((scores.argmax(1) == labels).float().mean())
 
     def parts(self, size: int) -> Iterator[tuple[Questions, float]]:
         """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares."""
@@ -163,6 +179,17 @@ def passes(users: np.ndarray, step: int, batch_size: int, seed: int, stream: str
     return np.concatenate(chosen)
 
 
-def make_prompts(config: RunConfig, catalogue: Catalogue) -> Prompts:
-    """Prompts in the words of the settings' domain and teacher; an extended catalogue brings titles of one's own."""
-    return Prompts(domain_of(config.data), label(config.teacher.name), catalogue, config.llm.show_year)
+def llm_ranker(name: str, scorer: PromptScorer, prompts: Prompts, config: RunConfig, n_items: int) -> LLMRanker:
+    """The row ``name``, asked in the settings' form; ``n_items`` of the data set."""
+    if config.llm.prompts == "sequence":
+        return SequenceRanker(name, scorer, prompts, config.data.history, n_items)
+    return LLMRanker(name, scorer, prompts, config.data.history)
+
+
+def make_prompts(config: RunConfig, catalogue: Catalogue, teacher: str | None = None) -> Prompts:
+    """Prompts in the words of the settings' domain and teacher; an extended catalogue brings titles of one's own.
+
+    ``teacher``: how it is called instead of by its own name.
+    """
+    form = SequencePrompts if config.llm.prompts == "sequence" else Prompts
+    return form(domain_of(config.data), teacher or label(config.teacher.name), catalogue, config.llm.show_year)

@@ -10,7 +10,9 @@
     teacher.safetensors       the teacher; teacher-gru4rec.safetensors for further ones
     soft_prompt.safetensors   the distilled prompt
     adapter/                  AdaLoRA in PEFT's own format
-    plus/                     DELRec-plus: its adapter in PEFT's format, its head as safetensors
+    calibration.json          what is taken off likelihoods, by row, where that was fitted
+    head.safetensors          the verbalizer's head that was trained with it, where there is one
+    plus.json                 the weights of DELRec-plus
     metrics.json              the results table
     predictions.parquet       scores and ranks of every model for every test user
     curves.jsonl, log.txt     training curves, log
@@ -53,7 +55,9 @@ class RunFolder:
         self.fingerprint = path / "data.safetensors"
         self.soft_prompt = path / "soft_prompt.safetensors"
         self.adapter = path / "adapter"
-        self.plus = path / "plus"
+        self.head = path / "head.safetensors"
+        self.plus = path / "plus.json"
+        self.calibration = path / "calibration.json"
         self.metrics = path / "metrics.json"
         self.predictions = path / "predictions.parquet"
         self.log = path / "log.txt"
@@ -187,7 +191,7 @@ class RunFolder:
             "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
             "distil": [self.soft_prompt],
             "finetune": _adapter_files(self.adapter),
-            "plus": [self.plus / "head.safetensors", *_adapter_files(self.plus / "adapter")],
+            "plus": [self.plus],
             "evaluate": [self.metrics, self.predictions],
         }
         for name in trained_teachers(config):

@@ -1,34 +1,75 @@
-"""Names of a run's stages in their order, with words for people. Light enough for any page to import."""
+"""The stages of a run, described once, in their order. Light enough for any page to import."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.architectures import TeacherName
 from engine.config import RunConfig
 from engine.labels import label
 
-TITLES = {
-    "data": "Load data, split, candidates",
-    "llm": "Load language model",
-    "teacher": "Train teacher",
-    "distil": "Stage 1: distil soft prompt",
-    "finetune": "Stage 2: fine-tune with AdaLoRA",
-    "plus": "DELRec-plus: all positions, beside the teacher",
-    "evaluate": "Evaluate on test users",
-}
-SELECTED_BY = {"teacher": "NDCG@10", "distil": "objective", "finetune": "NDCG@10", "plus": "NDCG@10"}
-"""The validation metric by which a stage that trains keeps its best weights; higher is better."""
+
+def _always(_: RunConfig) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage of a run.
+
+    Args:
+        title: what people read for it.
+        brief: the same where room is scarce, in charts; stages without curves have none.
+        unit: of its progress.
+        selects: the validation metric by which it keeps its best weights, higher is better; "" where it trains nothing.
+        there: whether a run with this configuration goes through it.
+    """
+
+    name: str
+    title: str
+    brief: str = ""
+    unit: str = "step"
+    selects: str = ""
+    there: Callable[[RunConfig], bool] = _always
+
+
+STAGES = (
+    StageSpec("data", "Load data, split, candidates"),
+    StageSpec("llm", "Load language model"),
+    StageSpec("teacher", "Train teacher", "Teacher", "epoch", "NDCG@10"),
+    StageSpec(
+        "distil",
+        "Stage 1: distil soft prompt",
+        "Stage 1",
+        selects="objective",
+        there=lambda config: config.distill.prompt in ("distilled", "lsr"),
+    ),
+    StageSpec(
+        "finetune",
+        "Stage 2: fine-tune with AdaLoRA",
+        "Stage 2",
+        selects="NDCG@10",
+        there=lambda config: config.finetune.enabled,
+    ),
+    StageSpec(
+        "plus",
+        "DELRec-plus: weigh the language model and its teachers",
+        unit="user",
+        there=lambda config: config.plus.enabled,
+    ),
+    StageSpec("evaluate", "Evaluate on test users", unit="user"),
+)
+"""First to last; ``teacher`` stands for every teacher that a run trains."""
+TITLES = {stage.name: stage.title for stage in STAGES}
+SELECTED_BY = {stage.name: stage.selects for stage in STAGES if stage.selects}
 
 
 def stage_names(config: RunConfig) -> list[str]:
     """The stages that a run with this configuration goes through, first to last."""
-    names = ["data", "llm", *(teacher_stage(config, name) for name in trained_teachers(config))]
-    if config.distill.prompt in ("distilled", "lsr"):
-        names.append("distil")
-    if config.finetune.enabled:
-        names.append("finetune")
-    if config.plus.enabled:
-        names.append("plus")
-    return [*names, "evaluate"]
+    teachers = [teacher_stage(config, name) for name in trained_teachers(config)]
+    there = [stage.name for stage in STAGES if stage.there(config)]
+    return [name for stage in there for name in (teachers if stage == "teacher" else [stage])]
 
 
 def other_teachers(config: RunConfig) -> list[TeacherName]:

@@ -109,20 +109,17 @@ def _model(config: RunConfig) -> Hashable:
 
 
 def _adapted(config: RunConfig) -> Hashable:
-    return _model(config), config.finetune.top_layers, config.finetune.passes
+    return _model(config), config.finetune.top_layers, config.finetune.passes, config.llm.prompts
 
 
 def _asked(config: RunConfig) -> Hashable:
-    return _model(config), _data(config)
-
-
-def _plus(config: RunConfig) -> Hashable:
-    own = config.plus
-    return _asked(config), own.reading, own.layers, own.top_layers, own.targets, own.rank
+    return _model(config), _data(config), config.llm.prompts
 
 
 def _length(config: RunConfig) -> float:
     """Of a prompt, in tokens."""
+    if config.llm.prompts == "sequence":
+        return TOKENS_PER_ITEM * config.data.history + OTHER_TOKENS + config.distill.soft_tokens
     return TOKENS_PER_ITEM * (config.data.history + config.data.candidates) + OTHER_TOKENS + config.distill.soft_tokens
 
 
@@ -140,9 +137,7 @@ def _finetune_work(config: RunConfig) -> float:
 
 
 def _plus_work(config: RunConfig) -> float:
-    own = config.plus
-    trained = own.steps * own.batch_size * (1 + BACKWARD)
-    return (trained + (own.steps // own.validate_every + 1) * own.validation_users) * own.window
+    return config.plus.weighed_users * _length(config)
 
 
 def _evaluate_work(config: RunConfig) -> float:
@@ -157,7 +152,7 @@ STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], f
     "teacher": (_teacher, lambda config: float(config.teacher.epochs)),
     "distil": (_model, _distil_work),
     "finetune": (_adapted, _finetune_work),
-    "plus": (_plus, _plus_work),
+    "plus": (_asked, _plus_work),
     "evaluate": (_asked, _evaluate_work),
 }
 """What the speed of each stage depends on, and how much work it is."""

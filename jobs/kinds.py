@@ -154,8 +154,8 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
 
 def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendation:
     """The teacher's answer and that of the run's last stage."""
-    from engine.models import last_row
     from engine.recommend import recommend as answer
+    from engine.rows import last_row
     from engine.teachers import baselines
 
     config = models.config

@@ -85,10 +85,6 @@ def _layers_and_context(config: RunConfig, _: Forecast) -> Iterator[Check]:
     if config.finetune.enabled and layers and top and top > layers:
         detail = f"{config.llm.name} has {layers} layers, fewer than finetune.top_layers={top}"
         yield Check("Ranks and layers", "problem", detail, "lower it, or leave it empty for all")
-    kept = config.plus.layers
-    if config.plus.enabled and layers and kept and kept > layers:
-        detail = f"{config.llm.name} has {layers} layers, fewer than plus.layers={kept}"
-        yield Check("Ranks and layers", "problem", detail, "lower it, or leave it empty for all")
     items = config.data.history + config.data.candidates
     length = ITEM_TOKENS * items + OTHER_TOKENS + config.distill.soft_tokens
     context = facts.get("max_position_embeddings")

@@ -27,6 +27,14 @@ from engine.teachers import Popularity
 WATCHED, FILMS, USERS = 14, 28, 16
 FAMILIES = {"causal": tiny_causal, "seq2seq": tiny_seq2seq}
 KINDS = [(family, verbalizer) for family in FAMILIES for verbalizer in ("title-tokens", "title-likelihood")]
+CANDIDATES = (
+    *("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false"),
+    *("distill.soft_labels=false", "finetune.soft_labels=0"),
+)
+"""What makes the smoke preset ask as published: one question a prompt, which lists the candidates."""
+SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=6")
+"""Makes it ask behind every title of a list, with a head that learns."""
+FORMS = {"candidates": CANDIDATES, "sequence": (*CANDIDATES, *SEQUENCE)}
 
 
 def make_catalogue(titles: Sequence[str]) -> Catalogue:
@@ -58,12 +66,14 @@ class World:
     teacher: Popularity
 
 
-def make_world(*overrides: str, family: str = "causal") -> World:
+def make_world(*overrides: str, family: str = "causal", form: str = "candidates") -> World:
+    """Settings of one of the :data:`FORMS`, with ``overrides``."""
     config = load_config(
         "smoke",
         overrides=[
             *("data.history=12", "data.candidates=6", "distill.teacher_top=3", "distill.steps=4", "finetune.steps=6"),
             *("distill.validate_every=2", "finetune.validate_every=3", "finetune.lr=0.01", "distill.lr=0.05"),
+            *FORMS[form],
             *overrides,
         ],
     )

@@ -24,14 +24,15 @@ from engine.distill.stage import make_tasks
 from engine.distill.tasks import PatternSimulating
 from engine.errors import StudioError
 from engine.evaluate import Report, read_predictions
+from engine.finetune import finetune
 from engine.finetune.stage import FinetuneStage
 from engine.llm.tiny import tiny_causal
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
-from engine.plus import Plus, train_plus
-from engine.plus.stage import PlusStage
+from engine.plus import learn_weights
 from engine.run_folder import RunFolder
+from engine.sequences import SequenceQuestions
 from engine.settings import load_config
 from engine.teachers import Teacher, baselines, train_teacher
 from engine.teachers import network as network_module
@@ -47,8 +48,7 @@ SETTINGS = (
         "finetune.steps=3",
         "finetune.validate_every=3",
     ),
-    *("finetune.validation_users=6", "teacher.epochs=2", "teacher.validate_every=1", "plus.window=6", "plus.steps=3"),
-    *("plus.validate_every=3", "plus.layers=2", "plus.top_layers=1"),
+    *("finetune.validation_users=6", "teacher.epochs=2", "teacher.validate_every=1", "llm.window=6"),
 )
 
 
@@ -187,39 +187,35 @@ def test_rps_aims_at_the_best_warm_item(config: RunConfig, both: list[tuple[Data
         assert label == unseen.max()
 
 
-def test_stage_1_and_delrec_plus_are_the_same_in_both_worlds(
+def test_both_stages_and_delrec_plus_are_the_same_in_both_worlds(
     config: RunConfig, both: list[tuple[Dataset, Split]], tmp_path: Path
 ) -> None:
     teacher = trained(config, both[0][1], "sasrec", tmp_path)
-    prompts, heads, weights = [], [], []
+    learned, weights = [], []
     for place, (dataset, split) in enumerate(both):
         folder = tmp_path / str(place)
         folder.mkdir()
-        prompt = distil(config, dataset, split, teacher, tiny_causal(0), checkpoint_in(folder), Monitor())
-        plus = Plus(config, dataset.catalogue, split, tiny_causal(0), prompt, teacher)
-        train_plus(config, plus, split, teacher, folder / "plus", Monitor())
-        prompts.append(prompt.weight)
-        heads.append([parameter.data for parameter in plus.trainable().values()])
-        weights.append(plus.weights)
-        bias = plus.head.bias
-        assert (bias[split.cold] == bias[split.warm].min()).all()
-    assert torch.equal(*prompts)
-    assert all(torch.equal(a, b) for a, b in zip(*heads, strict=True))
-    assert torch.equal(*weights)
+        models = Models(config, dataset, split, tiny_causal(0), {"sasrec": teacher})
+        prompt = distil(config, dataset, split, teacher, models.backbone, checkpoint_in(folder), Monitor())
+        models.soft_prompt = prompt
+        checkpoint = folder / "finetune.safetensors"
+        models.head = finetune(config, dataset, split, models.backbone, prompt, teacher, checkpoint, Monitor())
+        adapter = [p.data for name, p in models.backbone.model.named_parameters() if ".lora_" in name]
+        learned.append([prompt.weight, *prompt.head.values(), *models.head.values(), *adapter])
+        weights.append(learn_weights(config, dataset, split, models.plus_parts(), Monitor()))
+    assert all(torch.equal(a, b) for a, b in zip(*learned, strict=True))
+    assert weights[0] == weights[1]
 
 
-def test_cold_items_are_no_negatives_of_delrec_plus(
+def test_cold_items_are_no_negatives_of_stage_2(
     config: RunConfig, both: list[tuple[Dataset, Split]], tmp_path: Path
 ) -> None:
     dataset, split = both[0]
     teacher = trained(config, split, "sasrec", tmp_path)
-    plus = Plus(config, dataset.catalogue, split, tiny_causal(0), None, teacher)
-    plus.attach_adapter()
-    stage = PlusStage(config, plus, split, teacher)
-    batch = stage._batch(0)
-    scores = torch.randn(int(batch.real.sum()), split.n_items, requires_grad=True)
-    histories = [window[1:][real[1:]].numpy() for window, real in zip(batch.inputs, batch.real, strict=True)]
-    stage._loss(scores, batch.labels[batch.real], histories).backward()
+    questions = FinetuneStage(config, dataset, split, tiny_causal(0), None, teacher).task.batch(0)
+    assert isinstance(questions, SequenceQuestions)
+    scores = torch.randn(len(questions), split.n_items, requires_grad=True)
+    questions._loss(scores).backward()
     assert scores.grad is not None
     assert not scores.grad[:, split.cold].any()
     assert scores.grad[:, split.warm].abs().sum() > 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stage_world import make_dataset
+from stage_world import CANDIDATES, FORMS, SEQUENCE, make_dataset
 
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
@@ -18,8 +18,7 @@ from engine.distill.stage import make_tasks, part_users
 from engine.errors import StudioError
 from engine.evaluate import sample_users
 from engine.feasibility import check_data, check_prompts, longest_prompt
-from engine.finetune.examples import NextItem
-from engine.finetune.stage import validation_places
+from engine.finetune.stage import make_task, validation_places
 from engine.llm.prompts import Prompts
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
@@ -29,7 +28,7 @@ from engine.settings import load_config
 from engine.teachers import Popularity
 
 TITLES = [f"Film {number}" for number in range(30)]
-TINY = ("data.candidates=4", "distill.teacher_top=2", "eval.full_top=4", "data.history=3", "plus.enabled=false")
+TINY = (*CANDIDATES, "data.candidates=4", "distill.teacher_top=2", "eval.full_top=4", "data.history=3")
 
 
 def world(
@@ -51,7 +50,7 @@ def ask_everything(config: RunConfig, dataset: Dataset, split: Split, steps: int
                     task.batch(step)
     if config.finetune.enabled:
         everybody, prompts = np.arange(len(split.train)), make_prompts(config, dataset.catalogue)
-        task = NextItem(config, split, dataset.catalogue, everybody, prompts, soft=False, batch_size=4)
+        task = make_task(config, dataset, split, prompts, everybody, soft=False)
         for step in range(steps):
             task.batch(step)
         validation = split.validation.take(validation_places(config, len(split.validation)))
@@ -68,6 +67,9 @@ KINDS = [
     ("distill.prompt=none", "finetune.enabled=false"),
     ("distill.prompt=random",),
     ("finetune.enabled=false", "eval.users=2"),
+    SEQUENCE,
+    (*SEQUENCE, "distill.rps=false", "finetune.enabled=false"),
+    (*SEQUENCE, "distill.prompt=lsr"),
     ("data.split=temporal",),
 ]
 
@@ -118,6 +120,7 @@ def test_what_is_refused_cannot_be_asked(kind: tuple[str, ...]) -> None:
         ([range(8)], (), "1 test user is too few"),
         ([range(8), range(2, 8)], (), "stage 1 trains on some users and validates on others; of 2, 1 has the 6"),
         ([range(5), range(5)], (), "of 2, none has the 6 training interactions"),
+        ([range(5), range(3)], SEQUENCE, "of 2, 1 has the 2 training interactions"),
         ([range(3), range(3)], ("distill.ta=false",), "none has the 2 training interactions"),
         ([range(3), range(3)], ("distill.prompt=none",), "task LSR: it takes two items that look unlike"),
         ([range(9), range(8)], ("data.candidates=5",), "user 'user 0' has chosen 9 of 12 different items"),
@@ -158,7 +161,9 @@ def test_short_data_is_refused_before_any_model_is_loaded(tmp_path: Path) -> Non
     "overrides",
     [
         ("eval.full_top=20",),
-        ("plus.enabled=true", "plus.reading=words", "plus.window=20", "teacher.max_length=20"),
+        (*SEQUENCE, "llm.window=20"),
+        (*SEQUENCE, "llm.window=20", "distill.rps=false", "eval.llm_rows=[]", "finetune.enabled=false"),
+        (*SEQUENCE, "llm.window=3", "data.history=20"),
         ("distill.show_teacher_ranks=true", "data.candidates=10", "distill.teacher_top=10"),
         ("data.candidates=20", "data.history=10"),
         ("distill.prompt=lsr", "data.candidates=20", "finetune.enabled=false"),
@@ -170,11 +175,12 @@ def test_the_longest_prompt_is_as_long_as_prompts_get(overrides: tuple[str, ...]
     config, dataset, split = world(sequences, *overrides, titles=titles)
     backbone, teacher = tiny_causal(0), Popularity(split.train, split.n_items)
     prompts, users = make_prompts(config, dataset.catalogue), np.arange(2)
-    asked = [prompt for task in make_tasks(config, dataset, split, teacher, users) for prompt in task.last().prompts]
+    tasks = make_tasks(config, dataset, split, teacher, users)
+    batches = [batch for task in tasks for batch in (task.last(), *(task.batch(step) for step in range(40)))]
+    asked = [prompt for batch in batches for prompt in batch.prompts]
+    asked += make_task(config, dataset, split, prompts, users, soft=True).last().prompts
     history = dataset.sequences[0][-config.data.history :]
     asked += [prompts.lsr(history, range(size), soft=True) for size in (config.data.candidates, config.eval.full_top)]
-    if config.plus.enabled:
-        asked.append(prompts.reading(dataset.sequences[0][-config.plus.window :], soft=True))
     lengths = [len(backbone.encode(prompt, config.distill.soft_tokens)) for prompt in asked]
     assert longest_prompt(config, backbone.encoder, prompts) == max(lengths), "as all titles are equally long"
 
@@ -201,13 +207,13 @@ TEACHERS_ONLY = ("distill.prompt=none", "finetune.enabled=false", "plus.enabled=
         (("finetune.enabled=true",), True),
         (("distill.prompt=distilled",), True),
         (("distill.prompt=lsr",), True),
-        (("plus.enabled=true",), True),
     ],
 )
+@pytest.mark.parametrize("form", FORMS)
 def test_only_prompts_that_the_run_asks_must_fit(
-    reads: tuple[str, ...], refused: bool, monkeypatch: pytest.MonkeyPatch
+    form: str, reads: tuple[str, ...], refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, dataset, _ = world([range(8), range(8)], *TEACHERS_ONLY, *reads)
+    config, dataset, _ = world([range(8), range(8)], *FORMS[form], *TEACHERS_ONLY, *reads)
     backbone, prompts = tiny_causal(0), make_prompts(config, dataset.catalogue)
     monkeypatch.setattr(backbone.encoder, "context", 20)
     with pytest.raises(StudioError, match="does not fit") if refused else contextlib.nullcontext():
@@ -228,8 +234,7 @@ def test_titles_of_which_the_tokenizer_makes_nothing_are_refused(monkeypatch: py
         longest_prompt(config, encoder, prompts)
 
 
-@pytest.mark.parametrize("section", ["finetune", "plus"])
-def test_modules_that_no_adapter_could_fit_are_refused_before_any_work(section: str) -> None:
-    config, dataset, _ = world([range(8), range(8)], "plus.enabled=true", f"{section}.targets=[nothing_such]")
-    with pytest.raises(StudioError, match=rf"no module 'nothing_such' to adapt \({section}.targets\)"):
+def test_modules_that_no_adapter_could_fit_are_refused_before_any_work() -> None:
+    config, dataset, _ = world([range(8), range(8)], "finetune.targets=[nothing_such]")
+    with pytest.raises(StudioError, match=r"no module 'nothing_such' to adapt \(finetune.targets\)"):
         check_prompts(config, tiny_causal(0), make_prompts(config, dataset.catalogue))

@@ -31,9 +31,7 @@ QUICK = (
     "finetune.batch_size=2",
     "finetune.validate_every=2",
     "finetune.validation_users=4",
-    "plus.steps=4",
-    "plus.validate_every=2",
-    "plus.validation_users=8",
+    "plus.weighed_users=8",
     "eval.users=8",
 )
 
@@ -71,16 +69,29 @@ def finished(tmp_path_factory):
         yield config, folder, run_pipeline(config, folder, Monitor())
 
 
+FORMS = (
+    ("candidates", "title-tokens"),
+    ("candidates", "title-likelihood"),
+    ("candidates", "title-vectors"),
+    ("sequence", "title-tokens"),
+    ("sequence", "title-vectors"),
+)
+"""Of prompts, with the verbalizers that they go with."""
+
+
 @pytest.mark.parametrize(
-    ("teacher", "llm", "verbalizer"),
+    ("teacher", "llm", "form"),
     [
-        *product(ARCHITECTURES, ("tiny-causal", "tiny-seq2seq"), ("title-tokens",)),
-        *product(("sasrec",), ("tiny-causal", "tiny-seq2seq"), ("title-likelihood",)),
+        *product(["sasrec"], ["tiny-causal", "tiny-seq2seq"], FORMS),
+        *product([name for name in ARCHITECTURES if name != "sasrec"], ["tiny-causal"], FORMS[-1:]),
     ],
 )
-def test_every_teacher_backbone_and_verbalizer_works(tmp_path, teacher, llm, verbalizer):
-    plus = llm == "tiny-causal"  # what it needs
-    config = quick(f"teacher.name={teacher}", f"llm.name={llm}", f"llm.verbalizer={verbalizer}", f"plus.enabled={plus}")
+def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm, form):
+    prompts, verbalizer = form
+    plus = prompts == "sequence"  # what it needs
+    aims = ("distill.soft_labels=false", "finetune.soft_labels=0") if prompts == "candidates" else ()
+    model = (f"llm.name={llm}", f"llm.prompts={prompts}", f"llm.verbalizer={verbalizer}")
+    config = quick(f"teacher.name={teacher}", *model, f"plus.enabled={plus}", *aims)
     report = run_pipeline(config, tmp_path / "run", Monitor())
     names = [model["name"] for model in report["models"]]
     llms = ["llm-zero-shot", "llm-distilled", "delrec", *(["delrec-plus"] if plus else [])]
@@ -121,7 +132,7 @@ def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):
 
 def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_path):
     def run(name, *overrides):
-        without = ("distill.prompt=none", "finetune.enabled=false", "plus.soft_prompt=false")
+        without = ("distill.prompt=none", "finetune.enabled=false", "llm.prompts=sequence")
         report = run_pipeline(quick("teacher.also=[caser]", *without, *overrides), tmp_path / name, Monitor())
         return {model["name"]: model for model in report["models"]}
 
@@ -131,7 +142,7 @@ def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_
     different = [name for name in one if one[name]["candidates"] != every[name]["candidates"]]
     assert different == ["delrec-plus"]
     ranker = Models.load(RunFolder.open(tmp_path / "all"), Monitor()).ranker("delrec-plus")
-    assert [teacher.name for teacher in ranker.teacher.teachers] == ["sasrec", "caser"]
+    assert [teacher.name for teacher in ranker.parts["ensemble"].teachers] == ["sasrec", "caser"]
 
 
 def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path):
@@ -153,13 +164,13 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
 
 def test_copies_alone_make_an_ensemble_to_learn_from(tmp_path):
     overrides = ("teacher.copies=2", "plus.teachers=all", "distill.prompt=none", "finetune.enabled=false")
-    report = run_pipeline(quick("plus.soft_prompt=false", *overrides), tmp_path / "run", Monitor())
+    report = run_pipeline(quick(*overrides), tmp_path / "run", Monitor())
     assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "ensemble"]
 
 
 @pytest.mark.parametrize(
     "place",
-    [("teacher", 1), ("distil", 1), ("finetune", 2), ("finetune", 4), ("plus", 1), ("plus", 4), ("evaluate", 11)],
+    [("teacher", 1), ("distil", 1), ("finetune", 2), ("finetune", 4), ("plus", 8), ("plus", 16), ("evaluate", 11)],
 )
 def test_stopped_anywhere_a_resumed_run_equals_an_uninterrupted_one(tmp_path, finished, place):
     config, _, uninterrupted = finished
@@ -243,8 +254,6 @@ def test_a_finished_run_is_returned_as_it_is(finished):
         ("eval.full_top=61", "eval.full_top=61 is more than the 60 items"),
         ("finetune.top_layers=9", "layers, not 9"),
         ("finetune.targets=[nothing]", "no module 'nothing'"),
-        ("plus.layers=9", "layers, not 9"),
-        ("llm.name=tiny-seq2seq", "left to right"),
         ("distill.soft_tokens=500", "does not fit"),
         ("llm.name=/nowhere/at/all", "/nowhere/at/all"),
     ],

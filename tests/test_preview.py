@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from stage_world import FORMS
 
 from engine.config import RunConfig
 from engine.data import Dataset, load_dataset
@@ -14,15 +15,18 @@ from engine.preview import preview_prompts
 from engine.questions import make_prompts
 from engine.settings import load_config
 
+forms = pytest.mark.parametrize("form", FORMS)
 
-def _world(*overrides: str) -> tuple[RunConfig, Dataset]:
-    config = load_config("smoke", overrides=overrides)
+
+def _world(*overrides: str, form: str = "sequence") -> tuple[RunConfig, Dataset]:
+    config = load_config("smoke", overrides=[*FORMS[form], *overrides])
     return config, load_dataset(config.data, config.seed, Monitor())
 
 
+@forms
 @pytest.mark.parametrize("name", ["tiny-causal", "tiny-seq2seq"])
-def test_lengths_are_those_of_the_model_that_will_run(name: str) -> None:
-    config, dataset = _world(f"llm.name={name}")
+def test_lengths_are_those_of_the_model_that_will_run(name: str, form: str) -> None:
+    config, dataset = _world(f"llm.name={name}", form=form)
     backbone = load_backbone(config.llm, Monitor())
     preview = preview_prompts(config, dataset)
     assert [shown.task for shown in preview.prompts] == ["TA", "RPS", "LSR"]
@@ -36,30 +40,56 @@ def test_lengths_are_those_of_the_model_that_will_run(name: str) -> None:
 
 
 def test_every_prompt_marks_the_soft_prompt_and_lists_its_answer_once() -> None:
-    config, dataset = _world()
+    config, dataset = _world(form="candidates")
     for shown in preview_prompts(config, dataset).prompts:
+        assert shown.questions == 1
         assert [segment.kind for segment in shown.prompt.segments].count("soft") == 1
         listed = [segment.text.strip() for segment in shown.prompt.segments if segment.kind == "candidate"]
         assert len(listed) == config.data.candidates
         assert listed.count(shown.answer) == 1
 
 
-def test_only_training_interactions_are_shown() -> None:
-    config, dataset = _world()
+@pytest.mark.parametrize("name", ["tiny-causal", "tiny-seq2seq"])
+def test_in_the_sequence_form_lists_are_shown_that_the_model_goes_on_with(name: str) -> None:
+    """What is shown is what training asks about the user's last window, before every title or at its end alone."""
+    config, dataset = _world(f"llm.name={name}")
+    prompts, window = make_prompts(config, dataset.catalogue), config.llm.window
+    ta, rps, lsr = preview_prompts(config, dataset).prompts
+    user = dataset.user_ids.index(preview_prompts(config, dataset).user)
+    read = dataset.sequences[user][:-2][-window:].tolist()
+    assert lsr.prompt == prompts.lsr(read[:-1], (), True)
+    assert rps.prompt == prompts.rps(read[:-1], ())
+    assert lsr.answer == prompts.titles[read[-1]]
+    assert lsr.questions == rps.questions == (len(read) if name == "tiny-causal" else 1)
+    place = [prompts.titles[item] for item in read].index(ta.answer)
+    assert ta.prompt == prompts.ta((), (read[0], read[1]), read[1:place], read[place + 1], ())
+    assert ta.questions == 1
+    for shown, verb in ((ta, "Analyse"), (rps, "Simulate"), (lsr, "Refer to")):
+        assert shown.prompt.text().startswith(f"{verb} SASRec's pattern")
+        assert [segment.kind for segment in shown.prompt.segments].count("soft") == 1
+
+
+@forms
+def test_only_training_interactions_are_shown(form: str) -> None:
+    config, dataset = _world(form=form)
     preview = preview_prompts(config, dataset)
     held_out = dataset.sequences[dataset.user_ids.index(preview.user)][-2:]
     titles = make_prompts(config, dataset.catalogue).titles
     shown = [
-        segment.text.strip() for s in preview.prompts for segment in s.prompt.segments if segment.kind == "history"
+        segment.text.strip()
+        for s in preview.prompts
+        for segment in (*s.prompt.segments, *s.prompt.reply)
+        if segment.kind == "history"
     ]
     assert shown
     assert not {titles[item] for item in held_out} & set(shown)
 
 
-def test_switched_off_tasks_are_not_shown() -> None:
-    config, dataset = _world("distill.ta=false")
+@forms
+def test_switched_off_tasks_are_not_shown(form: str) -> None:
+    config, dataset = _world("distill.ta=false", form=form)
     assert [shown.task for shown in preview_prompts(config, dataset).prompts] == ["RPS", "LSR"]
-    config, dataset = _world("distill.prompt=none")
+    config, dataset = _world("distill.prompt=none", form=form)
     (only,) = preview_prompts(config, dataset).prompts
     assert (only.task, [s.kind for s in only.prompt.segments].count("soft")) == ("LSR", 0)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from db.metrics import Curve
 from engine.labels import label
+from engine.stages import STAGES
 
 Figure = dict[str, Any]
 """``data`` and ``layout`` as plotly.js reads them. Plotly's own objects check every value of every point, which takes
@@ -37,7 +38,7 @@ LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
     "Learning rate",
     "Mean AdaLoRA rank",
 )
-BRIEF = {"teacher": "Teacher", "distil": "Stage 1", "finetune": "Stage 2", "plus": "DELRec-plus"}
+BRIEF = {stage.name: stage.brief for stage in STAGES if stage.brief}
 ORDER = (LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS)
 """Titles of the panels that stages are known to fill; others follow."""
 BOUNDS = {WEIGHTS: (0.0, 1.0), ACCURACY: (0.0, 1.0)}

@@ -19,7 +19,7 @@ SECTIONS = {
     "llm": ("Language model", "The backbone, and how its outputs become scores."),
     "distill": ("Stage 1: distil", "The teacher's pattern goes into a soft prompt; the language model stays frozen."),
     "finetune": ("Stage 2: fine-tune", "AdaLoRA on the true next items; the soft prompt stays frozen."),
-    "plus": ("DELRec-plus", "Beyond the paper: every position is a label, and the teacher's opinion counts too."),
+    "plus": ("DELRec-plus", "Beyond the paper: the language model and its teachers, weighed by validation users."),
     "eval": ("Evaluation", "What is measured on the test users."),
 }
 """Sections in the order of the pipeline, each with heading and explanation."""

@@ -29,6 +29,7 @@ NAMES = {
     "summary": "first sentence",
     "effects": "effects of each title",
     "rather": "comparison with the rival",
+    "parts": "parts of DELRec-plus",
     "counterfactual": "smallest change",
     "stability": "stability",
     "rationale": "generated reasoning",

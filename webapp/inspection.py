@@ -13,7 +13,7 @@ from engine.errors import StudioError
 Candidates = Literal["sampled", "catalogue"]
 Weights = Literal["", "base", "adapter"]
 
-REASONS = ("ladder", "summary", "effects", "rather", "counterfactual", "stability")
+REASONS = ("ladder", "summary", "effects", "rather", "parts", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first."""
 WORDS, RATHER = "rationale", "rather"
 DEPTHS = ("reading", "prompt", "order", "gradients")

@@ -18,13 +18,16 @@ from engine.errors import StudioError
 from engine.finetune.examples import NextItem
 from engine.llm.backbone import Backbone
 from engine.llm.scorer import PromptScorer
+from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.soft_prompt import SoftPrompt
-from engine.llm.verbalizers import make_verbalizer
+from engine.llm.verbalizers import TitleHead, learning, make_verbalizer
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
 from engine.questions import Questions, Task, make_prompts
-from engine.ranking import CatalogueRanker
+from engine.ranking import PrefixRanker
 from engine.seeds import generator
+from engine.sequence_tasks import NextTitle, distil_tasks
+from engine.sequences import SequenceQuestions
 from engine.training import Plan, Tensors, fit
 
 SELECT = "objective"
@@ -34,7 +37,7 @@ def distil(
     config: RunConfig,
     dataset: Dataset,
     split: Split,
-    teacher: CatalogueRanker,
+    teacher: PrefixRanker,
     backbone: Backbone,
     checkpoint: Path,
     monitor: Monitor,
@@ -63,6 +66,7 @@ def distil(
     )
     fit(stage, plan, checkpoint, monitor)
     stage.soft_prompt.requires_grad_(False)
+    stage.soft_prompt.head = stage.head.copied() if stage.head else {}
     return stage.soft_prompt
 
 
@@ -76,49 +80,56 @@ class DistilStage:
     """A :class:`engine.training.Trainable` whose only trainable tensor is the soft prompt."""
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, split: Split, teacher: CatalogueRanker, backbone: Backbone
+        self, config: RunConfig, dataset: Dataset, split: Split, teacher: PrefixRanker, backbone: Backbone
     ) -> None:
         self.config = config
         self.soft_prompt = random_prompt(config, backbone).requires_grad_(True)
-        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue)
+        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
         self.scorer = PromptScorer(backbone, verbalizer, self.soft_prompt, config.llm.batch_size)
-        self.optimizer = StageOptimizer({"soft_prompt": self.soft_prompt.weight}, config.distill)
+        self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
+        self.trainable = {"soft_prompt": self.soft_prompt.weight} | (self.head.trainable() if self.head else {})
+        self.optimizer = StageOptimizer(self.trainable, config.distill)
         trained, held_out = part_users(config, split)
-        self.tasks = make_tasks(config, dataset, split, teacher, trained)
-        self.held_out = {task.name: task.last() for task in make_tasks(config, dataset, split, teacher, held_out)}
+        everywhere = backbone.left_to_right
+        self.tasks = make_tasks(config, dataset, split, teacher, trained, everywhere=everywhere)
+        asked = make_tasks(config, dataset, split, teacher, held_out, everywhere=everywhere)
+        self.held_out = {task.name: task.last() for task in asked}
 
     def train_step(self, step: int) -> dict[str, float]:
         """One backward pass per task; the gradients, not the losses, are mixed, so that no third pass is needed."""
         values: dict[str, float] = {}
-        gradients: dict[str, Tensor] = {}
-        for task in self.tasks:
-            values[f"loss.{task.name}"], gradients[task.name] = self._gradient(task.batch(step))
-        norms = {name: float(gradient.norm()) for name, gradient in gradients.items()}
+        gradients: dict[str, list[Tensor]] = {}
+        with learning(self.head):
+            for task in self.tasks:
+                if len(questions := task.batch(step)):  # windows of one title hide none
+                    values[f"loss.{task.name}"], gradients[task.name] = self._gradient(questions)
+        norms = {name: float(gradient[0].norm()) for name, gradient in gradients.items()}  # the soft prompt's
         weights = task_weights(norms, self.config.distill)
-        self.soft_prompt.weight.grad = sum((weights[name] * gradients[name] for name in weights), torch.zeros(()))
+        for place, parameter in enumerate(self.trainable.values()):
+            parameter.grad = sum((weights[name] * gradients[name][place] for name in weights), torch.zeros(()))
         values["lr"] = self.optimizer.step(step)
         self.optimizer.zero_grad()
         return values | {f"weight.{name}": weight for name, weight in weights.items()}
 
-    def _gradient(self, questions: Questions) -> tuple[float, Tensor]:
-        weight = self.soft_prompt.weight
-        total, gradient = 0.0, torch.zeros_like(weight)
+    def _gradient(self, questions: Questions | SequenceQuestions) -> tuple[float, list[Tensor]]:
+        total, parameters = 0.0, list(self.trainable.values())
+        gradients = [torch.zeros_like(parameter) for parameter in parameters]
         for part, share in questions.parts(self.config.llm.micro_batch):
-            loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
-            gradient += torch.autograd.grad(loss, weight)[0]
+            loss = share * part.loss(self.scorer)
+            for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
+                gradient += added
             total += float(loss.detach())
-        return total, gradient
+        return total, gradients
 
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of each task on users that were kept out of the training, and the objective."""
         values: dict[str, float] = {}
         losses = []
         for name, questions in self.held_out.items():
-            scores = torch.from_numpy(self.scorer.scores(questions.prompts, questions.candidates))
-            labels = torch.from_numpy(questions.labels)
-            losses.append(float(torch.nn.functional.cross_entropy(scores, labels)))
-            values[f"loss.{name}"] = losses[-1]
-            values[f"accuracy.{name}"] = float((scores.argmax(1) == labels).float().mean())
+            values[f"loss.{name}"], values[f"accuracy.{name}"] = questions.measured(
+                self.scorer, self.config.llm.micro_batch
+            )
+            losses.append(values[f"loss.{name}"])
         return values | {SELECT: -float(np.mean(losses))}
 
     def state(self) -> dict[str, Tensor]:
@@ -128,10 +139,12 @@ class DistilStage:
         self.optimizer.load_state(tensors)
 
     def weights(self) -> dict[str, Tensor]:
-        return {"soft_prompt": self.soft_prompt.weight.data}
+        return {name: parameter.data for name, parameter in self.trainable.items()}
 
     def load_weights(self, tensors: Tensors) -> None:
         self.soft_prompt.weight.data.copy_(tensors["soft_prompt"])
+        if self.head:
+            self.head.take(tensors)
 
 
 def part_users(config: RunConfig, split: Split) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +153,7 @@ def part_users(config: RunConfig, split: Split) -> tuple[np.ndarray, np.ndarray]
     Raises:
         StudioError: fewer than two users can be asked at all.
     """
-    shortest = ALPHA + 2 if config.distill.ta else 2
+    shortest = ALPHA + 2 if config.distill.ta and config.llm.prompts == "candidates" else 2
     able = [user for user in np.unique(split.validation.users) if len(split.train[user]) >= shortest]
     if len(able) < 2:
         raise StudioError(
@@ -148,7 +161,7 @@ def part_users(config: RunConfig, split: Split) -> tuple[np.ndarray, np.ndarray]
             f" {len(able) or 'none'} has the {shortest} training interactions that this takes",
             where="data",
             remedy="bring more users or longer sequences, or do without: distill.prompt=none"
-            + (", or distill.ta=false" if config.distill.ta else ""),
+            + (", or distill.ta=false" if shortest > 2 else ""),
         )
     size = min(config.distill.validation_users, (len(able) + 3) // 4)
     held_out = np.sort(generator(config.seed, "distil", "held out").choice(able, size, replace=False).astype(np.int64))
@@ -156,11 +169,22 @@ def part_users(config: RunConfig, split: Split) -> tuple[np.ndarray, np.ndarray]
 
 
 def make_tasks(
-    config: RunConfig, dataset: Dataset, split: Split, teacher: CatalogueRanker, users: np.ndarray
-) -> Sequence[Task]:
-    """The stage's tasks by its settings, asked about ``users``; LSR gets the prompts of all the tasks it stands for."""
+    config: RunConfig,
+    dataset: Dataset,
+    split: Split,
+    teacher: PrefixRanker,
+    users: np.ndarray,
+    *,
+    everywhere: bool = True,
+) -> Sequence[Task | NextTitle]:
+    """The stage's tasks by its settings, asked about ``users``; LSR gets the prompts of all the tasks it stands for.
+
+    ``everywhere``: whether the model answers at every place of a text that it has read.
+    """
     settings, catalogue = config.distill, dataset.catalogue
     prompts = make_prompts(config, catalogue)
+    if isinstance(prompts, SequencePrompts):
+        return distil_tasks(config, split, prompts, teacher, users, everywhere=everywhere)
     if settings.prompt == "lsr":
         batch_size = settings.batch_size * max(1, settings.ta + settings.rps)
         return [NextItem(config, split, catalogue, users, prompts, soft=True, batch_size=batch_size)]

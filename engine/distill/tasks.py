@@ -31,9 +31,18 @@ class TemporalAnalysis(Task):
     without = "set distill.ta=false"
 
     def __init__(
-        self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, prompts: Prompts
+        self,
+        config: RunConfig,
+        split: Split,
+        catalogue: Catalogue,
+        users: np.ndarray,
+        prompts: Prompts,
+        *,
+        revealed: bool = True,
     ) -> None:
+        """``revealed``: whether the last item is shown; kept back only to see whether it is made use of."""
         self.prompts = prompts
+        self.revealed = revealed
         self.window = max(config.data.history, ALPHA + 2)
         super().__init__(config, split, catalogue, users, config.distill.batch_size)
 
@@ -53,7 +62,7 @@ class TemporalAnalysis(Task):
             demo_history=window[: ALPHA - 2],
             demo_pair=(int(window[ALPHA - 2]), int(window[ALPHA - 1])),
             history=window[ALPHA - 1 : -2],
-            revealed_next=int(window[-1]),
+            revealed_next=int(window[-1]) if self.revealed else None,
             candidates=candidates,
         )
         return Question(prompt, candidates, label)

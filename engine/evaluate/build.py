@@ -22,18 +22,15 @@ from engine.evaluate.report import (
     StageTime,
     TeacherCheck,
 )
-from engine.evaluate.rows import Evaluation, Kind
+from engine.evaluate.rows import Evaluation
 from engine.evaluate.slices import Context, slices
+from engine.labels import label
 from engine.metrics.agreement import agreement
 from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.metrics.ranks import TIE_RULE, per_example
+from engine.rows import LLM_ROWS, Kind
 
-EXTRA_PAIRS = (
-    ("delrec", "llm-zero-shot"),
-    ("delrec", "llm-distilled"),
-    ("delrec-plus", "delrec"),
-    ("delrec-plus", "ensemble"),
-)
+EXTRA_PAIRS = tuple((row.name, other) for row in LLM_ROWS for other in row.against)
 """Comparisons beside those of every model with the teacher."""
 
 
@@ -48,6 +45,7 @@ def build_report(
     stages: Iterable[Mapping[str, Any]] = (),
     teachers: Iterable[TeacherCheck] = (),
     peak_memory_mb: float = 0.0,
+    priors: Mapping[str, float] | None = None,
 ) -> Report:
     """The table with intervals and comparisons, and the same by slices of the test users.
 
@@ -74,7 +72,7 @@ def build_report(
     estimates = dict(zip(columns, intervals, strict=False))
     listings = {name: row.listing.items[in_user_order] for name, row in evaluation.rows.items()}
     listed = list_measures(listings, about, bootstrap)
-    details = _details(evaluation, about, config, users_available)
+    details = _details(evaluation, about, config, users_available, dict(priors or {}))
     return Report(
         run_id=run_id,
         dataset=dataset,
@@ -124,7 +122,9 @@ def _comparison(a: str, b: str, metric: str, difference: Estimate) -> Comparison
     return Comparison(a=a, b=b, metric=metric, difference=difference.value, low=difference.low, high=difference.high)
 
 
-def _details(evaluation: Evaluation, about: Context, config: RunConfig, users_available: int) -> ProtocolDetails:
+def _details(
+    evaluation: Evaluation, about: Context, config: RunConfig, users_available: int, priors: Mapping[str, float]
+) -> ProtocolDetails:
     return ProtocolDetails(
         teacher=evaluation.teacher,
         split=config.data.split,
@@ -133,8 +133,8 @@ def _details(evaluation: Evaluation, about: Context, config: RunConfig, users_av
         negatives=config.data.negatives,
         history=config.data.history,
         teacher_history=config.teacher.max_length,
-        plus_history=config.plus.window if "delrec-plus" in evaluation.rows else None,
-        plus_whole="delrec-plus" in evaluation.rows,
+        whole=tuple(sorted(evaluation.whole)),
+        priors=priors,
         items=evaluation.n_items,
         full_top=evaluation.rows[evaluation.teacher].listing.items.shape[1],
         ties=TIE_RULE,
@@ -149,6 +149,12 @@ def _sentence(details: ProtocolDetails, users: int, *, llms: bool) -> str:
     tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
     drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
     m, cold = details.candidates, details.cold_items is not None
+    if details.whole:
+        ranked = "; every model ranks all of it"
+        ranked += f", by likelihoods the {details.full_top} titles most like the history" if details.priors else ""
+    else:
+        ranked = f"; LLM rows re-rank the best {details.full_top} of {details.teacher}, shown in random order"
+        ranked += ", and keep its order below"
     parts = (
         f"{details.split} split, {tested} test users"
         + (f", {details.cold_items} items kept out of all histories, training and validation" if cold else ""),
@@ -156,17 +162,13 @@ def _sentence(details: ProtocolDetails, users: int, *, llms: bool) -> str:
         + (f"all cold, and again with {m - 1} warm ones, " if cold else "")
         + "the same for every model"
         + (f"; who knows only ids is at chance among cold ones (HR@1 {1 / m:.3f})" if cold else ""),
-        f"full catalogue: {details.items} items without the user's history"
-        + (
-            f"; LLM rows re-rank the best {details.full_top} of {details.teacher}, shown in random order"
-            if llms
-            else ""
-        )
-        + (", and keep its order below" if llms else "")
-        + (", but DELRec-plus ranks all items itself" if details.plus_whole else ""),
-        (f"LLMs see the last {details.history} items, " if llms else "")
-        + f"teachers{'' if llms else ' see'} the last {details.teacher_history}"
-        + (f", DELRec-plus the last {details.plus_history} and no list" if details.plus_history else ""),
+        f"full catalogue: {details.items} items without the user's history{ranked if llms else ''}",
+        (f"LLMs see the last {details.history} items{' and no list' if details.whole else ''}, " if llms else "")
+        + f"teachers{'' if llms else ' see'} the last {details.teacher_history}",
+        *(
+            f"{label(row)} ranks by the likelihood of whole titles, minus {prior:g} times that without the history"
+            for row, prior in details.priors.items()
+        ),
         details.ties,
         f"intervals: {details.interval}, {details.bootstrap} samples",
     )

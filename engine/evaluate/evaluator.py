@@ -29,6 +29,7 @@ from engine.metrics.full import (
 from engine.metrics.ranks import Ranks, checked_scores, target_columns, target_ranks
 from engine.monitor import Monitor
 from engine.ranking import CatalogueRanker, Ranker
+from engine.rows import KINDS, Kind
 from engine.seeds import generator
 
 STAGE = "evaluate"
@@ -50,6 +51,8 @@ class Entry:
     build: Callable[[], Ranker]
     version: str = ""
     whole: bool = False
+    apart: bool = False
+    """One whose scores of candidates are not those that it gives them in the catalogue."""
 
 
 def sample_users(n: int, users: int | None, seed: int) -> np.ndarray:
@@ -104,7 +107,8 @@ def evaluate(
             if entry.kind == "llm" and not entry.whole
             else task.rank_all(entry, report)
         )
-    return Evaluation(examples, candidates, teacher, n_items, rows)
+    whole = tuple(entry.name for entry in entries if entry.kind == "llm" and entry.whole)
+    return Evaluation(examples, candidates, teacher, n_items, rows, whole)
 
 
 class _Report:
@@ -153,7 +157,9 @@ class _Task:
             histories = self.examples.histories[part]
             scores = checked_scores(entry.name, ranker.catalogue_scores(histories), (len(histories), self.n_items))
             for name, candidates in self.sets.items():
-                file.arrays[name][part] = np.take_along_axis(scores, candidates[part], axis=1)
+                asked = candidates[part]
+                listed = ranker.scores(histories, asked) if entry.apart else np.take_along_axis(scores, asked, axis=1)
+                file.arrays[name][part] = checked_scores(entry.name, listed, asked.shape)
             listing = catalogue_listing(scores, histories, self.k)
             file.arrays["listed"][part], file.arrays["scores"][part] = listing.items, listing.scores
             ranks = catalogue_ranks(scores, histories, self.examples.targets[part])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.evaluate.report import Comparison, Estimate, ModelResult, Report
-from engine.labels import label
+from engine.labels import label, listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +80,8 @@ def result_table(report: Report, section: Section) -> ResultTable:
         "warm_candidates": f"{details.candidates} candidates: the true item, which is cold, among warm ones, {people}; "
         "teachers and counts know no reason to expect it, and are below chance",
         "full": f"Full catalogue of {details.items} items, {people}; LLMs re-rank {label(details.teacher)}'s best "
-        f"{details.full_top}" + (", DELRec-plus ranks all" if details.plus_whole else ""),
+        f"{details.full_top}"
+        + (f", {listed([label(row) for row in whole])} rank all" if (whole := details.whole_rows) else ""),
         "agreement": f"Agreement with {label(details.teacher)} on the candidates, {people}",
     }
     models = [row for row in report.models if section != "agreement" or row.name != details.teacher]
@@ -173,11 +174,6 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(line, style="bold yellow"))
     for line in verdicts(report):
         console.print(Text(line))
-
-
-def listed(titles: Sequence[str], last: str = "and") -> str:
-    """``"A, B and C"``."""
-    return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
 
 
 def figure_cell(figure: Estimate, best: bool) -> str:

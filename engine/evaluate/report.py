@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.evaluate.rows import Kind
 from engine.metrics.bootstrap import Interval
+from engine.rows import Kind
 
 DECIMALS = 8
 
@@ -54,7 +54,7 @@ class ModelResult(_Record):
     candidates: dict[str, Estimate]
     """HR@1, HR@5, HR@10, NDCG@5, NDCG@10 among the sampled candidates."""
     full: dict[str, Estimate]
-    """The same in the full catalogue; LLM rows re-rank the teacher's best K, but DELRec-plus ranks all items."""
+    """The same in the full catalogue; LLM rows re-rank the teacher's best K, but those that read no list rank all."""
     agreement: dict[str, Estimate]
     """top-1, overlap@5 and kendall-tau with the teacher on the same candidates."""
     warm_candidates: dict[str, Estimate] = {}
@@ -136,9 +136,13 @@ class ProtocolDetails(_Record):
     history: int
     teacher_history: int
     plus_history: int | None = None
-    """History items that DELRec-plus reads; empty without it."""
+    """History items that DELRec-plus read in runs of earlier versions."""
+    whole: tuple[str, ...] = ()
+    """LLM rows that rank the whole catalogue, as teachers do."""
+    priors: dict[str, float] = {}
+    """What was taken off the likelihoods of titles by rows that rank by these: so many times those without history."""
     plus_whole: bool = False
-    """DELRec-plus ranks the whole catalogue, as teachers do; earlier versions had it re-rank the teacher's list."""
+    """In runs of earlier versions: DELRec-plus ranks the whole catalogue."""
     items: int
     """Size of the full catalogue."""
     full_top: int
@@ -147,6 +151,11 @@ class ProtocolDetails(_Record):
     users_available: int
     interval: str
     bootstrap: int
+
+    @property
+    def whole_rows(self) -> tuple[str, ...]:
+        """LLM rows that rank the whole catalogue, in runs of earlier versions too."""
+        return self.whole or (("delrec-plus",) if self.plus_whole else ())
 
 
 class Report(_Record):

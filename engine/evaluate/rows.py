@@ -7,20 +7,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from engine.metrics.full import Listing
 from engine.metrics.ranks import Ranks
+from engine.rows import Kind
 
 if TYPE_CHECKING:
     from engine.data.split import Examples
-
-Kind = Literal["baseline", "teacher", "llm"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""In the order of the tables."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], type[np.generic]]]
 """Shape and element type of arrays by name."""
@@ -55,6 +52,8 @@ class Evaluation:
     """The row whose list the LLM rows re-rank."""
     n_items: int
     rows: dict[str, Row]
+    whole: tuple[str, ...] = ()
+    """LLM rows that rank the whole catalogue themselves."""
 
 
 class RowFile:

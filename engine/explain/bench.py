@@ -66,7 +66,7 @@ class Bench:
         """
         if self.models.plus is None:
             return None
-        of_teacher, of_llm = self.models.plus.weights.tolist()
+        of_teacher, of_llm = self.models.plus.candidates.values()
         return {"teacher": self.models.plus_teacher.name, "of_teacher": of_teacher, "of_llm": of_llm}
 
     @cached_property

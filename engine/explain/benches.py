@@ -19,8 +19,9 @@ from engine.errors import StudioError
 from engine.explain.bench import Bench, find_item
 from engine.explain.case import EMPTY, Asker, Case
 from engine.metrics.full import top_items
-from engine.models import Models, method_row
+from engine.models import Models
 from engine.recommend import HistoryItem, ambiguities, understand
+from engine.rows import method_row
 
 Candidates = Literal["sampled", "catalogue"]
 

@@ -16,6 +16,7 @@ from engine.explain.effects import Effects, leave_one_out, sign_agreement, spear
 from engine.explain.evidence import Evidence, gather
 from engine.explain.gradients import integrated_gradients
 from engine.explain.order import order_effects, stability
+from engine.explain.parts import part_shares, parts_sentence
 from engine.explain.plain import plain
 from engine.explain.rationale import SAMPLES, rationales, request
 from engine.explain.reading import reading
@@ -148,6 +149,25 @@ class Explanation:
             "effects": plain(found.rather_than(rival)),
         }
 
+    def measure_parts(self) -> dict[str, Any] | None:
+        """What each part of DELRec-plus gives the target over its own strongest rival; ``None`` without it."""
+        bench = self.bench
+        if bench.plus is None:
+            return None
+        scores, target = bench.plus.full(), bench.case.target
+        strongest = next(int(i) for i in (-scores).argsort(kind="stable") if i != target)
+        rival = strongest if bench.rival is None else bench.rival
+        shares = part_shares(bench.plus, rival)
+        named = [self._item(int(bench.case.candidates[column]))["title"] for column in (target, rival)]
+        history = [bench.title(int(item)) for item in bench.case.history]
+        return {
+            "model": bench.plus.name,
+            "rather_than": self._item(int(bench.case.candidates[rival])),
+            "lead": plain(sum(share.lead for share in shares)),
+            "parts": [plain(share) | {"lead": plain(share.lead)} for share in shares],
+            "sentence": parts_sentence(shares, history, *named),
+        }
+
     def measure_counterfactual(self) -> dict[str, Any]:
         """The search, and what it says in words."""
         return {**plain(self.search()), "sentence": self.search().sentence()}
@@ -183,7 +203,9 @@ class Explanation:
         }
 
     def measure_stability(self) -> Any:
-        """The target's place under shuffled candidates."""
+        """The target's place under shuffled candidates; ``None`` where the model reads no list of them."""
+        if self.bench.models.config.llm.prompts == "sequence":
+            return None
         return plain(stability(self.bench.llm, self.seed))
 
     def measure_gradients(self) -> Any:
@@ -224,6 +246,7 @@ class Explanation:
 PARTS: Mapping[str, Callable[[Explanation], Any]] = {
     "effects": Explanation.measure_effects,
     "rather": Explanation.measure_rather,
+    "parts": Explanation.measure_parts,
     "counterfactual": Explanation.measure_counterfactual,
     "summary": Explanation.measure_summary,
     "ladder": Explanation.measure_ladder,

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.errors import StudioError
 from engine.explain.case import Case
 from engine.llm import Embedded, LLMRanker
-from engine.models import WithoutAdapter
+from engine.models import llm_of
 from engine.ranking import Ranker
 
 STEPS = 16
@@ -54,8 +54,8 @@ def integrated_gradients(ranker: Ranker, case: Case, steps: int = STEPS) -> Attr
     Raises:
         StudioError: the model is no language model, or the prompt is longer than its context.
     """
-    plain = ranker.ranker if isinstance(ranker, WithoutAdapter) else ranker
-    if not isinstance(plain, LLMRanker):
+    plain = llm_of(ranker)
+    if plain is None:
         raise StudioError(
             f"{ranker.name} reads no text", where="gradients", remedy="ask for its leave-one-out effects instead"
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from engine.errors import StudioError
 from engine.explain.case import Case
-from engine.llm import LLMRanker, Segment
-from engine.models import WithoutAdapter
+from engine.llm import Segment
+from engine.models import llm_of
 from engine.ranking import Ranker
 
 
@@ -18,6 +18,8 @@ class Reading:
     segments: tuple[Segment, ...]
     answer: str
     """The beginning of the reply, behind which the candidates are compared."""
+    reply: tuple[Segment, ...]
+    """What follows it: the titles that the model goes on with, where it is asked so."""
     soft_tokens: int
     """Vectors that stand in the place of the soft segment."""
     tokens: int
@@ -30,11 +32,11 @@ def reading(ranker: Ranker, case: Case) -> Reading:
     Raises:
         StudioError: the model is no language model, or the prompt is longer than its context.
     """
-    plain = ranker.ranker if isinstance(ranker, WithoutAdapter) else ranker
-    if not isinstance(plain, LLMRanker):
+    plain = llm_of(ranker)
+    if plain is None:
         raise StudioError(f"{ranker.name} reads no text", where="reading", remedy="ask about a language model")
     scorer = plain.scorer
     soft = 0 if scorer.soft_prompt is None else len(scorer.soft_prompt)
     prompt = plain.prompt(case.history, case.candidates)
     tokens = len(scorer.backbone.encode(prompt, soft))
-    return Reading(prompt.segments, prompt.answer or "", soft, tokens)
+    return Reading(prompt.segments, prompt.answer, prompt.reply, soft, tokens)

@@ -95,9 +95,9 @@ def adapter_effect(variants: LLMVariants, case: Case, own: Answer) -> tuple[Answ
 def ladder(variants: LLMVariants, case: Case, teacher: Answer, own: Answer) -> list[Answer]:
     """The same candidates by the teacher and by the language model after each stage that the run has."""
     models = variants.models
-    rungs: Sequence[Answer] = [answer(variants.ranker("llm-zero-shot", None, adapter=False), case)]
+    rungs: Sequence[Answer] = [answer(variants.row("llm-zero-shot"), case)]
     if models.soft_prompt is not None:
-        rungs = [*rungs, answer(variants.ranker("llm-distilled", models.soft_prompt, adapter=False), case)]
+        rungs = [*rungs, answer(variants.row("llm-distilled"), case)]
     if models.config.finetune.enabled:
         rungs = [*rungs, own]
     return [teacher, *rungs]

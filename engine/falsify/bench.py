@@ -14,19 +14,19 @@ import numpy as np
 
 from engine.config import RunConfig
 from engine.data import Examples, Split, candidate_sets
-from engine.datasets import domain_of
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.evaluate.evaluator import CHUNK, sample_users
 from engine.evaluate.rows import RowFile, fingerprint
 from engine.falsify.controls import Control
 from engine.falsify.record import Evidence
-from engine.llm import Prompt, Prompts, PromptScorer, SoftPrompt
-from engine.llm.prompts import Items
+from engine.llm import Prompts, SoftPrompt
 from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.models import Models, WithoutAdapter
 from engine.monitor import Monitor
+from engine.plus import PlusRanker
 from engine.questions import Questions
 from engine.ranking import CatalogueRanker, History, Ranker
+from engine.rows import LLM_ROWS
 from engine.run_folder import RunFolder
 from engine.variants import LLMVariants
 
@@ -42,20 +42,6 @@ class Ask:
     key: str
     shape: tuple[int, int]
     score: Callable[[slice], np.ndarray]
-
-
-class Unrevealed(Prompts):
-    """TA's prompts without the item that came next."""
-
-    def ta(
-        self,
-        demo_history: Items,
-        demo_pair: tuple[int, int],
-        history: Items,
-        revealed_next: int | None,
-        candidates: Items,
-    ) -> Prompt:
-        return super().ta(demo_history, demo_pair, history, None, candidates)
 
 
 class Bench:
@@ -80,6 +66,11 @@ class Bench:
             "distilled prompt": models.soft_prompt,
             **{control.name: control.prompt for control in controls},
         }
+
+    @property
+    def lists(self) -> bool:
+        """Whether prompts list candidates."""
+        return self.config.llm.prompts == "candidates"
 
     def evidence(self) -> Evidence:
         """An empty record for one test."""
@@ -125,13 +116,12 @@ class Bench:
 
     def questioned(self, name: str, prompt: SoftPrompt, questions: Questions) -> Ask:
         """One of stage 1's tasks put to the frozen language model with ``prompt``."""
-        own = self.variants.whole.scorer
-        scorer = PromptScorer(own.backbone, own.verbalizer, prompt, own.batch_size)
+        scorer = self.variants.scorer(prompt, adapter=False)
         texts = [question.text() for question in questions.prompts]
         key = fingerprint([name, self.version(prompt), questions.candidates, *texts])
 
         def score(part: slice) -> np.ndarray:
-            with own.backbone.without_adapter():
+            with scorer.backbone.without_adapter():
                 return scorer.scores(questions.prompts[part], questions.candidates[part])
 
         return Ask(name, key, questions.candidates.shape, score)
@@ -143,9 +133,9 @@ class Bench:
 
     def rows(self) -> dict[str, Ranker]:
         """The rows of the results table that read titles and learned from the teacher; the last answers for the run."""
-        config = self.config
-        possible = {"llm-distilled": True, "delrec": config.finetune.enabled, "delrec-plus": config.plus.enabled}
-        return {name: self.models.ranker(name) for name, there in possible.items() if there}
+        return {
+            row.name: self.models.ranker(row.name) for row in LLM_ROWS if row.soft_prompt and row.there(self.config)
+        }
 
     def rps(self, *, ranks: bool) -> Questions:
         """RPS about the whole test histories, which stage 1 never saw, with or without the teacher's ranks."""
@@ -160,10 +150,8 @@ class Bench:
 
     def ta(self, *, revealed: bool) -> Questions:
         """TA about the ends of the test histories, with or without the item that came next."""
-        catalogue, prompts = self.models.dataset.catalogue, self.models.prompts()
-        if not revealed:
-            prompts = Unrevealed(domain_of(self.config.data), prompts.teacher, catalogue, self.config.llm.show_year)
-        return TemporalAnalysis(self.config, self._held_out(), catalogue, self.examples.users, prompts).last()
+        about = self.config, self._held_out(), self.models.dataset.catalogue, self.examples.users
+        return TemporalAnalysis(*about, self.models.prompts(), revealed=revealed).last()
 
     def hits(self, scores: np.ndarray) -> np.ndarray:
         """HR@1 of each user, float64 ``[n]``, for scores of the evaluation's candidates."""
@@ -189,8 +177,10 @@ class Bench:
 
     @staticmethod
     def version(prompt: SoftPrompt | None) -> str:
-        """Tells prompts apart by their weights."""
-        return "" if prompt is None else fingerprint([prompt.weight.detach().cpu().numpy()])
+        """Tells prompts apart by their weights, those of their heads too."""
+        if prompt is None:
+            return ""
+        return fingerprint([tensor.detach().cpu().numpy() for tensor in (prompt.weight, *prompt.head.values())])
 
     def _held_out(self) -> Split:
         """The split with whole test histories in the place of training sequences."""
@@ -201,7 +191,10 @@ class Bench:
 
 
 def with_prompts(ranker: Ranker, prompts: Prompts) -> Ranker:
-    """A row that reads titles, asked in other words."""
+    """A row that reads titles, asked in other words; one that reads none stays as it is."""
+    if isinstance(ranker, PlusRanker):
+        parts = {name: with_prompts(part, prompts) for name, part in ranker.parts.items()}
+        return PlusRanker(parts, ranker.weights, ranker.n_items)  # type: ignore[arg-type]
     if isinstance(ranker, WithoutAdapter):
-        return WithoutAdapter(replace(ranker.ranker, prompts=prompts))
-    return replace(ranker, prompts=prompts)  # type: ignore[type-var]
+        return replace(ranker, ranker=replace(ranker.ranker, prompts=prompts))
+    return replace(ranker, prompts=prompts) if hasattr(ranker, "prompts") else ranker  # type: ignore[type-var]

@@ -19,7 +19,7 @@ from engine.labels import label
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.ranking import CatalogueRanker, History
+from engine.ranking import History, PrefixRanker
 from engine.run_folder import RunFolder
 from engine.seeds import generator
 from engine.stages import other_teachers
@@ -28,6 +28,8 @@ from engine.teachers.base import CatalogueScorer
 
 RANDOM_LISTS = "prompt of random lists"
 RANDOM_FILE = "random-lists"
+SPREAD = 2.0
+"""Standard deviation of random lists' log-probabilities: about as far apart as a teacher's."""
 Other = RunFolder | TeacherName
 """Whose prompt a run's own is compared with: that of another run, or one distilled from another teacher."""
 
@@ -39,7 +41,7 @@ class Control:
     name: str
     prompt: SoftPrompt
     source: str
-    teacher: CatalogueRanker | None = None
+    teacher: PrefixRanker | None = None
     label: str = ""
     """How prompts call that teacher."""
 
@@ -53,8 +55,10 @@ class RandomLists(CatalogueScorer):
         self.n_items, self.seed = n_items, seed
 
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
-        draws = [generator(self.seed, RANDOM_FILE, *map(int, history)).random(self.n_items) for history in histories]
-        return np.array(draws, dtype=np.float32)
+        draws = [generator(self.seed, RANDOM_FILE, *map(int, it)).normal(0, SPREAD, self.n_items) for it in histories]
+        scores = np.array(draws, dtype=np.float32).reshape(len(histories), self.n_items)
+        normalised: np.ndarray = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        return normalised
 
 
 class Renamed(Monitor):
@@ -140,7 +144,7 @@ def training_minutes(models: Models, run: RunFolder, other: Other | None = None)
     return (2 * seconds.get("distil", 0.0) + teacher) / 60
 
 
-def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherName, monitor: Monitor) -> CatalogueRanker:
+def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherName, monitor: Monitor) -> PrefixRanker:
     file = run.path / folder / f"teacher-{name}.safetensors"
     config = models.config
     if not file.exists():
@@ -156,7 +160,7 @@ def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherNam
 
 
 def _distilled(
-    models: Models, run: RunFolder, folder: str, name: str, teacher: CatalogueRanker, monitor: Monitor
+    models: Models, run: RunFolder, folder: str, name: str, teacher: PrefixRanker, monitor: Monitor
 ) -> SoftPrompt:
     file = _file(run, folder, name)
     if not file.exists():

@@ -8,16 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from engine.architectures import ARCHITECTURES
-from engine.datasets import domain_of
 from engine.falsify.bench import Ask, Bench, with_prompts
 from engine.falsify.controls import RANDOM_LISTS
 from engine.falsify.record import NUMBERS, Finding
-from engine.llm import Prompts
 from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
 from engine.metrics.ranks import target_ranks
 from engine.models import Models
-from engine.plus import load_plus
-from engine.questions import Questions
+from engine.questions import Questions, make_prompts
+from engine.rows import row_spec
 from engine.seeds import generator
 
 TAU = "kendall-tau"
@@ -78,7 +76,7 @@ def teacher_name(bench: Bench) -> Finding:
     other = next((control for control in bench.controls if control.teacher is not None), None)
     unlike = (architecture.label for name, architecture in ARCHITECTURES.items() if name != config.teacher.name)
     label = other.label if other else next(unlike)
-    prompts = Prompts(domain_of(config.data), label, models.dataset.catalogue, config.llm.show_year)
+    prompts = make_prompts(config, models.dataset.catalogue, label)
     rows = bench.rows()
     asks = [bench.ranked(name, ranker) for name, ranker in rows.items()]
     asks += [bench.ranked(f"{name} told {label}", with_prompts(ranker, prompts)) for name, ranker in rows.items()]
@@ -108,18 +106,15 @@ def leaks(bench: Bench) -> Finding:
     """3: RPS is no guessing by elimination, and TA looks at what came next."""
     prompts = {name: bench.prompts[name] for name in ("random prompt", "distilled prompt")}
     own = bench.models.soft_prompt
-    plain, ranked = bench.rps(ranks=False), bench.rps(ranks=True)
-    revealed, hidden = bench.ta(revealed=True), bench.ta(revealed=False)
-    asks = [bench.questioned(f"RPS, {name}", prompt, plain) for name, prompt in prompts.items() if prompt is not None]
-    if own is not None:
-        asks += [
-            bench.questioned("RPS with the teacher's ranks", own, ranked),
-            bench.questioned("TA", own, revealed),
-            bench.questioned("TA without the revealed item", own, hidden),
-        ]
+    plain = bench.rps(ranks=False)
+    tasks = {f"RPS, {name}": (prompt, plain) for name, prompt in prompts.items()}
+    if bench.lists:  # elsewhere there is no place for ranks
+        tasks["RPS with the teacher's ranks"] = own, bench.rps(ranks=True)
+    tasks["TA"] = own, bench.ta(revealed=True)
+    tasks["TA without the revealed item"] = own, bench.ta(revealed=False)
+    asks = [bench.questioned(name, prompt, task) for name, (prompt, task) in tasks.items() if prompt is not None]
     found = bench.ask(3, asks)
-    tasks = [plain, plain, ranked, revealed, hidden]
-    right = {ask.name: _accuracy(found[ask.name], task) for ask, task in zip(asks, tasks, strict=True)}
+    right = {ask.name: _accuracy(found[ask.name], tasks[ask.name][1]) for ask in asks}
 
     evidence = bench.evidence()
     for name, values in right.items():
@@ -133,9 +128,10 @@ def leaks(bench: Bench) -> Finding:
         "TA with the revealed item over without", "accuracy",
         right["TA"] - right["TA without the revealed item"], deciding=True,
     )  # fmt: skip
-    evidence.rises(
-        "RPS with the teacher's ranks over without", "accuracy", right["RPS with the teacher's ranks"] - distilled
-    )
+    if bench.lists:
+        evidence.rises(
+            "RPS with the teacher's ranks over without", "accuracy", right["RPS with the teacher's ranks"] - distilled
+        )
     return evidence.finding(
         3,
         "The tasks are solved without the leak",
@@ -201,7 +197,7 @@ def titles(bench: Bench) -> Finding:
 def candidate_order(bench: Bench) -> Finding:
     """6: the place in the list of candidates decides nothing."""
     n, m = bench.candidates.shape
-    rows = {name: ranker for name, ranker in bench.rows().items() if name != "delrec-plus"}
+    rows = {name: ranker for name, ranker in bench.rows().items() if not row_spec(name).mixed}
     random = generator(bench.config.seed, "falsify", "candidate order")
     orders = np.stack([np.tile(np.arange(m), (n, 1)), *(
         random.permuted(np.tile(np.arange(m), (n, 1)), axis=1) for _ in range(ORDERS - 1))], axis=1)  # fmt: skip
@@ -228,7 +224,7 @@ def candidate_order(bench: Bench) -> Finding:
         "The order of the candidates does not matter",
         f"How much does the true item's rank vary over {ORDERS} orders of the same {m} candidates, and are places of "
         "the list preferred? (Guessing would vary by "
-        f"{np.sqrt((m * m - 1) / 12):.1f} ranks; DELRec-plus reads no list.)",
+        f"{np.sqrt((m * m - 1) / 12):.1f} ranks.)" + ("" if bench.lists else " This run's prompts list none."),
     )
 
 
@@ -251,10 +247,7 @@ def with_permuted_titles(bench: Bench) -> Models:
         aliases=tuple(catalogue.aliases[i] for i in order),
         details=tuple(catalogue.details[i] for i in order),
     )
-    changed = replace(models, dataset=replace(models.dataset, catalogue=wrong), plus=None)
-    if models.plus is not None:
-        changed.plus = load_plus(changed.new_plus(bench.monitor), bench.run.plus)
-    return changed
+    return replace(models, dataset=replace(models.dataset, catalogue=wrong))
 
 
 def _shuffled(history: np.ndarray, n: int, seed: int, user: int) -> np.ndarray:

@@ -14,15 +14,18 @@ from engine.data.split import Split
 from engine.finetune.adalora import AdaLora
 from engine.finetune.examples import NextItem
 from engine.llm.backbone import Backbone
-from engine.llm.ranker import LLMRanker
+from engine.llm.prompts import Prompts
 from engine.llm.scorer import PromptScorer
+from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.soft_prompt import SoftPrompt
-from engine.llm.verbalizers import make_verbalizer
+from engine.llm.verbalizers import TitleHead, learning, make_verbalizer
 from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
-from engine.questions import make_prompts
+from engine.questions import llm_ranker, make_prompts
+from engine.ranking import PrefixRanker
 from engine.seeds import generator
+from engine.sequence_tasks import NextTitle
 from engine.training import Plan, Tensors, fit
 
 SELECT = "NDCG@10"
@@ -34,9 +37,10 @@ def finetune(
     split: Split,
     backbone: Backbone,
     soft_prompt: SoftPrompt | None,
+    teacher: PrefixRanker | None,
     checkpoint: Path,
     monitor: Monitor,
-) -> None:
+) -> dict[str, Tensor]:
     """Attach an AdaLoRA adapter to ``backbone`` and train it; its best version is left in place.
 
     Every prompt is asked ``finetune.passes`` times. What is frozen, soft prompt and lower layers, makes the same of it
@@ -45,11 +49,17 @@ def finetune(
     Best is the highest NDCG@10 on a sample of validation users, ranked on the protocol's candidates. The untrained
     adapter takes part, and so do steps before the final allocation, whose ranks are above the budget still.
 
+    Args:
+        teacher: whose probabilities are learned from, with ``finetune.soft_labels``.
+
+    Returns:
+        What the verbalizer's head has learned (:meth:`TitleHead.learned`); empty for those without one.
+
     Raises:
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
         StudioError: settings that do not fit the model or the data, or diverged training.
     """
-    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt)
+    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher)
     plan = Plan(
         name="finetune",
         steps=config.finetune.steps,
@@ -68,35 +78,41 @@ def finetune(
         f"best adapter: step {progress.best_step}, NDCG@10 {progress.best_value:.3f} on validation users,"
         f" mean rank {np.mean(list(ranks.values())):.1f}"
     )
+    return stage.head.copied() if stage.head else {}
 
 
 class FinetuneStage:
-    """A :class:`engine.training.Trainable` whose only trainable tensors are the adapter's."""
+    """A :class:`engine.training.Trainable` whose only trainable tensors are the adapter's and a verbalizer's head."""
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, split: Split, backbone: Backbone, soft_prompt: SoftPrompt | None
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        split: Split,
+        backbone: Backbone,
+        soft_prompt: SoftPrompt | None,
+        teacher: PrefixRanker | None = None,
     ) -> None:
         self.settings = config.finetune
         self.seed = config.seed
         self.micro_batch = config.llm.micro_batch
         if soft_prompt is not None:
             soft_prompt.requires_grad_(False)
-        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue)
+        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
+        self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
+        if self.head and soft_prompt is not None and soft_prompt.head:
+            self.head.take(soft_prompt.head)
         self.adalora = AdaLora(backbone, config.finetune, config.seed)
-        self.optimizer = StageOptimizer(self.adalora.parameters, config.finetune)
+        trainable = self.adalora.parameters | (self.head.trainable() if self.head else {})
+        self.optimizer = StageOptimizer(trainable, config.finetune)
         self.scorer = PromptScorer(backbone, verbalizer, soft_prompt, config.llm.batch_size)
         prompts = make_prompts(config, dataset.catalogue)
-        self.task = NextItem(
-            config,
-            split,
-            dataset.catalogue,
-            np.arange(len(split.train)),
-            prompts,
-            soft=soft_prompt is not None,
-            batch_size=config.finetune.batch_size,
-            history_dropout=config.finetune.history_dropout,
+        everybody, soft = np.arange(len(split.train)), soft_prompt is not None
+        everywhere = backbone.left_to_right
+        self.task = make_task(
+            config, dataset, split, prompts, everybody, soft=soft, everywhere=everywhere, teacher=teacher
         )
-        self.ranker = LLMRanker("delrec", self.scorer, prompts, config.data.history)
+        self.ranker = llm_ranker("delrec", self.scorer, prompts, config, split.n_items)
         self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
         adapted = config.finetune.top_layers or backbone.layer_count
@@ -104,9 +120,9 @@ class FinetuneStage:
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
-        with self.adalora.dropout():
+        with self.adalora.dropout(), learning(self.head):
             for part, share in self.task.batch(self.batch_number(step)).parts(self.micro_batch):
-                loss = share * self.scorer.loss(part.prompts, part.candidates, part.aims)
+                loss = share * part.loss(self.scorer)
                 loss.backward()
                 total += float(loss.detach())
         orthogonality = self.adalora.orthogonality()
@@ -143,10 +159,58 @@ class FinetuneStage:
         self.adalora.load_state(tensors)
 
     def weights(self) -> dict[str, Tensor]:
-        return self.adalora.weights()
+        return self.adalora.weights() | (self.head.learned() if self.head else {})
 
     def load_weights(self, tensors: Tensors) -> None:
         self.adalora.load_weights(tensors)
+        if self.head:
+            self.head.take(tensors)
+
+
+def make_task(
+    config: RunConfig,
+    dataset: Dataset,
+    split: Split,
+    prompts: Prompts,
+    users: np.ndarray,
+    *,
+    soft: bool,
+    everywhere: bool = True,
+    teacher: PrefixRanker | None = None,
+) -> NextItem | NextTitle:
+    """The stage's task in the form of the ``prompts``, asked about ``users``.
+
+    Args:
+        soft: whether the prompts hold a soft prompt.
+        everywhere: whether the model answers at every place of a text that it has read.
+        teacher: as of :func:`finetune`.
+
+    Raises:
+        StudioError: no user can be asked.
+    """
+    settings = config.finetune
+    if isinstance(prompts, SequencePrompts):
+        return NextTitle(
+            config,
+            split,
+            users,
+            prompts,
+            soft=soft,
+            batch_size=settings.batch_size,
+            everywhere=everywhere,
+            teacher=teacher,
+            share=settings.soft_labels,
+        )
+    return NextItem(
+        config,
+        split,
+        dataset.catalogue,
+        users,
+        prompts,
+        soft=soft,
+        batch_size=settings.batch_size,
+        history_dropout=settings.history_dropout,
+    )
 
 
 def validation_places(config: RunConfig, available: int) -> np.ndarray:

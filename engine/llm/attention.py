@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class Span:
     def path(self) -> tuple[Span, ...]:
         """The spans above and this one: all whose keys are looked at."""
         return (*self.above, self)
+
+    def places(self, positions: Iterable[int]) -> Iterator[int]:
+        """Where in the row these positions of the text along the path stand."""
+        row = [place for span in self.path for place in range(span.start, span.end)]
+        return (row[position] for position in positions)
 
 
 class Spans:

@@ -20,6 +20,7 @@ from engine.llm.prompts import Prompt
 
 if TYPE_CHECKING:
     from engine.llm.record import Record
+    from engine.llm.title_encoder import TitleEncoder
 
 Continuations = Sequence[Sequence[Sequence[int]]]
 """Token ids ``[B][m][length]``: for each prompt of a batch, the texts whose likelihood is asked; lengths >= 1."""
@@ -41,10 +42,14 @@ LOGITS_AT_ONCE = 1 << 24
 
 @dataclass(frozen=True)
 class Embedded:
-    """A batch ready for the model: ``inputs [B, T, width]`` padded on the right, ``lengths`` int64 ``[B]``."""
+    """A batch ready for the model: ``inputs [B, T, width]`` padded on the right, ``lengths`` int64 ``[B]``.
+
+    ``slots``: places of each prompt that are asked, ascending; without them each is asked at its end.
+    """
 
     inputs: Tensor
     lengths: Tensor
+    slots: tuple[tuple[int, ...], ...] = ()
 
     @property
     def padding_mask(self) -> Tensor | None:
@@ -53,6 +58,14 @@ class Embedded:
         if bool((self.lengths == T).all()):
             return None
         return torch.arange(T, device=self.lengths.device) < self.lengths[:, None]
+
+
+class _Reached(Exception):
+    """Ends a forward pass where its lower blocks have run, with their ``states``."""
+
+    def __init__(self, states: Tensor) -> None:
+        super().__init__()
+        self.states = states
 
 
 class Backbone(nn.Module, ABC):
@@ -70,6 +83,8 @@ class Backbone(nn.Module, ABC):
     """
 
     family: Family
+    left_to_right: bool
+    """Whether what a text's beginning is asked does not depend on how it goes on: every place of it can be asked."""
     default_targets: tuple[tuple[str, ...], ...]
     """Modules that AdaLoRA adapts by default, query and value projections, as families call them: the first that are
     there, or else all linear ones."""
@@ -89,6 +104,8 @@ class Backbone(nn.Module, ABC):
         """Hears what the reader of a run's log must know."""
         self.record: Record | None = None
         """Of this model as it was loaded."""
+        self.title_encoder: TitleEncoder | None = None
+        """What reads titles for their vectors in the place of this model."""
 
     @property
     def width(self) -> int:
@@ -125,7 +142,8 @@ class Backbone(nn.Module, ABC):
             inputs = inputs.clone()
             for row, encoded in enumerate(batch):
                 inputs[row, encoded.soft] = soft.to(inputs)
-        return Embedded(inputs, torch.tensor([len(encoded) for encoded in batch], device=self.device))
+        lengths = torch.tensor([len(encoded) for encoded in batch], device=self.device)
+        return Embedded(inputs, lengths, tuple(encoded.slots for encoded in batch))
 
     def prove(self, length: int = 0) -> None:
         """Make sure that texts of up to ``length`` tokens are read as Transformers itself reads them.
@@ -142,11 +160,52 @@ class Backbone(nn.Module, ABC):
         """Hidden state at the answer slot after the final norm, ``[B, width]`` in the model's dtype; differentiable."""
 
     @abstractmethod
-    def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
+    def slot_states(self, batch: Embedded) -> Tensor:
+        """The same at each of the batch's slots, prompt after prompt: ``[slots, width]``."""
+
+    @abstractmethod
+    def continuation_logprobs(
+        self, batch: Embedded, continuations: Continuations, vocabulary: Tensor | None = None
+    ) -> Tensor:
         """Log-likelihood of each text behind its prompt, summed over its tokens: float32 ``[B, m]``; differentiable.
 
         The prompt runs once; all continuations follow in one row that shares it, and do not see each other.
+
+        Args:
+            vocabulary: int64, ascending: the tokens that are possible, those of the continuations among them; ``None``:
+                all.
         """
+
+    def lower_states(self, inputs: Tensor, depth: float) -> Tensor:
+        """What the lower blocks make of texts ``inputs [B, T, width]``, none of them padding: same shape.
+
+        Args:
+            depth: how far up, as a share of the blocks that read texts; the rest of them does not run.
+        """
+        stack = self._reading_blocks()
+        level = max(1, round(depth * len(stack)))
+
+        def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+        if level == len(stack):
+            return self._read_whole(inputs)
+        hook = stack[level].register_forward_pre_hook(stop, with_kwargs=True)
+        try:
+            self._read_whole(inputs)
+        except _Reached as reached:
+            return reached.states
+        finally:
+            hook.remove()
+        raise AssertionError("a block did not run")
+
+    @abstractmethod
+    def _reading_blocks(self) -> nn.ModuleList:
+        """The blocks that read texts, in their order."""
+
+    @abstractmethod
+    def _read_whole(self, inputs: Tensor) -> Tensor:
+        """What all of them make of texts ``[B, T, width]`` without padding, by Transformers' forward pass."""
 
     @abstractmethod
     def layers(self) -> list[str]:
@@ -215,11 +274,15 @@ class Backbone(nn.Module, ABC):
         with self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext():
             yield
 
-    def _target_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Log-probability of ``targets [N]`` under ``states [N, width]``: float32 ``[N]``; bounded memory."""
+    def _target_logprobs(self, states: Tensor, targets: Tensor, vocabulary: Tensor | None = None) -> Tensor:
+        """Log-probability of ``targets [N]`` among the ``vocabulary`` under ``states [N, width]``: float32 ``[N]``;
+        bounded memory."""
+        if vocabulary is not None:
+            targets = torch.searchsorted(vocabulary, targets)
         if not self.linear_head:
-            return self._own_logprobs(states, targets)
+            return self._own_logprobs(states, targets, vocabulary)
         head = self._core().get_output_embeddings().weight
+        head = head if vocabulary is None else head[vocabulary]
         states = states * self.output_scale
 
         def normaliser(states: Tensor, tokens: Tensor) -> Tensor:
@@ -233,11 +296,12 @@ class Backbone(nn.Module, ABC):
         ]
         return (states.float() * head[targets].float()).sum(1) - torch.stack(parts, dim=1).logsumexp(1)
 
-    def _own_logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """The same with the model's own output layer."""
+    def _own_logprobs(self, states: Tensor, targets: Tensor, vocabulary: Tensor | None) -> Tensor:
+        """The same with the model's own output layer; ``targets`` count within the vocabulary."""
 
         def of_part(states: Tensor, targets: Tensor) -> Tensor:
-            return self.logits(states).float().log_softmax(1).gather(1, targets[:, None]).squeeze(1)
+            logits = self.logits(states) if vocabulary is None else self.logits(states)[:, vocabulary]
+            return logits.float().log_softmax(1).gather(1, targets[:, None]).squeeze(1)
 
         size = max(1, LOGITS_AT_ONCE // len(self.output_matrix()))
         parts = zip(states.split(size), targets.split(size), strict=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import StudioError
 from engine.llm.attention import Span
@@ -35,6 +35,7 @@ class CausalBackbone(Backbone):
     """A decoder whose answer slot is the last token of the prompt."""
 
     family = "causal"
+    left_to_right = True
     default_targets = (
         ("q_proj", "v_proj"),
         ("query", "value"),
@@ -69,13 +70,25 @@ class CausalBackbone(Backbone):
         return super().logits(states) if self.linear_head else self._library.logits(states)
 
     def answer_states(self, batch: Embedded) -> Tensor:
-        if self._way(int(batch.lengths.max())) != "packed":
-            return self._library.answers(batch)
-        layout = share(batch)
-        inputs = layout.gather(batch.inputs)
-        return read(self._decoder(), inputs, layout.position, layout.spans, layout.ends, self.memory)
+        return self._states(batch, [(length - 1,) for length in batch.lengths.tolist()])
 
-    def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
+    def slot_states(self, batch: Embedded) -> Tensor:
+        return self._states(batch, batch.slots)
+
+    def _states(self, batch: Embedded, slots: Sequence[Sequence[int]]) -> Tensor:
+        """States at these places of each prompt, prompt after prompt."""
+        if self._way(int(batch.lengths.max())) != "packed":
+            return self._library.at(batch, slots)
+        layout = share(batch)
+        places = [place for leaf, wanted in zip(layout.leaves, slots, strict=True) for place in leaf.places(wanted)]
+        asked = sorted(set(places))
+        states = read(self._decoder(), layout.gather(batch.inputs), layout.position, layout.spans, asked, self.memory)
+        order = {place: index for index, place in enumerate(asked)}
+        return states if asked == places else states[[order[place] for place in places]]
+
+    def continuation_logprobs(
+        self, batch: Embedded, continuations: Continuations, vocabulary: Tensor | None = None
+    ) -> Tensor:
         packed = pack(continuations, None, self.device)
         longest = max(
             length + len(tokens)
@@ -87,10 +100,14 @@ class CausalBackbone(Backbone):
         else:
             answers, behind = self._continued(batch, continuations, way)
         first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
-        likelihood = self.logits(answers).float().log_softmax(1).gather(1, first)  # one row per prompt, not per text
+        logits = self.logits(answers)  # one row per prompt, not per text
+        if vocabulary is not None:
+            logits, first = logits[:, vocabulary], torch.searchsorted(vocabulary, first)
+        likelihood = logits.float().log_softmax(1).gather(1, first)
         if not len(behind):  # every title is a single token
             return likelihood
-        return likelihood + packed.total(self._target_logprobs(behind, packed.targets[packed.real()]), first.shape[1])
+        further = self._target_logprobs(behind, packed.targets[packed.real()], vocabulary)
+        return likelihood + packed.total(further, first.shape[1])
 
     def _continued_packed(self, batch: Embedded, packed: Packed) -> tuple[Tensor, Tensor]:
         """States at the ends of prompts, ``[B, width]``, and at all further tokens of continuations, ``[N, width]``."""
@@ -121,58 +138,6 @@ class CausalBackbone(Backbone):
             ends.append(end)
             behind += states
         return torch.stack(ends), torch.cat(behind) if behind else ends[0].new_empty(0, self.width)
-
-    def token_states(self, inputs: Tensor) -> Tensor:
-        """State after the final norm at each of ``inputs [B, T, width]``, which has seen what stands before it."""
-        return self.states_behind(inputs.new_empty(0, inputs.shape[2]), inputs)
-
-    def states_behind(self, trunk: Tensor, inputs: Tensor) -> Tensor:
-        """The same behind a ``trunk [P, width]`` that all of ``inputs [B, T, width]`` begin with, which is read once.
-
-        Returns:
-            ``[B, 1 + T, width]``: the state at the trunk's last token, then those at the inputs; without a trunk
-            ``[B, T, width]``.
-        """
-        P, (B, T, width) = len(trunk), inputs.shape
-        if self._way(P + T) != "packed":
-            whole = torch.cat([trunk.expand(B, -1, -1), inputs], dim=1)
-            return self._library.states(whole)[:, max(P - 1, 0) :]
-        opening = [Span(0, P)] if P else []
-        rows = [Span(P + T * row, P + T * (row + 1), tuple(opening)) for row in range(B)] if T else []
-        position = torch.arange(P + T, device=self.device)
-        states = read(
-            self._decoder(),
-            torch.cat([trunk, inputs.flatten(0, 1)]),
-            torch.cat([position[:P], position[P:].repeat(B)]),
-            [*opening, *rows],
-            range(max(P - 1, 0), P + B * T),
-        )
-        before = states[: min(P, 1)].expand(B, -1, -1)
-        return torch.cat([before, states[min(P, 1) :].view(B, T, width)], dim=1)
-
-    def keep_layers(self, count: int | None) -> None:
-        """Drop all blocks but the first ``count``; the final norm and the embeddings stay. ``None`` keeps all.
-
-        Raises:
-            StudioError: the model has fewer.
-        """
-        self.check_layers(count)
-        if count is None:
-            return
-        decoder = self._decoder()
-        name, kept = blocks(decoder)
-        parent, _, own = name.rpartition(".")
-        setattr(decoder.get_submodule(parent), own, kept[:count])
-        decoder.config.num_hidden_layers = count
-
-    def check_layers(self, count: int | None) -> None:
-        """Raises StudioError if :meth:`keep_layers` could not keep so many."""
-        if count is not None and count > self.layer_count:
-            raise StudioError(
-                f"{self.name} has {self.layer_count} layers, not {count}",
-                where="plus.layers",
-                remedy="lower it, or leave it empty for all",
-            )
 
     def layers(self) -> list[str]:
         _, own = blocks(self._decoder())
@@ -205,6 +170,12 @@ class CausalBackbone(Backbone):
             self._found[size] = found
         return self._found[size].way
 
+    def _reading_blocks(self) -> nn.ModuleList:
+        return blocks(self._decoder())[1]
+
+    def _read_whole(self, inputs: Tensor) -> Tensor:
+        return self._library.states(inputs)
+
     @cached_property
     def _library(self) -> Library:
         return Library(self._core())
@@ -220,18 +191,3 @@ def _lengths(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield from _lengths(value)
         elif type(value) is int and not NO_LENGTH.fullmatch(name):
             yield name, value
-
-
-def left_to_right(backbone: Backbone) -> CausalBackbone:
-    """``backbone``, if it reads from left to right, so that one pass answers behind every title.
-
-    Raises:
-        StudioError: it reads a text as a whole.
-    """
-    if not isinstance(backbone, CausalBackbone):
-        raise StudioError(
-            f"{backbone.name} reads a text as a whole; DELRec-plus needs a model that reads from left to right",
-            where="plus.enabled",
-            remedy="set plus.enabled=false, or choose a causal model in llm.name",
-        )
-    return backbone

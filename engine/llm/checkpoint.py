@@ -91,7 +91,7 @@ def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -
             " merge the two (PEFT: merge_and_unload) and name the merged model to use it"
         )
     maker = AutoModelForCausalLM if checkpoint.family == "causal" else AutoModelForSeq2SeqLM
-    with _reading(folder), _without_report():
+    with _reading(folder), without_report():
         model, found = maker.from_pretrained(
             folder,
             local_files_only=True,
@@ -218,7 +218,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def _without_report() -> Iterator[None]:
+def without_report() -> Iterator[None]:
     """The library prints a table of what it did not find; it is told in one line instead."""
     logger = logging.get_logger("transformers.modeling_utils")
 

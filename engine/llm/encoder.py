@@ -20,12 +20,14 @@ class Encoded:
     """A tokenised prompt.
 
     ``ids``: int64 ``[T]`` on the CPU, padding ids where the soft prompt goes; ``soft``: that place; ``spans``: where
-    each history item and candidate stands, keyed ``("history", i)`` and ``("candidate", j)``, blank before it included.
+    each history item and candidate stands, keyed ``("history", i)`` and ``("candidate", j)``, blank before it included;
+    ``listed``: the place before each title of a history that the reply lists, for models that read from left to right.
     """
 
     ids: Tensor
     soft: slice | None
     spans: dict[tuple[Kind, int], slice]
+    listed: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,7 +35,13 @@ class Encoded:
     @property
     def head(self) -> tuple[int, ...]:
         """Token ids before the first candidate: instruction, soft prompt and history."""
-        return tuple(self.ids[: min((span.start for (kind, _), span in self.spans.items() if kind == "candidate"))])
+        candidates = [span.start for (kind, _), span in self.spans.items() if kind == "candidate"]
+        return tuple(self.ids[: min(candidates, default=len(self))].tolist())
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """Places whose states answer: those ``listed``, and the last."""
+        return (*self.listed, len(self) - 1)
 
 
 class PromptEncoder:
@@ -57,6 +65,7 @@ class PromptEncoder:
         self.tokenizer = tokenizer
         self.name = name
         self.context = context
+        self.family = family
         self.frame = frame or make_frame(tokenizer, name, family)
         self._check_ids(rows)
         marks = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
@@ -85,6 +94,7 @@ class PromptEncoder:
         ids = list(self.frame.before)
         soft: slice | None = None
         spans: dict[tuple[Kind, int], slice] = {}
+        listed: list[int] = []
         for segment in prompt.segments:
             start = len(ids)
             ids += [self.pad_id] * soft_tokens if segment.kind == "soft" else self.tokens(segment.text)
@@ -92,17 +102,22 @@ class PromptEncoder:
                 soft = slice(start, len(ids))
             elif segment.index >= 0:
                 spans[segment.kind, segment.index] = slice(start, len(ids))
-        if prompt.answer is not None:
-            ids += (*self.frame.between, *self.tokens(prompt.answer), *self.frame.after)
+        ids += (*self.frame.between, *self.tokens(prompt.answer))
+        for segment in prompt.reply:
+            if segment.index >= 0:
+                listed += [len(ids) - 1] * (self.family == "causal")
+                spans[segment.kind, segment.index] = slice(len(ids), len(ids) + len(self.tokens(segment.text)))
+            ids += self.tokens(segment.text)
+        ids += self.frame.after
         if (soft is not None) != bool(soft_tokens):
             raise ValueError(f"{soft_tokens} soft tokens do not match the prompt's places for them")
         if len(ids) > self.context:
             raise StudioError(
                 f"a prompt of {len(ids)} tokens does not fit {self.name}'s context of {self.context} tokens",
-                where="data.history, data.candidates, distill.soft_tokens, plus.window",
-                remedy="lower what the prompt holds: the history or plus.window first, then candidates and soft tokens",
+                where="data.history, data.candidates, distill.soft_tokens, llm.window",
+                remedy="lower what the prompt holds: the history or llm.window first, then candidates and soft tokens",
             )
-        return Encoded(torch.tensor(ids), soft, spans)
+        return Encoded(torch.tensor(ids), soft, spans, tuple(listed))
 
     def _check_ids(self, rows: int) -> None:
         """Raises StudioError where prompts could hold tokens without embeddings; marks that no prompt holds may."""

@@ -36,14 +36,15 @@ class Library:
         states: Tensor = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
         return states.to(inputs.dtype)  # Mamba's come in float32
 
-    def answers(self, batch: Embedded) -> Tensor:
-        """State at the end of each prompt, ``[B, width]``; differentiable."""
-        ends: dict[int, Tensor] = {}
+    def at(self, batch: Embedded, slots: Sequence[Sequence[int]]) -> Tensor:
+        """States at places of each prompt, prompt after prompt: ``[N, width]``; differentiable."""
+        found: dict[int, Tensor] = {}
         lengths = batch.lengths.tolist()
         for length in sorted(set(lengths)):
             rows = [row for row, own in enumerate(lengths) if own == length]
-            ends |= zip(rows, self.states(batch.inputs[rows, :length])[:, -1], strict=True)
-        return torch.stack([ends[row] for row in range(len(lengths))])
+            for row, states in zip(rows, self.states(batch.inputs[rows, :length]), strict=True):
+                found[row] = states[list(slots[row])]
+        return torch.cat([found[row] for row in range(len(lengths))])
 
     def continued(self, prompt: Tensor, texts: Sequence[Tensor], *, cached: bool) -> tuple[Tensor, list[Tensor]]:
         """States at the end of ``prompt [T, width]``, ``[width]``, and at each token of each text that follows it.

@@ -34,16 +34,18 @@ class Segment:
 class Prompt:
     """Segments of the request, and ``answer``: the beginning of the reply, behind which the answer slot stands.
 
-    Without ``answer`` the text is only read: it ends, unanswered, with its last segment.
+    ``reply``: what follows ``answer`` in the reply, a list of titles that the model goes on with; it has an answer slot
+    before each of them too.
     """
 
     segments: tuple[Segment, ...]
-    answer: str | None
+    answer: str
+    reply: tuple[Segment, ...] = ()
 
     def text(self) -> str:
         """The prompt for people; the place of the soft prompt is marked, the model's own template left out."""
         request = "".join(SOFT_MARK if segment.kind == "soft" else segment.text for segment in self.segments)
-        return request if self.answer is None else f"{request}\n{self.answer}"
+        return f"{request}\n{self.answer}{''.join(segment.text for segment in self.reply)}"
 
 
 class Titles(Protocol):
@@ -144,11 +146,6 @@ class Prompts:
             (*self._recommend(soft), *self._history(history), *self._candidates(candidates)),
             f"The next {self.words.noun} is",
         )
-
-    def reading(self, history: Items, soft: bool) -> Prompt:
-        """The beginning of the LSR prompt, for a model that answers behind every title, with no list to choose from."""
-        listed = [part for i, item in enumerate(history) for part in (self._title(item, "history", i), Segment(";"))]
-        return Prompt((*self._recommend(soft), self._history_heading(), *listed), None)
 
     def rps(self, history: Items, candidates: Items, shown_ranks: Sequence[int] = ()) -> Prompt:
         """Recommendation Pattern Simulating: which candidate the teacher puts first.

@@ -11,6 +11,8 @@ from engine.llm.prompts import Prompt, Prompts
 from engine.llm.scorer import PromptScorer
 from engine.ranking import History
 
+NO_CANDIDATES = np.empty(0, np.int64)
+
 
 @dataclass
 class LLMRanker:
@@ -24,12 +26,29 @@ class LLMRanker:
     scorer: PromptScorer
     prompts: Prompts
     history_length: int
+    reads_titles = True
+    """It can rank titles that are no items of the data set."""
 
     def prompt(self, history: History, candidates: np.ndarray) -> Prompt:
         """The LSR prompt for the last ``history_length`` items and ``candidates [m]``."""
-        return self.prompts.lsr(history[-self.history_length :], candidates, soft=self.scorer.soft_prompt is not None)
+        return self.prompts.lsr(history[-self.history_length :], candidates, self.scorer.soft_prompt is not None)
 
     def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
         """float32 ``[users, m]`` for int64 ``candidates [users, m]``, which stand in the prompt in this order."""
         prompts = [self.prompt(history, row) for history, row in zip(histories, candidates, strict=True)]
         return self.scorer.scores(prompts, candidates)
+
+
+@dataclass
+class SequenceRanker(LLMRanker):
+    """Satisfies :class:`engine.ranking.CatalogueRanker`, by prompts that list no candidates.
+
+    ``n_items``: of the data set, the first titles of the prompts' catalogue.
+    """
+
+    n_items: int
+
+    def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
+        """float32 ``[users, n_items]``."""
+        prompts = [self.prompt(history, NO_CANDIDATES) for history in histories]
+        return self.scorer.catalogue_scores(prompts)[:, : self.n_items]

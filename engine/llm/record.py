@@ -47,7 +47,9 @@ class Record:
         return cls(
             str(backbone.dtype).removeprefix("torch."),
             backbone.encoder.frame,
-            _prints_of_tokenizer(backbone.tokenizer) | {"weights": _print_of_weights(backbone.model.parameters())},
+            _prints_of_tokenizer(backbone.tokenizer)
+            | {"weights": print_of_weights(backbone.model.parameters())}
+            | (backbone.title_encoder.prints if backbone.title_encoder else {}),
         )
 
     @classmethod
@@ -94,8 +96,8 @@ def _prints_of_tokenizer(tokenizer: Any) -> dict[str, str]:
     }
 
 
-def _print_of_weights(tensors: Iterable[Tensor]) -> str:
-    """By a few numbers of each, whatever its name."""
+def print_of_weights(tensors: Iterable[Tensor]) -> str:
+    """A fingerprint of weights by a few numbers of each, whatever its name."""
     prints = []
     for tensor in tensors:
         numbers = tensor.detach().flatten()[:: max(1, tensor.numel() // NUMBERS)].to("cpu", torch.float32)

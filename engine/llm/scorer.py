@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt
 from engine.llm.soft_prompt import SoftPrompt
-from engine.llm.verbalizers.base import Verbalizer
+from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
 
 
 class PromptScorer:
@@ -59,6 +59,26 @@ class PromptScorer:
         """
         wanted = torch.as_tensor(aims, device=self.backbone.device)
         return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), wanted)
+
+    def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:
+        """Scores of the whole catalogue at every slot of every prompt, or at their ends alone.
+
+        Returns:
+            float32 ``[slots, items]``, prompt after prompt; differentiable.
+
+        Raises:
+            TypeError: the verbalizer cannot score a catalogue.
+        """
+        if not isinstance(self.verbalizer, StateVerbalizer):
+            raise TypeError(f"{self.verbalizer.name} scores candidates only")
+        batch = self._embed(prompts)
+        return self.verbalizer.catalogue_scores(batch) if ends else self.verbalizer.slot_scores(batch)
+
+    @torch.inference_mode()
+    def catalogue_scores(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        """Scores of the whole catalogue at the ends of prompts: float32 ``[prompts, items]``."""
+        parts = [prompts[start : start + self.batch_size] for start in range(0, len(prompts), self.batch_size)]
+        return np.concatenate([self.slot_scores(part, ends=True).cpu().numpy() for part in parts])
 
     def _embed(self, prompts: Sequence[Prompt]) -> Embedded:
         return self.backbone.embed([self.backbone.encode(p, self._soft_tokens()) for p in prompts], self._soft())

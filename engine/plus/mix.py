@@ -1,4 +1,4 @@
-"""How much the teacher's opinion counts beside the language model's: two weights, learned from validation users."""
+"""How much each of several opinions counts: weights learned from validation users."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
 
 
-def weigh(teacher: np.ndarray, llm: np.ndarray, histories: Sequence[History], targets: np.ndarray) -> Tensor:
-    """Weights float32 ``[2]`` under which the true next items are likeliest.
+def weigh(opinions: Sequence[np.ndarray], histories: Sequence[History], targets: np.ndarray) -> Tensor:
+    """Weights float32 ``[P]``, none negative, under which the true next items are likeliest.
 
-    ``p(item) ∝ exp(w₀ · teacher + w₁ · llm)`` over the items that the history does not hold: a logistic regression of
-    two coefficients, whose scale also calibrates the probabilities.
+    ``p(item) ∝ exp(Σ wᵢ · opinionᵢ)`` over the items that the history does not hold: a logistic regression of P
+    coefficients, whose scale also calibrates the probabilities.
 
     Args:
-        teacher, llm: float32 ``[n, items]`` log-probabilities for ``n`` validation users; neither model learned them.
-        targets: int64 ``[n]``.
+        opinions: P times float32 ``[n, items]``, log-probabilities up to a constant per user, for ``n`` users from
+            whose targets none of the models learned.
+        histories: columns that are left out for each user.
+        targets: int64 ``[n]``, columns.
     """
     labels = torch.from_numpy(targets)
     seen = [torch.as_tensor(np.asarray(history, np.int64)) for history in histories]
-    step = max(1, CELLS // llm.shape[1])
-    logarithms = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    step = max(1, CELLS // opinions[0].shape[1])
+    logarithms = torch.full((len(opinions),), -np.log(len(opinions)), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([logarithms], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     @torch.no_grad()
@@ -39,15 +41,15 @@ def weigh(teacher: np.ndarray, llm: np.ndarray, histories: Sequence[History], ta
         weights, value, slope = logarithms.exp(), torch.zeros((), dtype=torch.float64), torch.zeros_like(logarithms)
         for begin in range(0, len(labels), step):
             part = slice(begin, begin + step)
-            opinions = [torch.from_numpy(scores[part]).double() for scores in (teacher, llm)]
-            mixed = weights[0] * opinions[0] + weights[1] * opinions[1]
+            said = [torch.from_numpy(scores[part]).double() for scores in opinions]
+            mixed = sum((weight * scores for weight, scores in zip(weights, said, strict=True)), torch.zeros(()))
             for row, history in zip(mixed, seen[part], strict=True):
                 row[history] = -torch.inf
             own = torch.arange(len(mixed)), labels[part]
             normaliser = mixed.logsumexp(1, keepdim=True)
             value += (normaliser[:, 0] - mixed[own]).sum()
             chances = mixed.sub_(normaliser).exp_()
-            slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in opinions])
+            slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in said])
         logarithms.grad = slope * weights / len(labels)
         return value / len(labels)
 

@@ -1,81 +1,72 @@
-"""DELRec-plus as a ranker: the language model's opinion, weighed against the teacher's."""
+"""DELRec-plus as a ranker: a weighed sum of what its parts say."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
-from engine.llm import Prompts
-from engine.plus.model import Plus
-from engine.plus.reading import READINGS
+from engine.plus.weights import PlusWeights
 from engine.ranking import CatalogueRanker, History
 
-NAME = "delrec-plus"
 
-
-@dataclass
 class PlusRanker:
     """Satisfies :class:`engine.ranking.CatalogueRanker`; scores are log-probabilities up to a constant per user.
 
     Args:
-        plus: the trained model.
-        teacher: whose opinion is mixed in.
-        prompts: of the catalogue, or of one extended by titles of one's own, which histories and candidates may hold.
+        parts: its models by name.
+        weights: of each of them.
+        n_items: of the data set; candidates beyond are titles of one's own, of which teachers know nothing.
     """
 
-    plus: Plus
-    teacher: CatalogueRanker
-    prompts: Prompts
-    name: str = NAME
+    name = "delrec-plus"
+
+    def __init__(self, parts: Mapping[str, CatalogueRanker], weights: PlusWeights, n_items: int) -> None:
+        self.parts = dict(parts)
+        self.weights = weights
+        self.n_items = n_items
+        self._last: tuple[tuple[tuple[int, ...], ...], dict[str, np.ndarray]] = (), {}
 
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         """float32 ``[users, items of the data set]``."""
-        of_teacher, of_llm = self.plus.weights.tolist()
-        mixed = of_llm * self.llm_scores(histories)
-        if of_teacher:
-            mixed[:, : self.n_items] += of_teacher * self.teacher.catalogue_scores(histories)
-        known: np.ndarray = mixed[:, : self.n_items]
-        return known
+        said = self._opinions(histories)
+        return _sum({name: weight * said[name] for name, weight in self.weights.catalogue.items()})
 
     def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
-        """float32 ``[users, m]``; each history is read once, however often it is asked about.
+        """float32 ``[users, m]``; each history is read once, however often it is asked about."""
+        return _sum(self.part_scores(histories, candidates))
 
-        To titles outside the catalogue the teacher gives its lowest score.
-        """
-        keys = [tuple(int(item) for item in history) for history in histories]
-        distinct = {key: row for row, key in enumerate(dict.fromkeys(keys))}
-        scores = self.llm_scores(list(distinct))
-        of_teacher, of_llm = self.plus.weights.tolist()
-        scores *= of_llm
-        if of_teacher:
-            opinion = of_teacher * self.teacher.catalogue_scores(list(distinct))
-            scores[:, : self.n_items] += opinion
-            scores[:, self.n_items :] += opinion.min(axis=1, keepdims=True)
-        rows = scores[[distinct[key] for key in keys]]
-        return np.take_along_axis(rows, candidates, axis=1)
+    def part_scores(self, histories: Sequence[History], candidates: np.ndarray) -> dict[str, np.ndarray]:
+        """float32 ``[users, m]`` by part: what each of them adds to :meth:`scores`."""
+        own = candidates >= self.n_items
+        if not own.any():
+            said = self._opinions(histories)
+            columns = {name: np.take_along_axis(scores, candidates, axis=1) for name, scores in said.items()}
+        else:
+            columns = {name: self._beyond(part, histories, candidates, own) for name, part in self.parts.items()}
+        return {name: weight * columns[name] for name, weight in self.weights.candidates.items()}
 
-    @property
-    def n_items(self) -> int:
-        """Items of the data set."""
-        return len(self.plus.prompts.titles)
+    def _beyond(
+        self, part: CatalogueRanker, histories: Sequence[History], candidates: np.ndarray, own: np.ndarray
+    ) -> np.ndarray:
+        """What a part says of candidates, one's own titles among them, to which teachers give their lowest score."""
+        if getattr(part, "reads_titles", False):
+            return part.scores(histories, candidates)
+        scores = part.catalogue_scores(histories)
+        listed = np.take_along_axis(scores, np.where(own, 0, candidates), axis=1)
+        return np.where(own, scores.min(axis=1, keepdims=True), listed)
 
-    @torch.inference_mode()
-    def llm_scores(self, histories: Sequence[History]) -> np.ndarray:
-        """The language model's own log-probabilities: float32 ``[users, all titles]``, normalised over the data set."""
-        plus = self.plus
-        size = plus.config.llm.batch_size * READINGS[plus.config.plus.reading].share
-        own_titles = plus.title_vectors(self.prompts)[self.n_items :]
-        shown = [np.asarray(history, np.int64)[-plus.config.plus.window :] for history in histories]
-        lengths = [sum(len(self.prompts.titles[item]) for item in history) for history in shown]
-        order = sorted(range(len(shown)), key=lengths.__getitem__)
-        scores = np.empty((len(shown), len(self.prompts.titles)), np.float32)
-        for begin in range(0, len(order), size):
-            users = order[begin : begin + size]
-            states = plus.states([shown[user] for user in users], self.prompts, last=True)
-            known = plus.head(states)
-            every = torch.cat([known, plus.head.unknown(states, own_titles)], dim=1) if len(own_titles) else known
-            scores[users] = (every - known.logsumexp(1, keepdim=True)).cpu().numpy()
-        return scores
+    def _opinions(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
+        """float32 ``[users, items]`` of each part; those of the last call are kept, as one batch is asked twice."""
+        key = tuple(tuple(int(item) for item in history) for history in histories)
+        if key != self._last[0]:
+            distinct = {history: row for row, history in enumerate(dict.fromkeys(key))}
+            rows = [distinct[history] for history in key]
+            asked = [np.array(history, np.int64) for history in distinct]
+            self._last = key, {name: part.catalogue_scores(asked)[rows] for name, part in self.parts.items()}
+        return self._last[1]
+
+
+def _sum(parts: Mapping[str, np.ndarray]) -> np.ndarray:
+    total: np.ndarray = np.stack(list(parts.values())).sum(axis=0, dtype=np.float32)
+    return total

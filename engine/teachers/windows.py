@@ -60,6 +60,11 @@ class Windows:
         for index in random.permutation(len(groups)):
             yield self._batch(cuts[groups[index]], lengths[groups[index]])
 
+    def uncut(self) -> Batch:
+        """Every sequence as one window; none may be longer than ``size``."""
+        cuts = np.flatnonzero(np.diff(self.user, prepend=-1))
+        return self._batch(cuts, np.diff(cuts, append=len(self.items)))
+
     def _batch(self, cuts: np.ndarray, lengths: np.ndarray) -> Batch:
         steps = np.arange(lengths.max())
         real = steps < lengths[:, None]

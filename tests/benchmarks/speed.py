@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from engine.llm import Backbone
     from engine.questions import Questions
 
+CANDIDATES = ("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false", "finetune.soft_labels=0",
+              "finetune.targets=[]", "finetune.passes=2", "finetune.batch_size=16")  # fmt: skip
+SEQUENCES = (*CANDIDATES, "llm.prompts=sequence", "llm.verbalizer=title-vectors")
+"""The same model and layers: one form beside the other."""
 TURNS = 5
 PROMPTS = 16
 """Prompts ranked in one turn."""
@@ -50,6 +54,7 @@ class Comparison:
 
 COMPARISONS = (
     Comparison("stage-2 training, prompts/s, against transformers + peft", "stage 2", "plain stage 2", 8.0),
+    Comparison("stage 2, labels/s, sequences against candidates", "stage 2 by sequences", "stage 2", 8.0),
     Comparison("ranking, prompts/s, against the bare forward pass", "ranking", "bare forward", 0.9),
     Comparison("title likelihood of 20 titles, cost against the prompt", "title likelihood", "prompt", 1.3, cost=True),
     Comparison("generating one title (LLaRA), cost against the prompt", "generating", "prompt", None, cost=True),
@@ -58,11 +63,11 @@ COMPARISONS = (
 
 @cache
 def data() -> tuple[RunConfig, Dataset, Split]:
-    """The quickstart's settings and data."""
+    """The quickstart's data, and settings of the candidates form."""
     from engine.data import load_dataset, split_dataset
     from engine.monitor import Monitor
 
-    config = load_config("quickstart", overrides=["plus.enabled=false"])
+    config = load_config("quickstart", overrides=CANDIDATES)
     dataset = load_dataset(config.data, config.seed, Monitor())
     return config, dataset, split_dataset(dataset, config.data)
 
@@ -110,6 +115,24 @@ def stage_two() -> Turn:
         for _ in range(passes):
             stage.train_step(next(step))
         return passes * config.finetune.batch_size
+
+    return turn
+
+
+def stage_two_by_sequences() -> Turn:
+    """A step of stage 2 in the sequence form, on windows that were not asked before; counted in labels."""
+    from engine.distill import random_prompt
+    from engine.finetune.stage import FinetuneStage
+
+    _, dataset, split, backbone = world()
+    config = load_config("quickstart", overrides=[*SEQUENCES, "finetune.passes=1"])
+    stage = FinetuneStage(config, dataset, split, backbone, random_prompt(config, backbone))
+    step = iter(range(10**6))
+
+    def turn() -> float:
+        number = next(step)
+        stage.train_step(number)
+        return len(stage.task.batch(number))
 
     return turn
 
@@ -287,6 +310,7 @@ def verdict(ratio: float, comparison: Comparison) -> tuple[str, str]:
 
 SIDES: dict[str, Callable[[], Turn]] = {
     "stage 2": stage_two,
+    "stage 2 by sequences": stage_two_by_sequences,
     "plain stage 2": plain_stage_two,
     "ranking": lambda: _ranking("title-tokens"),
     "bare forward": bare_forward,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stage_world import FAMILIES, FORMS
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
@@ -19,7 +20,8 @@ from engine.explain.benches import Candidates, Wanted, bench_of_edited, bench_of
 from engine.explain.explanation import PARTS, Explanation, Writing, explain
 from engine.explain.plain import plain
 from engine.llm import SoftPrompt
-from engine.models import Models, last_row, method_row
+from engine.models import Models
+from engine.rows import last_row, method_row
 from webapp.commands import explain as shell
 
 
@@ -203,6 +205,40 @@ def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models
     assert answer["reading"]["tokens"] > answer["reading"]["soft_tokens"]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str) -> None:
+    models = tiny_models(family=family, form="sequence")
+    bench = bench_of_user(models, "user 3")
+    answer = explain(Explanation(bench), [part for part in PARTS if part != "rationale"])
+    assert answer == json.loads(json.dumps(answer, allow_nan=False))
+    found = answer["reading"]
+    assert found["answer"] == ""
+    assert not [piece for piece in (*found["segments"], *found["reply"]) if piece["kind"] == "candidate"]
+    told = [piece["text"] for piece in found["reply"] if piece["kind"] == "history"]
+    assert told == [f" {item['title']}" for item in answer["history"]]
+    assert answer["stability"] is None, "there is no order of candidates to shuffle"
+    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot", "llm-distilled"]
+    for rung in answer["ladder"][1:]:
+        row = models.ranker(rung["model"]).scores([bench.case.history], bench.case.candidates[None])[0]
+        assert rung["scores"] == pytest.approx(row.tolist(), abs=1e-4), "those of the table's rows"
+    gradients = answer["gradients"]
+    gap = sum(gradients["items"]) - (gradients["lead"] - gradients["baseline"])
+    assert abs(gap) == pytest.approx(gradients["completeness_error"], abs=1e-3)
+    assert gradients["lead"] == pytest.approx(answer["answer"]["margin"], abs=1e-3)
+    assert any(gradients["items"])
+    for effect in answer["prompt"]["prompts"]:
+        before = effect["margin_effect"] + effect["answer"]["margin"]
+        assert before == pytest.approx(answer["answer"]["margin"], abs=1e-3)
+
+
+def test_titles_of_ones_own_are_read_without_candidates_too() -> None:
+    answer = explain(
+        Explanation(bench_of_titles(tiny_models(form="sequence"), ["game A", "wholly new", "game B"])), ["effects"]
+    )
+    assert [item["known"] for item in answer["history"]] == [True, False, True]
+    assert answer["effects"]["llm"]["delete"]["margin"][1] != 0.0
+
+
 def test_bad_input_is_told_in_one_line(models: Models) -> None:
     for match, make in {
         "history is empty": lambda: bench_of_titles(models, []),
@@ -221,10 +257,11 @@ def test_an_over_long_title_of_ones_own_is_cut_for_the_prompt(models: Models) ->
     explain(Explanation(bench_of_titles(models, ["game A", "x" * 5000])), ["summary"])
 
 
-def test_a_run_without_soft_prompt_has_no_effect_of_it() -> None:
-    models = tiny_models("distill.prompt=none")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_without_soft_prompt_has_no_effect_of_it(form: str) -> None:
+    models = tiny_models("distill.prompt=none", form=form)
     assert method_row(models.config) == "llm-zero-shot"
-    answer = explain(Explanation(bench_of_user(models, "user 3")), ["prompt", "ladder"])
+    answer = explain(Explanation(bench_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
     assert answer["prompt"] == {"prompts": None, "adapter": None}
     assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot"]
 
@@ -239,7 +276,7 @@ def test_plain_values_are_finite_or_refused() -> None:
 
 
 def test_a_run_with_delrec_plus_is_explained_by_the_paper_s_method() -> None:
-    config = tiny_models("plus.enabled=true", "finetune.enabled=true").config
+    config = tiny_models("plus.enabled=true", "finetune.enabled=true", form="sequence").config
     assert (last_row(config), method_row(config)) == ("delrec-plus", "delrec")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explain_world import LastItem
+from stage_world import FORMS
 from tiny_run import tiny_models
 
 from engine.errors import Cancelled, StudioError
@@ -58,7 +59,9 @@ def test_vectors_without_order_agree_with_nothing() -> None:
     assert effects_agreement(vectors, Bootstrap(2, 200, seed=0))["llm"]["value"] == 0.5
 
 
-def test_a_run_is_held_against_its_teacher_in_every_state(models: Models) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_is_held_against_its_teacher_in_every_state(form: str) -> None:
+    models = tiny_models(form=form)
     other = {"gru4rec": SoftPrompt.from_vocabulary(models.backbone, 3, seed=9)}
     found = pattern(models, Monitor(), other, users=4, effect_users=3)
     names = ["no prompt", "random prompt", "distilled prompt", "prompt of gru4rec"]

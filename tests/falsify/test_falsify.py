@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stage_world import make_world
+import torch
+from stage_world import FAMILIES, World, make_world
 
 from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
 from engine.falsify import record as falsify_record
-from engine.falsify.bench import FOLDER, Bench
+from engine.falsify.bench import FOLDER, Bench, with_prompts
 from engine.falsify.controls import RANDOM_LISTS, Control
 from engine.falsify.record import FILE, Evidence, read_falsification, rises, stays
 from engine.falsify.suite import falsify
@@ -27,9 +28,12 @@ from engine.falsify.tests import (
 )
 from engine.falsify.tests import titles as titles_test
 from engine.llm import Prompts
+from engine.llm.title_vectors import title_vectors
 from engine.metrics.bootstrap import Interval
-from engine.models import Models
+from engine.models import Models, llm_of
 from engine.monitor import Monitor
+from engine.plus import PlusWeights
+from engine.questions import make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
 from engine.teachers import Markov
@@ -89,7 +93,10 @@ class Stopping(Monitor):
 
 @pytest.fixture(scope="module")
 def models() -> Models:
-    world = make_world("finetune.enabled=false", "plus.enabled=false")
+    return untrained(make_world("finetune.enabled=false"))
+
+
+def untrained(world: World) -> Models:
     found = Models(world.config, world.dataset, world.split, world.backbone)
     found.teachers = {"sasrec": Markov(world.split.train, world.split.n_items)}  # type: ignore[dict-item]
     found.soft_prompt = random_prompt(world.config.model_copy(update={"seed": 1}), world.backbone)
@@ -262,6 +269,51 @@ def test_no_test_target_is_shown_as_history(models: Models, run: RunFolder) -> N
         for user, prompt in enumerate(questions.prompts):
             shown = [s.text for s in prompt.segments if s.kind == "history"]
             assert f" {models.dataset.catalogue.titles[int(made.examples.targets[user])]}" not in shown
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_six_are_taken_of_a_run_whose_prompts_list_no_candidates(family: str, tmp_path: Path) -> None:
+    settings = ("finetune.enabled=false", "plus.enabled=true", "eval.bootstrap=100")
+    models = untrained(make_world(*settings, family=family, form="sequence"))
+    models.plus = PlusWeights({"markov": 1.0, "llm-distilled": 0.5}, {"markov": 1.0, "llm-distilled": 0.5})
+    run = RunFolder.create(tmp_path / "run", models.config)
+    record = falsify(models, run, Monitor(), users=4)
+    tests = {finding.number: finding for finding in record.findings}
+    assert list(tests) == [1, 2, 3, 4, 5, 6]
+    assert [claim.deciding for claim in tests[3].claims] == [True, True], "ranks have no place in such prompts"
+    assert {figure.name.partition(" ")[0] for figure in tests[2].figures} == {"llm-distilled", "delrec-plus"}
+    spread = [figure for figure in tests[6].figures if figure.measure == "sd of the rank"]
+    assert [(figure.name, figure.value) for figure in spread] == [("llm-distilled", 0.0)]
+    assert tests[6].question.endswith("This run's prompts list none.")
+
+
+def test_tasks_and_names_keep_the_form_of_the_runs_prompts(tmp_path: Path) -> None:
+    models = untrained(make_world("finetune.enabled=false", form="sequence"))
+    made = bench(models, RunFolder.create(tmp_path / "run", models.config))
+    catalogue, history = models.dataset.catalogue, made.examples.histories[0].tolist()
+    for question, verb in ((made.rps(ranks=False), "Simulate"), (made.ta(revealed=True), "Analyse")):
+        assert question.prompts[0].text().startswith(f"{verb} SASRec's pattern and list")
+    revealed, hidden = made.ta(revealed=True).prompts[0], made.ta(revealed=False).prompts[0]
+    last = f" {catalogue.titles[history[-1]]}"
+    assert last in [segment.text for segment in revealed.reply]
+    assert last not in [segment.text for segment in hidden.reply]
+    told = with_prompts(models.ranker("llm-distilled"), make_prompts(models.config, catalogue, "Caser"))
+    row = llm_of(told)
+    assert row is not None
+    assert row.prompt(made.examples.histories[0], made.candidates[0]).text().startswith("Refer to Caser's pattern and")
+    assert isinstance(told, CatalogueRanker), "as before"
+
+
+def test_a_title_keeps_its_vector_whose_item_ever_bears_it(tmp_path: Path) -> None:
+    """Else permuted titles would be other titles."""
+    models = untrained(make_world("finetune.enabled=false", form="sequence"))
+    made = bench(models, RunFolder.create(tmp_path / "run", models.config))
+    found = [
+        dict(zip(it.prompts().titles, title_vectors(it.backbone, it.prompts().titles, 28), strict=True))
+        for it in (models, with_permuted_titles(made))
+    ]
+    assert list(found[0]) != list(found[1])
+    assert all(torch.equal(found[0][title], found[1][title]) for title in found[0])
 
 
 def test_what_was_answered_before_a_stop_is_not_asked_again(models: Models, run: RunFolder) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stage_world import make_world
+from stage_world import FORMS, make_world
 
 from engine.distill import distil
 from engine.errors import StudioError
@@ -37,9 +37,9 @@ class Stages(Monitor):
             self.names.append(name)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    world = make_world("finetune.enabled=false", "plus.enabled=false", "teacher.epochs=1")
+@pytest.fixture(scope="module", params=FORMS)
+def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    world = make_world("finetune.enabled=false", "teacher.epochs=1", form=request.param)
     found = Models(world.config, world.dataset, world.split, world.backbone)
     place = tmp_path_factory.mktemp("made")
     teacher = train_teacher("sasrec", world.split, world.config.teacher, 0, place / "teacher", Monitor(), "teacher")
@@ -71,6 +71,8 @@ def test_nothing_differs_from_the_runs_own_prompt_but_the_lists(models: Models, 
     finally:
         del models.teachers["gru4rec"]
     assert torch.equal(copy.prompt.weight, models.soft_prompt.weight)
+    assert all(torch.equal(copy.prompt.head[name], tensor) for name, tensor in models.soft_prompt.head.items())
+    assert bool(models.soft_prompt.head) == (models.config.llm.prompts == "sequence")
     assert not torch.equal(lists.prompt.weight, models.soft_prompt.weight)
     assert (copy.label, lists.name, lists.teacher) == ("GRU4Rec", RANDOM_LISTS, None)
 

@@ -33,7 +33,7 @@ families = pytest.mark.parametrize("family", list(FAMILIES))
 def run(world: World, folder: Path, recorder: Recorder | None = None) -> Backbone:
     recorder = recorder or Recorder()
     prompt = random_prompt(world.config, world.backbone)
-    finetune(world.config, world.dataset, world.split, world.backbone, prompt, checkpoint_in(folder), recorder)
+    finetune(world.config, world.dataset, world.split, world.backbone, prompt, None, checkpoint_in(folder), recorder)
     return world.backbone
 
 

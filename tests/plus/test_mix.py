@@ -1,4 +1,4 @@
-"""The weights of two opinions: found again where they are known, near zero for an opinion that knows nothing."""
+"""The weights of opinions: found again where they are known, near zero for an opinion that knows nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def choices(scores: np.ndarray) -> np.ndarray:
 
 
 def test_weights_that_made_the_choices_are_found_again() -> None:
-    weights = weigh(TEACHER, LLM, NOBODY, choices(1.5 * TEACHER + 0.6 * LLM))
+    weights = weigh([TEACHER, LLM], NOBODY, choices(1.5 * TEACHER + 0.6 * LLM))
     assert weights.tolist() == pytest.approx([1.5, 0.6], abs=0.08)
 
 
 def test_an_opinion_that_knows_nothing_counts_little() -> None:
-    weights = weigh(TEACHER, LLM, NOBODY, choices(TEACHER))
+    weights = weigh([TEACHER, LLM], NOBODY, choices(TEACHER))
     assert weights.tolist() == pytest.approx([1.0, 0.0], abs=0.08)
 
 
@@ -33,15 +33,15 @@ def test_items_of_the_history_do_not_matter() -> None:
     scores = TEACHER.copy()
     scores[:, 3] = -np.inf
     targets = choices(scores)
-    expected = weigh(TEACHER, LLM, histories, targets)
+    expected = weigh([TEACHER, LLM], histories, targets)
     liked = TEACHER.copy()
     liked[:, 3] = 50.0
-    assert weigh(liked, LLM, histories, targets).tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+    assert weigh([liked, LLM], histories, targets).tolist() == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_equal_constants_change_nothing() -> None:
     targets = choices(TEACHER + LLM)
     shifted = TEACHER + random.normal(size=(USERS, 1)).astype(np.float32)
-    assert weigh(shifted, LLM, NOBODY, targets).tolist() == pytest.approx(
-        weigh(TEACHER, LLM, NOBODY, targets).tolist(), abs=1e-3
+    assert weigh([shifted, LLM], NOBODY, targets).tolist() == pytest.approx(
+        weigh([TEACHER, LLM], NOBODY, targets).tolist(), abs=1e-3
     )

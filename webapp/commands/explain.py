@@ -153,6 +153,19 @@ def _rather(console: Console, answer: dict[str, Any]) -> None:
     )
 
 
+def _parts(console: Console, answer: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from engine.labels import label
+
+    if (found := answer["parts"]) is None:
+        return
+    told = ", ".join(f"{label(part['model'])} {part['lead']:+z.3f}" for part in found["parts"])
+    rival = found["rather_than"]["title"]
+    console.print(Text(f"{label(found['model'])} rather than {rival}: {told}; together {found['lead']:+z.3f}."))
+    console.print(Text(f"  {found['sentence']}"))
+
+
 def _counterfactual(console: Console, answer: dict[str, Any]) -> None:
     from rich.text import Text
 
@@ -199,6 +212,9 @@ def _prompt(console: Console, answer: dict[str, Any]) -> None:
 
 def _stability(console: Console, answer: dict[str, Any]) -> None:
     found = answer["stability"]
+    if found is None:
+        console.print("It reads no list of candidates, so their order cannot sway it.")
+        return
     place = f"place {found['rank']['mean']:z.1f} ± {found['rank']['sd']:z.1f}"
     console.print(
         f"Candidates shuffled {found['shuffles']} times: {place}, same first answer in {found['same_top']:.0%}."
@@ -232,6 +248,7 @@ SHOWN = {
     "ladder": _ladder,
     "effects": _effects,
     "rather": _rather,
+    "parts": _parts,
     "counterfactual": _counterfactual,
     "prompt": _prompt,
     "stability": _stability,

@@ -10,7 +10,7 @@ import gradio as gr
 from engine.errors import StudioError
 from jobs import api
 from webapp.events import QUIET, Asked, Part, refresh, tell
-from webapp.html import Html, link, tag
+from webapp.html import Html, join, link, tag
 from webapp.inspecting import View, in_run, leave, look_at
 from webapp.inspection import DEPTHS, WORDS, Question
 from webapp.shell import HOME, RUNS, empty, frame, notice
@@ -81,7 +81,7 @@ def build() -> None:
         Part("sides", [sides], lambda v: (*v.states("ladder"), _lists_key(v)), _sides),
         Part("changes", changes, _changes_key, _changes),
         Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
-        Part("rather", [reasons], lambda v: v.states("rather", "ladder"), _rather),
+        Part("rather", [reasons], lambda v: v.states("rather", "parts", "ladder"), _rather),
         Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
         Part("confidence", confidence, lambda v: v.states("stability"),
              _shown("stability", lambda _, a: view.confidence(a))),
@@ -239,7 +239,7 @@ def _rather(v: View) -> Sequence[Any]:
     if v.answer is None or not v.standing.has("ladder"):
         return [""]
     if v.standing.has("rather"):
-        return [view.reasons(v.answer)]
+        return [join([view.reasons(v.answer), view.parts(v.answer)])]
     return [tag("p", "Being compared …", class_="dr-muted", role="status")]
 
 

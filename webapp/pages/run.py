@@ -18,7 +18,7 @@ from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.evaluate.render import sections
 from engine.settings import make_config, to_yaml
-from engine.stages import SELECTED_BY
+from engine.stages import SELECTED_BY, STAGES
 from jobs import api
 from webapp import downloads
 from webapp.access import Access
@@ -36,12 +36,7 @@ LIVE_SECONDS, IDLE_SECONDS = 3.0, 10.0
 """Browser and server take each look from the processor that the training shares: not oftener than a reader needs."""
 PATIENCE_SECONDS = 5.0
 """A worker that is just starting says so within."""
-CHARTS = (
-    ("distil", "Stage 1: distil", "step"),
-    ("finetune", "Stage 2: fine-tune", "step"),
-    ("plus", "DELRec-plus", "step"),
-    ("teacher", "Teacher", "epoch"),
-)
+CHARTS = [(stage.name, stage.title, stage.unit) for stage in STAGES if stage.brief]
 """Stages with curves: name, heading, unit. Further teachers share the charts of the first."""
 GO = "(url) => { if (url) window.location.href = url + (window.location.search.includes('demo=1') ? '&demo=1' : '') }"
 

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from db.results import Result
 from db.runs import Run
 from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
-from engine.evaluate.render import listed, short, signed
-from engine.labels import label
+from engine.evaluate.render import short, signed
+from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, make_config
 from webapp.charts import colour

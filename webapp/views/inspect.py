@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.data.catalogue import Choice
-from engine.evaluate.render import listed
-from engine.labels import label
+from engine.labels import label, listed
 from webapp.html import Html, join, tag
 from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
 from webapp.inspection import Question
@@ -90,7 +89,8 @@ def _about_plus(answer: Answer) -> str:
         theirs, ours = (f"{weights[of]:z.2f}" for of in ("of_teacher", "of_llm"))
         mixed = f"adds the opinions of {teacher} ({theirs}) and of a language model ({ours}), weighed by what fitted "
         mixed += "other users best; the more it weighs the first, the less its agreement with it says"
-    return f"DELRec-plus goes beyond the paper: it {mixed}. All reasons here are {model}'s, none is measured for it."
+    said = f"The reasons here are {model}'s; what each part adds stands beside them."
+    return f"DELRec-plus goes beyond the paper: it {mixed}. {said}"
 
 
 def _switch(question: Question) -> Html:
@@ -188,6 +188,32 @@ def rather(answer: Answer) -> Html:
     return join([tag("h2", f"Why {answer['target']['title']} rather than {found}?"), reasons(answer)])
 
 
+def parts(answer: Answer) -> Html | None:
+    """What each part of DELRec-plus adds to the lead of the item over its rival, as bars that add up."""
+    found = answer.get("parts")
+    if not found:
+        return None
+    target, rival = answer["target"]["title"], found["rather_than"]["title"]
+    largest = max([abs(part["lead"]) for part in found["parts"]] + [abs(found["lead"])])
+    rows = [
+        tag(
+            "li",
+            tag("span", f"{label(part['model'])} (weight {part['weight']:z.2f})", class_="dr-what"),
+            effect_bar(part["lead"], largest, ""),
+        )
+        for part in found["parts"]
+    ]
+    rows.append(tag("li", tag("b", "together", class_="dr-what"), effect_bar(found["lead"], largest, "")))
+    return join(
+        [
+            tag("h3", f"{label(found['model'])}: parts that add up"),
+            tag("p", found["sentence"], class_="dr-said"),
+            tag("ul", rows, class_="dr-reasons", aria_label=f"Lead of {target} over {rival} by part"),
+            tag("p", f"Each bar is what a part adds to the lead of {target} over {rival}.", class_="dr-fine"),
+        ]
+    )  # fmt: skip
+
+
 def reasons(answer: Answer) -> Html:
     """Which titles make the difference between the item and its rival."""
     found, target = answer["rather"], answer["target"]["title"]
@@ -270,21 +296,27 @@ def smallest(answer: Answer, choice: Callable[[int], Choice], *, frozen: bool = 
 def confidence(answer: Answer) -> Html:
     """How sure the model is, and whether the order of the candidates sways it."""
     own, found, target = answer["answer"], answer["stability"], answer["target"]
-    same, place = found["same_top"], found["rank"]
-    word = "Steady" if same >= 0.75 else "Wavering" if same >= 0.4 else "Shaky"
-    kind = {"Steady": "dr-done", "Wavering": "dr-interrupted", "Shaky": "dr-failed"}[word]
     rows = [
         ("Share of the candidates", percent(own["probability"])),
         ("Lead over the best other", signed(own["margin"])),
-        (f"Place in {found['shuffles']} other orders", f"#{place['mean']:z.1f} ± {place['sd']:z.1f}"),
-        ("Same first answer", f"{100 * same:z.0f} %"),
-        ("Training interactions", _interactions(target)),
     ]
+    badge = None
+    note = "It reads no list of candidates, so their order cannot sway it."
+    if found is not None:
+        same, place = found["same_top"], found["rank"]
+        word = "Steady" if same >= 0.75 else "Wavering" if same >= 0.4 else "Shaky"
+        kind = {"Steady": "dr-done", "Wavering": "dr-interrupted", "Shaky": "dr-failed"}[word]
+        badge = tag("span", word, class_=f"dr-badge {kind}")
+        rows.append((f"Place in {found['shuffles']} other orders", f"#{place['mean']:z.1f} ± {place['sd']:z.1f}"))
+        rows.append(("Same first answer", f"{100 * same:z.0f} %"))
+        note = (
+            "Only the order in which the candidates are listed was changed: a model that reads well does not mind it."
+        )
+    rows.append(("Training interactions", _interactions(target)))
     pairs = [[tag("dt", name), tag("dd", value)] for name, value in rows]
-    note = "Only the order in which the candidates are listed was changed: a model that reads well does not mind it."
     return join(
         [
-            tag("h2", "How sure is it? ", tag("span", word, class_=f"dr-badge {kind}")),
+            tag("h2", "How sure is it? ", badge),
             tag("dl", pairs, class_="dr-pairs"),
             tag("p", note, class_="dr-fine"),
         ]

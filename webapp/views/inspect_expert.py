@@ -177,10 +177,10 @@ def reading(answer: Answer) -> Html:
         tag("mark", soft, class_="dr-soft", title="the trained vectors stand here")
         if piece["kind"] == "soft"
         else tag("span", piece["text"], class_=f"dr-in-{piece['kind']}")
-        for piece in found["segments"]
+        for piece in [*found["segments"], {"kind": "text", "text": f"\n{found['answer']}"}, *found["reply"]]
     ]
     hint = f"{plural(found['tokens'], 'token')} with the model's own template, which is left out here."
-    text = tag("pre", pieces, "\n", found["answer"], tag("mark", " …", class_="dr-answer"), tabindex=0)
+    text = tag("pre", pieces, tag("mark", " …", class_="dr-answer"), tabindex=0)
     return _section("What the language model reads", hint, tag("div", text, class_="dr-prompt"))
 
 

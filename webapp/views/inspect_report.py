@@ -78,7 +78,7 @@ def _cards(subjects: Subjects, question: Question, answer: Mapping[str, Any]) ->
     cards = history_view.cards(history_view.of_answer(answer), _measured(answer), frozen=True)
     history = join([cards, history_view.meaning(_measured(answer))])
     threes = [
-        view.rather(answer) if "rather" in answer else None,
+        join([view.rather(answer), view.parts(answer)]) if "rather" in answer else None,
         view.smallest(answer, subjects.choice, frozen=True) if "counterfactual" in answer else None,
         view.confidence(answer) if "stability" in answer else None,
     ]

@@ -21,9 +21,10 @@ MARKS = {"ok": "✓", "note": "!", "problem": "✗"}
 STATES = {"ok": "fine", "note": "to note", "problem": "problem"}
 TASKS = {
     "TA": ("Temporal Analysis (TA)", "Stage 1: which item came right before the last one?"),
-    "RPS": ("Recommendation Pattern Simulating (RPS)", "Stage 1: which candidate does the teacher put first?"),
-    "LSR": ("LLM-based Sequential Recommendation (LSR)", "Stage 2 and evaluation: which candidate comes next?"),
+    "RPS": ("Recommendation Pattern Simulating (RPS)", "Stage 1: what does the teacher put first?"),
+    "LSR": ("LLM-based Sequential Recommendation (LSR)", "Stage 2 and evaluation: what comes next?"),
 }
+EVERY_TITLE = "The same is asked before every title of the list: each of them is an answer to learn."
 STAND_IN = "No teacher is trained yet: the Markov counts stand in for it here."
 
 
@@ -115,12 +116,14 @@ def prompts(preview: Preview) -> Html:
 def _prompt(shown: PromptPreview) -> Html:
     title, text = TASKS[shown.task]
     counted = tag("span", plural(shown.tokens, "token"), class_="dr-chip") if shown.tokens else None
+    prompt = shown.prompt
     return tag(
         "section",
         tag("h3", title, " ", counted),
         tag("p", text, class_="dr-muted"),
         tag("p", STAND_IN, class_="dr-muted") if shown.task == "RPS" else None,
-        tag("pre", [_segment(s) for s in shown.prompt.segments], "\n", shown.prompt.answer,
+        tag("p", EVERY_TITLE, class_="dr-muted") if shown.questions > 1 else None,
+        tag("pre", [_segment(s) for s in prompt.segments], "\n", prompt.answer, [_segment(s) for s in prompt.reply],
             tag("mark", f" {shown.answer}", class_="dr-answer", title="the answer to learn"), tabindex=0),
         class_="dr-prompt",
         data_task=shown.task,

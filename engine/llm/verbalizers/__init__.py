@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numpy as np
 
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
 from engine.llm.prompts import Titles, prompt_titles
-from engine.llm.verbalizers.base import Verbalizer
+from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
+from engine.llm.verbalizers.title_head import TitleHead, learning
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
-from engine.llm.verbalizers.title_tokens import TitleTokens, title_vectors
+from engine.llm.verbalizers.title_tokens import TitleTokens
 
-__all__ = ["VERBALIZERS", "TitleLikelihood", "TitleTokens", "Verbalizer", "make_verbalizer", "title_vectors"]
+__all__ = [
+    "VERBALIZERS",
+    "StateVerbalizer",
+    "TitleHead",
+    "TitleLikelihood",
+    "TitleTokens",
+    "Verbalizer",
+    "learning",
+    "make_verbalizer",
+]
 
 
-Maker = Callable[[LLMConfig, Backbone, tuple[str, ...], int], Verbalizer]
-
-VERBALIZERS: dict[str, Maker] = {
-    TitleTokens.name: lambda config, backbone, titles, known: TitleTokens(backbone, titles, known),  # noqa: ARG005
-    TitleLikelihood.name: lambda config, backbone, titles, known: TitleLikelihood(  # noqa: ARG005
-        backbone, titles, config.normalise
-    ),
-}
+VERBALIZERS = (TitleTokens.name, TitleLikelihood.name, TitleHead.name)
 
 
-def make_verbalizer(config: LLMConfig, backbone: Backbone, catalogue: Titles) -> Verbalizer:
+def make_verbalizer(
+    config: LLMConfig, backbone: Backbone, catalogue: Titles, popularity: np.ndarray | None = None, seed: int = 0
+) -> Verbalizer:
     """The verbalizer called ``config.verbalizer`` over the catalogue's titles, one's own included.
+
+    Args:
+        popularity: int64 ``[items of the data set]``, training interactions, with which a head begins; ``None``: none.
+        seed: of a head's first weights.
 
     Raises:
         StudioError: no such verbalizer.
     """
-    maker = VERBALIZERS.get(config.verbalizer)
-    if maker is None:
-        raise StudioError(
-            f"unknown verbalizer {config.verbalizer!r}",
-            where="llm.verbalizer",
-            remedy=f"choose from {', '.join(VERBALIZERS)}",
-        )
-    return maker(config, backbone, prompt_titles(catalogue, config.show_year), catalogue.n_known)
+    if popularity is None:
+        popularity = np.zeros(catalogue.n_known, np.int64)
+    titles = prompt_titles(catalogue, config.show_year)
+    match config.verbalizer:
+        case TitleTokens.name:
+            return TitleTokens(backbone, titles, len(popularity))
+        case TitleLikelihood.name:
+            return TitleLikelihood(backbone, titles, len(popularity), config.prior or 0.0)
+        case TitleHead.name:
+            return TitleHead(backbone, titles, popularity, seed)
+    raise StudioError(
+        f"unknown verbalizer {config.verbalizer!r}",
+        where="llm.verbalizer",
+        remedy=f"choose from {', '.join(VERBALIZERS)}",
+    )

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.llm.backbone import Embedded
+from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt, Segment
 
 NEUTRAL = Prompt((Segment("Name any title."),), "The title is")
@@ -29,3 +29,28 @@ class Verbalizer(ABC):
         ``aims``: int64 ``[B]``, the right places in the list, or float32 ``[B, m]``, probabilities of all places.
         """
         return F.cross_entropy(self.scores(batch, candidates), aims)
+
+
+class StateVerbalizer(Verbalizer):
+    """One whose scores are a function of the state at the answer slot: one forward pass scores the whole catalogue."""
+
+    backbone: Backbone
+
+    @abstractmethod
+    def state_scores(self, states: Tensor) -> Tensor:
+        """float32 ``[N, items]`` for ``states [N, width]``; differentiable."""
+
+    def scores_of(self, states: Tensor, candidates: Tensor) -> Tensor:
+        """The same of ``candidates [N, m]`` alone: float32 ``[N, m]``."""
+        return self.state_scores(states).gather(1, candidates)
+
+    def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
+        return self.scores_of(self.backbone.answer_states(batch), candidates)
+
+    def catalogue_scores(self, batch: Embedded) -> Tensor:
+        """float32 ``[B, items]``; differentiable."""
+        return self.state_scores(self.backbone.answer_states(batch))
+
+    def slot_scores(self, batch: Embedded) -> Tensor:
+        """The same at every slot of every prompt: float32 ``[slots, items]``."""
+        return self.state_scores(self.backbone.slot_states(batch))

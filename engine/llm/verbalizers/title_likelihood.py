@@ -3,50 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from engine.llm.backbone import Backbone, Embedded
+from engine.llm.prompts import Prompt
 from engine.llm.verbalizers.base import NEUTRAL, Verbalizer
 
 PRIOR_BATCH = 64
 
 
 class TitleLikelihood(Verbalizer):
-    """A title's score is its log-likelihood at the answer slot, by teacher forcing; no end mark is asked for.
+    """``score = log p(title | prompt) - prior · log p(title | prompt without history)``.
 
-    ``normalise``: ``sum`` over the title's tokens (short titles are favoured), ``mean`` per token (long titles that can
-    be copied from the candidate list are), or ``prior``: the sum minus the sum behind a neutral prompt, read from the
-    base model without adapters, so that it is one fixed number per title.
+    Likelihoods are of whole titles by teacher forcing, over the tokens that titles use; no end mark is asked for. Raw
+    they favour short titles and those that the model likes to say; with ``prior=1`` the score is their pointwise mutual
+    information with the history. What a title is likely to be anyway is read from the base model without adapters and
+    without the soft prompt, so that it is one fixed number per title.
+
+    Args:
+        known: the first so many titles define which tokens are possible; titles of one's own that need others do not
+            move the others' scores.
+        without_history: the prompt with an empty history.
     """
 
     name = "title-likelihood"
 
     def __init__(
-        self, backbone: Backbone, titles: Sequence[str], normalise: Literal["sum", "mean", "prior"] = "sum"
+        self,
+        backbone: Backbone,
+        titles: Sequence[str],
+        known: int,
+        prior: float = 0.0,
+        without_history: Prompt = NEUTRAL,
     ) -> None:
         self.backbone = backbone
         self.titles = backbone.encoder.all_tokens([f" {title}" for title in titles])
-        self.normalise = normalise
+        used = {token for tokens in self.titles[:known] for token in tokens}
+        self.beyond = {item for item, tokens in enumerate(self.titles) if not used.issuperset(tokens)}
+        """Titles of one's own with tokens that no title of the data set has."""
+        self.vocabulary = self._sorted(used)
+        self.wide = self._sorted({token for tokens in self.titles for token in tokens})
+        self.prior = prior
+        self.without_history = without_history
         self._priors: dict[int, float] = {}
 
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
-        rows: list[list[int]] = candidates.tolist()
-        likelihood = self.backbone.continuation_logprobs(batch, [[self.titles[i] for i in row] for row in rows])
-        if self.normalise == "mean":
-            return likelihood / likelihood.new_tensor([[len(self.titles[i]) for i in row] for row in rows])
-        if self.normalise == "prior":
-            return likelihood - likelihood.new_tensor(self._prior(rows))
-        return likelihood
+        likelihood = self.likelihoods(batch, candidates)
+        return likelihood - self.prior * self.priors(candidates) if self.prior else likelihood
 
-    def _prior(self, rows: list[list[int]]) -> list[list[float]]:
-        missing = sorted({i for row in rows for i in row} - self._priors.keys())
+    def likelihoods(self, batch: Embedded, candidates: Tensor) -> Tensor:
+        """``log p(title | prompt)``: float32 ``[B, m]``; differentiable."""
+        return self._logprobs(batch, candidates.tolist())
+
+    def priors(self, candidates: Tensor) -> Tensor:
+        """``log p(title | prompt without history)``: float32, of the shape of ``candidates``."""
+        asked = candidates.flatten().tolist()
+        missing = sorted(set(asked) - self._priors.keys())
         with torch.no_grad(), self.backbone.without_adapter():
             for start in range(0, len(missing), PRIOR_BATCH):
                 items = missing[start : start + PRIOR_BATCH]
-                batch = self.backbone.embed([self.backbone.encode(NEUTRAL)])
-                values = self.backbone.continuation_logprobs(batch, [[self.titles[i] for i in items]])[0]
+                batch = self.backbone.embed([self.backbone.encode(self.without_history)])
+                values = self._logprobs(batch, [items])[0]
                 self._priors.update(zip(items, values.tolist(), strict=True))
-        return [[self._priors[i] for i in row] for row in rows]
+        found = torch.tensor([self._priors[i] for i in asked], device=candidates.device)
+        return found.view(candidates.shape)
+
+    def _logprobs(self, batch: Embedded, items: list[list[int]]) -> Tensor:
+        """``log p(title | prompt)`` of ``items [B][m]``: float32 ``[B, m]``."""
+        ask = self.backbone.continuation_logprobs
+        beyond = [[item in self.beyond for item in row] for row in items]
+        if not any(map(any, beyond)):
+            return ask(batch, [[self.titles[item] for item in row] for row in items], self.vocabulary)
+        texts = [[self.titles[0 if item in self.beyond else item] for item in row] for row in items]
+        own = ask(batch, [[self.titles[item] for item in row] for row in items], self.wide)
+        return torch.where(torch.tensor(beyond, device=own.device), own, ask(batch, texts, self.vocabulary))
+
+    def _sorted(self, tokens: set[int]) -> Tensor:
+        return torch.tensor(sorted(tokens), dtype=torch.int64, device=self.backbone.device)

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.llm.backbone import Backbone, Embedded
-from engine.llm.verbalizers.base import NEUTRAL, Verbalizer
+from engine.llm.backbone import Backbone
+from engine.llm.verbalizers.base import NEUTRAL, StateVerbalizer
 
 SPREAD = 0.5
 """Standard deviation of the catalogue's scores behind a neutral prompt, before any training."""
 
 
-class TitleTokens(Verbalizer):
+class TitleTokens(StateVerbalizer):
     """A title's score is the mean of its tokens' logits at the answer slot, rare tokens weighing more.
 
     Where logits are linear in the answer state, every title is a fixed vector, the weighted mean of its tokens' output
@@ -45,26 +45,20 @@ class TitleTokens(Verbalizer):
         self._items = self._means.of(backbone.output_matrix().float()) if backbone.linear_head else None
         """float32 ``[items, width]``: states times these are the scores of the whole catalogue, up to the factor."""
         self._factor = 1.0
-        spread = float(self._scores(_neutral_state(backbone))[0, :known].std(correction=0))
+        spread = float(self.state_scores(_neutral_state(backbone))[0, :known].std(correction=0))
         self._factor = SPREAD / (spread or SPREAD)
         if self._items is not None:
             self._items *= self._factor
 
-    def catalogue_scores(self, batch: Embedded) -> Tensor:
-        """float32 ``[B, items]``; differentiable."""
-        return self._scores(self.backbone.answer_states(batch))
-
-    def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
-        states = self.backbone.answer_states(batch)
-        if self._items is None:
-            return self._scores(states).gather(1, candidates)
-        return (self._items[candidates] @ states.float()[:, :, None]).squeeze(2)
-
-    def _scores(self, states: Tensor) -> Tensor:
-        """float32 ``[B, items]`` for ``states [B, width]``."""
+    def state_scores(self, states: Tensor) -> Tensor:
         if self._items is None:
             return self._means.of(self.backbone.logits(states).float().T).T * self._factor
         return states.float() @ self._items.T
+
+    def scores_of(self, states: Tensor, candidates: Tensor) -> Tensor:
+        if self._items is None:
+            return super().scores_of(states, candidates)
+        return (self._items[candidates] @ states.float()[:, :, None]).squeeze(2)
 
 
 _NEUTRAL_STATES: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
@@ -99,9 +93,3 @@ class TitleMeans:
     def of(self, table: Tensor) -> Tensor:
         """float32 ``[titles, n]`` from what each token of the vocabulary has, ``[vocabulary, n]``; differentiable."""
         return F.embedding_bag(self.tokens, table, self.starts, per_sample_weights=self.weights, mode="sum")
-
-
-@torch.no_grad()
-def title_vectors(backbone: Backbone, titles: Sequence[str], known: int) -> Tensor:
-    """float32 ``[items, width]``: the mean of each title's tokens' output embeddings, as of :class:`TitleMeans`."""
-    return TitleMeans(backbone, titles, known).of(backbone.output_matrix().float())

@@ -1,0 +1,70 @@
+"""How much of a title's likelihood without the history is taken off its likelihood with it, fitted per row.
+
+A language model finds short and familiar titles likely whatever the history says. ``a`` in ``log p(title | prompt) -
+a · log p(title | prompt without history)`` says how much of that to discount: 0 ranks by plain likelihood, 1 by
+pointwise mutual information. What is best depends on the titles (long ones need more), so validation users decide.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.data.candidates import candidate_sets
+from engine.finetune.stage import validation_places
+from engine.llm.verbalizers import TitleLikelihood
+from engine.metrics.ranks import ndcg, target_columns, target_ranks
+from engine.models import Models, llm_of, read_priors
+from engine.monitor import Monitor
+from engine.rows import likelihood_rows
+from engine.run_folder import write_text
+
+GRID = np.arange(0, 1.51, 0.1).round(1)
+"""Values of ``a`` that are tried."""
+
+
+def calibrate(models: Models, path: Path, monitor: Monitor) -> None:
+    """Give ``models`` the ``a`` of every row that ranks by likelihoods: those in the file ``path``, or fitted ones.
+
+    A fitted ``a`` has the highest NDCG@10 among the candidates of ``finetune.validation_users`` validation users, and
+    of equals the smallest. With ``llm.prior`` set nothing is fitted.
+
+    Raises:
+        Cancelled: the monitor asked to stop; rows that are done are kept.
+        StudioError: the file is damaged.
+    """
+    if models.config.llm.prior is not None:
+        return
+    models.priors = read_priors(path)
+    for row in likelihood_rows(models.config):
+        if row not in models.priors:
+            models.priors[row] = fit_prior(models, row, monitor)
+            write_text(path, json.dumps(models.priors, indent=1))
+            monitor.message(
+                f"{row}: a title's likelihood counts less {models.priors[row]} times its likelihood without the history"
+            )
+
+
+def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
+    """``a`` of one row, from validation users."""
+    config, split = models.config, models.split
+    examples = split.validation.take(validation_places(config, len(split.validation)))
+    candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "validation")
+    ranker = models.ranker(row)
+    reader = llm_of(ranker)
+    assert reader is not None
+    verbalizer = reader.scorer.verbalizer
+    assert isinstance(verbalizer, TitleLikelihood)
+    verbalizer.prior = 0.0
+    likelihoods = np.empty(candidates.shape, np.float32)
+    for start in range(0, len(examples), config.llm.batch_size):
+        monitor.check()
+        part = slice(start, start + config.llm.batch_size)
+        likelihoods[part] = ranker.scores(examples.histories[part], candidates[part])
+    priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
+    columns = target_columns(candidates, examples.targets)
+    values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]
+    return float(GRID[int(np.argmax(values))])

@@ -1,0 +1,124 @@
+"""A trained head: states of the language model meet the vectors of titles that it has read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.llm.backbone import Backbone
+from engine.llm.title_vectors import title_vectors
+from engine.llm.verbalizers.base import StateVerbalizer
+from engine.seeds import derive
+
+WIDTH = 256
+"""Of the space in which states and titles meet."""
+DROPOUT = 0.1
+SCALE = 4.0
+"""Factor of a product of two vectors of ``WIDTH`` numbers, over the root of ``WIDTH``."""
+
+
+class TitleHead(StateVerbalizer, nn.Module):
+    """``score(item) = SCALE / sqrt(WIDTH) · (W norm(state)) · MLP(vector of the title) + bias of the item``.
+
+    The vectors do not change (:mod:`engine.llm.title_vectors`); all else is learned by the stages, from every title of
+    a sequence, as a softmax over the catalogue. Untrained it ranks by popularity. A title that nobody is known to have
+    chosen, one's own among them, has the least bias: it is met by what its title says.
+
+    Args:
+        titles: as prompts write them, the catalogue's first.
+        popularity: int64 ``[items of the catalogue]``, training interactions.
+    """
+
+    name = "title-vectors"
+
+    def __init__(self, backbone: Backbone, titles: tuple[str, ...], popularity: np.ndarray, seed: int) -> None:
+        super().__init__()
+        object.__setattr__(self, "backbone", backbone)  # not a part of this module
+        known = len(popularity)
+        vectors = title_vectors(backbone, titles, known)
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(seed, "title head"))
+            self.norm = nn.LayerNorm(backbone.width)
+            self.states = nn.Linear(backbone.width, WIDTH, bias=False)
+            self.items = nn.Sequential(
+                nn.Linear(vectors.shape[1], 2 * WIDTH), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, WIDTH)
+            )
+        counts = torch.from_numpy(popularity).float()
+        self.bias = nn.Parameter(counts.log1p() / 2)
+        chosen = torch.zeros(len(titles), dtype=torch.bool)
+        chosen[:known] = counts > 0
+        self._vectors: Tensor
+        self._chosen: Tensor
+        self.register_buffer("_vectors", vectors, persistent=False)
+        self.register_buffer("_chosen", chosen, persistent=False)
+        self.to(backbone.device).eval()
+        self._met: tuple[tuple[int, ...], Tensor] | None = None
+
+    def state_scores(self, states: Tensor) -> Tensor:
+        return self._projected(states) @ self._items().T + self._biases()
+
+    def scores_of(self, states: Tensor, candidates: Tensor) -> Tensor:
+        items = self._items()[candidates]
+        return (items @ self._projected(states)[:, :, None]).squeeze(2) + self._biases()[candidates]
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Parameters as ``head.<name>``."""
+        return {f"head.{name}": parameter for name, parameter in self.named_parameters()}
+
+    def learned(self) -> dict[str, Tensor]:
+        """Their values, live."""
+        return {name: parameter.data for name, parameter in self.trainable().items()}
+
+    def copied(self) -> dict[str, Tensor]:
+        """The same, as they are now."""
+        return {name: tensor.detach().clone() for name, tensor in self.learned().items()}
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put values as of :meth:`learned` in place.
+
+        Raises:
+            KeyError, RuntimeError: some are missing, or of another shape.
+        """
+        with torch.no_grad():  # and not past the parameters' versions, by which kept vectors are known to be stale
+            for name, parameter in self.trainable().items():
+                parameter.copy_(tensors[name])
+
+    def _projected(self, states: Tensor) -> Tensor:
+        projected: Tensor = self.states(self.norm(states.float())) * (SCALE / math.sqrt(WIDTH))
+        return projected
+
+    def _items(self) -> Tensor:
+        """float32 ``[titles, WIDTH]``; kept while nothing is learned."""
+        if torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
+            learned: Tensor = self.items(self._vectors)
+            return learned
+        version = tuple(parameter._version for parameter in self.items.parameters())
+        if self._met is None or self._met[0] != version:
+            with torch.no_grad():
+                self._met = version, self.items(self._vectors)
+        return self._met[1]
+
+    def _biases(self) -> Tensor:
+        chosen = self._chosen
+        known = nn.functional.pad(self.bias, (0, len(chosen) - len(self.bias)))
+        met = self.bias[chosen[: len(self.bias)]]
+        least = met.min() if len(met) else self.bias.min()
+        return torch.where(chosen, known, least)
+
+
+@contextmanager
+def learning(head: TitleHead | None) -> Iterator[None]:
+    """Within, the head's dropout is active."""
+    if head is None:
+        yield
+        return
+    head.train()
+    try:
+        yield
+    finally:
+        head.eval()

@@ -1,0 +1,86 @@
+"""The weights of DELRec-plus's parts, learned from validation users and kept with the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.data import Dataset, Split, candidate_sets
+from engine.errors import StudioError
+from engine.monitor import Monitor
+from engine.plus.mix import weigh
+from engine.ranking import CatalogueRanker
+from engine.seeds import generator
+
+STAGE = "plus"
+USERS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PlusWeights:
+    """Weights by the names of the parts.
+
+    Among a few candidates drawn at random it counts how well a model tells what fits at all; at the top of the whole
+    catalogue, how well it tells the best from the good. So the two have weights of their own.
+    """
+
+    catalogue: dict[str, float]
+    candidates: dict[str, float]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def read(cls, path: Path) -> PlusWeights:
+        """What :meth:`to_json` wrote.
+
+        Raises:
+            StudioError: missing or damaged.
+        """
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return cls(*({str(k): float(v) for k, v in kept[of].items()} for of in ("catalogue", "candidates")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            fault = f"no usable weights of DELRec-plus: {error}"
+            raise StudioError(fault, where=str(path), remedy="restore it, or start the run anew") from None
+
+
+def learn_weights(
+    config: RunConfig, dataset: Dataset, split: Split, parts: Mapping[str, CatalogueRanker], monitor: Monitor
+) -> PlusWeights:
+    """Weigh ``parts`` by at most ``plus.weighed_users`` validation users, from whose targets none of them learned.
+
+    Raises:
+        Cancelled: the monitor asked to stop; nothing is kept.
+    """
+    available = split.weighing or split.validation
+    size = min(len(available), config.plus.weighed_users)
+    chosen = generator(config.seed, STAGE, "weighed").choice(len(available), size, replace=False)
+    examples = available.take(np.sort(chosen))
+    opinions = {name: np.empty((size, split.n_items), np.float32) for name in parts}
+    done, total = 0, size * len(parts)
+    for name, ranker in parts.items():
+        for start in range(0, size, USERS_AT_ONCE):
+            monitor.check()
+            part = slice(start, min(start + USERS_AT_ONCE, size))
+            opinions[name][part] = ranker.catalogue_scores(examples.histories[part])
+            opinions[name][part, split.cold] = -100.0  # a cold item is nobody's choice here
+            done += part.stop - part.start
+            monitor.progress(STAGE, done, total)
+    candidates = candidate_sets(dataset, examples, config.data, config.seed, "validation")
+    columns = (candidates == examples.targets[:, None]).argmax(axis=1)
+    listed = [np.take_along_axis(scores, candidates, axis=1) for scores in opinions.values()]
+    of_catalogue = weigh(list(opinions.values()), examples.histories, examples.targets)
+    of_candidates = weigh(listed, [()] * size, columns)
+    weights = PlusWeights(
+        dict(zip(parts, of_catalogue.tolist(), strict=True)), dict(zip(parts, of_candidates.tolist(), strict=True))
+    )
+    for what, found in (("the whole catalogue", weights.catalogue), ("candidates", weights.candidates)):
+        said = ", ".join(f"{name} {weight:.2f}" for name, weight in found.items())
+        monitor.message(f"DELRec-plus, weights for {what}, from {size} validation users: {said}")
+    return weights

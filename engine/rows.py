@@ -1,0 +1,121 @@
+"""The rows of a run's results table, described once: all that follows of them from the settings. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.config import RunConfig
+from engine.stages import other_teachers, trained_teachers
+
+Kind = Literal["baseline", "teacher", "llm"]
+KINDS: tuple[Kind, ...] = ("baseline", "teacher", "llm")
+"""In the order of the table."""
+
+
+BASELINES = ("popularity", "markov")
+"""Those that count."""
+
+
+def _always(_: RunConfig) -> bool:
+    return True
+
+
+def _likelihood(config: RunConfig) -> bool:
+    return config.llm.verbalizer == "title-likelihood"
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """A row that a language model answers, or has a part in.
+
+    Args:
+        there: whether the run has what it takes.
+        soft_prompt, adapter: whether it is answered with these.
+        likelihood: whether it ranks by likelihoods of titles.
+        mixed: whether it is a sum of other rows.
+        against: rows with which it is compared, beside the teacher.
+    """
+
+    name: str
+    there: Callable[[RunConfig], bool] = _always
+    soft_prompt: bool = True
+    adapter: bool = False
+    likelihood: Callable[[RunConfig], bool] = _likelihood
+    mixed: bool = False
+    against: tuple[str, ...] = ()
+
+
+LLM_ROWS = (
+    RowSpec(
+        "llm-zero-shot",
+        soft_prompt=False,
+        # In the sequence form it has learned no other way to answer.
+        likelihood=lambda config: _likelihood(config) or config.llm.prompts == "sequence",
+    ),
+    RowSpec("llm-distilled", there=lambda config: config.distill.prompt != "none"),
+    RowSpec(
+        "delrec",
+        there=lambda config: config.finetune.enabled,
+        adapter=True,
+        against=("llm-zero-shot", "llm-distilled"),
+    ),
+    RowSpec(
+        "delrec-plus",
+        there=lambda config: config.plus.enabled,
+        likelihood=lambda _: False,
+        mixed=True,
+        against=("delrec", "ensemble"),
+    ),
+)
+"""In the order of the stages behind them: the last one that is there answers for the run."""
+
+
+def llm_rows(config: RunConfig) -> list[RowSpec]:
+    """Those of a run's table."""
+    return [row for row in LLM_ROWS if row.there(config) and row.name in config.eval.llm_rows]
+
+
+def table_rows(config: RunConfig) -> dict[str, Kind]:
+    """All rows of the results table in order, with their kinds."""
+    rows: dict[str, Kind] = {**dict.fromkeys(BASELINES, "baseline"), config.teacher.name: "teacher"}
+    rows |= dict.fromkeys(other_teachers(config), "teacher")
+    if len(trained_teachers(config)) > 1:
+        rows["ensemble"] = "teacher"
+    return rows | {row.name: "llm" for row in llm_rows(config)}
+
+
+def likelihood_rows(config: RunConfig) -> list[str]:
+    """The rows that rank by likelihoods of titles."""
+    return [row.name for row in llm_rows(config) if row.likelihood(config)]
+
+
+def whole_rows(config: RunConfig) -> set[str]:
+    """LLM rows that rank the whole catalogue themselves, instead of re-ranking the teacher's list."""
+    return {row.name for row in llm_rows(config)} if config.llm.prompts == "sequence" else set()
+
+
+def apart_rows(config: RunConfig) -> set[str]:
+    """Those of them whose scores of candidates are not the scores that they give these in the catalogue."""
+    whole = whole_rows(config)
+    return {row.name for row in llm_rows(config) if row.name in whole and (row.mixed or row.likelihood(config))}
+
+
+def last_row(config: RunConfig) -> str:
+    """The row that answers for the run as a whole: that of its last stage."""
+    return next(row.name for row in reversed(LLM_ROWS) if row.there(config))
+
+
+def method_row(config: RunConfig) -> str:
+    """The row of the last stage of the paper's method."""
+    return next(row.name for row in reversed(LLM_ROWS) if row.there(config) and not row.mixed)
+
+
+def row_spec(name: str) -> RowSpec:
+    """The LLM row of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {row.name: row for row in LLM_ROWS}[name]
