@@ -53,8 +53,10 @@ def test_scientific_notation_is_a_number():
         ("seed.deep=1", "seed"),
         ("data.candidates=1", "greater than or equal to 2"),
         ("distill.teacher_top=21", "must not exceed data.candidates=20"),
-        ("plus.window=51", "must not exceed teacher.max_length=50"),
-        ("plus.teachers=all", "name them in teacher.also"),
+        ("llm.prompts=candidates", "needs"),
+        ("llm.verbalizer=title-likelihood", "title-vectors or title-tokens"),
+        ("finetune.history_dropout=0.1", "for prompts that list candidates"),
+        ("distill.show_teacher_ranks=true", "for prompts that list candidates"),
         ("plus.teachers=both", "'one' or 'all'"),
         ("teacher.heads=3", "does not divide"),
         ("distill.prompt=run", "distill.prompt_run"),
@@ -73,6 +75,21 @@ def test_bad_settings_are_refused_in_one_line(override, said):
         load_config("quickstart", overrides=[override])
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_what_one_form_of_prompts_has_alone_is_refused_with_the_other():
+    candidates = ["llm.prompts=candidates", "llm.verbalizer=title-tokens"]
+    with pytest.raises(StudioError, match=r"finetune\.soft_labels needs llm\.prompts=sequence"):
+        load_config("quickstart", overrides=[*candidates, "plus.enabled=false"])
+    with pytest.raises(StudioError, match=r"ranks the whole catalogue: set llm\.prompts=sequence"):
+        load_config("quickstart", overrides=[*candidates, "finetune.soft_labels=0"])
+    load_config("quickstart", overrides=[*candidates, "plus.enabled=false", "finetune.soft_labels=0"])
+
+
+def test_all_teachers_are_weighed_only_where_there_are_several():
+    with pytest.raises(StudioError, match=r"name them in teacher\.also"):
+        load_config("smoke", overrides=["plus.teachers=all"])
+    load_config("smoke", overrides=["plus.teachers=all", "teacher.copies=2"])
 
 
 def test_unknown_preset_names_the_known_ones():
