@@ -26,7 +26,6 @@ from engine.teachers import Popularity
 
 WATCHED, FILMS, USERS = 14, 28, 16
 FAMILIES = {"causal": tiny_causal, "seq2seq": tiny_seq2seq}
-KINDS = [(family, verbalizer) for family in FAMILIES for verbalizer in ("title-tokens", "title-likelihood")]
 CANDIDATES = (
     *("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false"),
     *("distill.soft_labels=false", "finetune.soft_labels=0"),
@@ -35,6 +34,14 @@ CANDIDATES = (
 SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=6")
 """Makes it ask behind every title of a list, with a head that learns."""
 FORMS = {"candidates": CANDIDATES, "sequence": (*CANDIDATES, *SEQUENCE)}
+ANSWERS = {
+    "title-tokens": (),
+    "title-likelihood": ("llm.verbalizer=title-likelihood",),
+    "sequence-title-vectors": SEQUENCE,
+    "sequence-title-tokens": (*SEQUENCE, "llm.verbalizer=title-tokens"),
+}
+"""Ways to ask and to score, as settings beside those of the candidates form."""
+KINDS = [(family, answers) for family in FAMILIES for answers in ANSWERS]
 
 
 def make_catalogue(titles: Sequence[str]) -> Catalogue:

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stage_world import KINDS, Recorder, World, cancelled, checkpoint_in, make_world, same, snapshot
+from stage_world import ANSWERS, FORMS, KINDS, Recorder, World, cancelled, checkpoint_in, make_world, same, snapshot
 
 from engine.distill import distil
 from engine.distill.stage import DistilStage, part_users
 from engine.llm.soft_prompt import SoftPrompt
+from engine.llm.verbalizers import title_head
 from engine.questions import Questions
 
-every_kind = pytest.mark.parametrize(("family", "verbalizer"), KINDS)
+every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 
 
 def run(world: World, folder: Path, recorder: Recorder | None = None) -> SoftPrompt:
@@ -29,23 +30,29 @@ def stage(world: World) -> DistilStage:
 
 
 @every_kind
-def test_only_the_soft_prompt_changes(tmp_path: Path, family: str, verbalizer: str) -> None:
-    world = make_world(f"llm.verbalizer={verbalizer}", family=family)
+def test_only_the_soft_prompt_and_the_head_change(tmp_path: Path, family: str, answers: str) -> None:
+    world = make_world(*ANSWERS[answers], family=family)
     before = snapshot(world.backbone)
     trained = stage(world)
-    first = trained.soft_prompt.weight.detach().clone()
+    first = {name: tensor.clone() for name, tensor in trained.weights().items()}
+    assert (len(first) > 1) == (answers == "sequence-title-vectors")
     for step in range(2):
         trained.train_step(step)
-    assert not torch.equal(trained.soft_prompt.weight, first)
+    assert not [name for name, tensor in trained.weights().items() if torch.equal(tensor, first[name])]
     after = snapshot(world.backbone)
     assert before.keys() == after.keys()
     assert same(list(before.values()), list(after.values()))
     assert all(parameter.grad is None for parameter in world.backbone.parameters())
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("family", ["causal", "seq2seq"])
-def test_losses_fall_on_users_that_were_kept_out(tmp_path: Path, family: str) -> None:
-    world = make_world("distill.steps=48", "distill.validate_every=48", "distill.lr=0.2", family=family)
+def test_losses_fall_on_users_that_were_kept_out(tmp_path: Path, family: str, form: str) -> None:
+    settings = {
+        "candidates": ("distill.steps=48", "distill.validate_every=48", "distill.lr=0.2"),
+        "sequence": ("distill.steps=32", "distill.validate_every=32", "distill.batch_size=16"),
+    }
+    world = make_world(*settings[form], family=family, form=form)
     recorder = Recorder()
     run(world, tmp_path, recorder)
     for task in ("ta", "rps"):
@@ -61,38 +68,45 @@ def test_result_is_frozen_and_has_the_length_asked_for(tmp_path: Path) -> None:
     assert not prompt.weight.requires_grad
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("best", [0, 2, 4])
-def test_best_version_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int) -> None:
+def test_best_version_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int, form: str) -> None:
     """Whichever validation reports the best objective, its soft prompt is handed back; the untrained one included."""
-    seen: dict[int, torch.Tensor] = {}
+    seen: dict[int, list[torch.Tensor]] = {}
 
     def validate(trained: DistilStage) -> dict[str, float]:
-        seen[2 * len(seen)] = trained.soft_prompt.weight.detach().clone()
+        seen[2 * len(seen)] = [tensor.clone() for tensor in trained.weights().values()]
         return {"objective": 1.0 if 2 * len(seen) - 2 == best else 0.0}
 
     monkeypatch.setattr(DistilStage, "validate", validate)
-    prompt = run(make_world(), tmp_path)
+    prompt = run(make_world(form=form), tmp_path)
     assert list(seen) == [0, 2, 4]
-    assert [step for step, weight in seen.items() if torch.equal(prompt.weight, weight)] == [best]
+    kept = [prompt.weight, *prompt.head.values()]
+    assert [step for step, weights in seen.items() if same(kept, weights)] == [best]
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("family", ["causal", "seq2seq"])
 @pytest.mark.parametrize("stop", [0, 1, 3])
-def test_resumed_equals_uninterrupted(tmp_path: Path, family: str, stop: int) -> None:
+def test_resumed_equals_uninterrupted(tmp_path: Path, family: str, stop: int, form: str) -> None:
+    def world() -> World:
+        return make_world("distill.soft_labels=true", family=family, form=form)
+
     straight = Recorder()
-    expected = run(make_world(family=family), tmp_path / "straight", straight)
+    expected = run(world(), tmp_path / "straight", straight)
     with cancelled():
-        run(make_world(family=family), tmp_path / "resumed", Recorder(stop))
+        run(world(), tmp_path / "resumed", Recorder(stop))
     second = Recorder()
-    resumed = run(make_world(family=family), tmp_path / "resumed", second)
-    assert torch.equal(resumed.weight, expected.weight)
+    resumed = run(world(), tmp_path / "resumed", second)
+    assert same([resumed.weight, *resumed.head.values()], [expected.weight, *expected.head.values()])
     assert second.points == straight.points[-len(second.points) :]
     assert len(second.curve("lr")) == 4 - stop
 
 
-def test_curves_are_named_for_the_pages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_curves_are_named_for_the_pages(tmp_path: Path, form: str) -> None:
     recorder = Recorder()
-    run(make_world(), tmp_path, recorder)
+    run(make_world(form=form), tmp_path, recorder)
     names = {name for _, values in recorder.points for name in values}
     assert names == {
         *("loss.ta", "loss.rps", "weight.ta", "weight.rps", "lr"),
@@ -103,10 +117,12 @@ def test_curves_are_named_for_the_pages(tmp_path: Path) -> None:
         assert ta + rps == pytest.approx(1)
 
 
-def test_gradients_are_mixed_by_the_weights() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_are_mixed_by_the_weights(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all the weight on TA, RPS leaves no trace in the step."""
-    both = stage(make_world("distill.weights=fixed", "distill.ta_weight=1.0"))
-    alone = stage(make_world("distill.rps=false"))
+    monkeypatch.setattr(title_head, "DROPOUT", 0.0)  # else tasks draw in turn
+    both = stage(make_world("distill.weights=fixed", "distill.ta_weight=1.0", form=form))
+    alone = stage(make_world("distill.rps=false", form=form))
     both.train_step(0)
     alone.train_step(0)
     assert torch.equal(both.soft_prompt.weight, alone.soft_prompt.weight)
@@ -122,10 +138,11 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole() -> None:
     torch.testing.assert_close(gradient_in_parts, gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("off", "left"), [("ta", "rps"), ("rps", "ta")])
-def test_one_task_alone(tmp_path: Path, off: str, left: str) -> None:
+def test_one_task_alone(tmp_path: Path, off: str, left: str, form: str) -> None:
     recorder = Recorder()
-    run(make_world(f"distill.{off}=false"), tmp_path, recorder)
+    run(make_world(f"distill.{off}=false", form=form), tmp_path, recorder)
     assert recorder.curve(f"weight.{left}") == [1.0] * 4
     assert recorder.curve(f"loss.{off}") == []
     assert recorder.curve(f"validation.loss.{off}") == []
@@ -143,8 +160,9 @@ def test_trained_on_lsr_with_the_same_budget() -> None:
     assert set(trained.validate()) == {"loss.lsr", "accuracy.lsr", "objective"}
 
 
-def test_validation_users_are_not_trained_on() -> None:
-    world = make_world("distill.validation_users=3")
+@pytest.mark.parametrize("form", FORMS)
+def test_validation_users_are_not_trained_on(form: str) -> None:
+    world = make_world("distill.validation_users=3", form=form)
     trained, held_out = part_users(world.config, world.split)
     assert len(held_out) == 3
     assert sorted([*trained, *held_out]) == list(range(len(world.split.train)))
@@ -152,8 +170,9 @@ def test_validation_users_are_not_trained_on() -> None:
         assert set(task.users) == set(trained)
 
 
-def test_validation_leaves_random_state_alone() -> None:
-    trained = stage(make_world())
+@pytest.mark.parametrize("form", FORMS)
+def test_validation_leaves_random_state_alone(form: str) -> None:
+    trained = stage(make_world(form=form))
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from stage_world import FAMILIES, KINDS, World, base_weights, make_world, same, snapshot
+from stage_world import ANSWERS, FAMILIES, KINDS, World, base_weights, make_world, same, snapshot
 
 from engine.config import FinetuneConfig
 from engine.errors import StudioError
@@ -19,9 +19,11 @@ from engine.finetune.adalora import AdaLora, adalora_config
 from engine.finetune.stage import FinetuneStage
 from engine.llm.ranker import LLMRanker
 from engine.llm.scorer import PromptScorer
-from engine.llm.verbalizers import make_verbalizer
+from engine.llm.verbalizers import TitleHead, make_verbalizer
+from engine.questions import make_prompts
+from engine.training import Tensors
 
-every_kind = pytest.mark.parametrize(("family", "verbalizer"), KINDS)
+every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 families = pytest.mark.parametrize("family", list(FAMILIES))
 
 
@@ -41,19 +43,22 @@ def scores(result: FinetuneStage) -> np.ndarray:
     return result.ranker.scores(result.examples.histories, result.candidates)
 
 
-def read_back(world: World, folder: Path) -> np.ndarray:
-    """Scores of a fresh base model, that of ``world``, with the stored adapter."""
+def read_back(world: World, folder: Path, head: Tensors | None = None) -> np.ndarray:
+    """Scores of a fresh base model, that of ``world``, with the stored adapter and a verbalizer's head."""
     asked = stage(make_world())
     load_adapter(world.backbone, folder)
-    verbalizer = make_verbalizer(world.config.llm, world.backbone, world.dataset.catalogue)
+    verbalizer = make_verbalizer(world.config.llm, world.backbone, world.dataset.catalogue, world.split.popularity())
+    if isinstance(verbalizer, TitleHead):
+        verbalizer.take(head or {})
     scorer = PromptScorer(world.backbone, verbalizer)
-    ranker = LLMRanker("delrec", scorer, asked.ranker.prompts, world.config.data.history)
+    prompts = make_prompts(world.config, world.dataset.catalogue)
+    ranker = LLMRanker("delrec", scorer, prompts, world.config.data.history)
     return ranker.scores(asked.examples.histories, asked.candidates)
 
 
 @every_kind
-def test_read_back_with_cut_ranks_it_scores_the_same(tmp_path: Path, family: str, verbalizer: str) -> None:
-    world = make_world(f"llm.verbalizer={verbalizer}", "finetune.lr=0.05", family=family)
+def test_read_back_with_cut_ranks_it_scores_the_same(tmp_path: Path, family: str, answers: str) -> None:
+    world = make_world(*ANSWERS[answers], "finetune.lr=0.05", family=family)
     result = trained(world, 6)
     result.load_weights({name: tensor.clone() for name, tensor in result.weights().items()})
     ranks = result.adalora.ranks()
@@ -63,8 +68,9 @@ def test_read_back_with_cut_ranks_it_scores_the_same(tmp_path: Path, family: str
     stored = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     shapes = {name.split(".lora_E")[0]: len(tensor) for name, tensor in stored.items() if "lora_E" in name}
     assert {f"base_model.model.{module}": rank for module, rank in ranks.items()} == shapes
-    fresh = make_world(f"llm.verbalizer={verbalizer}", family=family)
-    np.testing.assert_allclose(read_back(fresh, tmp_path / "adapter"), expected, atol=1e-4)
+    fresh = make_world(*ANSWERS[answers], family=family)
+    head = result.head.copied() if result.head else None
+    np.testing.assert_allclose(read_back(fresh, tmp_path / "adapter", head), expected, atol=1e-4)
     with world.backbone.without_adapter():
         assert np.abs(scores(result) - expected).max() > 1e-2, "the adapter should matter"
 

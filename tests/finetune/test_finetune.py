@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from stage_world import (
+    ANSWERS,
     FAMILIES,
+    FORMS,
     KINDS,
     Recorder,
     World,
@@ -26,15 +28,18 @@ from engine.finetune.stage import FinetuneStage
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
 
-every_kind = pytest.mark.parametrize(("family", "verbalizer"), KINDS)
+every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 families = pytest.mark.parametrize("family", list(FAMILIES))
 
 
-def run(world: World, folder: Path, recorder: Recorder | None = None) -> Backbone:
-    recorder = recorder or Recorder()
+def run(world: World, folder: Path, recorder: Recorder | None = None) -> list[torch.Tensor]:
+    """Everything that the stage has learned, the adapter first."""
+    recorder, teacher = recorder or Recorder(), world.teacher
     prompt = random_prompt(world.config, world.backbone)
-    finetune(world.config, world.dataset, world.split, world.backbone, prompt, None, checkpoint_in(folder), recorder)
-    return world.backbone
+    head = finetune(
+        world.config, world.dataset, world.split, world.backbone, prompt, teacher, checkpoint_in(folder), recorder
+    )
+    return [*adapter(world.backbone), *head.values()]
 
 
 def adapter(backbone: Backbone) -> list[torch.Tensor]:
@@ -42,29 +47,33 @@ def adapter(backbone: Backbone) -> list[torch.Tensor]:
 
 
 @every_kind
-def test_only_the_adapter_changes_and_all_of_it_does(family: str, verbalizer: str) -> None:
+def test_only_the_adapter_and_the_head_change_and_all_of_them_does(family: str, answers: str) -> None:
     # Enough steps that no rank is taken away in the two looked at: what is pruned in both ends where it began.
-    world = make_world(f"llm.verbalizer={verbalizer}", "finetune.steps=40", family=family)
+    world = make_world(*ANSWERS[answers], "finetune.steps=40", family=family)
     prompt = random_prompt(world.config, world.backbone).requires_grad_(True)
     before = base_weights(snapshot(world.backbone))
     soft = prompt.weight.detach().clone()
     stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, prompt)
     start = {name: tensor.clone() for name, tensor in stage.weights().items()}
-    assert {name.split(".")[-2] for name in start} == {"lora_A", "lora_B", "lora_E"}
+    heads = {name for name in start if name.startswith("head.")}
+    assert bool(heads) == (answers == "sequence-title-vectors")
+    assert {name.split(".")[-2] for name in start.keys() - heads} == {"lora_A", "lora_B", "lora_E"}
     for step in range(2):
         stage.train_step(step)
     assert same(base_weights(snapshot(world.backbone)), before)
     assert torch.equal(prompt.weight, soft)
     assert prompt.weight.grad is None
     # A T5 decoder that reads a single token has nothing to choose from: its self-attention's queries get no gradient.
-    idle = "decoder" if verbalizer == "title-tokens" and family == "seq2seq" else "none"
+    idle = "decoder" if answers != "title-likelihood" and family == "seq2seq" else "none"
     still = [name for name, tensor in stage.weights().items() if torch.equal(tensor, start[name])]
     assert [name for name in still if not (idle in name and "SelfAttention.q" in name)] == []
 
 
 @families
-def test_losses_fall(tmp_path: Path, family: str) -> None:
-    world = make_world("finetune.steps=80", "finetune.validate_every=80", "finetune.lr=0.02", family=family)
+@pytest.mark.parametrize("form", FORMS)
+def test_losses_fall(tmp_path: Path, family: str, form: str) -> None:
+    settings = ("finetune.steps=80", "finetune.validate_every=80", "finetune.lr=0.02", "finetune.head_lr=0.01")
+    world = make_world(*settings, family=family, form=form)
     recorder = Recorder()
     run(world, tmp_path, recorder)
     losses = recorder.curve("loss.lsr")
@@ -73,17 +82,28 @@ def test_losses_fall(tmp_path: Path, family: str) -> None:
     assert after > before + 0.1
 
 
-@families
-@pytest.mark.parametrize("stop", [0, 2, 4, 5])
-def test_resumed_equals_uninterrupted(tmp_path: Path, family: str, stop: int) -> None:
+@pytest.mark.parametrize(
+    ("form", "family", "stop"),
+    [
+        *(("candidates", family, stop) for family in FAMILIES for stop in (0, 2, 4, 5)),
+        *(("sequence", "causal", stop) for stop in (0, 2, 5)),
+        ("sequence", "seq2seq", 4),
+    ],
+)
+def test_resumed_equals_uninterrupted(tmp_path: Path, form: str, family: str, stop: int) -> None:
     """Stops before, amid and after the allocations; the rank allocator's memory is part of what continues."""
+
+    def world() -> World:
+        shared = ("finetune.soft_labels=0.5",) if form == "sequence" else ()
+        return make_world("finetune.dropout=0.2", *shared, family=family, form=form)
+
     straight = Recorder()
-    expected = run(make_world("finetune.dropout=0.2", family=family), tmp_path / "straight", straight)
+    expected = run(world(), tmp_path / "straight", straight)
     with cancelled():
-        run(make_world("finetune.dropout=0.2", family=family), tmp_path / "resumed", Recorder(stop))
+        run(world(), tmp_path / "resumed", Recorder(stop))
     second = Recorder()
-    resumed = run(make_world("finetune.dropout=0.2", family=family), tmp_path / "resumed", second)
-    assert same(adapter(resumed), adapter(expected))
+    resumed = run(world(), tmp_path / "resumed", second)
+    assert same(resumed, expected)
     assert second.points == straight.points[-len(second.points) :]
     assert len(second.curve("lr")) == 6 - stop
 
@@ -100,8 +120,8 @@ def test_resumed_equals_uninterrupted_in_bf16(tmp_path: Path) -> None:
     with cancelled():
         run(world(), tmp_path / "resumed", Recorder(3))
     resumed = run(world(), tmp_path / "resumed")
-    assert same(adapter(resumed), adapter(expected))
-    assert {tensor.dtype for tensor in adapter(resumed)} == {torch.bfloat16}
+    assert same(resumed, expected)
+    assert {tensor.dtype for tensor in resumed} == {torch.bfloat16}
 
 
 def test_ranks_meet_the_budget_exactly_in_bf16() -> None:
@@ -137,8 +157,11 @@ def test_state_after_every_step_is_that_of_the_uninterrupted_run() -> None:
         assert same(list(expected.values()), [actual[name] for name in expected]), f"step {step}"
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("best", [0, 3, 6])
-def test_best_version_is_kept_with_its_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int) -> None:
+def test_best_version_is_kept_with_its_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int, form: str
+) -> None:
     seen: dict[int, tuple[list[torch.Tensor], dict[str, int]]] = {}
 
     def validate(stage: FinetuneStage) -> dict[str, float]:
@@ -148,14 +171,15 @@ def test_best_version_is_kept_with_its_ranks(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(FinetuneStage, "validate", validate)
     recorder = Recorder()
-    backbone = run(make_world(), tmp_path, recorder)
+    world = make_world(form=form)
+    learned = run(world, tmp_path, recorder)
     assert list(seen) == [0, 3, 6]
     weights, ranks = seen[best]
-    assert same(adapter(backbone), weights)
+    assert same(learned, weights)
     step, final = recorder.points[-1]
     assert step == best
     assert final == {f"rank.{module}": rank for module, rank in ranks.items()}
-    patterns = backbone.model.peft_config["default"].rank_pattern
+    patterns = world.backbone.model.peft_config["default"].rank_pattern
     assert {name.removesuffix(".lora_E.default"): sum(kept) for name, kept in patterns.items()} == ranks
 
 
@@ -179,8 +203,9 @@ def test_orthogonality_pulls_only_when_it_has_weight(tmp_path: Path) -> None:
     assert distance(5.0) < distance(0.0) - 0.1
 
 
-def test_works_without_a_soft_prompt() -> None:
-    world = make_world()
+@pytest.mark.parametrize("form", FORMS)
+def test_works_without_a_soft_prompt(form: str) -> None:
+    world = make_world(form=form)
     stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, None)
     assert all(segment.kind != "soft" for prompt in stage.task.batch(0).prompts for segment in prompt.segments)
     assert stage.train_step(0)["loss.lsr"] > 0
@@ -226,18 +251,20 @@ def test_every_batch_is_asked_as_often_as_there_are_passes() -> None:
 
 @every_kind
 def test_memory_changes_nothing_but_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, verbalizer: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, answers: str
 ) -> None:
-    settings = ("finetune.passes=2", "finetune.top_layers=1", f"llm.verbalizer={verbalizer}")
+    settings = ("finetune.passes=2", "finetune.top_layers=1", *ANSWERS[answers])
     remembered = run(make_world(*settings, family=family), tmp_path / "remembered")
     monkeypatch.setattr(Backbone, "remember", lambda *_: None)
     monkeypatch.setattr(CausalBackbone, "remember", lambda *_: None)
-    assert same(adapter(run(make_world(*settings, family=family), tmp_path / "read")), adapter(remembered))
+    assert same(run(make_world(*settings, family=family), tmp_path / "read"), remembered)
 
 
-def test_what_was_asked_before_does_not_pass_the_layers_below_the_adapters_again() -> None:
-    world = make_world("finetune.passes=2", "finetune.top_layers=1")
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_asked_before_does_not_pass_the_layers_below_the_adapters_again(form: str) -> None:
+    world = make_world("finetune.passes=2", "finetune.top_layers=1", form=form)
     stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, None)
+    world.backbone.prove()  # here, not when it is asked first
     passed: list[int] = []
     for number, layer in enumerate(world.backbone.layers()):
         norm = world.backbone.model.get_submodule(f"base_model.model.{layer}.input_layernorm")
@@ -253,7 +280,7 @@ def test_resumed_amid_a_pass_equals_uninterrupted(tmp_path: Path, stop: int) -> 
     expected = run(make_world(*settings), tmp_path / "straight")
     with cancelled():
         run(make_world(*settings), tmp_path / "resumed", Recorder(stop))
-    assert same(adapter(run(make_world(*settings), tmp_path / "resumed")), adapter(expected))
+    assert same(run(make_world(*settings), tmp_path / "resumed"), expected)
 
 
 @pytest.mark.parametrize("ends", ["well", "stopped"])
