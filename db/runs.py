@@ -39,7 +39,7 @@ class Run:
     parent_id: str | None
     preset: str | None
     config: dict[str, Any]
-    """Nested settings; :func:`engine.settings.make_config` reads them."""
+    """Nested settings; :func:`engine.settings.stored_config` reads them."""
     seed: int
     tags: list[str]
     note: str

@@ -57,6 +57,7 @@ class Models:
             StudioError: parts of the run are missing or damaged, its data are others by now, or a newer version wrote
                 it.
         """
+        folder.check_parts()
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
         backbone = load_backbone(config.llm, monitor, Record.read(folder.llm))

@@ -49,6 +49,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     config = run.config()
     if run.metrics.exists():
         return run.report()
+    run.check_parts()
     monitor = MonitorGroup([FolderMonitor(run), monitor])
 
     with run.stage("data", monitor):

@@ -33,17 +33,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from safetensors import SafetensorError, safe_open
 
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
 from engine.places import settled
+from engine.retired import check_parts, earlier, modernised
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
 
-FORMAT = 2
-"""Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows."""
+FORMAT = 3
+"""Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
+Until 3 its settings may be such as :mod:`engine.retired` lists."""
 
 
 class RunFolder:
@@ -111,7 +114,6 @@ class RunFolder:
 
     def config(self) -> RunConfig:
         """The run's configuration; the folder's format is checked first."""
-        self._record()
         path = self.path / "config.yaml"
         try:
             text = path.read_text(encoding="utf-8")
@@ -119,7 +121,16 @@ class RunFolder:
             raise StudioError(
                 "the run has no config.yaml", where=str(path), remedy="restore it or start anew"
             ) from None
+        if int(self._record()["format"]) < 3:
+            text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
+
+    def check_parts(self) -> None:
+        """Raises StudioError where an earlier version made parts of the run that this one does not know."""
+        if int(self._record()["format"]) < 3:
+            check_parts(
+                earlier((self.path / "config.yaml").read_text(encoding="utf-8"), str(self.path)), self.path.name
+            )
 
     def report(self) -> dict[str, Any]:
         """The object in ``metrics.json``."""

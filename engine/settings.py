@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
+from engine.retired import modernised
 from engine.values import parse, read_yaml, sections, write
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
@@ -71,6 +72,11 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise _explain(error) from None
+
+
+def stored_config(values: Mapping[str, Any]) -> RunConfig:
+    """The configuration that was kept with a run, perhaps by an earlier version."""
+    return make_config(modernised(values))
 
 
 def to_yaml(config: RunConfig, *, only_changes: bool = False) -> str:

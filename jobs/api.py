@@ -29,7 +29,7 @@ from engine.monitor import Monitor
 from engine.paths import home, writable
 from engine.places import settled
 from engine.run_folder import RunFolder
-from engine.settings import load_config, make_config, to_yaml
+from engine.settings import load_config, stored_config, to_yaml
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 
@@ -114,7 +114,7 @@ def resume(reference: str) -> str:
 def retry(reference: str, name: str | None = None) -> str:
     """Queue a new run with the same settings, from the start; its origin says so. Returns the new id."""
     run = status(reference)
-    return launch(make_config(run.config), run.preset, name, origin="retry", parent_id=run.id)
+    return launch(stored_config(run.config), run.preset, name, origin="retry", parent_id=run.id)
 
 
 def clone(reference: str, overrides: Iterable[str] = (), name: str | None = None) -> str:
@@ -124,7 +124,7 @@ def clone(reference: str, overrides: Iterable[str] = (), name: str | None = None
         StudioError: no such run, or a bad override.
     """
     run = status(reference)
-    config = load_config(text=to_yaml(make_config(run.config)), where=run.id, overrides=overrides)
+    config = load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=overrides)
     return launch(config, run.preset, name, origin="clone", parent_id=run.id)
 
 

@@ -34,7 +34,7 @@ from db.transfer import Record
 from engine.errors import StudioError
 from engine.paths import home, writable
 from engine.run_folder import RunFolder, write_text
-from engine.settings import make_config
+from engine.settings import stored_config
 
 FORMAT = 1
 ABOUT, RECORD, FILES = "archive.json", "record.json", "files/"
@@ -135,7 +135,7 @@ def sweep() -> None:
 def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str:
     """Give the unpacked run an id and a name; its folder and its record appear together."""
     with_files = any(staged.iterdir())
-    if with_files and RunFolder.open(staged).config() != make_config(record.run.config):
+    if with_files and RunFolder.open(staged).config() != stored_config(record.run.config):
         raise _refused("its files belong to other settings than its record", path)
     finished = record.run.state == "done"
     if finished and not with_files:
@@ -239,7 +239,7 @@ def _record(archive: zipfile.ZipFile, path: Path) -> Record:
     run = record.run
     if not ID.fullmatch(run.id) or (record.report is None) == (run.state == "done"):
         raise _refused("its record contradicts itself", path)
-    make_config(run.config)
+    stored_config(run.config)
     naming.valid_name(run.name)
     naming.valid_notes(run.tags, run.note)
     return record

@@ -17,7 +17,7 @@ from db.stages import Stage
 from db.store import writing
 from engine.monitor import Monitor, StageState
 from engine.run_folder import RunFolder
-from engine.settings import make_config
+from engine.settings import stored_config
 from engine.stages import stage_names
 from jobs.estimate import Estimate
 from jobs.process import Flag, owner
@@ -35,7 +35,7 @@ class DatabaseMonitor(Monitor):
 
     def __init__(self, run_id: str) -> None:
         run = runs.get(run_id)
-        config = make_config(run.config)
+        config = stored_config(run.config)
         self.run_id = run_id
         self._stages = {stage.name: stage for stage in stages.of(run_id)}
         self._changed: set[str] = set()

@@ -16,7 +16,7 @@ from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import FolderMonitor, RunFolder
-from engine.settings import make_config
+from engine.settings import stored_config
 from jobs import failures, process, trackers
 from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
@@ -49,7 +49,7 @@ def execute(
         with process.marked(run_id), monitor, contextlib.ExitStack() as stack:
             tracked = [stack.enter_context(tracker) for tracker in trackers.monitors(run_id)]
             work = recipe or _pipeline()
-            report = work(make_config(run.config), run.folder, MonitorGroup([monitor, *tracked, *others]))
+            report = work(stored_config(run.config), run.folder, MonitorGroup([monitor, *tracked, *others]))
     except (Cancelled, KeyboardInterrupt):
         _end(run_id, "interrupted", "stopped before its end", failures.CHECKPOINT)
         raise

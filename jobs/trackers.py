@@ -21,7 +21,7 @@ from db import runs
 from db.runs import Run
 from engine.errors import StudioError
 from engine.monitor import Monitor
-from engine.settings import flatten, make_config
+from engine.settings import flatten, stored_config
 from jobs.settings import TRACKERS, tracker_names
 
 CLOSE_SECONDS = 30.0
@@ -84,7 +84,7 @@ class MLflow:
             return
         made = self._client.create_run(experiment, run_name=run.name, tags={MLFLOW_TAG: run.id})
         self._run_id = made.info.run_id
-        settings = [Param(name, str(value)[:500]) for name, value in flatten(make_config(run.config))]
+        settings = [Param(name, str(value)[:500]) for name, value in flatten(stored_config(run.config))]
         for start in range(0, len(settings), MOST_PARAMS):
             self._client.log_batch(self._run_id, params=settings[start : start + MOST_PARAMS])
 
@@ -111,7 +111,7 @@ class WandB:
             project=os.environ.get("WANDB_PROJECT", WANDB_PROJECT),
             id=run.id,
             name=run.name,
-            config=dict(flatten(make_config(run.config))),
+            config=dict(flatten(stored_config(run.config))),
             dir=str(run.folder),
             resume="allow",
             settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),

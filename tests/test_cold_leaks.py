@@ -31,12 +31,14 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.plus import learn_weights
+from engine.questions import Questions
 from engine.run_folder import RunFolder
 from engine.sequences import SequenceQuestions
 from engine.settings import load_config
 from engine.teachers import Teacher, baselines, train_teacher
 from engine.teachers import network as network_module
-from tests.stage_world import checkpoint_in, letter_titles, make_dataset
+from engine.teachers.base import CatalogueScorer
+from tests.stage_world import CANDIDATES, FORMS, checkpoint_in, letter_titles, make_dataset
 
 ITEMS, USERS = 24, 30
 SETTINGS = (
@@ -135,49 +137,63 @@ def test_counting_models_count_none_of_them(both: list[tuple[Dataset, Split]]) -
         assert not scores[:, both[0][1].cold].any()
 
 
-def asked(config: RunConfig, dataset: Dataset, split: Split, teacher: Any) -> Iterator[tuple[list[str], Any]]:
-    """Texts and candidates of all training and validation questions of both stages, some steps of each."""
+def asked(config: RunConfig, dataset: Dataset, split: Split, teacher: Any) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Texts and possible answers of all training and validation questions of both stages, some steps of each."""
     for prompt in ("distilled", "lsr"):
         settings = config.model_copy(update={"distill": config.distill.model_copy(update={"prompt": prompt})})
         for task in make_tasks(settings, dataset, split, teacher, np.arange(USERS)):
             for questions in (*(task.batch(step) for step in range(6)), task.last()):
-                yield [segment.text for it in questions.prompts for segment in it.segments], questions
-    stage = FinetuneStage(config, dataset, split, tiny_causal(0), None)
+                yield _texts(questions), _answers(questions)
+    stage = FinetuneStage(config, dataset, split, tiny_causal(0), None, teacher)
     for step in range(6):
         questions = stage.task.batch(step)
-        yield [segment.text for it in questions.prompts for segment in it.segments], questions
-    yield [], stage
+        yield _texts(questions), _answers(questions)
+    yield ["validation"], stage.examples.targets
 
 
-class LovesCold:
+def _texts(questions: Questions | SequenceQuestions) -> list[str]:
+    return [segment.text for it in questions.prompts for segment in (*it.segments, *it.reply)]
+
+
+def _answers(questions: Questions | SequenceQuestions) -> np.ndarray:
+    """Ids that are right, that are asked to be told from these, or to which a teacher gives a share."""
+    if isinstance(questions, Questions):
+        return questions.candidates
+    return np.concatenate([*map(np.asarray, questions.labels), questions.learned.numpy()])
+
+
+class LovesCold(CatalogueScorer):
     """A teacher whose favourites are the cold items, to tempt whoever asks it."""
 
     name = "sasrec"
 
     def __init__(self, split: Split) -> None:
+        self.n_items = split.n_items
         self.row = np.where(np.isin(np.arange(split.n_items), split.cold), 9.0, 0.0).astype(np.float32)
 
     def catalogue_scores(self, histories: Any) -> np.ndarray:
         return np.tile(self.row, (len(histories), 1)) + np.arange(len(self.row), dtype=np.float32) / 100
 
-    def scores(self, histories: Any, candidates: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(self.catalogue_scores(histories), candidates, axis=1)
 
-
-def test_no_question_of_either_stage_names_a_cold_item(config: RunConfig, both: list[tuple[Dataset, Split]]) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_no_question_of_either_stage_names_a_cold_item(form: str, both: list[tuple[Dataset, Split]]) -> None:
+    """Neither in its text nor as an answer, right or wrong."""
+    config = load_config("smoke", overrides=[*SETTINGS, *FORMS[form], "distill.soft_labels=true"])
     found = [list(asked(config, *it, LovesCold(it[1]))) for it in both]
     split, dataset = both[0][1], both[0][0]
     titles = {f" {dataset.catalogue.titles[item]}" for item in split.cold}
-    for (texts, questions), (other, others) in zip(*found, strict=True):
+    assert sum(len(texts) for texts, _ in found[0]) > 1000
+    for (texts, answers), (other, others) in zip(*found, strict=True):
         assert not titles & set(texts)
         assert texts == other
-        assert not np.isin(questions.candidates, split.cold).any()
-        assert np.array_equal(questions.candidates, others.candidates)
-    assert found[0][-1][1].examples.targets.tolist() == found[1][-1][1].examples.targets.tolist()
+        assert len(answers)
+        assert not np.isin(answers, split.cold).any()
+        assert np.array_equal(answers, others)
 
 
-def test_rps_aims_at_the_best_warm_item(config: RunConfig, both: list[tuple[Dataset, Split]]) -> None:
+def test_rps_aims_at_the_best_warm_item(both: list[tuple[Dataset, Split]]) -> None:
     dataset, split = both[0]
+    config = load_config("smoke", overrides=[*SETTINGS, *CANDIDATES])
     tasks = make_tasks(config, dataset, split, LovesCold(split), np.arange(USERS))
     (rps,) = (task for task in tasks if isinstance(task, PatternSimulating))
     questions = rps.last()
@@ -185,6 +201,19 @@ def test_rps_aims_at_the_best_warm_item(config: RunConfig, both: list[tuple[Data
     for user, label in zip(rps.users, labels, strict=True):
         unseen = np.setdiff1d(split.warm, split.train[user])
         assert label == unseen.max()
+
+
+def test_rps_aims_at_the_best_warm_item_behind_every_title(
+    config: RunConfig, both: list[tuple[Dataset, Split]]
+) -> None:
+    dataset, split = both[0]
+    hard = config.model_copy(update={"distill": config.distill.model_copy(update={"soft_labels": False})})
+    (rps,) = (t for t in make_tasks(hard, dataset, split, LovesCold(split), np.arange(USERS)) if t.name == "rps")
+    questions = rps.last()
+    assert isinstance(questions, SequenceQuestions)
+    assert questions.windows is not None
+    for history, labels in zip(questions.windows.histories(), questions.labels, strict=True):
+        assert labels.tolist() == [max(set(split.warm) - set(history[:n])) for n in range(len(history) + 1)]
 
 
 def test_both_stages_and_delrec_plus_are_the_same_in_both_worlds(

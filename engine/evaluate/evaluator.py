@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.data.split import Examples
 from engine.errors import Cancelled
-from engine.evaluate.rows import KINDS, Evaluation, Kind, Row, RowFile, Shapes, fingerprint
+from engine.evaluate.rows import Evaluation, Row, RowFile, Shapes, fingerprint
 from engine.metrics.full import (
     Listing,
     catalogue_listing,

@@ -13,7 +13,7 @@ from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.render import short, signed
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
-from engine.settings import flatten, make_config
+from engine.settings import flatten, stored_config
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
 from webapp.words import plural
@@ -139,7 +139,7 @@ def _difference(known: Interval | str | None) -> Html:
 
 def settings(runs: Sequence[Run]) -> Html:
     """Only the settings in which the runs differ."""
-    values: list[dict[str, Any]] = [dict(flatten(make_config(run.config))) for run in runs]
+    values: list[dict[str, Any]] = [dict(flatten(stored_config(run.config))) for run in runs]
     different = [name for name in values[0] if any(other[name] != values[0][name] for other in values)]
     if not different:
         return tag("p", "All settings are the same.", class_="dr-muted")

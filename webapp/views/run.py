@@ -8,7 +8,7 @@ from typing import Any
 from db.metrics import Best
 from db.runs import ACTIVE, Run
 from db.stages import Stage
-from engine.settings import make_config
+from engine.settings import stored_config
 from engine.stages import stage_names, stage_title
 from webapp.downloads import FILES, address, archive_address
 from webapp.html import Html, join, link, tag
@@ -86,7 +86,7 @@ def stage_list(
     users that validate a teacher.
     """
     known = {stage.name: stage for stage in begun}
-    names = stage_names(make_config(run.config))
+    names = stage_names(stored_config(run.config))
     popular = popularity or {}
     rows = [
         _stage_row(number, name, known.get(name), run, best.get(name), popular.get(name))
