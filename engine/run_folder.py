@@ -118,19 +118,17 @@ class RunFolder:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError:
-            raise StudioError(
-                "the run has no config.yaml", where=str(path), remedy="restore it or start anew"
-            ) from None
+            remedy = "restore it or start anew"
+            raise StudioError("the run has no config.yaml", where=str(path), remedy=remedy) from None
         if int(self._record()["format"]) < 3:
             text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
 
     def check_parts(self) -> None:
         """Raises StudioError where an earlier version made parts of the run that this one does not know."""
+        path = self.path / "config.yaml"
         if int(self._record()["format"]) < 3:
-            check_parts(
-                earlier((self.path / "config.yaml").read_text(encoding="utf-8"), str(self.path)), self.path.name
-            )
+            check_parts(earlier(path.read_text(encoding="utf-8"), str(path)), self.path.name)
 
     def report(self) -> dict[str, Any]:
         """The object in ``metrics.json``."""
@@ -228,9 +226,8 @@ class RunFolder:
         except FileNotFoundError:
             raise StudioError("no run is here", where=str(self.path), remedy="'delrec runs' lists the runs") from None
         except (OSError, ValueError, KeyError, TypeError):
-            raise StudioError(
-                "run.json is damaged", where=str(path), remedy="restore it or start the run anew"
-            ) from None
+            remedy = "restore it or start the run anew"
+            raise StudioError("run.json is damaged", where=str(path), remedy=remedy) from None
         if version > FORMAT:
             raise StudioError(
                 f"the run was written by a newer DELRec Studio (format {version}, this one reads {FORMAT})",
