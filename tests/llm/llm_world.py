@@ -55,7 +55,7 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
 }
 SETTINGS = {
     "title-tokens": LLMConfig(verbalizer="title-tokens"),
-    "title-likelihood-sum": LLMConfig(verbalizer="title-likelihood", normalise="sum"),
-    "title-likelihood-mean": LLMConfig(verbalizer="title-likelihood", normalise="mean"),
-    "title-likelihood-prior": LLMConfig(verbalizer="title-likelihood", normalise="prior"),
+    "title-likelihood": LLMConfig(verbalizer="title-likelihood", prior=0.0),
+    "title-likelihood-prior": LLMConfig(verbalizer="title-likelihood", prior=1.0),
+    "title-vectors": LLMConfig(verbalizer="title-vectors"),
 }

@@ -13,6 +13,11 @@ from engine.llm import backbone as backbones
 
 def naive(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor:
     """Log-likelihood of ``tokens`` behind one prompt ``[T, width]`` by a full forward of its own."""
+    return own_logprobs(backbone, inputs, tokens).gather(1, torch.tensor(tokens)[:, None]).sum()
+
+
+def own_logprobs(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor:
+    """Log-probabilities ``[n, vocabulary]`` at the places of ``tokens`` behind one prompt."""
     wanted = torch.tensor(tokens)
     if backbone.family == "causal":
         whole = torch.cat([inputs, backbone.embedding()(wanted)])
@@ -20,7 +25,8 @@ def naive(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor
     else:
         fed = torch.tensor([[backbone.model.config.decoder_start_token_id, *tokens[:-1]]])
         logits = backbone.model(inputs_embeds=inputs[None], decoder_input_ids=fed).logits[0]
-    return logits.log_softmax(-1).gather(1, wanted[:, None]).sum()
+    logprobs: Tensor = logits.log_softmax(-1)
+    return logprobs
 
 
 @pytest.fixture(autouse=True, params=[60, None], ids=["vocabulary in blocks", "as a whole"])
@@ -73,3 +79,19 @@ def test_gradient_equals_the_naive_one(backbone: Backbone, prompts: Prompts, sof
     )
     assert expected.abs().max() > 1e-6
     torch.testing.assert_close(packed, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_a_vocabulary_leaves_the_chances_of_its_tokens_in_their_proportions(
+    backbone: Backbone, batch: Embedded
+) -> None:
+    """Known answer: the whole softmax, renormalised over the tokens that are possible."""
+    asked = titles(backbone)
+    possible = torch.tensor(sorted({0, 3, *(token for row in asked for tokens in row for token in tokens)}))
+    found = backbone.continuation_logprobs(batch, asked, possible)
+    for row, (length, texts) in enumerate(zip(batch.lengths.tolist(), asked, strict=True)):
+        for column, tokens in enumerate(texts):
+            logprobs = own_logprobs(backbone, batch.inputs[row, :length], tokens)
+            mass = logprobs[:, possible].logsumexp(1)
+            expected = logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0] - mass
+            torch.testing.assert_close(found[row, column], expected.sum(), atol=1e-4, rtol=1e-4)
+    assert (found > backbone.continuation_logprobs(batch, asked)).all()

@@ -13,6 +13,7 @@ from engine.config import LLMConfig
 from engine.data.catalogue import Catalogue
 from engine.errors import StudioError
 from engine.llm import Backbone, Embedded, Prompts, make_verbalizer
+from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal
 from engine.llm.verbalizers import VERBALIZERS, TitleLikelihood, TitleTokens
 from engine.llm.verbalizers.base import NEUTRAL
@@ -69,19 +70,49 @@ def test_titles_of_the_same_tokens_tie_and_others_do_not(backbone: Backbone, bat
     assert abs(scores[0] - scores[2]) > 1e-4
 
 
-def test_likelihood_is_summed_averaged_or_relative_to_the_prior(backbone: Backbone, batch: Embedded) -> None:
+def of_titles(backbone: Backbone) -> torch.Tensor:
+    """int64: the tokens that titles are made of."""
+    return torch.tensor(sorted({token for title in TITLES for token in backbone.tokens(f" {title}")}))
+
+
+def test_likelihood_is_over_the_tokens_of_titles_and_less_a_share_of_the_prior(
+    backbone: Backbone, batch: Embedded
+) -> None:
     candidates = torch.tensor([CANDIDATES])
-    total, mean, relative = (
-        TitleLikelihood(backbone, TITLES, normalise).scores(batch, candidates) for normalise in ("sum", "mean", "prior")
+    tokens, possible = [backbone.tokens(f" {TITLES[item]}") for item in CANDIDATES], of_titles(backbone)
+    total, most, half = (
+        TitleLikelihood(backbone, TITLES, len(TITLES), prior).scores(batch, candidates) for prior in (0.0, 1.0, 0.5)
     )
-    tokens = [backbone.tokens(f" {TITLES[item]}") for item in CANDIDATES]
-    torch.testing.assert_close(mean, total / torch.tensor([[len(ids) for ids in tokens]]))
-    prior = backbone.continuation_logprobs(backbone.embed([backbone.encode(NEUTRAL)]), [tokens])
-    torch.testing.assert_close(relative, total - prior, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(total, backbone.continuation_logprobs(batch, [tokens], possible))
+    prior = backbone.continuation_logprobs(backbone.embed([backbone.encode(NEUTRAL)]), [tokens], possible)
+    torch.testing.assert_close(most, total - prior, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(half, total - prior / 2, atol=1e-4, rtol=1e-4)
+
+
+def test_what_counts_as_no_history_can_be_said(batch: Embedded) -> None:
+    """... else a prompt that tells nothing at all."""
+    backbone = tiny_causal(0)
+    lists = SequencePrompts("movie", "SASRec", make_catalogue(TITLES))
+    asked = backbone.embed([backbone.encode(lists.lsr([], [], False))])
+    verbalizer = TitleLikelihood(backbone, TITLES, len(TITLES), 1.0, lists.lsr([], [], False))
+    scores = verbalizer.scores(asked, torch.tensor([CANDIDATES]))
+    torch.testing.assert_close(scores, torch.zeros_like(scores), atol=1e-4, rtol=0)
+
+
+def test_titles_of_ones_own_do_not_move_the_others_likelihoods(backbone: Backbone, batch: Embedded) -> None:
+    own = ("Zażółć gęślą", "Toy Story Heat")  # with tokens that no title has, and without
+    alone = TitleLikelihood(backbone, TITLES, len(TITLES), 0.7)
+    beside = TitleLikelihood(backbone, (*TITLES, *own), len(TITLES), 0.7)
+    assert beside.beyond == {len(TITLES)}
+    expected = alone.scores(batch, torch.tensor([CANDIDATES]))
+    for more in ([], [len(TITLES)], [len(TITLES) + 1], [len(TITLES), len(TITLES) + 1]):
+        found = beside.scores(batch, torch.tensor([[*CANDIDATES, *more]]))
+        torch.testing.assert_close(found[:, : len(CANDIDATES)], expected, atol=1e-4, rtol=1e-4)
+        assert found.isfinite().all()
 
 
 def test_the_likeliest_title_is_the_one_the_model_would_write() -> None:
-    """A model that only ever says one token ranks the title made of it first, whatever the normalisation."""
+    """A model that only ever says one token ranks the title made of it first, whatever scores it untrained."""
     backbone = tiny_causal(0)
     titles = ("zzzz", "qqqq", "xxxx")
     (token,) = set(backbone.tokens("qqqq"))
@@ -94,15 +125,16 @@ def test_the_likeliest_title_is_the_one_the_model_would_write() -> None:
     head.weight.data[token] = head.weight.data[blank] = state
     for name, setting in SETTINGS.items():
         verbalizer = make_verbalizer(setting, backbone, make_catalogue(titles))
-        if name != "title-likelihood-prior":  # the prior takes away exactly what the model says to every prompt
+        # The prior takes away exactly what the model says to every prompt, and a head has yet to learn.
+        if name not in ("title-likelihood-prior", "title-vectors"):
             assert verbalizer.scores(batch, torch.tensor([[0, 1, 2]])).argmax() == 1, name
 
 
 def test_the_prior_is_read_once_for_each_title_whatever_the_adapter(backbone: Backbone, batch: Embedded) -> None:
-    verbalizer = TitleLikelihood(backbone, TITLES, "prior")
+    verbalizer = TitleLikelihood(backbone, TITLES, len(TITLES), 1.0)
     with torch.inference_mode():
         first = verbalizer.scores(batch, torch.tensor([CANDIDATES])).numpy()
-    likelihood = TitleLikelihood(backbone, TITLES, "sum")
+    likelihood = TitleLikelihood(backbone, TITLES, len(TITLES))
     priors = likelihood.scores(batch, torch.tensor([CANDIDATES])).numpy() - first
     for parameter in backbone.parameters():
         parameter.data.mul_(1.1)
