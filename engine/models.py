@@ -72,7 +72,7 @@ class Models:
             models.head = load_head(config, folder)
         models.priors = read_priors(folder.calibration)
         if config.plus.enabled:
-            models.plus = PlusWeights.read(folder.plus)
+            models.plus = PlusWeights.read(folder.plus, models.plus_names)
         return models
 
     def prior(self, row: str) -> float:
@@ -94,8 +94,13 @@ class Models:
             verbalizer.requires_grad_(False)
         return verbalizer
 
-    def plus_parts(self, catalogue: Catalogue | None = None) -> dict[str, CatalogueRanker]:
+    @property
+    def plus_names(self) -> tuple[str, str]:
         """What DELRec-plus is a sum of, by names of rows."""
+        return self.plus_teacher.name, method_row(self.config)
+
+    def plus_parts(self, catalogue: Catalogue | None = None) -> dict[str, CatalogueRanker]:
+        """The same themselves; pass an extended catalogue for titles of one's own."""
         llm = self.ranker(method_row(self.config), catalogue)
         if not isinstance(llm, CatalogueRanker):
             raise TypeError(f"{llm.name} does not rank the whole catalogue")

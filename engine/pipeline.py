@@ -164,7 +164,7 @@ def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
         return
     if run.is_done("plus"):
         run.skip("plus", monitor)
-        models.plus = PlusWeights.read(run.plus)
+        models.plus = PlusWeights.read(run.plus, models.plus_names)
         return
     with run.stage("plus", monitor, unit="user"):
         models.plus = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)

@@ -13,7 +13,7 @@ CHECKPOINT = "resume it: it goes on from its last checkpoint"
 LOG = "the log tells more; resume goes on from the last checkpoint"
 OUT_OF_MEMORY = (
     "out of memory",
-    "clone it with lower llm.batch_size, or that of distill, finetune or plus, or close other programs and resume",
+    "clone it with lower llm.batch_size, or that of distill or finetune, or close other programs and resume",
 )
 ANSWER_KILLED = ("the process that answers was killed, twice", "close other programs to free memory, then ask again")
 ANSWER_STOPPED = ("stopped", "ask again to go on")

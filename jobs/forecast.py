@@ -12,7 +12,7 @@ from db.stages import Done
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.places import settled
-from engine.settings import flatten, stored_config
+from engine.settings import flatten, make_config
 from engine.stages import stage_names, trained_teachers
 
 ALL_USERS = 1000
@@ -89,7 +89,7 @@ def _likeness(config: RunConfig, other: RunConfig) -> int:
 
 def _read(values: Mapping[str, Any]) -> RunConfig | None:
     try:
-        return stored_config(values)
+        return make_config(values)
     except StudioError:  # written by another version
         return None
 

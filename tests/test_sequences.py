@@ -1,4 +1,4 @@
-"""Every title a question: what is right at each place, parts that make the whole, batches that are their step's alone."""
+"""Every title a question: what is right at each place, parts that make a whole, batches that are their step's alone."""
 
 from __future__ import annotations
 

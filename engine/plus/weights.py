@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,15 +36,19 @@ class PlusWeights:
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
-    def read(cls, path: Path) -> PlusWeights:
-        """What :meth:`to_json` wrote.
+    def read(cls, path: Path, parts: Collection[str]) -> PlusWeights:
+        """What :meth:`to_json` wrote, of these ``parts``.
 
         Raises:
             StudioError: missing or damaged.
         """
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return cls(*({str(k): float(v) for k, v in kept[of].items()} for of in ("catalogue", "candidates")))
+            read = cls(*({str(k): float(v) for k, v in kept[of].items()} for of in ("catalogue", "candidates")))
+            for found in (read.catalogue, read.candidates):
+                if found.keys() != set(parts) or not np.isfinite(list(found.values())).all():
+                    raise ValueError(f"no numbers for {' and '.join(parts)}")
+            return read
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             fault = f"no usable weights of DELRec-plus: {error}"
             raise StudioError(fault, where=str(path), remedy="restore it, or start the run anew") from None
