@@ -54,8 +54,7 @@ def test_a_run_keeps_the_date_of_its_prompts(model: Path, tmp_path: Path) -> Non
     assert kept is not None
     assert kept.frame != load_backbone(config.llm, Monitor()).encoder.frame, "another day"
     for models in (first, second):
-        assert models.plus is not None
-        assert models.backbone.encoder.frame == models.plus.backbone.encoder.frame == kept.frame
+        assert models.backbone.encoder.frame == kept.frame
     for row in ("llm-distilled", "delrec-plus"):
         np.testing.assert_array_equal(scores(first, row), scores(second, row))
 
@@ -72,9 +71,7 @@ def test_a_resumed_run_goes_on_with_its_first_date_and_format(
     run_pipeline(config, tmp_path / "run", Monitor())
     assert folder.llm.read_text() == before
     assert json.loads((folder.path / "environment.json").read_text())["llm_dtype"] == "torch.bfloat16"
-    models = Models.load(folder, Monitor())
-    assert models.plus is not None
-    assert {models.backbone.dtype, models.plus.backbone.dtype} == {torch.bfloat16}
+    assert Models.load(folder, Monitor()).backbone.dtype == torch.bfloat16
 
 
 def run_pipeline_until(config: RunConfig, path: Path) -> None:

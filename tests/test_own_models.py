@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from families import LIBRARY, random_model
+from stage_world import CANDIDATES
 from test_pipeline import quick
 
 from engine.errors import StudioError
@@ -20,27 +21,27 @@ ROWS = ["llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"]
 
 
 @pytest.mark.parametrize(
-    ("family", "settings", "verbalizer"),
+    ("family", "settings", "asked"),
     [
-        ("gpt2", {"n_positions": 1024}, "title-likelihood"),
-        ("gemma2", {"max_position_embeddings": 1024}, "title-tokens"),
+        ("gpt2", {"n_positions": 1024}, (*CANDIDATES, "llm.verbalizer=title-likelihood")),
+        ("gemma2", {"max_position_embeddings": 1024}, ("plus.enabled=true",)),
     ],
+    ids=["candidates", "sequence"],
 )
 def test_a_run_with_an_architecture_unknown_to_the_engine(
-    family: str, settings: dict[str, int], verbalizer: str, tmp_path: Path
+    family: str, settings: dict[str, int], asked: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Both stages, DELRec-plus, all rows; opened again, the run answers the same."""
+    """Both stages, all rows, DELRec-plus where it can be; opened again, the run answers the same."""
     random_model(*LIBRARY[family], **settings).save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
-    config = quick(
-        f"llm.name={tmp_path / 'model'}", f"llm.verbalizer={verbalizer}", "plus.enabled=true", "plus.layers=2"
-    )
+    config = quick(f"llm.name={tmp_path / 'model'}", *asked)
     report = run_pipeline(config, tmp_path / "run", Monitor())
-    assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == ROWS
+    rows = ROWS if config.plus.enabled else ROWS[:-1]
+    assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
     folder = RunFolder.open(tmp_path / "run")
     assert "is read by Transformers' own forward pass" in folder.log.read_text()
     first, second = (Models.load(folder, Monitor()) for _ in range(2))
-    for row in ROWS:
+    for row in rows:
         scores = [m.ranker(row).scores([[1, 2, 3]], np.array([[4, 5, 6, 7]])) for m in (first, second)]
         np.testing.assert_array_equal(*scores)
         assert np.isfinite(scores[0]).all()

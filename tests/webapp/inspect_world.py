@@ -88,6 +88,7 @@ def explanation() -> dict[str, Any]:
                 {"text": "", "kind": "soft", "index": -1},
                 {"text": HOSTILE, "kind": "history", "index": 0},
             ],
+            "reply": [{"text": HOSTILE, "kind": "history", "index": 1}],
             "answer": "The next movie is", "soft_tokens": 4, "tokens": 99,
         },
         "rationale": {"request": f"Explain {HOSTILE}", "texts": [written("partly")]},

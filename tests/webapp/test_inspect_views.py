@@ -131,6 +131,14 @@ def test_confidence_has_a_word(same: float, word: str) -> None:
     assert word in view.confidence(answer)
 
 
+def test_a_model_that_reads_no_list_is_not_called_steady() -> None:
+    answer = explanation()
+    answer["stability"] = None
+    said = _text(view.confidence(answer))
+    assert "It reads no list of candidates, so their order cannot sway it." in said
+    assert not {"Steady", "Wavering", "Shaky", "other orders"} & set(said.split())
+
+
 def test_an_item_that_the_teacher_hardly_knows_is_marked() -> None:
     answer = explanation()
     answer["target"]["interactions"] = 3
