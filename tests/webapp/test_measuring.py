@@ -63,7 +63,7 @@ def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for
 
 
 def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> None:
-    run_id = finished_run([], "Shell")
+    run_id = finished_run(["plus.enabled=false"], "Shell")
 
     def seen(*, read_only: bool = False) -> measuring.View:
         return measuring.look({"run": run_id}, read_only=read_only)
@@ -84,7 +84,7 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
 
 
 def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() -> None:
-    run_id = finished_run([], "Renewed")
+    run_id = finished_run(["plus.enabled=false"], "Renewed")
     run = RunFolder.open(api.status(run_id).folder)
     record = falsify(Models.load(run, Monitor()), run, Monitor(), users=4, tests=[6])
 
