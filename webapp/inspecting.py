@@ -37,6 +37,7 @@ NAMES = {
     "prompt": "soft prompt and adapter",
     "order": "order of the history",
     "gradients": "gradients",
+    "free": "words without the grammar",
 }
 """What people read for the parts."""
 

@@ -15,10 +15,10 @@ Weights = Literal["", "base", "adapter"]
 
 REASONS = ("ladder", "summary", "effects", "rather", "parts", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first."""
-WORDS, RATHER = "rationale", "rather"
-DEPTHS = ("reading", "prompt", "order", "gradients")
+WORDS, FREE, RATHER = "rationale", "free", "rather"
+DEPTHS = ("reading", "prompt", "order", "gradients", FREE)
 """Parts that only the expert fold shows."""
-WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",)}
+WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",), FREE: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""
 WEIGHTS: tuple[Weights, ...] = ("base", "adapter")
 LONGEST_TITLE = 2000
@@ -128,9 +128,9 @@ class Question:
             asked["rival"] = by_id(self.rival)
         if self.candidates == "catalogue" and not self.own:
             asked["candidates"] = self.candidates
-        if part == WORDS and self.words == "adapter":
+        if part in (WORDS, FREE) and self.words == "adapter":
             asked["rationale_adapter"] = True
-        if part == WORDS and self.prompt:
+        if part in (WORDS, FREE) and self.prompt:
             asked["rationale_prompt"] = self.prompt
         return asked
 

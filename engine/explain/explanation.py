@@ -11,14 +11,16 @@ from typing import Any
 from engine.data import Catalogue
 from engine.errors import StudioError
 from engine.explain.bench import Bench
+from engine.explain.constraint import Unwritable
 from engine.explain.counterfactual import Search, counterfactual
 from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
 from engine.explain.evidence import Evidence, gather
 from engine.explain.gradients import integrated_gradients
+from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
 from engine.explain.plain import plain
-from engine.explain.rationale import SAMPLES, rationales, request
+from engine.explain.rationale import SAMPLES, freely, rationales, request
 from engine.explain.reading import reading
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
@@ -222,7 +224,7 @@ class Explanation:
         return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
     def measure_rationale(self) -> dict[str, Any]:
-        """Texts of the model about the evidence, checked against it, best grounded first."""
+        """Texts of the model under the evidence's grammar, checked against it, best grounded first."""
         evidence, writing = self.evidence(), self.writing
         asked = writing.prompt or request(evidence)
         texts = [""] * writing.samples
@@ -242,6 +244,18 @@ class Explanation:
         )
         return {"request": asked, "texts": plain(found)}
 
+    def measure_free(self) -> dict[str, Any]:
+        """What holds the model's words: the grammar, and what the model writes without it, with its verdict."""
+        evidence, writing = self.evidence(), self.writing
+        found = freely(
+            self.bench.models.backbone, evidence, adapter=writing.adapter, seed=self.seed, asked=writing.prompt
+        )
+        try:
+            rules = grammar(evidence)
+        except Unwritable as error:
+            rules = str(error)
+        return {"grammar": rules, "text": plain(found)}
+
 
 PARTS: Mapping[str, Callable[[Explanation], Any]] = {
     "effects": Explanation.measure_effects,
@@ -256,6 +270,7 @@ PARTS: Mapping[str, Callable[[Explanation], Any]] = {
     "stability": Explanation.measure_stability,
     "gradients": Explanation.measure_gradients,
     "rationale": Explanation.measure_rationale,
+    "free": Explanation.measure_free,
 }
 """Parts of an explanation by their names in the JSON, in the order in which they are best measured."""
 

@@ -20,7 +20,7 @@ from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.evidence import gather
 from engine.explain.gradients import integrated_gradients
-from engine.explain.rationale import one_rationale
+from engine.explain.rationale import rationales
 from engine.explain.removal import Delete
 from engine.metrics.agreement import kendall_tau
 from engine.metrics.bootstrap import Bootstrap, Interval
@@ -65,7 +65,7 @@ def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
         "random": random.permutation(len(bench.case.history)).astype(np.float64),
     }
     evidence = gather(bench, loo_effects, None)
-    verdict = one_rationale(bench.models.backbone, evidence).grounding
+    verdict = rationales(bench.models.backbone, evidence)[0].grounding
     curves = {name: erasure(bench.llm, importance[name]) for name in ORDERS}
     return UserFigures(
         curves=curves,

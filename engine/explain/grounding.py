@@ -1,8 +1,9 @@
 """Checks any text about a recommendation against the evidence, sentence by sentence.
 
 A title must stand in the history or among the candidates. A claim of cause must name titles that mattered, with the
-right sign, or without which together the recommendation was seen to fall. A rank must be one that was measured. What
-cannot be checked is not held against a text, as long as it does not prevail.
+right sign, or without which together the recommendation was seen to fall; what is said to happen without titles must
+have been seen without just these. A rank must be one that was measured, the teacher's its own. What cannot be checked
+is not held against a text, as long as it does not prevail.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.bidi import isolated
+from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mention, Mentions
+from engine.explain.sentence import teacher_label
 
 Verdict = Literal["supported", "unsupported", "neutral"]
 Badge = Literal["grounded", "partly", "ungrounded"]
@@ -44,6 +47,28 @@ TURN = re.compile(
 """Where a sentence may change from what speaks for to what speaks against."""
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')]*\s+(?=\S)|\n+")
 RANK = re.compile(r"#\s?(\d+)")
+WITHOUT = re.compile(
+    r"\bwithout\b|\bhad not (?:watched|played|chosen|seen)\b|\b(?:left out|removed|ignored)\b", re.IGNORECASE
+)
+FALLS = re.compile(r"\b(?:falls?|drops?|slips?|sinks?|(?:goes|go|moves?) down)\b", re.IGNORECASE)
+STAYS = re.compile(r"\b(?:stays?|remains?|(?:keeps?|holds?) its place)\b", re.IGNORECASE)
+LEADS = re.compile(
+    r"\b(?:comes? first|(?:comes? out )?on top|ranked first|first choice|takes? (?:first place|the lead|over)"
+    r"|leads (?:the list|instead))\b",
+    re.IGNORECASE,
+)
+STRONGEST = re.compile(r"\b(?:main|strongest|most important|clearest|best|first) reasons?\b", re.IGNORECASE)
+ALONE = re.compile(r"\balone\b", re.IGNORECASE)
+NOTHING = re.compile(r"\b(?:no|none of the|nothing)\b.{0,60}\bspeaks? (for|against)\b", re.IGNORECASE)
+COUNT = re.compile(r"\b(\d+) candidates\b")
+TEACHER = re.compile(r"\bteacher\b", re.IGNORECASE)
+COMPARED = {
+    re.compile(r"(?<!dis)agrees\b", re.IGNORECASE): lambda behind: behind == 0,
+    re.compile(r"\bdisagrees\b", re.IGNORECASE): lambda behind: behind != 0,
+    re.compile(r"\bless (?:convinced|sure)\b", re.IGNORECASE): lambda behind: behind > 0,
+    re.compile(r"\b(?:more convinced|even surer)\b", re.IGNORECASE): lambda behind: behind < 0,
+}
+"""What the teacher is said to think of the place, and whether that is so, by how far it puts the target behind it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,10 @@ class Sentence:
     verdict: Verdict
     faults: tuple[str, ...]
     """Why it is not supported, in words."""
+    statements: int
+    """How much it states that can be checked: titles as causes or without which, places, and names."""
+    held: int
+    """How many of these the evidence supports."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +95,8 @@ class Grounding:
     sentences: tuple[Sentence, ...]
     invented: tuple[str, ...]
     """Titles named that are neither in the history nor among the candidates."""
+    precision: float | None
+    """Share of the statements that can be checked which the evidence supports; ``None`` where there are none."""
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -83,26 +114,30 @@ def check(text: str, evidence: Evidence) -> Grounding:
         _sentence(part.strip(), mentions, evidence) for part in SENTENCE_END.split(marked) if part and part.strip()
     )
     verdicts = [sentence.verdict for sentence in sentences]
-    idle = sum(sentence.verdict == "neutral" and not RANK.search(sentence.text) for sentence in sentences)
+    idle = sum(not sentence.statements for sentence in sentences)
     badge: Badge = "ungrounded"
     if supported := verdicts.count("supported"):
         badge = "partly" if "unsupported" in verdicts or idle > supported else "grounded"
-    return Grounding(badge, sentences, mentions.invented)
+    statements = sum(sentence.statements for sentence in sentences)
+    precision = sum(sentence.held for sentence in sentences) / statements if statements else None
+    return Grounding(badge, sentences, mentions.invented, precision)
 
 
 def _sentence(marked: str, mentions: Mentions, evidence: Evidence) -> Sentence:
-    faults = [_unknown(mention) for mention in mentions.of(marked) if mention.kind in ("invented", "name")]
-    right = 0
+    named: list[str | None] = [
+        _unknown(mention) for mention in mentions.of(marked) if mention.kind in ("invented", "name")
+    ]
+    causes: list[str | None] = []
     for clause in TURN.split(marked):
         sign = -1 if AGAINST.search(clause) else 1 if FOR.search(clause) else 0
-        for fault in _claims(clause, sign, mentions, evidence):
-            if fault is None:
-                right += 1
-            else:
-                faults.append(fault)
-    faults += [f"#{rank} was not measured" for rank in RANK.findall(marked) if int(rank) not in _ranks(evidence)]
-    verdict: Verdict = "unsupported" if faults else "supported" if right else "neutral"
-    return Sentence(mentions.unmark(marked), verdict, tuple(dict.fromkeys(faults)))
+        causes += _nothing(clause, evidence)
+        causes += _without(clause, mentions, evidence) or _claims(clause, sign, mentions, evidence)
+        named += _places(clause, mentions, evidence)
+    statements = named + causes
+    faults = tuple(dict.fromkeys(fault for fault in statements if fault is not None))
+    held = statements.count(None)
+    verdict: Verdict = "unsupported" if faults else "supported" if None in causes else "neutral"
+    return Sentence(mentions.unmark(marked), verdict, faults, len(statements), held)
 
 
 def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> Iterator[str | None]:
@@ -116,13 +151,17 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
         and not BACKWARDS.search(clause)
     ):
         yield "the cause that it names was not measured"
+    first = STRONGEST.search(clause) is not None and sign > 0
     for mention in named:
         if mention.kind == "candidate" and mention.title != evidence.target and DIRECT.search(mention.before):
             yield f"{isolated(mention.title)} is not in the history"
         if mention.kind != "history":
             continue
         item = evidence.history[mention.place]
-        if sign > 0 and evidence.necessity and item.title in evidence.necessity.carrying:
+        carrying = evidence.necessity is not None and item.title in evidence.necessity.carrying
+        if first and not carrying and item.effect < max(other.effect for other in evidence.history):
+            yield f"{isolated(item.title)} is not what speaks most for it"
+        elif sign > 0 and carrying:
             yield None
         elif not item.mattered:
             yield f"{isolated(item.title)} has little or no effect"
@@ -130,6 +169,54 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
             yield f"{isolated(item.title)} speaks {'against' if sign > 0 else 'for'} it"
         else:
             yield None
+        first = False
+
+
+def _without(clause: str, mentions: Mentions, evidence: Evidence) -> list[str | None]:
+    """Where the clause says what comes of leaving titles out: the fault, or None; empty where it says no such thing."""
+    titles = [mention.title for mention in mentions.of(clause) if mention.kind == "history"]
+    moves = 1 if FALLS.search(clause) else 0 if STAYS.search(clause) else None
+    if moves is None or not titles or not WITHOUT.search(clause) or ALONE.search(clause):
+        return []
+    found, name = evidence.necessity, isolated(listed(titles))
+    if found is None or {*found.titles} != {*titles}:
+        return [f"what it does without {name} was not measured"]
+    if (found.rank_after > found.rank_before) != bool(moves) or (not moves and found.rank_after < found.rank_before):
+        return [f"without {name} it was seen at #{found.rank_after:g} instead of #{found.rank_before:g}"]
+    return [None]
+
+
+def _nothing(clause: str, evidence: Evidence) -> Iterator[str | None]:
+    """Where the clause says that no title speaks for the target, or against it."""
+    for match in NOTHING.finditer(clause):
+        sign = 1 if match[1].lower() == "for" else -1
+        titles = [item.title for item in evidence.history if item.mattered and item.effect * sign > 0]
+        yield f"{isolated(titles[0])} speaks {match[1].lower()} it" if titles else None
+
+
+def _places(clause: str, mentions: Mentions, evidence: Evidence) -> Iterator[str | None]:
+    """For each place that the clause tells, and each comparison with the teacher's."""
+    told = {int(rank) for rank in RANK.findall(clause)}
+    yield from (None if rank in _ranks(evidence) else f"#{rank} was not measured" for rank in told)
+    teacher = int(evidence.teacher_rank)
+    of_teacher = TEACHER.search(clause) or re.search(rf"\b{re.escape(teacher_label(evidence))}\b", clause)
+    if of_teacher and told and teacher not in told:
+        yield f"the teacher puts it at #{teacher}"
+    if of_teacher:
+        behind = evidence.teacher_rank - evidence.rank
+        for pattern, holds in COMPARED.items():
+            if pattern.search(clause):
+                yield None if holds(behind) else f"the teacher puts it at #{teacher}"
+    yield from (None if int(n) == len(evidence.candidates) else f"there are {len(evidence.candidates)} candidates"
+                for n in COUNT.findall(clause))  # fmt: skip
+    if not of_teacher and (leads := LEADS.search(clause)):
+        before = [mention for mention in mentions.of(clause[: leads.start()]) if mention.kind == "candidate"]
+        named = before[-1].title if before else evidence.target
+        if named == evidence.target and not WITHOUT.search(clause):
+            yield None if evidence.rank == 1 else f"it stands at #{evidence.rank:g}"
+        elif named != evidence.target:
+            after = evidence.necessity and evidence.necessity.top_after
+            yield None if named == after else f"{isolated(named)} was not seen to come first"
 
 
 def _unknown(mention: Mention) -> str:

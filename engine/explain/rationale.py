@@ -1,6 +1,7 @@
 """The model's own words after the fact: written from the measured evidence, then checked against it.
 
-Such texts are rationalisations (Turpin et al. 2023): what they say is believed only as far as the check goes.
+Such texts are rationalisations (Turpin et al. 2023): what they say is believed only as far as the check goes. They are
+written under a grammar that lets nothing but the evidence be stated; what the model writes freely is for comparison.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.evaluate.render import listed
+from engine.explain.constraint import Unwritable
 from engine.explain.evidence import Evidence
+from engine.explain.grammar import grammar
 from engine.explain.grounding import SENTENCE_END, Grounding, check
 from engine.explain.sentence import fallback, first_sentence, teacher_label
-from engine.explain.writer import MOST_TOKENS, write
+from engine.explain.writer import MOST_TOKENS, write, write_under
 from engine.llm import Backbone
+from engine.seeds import derive
 
 SAMPLES = 3
 MOST_SENTENCES = 4
@@ -34,9 +38,11 @@ class Rationale:
     weights: Literal["base", "adapter", "computed"]
     """Who wrote it: the base model, the model with its adapter, or nobody: it is computed from the evidence."""
     sample: int
-    """0 is the likeliest text, others are drawn; -1 for a computed one."""
+    """Its number; -1 for a computed one."""
     begun: str = ""
     """The first words of the text that were given to the model to go on from."""
+    note: str = ""
+    """Why the model wrote nothing, where it could not."""
 
 
 def request(evidence: Evidence) -> str:
@@ -73,31 +79,43 @@ def rationales(
     samples: int = SAMPLES,
     seed: int = 0,
     asked: str | None = None,
-    most: int = MOST_TOKENS,
     on_text: OnText | None = None,
 ) -> list[Rationale]:
-    """Texts of the model, best grounded first; a computed one leads where none of them is grounded.
+    """Texts of the model under the :func:`grammar` of the evidence, best grounded first.
+
+    A computed one leads where none of them is grounded, and stands alone where none can be written.
 
     Args:
         adapter: whether the fine-tuned weights write, or the base ones.
-        samples: texts to write; the first is the likeliest one.
+        samples: texts to write, each drawn anew.
         asked: an edited request instead of :func:`request`.
 
     Raises:
         StudioError: the request is longer than the model's context.
     """
-    written = [
-        one_rationale(backbone, evidence, sample, adapter=adapter, seed=seed, asked=asked, most=most, on_text=on_text)
-        for sample in range(samples)
-    ]
+    told = on_text or (lambda _sample, _piece: None)
+    texts: dict[int, str] = {}
+    note = ""
+    own = derive(seed, evidence.target, *(item.title for item in evidence.history))
+    try:
+        rules = grammar(evidence)
+        wanted = asked or request(evidence)
+        for sample, piece in write_under(backbone, wanted, rules, adapter=adapter, samples=samples, seed=own):
+            told(sample, piece)
+            texts[sample] = texts.get(sample, "") + piece
+    except Unwritable as error:
+        note = error.what
+        texts = dict(sorted(texts.items())[:-1])  # the last one has no end
+    who: Literal["base", "adapter"] = "adapter" if adapter else "base"
+    written = [Rationale(text.strip(), check(text, evidence), who, sample) for sample, text in texts.items()]
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
         text = fallback(evidence)
-        written.insert(0, Rationale(text, check(text, evidence), "computed", -1))
+        written.insert(0, Rationale(text, check(text, evidence), "computed", -1, note=note))
     return written
 
 
-def one_rationale(
+def freely(
     backbone: Backbone,
     evidence: Evidence,
     sample: int = 0,
@@ -108,7 +126,7 @@ def one_rationale(
     most: int = MOST_TOKENS,
     on_text: OnText | None = None,
 ) -> Rationale:
-    """The model's text number ``sample``, by default the likeliest, and the verdict on it; see :func:`rationales`."""
+    """The model's text number ``sample`` without the grammar, by default the likeliest, and the verdict on it."""
     begun = "" if asked else beginning(evidence, sample)
     told = on_text or (lambda _sample, _piece: None)
     if begun:

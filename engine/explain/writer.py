@@ -1,14 +1,16 @@
-"""The language model writes: streamed tokens from the backbone, greedily or sampled with a seed."""
+"""The language model writes: streamed tokens from the backbone, freely or under a grammar, sampled with a seed."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.explain.constraint import Constraint, unwritable
 from engine.llm import Backbone, Prompt, Segment
 from engine.seeds import derive
 
@@ -16,6 +18,8 @@ MOST_TOKENS = 120
 TEMPERATURE = 0.7
 NUCLEUS = 0.9
 """Share of the probability from which a sampled token comes."""
+ENOUGH, TOO_MUCH = 200, 1000
+"""Tokens under a grammar, most of them in titles: after so many a text ends with its sentence, or is given up."""
 
 
 def write(
@@ -43,12 +47,10 @@ def write(
     random = torch.Generator().manual_seed(derive(seed, "rationale", sample))
     ids: list[int] = []
     told = ""
-    state = _Reply(backbone, backbone.embed([encoded]).inputs)
+    state = _Reply(backbone, backbone.embed([encoded]).inputs, adapter)
     ends = _ends(backbone)
     while len(ids) < min(most, backbone.context - len(encoded)):
-        # the adapter is switched for one step at a time: whoever reads may ask the model other things in between
-        with torch.inference_mode(), contextlib.nullcontext() if adapter else backbone.without_adapter():
-            logits = state.step(ids[-1] if ids else None)
+        logits = state.step(ids[-1:])
         token = int(logits.argmax()) if sample == 0 else _drawn(logits, random)
         if token in ends:
             return
@@ -59,25 +61,75 @@ def write(
             told = text
 
 
-class _Reply:
-    """A reply under way: the request is read once, then one token at a time."""
+def write_under(
+    backbone: Backbone, request: str, grammar: str, *, adapter: bool, samples: int, seed: int = 0
+) -> Iterator[tuple[int, str]]:
+    """Pieces of ``samples`` replies that the grammar allows, one reply after the other, each with its number.
 
-    def __init__(self, backbone: Backbone, inputs: Tensor) -> None:
+    Every token is drawn from the model's own distribution over what the grammar lets come next; what must come, as the
+    rest of a title, is read in one step. The request is read once.
+
+    Raises:
+        Unwritable: the grammar or the tokenizer cannot be followed, or a text came to no end.
+        StudioError: the request is longer than the model's context.
+    """
+    encoded = backbone.encode(Prompt((Segment(request),), ""))
+    ends = _ends(backbone)
+    grammatical = Constraint(backbone, grammar, ends)
+    asked = _Reply(backbone, backbone.embed([encoded]).inputs, adapter)
+    beginning = asked.step([])
+    for sample in range(samples):
+        random = torch.Generator().manual_seed(derive(seed, "under a grammar", sample))
+        constraint, state = grammatical.fresh(), asked.fresh() if sample < samples - 1 else asked
+        logits, ids, told = beginning, list[int](), ""
+        while not constraint.over and not (len(ids) > ENOUGH and constraint.complete):
+            if len(ids) >= min(TOO_MUCH, backbone.context - len(encoded)):
+                raise unwritable(f"a text about these titles is longer than {len(ids)} tokens")
+            shares = constraint.allowed(logits).softmax(dim=0)
+            token = int(torch.multinomial(shares, 1, generator=random))
+            if token in ends and constraint.complete:
+                break
+            new = [token, *constraint.take(token)]
+            ids += new
+            text = backbone.tokenizer.decode(ids, skip_special_tokens=True).lstrip()
+            if not text.endswith("\ufffd"):
+                yield sample, text[len(told) :]
+                told = text
+            if not constraint.over:
+                logits = state.step(new)
+
+
+class _Reply:
+    """A reply under way: the request is read once, then what is written."""
+
+    def __init__(self, backbone: Backbone, inputs: Tensor, adapter: bool) -> None:
         self.backbone = backbone
         self.inputs = inputs.detach()
+        self.adapter = adapter
         self.memory: Any = None
         self.encoded: Any = None
 
-    def step(self, last: int | None) -> Tensor:
-        """float32 ``[vocabulary]`` on the CPU: logits of the next token, after the token ``last``."""
+    def fresh(self) -> _Reply:
+        """Another reply that goes on from here."""
+        other = copy.copy(self)
+        other.memory = copy.deepcopy(self.memory)
+        return other
+
+    def step(self, new: Sequence[int]) -> Tensor:
+        """float32 ``[vocabulary]`` on the CPU: logits of the next token, after the ``new`` ones."""
+        # the adapter is switched for one step at a time: whoever reads may ask the model other things in between
+        with torch.inference_mode(), contextlib.nullcontext() if self.adapter else self.backbone.without_adapter():
+            return self._step(new)
+
+    def _step(self, new: Sequence[int]) -> Tensor:
         model = self.backbone.model
         told: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
         if self.backbone.family == "causal":
-            if last is not None and self.memory is not None:
-                told["input_ids"] = self._ids(last)
+            if new and self.memory is not None:
+                told["input_ids"] = self._ids(new)
             else:
-                if last is not None:  # a model that keeps its state in ways of its own: it reads all anew
-                    added = self.backbone.embedding()(self._ids(last))
+                if new:  # a model that keeps its state in ways of its own: it reads all anew
+                    added = self.backbone.embedding()(self._ids(new))
                     self.inputs = torch.cat([self.inputs, added], dim=1)
                 told["inputs_embeds"] = self.inputs
             told["logits_to_keep"] = 1
@@ -85,14 +137,14 @@ class _Reply:
             if self.encoded is None:
                 self.encoded = model.get_encoder()(inputs_embeds=self.inputs)
             first = int(model.config.decoder_start_token_id)
-            told |= {"encoder_outputs": self.encoded, "decoder_input_ids": self._ids(first if last is None else last)}
+            told |= {"encoder_outputs": self.encoded, "decoder_input_ids": self._ids(new or [first])}
         output = model(**told)
         self.memory = getattr(output, "past_key_values", None)
         logits: Tensor = output.logits[0, -1].float().cpu()
         return logits
 
-    def _ids(self, token: int) -> Tensor:
-        return torch.tensor([[token]], device=self.inputs.device)
+    def _ids(self, tokens: Sequence[int]) -> Tensor:
+        return torch.tensor([list(tokens)], device=self.inputs.device)
 
 
 def _drawn(logits: Tensor, random: torch.Generator) -> int:

@@ -58,8 +58,10 @@ def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Mod
     assert abs(gap) == pytest.approx(gradients["completeness_error"], abs=1e-3)
     assert answer["summary"]["sentence"] in answer["summary"]["fallback"]
     best = answer["rationale"]["texts"][0]
-    assert (best["weights"], best["text"]) == ("computed", answer["summary"]["fallback"]), "random weights say nothing"
-    assert len(answer["rationale"]["texts"]) == 4
+    assert (best["weights"], best["grounding"]["badge"]) == ("base", "grounded"), "even random weights keep the grammar"
+    assert len(answer["rationale"]["texts"]) == 3
+    assert "SENTENCE_" in answer["free"]["grammar"]
+    assert answer["free"]["text"]["weights"] == "base"
     lead = answer["rather"]["lead"]
     assert lead == pytest.approx(answer["answer"]["margin"], abs=1e-4), "the strongest rival defines the margin"
 

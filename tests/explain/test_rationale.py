@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from test_grounding import EVIDENCE
 from tiny_run import tiny_models
+from tokenizers import decoders
 
 from engine.errors import StudioError
 from engine.explain import rationale
-from engine.explain.rationale import rationales, request
+from engine.explain.constraint import unwritable
+from engine.explain.rationale import freely, rationales, request
+from engine.explain.sentence import fallback
 from engine.explain.writer import write
 from engine.llm import Backbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
@@ -67,42 +71,93 @@ def test_the_request_holds_the_measured_evidence_and_nothing_else() -> None:
 
 
 def writes(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-    """Make the model write these texts, a word at a time."""
+    """Make the model write these texts, a word at a time, whatever grammar it is under."""
 
-    def write(*_: object, sample: int, **__: object) -> Iterator[str]:
+    def free(*_: object, sample: int, **__: object) -> Iterator[str]:
         yield from re.split(r"(?= )", texts[sample])
 
-    monkeypatch.setattr(rationale, "write", write)
+    def under(*_: object, **__: object) -> Iterator[tuple[int, str]]:
+        for sample, text in enumerate(texts):
+            yield from ((sample, piece) for piece in re.split(r"(?= )", text))
+
+    monkeypatch.setattr(rationale, "write", free)
+    monkeypatch.setattr(rationale, "write_under", under)
 
 
 def test_the_best_grounded_text_is_shown_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    writes(monkeypatch, " “Blade Runner”.", " Alien.", "Fine.")
+    writes(monkeypatch, "It is like “Blade Runner”.", "Aliens is suggested because of Alien.", "Fine.")
     heard: list[tuple[int, str]] = []
     found = rationales(tiny_models().backbone, EVIDENCE, on_text=lambda sample, piece: heard.append((sample, piece)))
     assert [r.sample for r in found] == [1, 2, 0]
     assert found[0].grounding.badge == "grounded"
     assert found[0].weights == "base"
-    assert found[0].text == "Aliens (1986) is recommended mainly because of Alien."
-    assert found[0].text.startswith(found[0].begun)
-    assert found[1].begun == "", "every third text begins freely"
     for text in found:
         assert "".join(piece for sample, piece in heard if sample == text.sample) == text.text
 
 
+def test_the_free_text_goes_on_from_words_that_keep_it_to_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes(monkeypatch, " “Blade Runner”.", " Alien.", "Fine.")
+    found = [freely(tiny_models().backbone, EVIDENCE, sample) for sample in range(3)]
+    assert found[1].text == "Aliens (1986) is recommended mainly because of Alien."
+    assert found[1].text.startswith(found[1].begun)
+    assert found[2].begun == "", "every third text begins freely"
+
+
 def test_an_edited_request_is_answered_from_the_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
     writes(monkeypatch, "Hello.")
-    (found,) = [r for r in rationales(tiny_models().backbone, EVIDENCE, samples=1, asked="Greet.") if r.sample == 0]
+    found = freely(tiny_models().backbone, EVIDENCE, asked="Greet.")
     assert (found.text, found.begun) == ("Hello.", "")
 
 
-def test_a_text_ends_where_it_repeats_itself_or_has_said_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_free_text_ends_where_it_repeats_itself_or_has_said_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     writes(monkeypatch, " Alien. It is so. It is so. It is", "a. b. c. d. e. f.")
-    found = {r.sample: r.text for r in rationales(tiny_models().backbone, EVIDENCE, samples=2, asked="Say why.")}
-    assert found[0] == "Alien. It is so. It is"
-    assert found[1] == "a. b. c. d."
+    texts = [freely(tiny_models().backbone, EVIDENCE, sample, asked="Say why.").text for sample in range(2)]
+    assert texts == ["Alien. It is so. It is", "a. b. c. d."]
 
 
-def test_a_computed_text_stands_in_where_nothing_is_grounded() -> None:
-    found = rationales(tiny_models().backbone, EVIDENCE, samples=2, most=8, adapter=True)
+def test_a_computed_text_stands_in_where_nothing_is_grounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes(monkeypatch, "Fine.", "Because of Heat.")
+    found = rationales(tiny_models().backbone, EVIDENCE, adapter=True)
     assert [r.weights for r in found] == ["computed", "adapter", "adapter"]
     assert found[0].grounding.badge == "grounded"
+
+
+@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+def test_under_the_grammar_a_model_of_random_weights_writes_what_holds(make: Callable[[int], Backbone]) -> None:
+    backbone = make(0)
+    found = rationales(backbone, EVIDENCE, samples=2)
+    assert [r.weights for r in found] == ["base", "base"]
+    for text in found:
+        assert text.grounding.badge == "grounded"
+        assert text.grounding.precision == 1.0
+        assert 2 <= len(text.grounding.sentences) <= 4
+        assert not text.grounding.invented
+    assert found == rationales(backbone, EVIDENCE, samples=2), "the same seed, the same texts"
+    assert found[0].text != found[1].text
+
+
+def test_another_user_s_texts_are_drawn_anew() -> None:
+    backbone = tiny_causal(0)
+    other = replace(EVIDENCE, history=EVIDENCE.history[::-1])
+    texts = [[r.text for r in rationales(backbone, evidence)] for evidence in (EVIDENCE, other)]
+    assert texts[0] != texts[1]
+
+
+def test_a_model_that_cannot_be_held_to_a_grammar_says_so_and_leaves_it_to_the_measurements() -> None:
+    backbone = tiny_causal(0)
+    backbone.tokenizer.backend_tokenizer.decoder = decoders.CTC()
+    (found,) = rationales(backbone, EVIDENCE)
+    assert (found.weights, found.text) == ("computed", fallback(EVIDENCE))
+    assert "tiny-causal's tokenizer cannot be held to a grammar" in found.note
+
+
+def test_an_end_that_is_no_end_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def under(*_: object, **__: object) -> Iterator[tuple[int, str]]:
+        yield 0, "Alien speaks for Aliens."
+        yield 1, "Heat"
+        raise unwritable("a text about these titles is too long")
+
+    monkeypatch.setattr(rationale, "write_under", under)
+    (found,) = rationales(tiny_causal(0), EVIDENCE)
+    assert found.text == "Alien speaks for Aliens."
+    assert found.note == ""

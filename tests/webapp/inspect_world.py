@@ -92,6 +92,7 @@ def explanation() -> dict[str, Any]:
             "answer": "The next movie is", "soft_tokens": 4, "tokens": 99,
         },
         "rationale": {"request": f"Explain {HOSTILE}", "texts": [written("partly")]},
+        "free": {"grammar": f'start: "{HOSTILE}"', "text": written("ungrounded")},
     }  # fmt: skip
 
 
@@ -103,5 +104,5 @@ def written(badge: str, weights: str = "base") -> dict[str, Any]:
         {"text": "And from Jaws 9 too.", "verdict": "unsupported", "faults": ["“Jaws 9” is not there"]},
     ]
     text = " ".join(sentence["text"] for sentence in sentences)
-    grounding = {"badge": badge, "sentences": sentences, "invented": ["Jaws 9"]}
-    return {"text": text, "weights": weights, "sample": 0, "grounding": grounding}
+    grounding = {"badge": badge, "sentences": sentences, "invented": ["Jaws 9"], "precision": 0.5}
+    return {"text": text, "weights": weights, "sample": 0, "grounding": grounding, "note": ""}

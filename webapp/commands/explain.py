@@ -236,7 +236,15 @@ def _rationale(console: Console, answer: dict[str, Any]) -> None:
         "base": "In the model's own words, after the fact (base weights)",
         "adapter": "In the model's own words, after the fact (fine-tuned weights)",
     }
-    console.print(Text(f"{told[best['weights']]}, {best['grounding']['badge']}: {best['text']}"))
+    why = f" ({best['note']})" if best["note"] else ""
+    console.print(Text(f"{told[best['weights']]}{why}, {best['grounding']['badge']}: {best['text']}"))
+
+
+def _free(console: Console, answer: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    found = answer["free"]["text"]
+    console.print(Text(f"Without the grammar it wrote, {found['grounding']['badge']}: {found['text']}"))
 
 
 def _number(value: float | None) -> str:
@@ -254,5 +262,6 @@ SHOWN = {
     "stability": _stability,
     "gradients": _gradients,
     "rationale": _rationale,
+    "free": _free,
 }
 """Parts that the terminal shows; the JSON holds all."""

@@ -13,6 +13,7 @@ from webapp.inspect_charts import percent, rankings, signed
 from webapp.inspection import Question
 from webapp.views.compare import scrolled
 from webapp.views.inspect import ranking
+from webapp.views.inspect_words import written
 from webapp.words import plural
 
 Answer = Mapping[str, Any]
@@ -184,6 +185,19 @@ def reading(answer: Answer) -> Html:
     return _section("What the language model reads", hint, tag("div", text, class_="dr-prompt"))
 
 
+def free(answer: Answer) -> Html:
+    """What held the model's words: the grammar made of the evidence, and what it wrote without it."""
+    found = answer["free"]
+    hint = (
+        "The grammar is made of the evidence, in the dialect of llguidance: the model draws each token from what the "
+        "grammar lets come next, so it can neither invent a title nor turn a direction round."
+    )
+    rules = tag("details", tag("summary", "The grammar"), tag("pre", found["grammar"], tabindex=0, class_="dr-grammar"),
+                class_="dr-more")  # fmt: skip
+    return _section("The model's words with and without a grammar", hint, rules,
+                    tag("p", "Without the grammar it wrote:", class_="dr-hint"), written(found["text"]))  # fmt: skip
+
+
 def facts(answer: Answer) -> Html:
     """Where this comes from."""
     run = answer["run"]
@@ -212,5 +226,6 @@ SECTIONS: Mapping[str, Callable[[Answer], Html]] = {
     "prompt": prompt,
     "order": order,
     "gradients": gradients,
+    "free": free,
 }
 """Sections by the part of the explanation that they show."""

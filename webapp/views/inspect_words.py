@@ -23,8 +23,9 @@ WRITERS = {
     "computed": "computed from the measurements: nothing that the model wrote held",
 }
 WARNING = (
-    "Such texts are made up after the fact and may sound right while being wrong. The model was given the measured "
-    "evidence; every title and every claim of cause is then checked against it."
+    "Such texts are made up after the fact. The model was given the measured evidence and writes under a grammar made "
+    "of it: titles, directions and places are the measured ones, which of them it tells and how is its choice. Every "
+    "statement is then checked against the evidence."
 )
 
 
@@ -97,20 +98,23 @@ def checked(answer: Answer) -> Html:
     more = None
     if others:
         count = "text" if len(others) == 1 else "texts"
-        more = tag("details", tag("summary", f"{len(others)} other {count}, less well grounded or rejected"),
-                   [_text(text) for text in others], class_="dr-more")  # fmt: skip
-    return join([_text(best), more])
+        more = tag("details", tag("summary", f"{len(others)} other {count}, less well grounded or telling less"),
+                   [written(text) for text in others], class_="dr-more")  # fmt: skip
+    return join([written(best), more])
 
 
-def _text(text: Answer) -> Html:
+def written(text: Answer) -> Html:
+    """A text with the verdict on it, sentence by sentence."""
     found = text["grounding"]
     words, kind = BADGES[found["badge"]]
+    held = None if found["precision"] is None else f"{found['precision']:.0%} of its statements are as measured"
+    who = f"computed from the measurements: {text['note']}" if text["note"] else WRITERS[text["weights"]]
     sentences = [_sentence(sentence, found["invented"]) for sentence in found["sentences"]]
     body = tag("p", sentences, class_="dr-own-words") if sentences else notice("info", "It wrote nothing.")
     return tag(
         "article",
         tag("div", tag("span", words, class_=f"dr-badge {kind}"),
-            tag("span", WRITERS[text["weights"]], class_="dr-muted"), class_="dr-facts"),
+            tag("span", " · ".join(filter(None, (who, held))), class_="dr-muted"), class_="dr-facts"),
         body,
         _faults(found),
         data_badge=found["badge"],

@@ -1,0 +1,197 @@
+"""The grammar under which the language model writes about one recommendation, made of what was measured about it.
+
+Every title, direction and rank comes from the evidence; which reasons are told, in which order and in which words of
+:mod:`engine.explain.phrases` is the model's choice. The grammar is in the Lark dialect of llguidance, where names in
+capitals are regular expressions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
+
+from engine.evaluate.render import listed
+from engine.explain.constraint import unwritable
+from engine.explain.evidence import Evidence
+from engine.explain.mentions import Mentions
+from engine.explain.phrases import (
+    AGREES,
+    CHOICES,
+    FIRST_PLACED,
+    FIRST_STANDS,
+    HIGHER,
+    LOWER,
+    PLACED,
+    SENTENCES,
+    TEACHER_NAMES,
+    WATCHED,
+)
+from engine.explain.sentence import teacher_label
+
+MOST = 4
+"""Sentences of a text; two at least."""
+NAMED = 3
+"""Titles named at most for one direction, the strongest first."""
+SLOT = re.compile(r"\{(\w+)\}")
+TITLES = {"TARGET", "IT", "SPEAKING", "STRONGEST", "STRONG", "NEXT_STRONGEST", "OPPOSING", "WEAKEST", "WEAK",
+          "CARRYING", "SPARE", "SUCCESSOR"}  # fmt: skip
+"""Slots whose texts are written as they are."""
+FIRST = ("reason", "no reason")
+"""Kinds of sentences with which a text begins."""
+
+Titles = tuple[str, ...]
+Slots = Mapping[str, Sequence[str]]
+"""What may stand in each slot: texts, which may have slots of their own."""
+
+
+def grammar(evidence: Evidence) -> str:
+    """The grammar of all texts of two to four sentences that state nothing but the evidence.
+
+    Raises:
+        Unwritable: titles of the evidence are called like the words in between, so that none are left.
+    """
+    return _Maker(evidence).made()
+
+
+def sides(evidence: Evidence) -> tuple[Titles, Titles]:
+    """Titles that may be named as speaking for the target and against it, the strongest first.
+
+    A title that stands twice in the history may pull both ways: nothing is said of it.
+    """
+    ranked = sorted((item for item in evidence.history if item.mattered), key=lambda item: -abs(item.effect))
+    speaking, against = ([item.title for item in ranked if (item.effect > 0) == good] for good in (True, False))
+    carrying = evidence.necessity.carrying if evidence.necessity else ()
+    return (
+        tuple(dict.fromkeys(title for title in speaking if title not in against)) or carrying,
+        tuple(dict.fromkeys(title for title in against if title not in (*speaking, *carrying))),
+    )
+
+
+def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
+    """The slots that the evidence fills; those of what was not measured are missing."""
+    found, (speaking, against) = evidence.necessity, sides(evidence)
+    place, name = f"#{evidence.rank:g}", teacher_label(evidence)
+    watched, had_watched = WATCHED.get(evidence.noun, ("chose", "chosen"))
+    slots: dict[str, Sequence[str]] = {
+        "target": [evidence.target],
+        "it": ["it", evidence.target],
+        "noun": [evidence.noun],
+        "watched": [watched],
+        "had_watched": [had_watched],
+        "count": [str(len(evidence.candidates))],
+        "placed": FIRST_PLACED if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
+        "stands": FIRST_STANDS if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
+        "teacher": [name],
+        "teacher_name": TEACHER_NAMES,
+        "and_so": _compared(evidence.teacher_rank - evidence.rank),
+        "as_teacher": [f"at #{evidence.teacher_rank:g}"],
+    }
+    slots |= _named("speaking", "strongest", "strong", speaking[:NAMED])
+    slots |= _named("opposing", "weakest", "weak", against[: NAMED - 1])
+    if len(speaking) > 1:
+        slots["next_strongest"] = _lists(speaking[1:NAMED])
+    if found and found.carrying:
+        before, after = f"#{found.rank_before:g}", f"#{found.rank_after:g}"
+        slots |= {"carrying": [listed(found.carrying)], "down": [f"to {after}", f"from {before} to {after}"]}
+        if found.top_after != evidence.target:
+            slots["successor"] = [found.top_after]
+    elif found and found.rank_after == found.rank_before:
+        left_out = [f"{'is' if len(found.titles) == 1 else 'are'} {how}" for how in ("left out", "removed", "ignored")]
+        slots |= {"spare": [listed(found.titles)], "before": [f"#{found.rank_before:g}"], "left_out": left_out}
+    return slots
+
+
+def told(evidence: Evidence, slots: Slots) -> Iterator[str]:
+    """What sentences may tell after the first: names of :data:`SENTENCES` without ``reason`` and ``no reason``."""
+    if "opposing" in slots:
+        yield "against"
+    elif not any(item.mattered and item.effect < 0 for item in evidence.history):
+        yield "nothing against"
+    yield from (name for name, needed in (("falls", "carrying"), ("stays", "spare")) if needed in slots)
+    yield from ("teacher", "place")
+
+
+def _compared(behind: float) -> Sequence[str]:
+    return AGREES if behind == 0 else LOWER if behind > 0 else HIGHER
+
+
+def _named(every: str, one: str, more: str, titles: Titles) -> dict[str, Sequence[str]]:
+    """Slots for all beginnings of the ranking, for its first title, and for beginnings of two titles and more."""
+    lists = _lists(titles)
+    return {slot: some for slot, some in ((every, lists), (one, lists[:1]), (more, lists[1:])) if some}
+
+
+def _lists(titles: Titles) -> list[str]:
+    return [listed(titles[:n]) for n in range(1, len(titles) + 1)]
+
+
+class _Maker:
+    """Turns templates into rules, one for each slot that is used."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.slots: dict[str, Sequence[str]] = {**CHOICES, **measured(evidence)}
+        self.rules: dict[str, str] = {}
+        self.misread = self._misread()
+
+    def made(self) -> str:
+        first = self._sentence("reason" if "speaking" in self.slots else "no reason")
+        others = [name for name in map(self._sentence, told(self.evidence, self.slots)) if name]
+        if not first or not others:
+            raise unwritable("titles of the evidence are called like the words that sentences need")
+        orders = [" ".join((first, *order)) for n in range(1, MOST) for order in permutations(others, n)]
+        rules = {"start": '" "? text', "text": " | ".join(orders), **self.rules}
+        return "".join(f"{name}: {choices}\n" for name, choices in rules.items())
+
+    def _sentence(self, kind: str) -> str | None:
+        """The rule of a kind of sentence, with the blank before it; ``None`` where no template is left."""
+        made = [made for made in map(self._expression, SENTENCES[kind]) if made]
+        if not made:
+            return None
+        blank = "" if kind in FIRST else '" " '
+        return self._add(f"SENTENCE_{kind.replace(' ', '_').upper()}", f"{blank}({' | '.join(made)})")
+
+    def _expression(self, text: str) -> str | None:
+        """A text with slots as an expression of the grammar; ``None`` where a slot is empty or words are a title."""
+        parts = []
+        for place, part in enumerate(SLOT.split(text)):
+            if part in self.misread or (place % 2 and not self._slot(part)):
+                return None
+            if part or not text:
+                parts.append(self._slot(part) or "" if place % 2 else quote(part))
+        return " ".join(parts)
+
+    def _slot(self, slot: str) -> str | None:
+        """The rule of a slot; one that is written large begins with a capital."""
+        name, big = slot.upper(), slot[0].isupper()
+        if name in TITLES:
+            made = [quote(title) for title in self.slots.get(slot, ())]
+        else:
+            texts = self.slots.get(slot.lower(), ())
+            made = [made for made in (self._expression(capital(text) if big else text) for text in texts) if made]
+        return self._add(f"BIG_{name}" if big else name, " | ".join(made)) if made else None
+
+    def _add(self, name: str, rule: str) -> str:
+        self.rules[name] = rule
+        return name
+
+    def _misread(self) -> set[str]:
+        """Words of templates and phrases that the check would take for a title of the evidence, as "Still, " is."""
+        texts = [text for templates in SENTENCES.values() for text in templates]
+        texts += [form(text) for slot, some in self.slots.items() if slot.upper() not in TITLES for text in some
+                  for form in (str, capital)]  # fmt: skip
+        pieces = list(dict.fromkeys(piece for text in texts for piece in SLOT.split(text)[::2]))
+        marked = Mentions(self.evidence).mark("\n".join(pieces)).split("\n")
+        return {piece for piece, read in zip(pieces, marked, strict=True) if piece != read}
+
+
+def quote(text: str) -> str:
+    """The text as a literal of the grammar, whatever it holds."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large."""
+    return text[:1].upper() + text[1:]

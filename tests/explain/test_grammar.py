@@ -1,0 +1,203 @@
+"""The grammar of an evidence: whatever it lets be written holds by the check, whatever the titles are called."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from test_grounding import EVIDENCE
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from engine.explain.constraint import Constraint, Unwritable
+from engine.explain.evidence import Evidence, ItemEvidence, Necessity
+from engine.explain.grammar import grammar, measured, told
+from engine.explain.grounding import check
+from engine.explain.phrases import SENTENCES
+from engine.llm.tiny import tiny_causal
+
+BACKBONE = tiny_causal(0)
+END = BACKBONE.tokenizer.eos_token_id
+ITEM = ItemEvidence
+CASES = {
+    "titles that carry it": EVIDENCE,
+    "nothing carries it": replace(EVIDENCE, necessity=Necessity(("Alien (1979)",), 1.0, 1.0, "Aliens (1986)")),
+    "it rises": replace(EVIDENCE, rank=3.0, necessity=Necessity(("Alien (1979)",), 3.0, 2.0, "Fargo (1996)")),
+    "nothing matters": replace(EVIDENCE, history=(ITEM("Heat (1995)", 0.0, False),), necessity=None),
+    "all speak against it": replace(EVIDENCE, history=(ITEM("Heat (1995)", -1.0, True),), necessity=None),
+    "one title": replace(
+        EVIDENCE, history=(ITEM("Alien (1979)", 1.0, True),), necessity=Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")
+    ),
+    "carried by what does not matter": replace(
+        EVIDENCE,
+        history=(ITEM("Heat (1995)", 0.1, False), ITEM("Alien (1979)", -1.0, True)),
+        necessity=Necessity(("Heat (1995)",), 1.0, 3.0, "Toy Story (1995)"),
+    ),
+    "carried by what speaks against it alone": replace(
+        EVIDENCE, necessity=Necessity(("Alien (1979)", "Mr. Holland's Opus (1995)"), 1.0, 2.0, "Fargo (1996)")
+    ),
+    "a title twice, both ways": replace(EVIDENCE, history=(*EVIDENCE.history, ITEM("Alien (1979)", -3.0, True))),
+    "tied places": replace(EVIDENCE, rank=1.5, teacher_rank=1.5, necessity=None),
+    "the teacher agrees": replace(EVIDENCE, teacher_rank=1.0),
+    "the teacher is ahead": replace(EVIDENCE, rank=4.0, teacher_rank=2.0, necessity=None),
+    "games": replace(EVIDENCE, noun="game", teacher="gru4rec-2"),
+    "items": replace(EVIDENCE, noun="item", teacher="ensemble"),
+    "500 candidates": replace(EVIDENCE, candidates=(*EVIDENCE.candidates, *(f"Film {n} (1990)" for n in range(497)))),
+}  # fmt: skip
+
+
+def drawn(evidence: Evidence, texts: int, seed: int = 0) -> list[str]:
+    """Texts that the grammar allows, each token drawn from all that may follow with the same chance."""
+    start = Constraint(BACKBONE, grammar(evidence), {END})
+    random_ = torch.Generator().manual_seed(seed)
+    written = []
+    for _ in range(texts):
+        constraint, ids = start.fresh(), list[int]()
+        while not constraint.over:
+            free = torch.isfinite(constraint.allowed(torch.zeros(len(BACKBONE.tokenizer)))).float()
+            if constraint.complete and len(ids) > 300:
+                break
+            token = int(torch.multinomial(free, 1, generator=random_))
+            if token == END and constraint.complete:
+                break
+            ids += [token, *constraint.take(token)]
+        written.append(BACKBONE.tokenizer.decode(ids, skip_special_tokens=True).strip())
+    return written
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_the_grammar_allows_holds(case: str) -> None:
+    evidence = CASES[case]
+    for text in drawn(evidence, 12):
+        found = check(text, evidence)
+        faults = [fault for sentence in found.sentences for fault in sentence.faults]
+        assert (found.badge, found.precision, found.invented, faults) == ("grounded", 1.0, (), []), text
+        assert 2 <= len(found.sentences) <= 4, text
+        assert text[0].isupper() or text[0].isdigit(), text
+        assert all(sentence.text[0].isupper() for sentence in found.sentences), text
+
+
+def test_each_of_the_templates_holds_by_itself() -> None:
+    """No template hides behind likelier ones: all are filled in, with every choice of every slot somewhere."""
+    choose = random.Random(0)
+    for evidence in CASES.values():
+        slots: dict[str, Any] = _slots(evidence)
+        first = "reason" if "speaking" in slots else "no reason"
+        for kind in (first, *told(evidence, slots)):
+            for template in SENTENCES[kind]:
+                for _ in range(3):
+                    text = _filled(template, slots, choose)
+                    if text is not None:
+                        found = check(text, evidence)
+                        assert not [fault for sentence in found.sentences for fault in sentence.faults], text
+                        assert found.precision == 1.0, text
+
+
+def _slots(evidence: Evidence) -> dict[str, Sequence[str]]:
+    from engine.explain.phrases import CHOICES
+
+    return {**CHOICES, **measured(evidence)}
+
+
+def _filled(text: str, slots: dict[str, Any], choose: random.Random) -> str | None:
+    while match := re.search(r"\{(\w+)\}", text):
+        texts = slots.get(match[1].lower())
+        if not texts:
+            return None
+        chosen = choose.choice(list(texts))
+        chosen = chosen[:1].upper() + chosen[1:] if match[1][0].isupper() else chosen
+        text = text[: match.start()] + chosen + text[match.end() :]
+    return text
+
+
+HOSTILE = [
+    'He said "no"', "back\\slash \\n \\u0041", "a | b: /.*/ <[1]> {x} %json { }", "start: WORD+", "// no comment", "é日本語🎬",
+    '{"title": ["x", null]}', "(1999)", "#1", "It", "Still", "The Teacher", "SASRec", "First Place",
+    "Because of Winn-Dixie (2005)", "What Speaks", "No", "A.", "100%", "{target}", "\u200fעברית", "…", "x" * 250,
+    "Mr. & Mrs. Smith", "Who? What! Where.", "'quoted'", "“quoted”", "_emph_", "tab\tbed",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_titles_are_written_as_they_are_called_or_the_grammar_says_that_it_cannot(title: str) -> None:
+    """Metacharacters of grammars and JSON, marks of the chat, words of the sentences themselves."""
+    history = (ITEM(title, 3.0, True), ITEM("Heat (1995)", -1.0, True))
+    evidence = replace(EVIDENCE, history=history, necessity=Necessity((title,), 1.0, 7.0, "Fargo (1996)"))
+    try:
+        texts = drawn(evidence, 4)
+    except Unwritable as error:
+        pytest.fail(f"{title!r}: {error}")
+    assert any(title in text for text in texts), texts
+    for evidence in (evidence, replace(EVIDENCE, target=title, candidates=(title, *EVIDENCE.candidates[1:]))):
+        for text in drawn(evidence, 2):
+            assert not set(text) & {"\ufffd"}, text
+
+
+def test_words_that_are_titles_of_the_evidence_are_left_out() -> None:
+    named = replace(EVIDENCE, candidates=(*EVIDENCE.candidates, "Still", "First Place", "Because Of"))
+    rules, plain = grammar(named), grammar(EVIDENCE)
+    for phrase in ('"Still, "', '"takes first place"', '"Because of"'):
+        assert phrase in plain
+        assert phrase not in rules
+
+
+def test_a_grammar_that_nothing_satisfies_is_said_to_be_one() -> None:
+    titles = (
+        "It",
+        " it ",
+        "is",
+        "The",
+        "for",
+        "What",
+        "which",
+        "among the",
+        "Among the",
+        "teacher",
+        "What speaks",
+        "No title of the",
+    )
+    words = {word for templates in SENTENCES.values() for text in templates for word in re.split(r"\{\w+\}", text)}
+    words = {word.strip(" .,") for word in words} | {*titles}
+    evidence = replace(EVIDENCE, candidates=(EVIDENCE.target, *sorted(words - {""})))
+    with pytest.raises(Unwritable, match="called like the words"):
+        grammar(evidence)
+    for rules in ("start: ", 'start: "a" | ', "start: x", 'start: "a" & "b"', "start: /(/", "start: A\nA: /a/ & /b/"):
+        with pytest.raises(Unwritable):
+            Constraint(BACKBONE, rules, {END}).allowed(torch.zeros(len(BACKBONE.tokenizer)))
+
+
+def test_a_token_that_the_grammar_forbids_is_refused() -> None:
+    constraint = Constraint(BACKBONE, 'start: "ab"', {END})
+    with pytest.raises(Unwritable):
+        constraint.take(BACKBONE.tokenizer.encode("z")[0])
+
+
+def test_a_tokenizer_of_pieces_without_bytes_is_followed_as_far_as_its_pieces_go() -> None:
+    """T5's kind, which llguidance does not read by itself."""
+    pieces = [(mark, 0.0) for mark in ("<pad>", "</s>", "<unk>")]
+    pieces += [("▁" + word, -1.0) for word in ("The", "of", "is")]
+    pieces += [(letter, -5.0) for letter in "▁abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,#()':-"]
+    core = Tokenizer(models.Unigram(pieces, unk_id=2))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    core.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    backbone = tiny_causal(1)
+    backbone.tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+    end = backbone.tokenizer.eos_token_id
+    constraint, ids = Constraint(backbone, grammar(EVIDENCE), {end}), list[int]()
+    while not constraint.over:
+        free = torch.isfinite(constraint.allowed(torch.zeros(len(backbone.tokenizer))))
+        token = end if free[end] else int(free.nonzero()[-1])
+        if token == end:
+            break
+        ids += [token, *constraint.take(token)]
+    text = backbone.tokenizer.decode(ids, skip_special_tokens=True)
+    assert check(text, EVIDENCE).badge == "grounded", text
+    with pytest.raises(Unwritable):
+        Constraint(backbone, 'start: "日本"', {end}).allowed(torch.zeros(len(backbone.tokenizer)))
