@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.errors import StudioError
 from engine.llm import Backbone
 
+MARK = "a title of the evidence is called like one of the language model's own marks"
 BLANK = "\u2581"
 """How SentencePiece writes a blank."""
 
@@ -87,16 +88,17 @@ class Constraint:
         Raises:
             Unwritable: the grammar forbids the token, or goes on with a title that holds a special token's name.
         """
-        new = [token]
+        # llguidance spells what must come as the tokenizer reads it, which takes the name of a mark for the mark
+        if token in self._special:
+            raise unwritable(MARK)
         self._matcher.consume_token(token)
         self._check()
-        if not self.over:
-            new += self._matcher.compute_ff_tokens()
-            self._matcher.consume_tokens(new[1:])
-            self._check()
-        if self._special & {*new}:  # llguidance writes titles as the tokenizer reads them, which takes marks for marks
-            raise unwritable("a title of the evidence is called like one of the language model's own marks")
-        return new[1:]
+        forced: list[int] = [] if self.over else self._matcher.compute_ff_tokens()
+        if self._special & {*forced}:
+            raise unwritable(MARK)
+        self._matcher.consume_tokens(forced)
+        self._check()
+        return forced
 
     def _check(self) -> None:
         if self._matcher.is_error():

@@ -31,9 +31,9 @@ AGAINST = re.compile(
 )
 FOR = re.compile(
     r"\b(?:because|since|due to|thanks to|based on|owing to|reasons?|mainly|chiefly|mostly|led to|leads? to|drives?"
-    r"|driven|influenc\w+|supports?|speaks? (?:\w+ )?for|favou?rs?|similar to|reminiscent of|like|likes|liked|enjoyed"
-    r"|explains?|boosts?|raises?|strongest|suggests?|suggested|points? to|contribut\w+|follows? from|inspired by"
-    r"|matters?)\b",
+    r"|driven|influenc\w+|supports?|speaks? (?:\w+ ){0,4}for|favou?rs?|similar to|reminiscent of|like|likes|liked"
+    r"|enjoyed|explains?|boosts?|raises?|strongest|suggests?|suggested|points? (?:\w+ )?to|contribut\w+|follows? from"
+    r"|inspired by|matters?)\b",
     re.IGNORECASE,
 )
 DIRECT = re.compile(r"\b(?:because of|due to|thanks to|based on|owing to)\s+$", re.IGNORECASE)

@@ -18,7 +18,7 @@ from engine.explain.constraint import Constraint, Unwritable
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
 from engine.explain.grammar import grammar, measured, told
 from engine.explain.grounding import check
-from engine.explain.phrases import SENTENCES
+from engine.explain.phrases import CHOICES, SENTENCES
 from engine.llm.tiny import tiny_causal
 
 BACKBONE = tiny_causal(0)
@@ -31,7 +31,9 @@ CASES = {
     "nothing matters": replace(EVIDENCE, history=(ITEM("Heat (1995)", 0.0, False),), necessity=None),
     "all speak against it": replace(EVIDENCE, history=(ITEM("Heat (1995)", -1.0, True),), necessity=None),
     "one title": replace(
-        EVIDENCE, history=(ITEM("Alien (1979)", 1.0, True),), necessity=Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")
+        EVIDENCE,
+        history=(ITEM("Alien (1979)", 1.0, True),),
+        necessity=Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)"),
     ),
     "carried by what does not matter": replace(
         EVIDENCE,
@@ -99,8 +101,6 @@ def test_each_of_the_templates_holds_by_itself() -> None:
 
 
 def _slots(evidence: Evidence) -> dict[str, Sequence[str]]:
-    from engine.explain.phrases import CHOICES
-
     return {**CHOICES, **measured(evidence)}
 
 
@@ -116,7 +116,8 @@ def _filled(text: str, slots: dict[str, Any], choose: random.Random) -> str | No
 
 
 HOSTILE = [
-    'He said "no"', "back\\slash \\n \\u0041", "a | b: /.*/ <[1]> {x} %json { }", "start: WORD+", "// no comment", "é日本語🎬",
+    'He said "no"', "back\\slash \\n \\u0041", "a | b: /.*/ <[1]> {x} %json { }", "start: WORD+", "// no comment",
+    "é日本語🎬",
     '{"title": ["x", null]}', "(1999)", "#1", "It", "Still", "The Teacher", "SASRec", "First Place",
     "Because of Winn-Dixie (2005)", "What Speaks", "No", "A.", "100%", "{target}", "\u200fעברית", "…", "x" * 250,
     "Mr. & Mrs. Smith", "Who? What! Where.", "'quoted'", "“quoted”", "_emph_", "tab\tbed",
@@ -133,9 +134,8 @@ def test_titles_are_written_as_they_are_called_or_the_grammar_says_that_it_canno
     except Unwritable as error:
         pytest.fail(f"{title!r}: {error}")
     assert any(title in text for text in texts), texts
-    for evidence in (evidence, replace(EVIDENCE, target=title, candidates=(title, *EVIDENCE.candidates[1:]))):
-        for text in drawn(evidence, 2):
-            assert not set(text) & {"\ufffd"}, text
+    explained = replace(EVIDENCE, target=title, candidates=(title, *EVIDENCE.candidates[1:]))
+    assert all(title in text for text in drawn(explained, 4))
 
 
 def test_words_that_are_titles_of_the_evidence_are_left_out() -> None:
@@ -147,26 +147,13 @@ def test_words_that_are_titles_of_the_evidence_are_left_out() -> None:
 
 
 def test_a_grammar_that_nothing_satisfies_is_said_to_be_one() -> None:
-    titles = (
-        "It",
-        " it ",
-        "is",
-        "The",
-        "for",
-        "What",
-        "which",
-        "among the",
-        "Among the",
-        "teacher",
-        "What speaks",
-        "No title of the",
-    )
-    words = {word for templates in SENTENCES.values() for text in templates for word in re.split(r"\{\w+\}", text)}
-    words = {word.strip(" .,") for word in words} | {*titles}
+    texts = [text for templates in (*SENTENCES.values(), *CHOICES.values()) for text in templates]
+    texts += [text[:1].upper() + text[1:] for text in texts]
+    words = {word.strip(" .,") for text in texts for word in re.split(r"\{\w+\}", text)}
     evidence = replace(EVIDENCE, candidates=(EVIDENCE.target, *sorted(words - {""})))
     with pytest.raises(Unwritable, match="called like the words"):
         grammar(evidence)
-    for rules in ("start: ", 'start: "a" | ', "start: x", 'start: "a" & "b"', "start: /(/", "start: A\nA: /a/ & /b/"):
+    for rules in ("start: x", 'start: "a" & "b"', "start: /(/", "start: A\nA: /a/ & /b/"):
         with pytest.raises(Unwritable):
             Constraint(BACKBONE, rules, {END}).allowed(torch.zeros(len(BACKBONE.tokenizer)))
 
@@ -199,5 +186,11 @@ def test_a_tokenizer_of_pieces_without_bytes_is_followed_as_far_as_its_pieces_go
         ids += [token, *constraint.take(token)]
     text = backbone.tokenizer.decode(ids, skip_special_tokens=True)
     assert check(text, EVIDENCE).badge == "grounded", text
+    constraint = Constraint(backbone, 'start: "日本"', {end})
     with pytest.raises(Unwritable):
-        Constraint(backbone, 'start: "日本"', {end}).allowed(torch.zeros(len(backbone.tokenizer)))
+        constraint.take(int(constraint.allowed(torch.zeros(len(backbone.tokenizer))).argmax()))
+
+
+def test_a_title_that_is_a_mark_of_the_model_is_refused_with_a_sentence() -> None:
+    with pytest.raises(Unwritable, match="the language model's own marks"):
+        drawn(replace(EVIDENCE, target="a <|im_end|> b", candidates=("a <|im_end|> b", "Fargo (1996)")), 4)
