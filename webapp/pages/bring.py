@@ -23,7 +23,7 @@ from webapp.events import QUIET, Asked, tell
 from webapp.html import Html, tag
 from webapp.shell import notice
 from webapp.views import data as view
-from webapp.words import duration, memory
+from webapp.words import about, memory
 
 READ_AS = (*FORMATS, "ml-100k", "csv")
 NEEDED = ("user", "item", "timestamp", "title")
@@ -44,11 +44,12 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     """Draw the card; returns it, which a visitor who only looks does not see. ``reading``: how its work is queued."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="bring") as card:
         most, seconds = import_limits()
+        limits = f"{memory(most / 1e6)}, and {about(seconds).removeprefix('about ')} of reading"
         gr.HTML(
             tag("h2", "Bring your own")
             + tag("p", "Files of one data set as they were downloaded, plain or packed, or tables of your own: one of "
                   f"interactions (user, item, time) and one of items (item, title), or one with both. At most "
-                  f"{memory(most / 1e6)}, and {duration(seconds)} of reading; larger ones by delrec data import."),
+                  f"{limits}; larger ones by delrec data import."),
             js_on_load=None,
         )  # fmt: skip
         files = gr.File(label="Files", file_count="multiple", elem_id="bring-files", height=150)

@@ -17,7 +17,7 @@ from webapp.words import plural
 STATES = {
     "here": ("done", "Here"),
     "built in": ("done", "Built in"),
-    "fetched when needed": ("queued", "On demand"),
+    "fetched when needed": ("queued", "To fetch"),
     "not here": ("queued", "Not here"),
     "your files": ("queued", "Your files"),
     "damaged": ("failed", "Damaged"),
