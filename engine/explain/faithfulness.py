@@ -22,6 +22,7 @@ from engine.explain.evidence import gather
 from engine.explain.gradients import integrated_gradients
 from engine.explain.rationale import rationales
 from engine.explain.removal import Delete
+from engine.explain.variety import commonest, distinct_2, skeleton
 from engine.metrics.agreement import kendall_tau
 from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.models import Models
@@ -44,7 +45,7 @@ MEASURES: Mapping[str, Callable[[UserFigures, str], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class UserFigures:
-    """The measures of one user; ``grounded`` and ``invented`` are of the likeliest rationale."""
+    """The measures of one user, the last of the text that is shown."""
 
     curves: dict[str, Curves]
     limits: Limits
@@ -53,6 +54,12 @@ class UserFigures:
     tau: dict[str, float]
     grounded: bool
     invented: int
+    written: bool
+    """Whether the language model wrote it; else it is computed."""
+    precision: float | None
+    """Share of its statements that are as measured; ``None`` where it states nothing that can be checked."""
+    skeleton: str
+    """The text without titles and numbers."""
 
 
 def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
@@ -65,7 +72,8 @@ def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
         "random": random.permutation(len(bench.case.history)).astype(np.float64),
     }
     evidence = gather(bench, loo_effects, None)
-    verdict = rationales(bench.models.backbone, evidence)[0].grounding
+    shown = rationales(bench.models.backbone, evidence, seed=bench.models.config.seed)[0]
+    verdict = shown.grounding
     curves = {name: erasure(bench.llm, importance[name]) for name in ORDERS}
     return UserFigures(
         curves=curves,
@@ -78,6 +86,9 @@ def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
         },
         grounded=verdict.badge == "grounded",
         invented=len(verdict.invented),
+        written=shown.weights != "computed",
+        precision=verdict.precision,
+        skeleton=skeleton(shown.text, evidence),
     )
 
 
@@ -87,10 +98,12 @@ def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, obje
     Returns:
         ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``normalised``, the
         same two as shares of the way between their limits, over those ``users`` for whom the order makes a difference,
-        ``None`` where these are fewer than two; ``tau`` by pair of methods; ``grounded_share``; ``invented_titles``
-        per text; ``deletion_curve`` by order, the mean probability after k = 0.. removals; ``over_random``, by measure
-        the paired differences to the random order. Every figure is ``{"value", "low", "high"}`` with the ends of its
-        95 % interval.
+        ``None`` where these are fewer than two; ``tau`` by pair of methods; of the texts shown ``grounded_share``,
+        ``invented_titles`` in each, ``written_share`` (by the language model), ``statement_precision`` (share of a
+        text's statements that are as measured; ``None`` where fewer than two texts state any) and ``variety``, of the
+        words between titles: different pairs among all, and the share of the commonest text; ``deletion_curve`` by
+        order, the mean probability after k = 0.. removals; ``over_random``, by measure the paired differences to the
+        random order. Every other figure is ``{"value", "low", "high"}`` with the ends of its 95 % interval.
 
     Raises:
         Cancelled: the monitor asked to stop.
@@ -127,6 +140,12 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
         "tau": {pair: mean([f.tau[pair] for f in figures]) for pair in figures[0].tau},
         "grounded_share": mean([float(f.grounded) for f in figures]),
         "invented_titles": mean([float(f.invented) for f in figures]),
+        "written_share": mean([float(f.written) for f in figures]),
+        "statement_precision": _precision([f.precision for f in figures if f.precision is not None], samples, seed),
+        "variety": {
+            "distinct_2": round(distinct_2([f.skeleton for f in figures]), 6),
+            "commonest_skeleton": round(commonest([f.skeleton for f in figures]), 6),
+        },
         "deletion_curve": {name: _curve(figures, name, samples, seed) for name in ORDERS},
         "over_random": {
             measure: {
@@ -148,6 +167,10 @@ def _normalised(figures: Sequence[UserFigures], samples: int, seed: int) -> dict
         }
         for measure in MEASURES
     }
+
+
+def _precision(shares: Sequence[float], samples: int, seed: int) -> dict[str, float] | None:
+    return interval(Bootstrap(len(shares), samples, seed).interval(np.array(shares))) if len(shares) > 1 else None
 
 
 def interval(found: Interval) -> dict[str, float]:

@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from explain_world import Checkerboard, CopyRule, case
+from test_grounding import EVIDENCE
 from tiny_run import tiny_models
 
 from engine.errors import Cancelled, StudioError
@@ -15,6 +16,7 @@ from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.faithfulness import UserFigures, faithfulness, summary
 from engine.explain.removal import Delete
+from engine.explain.variety import commonest, distinct_2, skeleton
 from engine.monitor import Monitor
 from engine.ranking import Ranker
 
@@ -70,7 +72,7 @@ def figures(loo: float, grounded: bool, invented: int, n: int = 2) -> UserFigure
         name: Curves(np.full(n, value), np.full(n, -value))
         for name, value in (("loo", loo), ("ig", 0.2), ("random", 0.0))
     }
-    return UserFigures(curves, Limits(0.0, 0.4 * (n > 1)), 0.5, {"loo/ig": loo}, grounded, invented)
+    return UserFigures(curves, Limits(0.0, 0.4 * (n > 1)), 0.5, {"loo/ig": loo}, grounded, invented, grounded, 0.5, "…")
 
 
 def test_the_summary_holds_means_with_intervals() -> None:
@@ -81,6 +83,9 @@ def test_the_summary_holds_means_with_intervals() -> None:
     assert found["comprehensiveness"]["ig"] == {"value": 0.2, "low": 0.2, "high": 0.2}  # type: ignore[index]
     assert found["grounded_share"]["value"] == 0.5  # type: ignore[index]
     assert found["invented_titles"]["value"] == 1.5  # type: ignore[index]
+    assert found["written_share"]["value"] == 0.5  # type: ignore[index]
+    assert found["statement_precision"]["value"] == 0.5  # type: ignore[index]
+    assert found["variety"] == {"distinct_2": 0.0, "commonest_skeleton": 1.0}
     shares = found["normalised"]
     assert shares["users"] == 2  # type: ignore[index]
     assert shares["comprehensiveness"]["loo"] == {"value": 0.5, "low": 0.25, "high": 0.75}  # type: ignore[index]
@@ -100,6 +105,7 @@ def test_a_run_is_measured_on_the_same_users_every_time() -> None:
     assert first == second
     assert first["users"] == 3
     assert set(first) >= {"comprehensiveness", "sufficiency", "tau", "grounded_share", "invented_titles"}
+    assert first["written_share"]["value"] == first["statement_precision"]["value"] == 1.0  # type: ignore[index]
     assert set(first["comprehensiveness"]) == {"loo", "ig", "random"}  # type: ignore[call-overload]
     shares = first["normalised"]["comprehensiveness"]  # type: ignore[index]
     assert all(0 <= figure["low"] <= figure["high"] <= 1 for figure in shares.values())
@@ -115,3 +121,12 @@ def test_too_few_users_and_a_wish_to_stop() -> None:
         faithfulness(models, 1, Monitor())
     with pytest.raises(Cancelled):
         faithfulness(models, 3, Stop())
+
+
+def test_skeletons_hide_what_a_text_is_about_and_variety_counts_the_rest() -> None:
+    shape = skeleton("Alien (1979) speaks for Aliens. SASRec puts it at #4.", EVIDENCE)
+    assert shape == skeleton("The Empire Strikes Back speaks for Aliens. SASRec puts it at #7.", EVIDENCE)
+    assert shape != skeleton("Alien supports Aliens. SASRec puts it at #4.", EVIDENCE)
+    assert distinct_2(["a b c", "a b d"]) == 0.75
+    assert distinct_2(["", "a"]) == 0.0
+    assert commonest(["x", "x", "y", "z"]) == 0.5

@@ -71,7 +71,15 @@ def _show(figures: dict[str, Any]) -> None:
     console.print("Normalised: 0 is the least and 1 the most that any order was found to reach.")
     for pair, tau in figures["tau"].items():
         console.print(f"Kendall's tau {pair}: {_told(tau)}")
-    console.print(f"Grounded rationales: {_told(figures['grounded_share'])} of the model's likeliest texts")
+    console.print(f"Written by the language model: {_told(figures['written_share'])} of the texts shown")
+    console.print(f"Grounded: {_told(figures['grounded_share'])} of them")
+    if figures["statement_precision"]:
+        console.print(f"Statements as measured in each: {_told(figures['statement_precision'])}")
+    variety = figures["variety"]
+    console.print(
+        f"Variety: distinct-2 {variety['distinct_2']:.3f}, the commonest text without titles and numbers "
+        f"{variety['commonest_skeleton']:.0%}"
+    )
     console.print(f"Invented titles in each: {_told(figures['invented_titles'])}")
 
 

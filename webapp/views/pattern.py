@@ -167,14 +167,17 @@ def trust(found: Mapping[str, Any]) -> Html:
         )
         for order, name in ORDERS.items()
     ]
-    grounded, invented = found["grounded_share"], found["invented_titles"]
+    precision, variety = found["statement_precision"], found["variety"]
     facts = [
         tag("li", f"Kendall's tau between {PAIRS.get(pair, pair)}: {_told(tau)}") for pair, tau in found["tau"].items()
     ]
     facts += [
-        tag("li", f"Grounded texts of the language model: {100 * grounded['value']:z.0f} % "
-                  f"({100 * grounded['low']:z.0f} to {100 * grounded['high']:z.0f} %)"),
-        tag("li", f"Invented titles in each text: {_told(invented)}"),
+        tag("li", f"Texts shown that the language model wrote: {_share(found['written_share'])}"),
+        tag("li", f"Grounded texts: {_share(found['grounded_share'])}"),
+        tag("li", f"Statements of a text that are as measured: {_share(precision) if precision else '–'}"),
+        tag("li", f"Invented titles in each text: {_told(found['invented_titles'])}"),
+        tag("li", f"Texts that are the same but for titles and numbers: {variety['commonest_skeleton']:.0%}; different "
+                  f"pairs of words between titles: {variety['distinct_2']:.0%}"),
     ]  # fmt: skip
     text = (
         f"Mean over {found['users']} test users, always the same ones, with 95 % intervals; AOPC of the probability of "
@@ -196,6 +199,10 @@ def _figure(figure: Mapping[str, float], *, digits: int = 2, sign: bool = False)
     plus = "+" if sign else ""
     ends = f"{figure['low']:{plus}z.{digits}f} to {figure['high']:{plus}z.{digits}f}"
     return tag("td", f"{figure['value']:{plus}z.{digits}f}", tag("small", ends), class_="dr-number")
+
+
+def _share(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['value']:z.0f} % ({100 * figure['low']:z.0f} to {100 * figure['high']:z.0f} %)"
 
 
 def _told(figure: Mapping[str, float]) -> str:
