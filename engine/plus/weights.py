@@ -73,10 +73,12 @@ def learn_weights(
             monitor.check()
             part = slice(start, min(start + USERS_AT_ONCE, size))
             opinions[name][part] = ranker.catalogue_scores(examples.histories[part])
-            opinions[name][part, split.cold] = -100.0  # a cold item is nobody's choice here
             done += part.stop - part.start
             monitor.progress(STAGE, done, total)
-    candidates = candidate_sets(dataset, examples, config.data, config.seed, "validation")
+    if split.weighing is None:
+        candidates = candidate_sets(dataset, examples, config.data, config.seed, "validation")
+    else:  # among cold items that are not tested, as the tested ones are ranked among cold items
+        candidates = np.tile(np.unique(examples.targets), (size, 1))
     columns = (candidates == examples.targets[:, None]).argmax(axis=1)
     listed = [np.take_along_axis(scores, candidates, axis=1) for scores in opinions.values()]
     of_catalogue = weigh(list(opinions.values()), examples.histories, examples.targets)
