@@ -48,25 +48,14 @@ def _usual(backbone: CausalBackbone, batch: Embedded) -> Tensor:
     return states[torch.arange(len(states)), batch.lengths - 1]
 
 
-@pytest.mark.parametrize("trunk", [0, 1, 20])
-@pytest.mark.parametrize("tokens", [1, 7])
-def test_states_at_every_token_behind_a_trunk_are_those_of_whole_rows(trunk: int, tokens: int) -> None:
+def test_states_at_slots_of_prompts_that_share_a_trunk_are_those_of_whole_rows() -> None:
     backbone = _backbone("llama")
-    opening, inputs = torch.randn(trunk, 32, requires_grad=True), torch.randn(3, tokens, 32, requires_grad=True)
-    found = backbone.states_behind(opening, inputs)
-    whole = torch.cat([opening.expand(3, -1, -1), inputs], dim=1)
-    expected = backbone.model.get_decoder()(inputs_embeds=whole, use_cache=False).last_hidden_state[
-        :, max(trunk - 1, 0) :
+    inputs, lengths = torch.randn(3, 40, 32), torch.tensor([40, 31, 37])
+    inputs[:, :20] = inputs[0, :20]
+    slots = ((5, 19, 39), (5, 30), (19, 25, 36))
+    whole = [
+        backbone.model.get_decoder()(inputs_embeds=row[None, :n], use_cache=False).last_hidden_state[0, list(places)]
+        for row, n, places in zip(inputs, lengths, slots, strict=True)
     ]
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
-    gradients = (torch.autograd.grad(states.pow(3).sum(), (opening, inputs)) for states in (found, expected))
-    for ours, usual in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, usual, atol=1e-3, rtol=1e-3)
-
-
-def test_nothing_behind_a_trunk_leaves_its_own_last_state() -> None:
-    backbone = _backbone("llama")
-    opening = torch.randn(4, 32)
-    found = backbone.states_behind(opening, torch.empty(3, 0, 32))
-    expected = backbone.model.get_decoder()(inputs_embeds=opening[None], use_cache=False).last_hidden_state[:, -1:]
-    torch.testing.assert_close(found, expected.expand(3, -1, -1), atol=1e-4, rtol=1e-3)
+    found = backbone.slot_states(Embedded(inputs, lengths, slots))
+    torch.testing.assert_close(found, torch.cat(whole), atol=1e-4, rtol=1e-3)

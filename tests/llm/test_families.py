@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import LIBRARY, PACKED, WIDTH, WINDOW, backbone_of
+from families import LIBRARY, PACKED, WINDOW, backbone_of
 from torch import Tensor
 
 from engine.config import FinetuneConfig
@@ -136,18 +136,15 @@ def test_adapters_are_read_as_the_model_itself_reads_them(family: str, tmp_path:
     torch.testing.assert_close(again.answer_states(batch), after, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("smollm3",)])
-@pytest.mark.parametrize("trunk", [0, WINDOW + 5])
-def test_lower_layers_answer_behind_every_token(family: str, trunk: int) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_states_at_slots_are_the_models_own_at_these_places(family: str) -> None:
     backbone = backbone_of(family)
-    backbone.keep_layers(2)
-    assert backbone.layer_count == 2
     inputs = inputs_of(backbone).detach()
-    found = backbone.states_behind(inputs[0, :trunk], inputs[:, trunk:])
-    whole = torch.cat([inputs[:1, :trunk].expand(3, -1, -1), inputs[:, trunk:]], dim=1)
-    expected = torch.stack([own(backbone, row)[0] for row in whole])[:, max(trunk - 1, 0) :]
-    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
-    assert found.shape[2] == WIDTH
+    lengths = torch.tensor([inputs.shape[1], inputs.shape[1] - 3, inputs.shape[1] - 3])
+    slots = tuple((0, int(n) // 2, int(n) - 1) for n in lengths)
+    found = backbone.slot_states(Embedded(inputs, lengths, slots))
+    expected = [own(backbone, row[:n])[0][list(places)] for row, n, places in zip(inputs, lengths, slots, strict=True)]
+    torch.testing.assert_close(found, torch.cat(expected), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
