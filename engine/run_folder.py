@@ -114,13 +114,14 @@ class RunFolder:
 
     def config(self) -> RunConfig:
         """The run's configuration; the folder's format is checked first."""
+        made_by = int(self._record()["format"])
         path = self.path / "config.yaml"
         try:
             text = path.read_text(encoding="utf-8")
         except OSError:
             remedy = "restore it or start anew"
             raise StudioError("the run has no config.yaml", where=str(path), remedy=remedy) from None
-        if int(self._record()["format"]) < 3:
+        if made_by < 3:
             text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
 

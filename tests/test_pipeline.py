@@ -19,6 +19,7 @@ from engine.pipeline import run_pipeline
 from engine.run_folder import RunFolder
 from engine.settings import load_config
 from engine.stages import stage_names
+from tests.stage_world import CANDIDATES
 
 QUICK = (
     "teacher.epochs=2",
@@ -261,7 +262,7 @@ def test_a_finished_run_is_returned_as_it_is(finished):
 def test_what_cannot_work_is_refused_before_a_teacher_is_trained(tmp_path, override, said):
     config = quick(override)
     if override.startswith("distill.soft_tokens"):
-        config = quick(override, "data.history=200", "data.candidates=40")
+        config = quick(override, "data.history=200", "data.candidates=40", *CANDIDATES)
     with pytest.raises(StudioError, match=said):
         run_pipeline(config, tmp_path / "run", Monitor())
     assert not (tmp_path / "run/teacher.safetensors").exists()

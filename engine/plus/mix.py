@@ -55,4 +55,6 @@ def weigh(opinions: Sequence[np.ndarray], histories: Sequence[History], targets:
 
     optimizer.step(loss)
     weights = logarithms.detach().exp().float()
+    if (weights < SMALLEST).all():  # nobody knows anything: one of them still has to order the items
+        return torch.where(torch.arange(len(weights)) == weights.argmax(), SMALLEST, 0.0)
     return torch.where(weights < SMALLEST, 0.0, weights)

@@ -25,7 +25,7 @@ SMOKE = ("run", "--preset", "smoke")
         ((*SMOKE, "--set", "distill.step=3"), "did you mean distill.steps"),
         ((*SMOKE, "--set", "distill.steps"), "write it as"),
         ((*SMOKE, "--set", "distill.steps=many"), "distill.steps"),
-        ((*SMOKE, "--set", "teacher.name=bert4rec"), "sasrec"),
+        ((*SMOKE, "--set", "teacher.name=bert5rec"), "sasrec"),
         ((*SMOKE, "--set", "finetune.init_r=2"), "finetune.target_r=2"),
         ((*SMOKE, "--set", "distill.teacher_top=11"), "data.candidates=10"),
         ((*SMOKE, "--set", "seed=[1"), "seed='[1' is not usable"),
@@ -63,7 +63,11 @@ def test_refused_before_anything_is_recorded(
     ("settings", "said"),
     [
         ("data.candidates=61", "60 items"),
-        ("data.history=200 data.candidates=40 distill.soft_tokens=500", "context"),
+        (
+            "llm.prompts=candidates llm.verbalizer=title-tokens plus.enabled=false finetune.soft_labels=0"
+            " data.history=200 data.candidates=40 distill.soft_tokens=500",
+            "context",
+        ),
         ("finetune.targets=[nowhere]", "finetune.targets"),
     ],
 )

@@ -73,7 +73,9 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     twins = replace(catalogue, titles=tuple(titles))
     models.dataset = replace(models.dataset, catalogue=twins)
     bench = bench_of_user(models, "user 3")
-    answer = explain(Explanation(bench), [part for part in PARTS if part not in ("gradients", "rationale", "prompt")])
+    answer = explain(
+        Explanation(bench), [part for part in PARTS if part not in ("gradients", "rationale", "prompt", "free")]
+    )
     for item in (*answer["history"], *answer["candidates"], answer["rather"]["rather_than"]):
         assert item["title"].endswith(f" X{item['item'] // 2} [id:{item['raw_id']}]")
     told = answer["summary"]["fallback"]

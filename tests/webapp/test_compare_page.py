@@ -98,7 +98,7 @@ def test_titles_that_are_code_stay_text(page: Page, at_quiet_studio: Studio, tmp
     expect(page.locator("#launch-command")).to_contain_text("csv")
     page.get_by_role("tab", name="Prompts").click()
     expect(page.locator("#prompts .dr-prompt")).to_have_count(3)
-    expect(page.locator("#prompts .dr-in-candidate").first).to_contain_text("{{window.pwned=3}}")
+    expect(page.locator("#prompts .dr-in-history").first).to_contain_text("{{window.pwned=3}}")
     page.get_by_role("tab", name="Data set").click()
     expect(page.locator("#data-figures .dr-tile")).to_have_count(6)
     assert page.evaluate("window.pwned") is None

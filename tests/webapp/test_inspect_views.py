@@ -273,7 +273,7 @@ def test_delrec_plus_stands_beside_with_honest_words() -> None:
     answer["run"]["plus"] = {"teacher": "sasrec", "of_teacher": 0.9, "of_llm": 0.3}
     said = _text(view.sides(answer, ASKED))
     assert "the opinions of SASRec (0.90) and of a language model (0.30)" in said
-    assert "All reasons here are DELRec's" in said
+    assert "The reasons here are DELRec's; what each part adds stands beside them." in said
     assert view.sides(answer, ASKED).count("<section") == 3
     assert "DELRec-plus" in expert_view.ladder(answer)
     assert view.both(answer)[1]["model"] == "delrec", "what is explained is not the last rung"
