@@ -45,3 +45,9 @@ def test_equal_constants_change_nothing() -> None:
     assert weigh([shifted, LLM], NOBODY, targets).tolist() == pytest.approx(
         weigh([TEACHER, LLM], NOBODY, targets).tolist(), abs=1e-3
     )
+
+
+def test_where_nobody_knows_anything_one_still_orders_the_items() -> None:
+    wrong = -np.eye(ITEMS, dtype=np.float32)[np.arange(USERS) % ITEMS] * 50
+    weights = weigh([wrong, wrong], NOBODY, np.arange(USERS) % ITEMS)
+    assert sorted(weights.tolist()) == [0.0, pytest.approx(1e-3)]
