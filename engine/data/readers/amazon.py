@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import ClassVar
@@ -100,9 +101,9 @@ class Amazon(Downloaded):
                     log.add(*batch)
         return ()
 
+    @abstractmethod
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         """A table of ratings."""
-        raise NotImplementedError
 
     fields: ClassVar[tuple[str, str, str]] = ("reviewerID", "asin", "unixReviewTime")
     """Where a review names its user, item and time."""
@@ -117,9 +118,9 @@ class Amazon(Downloaded):
             if raw in wanted:
                 yield Item(raw, text(record.get("title")), genres=self.path(record), brand=brand(record.get("brand")))
 
+    @abstractmethod
     def path(self, record: Record) -> tuple[str, ...]:
         """Categories of an item from the general to the particular."""
-        raise NotImplementedError
 
 
 def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, monitor: Monitor) -> None:
