@@ -12,9 +12,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from jobs.settings import import_limits
-from webapp import downloads, inspect_files, machine
+from webapp import downloads, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
-from webapp.pages import compare, data, inspect, launch, pattern, run, runs, tour, users
+from webapp.inspect import downloads as inspect_downloads
+from webapp.inspect import page as inspect
+from webapp.pages import compare, data, launch, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
 from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
@@ -43,7 +45,7 @@ def create_app(access: Access | None = None, root: str | None = None) -> FastAPI
         return {"status": "ok"}
 
     app.include_router(downloads.router)
-    app.include_router(inspect_files.router)
+    app.include_router(inspect_downloads.router)
     if access.read_only:
         app.add_middleware(NoUploads)
     if access.password:

@@ -22,8 +22,8 @@ from engine.run_data import UNCHECKED
 from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, kinds
+from webapp.inspect.subjects import subjects_of
 from webapp.pages import pattern, users
-from webapp.subjects import subjects_of
 
 QUICK = (
     *("data.dataset=csv", "data.min_interactions=4", "teacher.epochs=2", "teacher.validate_every=1"),

@@ -12,12 +12,12 @@ from webapp_studio import pages
 from engine.data import Catalogue
 from engine.errors import StudioError
 from jobs.kinds import ExplainRequest
-from webapp import inspecting
 from webapp.events import Asked
-from webapp.inspecting import in_run
-from webapp.inspection import DEPTHS, RATHER, REASONS, WORDS, Question
-from webapp.pages import inspect as inspect_page
-from webapp.subjects import Subjects
+from webapp.inspect import page as inspect_page
+from webapp.inspect import session
+from webapp.inspect.question import DEPTHS, RATHER, REASONS, WORDS, Question
+from webapp.inspect.session import in_run
+from webapp.inspect.subjects import Subjects
 
 HOSTILE = '<img src=x onerror="a()"> ${b} {{c}}; d \\; e'
 NO_ADDRESS = SimpleNamespace(query_params={})
@@ -78,8 +78,8 @@ def test_one_s_own_titles_go_along_to_another_run_and_users_do_not() -> None:
 def test_what_refers_to_an_item_is_the_same_item_in_another_run_or_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another data set has other items under the same ids."""
     known = {"r": _subjects("Heat", "Alien", "Ran"), "s": _subjects("Heat", "Psycho")}
-    monkeypatch.setattr(inspecting, "subjects_of", known.get)
-    monkeypatch.setattr(inspecting.api, "status", str)
+    monkeypatch.setattr(session, "subjects_of", known.get)
+    monkeypatch.setattr(session.api, "status", str)
     asked = Question("r", titles=("id:0", "id:1", "id:2", "id:9", "Fargo"))
     assert in_run(asked, "s") == Question("s", titles=("id:0", "Alien", "Ran", "id:9", "Fargo"))
     assert in_run(Question("r", "1"), "s") == Question("s")

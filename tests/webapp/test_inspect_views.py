@@ -14,16 +14,16 @@ from inspect_world import HOSTILE, explanation, item, rung, written
 from db.asked import Progress
 from engine.data.catalogue import Choice
 from jobs.failures import ANSWER_STOPPED
-from webapp.inspect_charts import percent, shares, signed
-from webapp.inspecting import FIRST, NAMES, Standing
-from webapp.inspection import DEPTHS, REASONS, WORDS, Question
-from webapp.subjects import Entry, History
-from webapp.views import inspect as view
-from webapp.views import inspect_expert as expert_view
-from webapp.views import inspect_history as history_view
-from webapp.views import inspect_share as share_view
-from webapp.views import inspect_words as words_view
-from webapp.views.inspect_report import report
+from webapp.inspect.charts import percent, shares, signed
+from webapp.inspect.question import DEPTHS, REASONS, WORDS, Question
+from webapp.inspect.session import FIRST, NAMES, Standing
+from webapp.inspect.subjects import Entry, History
+from webapp.inspect.views import answer as view
+from webapp.inspect.views import expert as expert_view
+from webapp.inspect.views import history as history_view
+from webapp.inspect.views import share as share_view
+from webapp.inspect.views import words as words_view
+from webapp.inspect.views.report import report
 
 ASKED = Question("r-abc234", "42")
 

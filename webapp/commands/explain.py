@@ -64,8 +64,8 @@ def command(
     from engine.explain.explanation import PARTS, check_parts
     from engine.run_folder import write_text
     from jobs import answers
-    from webapp.inspecting import merged
-    from webapp.inspection import Question
+    from webapp.inspect.question import Question
+    from webapp.inspect.session import merged
 
     check_parts(parts)
     question = Question(

@@ -21,10 +21,10 @@ from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval
 from jobs import api
-from webapp.answers import answers_of
 from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import link, tag
+from webapp.predictions import answers_of
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.slice_charts import slice_figure
 from webapp.views import compare as view

@@ -12,12 +12,12 @@ import gradio as gr
 from jobs import api
 from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, link
-from webapp.inspecting import FIRST, Standing, advance, finished_run
-from webapp.inspection import Question
-from webapp.pages.inspect import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
+from webapp.inspect.page import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
+from webapp.inspect.question import Question
+from webapp.inspect.session import FIRST, Standing, advance, finished_run
+from webapp.inspect.subjects import Subjects, subjects_of
+from webapp.inspect.views import share as share_view
 from webapp.shell import RUNS, empty, frame, notice
-from webapp.subjects import Subjects, subjects_of
-from webapp.views import inspect_share as share_view
 from webapp.views import tour as view
 
 PARTS = (FIRST, "summary", "effects", "counterfactual", "stability")

@@ -14,9 +14,9 @@ from engine.evaluate.across import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
 from webapp import previews
-from webapp.answers import answers_of, predictions_of
 from webapp.events import QUIET, tell
 from webapp.html import link
+from webapp.predictions import answers_of, predictions_of
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import users as view
 from webapp.views.compare import OUTCOMES, SLUGS

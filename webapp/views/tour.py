@@ -9,15 +9,15 @@ from engine.evaluate import Report
 from engine.evaluate.people import Group
 from engine.labels import label
 from webapp.html import Html, join, link, tag
-from webapp.inspecting import Standing
-from webapp.inspection import Question
+from webapp.inspect.question import Question
+from webapp.inspect.session import Standing
+from webapp.inspect.subjects import Subjects
+from webapp.inspect.views import answer as view
+from webapp.inspect.views import history as history_view
+from webapp.inspect.views.buttons import asking
+from webapp.inspect.views.pick import COUNTED, group_names
 from webapp.shell import empty
-from webapp.subjects import Subjects
-from webapp.views import inspect as view
-from webapp.views import inspect_history as history_view
 from webapp.views import results as result_view
-from webapp.views.asking import asking
-from webapp.views.inspect_pick import COUNTED, group_names
 from webapp.words import plural
 
 STEPS = 5

@@ -8,11 +8,11 @@ from typing import Any
 from engine.data.catalogue import Choice
 from engine.labels import label, listed
 from webapp.html import Html, join, tag
-from webapp.inspect_charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
-from webapp.inspection import Question
+from webapp.inspect.charts import Place, Ranking, effect_bar, percent, rankings, shares, signed
+from webapp.inspect.question import Question
+from webapp.inspect.views.buttons import asking
+from webapp.inspect.views.history import asking_for
 from webapp.shell import notice
-from webapp.views.asking import asking
-from webapp.views.inspect_history import asking_for
 from webapp.words import plural
 
 Answer = Mapping[str, Any]

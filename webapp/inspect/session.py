@@ -14,8 +14,8 @@ from engine.data.references import checked_titles, id_in
 from engine.errors import StudioError
 from jobs import answers, api
 from jobs.failures import ANSWER_STOPPED
-from webapp.inspection import WORDS, Question
-from webapp.subjects import History, Subjects, subjects_of
+from webapp.inspect.question import WORDS, Question
+from webapp.inspect.subjects import History, Subjects, subjects_of
 
 FIRST = "ladder"
 """The part that all others need: without it there is nothing to explain."""

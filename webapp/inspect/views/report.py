@@ -7,13 +7,13 @@ from typing import Any
 
 from engine.labels import label
 from webapp.html import Html, join, tag
-from webapp.inspection import Question
-from webapp.subjects import Subjects
+from webapp.inspect.question import Question
+from webapp.inspect.subjects import Subjects
+from webapp.inspect.views import answer as view
+from webapp.inspect.views import expert as expert_view
+from webapp.inspect.views import history as history_view
+from webapp.inspect.views import words as words_view
 from webapp.theme import STATIC
-from webapp.views import inspect as view
-from webapp.views import inspect_expert as expert_view
-from webapp.views import inspect_history as history_view
-from webapp.views import inspect_words as words_view
 
 LIGHT = (
     "--body-text-color:#17212d;--body-text-color-subdued:#5a6878;--background-fill-primary:#fff;"

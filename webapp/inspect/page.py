@@ -11,15 +11,15 @@ from engine.errors import StudioError
 from jobs import api
 from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, join, link, tag
-from webapp.inspecting import View, in_run, leave, look_at
-from webapp.inspection import DEPTHS, WORDS, Question
+from webapp.inspect.question import DEPTHS, WORDS, Question
+from webapp.inspect.session import View, in_run, leave, look_at
+from webapp.inspect.views import answer as view
+from webapp.inspect.views import expert as expert_view
+from webapp.inspect.views import history as history_view
+from webapp.inspect.views import pick as pick_view
+from webapp.inspect.views import share as share_view
+from webapp.inspect.views import words as words_view
 from webapp.shell import HOME, RUNS, empty, frame, notice
-from webapp.views import inspect as view
-from webapp.views import inspect_expert as expert_view
-from webapp.views import inspect_history as history_view
-from webapp.views import inspect_pick as pick_view
-from webapp.views import inspect_share as share_view
-from webapp.views import inspect_words as words_view
 
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500

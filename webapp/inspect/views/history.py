@@ -9,11 +9,11 @@ from engine.data.references import by_id
 from engine.data.titles import as_displayed
 from engine.labels import label
 from webapp.html import Html, join, tag
-from webapp.inspect_charts import effect_bar
-from webapp.inspection import LONGEST_TITLE, Question
+from webapp.inspect.charts import effect_bar
+from webapp.inspect.question import LONGEST_TITLE, Question
+from webapp.inspect.subjects import Entry, History
+from webapp.inspect.views.buttons import asking, editing
 from webapp.shell import notice
-from webapp.subjects import Entry, History
-from webapp.views.asking import asking, editing
 from webapp.words import plural
 
 MATTERS = 0.25

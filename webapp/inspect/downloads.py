@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse, Response
 
 from engine.errors import StudioError
 from jobs import api
-from webapp.inspecting import look
-from webapp.inspection import DEPTHS, LONGEST_TITLE, Question
-from webapp.subjects import Subjects, subjects_of
-from webapp.views.inspect_report import report
+from webapp.inspect.question import DEPTHS, LONGEST_TITLE, Question
+from webapp.inspect.session import look
+from webapp.inspect.subjects import Subjects, subjects_of
+from webapp.inspect.views.report import report
 
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 router = APIRouter()

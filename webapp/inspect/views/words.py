@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.labels import label
 from webapp.html import Html, join, tag
-from webapp.inspection import Question
+from webapp.inspect.question import Question
+from webapp.inspect.views.buttons import asking
 from webapp.shell import notice
-from webapp.views.asking import asking
 
 Answer = Mapping[str, Any]
 BADGES = {

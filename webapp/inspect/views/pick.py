@@ -7,10 +7,10 @@ import random
 from engine.evaluate.people import GROUPS, Group
 from engine.labels import label
 from webapp.html import Html, join, link, tag
-from webapp.inspection import Question
+from webapp.inspect.question import Question
+from webapp.inspect.subjects import Subjects
+from webapp.inspect.views.buttons import asking
 from webapp.shell import notice
-from webapp.subjects import Subjects
-from webapp.views.asking import asking
 
 MOST_LISTED = 2000
 """User ids that the field suggests."""

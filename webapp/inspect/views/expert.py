@@ -9,11 +9,11 @@ from typing import Any
 
 from engine.labels import label
 from webapp.html import Html, join, tag
-from webapp.inspect_charts import percent, rankings, signed
-from webapp.inspection import Question
+from webapp.inspect.charts import percent, rankings, signed
+from webapp.inspect.question import Question
+from webapp.inspect.views.answer import ranking
+from webapp.inspect.views.words import written
 from webapp.views.compare import scrolled
-from webapp.views.inspect import ranking
-from webapp.views.inspect_words import written
 from webapp.words import plural
 
 Answer = Mapping[str, Any]

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from db.asked import Progress
 from engine.labels import label
 from webapp.html import Html, join, link, tag
-from webapp.inspecting import NAMES, Standing
-from webapp.inspection import Question
+from webapp.inspect.question import Question
+from webapp.inspect.session import NAMES, Standing
+from webapp.inspect.views.buttons import asking
 from webapp.shell import empty, notice
-from webapp.views.asking import asking
 from webapp.views.run import NO_WORKER
 
 MARKS = {"done": ("✓", "done"), "running": ("●", "under way"), "queued": ("○", "next"), "absent": ("○", "to come"),

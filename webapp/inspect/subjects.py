@@ -24,7 +24,7 @@ from engine.evaluate.users import UserRow, user_rows
 from engine.recommend import HistoryItem, understand
 from engine.settings import make_config
 from webapp import previews
-from webapp.answers import predictions_of
+from webapp.predictions import predictions_of
 
 EXPLAINED = ("delrec", "llm-distilled", "llm-zero-shot")
 """Rows of the paper's method, latest stage first: a run is explained by the first that it has."""

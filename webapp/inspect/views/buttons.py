@@ -9,7 +9,7 @@ from webapp.html import Child, Html, tag
 
 
 def asking(text: Child, action: dict[str, Any], **attributes: str | int | bool | None) -> Html:
-    """A button; ``action`` is what :meth:`webapp.inspection.Question.changed` reads."""
+    """A button; ``action`` is what :meth:`webapp.inspect.question.Question.changed` reads."""
     return tag("button", text, type="button", data_ask=json.dumps(action, ensure_ascii=False), **attributes)
 
 

@@ -1,0 +1,1 @@
+"""*Inspect*: one recommendation of a finished run, explained."""

@@ -1,0 +1,1 @@
+"""What *Inspect* shows, drawn from answers alone."""
