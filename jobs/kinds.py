@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.naming import run_folder
 from engine.errors import StudioError
+from engine.explain.report import PARTS, check_parts
 from engine.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -139,14 +140,14 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     asked = ExplainRequest.read(request)
     if asked.user is None and not asked.titles:
         raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
+    check_parts(asked.parts)
     from engine.explain import explanation
 
-    explanation.check_parts(asked.parts)
     loaded = models(folder)
     others = soft_prompts(asked.prompt_of, loaded)
     writing = explanation.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
     chosen = _chosen(folder, asked)
-    parts = asked.parts or tuple(explanation.PARTS)
+    parts = asked.parts or PARTS
     known = {"run_id": folder.name}
     reasons = explanation.Explanation(chosen, others, writing)
     return {**known, **explanation.explain(reasons, parts, lambda partial: tell({**known, **partial}))}

@@ -9,7 +9,6 @@ from itertools import combinations
 from typing import Any
 
 from engine.data import Catalogue
-from engine.errors import StudioError
 from engine.explain.bench import Bench
 from engine.explain.constraint import Unwritable
 from engine.explain.counterfactual import Search, counterfactual
@@ -22,6 +21,7 @@ from engine.explain.parts import part_shares, parts_sentence
 from engine.explain.plain import plain
 from engine.explain.rationale import SAMPLES, freely, rationales, request
 from engine.explain.reading import reading
+from engine.explain.report import check_parts
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
 from engine.llm import SoftPrompt
@@ -298,12 +298,6 @@ def explain(
 
 def _written(on_part: OnPart, known: Mapping[str, Any], writing: Mapping[str, Any]) -> None:
     on_part({**known, "writing": writing})
-
-
-def check_parts(parts: Collection[str]) -> None:
-    """Raise :class:`StudioError` where a name is no part of an explanation."""
-    if unknown := [part for part in parts if part not in PARTS]:
-        raise StudioError(f"there is no part {unknown[0]!r}", where="parts", remedy=f"choose from {', '.join(PARTS)}")
 
 
 def describe(catalogue: Catalogue, item: int) -> dict[str, Any]:

@@ -17,13 +17,13 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
     assert said.code == 0, said
     answer = json.loads(file.read_text(encoding="utf-8"))
     assert answer["run_id"] == smoke["run_id"]
-    assert answer["run"]["llm"] == "delrec"
+    assert answer["run"]["model"] == "delrec"
     assert answer["prompt"]["adapter"] is not None
     assert [rung["model"] for rung in answer["ladder"]][1:] == [
         *("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"),
     ]  # fmt: skip
     assert set(answer["run"]["plus"]) == {"teacher", "of_teacher", "of_llm"}
-    assert len(answer["effects"]["llm"]["delete"]["margin"]) == len(answer["history"]) > 1
+    assert len(answer["effects"]["model"]["delete"]["margin"]) == len(answer["history"]) > 1
     words = " ".join(said.out.split())
     assert " ".join(answer["summary"]["sentence"].split()) in words
     assert answer["counterfactual"]["sentence"] in words

@@ -19,6 +19,7 @@ from engine.explain.bench import Bench
 from engine.explain.benches import Candidates, Wanted, bench_of_edited, bench_of_titles, bench_of_user
 from engine.explain.explanation import PARTS, Explanation, Writing, explain
 from engine.explain.plain import plain
+from engine.explain.report import ExplanationReport
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.rows import last_row, method_row
@@ -85,7 +86,7 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     assert f" [id:{chosen}] is what is explained" in _refusal(
         lambda: bench_of_user(models, "user 3", Wanted(f"id:{chosen}", f"id:{chosen}"))
     )
-    shell._show(answer)
+    shell._show(ExplanationReport.read(answer))
     said = " ".join(capsys.readouterr().out.split())
     assert said.count(" X") == len(re.findall(r" X\d+ \[id:", said)) > len(answer["history"] + answer["candidates"])
     assert "typed" not in said

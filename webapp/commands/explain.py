@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from db.runs import Run
+    from engine.explain.report import ExplanationReport
 
 
 @click.command()
@@ -61,11 +62,10 @@ def command(
     target = target_file(file)
 
     from engine.data.references import checked_titles, split_titles
-    from engine.explain.explanation import PARTS, check_parts
+    from engine.explain.report import PARTS, ExplanationReport, check_parts
     from engine.run_folder import write_text
     from jobs import answers
     from webapp.inspect.question import Question
-    from webapp.inspect.session import merged
 
     check_parts(parts)
     question = Question(
@@ -82,11 +82,14 @@ def command(
     requests = [question.request(part) for part in wanted]
     if "prompt" in wanted and other_runs:
         requests[wanted.index("prompt")]["prompt_of"] = [find_run(other).id for other in other_runs]
-    measured = merged(answers.here("explain", found, request) for request in requests)
-    answer = {name: value for name, value in (measured or {}).items() if name not in PARTS or name in wanted}
+    measured = ExplanationReport.merged(
+        ExplanationReport.read(answers.here("explain", found, request)) for request in requests
+    )
+    assert measured is not None
+    report = measured.only(wanted)
     if target is not None:
-        write_text(target, json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
-    _show(answer)
+        write_text(target, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
+    _show(report)
 
 
 def _raw_id(run: Run, text: str | None, where: str) -> str:
@@ -100,151 +103,158 @@ def _raw_id(run: Run, text: str | None, where: str) -> str:
     return catalogue.raw_ids[find_item(catalogue, text, where)]
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show(report: ExplanationReport) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     for part, show in SHOWN.items():
-        if part in answer:
-            show(console, answer)
-    for note in answer["notes"]:
+        if getattr(report, part) is not None:
+            show(console, report)
+        elif part in report.inapplicable:
+            console.print(Text(report.inapplicable[part]))
+    for note in report.notes:
         console.print(Text(note, style="dim"))
 
 
-def _summary(console: Console, answer: dict[str, Any]) -> None:
+def _summary(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    console.print(Text(answer["summary"]["fallback"], style="bold"))
+    assert report.summary
+    console.print(Text(report.summary.fallback, style="bold"))
 
 
-def _effects(console: Console, answer: dict[str, Any]) -> None:
+def _effects(console: Console, report: ExplanationReport) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from engine.data.titles import as_displayed
+    from engine.labels import label
 
-    found = answer["effects"]
-    title = f"Effect of each title on the lead of {answer['target']['title']}"
+    found = report.effects
+    assert found
+    title = f"Effect of each title on the lead of {report.target.title}"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("history, oldest first")
-    columns = [(who, name, values["margin"]) for who in ("llm", "teacher") for name, values in found[who].items()]
-    for who, name, _ in columns:
-        table.add_column(f"{who}\n{name}", justify="right")
-    for place, item in enumerate(answer["history"]):
-        known = "" if item["known"] else " (not in the catalogue)"
-        known = known or ("" if as_displayed(item["query"], item["title"]) else f" (typed “{item['query']}”)")
-        table.add_row(Text(item["title"] + known), *(f"{values[place]:+z.3f}" for _, _, values in columns))
+    columns = [
+        ("\n".join([*label(who).split(), name]), values.margin)
+        for who, effects in ((report.run.model, found.model), (report.run.beside, found.beside))
+        for name, values in effects.items()
+    ]
+    for heading, _ in columns:
+        table.add_column(heading, justify="right")
+    for place, item in enumerate(report.history):
+        known = "" if item.known else " (not in the catalogue)"
+        known = known or ("" if as_displayed(item.query, item.title) else f" (typed “{item.query}”)")
+        table.add_row(Text(item.title + known), *(f"{values[place]:+z.3f}" for _, values in columns))
     console.print(table)
-    agreement = found["spearman_with_teacher"]["delete"]
-    console.print(f"Rank correlation of the LLM's and the teacher's effects: {_number(agreement)}. {found['note']}")
+    names = f"{label(report.run.model)}'s and {label(report.run.beside)}'s"
+    console.print(f"Rank correlation of {names} effects: {_number(found.agreement['delete'])}. {found.note}")
 
 
-def _rather(console: Console, answer: dict[str, Any]) -> None:
+def _rather(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    found = answer["rather"]
-    rival, lead = found["rather_than"]["title"], found["lead"]
-    order = sorted(range(len(found["effects"])), key=lambda place: -abs(found["effects"][place]))[:3]
-    named = ", ".join(f"{answer['history'][place]['title']} ({found['effects'][place]:+z.3f})" for place in order)
-    console.print(
-        Text(f"Rather than {rival}: lead {lead:+z.3f}; what leaving a title out takes from it, most first: {named}.")
-    )
+    found = report.rather
+    assert found
+    order = sorted(range(len(found.effects)), key=lambda place: -abs(found.effects[place]))[:3]
+    named = ", ".join(f"{report.history[place].title} ({found.effects[place]:+z.3f})" for place in order)
+    said = f"Rather than {found.rather_than.title}: lead {found.lead:+z.3f}; what leaving a title out takes from it, "
+    console.print(Text(f"{said}most first: {named}."))
 
 
-def _parts(console: Console, answer: dict[str, Any]) -> None:
+def _parts(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
     from engine.labels import label
 
-    if (found := answer["parts"]) is None:
-        return
-    told = ", ".join(f"{label(part['model'])} {part['lead']:+z.3f}" for part in found["parts"])
-    rival = found["rather_than"]["title"]
-    console.print(Text(f"{label(found['model'])} rather than {rival}: {told}; together {found['lead']:+z.3f}."))
-    console.print(Text(f"  {found['sentence']}"))
+    found = report.parts
+    assert found
+    told = ", ".join(f"{label(part.model)} {part.lead:+z.3f}" for part in found.parts)
+    rival = found.rather_than.title
+    console.print(Text(f"{label(found.model)} rather than {rival}: {told}; together {found.lead:+z.3f}."))
+    console.print(Text(f"  {found.sentence}"))
 
 
-def _counterfactual(console: Console, answer: dict[str, Any]) -> None:
+def _counterfactual(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    found = answer["counterfactual"]
-    console.print(Text(found["sentence"]))
-    titles = {item["item"]: item["title"] for item in answer["candidates"]}
-    for change in filter(None, (found["removal"], found["replacement"])):
-        named = ", ".join(answer["history"][place]["title"] for place in change["positions"])
-        console.print(
-            Text(f"  {change['kind']} of {named}: {titles[change['top_after']]} comes first, by a run of this history.")
-        )
+    found = report.counterfactual
+    assert found
+    console.print(Text(found.sentence))
+    for change in filter(None, (found.removal, found.replacement)):
+        named = ", ".join(report.history[place].title for place in change.positions)
+        first = report.title(change.top_after)
+        console.print(Text(f"  {change.kind} of {named}: {first} comes first, by a run of this history."))
 
 
-def _ladder(console: Console, answer: dict[str, Any]) -> None:
+def _ladder(console: Console, report: ExplanationReport) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from engine.labels import label
 
+    assert report.ladder
     table = Table(title="Places of the same candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("candidate")
-    for rung in answer["ladder"]:
-        table.add_column(label(rung["model"]), justify="right")
-    order = sorted(range(len(answer["candidates"])), key=lambda column: answer["answer"]["places"][column])
-    for column in order:
-        item = answer["candidates"][column]
-        chosen = " ← chosen next" if item["chosen_next"] else ""
-        table.add_row(Text(item["title"] + chosen), *(f"{rung['places'][column]:g}" for rung in answer["ladder"]))
+    for rung in report.ladder:
+        table.add_column(label(rung.model), justify="right")
+    for column in sorted(range(len(report.candidates)), key=lambda column: report.answer.places[column]):
+        item = report.candidates[column]
+        chosen = " ← chosen next" if item.chosen_next else ""
+        table.add_row(Text(item.title + chosen), *(f"{rung.places[column]:g}" for rung in report.ladder))
     console.print(table)
 
 
-def _prompt(console: Console, answer: dict[str, Any]) -> None:
+def _prompt(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    found = answer["prompt"]
-    for effect in found["prompts"] or ():
-        place, change = effect["answer"]["rank"], -effect["margin_effect"]
-        console.print(Text(f"Soft prompt {effect['prompt']}: place #{place:g}, lead {change:+z.3f}."))
-    if found["adapter"]:
-        change = -found["adapter"]["margin_effect"]
-        console.print(f"Adapter off: place #{found['adapter']['answer']['rank']:g}, lead {change:+z.3f}.")
+    found = report.prompt
+    assert found
+    for effect in found.prompts or ():
+        place, change = effect.answer.rank, -effect.margin_effect
+        console.print(Text(f"Soft prompt {effect.prompt}: place #{place:g}, lead {change:+z.3f}."))
+    if found.adapter:
+        change = -found.adapter.margin_effect
+        console.print(f"Adapter off: place #{found.adapter.answer.rank:g}, lead {change:+z.3f}.")
 
 
-def _stability(console: Console, answer: dict[str, Any]) -> None:
-    found = answer["stability"]
-    if found is None:
-        console.print("It reads no list of candidates, so their order cannot sway it.")
-        return
-    place = f"place {found['rank']['mean']:z.1f} ± {found['rank']['sd']:z.1f}"
-    console.print(
-        f"Candidates shuffled {found['shuffles']} times: {place}, same first answer in {found['same_top']:.0%}."
-    )
+def _stability(console: Console, report: ExplanationReport) -> None:
+    found = report.stability
+    assert found
+    place = f"place {found.rank.mean:z.1f} ± {found.rank.sd:z.1f}"
+    console.print(f"Candidates shuffled {found.shuffles} times: {place}, same first answer in {found.same_top:.0%}.")
 
 
-def _gradients(console: Console, answer: dict[str, Any]) -> None:
-    found = answer["gradients"]
-    values = ", ".join(f"{value:+z.3f}" for value in found["items"])
-    console.print(f"Integrated gradients by title: {values}; completeness error {found['completeness_error']:z.3f}.")
+def _gradients(console: Console, report: ExplanationReport) -> None:
+    found = report.gradients
+    assert found
+    values = ", ".join(f"{value:+z.3f}" for value in found.items)
+    console.print(f"Integrated gradients by title: {values}; completeness error {found.completeness_error:z.3f}.")
 
 
-def _rationale(console: Console, answer: dict[str, Any]) -> None:
+def _rationale(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    best = answer["rationale"]["texts"][0]
+    assert report.rationale
+    best = report.rationale.texts[0]
     told = {
         "computed": "The language model wrote nothing grounded; computed instead",
         "base": "In the model's own words, after the fact (base weights)",
         "adapter": "In the model's own words, after the fact (fine-tuned weights)",
     }
-    why = f" ({best['note']})" if best["note"] else ""
-    console.print(Text(f"{told[best['weights']]}{why}, {best['grounding']['badge']}: {best['text']}"))
+    why = f" ({best.note})" if best.note else ""
+    console.print(Text(f"{told[best.weights]}{why}, {best.grounding.badge}: {best.text}"))
 
 
-def _free(console: Console, answer: dict[str, Any]) -> None:
+def _free(console: Console, report: ExplanationReport) -> None:
     from rich.text import Text
 
-    found = answer["free"]["text"]
-    console.print(Text(f"Without the grammar it wrote, {found['grounding']['badge']}: {found['text']}"))
+    assert report.free
+    found = report.free.text
+    console.print(Text(f"Without the grammar it wrote, {found.grounding.badge}: {found.text}"))
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,170 @@
+"""One recommendation with its reasons, as pages, shell, files and API read it. Light to import: no model is needed.
+
+An answer to the question ``explain`` (:class:`jobs.kinds.ExplainRequest`) is the JSON of an :class:`ExplanationReport`;
+:meth:`ExplanationReport.read` reads it back, one of an earlier version too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from engine.errors import StudioError
+from engine.explain.report_parts import (
+    About,
+    Candidate,
+    Contrast,
+    Counterfactual,
+    Effects,
+    FreeWords,
+    Gradients,
+    HistoryItem,
+    Item,
+    Order,
+    Part,
+    PromptAndAdapter,
+    RankedCandidates,
+    Rationale,
+    Reading,
+    Stability,
+    Summary,
+    SumOfParts,
+    Writing,
+)
+
+PARTS = (
+    "effects", "rather", "parts", "counterfactual", "summary", "ladder", "reading", "prompt", "order", "stability",
+    "gradients", "rationale", "free",
+)  # fmt: skip
+"""Fields of a report that are measured one by one, in the order in which they are best measured."""
+
+
+class ExplanationReport(Part):
+    """Why a row of a run ranks an item as it does, as far as that was measured.
+
+    Always there are ``run`` (which row: ``run.model``; which one beside it: ``run.beside``), ``target`` (the item that
+    is explained), ``history`` (oldest first), ``candidates``, ``answer`` (the row's ranking) and ``notes``. Lists about
+    history or candidates go by their order here. Each of ``PARTS`` is ``None`` until it is measured; one that cannot be
+    measured for this row stays so, and ``inapplicable[part]`` says why in a sentence. ``has(part)`` is about both.
+    """
+
+    run_id: str = ""
+    run: About
+    target: Item
+    history: tuple[HistoryItem, ...]
+    candidates: tuple[Candidate, ...]
+    answer: RankedCandidates
+    beside: RankedCandidates | None = None
+    """The ranking of the row beside; ``None`` only in reports of earlier versions."""
+    notes: tuple[str, ...] = ()
+    inapplicable: Mapping[str, str] = Field(default_factory=dict)
+    measuring: str | None = None
+    """The part under way, in a report that is not finished ..."""
+    writing: Writing | None = None
+    """... and what is written so far."""
+
+    effects: Effects | None = None
+    rather: Contrast | None = None
+    parts: SumOfParts | None = None
+    counterfactual: Counterfactual | None = None
+    summary: Summary | None = None
+    ladder: tuple[RankedCandidates, ...] | None = None
+    """The same candidates by the run's other rows, stage after stage, this one among them."""
+    reading: Reading | None = None
+    prompt: PromptAndAdapter | None = None
+    order: Order | None = None
+    stability: Stability | None = None
+    gradients: Gradients | None = None
+    rationale: Rationale | None = None
+    free: FreeWords | None = None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> ExplanationReport:
+        """The report of a JSON object, also of one that an earlier version stored.
+
+        Raises:
+            StudioError: it is none.
+        """
+        try:
+            return cls.model_validate(_modern(values))
+        except (ValidationError, KeyError, TypeError, AttributeError) as error:
+            fault = error.errors()[0] if isinstance(error, ValidationError) else {"msg": f"{error!r}", "loc": ()}
+            place = ".".join(map(str, fault["loc"]))
+            told = f"the explanation cannot be read: {fault['msg']}"
+            raise StudioError(told, where=place, remedy="ask the question again") from None
+
+    @classmethod
+    def merged(cls, reports: Iterable[ExplanationReport]) -> ExplanationReport | None:
+        """Answers to one question's parts as one. Its facts are the first's, so that all numbers fit the ranking."""
+        whole: ExplanationReport | None = None
+        for report in reports:
+            if whole is None:
+                whole = report
+                continue
+            new: dict[str, Any] = {part: found for part in PARTS if (found := getattr(report, part)) is not None}
+            new |= {"inapplicable": {**whole.inapplicable, **report.inapplicable}}
+            whole = whole.model_copy(update={**new, "beside": whole.beside or report.beside})
+        return whole
+
+    def has(self, part: str) -> bool:
+        """Whether a part was measured, or found to be not applicable."""
+        return getattr(self, part) is not None or part in self.inapplicable
+
+    def only(self, parts: Iterable[str]) -> ExplanationReport:
+        """The facts and these parts."""
+        left_out = [part for part in PARTS if part not in set(parts)]
+        inapplicable = {part: why for part, why in self.inapplicable.items() if part not in left_out}
+        return self.model_copy(update={**dict.fromkeys(left_out), "inapplicable": inapplicable})
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`read` reads; parts that are not measured are left out."""
+        found = self.model_dump(mode="json")
+        missing = [name for name in (*PARTS, "measuring", "writing") if found[name] is None]
+        return {name: value for name, value in found.items() if name not in missing}
+
+    @property
+    def column(self) -> int:
+        """The explained item's place in ``candidates``."""
+        return next(column for column, item in enumerate(self.candidates) if item.item == self.target.item)
+
+    @property
+    def chosen(self) -> int | None:
+        """The column of what the user really chose next, where that is known."""
+        return next((column for column, item in enumerate(self.candidates) if item.chosen_next), None)
+
+    def title(self, item: int) -> str:
+        """How an item of the history or a candidate is called; others by number."""
+        known = (*self.candidates, *self.history, self.target)
+        return next((it.title for it in known if it.item == item), f"item {item}")
+
+
+def check_parts(parts: Iterable[str]) -> None:
+    """Raise :class:`StudioError` where a name is no part of an explanation."""
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise StudioError(f"there is no part {unknown[0]!r}", where="parts", remedy=f"choose from {', '.join(PARTS)}")
+
+
+def _modern(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The object in today's form: until November 2026 the language model was explained beside its teacher, always."""
+    found = dict(values)
+    if "llm" not in found["run"]:
+        return found
+    run = dict(found["run"])
+    run["model"] = run.pop("llm")
+    found["run"] = {**run, "beside": run["teacher"]}
+    for part in ("effects", "order"):
+        if part in found:
+            sides = dict(found[part])
+            found[part] = {**sides, "model": sides.pop("llm"), "beside": sides.pop("teacher")}
+    if "effects" in found:
+        found["effects"]["agreement"] = found["effects"].pop("spearman_with_teacher")
+    if found.get("ladder"):
+        found["beside"] = next((it for it in found["ladder"] if it["model"] == run["teacher"]), None)
+    absent = {
+        "parts": f"{run['model']} is no sum of parts.",
+        "stability": "It reads no list of candidates, so their order cannot sway it.",
+    }
+    found["inapplicable"] = {part: why for part, why in absent.items() if part in found and found[part] is None}
+    return found
