@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from db import clock
 from db.owner import Owner
@@ -34,8 +36,12 @@ def leave(process: Owner) -> None:
         session.execute(delete(WorkerRow).filter_by(**asdict(process)))
 
 
-def known() -> list[Worker]:
-    """Workers that have not left, oldest first; whether they still live is in :mod:`jobs.workers`."""
-    with reading() as session:
-        rows = session.scalars(select(WorkerRow).order_by(WorkerRow.started, WorkerRow.host, WorkerRow.pid))
-        return [Worker(Owner(row.pid, row.started, row.host, row.boot), row.heartbeat) for row in rows]
+def known(session: Session | None = None) -> list[Worker]:
+    """Workers that have not left, oldest first; whether they still live is in :mod:`jobs.workers`.
+
+    Args:
+        session: where else is being read already.
+    """
+    query = select(WorkerRow).order_by(WorkerRow.started, WorkerRow.host, WorkerRow.pid)
+    with nullcontext(session) if session else reading() as found:
+        return [Worker(Owner(row.pid, row.started, row.host, row.boot), row.heartbeat) for row in found.scalars(query)]

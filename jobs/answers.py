@@ -9,21 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from db import asked as asked_store
 from db import explanations, runs
+from db.asked import Progress
 from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
 from engine.errors import StudioError
 from jobs import failures, kinds, process, queues, signs
+from jobs.workers import lives
 
 LONGEST_REQUEST = 64 * 1024
 MOST_ATTEMPTS = 2
 POLL_SECONDS = 0.1
 TELL_SECONDS = 0.2
 """Answers under way are stored no more often than that."""
+
+Q = TypeVar("Q", bound=Hashable)
+"""What a caller knows a question by."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,15 @@ def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
     if asked.state == "queued":
         queues.answers().add(str(asked.id))
     return asked
+
+
+def progress(
+    run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int]
+) -> tuple[dict[Q, Progress], bool]:
+    """See :func:`jobs.api.progress`."""
+    digests = {explanations.digest(kind, stamped(request)): key for key, (kind, request) in questions.items()}
+    found, workers = asked_store.progress(run_id, list(digests), read)
+    return {digests[digest]: it for digest, it in found.items()}, any(map(lives, workers))
 
 
 def here(kind: str, run: Run, request: Mapping[str, Any], tell: kinds.Tell = lambda _: None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from db import metrics as curve_store
 from db import results as result_store
 from db import runs as run_store
 from db import stages as stage_store
+from db.asked import Progress
 from db.explanations import Explanation
 from db.metrics import Curve, Point
 from db.results import Comparison, Result
@@ -32,6 +33,7 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config, stored_config, to_yaml
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
+from jobs.answers import Q
 
 LOG_BYTES = 256 * 1024
 
@@ -188,6 +190,20 @@ def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
         StudioError: no such run or kind, the run is not done, the request is no JSON object or too long.
     """
     return answers.ask(kind, status(reference), request)
+
+
+def progress(
+    run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int] = ()
+) -> tuple[dict[Q, Progress], bool]:
+    """How questions stand that were asked about a run, each a kind and a request, in one read; none is asked.
+
+    Args:
+        read: ids of questions whose answers are known; they are not read again.
+
+    Returns:
+        those that were asked, and whether a worker is there to answer.
+    """
+    return answers.progress(run_id, questions, read)
 
 
 def explanation(explanation_id: int) -> Explanation:

@@ -9,17 +9,17 @@ from jobs import process, signs
 
 def living() -> list[Worker]:
     """Workers that can take up runs now, oldest first."""
-    return [worker for worker in workers.known() if _lives(worker)]
+    return [worker for worker in workers.known() if lives(worker)]
 
 
 def settle() -> None:
     """Forget workers that died without a word."""
     for worker in workers.known():
-        if not _lives(worker):
+        if not lives(worker):
             workers.leave(worker.process)
 
 
-def _lives(worker: Worker) -> bool:
+def lives(worker: Worker) -> bool:
     """On this machine its process tells, elsewhere only its last sign of life."""
     if process.here(worker.process.host, worker.process.boot):
         return process.alive(worker.process)

@@ -19,12 +19,15 @@ def test_only_what_was_asked_about_this_run_is_told() -> None:
     explanations.ask(other, "explain", requests[2])
     explanations.claim(done.id, ME)
     explanations.finish(done.id, {"x": 1})
-    found = progress(run_id, digests)
+    found, workers = progress(run_id, digests)
+    assert workers == []
     assert {digest: (it.id, it.state) for digest, it in found.items()} == {
         digests[0]: (done.id, "done"),
         digests[1]: (waiting.id, "queued"),
     }
-    assert progress(run_id, []) == {}
+    assert found[digests[0]].answer == {"x": 1}
+    assert progress(run_id, digests, [done.id])[0][digests[0]].answer is None, "what is known is not read again"
+    assert progress(run_id, []) == ({}, [])
 
 
 def test_what_is_known_so_far_and_why_it_failed_are_told() -> None:
@@ -32,7 +35,7 @@ def test_what_is_known_so_far_and_why_it_failed_are_told() -> None:
     asked = explanations.ask(run_id, "explain", {})
     explanations.claim(asked.id, ME)
     explanations.tell(asked.id, {"half": 1})
-    assert progress(run_id, [asked.digest])[asked.digest].partial == {"half": 1}
+    assert progress(run_id, [asked.digest])[0][asked.digest].partial == {"half": 1}
     explanations.fail(asked.id, "no", "try again")
-    found = progress(run_id, [asked.digest])[asked.digest]
+    found = progress(run_id, [asked.digest])[0][asked.digest]
     assert (found.state, found.partial, found.error, found.remedy) == ("failed", None, "no", "try again")

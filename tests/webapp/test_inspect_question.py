@@ -7,10 +7,15 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from sqlalchemy import event
 from webapp_studio import pages
 
+from db import explanations, runs
+from db.store import database
+from engine.config import RunConfig
 from engine.data import Catalogue
 from engine.errors import StudioError
+from jobs import answers
 from jobs.kinds import ExplainRequest
 from webapp.events import Asked
 from webapp.inspect import page as inspect_page
@@ -125,13 +130,32 @@ def test_titles_of_any_length_are_cut() -> None:
     assert len(Question("r").changed({"titles": ["x" * 9999]}).titles[0]) == 2000  # type: ignore[index]
 
 
+@pytest.mark.parametrize("changes", [{}, {"titles": ["Heat", "Alien"]}])
+def test_a_tick_reads_the_database_once(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is waited for: the parts, the ranking before an edit, the workers that might answer."""
+    run_id = runs.create("first", RunConfig().model_dump(mode="json")).id
+    question = Question(run_id, "4").changed(changes)
+    for part in question.parts[: session.AT_ONCE]:
+        explanations.ask(run_id, "explain", answers.stamped(question.request(part)))
+    history = SimpleNamespace(any_known=True)
+    subjects = SimpleNamespace(run=SimpleNamespace(id=run_id), history_of=lambda _: history, history=lambda _: history)
+    monkeypatch.setattr(session, "kept", {run_id: subjects}.get)
+    begun: list[Any] = []
+    event.listen(database(), "begin", lambda connection: begun.append(connection))
+    view = session.look_at(question, fresh=False)
+    assert len(begun) == 1
+    assert view.pending
+    assert view.idle
+    assert view.standing.under_way == list(question.parts[: session.AT_ONCE])
+
+
 @pytest.mark.parametrize("overtaken", [True, False])
 def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow look at one user ends after another was chosen: it must not bring the first one back."""
     tick, _ = _handlers("tick")
     asked = Asked(Question("r-abc234", "4"))
 
-    def slow(_: Question, *, again: bool) -> None:
+    def slow(_: Question, **__: bool) -> None:
         if overtaken:
             asked.now = Question("r-abc234", "5")
         raise StudioError("no such run")
@@ -150,7 +174,7 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
     place = next(n for n, block in enumerate(outputs) if block.elem_id == "inspect-problem")
     refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}), NO_ADDRESS)
     assert "501 titles" in str(refused[place])
-    monkeypatch.setattr(inspect_page, "look_at", lambda question, *, again: SimpleNamespace(question=question))
+    monkeypatch.setattr(inspect_page, "look_at", lambda question, **_: SimpleNamespace(question=question))
     monkeypatch.setattr(
         inspect_page, "refresh", lambda parts, *_: ({}, [gr.skip() for p in parts for _ in p.components])
     )
@@ -164,7 +188,7 @@ def test_what_the_server_has_forgotten_is_read_from_the_address(event: str, monk
     handler, _ = _handlers(event)
     looked: list[Question] = []
 
-    def look_at(question: Question, *, again: bool) -> None:
+    def look_at(question: Question, **_: bool) -> None:
         looked.append(question)
         raise StudioError("enough")
 

@@ -93,21 +93,26 @@ def build() -> None:
         Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
     ]  # fmt: skip
     drawn = [component for part in parts for component in part.components]
-    ticked = [question, seen, address, problem, *drawn]
-    outputs = [*ticked, runs]
+    live = [question, seen, address, problem, *drawn]
+    outputs = [*live, runs]
 
     def show(
-        asked: Asked[Question], last: dict[str, Any], *, again: bool = False, list_runs: bool = False, told: Any = ""
+        asked: Asked[Question],
+        last: dict[str, Any],
+        *,
+        again: bool = False,
+        list_runs: bool = False,
+        ticked: bool = False,
     ) -> list[Any]:
         """Values of all outputs. What did not change is left alone, and all is where something else was asked since.
 
-        ``told`` becomes of what was wrong with the visitor's last action.
+        What was wrong with the visitor's last action stays while it only ``ticked``.
         """
         wanted = asked.now
         try:
-            state = look_at(wanted, again=again)
+            state = look_at(wanted, again=again, fresh=not ticked)
             found, (fresh, values) = state.question, refresh(parts, state, last)
-            shown = [asked, fresh, found.address(), told, *values, _runs(found, list_runs)]
+            shown = [asked, fresh, found.address(), gr.skip() if ticked else "", *values, _runs(found, list_runs)]
         except Exception as error:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
@@ -122,7 +127,7 @@ def build() -> None:
         return show(asked, {}, again=True, list_runs=True)
 
     def tick(asked: Asked[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
-        return show(recalled(asked, request), last, told=gr.skip())[: len(ticked)]
+        return show(recalled(asked, request), last, ticked=True)[: len(live)]
 
     def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData, request: gr.Request) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
@@ -157,7 +162,7 @@ def build() -> None:
     addressed(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
     addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
     addressed(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
-    timer.tick(tick, [question, seen], ticked, **QUIET)
+    timer.tick(tick, [question, seen], live, **QUIET)
 
 
 def recalled(asked: Asked[Question], request: gr.Request) -> Asked[Question]:
@@ -200,7 +205,7 @@ def _progress_key(v: View) -> Hashable:
 
 
 def _lists_key(v: View) -> Hashable:
-    return None if v.lists is None else v.lists[0].state
+    return None if v.lists is None else v.lists.state
 
 
 def _said(v: View) -> Sequence[Any]:
@@ -258,7 +263,7 @@ def _sides(v: View) -> Sequence[Any]:
     if v.answer is not None and v.standing.has("ladder"):
         return [view.sides(v.answer, v.question)]
     if v.lists is not None:
-        return [share_view.suggestions(*v.lists)]
+        return [share_view.suggestions(v.lists)]
     return [share_view.nothing() if v.standing.stuck else share_view.waiting(v.question)]
 
 

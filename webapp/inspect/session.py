@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
-from db import explanations as explanation_store
-from db.asked import Progress, progress
+from db.asked import Progress
 from db.runs import Run
 from engine.data.references import checked_titles, id_in
 from engine.errors import StudioError
-from jobs import answers, api
+from jobs import api
+from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.question import WORDS, Question
-from webapp.inspect.subjects import History, Subjects, subjects_of
+from webapp.inspect.subjects import History, Subjects, kept, subjects_of
 
 FIRST = "ladder"
 """The part that all others need: without it there is nothing to explain."""
@@ -23,6 +23,8 @@ AT_ONCE = 2
 """Parts under way, so that whoever answers never waits for the page; one where titles are edited, because a newer
 question has to wait for it."""
 KEPT_ANSWERS = 256
+SUGGESTED = 10
+"""Recommendations after titles none of which the catalogue has: no reasons can be measured then."""
 
 NAMES = {
     "ladder": "ranking",
@@ -49,8 +51,12 @@ class Standing:
     parts: tuple[str, ...]
     known: Mapping[str, Progress] = field(default_factory=dict)
     """What was asked so far, by part."""
-    answer: Mapping[str, Any] | None = None
-    """All parts that are there, as one explanation; ``None`` before the first."""
+
+    @cached_property
+    def answer(self) -> Mapping[str, Any] | None:
+        """All parts that are there, as one explanation; ``None`` before the first."""
+        there = [self.known[part].answer for part in self.parts if part in self.known]
+        return merged(answer for answer in there if answer is not None)
 
     def state(self, part: str) -> str:
         """``absent`` or the state of the question; ``stopped`` for a text that nobody waited for any more."""
@@ -95,7 +101,7 @@ class View:
     standing: Standing
     before: Standing | None
     """The ranking after the history as it was, where it was edited."""
-    lists: tuple[Progress, Mapping[str, Any] | None] | None
+    lists: Progress | None
     """Recommendations without reasons, where the catalogue has none of the titles."""
     idle: bool
     """Something waits and no worker is there."""
@@ -107,7 +113,7 @@ class View:
     @property
     def pending(self) -> bool:
         waits = [self.standing.pending, self.before is not None and self.before.pending]
-        return any(waits) or (self.lists is not None and self.lists[0].state in ("queued", "running"))
+        return any(waits) or (self.lists is not None and self.lists.state in ("queued", "running"))
 
     def states(self, *parts: str) -> tuple[Hashable, ...]:
         """Changes when the question or one of these parts does."""
@@ -116,12 +122,30 @@ class View:
 
 def look(question: Question, parts: Sequence[str] | None = None) -> Standing:
     """What is known, without asking."""
-    wanted = tuple(question.parts if parts is None else parts)
-    by_digest = {_digest(question, part): part for part in wanted}
-    found = progress(question.run, list(by_digest))
-    known = {by_digest[digest]: it for digest, it in found.items()}
-    there = [_answer(question.run, known[part].id) for part in wanted if part in known and known[part].state == "done"]
-    return Standing(wanted, known, merged(there))
+    return _look({question: question.parts if parts is None else parts})[0][question]
+
+
+def _look(wanted: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, Standing], bool]:
+    """How these parts of questions about one run stand, in one read, and whether a worker is there to answer."""
+    asked = {(q, part): ("explain", q.request(part)) for q, parts in wanted.items() for part in parts}
+    found, worker = _read(next(iter(wanted)).run, asked)
+    known = {q: {part: found[q, part] for part in parts if (q, part) in found} for q, parts in wanted.items()}
+    return {q: Standing(tuple(parts), known[q]) for q, parts in wanted.items()}, worker
+
+
+def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, Progress], bool]:
+    """See :func:`jobs.api.progress`; answers are read once and kept."""
+    found, worker = api.progress(run_id, questions, [known for run, known in _KEPT if run == run_id])
+    for name, it in found.items():
+        if it.state == "done":
+            _KEPT[run_id, it.id] = answer = _KEPT.pop((run_id, it.id), it.answer)  # at the end: the oldest come first
+            found[name] = replace(it, answer=answer)
+    while len(_KEPT) > KEPT_ANSWERS:
+        del _KEPT[next(iter(_KEPT))]
+    return found, worker
+
+
+_KEPT: dict[tuple[str, int], dict[str, Any] | None] = {}
 
 
 def merged(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -134,15 +158,11 @@ def merged(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 def leave(question: Question, now: Question) -> None:
     """Stop what is still to come for a question that its reader has left: what waits, and a text being written."""
-    wanted = {_digest(now, part) for part in now.parts}
+    wanted = [now.request(part) for part in now.parts] if now.run == question.run else []
     for part, known in look(question).known.items():
         stoppable = known.state == "queued" or (part == WORDS and known.state == "running")
-        if stoppable and _digest(question, part) not in wanted:
+        if stoppable and question.request(part) not in wanted:
             api.stop_answer(known.id)
-
-
-def _digest(question: Question, part: str) -> str:
-    return explanation_store.digest("explain", answers.stamped(question.request(part)))
 
 
 def advance(question: Question, parts: Sequence[str] | None = None, *, again: bool = False) -> Standing:
@@ -154,57 +174,57 @@ def advance(question: Question, parts: Sequence[str] | None = None, *, again: bo
     Raises:
         StudioError: the run is gone or not done, or the question is too long.
     """
-    standing = look(question, parts)
+    return _advanced(question, look(question, parts), again)
+
+
+def _advanced(question: Question, standing: Standing, again: bool = False) -> Standing:
     most = 1 if question.titles is not None else AT_ONCE
     free = most - len(standing.under_way)
     wanted = ("absent", "failed", "stopped") if again else ("absent",)
     due = [part for part in standing.parts if standing.state(part) in wanted]
     if not due or free <= 0 or (standing.stuck and not again):
         return standing
+    known = dict(standing.known)
     for part in due[: free if FIRST not in due else 1]:  # the others would fail like the first
-        api.ask("explain", question.run, question.request(part))
-    return look(question, parts)
+        known[part] = _asked(question.run, "explain", question.request(part))
+    return replace(standing, known=known)
 
 
-def suggestions(question: Question) -> Progress:
-    """What models recommend after titles none of which the catalogue has: no reasons can be measured then."""
-    asked = api.ask("recommend", question.run, {"titles": list(question.titles or ()), "k": 10})
-    return Progress(asked.id, asked.state, asked.partial, asked.error, asked.remedy)
+def _asked(run_id: str, kind: str, request: Mapping[str, Any]) -> Progress:
+    """Ask, and say how the question stands then."""
+    asked = api.ask(kind, run_id, request)
+    return Progress(asked.id, asked.state, asked.partial, asked.error, asked.remedy, asked.answer)
 
 
-def answer_of(question: Question, found: Progress) -> Mapping[str, Any] | None:
-    """The answer of :func:`suggestions` once it is there."""
-    return _answer(question.run, found.id) if found.state == "done" else None
-
-
-def check(question: Question) -> None:
-    """Raise :class:`StudioError` for what cannot be asked."""
-    checked_titles(question.titles or ())
-
-
-def look_at(question: Question, *, again: bool = False) -> View:
-    """Ask for what is due, and gather what is known.
+def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> View:
+    """Ask for what is due, and gather what is known: one read of the database where nothing is to be asked.
 
     Args:
         again: ask once more for what failed.
+        fresh: look the run up, too; else what is known of it since the last look will do.
 
     Raises:
         StudioError: no such run, it is not done, or the question makes no sense.
     """
-    run = finished_run(question.run)
-    subjects = subjects_of(run)
-    question = _begun(replace(question, run=run.id), subjects)
-    check(question)
+    subjects = (None if fresh else kept(question.run)) or subjects_of(finished_run(question.run))
+    question = _begun(replace(question, run=subjects.run.id), subjects)
+    checked_titles(question.titles or ())
     history = subjects.history_of(question.user) if question.titles is None else subjects.history(question.titles)
     standing, before, lists = Standing(()), None, None
     if question.titles and history and not history.any_known:
-        found = suggestions(question)
-        lists = (found, answer_of(question, found))
-    elif question.complete:
-        standing = advance(question, again=again)
-        before = _before(question, standing)
+        asked = "recommend", {"titles": list(question.titles), "k": SUGGESTED}
+        found, worker = _read(question.run, {"": asked})
+        lists = found.get("") or _asked(question.run, *asked)
+    else:
+        wanted = {question: question.parts if question.complete else ()}
+        # The same candidates after the history as it was: only the edit makes the difference.
+        was = Question(question.run, question.user, candidates=question.candidates) if question.edited else question
+        standings, worker = _look({was: (FIRST,)} | wanted)
+        standing = _advanced(question, standings[question], again)
+        if was != question:
+            before = _advanced(was, standings[was]) if standing.has(FIRST) else standings[was]
     view = View(question, subjects, history, standing, before, lists, False)
-    return replace(view, idle=view.pending and not api.workers())
+    return replace(view, idle=view.pending and not worker)
 
 
 def in_run(question: Question, run_id: str) -> Question:
@@ -242,17 +262,3 @@ def _begun(question: Question, subjects: Subjects) -> Question:
     both = subjects.groups["both"]
     user, group = (subjects.user_at(int(both[0])), "both") if len(both) else (subjects.user_at(0), "")
     return replace(question, user=user, group=group)
-
-
-def _before(question: Question, standing: Standing) -> Standing | None:
-    """The ranking of the same candidates after the history as it was: only the edit makes the difference."""
-    if not question.edited:
-        return None
-    as_it_was = Question(question.run, question.user, candidates=question.candidates)
-    parts = (FIRST,)
-    return advance(as_it_was, parts) if standing.has(parts[0]) else look(as_it_was, parts)
-
-
-@lru_cache(maxsize=KEPT_ANSWERS)
-def _answer(run_id: str, explanation_id: int) -> Mapping[str, Any]:  # noqa: ARG001 - ids are a database's own
-    return explanation_store.get(explanation_id).answer or {}

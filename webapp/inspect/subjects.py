@@ -227,6 +227,15 @@ def subjects_of(run: Run) -> Subjects:
     return found
 
 
+def kept(run_id: str) -> Subjects | None:
+    """Those of a run that was looked at before, if its files are as they were.
+
+    Raises:
+        StudioError: its predictions cannot be read any more.
+    """
+    return subjects_of(_KEPT[run_id].run) if run_id in _KEPT else None
+
+
 def _dataset(run: Run) -> tuple[Dataset | None, str]:
     """The data set of a run, or why it is not here."""
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from db.asked import Progress
@@ -71,11 +69,11 @@ def nothing() -> Html:
     return empty("No ranking", "What is missing is said above. Choose another user, or give titles of your own.")
 
 
-def suggestions(found: Progress, answer: Mapping[str, Any] | None) -> Html:
+def suggestions(found: Progress) -> Html:
     """Recommendations without reasons."""
     if found.state == "failed":
         return notice("bad", f"{found.error} — {found.remedy}")
-    if answer is None:
+    if (answer := found.answer) is None:
         return notice("info", "What the models suggest nevertheless is being asked …")
     lists = [answer["teacher"], *([answer["llm"]] if answer["llm"] else [])]
     columns = [
