@@ -21,7 +21,7 @@ from engine.explain.report import PARTS, check_parts
 from engine.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.explain.bench import Bench
+    from engine.explain.explanandum import Explanandum
     from engine.llm import SoftPrompt
     from engine.models import Models
     from engine.recommend import Recommendation
@@ -102,7 +102,7 @@ class RecommendRequest(Request):
 
 
 class ExplainRequest(Request):
-    """Why is an item recommended? See :func:`engine.explain.explanation.explain`.
+    """Why is an item recommended? See :func:`engine.explain.explainer.explain`.
 
     While it is answered, the facts and the parts measured so far are told, ``measuring`` names the part under way, and
     ``writing`` holds the model's texts as far as they are written.
@@ -141,16 +141,16 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     if asked.user is None and not asked.titles:
         raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
     check_parts(asked.parts)
-    from engine.explain import explanation
+    from engine.explain import explainer
 
     loaded = models(folder)
     others = soft_prompts(asked.prompt_of, loaded)
-    writing = explanation.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
+    writing = explainer.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
     chosen = _chosen(folder, asked)
     parts = asked.parts or PARTS
     known = {"run_id": folder.name}
-    reasons = explanation.Explanation(chosen, others, writing)
-    return {**known, **explanation.explain(reasons, parts, lambda partial: tell({**known, **partial}))}
+    reasons = explainer.Explainer(chosen, others, writing)
+    return {**known, **explainer.explain(reasons, parts, lambda partial: tell({**known, **partial}))}
 
 
 def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendation:
@@ -182,24 +182,24 @@ def _loaded(folder: Path, changed: int) -> Models:  # noqa: ARG001 - another run
     from engine.models import Models
     from engine.monitor import Monitor
 
-    _bench.cache_clear()  # benches keep the models they ask
+    _explanandum.cache_clear()  # explananda keep the models they ask
     return Models.load(RunFolder(folder), Monitor())
 
 
-def _chosen(folder: Path, asked: ExplainRequest) -> Bench:
-    """The bench of a request, about its item and held against its rival."""
+def _chosen(folder: Path, asked: ExplainRequest) -> Explanandum:
+    """What a request asks about, with its item, held against its rival."""
     about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates)
-    bench = _bench(*about, None, None)
-    item = None if asked.item is None else bench.column(asked.item, "item")
-    rival = None if asked.rival is None else bench.column(asked.rival, "rival")
+    explained = _explanandum(*about, None, None)
+    item = None if asked.item is None else explained.column(asked.item, "item")
+    rival = None if asked.rival is None else explained.column(asked.rival, "rival")
     if (item is None) != (asked.item is None) or (rival is None) != (asked.rival is None):
-        return _bench(*about, asked.item, asked.rival)  # with what is no candidate yet
-    bench = bench if item is None else bench.about(item)
-    return bench if rival is None else bench.against(rival)
+        return _explanandum(*about, asked.item, asked.rival)  # with what is no candidate yet
+    explained = explained if item is None else explained.about(item)
+    return explained if rival is None else explained.against(rival)
 
 
 @functools.lru_cache(maxsize=KEPT_BENCHES)
-def _bench(
+def _explanandum(
     folder: Path,
     changed: int,
     user: str | None,
@@ -207,13 +207,13 @@ def _bench(
     candidates: Any,
     item: str | None,
     rival: str | None,
-) -> Bench:
-    """A recommendation on the bench; what was asked of it is remembered with it."""
-    from engine.explain.benches import Wanted, bench_of_edited, bench_of_titles, bench_of_user
+) -> Explanandum:
+    """One recommendation; what was asked of it is remembered with it."""
+    from engine.explain.explananda import Wanted, explanandum_of_edited, explanandum_of_titles, explanandum_of_user
 
     loaded, wanted = _loaded(folder, changed), Wanted(item, rival)
     if user is None:
-        return bench_of_titles(loaded, titles, wanted)
+        return explanandum_of_titles(loaded, titles, wanted)
     if titles:
-        return bench_of_edited(loaded, user, titles, wanted, candidates)
-    return bench_of_user(loaded, user, wanted, candidates)
+        return explanandum_of_edited(loaded, user, titles, wanted, candidates)
+    return explanandum_of_user(loaded, user, wanted, candidates)

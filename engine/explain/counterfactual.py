@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.explain.case import Asker, ranks
+from engine.explain.predictor import Predictor, ranks
 
 BUDGET = 60
 """Variants that a search may ask."""
@@ -65,10 +65,10 @@ class Search:
 class _Finder:
     """Counts what is asked; variants that are known already cost nothing."""
 
-    def __init__(self, asker: Asker, budget: int) -> None:
-        self.asker = asker
-        self.history = asker.case.history
-        self.top = int(asker.full().argmax())
+    def __init__(self, predictor: Predictor, budget: int) -> None:
+        self.predictor = predictor
+        self.history = predictor.instance.history
+        self.top = int(predictor.full().argmax())
         self.left = budget
         self.spent = 0
 
@@ -81,11 +81,11 @@ class _Finder:
         start = 0
         while start < len(histories) and self.left > 0 and not (first and changing):
             part = histories[start : start + min(TOGETHER, self.left)]
-            before = self.asker.asked
-            tops = self.asker.scores(part).argmax(axis=1)
+            before = self.predictor.asked
+            tops = self.predictor.scores(part).argmax(axis=1)
             changing += [start + int(i) for i in np.flatnonzero(tops != self.top)]
-            self.left -= self.asker.asked - before
-            self.spent += self.asker.asked - before
+            self.left -= self.predictor.asked - before
+            self.spent += self.predictor.asked - before
             start += len(part)
         return changing, bool(changing) or start >= len(histories)
 
@@ -100,8 +100,8 @@ class _Finder:
     def verified(
         self, kind: Literal["removal", "replacement"], places: Sequence[int], put: Sequence[int], smallest: bool
     ) -> Counterfactual:
-        scores = self.asker.fresh(self.replaced(places, put) if kind == "replacement" else self.without(places))
-        candidates = self.asker.case.candidates
+        scores = self.predictor.fresh(self.replaced(places, put) if kind == "replacement" else self.without(places))
+        candidates = self.predictor.instance.candidates
         return Counterfactual(
             kind,
             tuple(map(int, places)),
@@ -115,7 +115,7 @@ class _Finder:
 
 
 def counterfactual(
-    asker: Asker, effects: np.ndarray, pool: Sequence[int] = (), *, budget: int = BUDGET, largest: int = LARGEST
+    predictor: Predictor, effects: np.ndarray, pool: Sequence[int] = (), *, budget: int = BUDGET, largest: int = LARGEST
 ) -> Search:
     """Search removals of one item, of two, of three, then larger ones grown by effect; then single replacements.
 
@@ -124,7 +124,7 @@ def counterfactual(
         pool: items that may replace one of the history, most wanted first.
         budget: most variants asked; a third of it is kept for replacements if there are any.
     """
-    finder = _Finder(asker, budget - budget // 3 if len(pool) else budget)
+    finder = _Finder(predictor, budget - budget // 3 if len(pool) else budget)
     order = np.argsort(-np.asarray(effects), kind="stable").tolist()
     n = len(order)
     alone, complete = finder.changing([finder.without([i]) for i in order], first=False)

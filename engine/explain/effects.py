@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.explain.case import Asker, margins, probabilities
+from engine.explain.predictor import Predictor, margins, probabilities
 from engine.explain.removal import Removal
 
 
@@ -45,18 +45,18 @@ class Effects:
         return np.asarray(lead - leads.mean(axis=1))
 
 
-def leave_one_out(asker: Asker, operators: Sequence[Removal]) -> dict[str, Effects]:
+def leave_one_out(predictor: Predictor, operators: Sequence[Removal]) -> dict[str, Effects]:
     """Effects by operator name. All variants of all operators go to the model in one call."""
-    history = asker.case.history
+    history = predictor.instance.history
     variants = [[operator.without(history, [i]) for i in range(len(history))] for operator in operators]
     flat = [history, *(variant for items in variants for draws in items for variant in draws)]
-    scores = iter(asker.scores(flat))
+    scores = iter(predictor.scores(flat))
     full = next(scores)
     return {
         operator.name: Effects(
-            asker.name,
+            predictor.name,
             operator.name,
-            asker.case.target,
+            predictor.instance.target,
             full,
             np.array([[next(scores) for _ in draws] for draws in items]),
         )

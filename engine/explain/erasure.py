@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.explain.case import Asker, probabilities
+from engine.explain.predictor import Predictor, probabilities
 
 ROUNDING = 1e-6
 """Differences of probabilities up to here are those of arithmetic, not of orders."""
@@ -55,31 +55,31 @@ class Limits:
         return (value - self.low) / (self.high - self.low)
 
 
-def erasure(asker: Asker, importance: np.ndarray) -> Curves:
+def erasure(predictor: Predictor, importance: np.ndarray) -> Curves:
     """Remove the most important items (``importance [n]``), and all but them, one more at a time; one call."""
-    history, target = asker.case.history, asker.case.target
+    history, target = predictor.instance.history, predictor.instance.target
     order = np.argsort(-np.asarray(importance), kind="stable")
     n = len(history)
     without = [np.delete(history, order[:k]) for k in range(1, n + 1)]
     only = [np.delete(history, order[k:]) for k in range(1, n + 1)]
-    p = probabilities(asker.scores([history, *without, *only]), target)
+    p = probabilities(predictor.scores([history, *without, *only]), target)
     return Curves(p[0] - p[1 : n + 1], p[0] - p[n + 1 :])
 
 
-def limits(asker: Asker, measured: Sequence[Curves]) -> Limits:
+def limits(predictor: Predictor, measured: Sequence[Curves]) -> Limits:
     """The limits by two greedy searches; orders that were ``measured`` count too, forwards and backwards.
 
     One search removes at each step the item that costs the target most, the other the one that costs least. All
     ``n (n + 1)`` variants at most go to the model in ``n`` calls. The true limits may lie further apart: only all
     ``n!`` orders could tell.
     """
-    history, target = asker.case.history, asker.case.target
+    history, target = predictor.instance.history, predictor.instance.target
     left = [history, history]
     losses = np.empty((2, len(history)))
-    full = float(probabilities(asker.full(), target))
+    full = float(probabilities(predictor.full(), target))
     for step in range(len(history)):
         variants = [[np.delete(kept, place) for place in range(len(kept))] for kept in left]
-        p = probabilities(asker.scores([variant for one in variants for variant in one]), target).reshape(2, -1)
+        p = probabilities(predictor.scores([variant for one in variants for variant in one]), target).reshape(2, -1)
         chosen = int(p[0].argmin()), int(p[1].argmax())
         left = [one[place] for one, place in zip(variants, chosen, strict=True)]
         losses[:, step] = full - p[[0, 1], chosen]

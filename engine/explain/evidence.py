@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.bidi import isolated
-from engine.explain.bench import Bench
-from engine.explain.case import Asker, ranks
 from engine.explain.counterfactual import Search
 from engine.explain.effects import Effects
+from engine.explain.explanandum import Explanandum
+from engine.explain.predictor import Predictor, ranks
 
 MATTERS = 0.25
 """An item mattered if its effect is at least this share of the strongest one's, either way."""
@@ -76,49 +76,53 @@ class Evidence:
 
 
 def gather(
-    bench: Bench, effects: Effects, search: Search | None, title: Callable[[int], str] | None = None
+    explained: Explanandum, effects: Effects, search: Search | None, title: Callable[[int], str] | None = None
 ) -> Evidence:
     """The evidence from the language model's leave-one-out ``effects`` and, where it was made, the ``search``.
 
     Args:
         title: how an item is called; as the language model reads it by default.
     """
-    case, title = bench.case, title or bench.title
+    instance, title = explained.instance, title or explained.title
     values = effects.margin
     needed = float(np.abs(values).max()) * MATTERS
     return Evidence(
-        target=title(int(case.candidates[case.target])),
-        rank=float(ranks(effects.full[None], case.target)[0]),
-        teacher=bench.teacher.name,
-        teacher_rank=float(ranks(bench.teacher.full()[None], case.target)[0]),
-        noun=bench.models.prompts().words.noun,
+        target=title(int(instance.candidates[instance.target])),
+        rank=float(ranks(effects.full[None], instance.target)[0]),
+        teacher=explained.teacher.name,
+        teacher_rank=float(ranks(explained.teacher.full()[None], instance.target)[0]),
+        noun=explained.models.prompts().words.noun,
         history=tuple(
             ItemEvidence(title(int(item)), float(value), bool(abs(value) >= needed > 0))
-            for item, value in zip(case.history, values, strict=True)
+            for item, value in zip(instance.history, values, strict=True)
         ),
-        candidates=tuple(title(int(item)) for item in case.candidates),
-        necessity=_necessity(bench, values, search, title),
+        candidates=tuple(title(int(item)) for item in instance.candidates),
+        necessity=_necessity(explained, values, search, title),
     )
 
 
 def _necessity(
-    bench: Bench, values: np.ndarray, search: Search | None, title: Callable[[int], str]
+    explained: Explanandum, values: np.ndarray, search: Search | None, title: Callable[[int], str]
 ) -> Necessity | None:
-    case = bench.case
+    instance = explained.instance
     positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] > 0]
     removal = search.removal if search else None
-    if removal and removal.top_before == case.candidates[case.target] and len(removal.positions) <= STRONGEST + 1:
+    if (
+        removal
+        and removal.top_before == instance.candidates[instance.target]
+        and len(removal.positions) <= STRONGEST + 1
+    ):
         positions = sorted(removal.positions, key=lambda i: -values[i])
     if not positions:
         return None
-    after = _without(bench.llm, positions)
+    after = _without(explained.llm, positions)
     return Necessity(
-        titles=tuple(title(int(case.history[i])) for i in positions),
-        rank_before=float(ranks(bench.llm.full()[None], case.target)[0]),
-        rank_after=float(ranks(after[None], case.target)[0]),
-        top_after=title(int(case.candidates[after.argmax()])),
+        titles=tuple(title(int(instance.history[i])) for i in positions),
+        rank_before=float(ranks(explained.llm.full()[None], instance.target)[0]),
+        rank_after=float(ranks(after[None], instance.target)[0]),
+        top_after=title(int(instance.candidates[after.argmax()])),
     )
 
 
-def _without(asker: Asker, positions: list[int]) -> np.ndarray:
-    return asker.fresh(np.delete(asker.case.history, positions))
+def _without(predictor: Predictor, positions: list[int]) -> np.ndarray:
+    return predictor.fresh(np.delete(predictor.instance.history, positions))

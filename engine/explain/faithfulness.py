@@ -13,13 +13,13 @@ import numpy as np
 
 from engine.errors import StudioError
 from engine.evaluate import sample_users
-from engine.explain.bench import Bench
-from engine.explain.benches import bench_of_user
-from engine.explain.case import probabilities
 from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.evidence import gather
+from engine.explain.explananda import explanandum_of_user
+from engine.explain.explanandum import Explanandum
 from engine.explain.gradients import integrated_gradients
+from engine.explain.predictor import probabilities
 from engine.explain.rationale import rationales
 from engine.explain.removal import Delete
 from engine.explain.variety import commonest, distinct_2, skeleton
@@ -62,23 +62,23 @@ class UserFigures:
     """The text without titles and numbers."""
 
 
-def measure(bench: Bench, random: np.random.Generator) -> UserFigures:
+def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
     """The figures of one user, about the language model's own top answer."""
-    loo_effects = leave_one_out(bench.llm, [Delete()])["delete"]
-    teacher = leave_one_out(bench.teacher, [Delete()])["delete"].margin
+    loo_effects = leave_one_out(explained.llm, [Delete()])["delete"]
+    teacher = leave_one_out(explained.teacher, [Delete()])["delete"].margin
     importance = {
         "loo": loo_effects.margin,
-        "ig": integrated_gradients(bench.llm.ranker, bench.case, STEPS).items,
-        "random": random.permutation(len(bench.case.history)).astype(np.float64),
+        "ig": integrated_gradients(explained.llm.ranker, explained.instance, STEPS).items,
+        "random": random.permutation(len(explained.instance.history)).astype(np.float64),
     }
-    evidence = gather(bench, loo_effects, None)
-    shown = rationales(bench.models.backbone, evidence, seed=bench.models.config.seed)[0]
+    evidence = gather(explained, loo_effects, None)
+    shown = rationales(explained.models.backbone, evidence, seed=explained.models.config.seed)[0]
     verdict = shown.grounding
-    curves = {name: erasure(bench.llm, importance[name]) for name in ORDERS}
+    curves = {name: erasure(explained.llm, importance[name]) for name in ORDERS}
     return UserFigures(
         curves=curves,
-        limits=limits(bench.llm, list(curves.values())),
-        full=float(probabilities(bench.llm.full(), bench.case.target)),
+        limits=limits(explained.llm, list(curves.values())),
+        full=float(probabilities(explained.llm.full(), explained.instance.target)),
         tau={
             "loo/ig": kendall_tau(importance["loo"], importance["ig"]),
             "loo/random": kendall_tau(importance["loo"], importance["random"]),
@@ -118,7 +118,7 @@ def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, obje
         monitor.check()
         monitor.progress(STAGE, done, len(chosen))
         user = models.dataset.user_ids[test.users[index]]
-        figures.append(measure(bench_of_user(models, user), generator(config.seed, STAGE, user)))
+        figures.append(measure(explanandum_of_user(models, user), generator(config.seed, STAGE, user)))
     monitor.progress(STAGE, len(chosen), len(chosen))
     return summary(figures, config.eval.bootstrap, config.seed)
 

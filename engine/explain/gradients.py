@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import StudioError
-from engine.explain.case import Case
+from engine.explain.predictor import Instance
 from engine.llm import Embedded, LLMRanker
 from engine.models import llm_of
 from engine.ranking import Ranker
@@ -45,7 +45,7 @@ class Attributions:
         return float(abs(self.items.sum() - (self.lead - self.baseline)))
 
 
-def integrated_gradients(ranker: Ranker, case: Case, steps: int = STEPS) -> Attributions:
+def integrated_gradients(ranker: Ranker, instance: Instance, steps: int = STEPS) -> Attributions:
     """Attribute the target's lead over its strongest rival to the history items.
 
     Args:
@@ -61,29 +61,31 @@ def integrated_gradients(ranker: Ranker, case: Case, steps: int = STEPS) -> Attr
         )
     backbone = plain.scorer.backbone
     with backbone.without_adapter() if plain is not ranker else contextlib.nullcontext():
-        return _Path(plain, case).attributions(steps)
+        return _Path(plain, instance).attributions(steps)
 
 
 class _Path:
     """The straight line of embeddings, and the lead along it."""
 
-    def __init__(self, ranker: LLMRanker, case: Case) -> None:
+    def __init__(self, ranker: LLMRanker, instance: Instance) -> None:
         scorer = ranker.scorer
         self.backbone, self.verbalizer = scorer.backbone, scorer.verbalizer
         soft = None if scorer.soft_prompt is None else scorer.soft_prompt.weight.detach()
-        encoded = self.backbone.encode(ranker.prompt(case.history, case.candidates), 0 if soft is None else len(soft))
+        encoded = self.backbone.encode(
+            ranker.prompt(instance.history, instance.candidates), 0 if soft is None else len(soft)
+        )
         self.end = self.backbone.embed([encoded], soft).inputs[0].detach().float()
-        self.spans = [encoded.spans["history", i] for i in range(len(case.history))]
+        self.spans = [encoded.spans["history", i] for i in range(len(instance.history))]
         self.start = self.end.clone()
         for span in self.spans:
             self.start[span] = self._average_token()
-        self.case = case
+        self.instance = instance
         with torch.inference_mode():
             scores = self._scores(torch.stack([self.end, self.start]))
         others = scores[0].clone()
-        others[case.target] = -torch.inf
+        others[instance.target] = -torch.inf
         self.rival = int(others.argmax())
-        self.leads: list[float] = (scores[:, case.target] - scores[:, self.rival]).tolist()
+        self.leads: list[float] = (scores[:, instance.target] - scores[:, self.rival]).tolist()
 
     def attributions(self, steps: int) -> Attributions:
         nodes, weights = np.polynomial.legendre.leggauss(steps)
@@ -93,13 +95,13 @@ class _Path:
             points = self.start + shares.to(self.end.device)[:, None, None] * (self.end - self.start)
             points.requires_grad_(True)
             scores = self._scores(points)
-            lead = (scores[:, self.case.target] - scores[:, self.rival]).sum()
+            lead = (scores[:, self.instance.target] - scores[:, self.rival]).sum()
             (gradient,) = torch.autograd.grad(lead, points)
             for weight, part in zip(weights[begin : begin + AT_ONCE] / 2, gradient, strict=True):
                 total += float(weight) * part
         by_token = ((self.end - self.start) * total).sum(dim=1).double().cpu()
         items = np.array([float(by_token[span].sum()) for span in self.spans])
-        return Attributions(items, int(self.case.candidates[self.rival]), self.leads[0], self.leads[1], steps)
+        return Attributions(items, int(self.instance.candidates[self.rival]), self.leads[0], self.leads[1], steps)
 
     def _average_token(self) -> Tensor:
         """float32 ``[width]``: the mean of all embeddings, as long as they are; the mean itself is so short that the
@@ -112,5 +114,5 @@ class _Path:
         """float32 ``[S, m]`` for embeddings ``[S, T, width]``."""
         lengths = torch.full((len(points),), points.shape[1], device=points.device)
         batch = Embedded(points.to(self.backbone.dtype), lengths)
-        candidates = torch.as_tensor(self.case.candidates, device=points.device).expand(len(points), -1)
+        candidates = torch.as_tensor(self.instance.candidates, device=points.device).expand(len(points), -1)
         return self.verbalizer.scores(batch, candidates)

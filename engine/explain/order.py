@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.explain.case import Asker, margins, probabilities, ranks
+from engine.explain.predictor import Predictor, margins, probabilities, ranks
 from engine.seeds import generator
 
 SHUFFLES = 8
@@ -47,9 +47,9 @@ class Stability:
     """Share of the shuffles with the same first candidate as in the given order."""
 
 
-def order_effects(asker: Asker, seed: int, shuffles: int = SHUFFLES) -> OrderEffects:
+def order_effects(predictor: Predictor, seed: int, shuffles: int = SHUFFLES) -> OrderEffects:
     """Swaps of neighbours and ``shuffles`` random orders of the history, in one call."""
-    history, target = asker.case.history, asker.case.target
+    history, target = predictor.instance.history, predictor.instance.target
     n = len(history)
     swapped = []
     for i in range(n - 1):
@@ -58,10 +58,10 @@ def order_effects(asker: Asker, seed: int, shuffles: int = SHUFFLES) -> OrderEff
         swapped.append(history[order])
     random = generator(seed, "order", n)
     shuffled = [random.permutation(history) for _ in range(shuffles)] if n > 1 else []
-    scores = asker.scores([history, *swapped, *shuffled])
+    scores = predictor.scores([history, *swapped, *shuffled])
     full, mixed = scores[0], scores[n:]
     return OrderEffects(
-        asker.name,
+        predictor.name,
         float(margins(full, target)) - margins(scores[1:n], target),
         _spread(margins(mixed, target)) if n > 1 else None,
         _spread(ranks(mixed, target)) if n > 1 else None,
@@ -69,18 +69,18 @@ def order_effects(asker: Asker, seed: int, shuffles: int = SHUFFLES) -> OrderEff
     )
 
 
-def stability(asker: Asker, seed: int, shuffles: int = SHUFFLES) -> Stability:
+def stability(predictor: Predictor, seed: int, shuffles: int = SHUFFLES) -> Stability:
     """Ask again with the candidates in ``shuffles`` random orders; one call."""
-    target, m = asker.case.target, len(asker.case.candidates)
+    target, m = predictor.instance.target, len(predictor.instance.candidates)
     random = generator(seed, "stability", m)
-    scores = asker.reordered([random.permutation(m) for _ in range(shuffles)])
+    scores = predictor.reordered([random.permutation(m) for _ in range(shuffles)])
     return Stability(
-        asker.name,
+        predictor.name,
         shuffles,
         _spread(ranks(scores, target)),
         _spread(margins(scores, target)),
         _spread(probabilities(scores, target)),
-        float((scores.argmax(axis=1) == asker.full().argmax()).mean()),
+        float((scores.argmax(axis=1) == predictor.full().argmax()).mean()),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.explain.case import Asker
+from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
 from engine.labels import label, listed
 from engine.plus import PlusRanker
@@ -34,19 +34,22 @@ class PartShare:
         return self.target - self.rival
 
 
-def part_shares(asker: Asker, rival: int) -> list[PartShare]:
+def part_shares(predictor: Predictor, rival: int) -> list[PartShare]:
     """The parts of a ranker that is a sum of some, heaviest lead first.
 
     Args:
-        asker: of a :class:`PlusRanker`; its case's target is explained.
+        predictor: of a :class:`PlusRanker`; its instance's target is explained.
         rival: column of the candidate that it is held against.
     """
-    ranker, case = asker.ranker, asker.case
+    ranker, instance = predictor.ranker, predictor.instance
     assert isinstance(ranker, PlusRanker)
     removal = Delete()
-    histories = [case.history, *(it for i in range(len(case.history)) for it in removal.without(case.history, [i]))]
-    whole = [np.concatenate([asker.older, history]) for history in histories]
-    pair = np.tile(case.candidates[[case.target, rival]], (len(whole), 1))
+    histories = [
+        instance.history,
+        *(it for i in range(len(instance.history)) for it in removal.without(instance.history, [i])),
+    ]
+    whole = [np.concatenate([predictor.older, history]) for history in histories]
+    pair = np.tile(instance.candidates[[instance.target, rival]], (len(whole), 1))
     shares = []
     for name, scores in ranker.part_scores(whole, pair).items():
         leads = scores[:, 0].astype(np.float64) - scores[:, 1]

@@ -14,11 +14,11 @@ import torch
 from engine.data import candidate_sets
 from engine.errors import StudioError
 from engine.evaluate import sample_users
-from engine.explain.benches import remembered
-from engine.explain.case import Asker, Case
 from engine.explain.effects import leave_one_out, spearman
+from engine.explain.explananda import remembered
 from engine.explain.faithfulness import interval
 from engine.explain.plain import plain
+from engine.explain.predictor import Instance, Predictor
 from engine.explain.removal import Delete
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
 from engine.labels import label
@@ -154,12 +154,12 @@ def effect_vectors(
     vectors: dict[str, list[np.ndarray]] = {name: [] for name in ("teacher", *rankers)}
     chosen = sample_users(len(split.test), users, config.seed)
     for user, index in enumerate(chosen):
-        case = _case(models, int(index))
+        instance = _instance(models, int(index))
         for place, (name, ranker) in enumerate({"teacher": models.teacher, **rankers}.items()):
             monitor.check()
             monitor.progress(STAGES[1], user * len(vectors) + place, len(chosen) * len(vectors))
-            asker = Asker(ranker, case, older=name == "teacher")
-            vectors[name].append(leave_one_out(asker, [Delete()])["delete"].margin)
+            predictor = Predictor(ranker, instance, older=name == "teacher")
+            vectors[name].append(leave_one_out(predictor, [Delete()])["delete"].margin)
     return vectors
 
 
@@ -231,7 +231,7 @@ def task_accuracy(folder: RunFolder) -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def _case(models: Models, index: int) -> Case:
+def _instance(models: Models, index: int) -> Instance:
     """A test example with the evaluation's candidates, about the teacher's first one."""
     config = models.config
     example = models.split.test.take([index])
@@ -239,4 +239,4 @@ def _case(models: Models, index: int) -> Case:
     history = example.histories[0]
     target = int(models.teacher.scores([history], candidates)[0].argmax())
     read = history[-config.data.history :]
-    return Case(read, candidates[0], target, remembered(models, history[: -len(read)], len(read)))
+    return Instance(read, candidates[0], target, remembered(models, history[: -len(read)], len(read)))

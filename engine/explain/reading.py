@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import StudioError
-from engine.explain.case import Case
+from engine.explain.predictor import Instance
 from engine.llm import Segment
 from engine.models import llm_of
 from engine.ranking import Ranker
@@ -26,8 +26,8 @@ class Reading:
     """Length of all that the model gets, with its template."""
 
 
-def reading(ranker: Ranker, case: Case) -> Reading:
-    """The prompt of the case as it is.
+def reading(ranker: Ranker, instance: Instance) -> Reading:
+    """The prompt of the instance as it is.
 
     Raises:
         StudioError: the model is no language model, or the prompt is longer than its context.
@@ -37,6 +37,6 @@ def reading(ranker: Ranker, case: Case) -> Reading:
         raise StudioError(f"{ranker.name} reads no text", where="reading", remedy="ask about a language model")
     scorer = plain.scorer
     soft = 0 if scorer.soft_prompt is None else len(scorer.soft_prompt)
-    prompt = plain.prompt(case.history, case.candidates)
+    prompt = plain.prompt(instance.history, instance.candidates)
     tokens = len(scorer.backbone.encode(prompt, soft))
     return Reading(prompt.segments, prompt.answer, prompt.reply, soft, tokens)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import StudioError
-from engine.explain.case import Case, margins, probabilities, ranks
+from engine.explain.predictor import Instance, margins, probabilities, ranks
 from engine.llm import SoftPrompt
 from engine.ranking import Ranker
 from engine.variants import LLMVariants
@@ -16,7 +16,7 @@ from engine.variants import LLMVariants
 
 @dataclass(frozen=True)
 class Answer:
-    """How a model ranks the case's candidates."""
+    """How a model ranks the instance's candidates."""
 
     model: str
     scores: np.ndarray
@@ -44,29 +44,29 @@ class PromptEffect:
     """The target's margin as it is minus the margin now: what the prompt itself brings it."""
 
 
-def answer(ranker: Ranker, case: Case, *, older: bool = False) -> Answer:
-    """Ask ``ranker`` about the case as it is; ``older``: whether it sees the older items."""
-    history = np.concatenate([case.older, case.history]) if older else case.history
-    scores = ranker.scores([history], case.candidates[None])
-    return make_answer(ranker.name, scores[0], case)
+def answer(ranker: Ranker, instance: Instance, *, older: bool = False) -> Answer:
+    """Ask ``ranker`` about the instance as it is; ``older``: whether it sees the older items."""
+    history = np.concatenate([instance.older, instance.history]) if older else instance.history
+    scores = ranker.scores([history], instance.candidates[None])
+    return make_answer(ranker.name, scores[0], instance)
 
 
-def make_answer(model: str, scores: np.ndarray, case: Case) -> Answer:
+def make_answer(model: str, scores: np.ndarray, instance: Instance) -> Answer:
     """The answer that ``scores [m]`` are."""
     m = len(scores)
     return Answer(
         model,
         scores,
         np.array([ranks(scores[None], column)[0] for column in range(m)]),
-        float(margins(scores, case.target)),
-        float(probabilities(scores, case.target)),
-        float(ranks(scores[None], case.target)[0]),
-        int(case.candidates[scores.argmax()]),
+        float(margins(scores, instance.target)),
+        float(probabilities(scores, instance.target)),
+        float(ranks(scores[None], instance.target)[0]),
+        int(instance.candidates[scores.argmax()]),
     )
 
 
 def prompt_effects(
-    variants: LLMVariants, case: Case, own: Answer, others: dict[str, SoftPrompt] | None = None
+    variants: LLMVariants, instance: Instance, own: Answer, others: dict[str, SoftPrompt] | None = None
 ) -> list[PromptEffect]:
     """The recommendation under every prompt of :meth:`LLMVariants.prompts`, the adapter staying as it is.
 
@@ -75,12 +75,12 @@ def prompt_effects(
     """
     effects = []
     for name, prompt in variants.prompts(others).items():
-        changed = answer(variants.ranker(f"{own.model}, prompt {name}", prompt, adapter=True), case)
+        changed = answer(variants.ranker(f"{own.model}, prompt {name}", prompt, adapter=True), instance)
         effects.append(PromptEffect(name, changed, own.margin - changed.margin))
     return effects
 
 
-def adapter_effect(variants: LLMVariants, case: Case, own: Answer) -> tuple[Answer, float]:
+def adapter_effect(variants: LLMVariants, instance: Instance, own: Answer) -> tuple[Answer, float]:
     """The answer with the adapter switched off, and what the adapter brings the target's margin.
 
     Raises:
@@ -88,16 +88,16 @@ def adapter_effect(variants: LLMVariants, case: Case, own: Answer) -> tuple[Answ
     """
     if not variants.models.config.finetune.enabled:
         raise StudioError("the run has no adapter", where="finetune.enabled=false", remedy="ask about another run")
-    off = answer(variants.ranker("llm-distilled", variants.models.soft_prompt, adapter=False), case)
+    off = answer(variants.ranker("llm-distilled", variants.models.soft_prompt, adapter=False), instance)
     return off, own.margin - off.margin
 
 
-def ladder(variants: LLMVariants, case: Case, teacher: Answer, own: Answer) -> list[Answer]:
+def ladder(variants: LLMVariants, instance: Instance, teacher: Answer, own: Answer) -> list[Answer]:
     """The same candidates by the teacher and by the language model after each stage that the run has."""
     models = variants.models
-    rungs: Sequence[Answer] = [answer(variants.row("llm-zero-shot"), case)]
+    rungs: Sequence[Answer] = [answer(variants.row("llm-zero-shot"), instance)]
     if models.soft_prompt is not None:
-        rungs = [*rungs, answer(variants.row("llm-distilled"), case)]
+        rungs = [*rungs, answer(variants.row("llm-distilled"), instance)]
     if models.config.finetune.enabled:
         rungs = [*rungs, own]
     return [teacher, *rungs]

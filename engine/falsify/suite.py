@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.falsify.bench import FOLDER, Bench
 from engine.falsify.controls import Other, find_controls
+from engine.falsify.experiment import FOLDER, Experiment
 from engine.falsify.record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.falsify.tests import COMPARING, TESTS
 from engine.models import Models
@@ -53,28 +53,28 @@ def falsify(
     if users < 2 or len(models.split.test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="ask more users")
     controls = find_controls(models, run, FOLDER, monitor, other=other, train=train)
-    bench = Bench(models, run, users, controls, monitor)
+    experiment = Experiment(models, run, users, controls, monitor)
     findings: list[Finding] = []
     for number in sorted(tests):
         monitor.check()
         monitor.stage(f"falsify:{number}", "running")
-        findings.append(TESTS[number](bench))
+        findings.append(TESTS[number](experiment))
         monitor.stage(f"falsify:{number}", "done")
     record = Falsification(
         run_id=run.run_id,
         dataset=models.dataset.name,
         teacher=models.teacher.name,
-        users=len(bench.examples),
+        users=len(experiment.examples),
         users_available=len(models.split.test),
         seed=models.config.seed,
-        candidates=bench.candidates.shape[1],
+        candidates=experiment.candidates.shape[1],
         rules=RULES,
         controls={control.name: control.source for control in controls},
         findings=findings,
     )
     record = _with_earlier(record, run.path)
     write_text(run.path / FILE, record.to_json())
-    bench.forget_answers()
+    experiment.forget_answers()
     return record
 
 

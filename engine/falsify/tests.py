@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from engine.architectures import ARCHITECTURES
-from engine.falsify.bench import Ask, Bench, with_prompts
 from engine.falsify.controls import RANDOM_LISTS
+from engine.falsify.experiment import Ask, Experiment, with_prompts
 from engine.falsify.record import NUMBERS, Finding
 from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
 from engine.metrics.ranks import target_ranks
@@ -23,19 +23,19 @@ ORDERS = 4
 """Orders of the candidates that test 6 asks about, the evaluation's own among them."""
 
 
-def own_pattern(bench: Bench) -> Finding:
+def own_pattern(experiment: Experiment) -> Finding:
     """1: only the prompt distilled from this teacher makes the language model rank like this teacher."""
-    questions = bench.rps(ranks=False)
-    prompts = {name: prompt for name, prompt in bench.prompts.items() if prompt is not None}
-    asks = [bench.frozen(name) for name in bench.prompts]
-    asks += [bench.questioned(f"RPS, {name}", prompt, questions) for name, prompt in prompts.items()]
-    found = bench.ask(1, asks)
-    teacher = bench.scores(bench.models.teacher)
-    agreed = {name: agreement(found[name], teacher) for name in bench.prompts}
+    questions = experiment.rps(ranks=False)
+    prompts = {name: prompt for name, prompt in experiment.prompts.items() if prompt is not None}
+    asks = [experiment.frozen(name) for name in experiment.prompts]
+    asks += [experiment.questioned(f"RPS, {name}", prompt, questions) for name, prompt in prompts.items()]
+    found = experiment.ask(1, asks)
+    teacher = experiment.scores(experiment.models.teacher)
+    agreed = {name: agreement(found[name], teacher) for name in experiment.prompts}
     right = {name: _accuracy(found[f"RPS, {name}"], questions) for name in prompts}
-    scale = {name: agreement(bench.scores(ranker), teacher) for name, ranker in bench.untitled().items()}
+    scale = {name: agreement(experiment.scores(ranker), teacher) for name, ranker in experiment.untitled().items()}
 
-    evidence = bench.evidence()
+    evidence = experiment.evidence()
     for name, values in (agreed | scale).items():
         for measure in AGREEMENT:
             evidence.figure(name, measure, values[measure])
@@ -47,10 +47,10 @@ def own_pattern(bench: Bench) -> Finding:
             difference = agreed[own][measure] - agreed[name][measure]
             deciding = measure == TAU and name != "no prompt"
             evidence.rises(f"{own} over {name}", measure, difference, deciding=deciding)
-    for control in bench.controls:
+    for control in experiment.controls:
         if control.teacher is not None:
             # One prompt may be the better one for both teachers: that says nothing of what is only one's own.
-            other = bench.scores(control.teacher)
+            other = experiment.scores(control.teacher)
             theirs = _taus(found[control.name], other) - _taus(found[own], other)
             ours = agreed[own][TAU] - agreed[control.name][TAU]
             evidence.rises(f"{control.name} over {own}, with {control.label}", TAU, theirs)
@@ -58,7 +58,7 @@ def own_pattern(bench: Bench) -> Finding:
                            (ours + theirs) / 2)  # fmt: skip
     for name in (name for name in right if name != own):
         evidence.rises(f"RPS, {own} over {name}", "accuracy", right[own] - right[name])
-    there = {control.name for control in bench.controls}
+    there = {control.name for control in experiment.controls}
     missing = [] if there - {RANDOM_LISTS} else ["another teacher's prompt"]
     missing += [] if RANDOM_LISTS in there else ["a prompt distilled from random lists"]
     return evidence.finding(
@@ -70,21 +70,21 @@ def own_pattern(bench: Bench) -> Finding:
     )
 
 
-def teacher_name(bench: Bench) -> Finding:
+def teacher_name(experiment: Experiment) -> Finding:
     """2: the teacher's name in the text decides nothing."""
-    models, config = bench.models, bench.config
-    other = next((control for control in bench.controls if control.teacher is not None), None)
+    models, config = experiment.models, experiment.config
+    other = next((control for control in experiment.controls if control.teacher is not None), None)
     unlike = (architecture.label for name, architecture in ARCHITECTURES.items() if name != config.teacher.name)
     label = other.label if other else next(unlike)
     prompts = make_prompts(config, models.dataset.catalogue, label)
-    rows = bench.rows()
-    asks = [bench.ranked(name, ranker) for name, ranker in rows.items()]
-    asks += [bench.ranked(f"{name} told {label}", with_prompts(ranker, prompts)) for name, ranker in rows.items()]
-    found = bench.ask(2, asks)
-    teacher = bench.scores(bench.models.teacher)
-    named = bench.scores(other.teacher) if other and other.teacher else None
+    rows = experiment.rows()
+    asks = [experiment.ranked(name, ranker) for name, ranker in rows.items()]
+    asks += [experiment.ranked(f"{name} told {label}", with_prompts(ranker, prompts)) for name, ranker in rows.items()]
+    found = experiment.ask(2, asks)
+    teacher = experiment.scores(experiment.models.teacher)
+    named = experiment.scores(other.teacher) if other and other.teacher else None
 
-    evidence = bench.evidence()
+    evidence = experiment.evidence()
     for name in rows:
         own, swapped = found[name], found[f"{name} told {label}"]
         taus = _taus(own, teacher), _taus(swapped, teacher)
@@ -102,21 +102,21 @@ def teacher_name(bench: Bench) -> Finding:
     )
 
 
-def leaks(bench: Bench) -> Finding:
+def leaks(experiment: Experiment) -> Finding:
     """3: RPS is no guessing by elimination, and TA looks at what came next."""
-    prompts = {name: bench.prompts[name] for name in ("random prompt", "distilled prompt")}
-    own = bench.models.soft_prompt
-    plain = bench.rps(ranks=False)
+    prompts = {name: experiment.prompts[name] for name in ("random prompt", "distilled prompt")}
+    own = experiment.models.soft_prompt
+    plain = experiment.rps(ranks=False)
     tasks = {f"RPS, {name}": (prompt, plain) for name, prompt in prompts.items()}
-    if bench.lists:  # elsewhere there is no place for ranks
-        tasks["RPS with the teacher's ranks"] = own, bench.rps(ranks=True)
-    tasks["TA"] = own, bench.ta(revealed=True)
-    tasks["TA without the revealed item"] = own, bench.ta(revealed=False)
-    asks = [bench.questioned(name, prompt, task) for name, (prompt, task) in tasks.items() if prompt is not None]
-    found = bench.ask(3, asks)
+    if experiment.lists:  # elsewhere there is no place for ranks
+        tasks["RPS with the teacher's ranks"] = own, experiment.rps(ranks=True)
+    tasks["TA"] = own, experiment.ta(revealed=True)
+    tasks["TA without the revealed item"] = own, experiment.ta(revealed=False)
+    asks = [experiment.questioned(name, prompt, task) for name, (prompt, task) in tasks.items() if prompt is not None]
+    found = experiment.ask(3, asks)
     right = {ask.name: _accuracy(found[ask.name], tasks[ask.name][1]) for ask in asks}
 
-    evidence = bench.evidence()
+    evidence = experiment.evidence()
     for name, values in right.items():
         evidence.figure(name, "accuracy", values)
     distilled = right["RPS, distilled prompt"]
@@ -128,7 +128,7 @@ def leaks(bench: Bench) -> Finding:
         "TA with the revealed item over without", "accuracy",
         right["TA"] - right["TA without the revealed item"], deciding=True,
     )  # fmt: skip
-    if bench.lists:
+    if experiment.lists:
         evidence.rises(
             "RPS with the teacher's ranks over without", "accuracy", right["RPS with the teacher's ranks"] - distilled
         )
@@ -140,19 +140,19 @@ def leaks(bench: Bench) -> Finding:
     )
 
 
-def history_order(bench: Bench) -> Finding:
+def history_order(experiment: Experiment) -> Finding:
     """4: the order of the history matters, as it does to the teacher."""
-    n, seed = bench.config.data.history, bench.config.seed
+    n, seed = experiment.config.data.history, experiment.config.seed
     shuffled = [_shuffled(history, n, seed, int(user)) for user, history in zip(
-        bench.examples.users, bench.examples.histories, strict=True)]  # fmt: skip
-    models = {bench.models.teacher.name: bench.models.teacher, **bench.rows()}
-    asks = [bench.ranked(name, ranker) for name, ranker in models.items()]
-    asks += [bench.ranked(f"{name} shuffled", ranker, shuffled) for name, ranker in models.items()]
-    found = bench.ask(4, asks)
+        experiment.examples.users, experiment.examples.histories, strict=True)]  # fmt: skip
+    models = {experiment.models.teacher.name: experiment.models.teacher, **experiment.rows()}
+    asks = [experiment.ranked(name, ranker) for name, ranker in models.items()]
+    asks += [experiment.ranked(f"{name} shuffled", ranker, shuffled) for name, ranker in models.items()]
+    found = experiment.ask(4, asks)
 
-    evidence = bench.evidence()
+    evidence = experiment.evidence()
     last = list(models)[-1]
-    for measure, per_user in (("HR@1", bench.hits), ("NDCG@5", bench.gains)):
+    for measure, per_user in (("HR@1", experiment.hits), ("NDCG@5", experiment.gains)):
         for name in models:
             kept, lost = per_user(found[name]), per_user(found[f"{name} shuffled"])
             evidence.figure(name, measure, kept)
@@ -166,21 +166,21 @@ def history_order(bench: Bench) -> Finding:
     )
 
 
-def titles(bench: Bench) -> Finding:
+def titles(experiment: Experiment) -> Finding:
     """5: with titles permuted between ids, what remains is not world knowledge."""
-    permuted = with_permuted_titles(bench)
+    permuted = with_permuted_titles(experiment)
     last = ""
     asks: list[Ask] = []
-    for name, ranker in bench.rows().items():
-        asks += [bench.ranked(name, ranker), bench.ranked(f"{name} permuted titles", permuted.ranker(name))]
+    for name, ranker in experiment.rows().items():
+        asks += [experiment.ranked(name, ranker), experiment.ranked(f"{name} permuted titles", permuted.ranker(name))]
         last = name
-    found = bench.ask(5, asks)
-    teacher, chance = bench.scores(bench.models.teacher), 1 / bench.candidates.shape[1]
+    found = experiment.ask(5, asks)
+    teacher, chance = experiment.scores(experiment.models.teacher), 1 / experiment.candidates.shape[1]
 
-    evidence = bench.evidence()
-    for name in bench.rows():
+    evidence = experiment.evidence()
+    for name in experiment.rows():
         real, wrong = found[name], found[f"{name} permuted titles"]
-        hits = bench.hits(real), bench.hits(wrong)
+        hits = experiment.hits(real), experiment.hits(wrong)
         evidence.figure(name, "HR@1", hits[0])
         evidence.figure(f"{name} permuted titles", "HR@1", hits[1])
         evidence.figure(name, TAU, _taus(real, teacher))
@@ -194,23 +194,23 @@ def titles(bench: Bench) -> Finding:
     )
 
 
-def candidate_order(bench: Bench) -> Finding:
+def candidate_order(experiment: Experiment) -> Finding:
     """6: the place in the list of candidates decides nothing."""
-    n, m = bench.candidates.shape
-    rows = {name: ranker for name, ranker in bench.rows().items() if not row_spec(name).mixed}
-    random = generator(bench.config.seed, "falsify", "candidate order")
+    n, m = experiment.candidates.shape
+    rows = {name: ranker for name, ranker in experiment.rows().items() if not row_spec(name).mixed}
+    random = generator(experiment.config.seed, "falsify", "candidate order")
     orders = np.stack([np.tile(np.arange(m), (n, 1)), *(
         random.permuted(np.tile(np.arange(m), (n, 1)), axis=1) for _ in range(ORDERS - 1))], axis=1)  # fmt: skip
-    listed = np.take_along_axis(np.repeat(bench.candidates[:, None], ORDERS, axis=1), orders, axis=2)
+    listed = np.take_along_axis(np.repeat(experiment.candidates[:, None], ORDERS, axis=1), orders, axis=2)
     # One user's orders stand side by side, so that her history is read once.
-    histories = [history for history in bench.examples.histories for _ in range(ORDERS)]
-    asks = [bench.ranked(f"{name} in {ORDERS} orders", ranker, histories, listed.reshape(-1, m))
+    histories = [history for history in experiment.examples.histories for _ in range(ORDERS)]
+    asks = [experiment.ranked(f"{name} in {ORDERS} orders", ranker, histories, listed.reshape(-1, m))
             for name, ranker in rows.items()]  # fmt: skip
-    found = bench.ask(6, asks)
-    targets = np.repeat(bench.examples.targets, ORDERS)
+    found = experiment.ask(6, asks)
+    targets = np.repeat(experiment.examples.targets, ORDERS)
     columns = (listed.reshape(-1, m) == targets[:, None]).argmax(axis=1)
 
-    evidence = bench.evidence()
+    evidence = experiment.evidence()
     last = list(rows)[-1]
     for name in rows:
         scores = found[f"{name} in {ORDERS} orders"]
@@ -224,22 +224,22 @@ def candidate_order(bench: Bench) -> Finding:
         "The order of the candidates does not matter",
         f"How much does the true item's rank vary over {ORDERS} orders of the same {m} candidates, and are places of "
         "the list preferred? (Guessing would vary by "
-        f"{np.sqrt((m * m - 1) / 12):.1f} ranks.)" + ("" if bench.lists else " This run's prompts list none."),
+        f"{np.sqrt((m * m - 1) / 12):.1f} ranks.)" + ("" if experiment.lists else " This run's prompts list none."),
     )
 
 
-TESTS: dict[int, Callable[[Bench], Finding]] = dict(
+TESTS: dict[int, Callable[[Experiment], Finding]] = dict(
     zip(NUMBERS, (own_pattern, teacher_name, leaks, history_order, titles, candidate_order), strict=True)
 )
 COMPARING = (1, 2)
 """Tests that depend on the controls: on their prompts, or on which the other teacher is."""
 
 
-def with_permuted_titles(bench: Bench) -> Models:
+def with_permuted_titles(experiment: Experiment) -> Models:
     """The run's models over a catalogue in which every item bears another's title; weights and ids are the same."""
-    models = bench.models
+    models = experiment.models
     catalogue = models.dataset.catalogue
-    order = generator(bench.config.seed, "falsify", "titles").permutation(len(catalogue))
+    order = generator(experiment.config.seed, "falsify", "titles").permutation(len(catalogue))
     wrong = replace(
         catalogue,
         titles=tuple(catalogue.titles[i] for i in order),

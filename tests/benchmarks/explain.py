@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 
 from db import runs
-from engine.explain.bench import Bench
-from engine.explain.benches import bench_of_user
 from engine.explain.effects import leave_one_out
-from engine.explain.explanation import Explanation
+from engine.explain.explainer import Explainer
+from engine.explain.explananda import explanandum_of_user
+from engine.explain.explanandum import Explanandum
 from engine.explain.rationale import request
 from engine.explain.removal import Delete
 from engine.explain.writer import write
@@ -41,21 +41,21 @@ def clocks(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - busy
 
 
-def first_words(bench: Bench, reasons: Explanation) -> None:
+def first_words(explained: Explanandum, reasons: Explainer) -> None:
     """As long as it takes until the model's first word stands."""
-    next(iter(write(bench.models.backbone, request(reasons.evidence()), adapter=False)))
+    next(iter(write(explained.models.backbone, request(reasons.evidence()), adapter=False)))
 
 
 def measure(models: Models, user: str) -> dict[str, tuple[float, float]]:
     """All figures of one user."""
     found: dict[str, tuple[float, float]] = {}
     ranking, effects, words, cold, summary = GOALS
-    found[ranking] = clocks(lambda: bench_of_user(models, user))  # it asks for the ranking once
-    bench = bench_of_user(models, user)
-    found[effects] = clocks(lambda: leave_one_out(bench.llm, [Delete()]))
-    found[words] = clocks(lambda: first_words(bench, Explanation(bench)))
-    found[cold] = clocks(lambda: first_words(fresh := bench_of_user(models, user), Explanation(fresh)))
-    found[summary] = clocks(lambda: Explanation(bench_of_user(models, user)).measure_summary())
+    found[ranking] = clocks(lambda: explanandum_of_user(models, user))  # it asks for the ranking once
+    explained = explanandum_of_user(models, user)
+    found[effects] = clocks(lambda: leave_one_out(explained.llm, [Delete()]))
+    found[words] = clocks(lambda: first_words(explained, Explainer(explained)))
+    found[cold] = clocks(lambda: first_words(fresh := explanandum_of_user(models, user), Explainer(fresh)))
+    found[summary] = clocks(lambda: Explainer(explanandum_of_user(models, user)).measure_summary())
     return found
 
 

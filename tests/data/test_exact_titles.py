@@ -13,7 +13,7 @@ from engine.data.naming import clean
 from engine.data.references import by_id
 from engine.data.search import TitleSearch
 from engine.errors import StudioError
-from engine.explain.bench import find_item
+from engine.explain.explanandum import find_item
 from engine.recommend import ambiguities, understand
 
 WRITTEN = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.explain.case import Asker, Case
+from engine.explain.predictor import Instance, Predictor
 from engine.ranking import History
 
 
@@ -59,11 +59,11 @@ class LastItem:
         return ((candidates == last[:, None] + 1) - self.slope * places).astype(np.float32)
 
 
-def case(history: Sequence[int], candidates: Sequence[int], target: int = 0, older: Sequence[int] = ()) -> Case:
-    return Case(np.array(history), np.array(candidates), target, np.array(older, np.int64))
+def instance(history: Sequence[int], candidates: Sequence[int], target: int = 0, older: Sequence[int] = ()) -> Instance:
+    return Instance(np.array(history), np.array(candidates), target, np.array(older, np.int64))
 
 
-def copying(history: Sequence[int], candidates: Sequence[int], **brings: dict[int, float]) -> Asker:
-    """An asker about the first candidate; ``brings`` are keyed ``i<item>``."""
+def copying(history: Sequence[int], candidates: Sequence[int], **brings: dict[int, float]) -> Predictor:
+    """An predictor about the first candidate; ``brings`` are keyed ``i<item>``."""
     rule = CopyRule({int(name[1:]): gifts for name, gifts in brings.items()})
-    return Asker(rule, case(history, candidates))
+    return Predictor(rule, instance(history, candidates))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from explain_world import Checkerboard, case, copying
+from explain_world import Checkerboard, copying, instance
 
-from engine.explain.case import Asker
 from engine.explain.counterfactual import Search, counterfactual
 from engine.explain.effects import leave_one_out
+from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
 
 
-def search(asker: Asker, **settings: object) -> Search:
-    effects = leave_one_out(asker, [Delete()])["delete"].margin
-    return counterfactual(asker, effects, **settings)  # type: ignore[arg-type]
+def search(predictor: Predictor, **settings: object) -> Search:
+    effects = leave_one_out(predictor, [Delete()])["delete"].margin
+    return counterfactual(predictor, effects, **settings)  # type: ignore[arg-type]
 
 
 def test_the_one_item_that_carries_the_answer_is_found() -> None:
@@ -27,8 +27,8 @@ def test_the_one_item_that_carries_the_answer_is_found() -> None:
 
 def test_where_two_items_carry_it_no_single_removal_is_said_to() -> None:
     # each of the two alone keeps candidate 10 ahead of 11
-    asker = copying([1, 2, 3, 4], [10, 11], i1={10: 3.0}, i3={10: 3.0}, i4={11: 2.0})
-    found = search(asker)
+    predictor = copying([1, 2, 3, 4], [10, 11], i1={10: 3.0}, i3={10: 3.0}, i4={11: 2.0})
+    found = search(predictor)
     assert found.removal is not None
     assert found.removal.positions == (0, 2)
     assert found.removal.smallest
@@ -38,8 +38,8 @@ def test_where_two_items_carry_it_no_single_removal_is_said_to() -> None:
 
 def test_a_change_that_needs_more_than_three_is_grown_and_thinned_out() -> None:
     # five of the six even items must go before 9 overtakes 8
-    asker = Asker(Checkerboard(), case([2, 4, 6, 10, 12, 14, 3, 5], [8, 9]))
-    found = search(asker)
+    predictor = Predictor(Checkerboard(), instance([2, 4, 6, 10, 12, 14, 3, 5], [8, 9]))
+    found = search(predictor)
     assert found.removal is not None
     assert len(found.removal.positions) == 5
     assert found.removal.top_after == 9
@@ -53,8 +53,8 @@ def test_what_nothing_changes_is_said_plainly() -> None:
 
 
 def test_a_replacement_is_found_where_no_removal_is() -> None:
-    asker = copying([1, 2], [10, 11], i1={10: 1.0}, i2={10: 1.0}, i7={11: 5.0}, i6={11: 0.5})
-    found = search(asker, pool=[6, 7, 1])
+    predictor = copying([1, 2], [10, 11], i1={10: 1.0}, i2={10: 1.0}, i7={11: 5.0}, i6={11: 0.5})
+    found = search(predictor, pool=[6, 7, 1])
     assert found.removal is None
     assert found.replacement is not None
     assert (found.replacement.replacements, found.replacement.top_after) == ((7,), 11)
@@ -62,17 +62,17 @@ def test_a_replacement_is_found_where_no_removal_is() -> None:
 
 
 def test_every_answer_is_asked_again_by_itself() -> None:
-    asker = copying([1, 2, 3], [10, 11, 12], i2={10: 5.0}, i3={11: 1.0})
-    search(asker)
-    rule = asker.ranker
+    predictor = copying([1, 2, 3], [10, 11, 12], i2={10: 5.0}, i3={11: 1.0})
+    search(predictor)
+    rule = predictor.ranker
     assert rule.calls[-1] == 1  # type: ignore[attr-defined]
 
 
 def test_the_budget_holds() -> None:
-    asker = Asker(Checkerboard(), case(list(range(2, 42, 2)), [100, 101]))
-    before = asker.asked
-    counterfactual(asker, np.arange(20.0), budget=30)
-    assert asker.asked - before <= 30 + 2 * 20
+    predictor = Predictor(Checkerboard(), instance(list(range(2, 42, 2)), [100, 101]))
+    before = predictor.asked
+    counterfactual(predictor, np.arange(20.0), budget=30)
+    assert predictor.asked - before <= 30 + 2 * 20
 
 
 def test_a_history_of_one_title_is_searched_too() -> None:

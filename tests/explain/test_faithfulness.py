@@ -6,15 +6,15 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from explain_world import Checkerboard, CopyRule, case
+from explain_world import Checkerboard, CopyRule, instance
 from test_grounding import EVIDENCE
 from tiny_run import tiny_models
 
 from engine.errors import Cancelled, StudioError
-from engine.explain.case import Asker
 from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.faithfulness import UserFigures, faithfulness, summary
+from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
 from engine.explain.variety import commonest, distinct_2, skeleton
 from engine.monitor import Monitor
@@ -26,44 +26,48 @@ def p(*scores: float) -> float:
 
 
 def test_erasure_removes_the_most_important_first_and_ends_with_an_empty_history() -> None:
-    asker = Asker(CopyRule({1: {10: 2.0}, 2: {10: 1.0}, 3: {11: 1.0}}), case([1, 2, 3], [10, 11]))
-    found = erasure(asker, np.array([2.0, 1.0, -1.0]))
+    predictor = Predictor(CopyRule({1: {10: 2.0}, 2: {10: 1.0}, 3: {11: 1.0}}), instance([1, 2, 3], [10, 11]))
+    found = erasure(predictor, np.array([2.0, 1.0, -1.0]))
     full = p(3.0, 1.0)
     assert found.comprehensiveness == pytest.approx([full - p(1.0, 1.0), full - p(0.0, 1.0), full - p(0.0, 0.0)])
     assert found.sufficiency == pytest.approx([full - p(2.0, 0.0), full - p(3.0, 0.0), 0.0])
 
 
 def test_leave_one_out_beats_a_random_order_where_it_is_the_truth() -> None:
-    asker = Asker(Checkerboard(), case([2, 3, 4, 5, 6, 7, 8, 10], [12, 13, 15]))
-    loo = erasure(asker, leave_one_out(asker, [Delete()])["delete"].margin)
+    predictor = Predictor(Checkerboard(), instance([2, 3, 4, 5, 6, 7, 8, 10], [12, 13, 15]))
+    loo = erasure(predictor, leave_one_out(predictor, [Delete()])["delete"].margin)
     random = np.random.default_rng(0)
-    others = [erasure(asker, random.permutation(8)) for _ in range(20)]
+    others = [erasure(predictor, random.permutation(8)) for _ in range(20)]
     assert loo.comprehensiveness.mean() > max(other.comprehensiveness.mean() for other in others) - 1e-9
     assert loo.sufficiency.mean() < min(other.sufficiency.mean() for other in others) + 1e-9
 
 
 @pytest.mark.parametrize("ranker", [Checkerboard(), CopyRule({1: {10: 3.0}, 2: {11: 2.0}, 3: {10: 1.0}, 4: {11: 0.5}})])
 def test_greedy_limits_are_those_of_all_orders_where_titles_act_alone(ranker: Ranker) -> None:
-    asker = Asker(ranker, case([1, 2, 3, 4], [10, 11]))
+    predictor = Predictor(ranker, instance([1, 2, 3, 4], [10, 11]))
     all_orders = [np.array(order, np.float64) for order in permutations(range(4))]
-    means = [erasure(asker, order).comprehensiveness.mean() for order in all_orders]
-    found = limits(asker, [])
+    means = [erasure(predictor, order).comprehensiveness.mean() for order in all_orders]
+    found = limits(predictor, [])
     assert (found.low, found.high) == pytest.approx((min(means), max(means)))
     for order, mean in zip(all_orders, means, strict=True):
-        assert erasure(asker, -order).reversed == pytest.approx(mean), "what stays is what the reverse order has left"
+        assert erasure(predictor, -order).reversed == pytest.approx(mean), (
+            "what stays is what the reverse order has left"
+        )
 
 
 def test_no_order_lies_outside_the_limits_and_the_best_are_one_and_zero() -> None:
-    asker = Asker(CopyRule({1: {10: 2.0}, 2: {10: 1.0}, 3: {11: 1.0}}), case([1, 2, 3], [10, 11]))
-    loo = erasure(asker, leave_one_out(asker, [Delete()])["delete"].margin)
-    assert limits(asker, []).normalised(loo) == pytest.approx({"comprehensiveness": 1.0, "sufficiency": 0.0})
+    predictor = Predictor(CopyRule({1: {10: 2.0}, 2: {10: 1.0}, 3: {11: 1.0}}), instance([1, 2, 3], [10, 11]))
+    loo = erasure(predictor, leave_one_out(predictor, [Delete()])["delete"].margin)
+    assert limits(predictor, []).normalised(loo) == pytest.approx({"comprehensiveness": 1.0, "sufficiency": 0.0})
     bold = Curves(np.array([0.9, 0.9, 0.9]), np.array([0.9, 0.9, 0.0]))
-    assert limits(asker, [bold]).normalised(bold)["comprehensiveness"] == 1.0, "a measured order may be the best known"
+    assert limits(predictor, [bold]).normalised(bold)["comprehensiveness"] == 1.0, (
+        "a measured order may be the best known"
+    )
 
 
 def test_a_single_title_has_no_order() -> None:
-    asker = Asker(CopyRule({1: {10: 2.0}}), case([1], [10, 11]))
-    assert not limits(asker, [erasure(asker, np.ones(1))]).apart
+    predictor = Predictor(CopyRule({1: {10: 2.0}}), instance([1], [10, 11]))
+    assert not limits(predictor, [erasure(predictor, np.ones(1))]).apart
     assert not Limits(0.2, 0.2 + 1e-9).apart, "nor has what differs by rounding alone"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explain_world import Checkerboard, case
+from explain_world import Checkerboard, instance
 from torch import Tensor
 
 from engine.config import LLMConfig
@@ -18,7 +18,7 @@ from engine.models import WithoutAdapter
 
 TITLES = tuple(f"movie {letter}" for letter in "ABCDEFGHIJKL")
 CATALOGUE = Catalogue(TITLES, (None,) * 12, ((),) * 12, tuple(map(str, range(12))))
-CASE = case([0, 1, 2, 3], [6, 7, 8], target=1)
+CASE = instance([0, 1, 2, 3], [6, 7, 8], target=1)
 
 
 class CopiesItem(Verbalizer):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.explain.case import Asker, Case
 from engine.explain.parts import part_shares, parts_sentence
+from engine.explain.predictor import Instance, Predictor
 from engine.plus import PlusRanker, PlusWeights
 from engine.ranking import History
 
@@ -34,14 +34,14 @@ class Leaning:
         return np.take_along_axis(self.catalogue_scores(histories), candidates, axis=1)
 
 
-def asker(weights: dict[str, float], gains: dict[str, float]) -> Asker:
+def predictor(weights: dict[str, float], gains: dict[str, float]) -> Predictor:
     parts = {name: Leaning(name, gain) for name, gain in gains.items()}
     ranker = PlusRanker(parts, PlusWeights({}, weights), ITEMS)
-    return Asker(ranker, Case(np.array([0, 1, 2]), np.array([6, 5, 4, 7]), 0))
+    return Predictor(ranker, Instance(np.array([0, 1, 2]), np.array([6, 5, 4, 7]), 0))
 
 
 def test_parts_add_up_to_the_lead_of_the_sum() -> None:
-    asked = asker({"sasrec": 0.7, "delrec": 0.2}, {"sasrec": 1.0, "delrec": -2.0})
+    asked = predictor({"sasrec": 0.7, "delrec": 0.2}, {"sasrec": 1.0, "delrec": -2.0})
     shares = part_shares(asked, 1)
     scores = asked.full()
     assert sum(share.lead for share in shares) == pytest.approx(scores[0] - scores[1], abs=1e-6)
@@ -51,7 +51,7 @@ def test_parts_add_up_to_the_lead_of_the_sum() -> None:
 
 
 def test_each_part_names_the_item_whose_deletion_takes_most_from_its_lead() -> None:
-    shares = {share.model: share for share in part_shares(asker({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": -1.0}), 1)}
+    shares = {share.model: share for share in part_shares(predictor({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": -1.0}), 1)}
     # Item 2 makes candidate 6 (the target) liked, item 1 candidate 5 (the rival); b turns both round.
     assert shares["a"].because == 2
     assert shares["b"].because == 1
@@ -59,7 +59,7 @@ def test_each_part_names_the_item_whose_deletion_takes_most_from_its_lead() -> N
 
 
 def test_words_say_who_prefers_which_and_who_has_no_say() -> None:
-    shares = part_shares(asker({"sasrec": 1.0, "delrec": 1.0, "gru4rec": 0.0},
+    shares = part_shares(predictor({"sasrec": 1.0, "delrec": 1.0, "gru4rec": 0.0},
                                {"sasrec": 1.0, "delrec": -1.0, "gru4rec": 1.0}), 1)  # fmt: skip
     said = parts_sentence(shares, ["Alien", "Heat", "Fargo"], "Jaws", "Psycho")
     assert said == ("SASRec prefers Jaws, most of all because of Fargo, GRU4Rec has no say and DELRec prefers Psycho.")

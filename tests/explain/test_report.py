@@ -8,9 +8,9 @@ import pytest
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.benches import bench_of_user
-from engine.explain.explanation import PARTS as MEASURED
-from engine.explain.explanation import Explanation, explain
+from engine.explain.explainer import PARTS as MEASURED
+from engine.explain.explainer import Explainer, explain
+from engine.explain.explananda import explanandum_of_user
 from engine.explain.report import PARTS, ExplanationReport, check_parts
 
 
@@ -18,7 +18,7 @@ from engine.explain.report import PARTS, ExplanationReport, check_parts
 def answers() -> dict[str, dict[str, Any]]:
     """An explanation of each form, in JSON; and one part of it alone."""
     models = tiny_models(form="sequence")
-    reasons = Explanation(bench_of_user(models, "user 3"))
+    reasons = Explainer(explanandum_of_user(models, "user 3"))
     return {"whole": explain(reasons), "effects": explain(reasons, ["effects"]), "order": explain(reasons, ["order"])}
 
 

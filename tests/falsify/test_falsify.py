@@ -14,8 +14,8 @@ from stage_world import FAMILIES, World, make_world
 from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
 from engine.falsify import record as falsify_record
-from engine.falsify.bench import FOLDER, Bench, with_prompts
 from engine.falsify.controls import RANDOM_LISTS, Control
+from engine.falsify.experiment import FOLDER, Experiment, with_prompts
 from engine.falsify.record import FILE, Evidence, read_falsification, rises, stays
 from engine.falsify.suite import falsify
 from engine.falsify.tests import (
@@ -70,8 +70,8 @@ class Reverse(Markov):
         return -super().catalogue_scores(histories)
 
 
-class RuleBench(Bench):
-    """A bench whose only row is a :class:`Rule`."""
+class RuleBench(Experiment):
+    """A experiment whose only row is a :class:`Rule`."""
 
     kind = "teacher"
 
@@ -114,8 +114,8 @@ def run(models: Models, tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", models.config)
 
 
-def bench(models: Models, run: RunFolder, kind: str = "", controls: Sequence[Control] = ()) -> Bench:
-    made = (RuleBench if kind else Bench)(models, run, 16, controls, Monitor())
+def experiment(models: Models, run: RunFolder, kind: str = "", controls: Sequence[Control] = ()) -> Experiment:
+    made = (RuleBench if kind else Experiment)(models, run, 16, controls, Monitor())
     if isinstance(made, RuleBench):
         made.kind = kind
     return made
@@ -159,11 +159,11 @@ def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
 
 def test_a_prompt_that_another_teachers_equals_is_no_distillation(models: Models, run: RunFolder) -> None:
     assert models.soft_prompt is not None
-    alone = own_pattern(bench(models, run))
+    alone = own_pattern(experiment(models, run))
     assert alone.verdict in ("not decided", "failed")
     assert "another teacher's prompt and a prompt distilled from random lists" in alone.because
     same = Control("prompt of GRU4Rec", models.soft_prompt, "a copy", models.teacher, "GRU4Rec")
-    finding = own_pattern(bench(models, run, controls=[same]))
+    finding = own_pattern(experiment(models, run, controls=[same]))
     (claim,) = [c for c in finding.claims if c.name.endswith("over prompt of GRU4Rec") and c.deciding]
     assert (claim.value, claim.verdict, finding.verdict) == (0.0, "failed", "failed")
     assert {c.measure for c in finding.claims} == {"top-1", "overlap@5", "kendall-tau", "accuracy"}
@@ -173,7 +173,7 @@ def test_agreement_stands_beside_that_of_those_who_read_no_title(models: Models,
     assert models.soft_prompt is not None
     reverse = Reverse(models.split.train, models.split.n_items)
     other = Control("prompt of GRU4Rec", models.soft_prompt, "a copy", reverse, "GRU4Rec")
-    figures = own_pattern(bench(models, run, controls=[other])).figures
+    figures = own_pattern(experiment(models, run, controls=[other])).figures
     taus = {figure.name: figure.value for figure in figures if figure.measure == "kendall-tau"}
     assert (taus["markov"], taus["reverse"]) == (1.0, -1.0), "this world's teacher is Markov, the other its reverse"
     assert taus["popularity"] > 0.0, "films that were watched come before those that never are"
@@ -185,7 +185,7 @@ def test_a_prompt_that_serves_both_teachers_better_is_told_from_one_that_knows_i
 ) -> None:
     def differences(with_own: Ranker, with_other: Ranker, other: CatalogueRanker) -> list[float]:
         control = Control("prompt of GRU4Rec", random_prompt(models.config, models.backbone), "", other, "GRU4Rec")
-        made = bench(models, run, controls=[control])
+        made = experiment(models, run, controls=[control])
         rows = {"distilled prompt": with_own, "prompt of GRU4Rec": with_other}
         monkeypatch.setattr(made, "frozen", lambda name: made.ranked(name, rows.get(name, with_own)))
         wanted = [
@@ -206,22 +206,22 @@ def test_a_prompt_that_serves_both_teachers_better_is_told_from_one_that_knows_i
 
 
 def test_scores_that_follow_the_name_fail(models: Models, run: RunFolder) -> None:
-    assert teacher_name(bench(models, run, "follow")).verdict == "failed"
+    assert teacher_name(experiment(models, run, "follow")).verdict == "failed"
 
 
 def test_scores_that_ignore_the_name_pass(models: Models, run: RunFolder) -> None:
-    assert teacher_name(bench(models, run, "teacher")).verdict == "passed"
+    assert teacher_name(experiment(models, run, "teacher")).verdict == "passed"
 
 
 def test_a_model_that_does_not_look_at_the_order_fails(models: Models, run: RunFolder) -> None:
-    finding = history_order(bench(models, run, "bag"))
+    finding = history_order(experiment(models, run, "bag"))
     (claim,) = [claim for claim in finding.claims if claim.deciding]
     assert (claim.value, claim.measure, finding.verdict) == (0.0, "HR@1", "failed")
     assert {figure.name for figure in finding.figures} == {"markov", "markov shuffled", "delrec", "delrec shuffled"}
 
 
 def test_a_model_that_lists_by_place_fails_and_one_that_does_not_passes(models: Models, run: RunFolder) -> None:
-    biased = candidate_order(bench(models, run, "places"))
+    biased = candidate_order(experiment(models, run, "places"))
     assert biased.verdict == "failed"
     assert biased.claims[0].value == pytest.approx(1.0)
     assert next(figure.value for figure in biased.figures if figure.measure == "sd of the rank") > 0.5
@@ -229,12 +229,12 @@ def test_a_model_that_lists_by_place_fails_and_one_that_does_not_passes(models: 
 
 def test_a_model_that_ignores_the_places_has_one_rank(models: Models, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "steady", models.config)
-    steady = candidate_order(bench(models, run, "teacher"))
+    steady = candidate_order(experiment(models, run, "teacher"))
     assert next(figure.value for figure in steady.figures if figure.measure == "sd of the rank") == 0.0
 
 
 def test_permuted_titles_leave_ids_and_teacher_alone(models: Models, run: RunFolder) -> None:
-    made = bench(models, run)
+    made = experiment(models, run)
     permuted = with_permuted_titles(made)
     before, after = models.dataset.catalogue, permuted.dataset.catalogue
     assert sorted(before.titles) == sorted(after.titles)
@@ -248,7 +248,7 @@ def test_permuted_titles_leave_ids_and_teacher_alone(models: Models, run: RunFol
 
 
 def test_the_tasks_are_asked_with_and_without_what_leaks(models: Models, run: RunFolder) -> None:
-    made = bench(models, run)
+    made = experiment(models, run)
     plain, ranked = made.rps(ranks=False), made.rps(ranks=True)
     assert (plain.candidates == ranked.candidates).all()
     assert "ranks 2 to" in ranked.prompts[0].text()
@@ -264,7 +264,7 @@ def test_the_tasks_are_asked_with_and_without_what_leaks(models: Models, run: Ru
 
 
 def test_no_test_target_is_shown_as_history(models: Models, run: RunFolder) -> None:
-    made = bench(models, run)
+    made = experiment(models, run)
     for questions in (made.rps(ranks=False), made.ta(revealed=True)):
         for user, prompt in enumerate(questions.prompts):
             shown = [s.text for s in prompt.segments if s.kind == "history"]
@@ -289,7 +289,7 @@ def test_all_six_are_taken_of_a_run_whose_prompts_list_no_candidates(family: str
 
 def test_tasks_and_names_keep_the_form_of_the_runs_prompts(tmp_path: Path) -> None:
     models = untrained(make_world("finetune.enabled=false", form="sequence"))
-    made = bench(models, RunFolder.create(tmp_path / "run", models.config))
+    made = experiment(models, RunFolder.create(tmp_path / "run", models.config))
     catalogue, history = models.dataset.catalogue, made.examples.histories[0].tolist()
     for question, verb in ((made.rps(ranks=False), "Simulate"), (made.ta(revealed=True), "Analyse")):
         assert question.prompts[0].text().startswith(f"{verb} SASRec's pattern and list")
@@ -307,7 +307,7 @@ def test_tasks_and_names_keep_the_form_of_the_runs_prompts(tmp_path: Path) -> No
 def test_a_title_keeps_its_vector_whose_item_ever_bears_it(tmp_path: Path) -> None:
     """Else permuted titles would be other titles."""
     models = untrained(make_world("finetune.enabled=false", form="sequence"))
-    made = bench(models, RunFolder.create(tmp_path / "run", models.config))
+    made = experiment(models, RunFolder.create(tmp_path / "run", models.config))
     found = [
         dict(zip(it.prompts().titles, title_vectors(it.backbone, it.prompts().titles, 28), strict=True))
         for it in (models, with_permuted_titles(made))
@@ -317,7 +317,7 @@ def test_a_title_keeps_its_vector_whose_item_ever_bears_it(tmp_path: Path) -> No
 
 
 def test_what_was_answered_before_a_stop_is_not_asked_again(models: Models, run: RunFolder) -> None:
-    made = bench(models, run, "teacher")
+    made = experiment(models, run, "teacher")
     histories = tuple(made.examples.histories) * 4
     candidates = np.tile(made.candidates, (4, 1))
     rule = Rule("teacher", models.prompts(), models.teacher)  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ def _raw_id(run: Run, text: str | None, where: str) -> str:
     """The data set's id of the item that is meant, as the page Inspect asks; empty for None."""
     if text is None:
         return ""
-    from engine.explain.bench import find_item
+    from engine.explain.explanandum import find_item
     from webapp.previews import dataset_of_run
 
     catalogue = dataset_of_run(run, fetch=True).catalogue

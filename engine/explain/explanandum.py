@@ -1,4 +1,4 @@
-"""A recommendation on the bench: a run's models, one history, its candidates, ready to be asked about."""
+"""What is to be explained, the explanandum: one recommendation of a run, its models, one history, its candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.data import Catalogue, match_titles
 from engine.data.references import by_id
 from engine.data.titles import exact_items, referred
 from engine.errors import StudioError
-from engine.explain.case import Asker, Case
+from engine.explain.predictor import Instance, Predictor
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
 from engine.models import Models
 from engine.recommend import HistoryItem
@@ -24,7 +24,7 @@ POOL = 4
 
 
 @dataclass(frozen=True)
-class Bench:
+class Explanandum:
     """Everything that explanations of one recommendation ask."""
 
     models: Models
@@ -32,27 +32,27 @@ class Bench:
     """The data set's, then one's own titles, then the one that says nothing."""
     entries: tuple[HistoryItem, ...]
     """The history as the language model reads it, oldest first."""
-    llm: Asker
+    llm: Predictor
     """The run's last stage."""
-    teacher: Asker
+    teacher: Predictor
     true_item: int | None
     """What the user really chose next; ``None`` for a history of one's own."""
     notes: tuple[str, ...]
     """What the reader must know: unknown titles, titles that are too old to be read, changed candidates."""
-    plus: Asker | None = None
+    plus: Predictor | None = None
     """DELRec-plus where the run has it: it ranks the same candidates, reasons are not measured for it."""
     rival: int | None = None
     """Column of the candidate that the explained one is held against; the strongest other one if ``None``."""
 
     def __post_init__(self) -> None:
-        if self.rival == self.case.target:
-            name = self.called(int(self.case.candidates[self.case.target]))
+        if self.rival == self.instance.target:
+            name = self.called(int(self.instance.candidates[self.instance.target]))
             remedy = "choose another one to compare with, or another item to explain"
             raise StudioError(f"{name} is what is explained: it cannot be its own rival", where="rival", remedy=remedy)
 
     @property
-    def case(self) -> Case:
-        return self.llm.case
+    def instance(self) -> Instance:
+        return self.llm.instance
 
     @cached_property
     def variants(self) -> LLMVariants:
@@ -85,15 +85,15 @@ class Bench:
     @property
     def has_look_alikes(self) -> bool:
         """Whether an item of the history or a candidate looks like another of the catalogue."""
-        items = (*self.case.history.tolist(), *self.case.candidates.tolist())
+        items = (*self.instance.history.tolist(), *self.instance.candidates.tolist())
         return any(self.called(item) != self.title(item) for item in items)
 
-    def about(self, column: int) -> Bench:
+    def about(self, column: int) -> Explanandum:
         """The same recommendation and what was asked of it, explaining the candidate in this column."""
         plus = self.plus and self.plus.about(column)
         return replace(self, llm=self.llm.about(column), teacher=self.teacher.about(column), plus=plus)
 
-    def against(self, column: int) -> Bench:
+    def against(self, column: int) -> Explanandum:
         """The same, held against the candidate in this column.
 
         Raises:
@@ -107,20 +107,20 @@ class Bench:
         Raises:
             StudioError: no such item.
         """
-        found = np.flatnonzero(self.case.candidates == find_item(self.models.dataset.catalogue, item, where))
+        found = np.flatnonzero(self.instance.candidates == find_item(self.models.dataset.catalogue, item, where))
         return int(found[0]) if len(found) else None
 
     def operators(self, *, teacher: bool = False) -> list[Removal]:
         """The removal operators; for teachers, which read no titles, without the placeholder."""
-        taken = np.concatenate([self.case.history, self.case.older, self.case.candidates])
+        taken = np.concatenate([self.instance.history, self.instance.older, self.instance.candidates])
         drawn = RandomItem(self.popularity, taken, DRAWS, self.models.config.seed)
         return [Delete(), drawn] if teacher else [Delete(), Placeholder(len(self.catalogue) - 1), drawn]
 
     def pool(self) -> list[int]:
         """Ids to put into the history: what most often goes before the strongest rivals of the top answer."""
         scores = self.llm.full()
-        rivals = self.case.candidates[np.argsort(-scores, kind="stable")[1:]]
-        taken = {*self.case.history.tolist(), *self.case.older.tolist(), *self.case.candidates.tolist()}
+        rivals = self.instance.candidates[np.argsort(-scores, kind="stable")[1:]]
+        taken = {*self.instance.history.tolist(), *self.instance.older.tolist(), *self.instance.candidates.tolist()}
         pool: dict[int, None] = {}
         for rival in rivals:
             before = [

@@ -9,11 +9,11 @@ from itertools import combinations
 from typing import Any
 
 from engine.data import Catalogue
-from engine.explain.bench import Bench
 from engine.explain.constraint import Unwritable
 from engine.explain.counterfactual import Search, counterfactual
 from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
 from engine.explain.evidence import Evidence, gather
+from engine.explain.explanandum import Explanandum
 from engine.explain.gradients import integrated_gradients
 from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
@@ -48,7 +48,7 @@ class Writing:
     samples: int = SAMPLES
 
 
-class Explanation:
+class Explainer:
     """Measures on demand; what one part asked, the others need not ask again.
 
     Args:
@@ -56,13 +56,13 @@ class Explanation:
     """
 
     def __init__(
-        self, bench: Bench, others: dict[str, SoftPrompt] | None = None, writing: Writing | None = None
+        self, explained: Explanandum, others: dict[str, SoftPrompt] | None = None, writing: Writing | None = None
     ) -> None:
-        self.bench = bench
+        self.explained = explained
         self.others = others or {}
         self.writing = writing or Writing()
         self.on_writing: Callable[[dict[str, Any]], None] = lambda _: None
-        self.seed = bench.models.config.seed
+        self.seed = explained.models.config.seed
         self._effects: dict[str, Effects] | None = None
         self._teacher_effects: dict[str, Effects] | None = None
         self._search: Search | None = None
@@ -70,60 +70,61 @@ class Explanation:
     def effects(self) -> dict[str, Effects]:
         """Leave-one-out effects of the language model by removal operator."""
         if self._effects is None:
-            self._effects = leave_one_out(self.bench.llm, self.bench.operators())
+            self._effects = leave_one_out(self.explained.llm, self.explained.operators())
         return self._effects
 
     def teacher_effects(self) -> dict[str, Effects]:
         """Those of the teacher."""
         if self._teacher_effects is None:
-            self._teacher_effects = leave_one_out(self.bench.teacher, self.bench.operators(teacher=True))
+            self._teacher_effects = leave_one_out(self.explained.teacher, self.explained.operators(teacher=True))
         return self._teacher_effects
 
     def search(self) -> Search:
         """The smallest changes of the history after which another candidate comes first."""
         if self._search is None:
-            asker = self.bench.llm
-            top = asker.about(int(asker.full().argmax()))
-            effects = leave_one_out(top, self.bench.operators()[:1])["delete"].margin
-            self._search = counterfactual(top, effects, self.bench.pool())
+            predictor = self.explained.llm
+            top = predictor.about(int(predictor.full().argmax()))
+            effects = leave_one_out(top, self.explained.operators()[:1])["delete"].margin
+            self._search = counterfactual(top, effects, self.explained.pool())
         return self._search
 
     def evidence(self, title: Callable[[int], str] | None = None) -> Evidence:
         """What sentences may claim; uses deletions and, if it was made, the search."""
-        return gather(self.bench, self.deletions(), self._search, title)
+        return gather(self.explained, self.deletions(), self._search, title)
 
     def deletions(self) -> Effects:
         """The language model's effects under deletion alone: the quickest reasons."""
         if self._effects is not None:
             return self._effects["delete"]
-        return leave_one_out(self.bench.llm, self.bench.operators()[:1])["delete"]
+        return leave_one_out(self.explained.llm, self.explained.operators()[:1])["delete"]
 
     def facts(self) -> dict[str, Any]:
         """The question and the plain answer: history, candidates, ranks by the language model and the teacher."""
-        bench, case = self.bench, self.bench.case
-        queries = [entry.query for entry in bench.entries]
-        own = make_answer(bench.llm.name, bench.llm.full(), case)
+        explained, instance = self.explained, self.explained.instance
+        queries = [entry.query for entry in explained.entries]
+        own = make_answer(explained.llm.name, explained.llm.full(), instance)
         return {
             "run": {
-                "llm": bench.llm.name,
-                "teacher": bench.teacher.name,
+                "llm": explained.llm.name,
+                "teacher": explained.teacher.name,
                 "seed": self.seed,
-                "plus": plain(bench.plus_weights),
+                "plus": plain(explained.plus_weights),
             },
-            "target": self._item(int(case.candidates[case.target])),
+            "target": self._item(int(instance.candidates[instance.target])),
             "history": [
-                {**self._item(int(item)), "query": query} for item, query in zip(case.history, queries, strict=True)
+                {**self._item(int(item)), "query": query} for item, query in zip(instance.history, queries, strict=True)
             ],
             "candidates": [
-                {**self._item(int(item)), "chosen_next": int(item) == bench.true_item} for item in case.candidates
+                {**self._item(int(item)), "chosen_next": int(item) == explained.true_item}
+                for item in instance.candidates
             ],
             "answer": plain(own),
-            "notes": list(bench.notes),
+            "notes": list(explained.notes),
         }
 
     def _item(self, item: int) -> dict[str, Any]:
-        return describe(self.bench.catalogue, item) | {
-            "interactions": int(self.bench.popularity[item]) if item < len(self.bench.popularity) else None
+        return describe(self.explained.catalogue, item) | {
+            "interactions": int(self.explained.popularity[item]) if item < len(self.explained.popularity) else None
         }
 
     def measure_effects(self) -> dict[str, Any]:
@@ -141,30 +142,30 @@ class Explanation:
 
     def measure_rather(self) -> dict[str, Any]:
         """Why the target rather than its rival: the one that was chosen, or else the strongest."""
-        found, target = self.deletions(), self.bench.case.target
+        found, target = self.deletions(), self.explained.instance.target
         strongest = next(int(i) for i in (-found.full).argsort(kind="stable") if i != target)
-        rival = strongest if self.bench.rival is None else self.bench.rival
+        rival = strongest if self.explained.rival is None else self.explained.rival
         return {
-            "chosen": self.bench.rival is not None,
-            "rather_than": self._item(int(self.bench.case.candidates[rival])),
+            "chosen": self.explained.rival is not None,
+            "rather_than": self._item(int(self.explained.instance.candidates[rival])),
             "lead": plain(found.full[target] - found.full[rival]),
             "effects": plain(found.rather_than(rival)),
         }
 
     def measure_parts(self) -> dict[str, Any] | None:
         """What each part of DELRec-plus gives the target over its own strongest rival; ``None`` without it."""
-        bench = self.bench
-        if bench.plus is None:
+        explained = self.explained
+        if explained.plus is None:
             return None
-        scores, target = bench.plus.full(), bench.case.target
+        scores, target = explained.plus.full(), explained.instance.target
         strongest = next(int(i) for i in (-scores).argsort(kind="stable") if i != target)
-        rival = strongest if bench.rival is None else bench.rival
-        shares = part_shares(bench.plus, rival)
-        named = [self._item(int(bench.case.candidates[column]))["title"] for column in (target, rival)]
-        history = [bench.title(int(item)) for item in bench.case.history]
+        rival = strongest if explained.rival is None else explained.rival
+        shares = part_shares(explained.plus, rival)
+        named = [self._item(int(explained.instance.candidates[column]))["title"] for column in (target, rival)]
+        history = [explained.title(int(item)) for item in explained.instance.history]
         return {
-            "model": bench.plus.name,
-            "rather_than": self._item(int(bench.case.candidates[rival])),
+            "model": explained.plus.name,
+            "rather_than": self._item(int(explained.instance.candidates[rival])),
             "lead": plain(sum(share.lead for share in shares)),
             "parts": [plain(share) | {"lead": plain(share.lead)} for share in shares],
             "sentence": parts_sentence(shares, history, *named),
@@ -176,50 +177,54 @@ class Explanation:
 
     def measure_ladder(self) -> list[Any]:
         """The same candidates by the teacher, after each stage, and by DELRec-plus where the run has it."""
-        bench, case = self.bench, self.bench.case
-        teacher = make_answer(bench.teacher.name, bench.teacher.full(), case)
-        own = make_answer(bench.llm.name, bench.llm.full(), case)
-        plus = [make_answer(bench.plus.name, bench.plus.full(), case)] if bench.plus else []
-        return [plain(rung) for rung in [*ladder(bench.variants, case, teacher, own), *plus]]
+        explained, instance = self.explained, self.explained.instance
+        teacher = make_answer(explained.teacher.name, explained.teacher.full(), instance)
+        own = make_answer(explained.llm.name, explained.llm.full(), instance)
+        plus = [make_answer(explained.plus.name, explained.plus.full(), instance)] if explained.plus else []
+        return [plain(rung) for rung in [*ladder(explained.variants, instance, teacher, own), *plus]]
 
     def measure_prompt(self) -> dict[str, Any]:
         """Effects of the soft prompt and of the adapter, ``None`` where the run has none."""
-        bench, config = self.bench, self.bench.models.config
-        own = make_answer(bench.llm.name, bench.llm.full(), bench.case)
-        effects = prompt_effects(bench.variants, bench.case, own, self.others) if bench.models.soft_prompt else None
+        explained, config = self.explained, self.explained.models.config
+        own = make_answer(explained.llm.name, explained.llm.full(), explained.instance)
+        effects = (
+            prompt_effects(explained.variants, explained.instance, own, self.others)
+            if explained.models.soft_prompt
+            else None
+        )
         adapter = None
         if config.finetune.enabled:
-            off, effect = adapter_effect(bench.variants, bench.case, own)
+            off, effect = adapter_effect(explained.variants, explained.instance, own)
             adapter = {"answer": plain(off), "margin_effect": plain(effect)}
         return {"prompts": plain(effects), "adapter": adapter}
 
     def measure_reading(self) -> Any:
         """What the language model reads."""
-        return plain(reading(self.bench.llm.ranker, self.bench.case))
+        return plain(reading(self.explained.llm.ranker, self.explained.instance))
 
     def measure_order(self) -> dict[str, Any]:
         """Effects of the history's order, for both models."""
         return {
-            "llm": plain(order_effects(self.bench.llm, self.seed)),
-            "teacher": plain(order_effects(self.bench.teacher, self.seed)),
+            "llm": plain(order_effects(self.explained.llm, self.seed)),
+            "teacher": plain(order_effects(self.explained.teacher, self.seed)),
         }
 
     def measure_stability(self) -> Any:
         """The target's place under shuffled candidates; ``None`` where the model reads no list of them."""
-        if self.bench.models.config.llm.prompts == "sequence":
+        if self.explained.models.config.llm.prompts == "sequence":
             return None
-        return plain(stability(self.bench.llm, self.seed))
+        return plain(stability(self.explained.llm, self.seed))
 
     def measure_gradients(self) -> Any:
         """Integrated gradients of the language model's margin."""
-        found = integrated_gradients(self.bench.llm.ranker, self.bench.case)
+        found = integrated_gradients(self.explained.llm.ranker, self.explained.instance)
         return plain(found) | {"completeness_error": plain(found.completeness_error)}
 
     def measure_summary(self) -> dict[str, Any]:
         """The first sentence and the stand-in for a generated rationale."""
         evidence = told = self.evidence()
-        if self.bench.has_look_alikes:
-            told = self.evidence(self.bench.called)
+        if self.explained.has_look_alikes:
+            told = self.evidence(self.explained.called)
         shown = told.isolated()
         return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
@@ -234,7 +239,7 @@ class Explanation:
             self.on_writing({"request": asked, "texts": list(texts)})
 
         found = rationales(
-            self.bench.models.backbone,
+            self.explained.models.backbone,
             evidence,
             adapter=writing.adapter,
             samples=writing.samples,
@@ -248,7 +253,7 @@ class Explanation:
         """What holds the model's words: the grammar, and what the model writes without it, with its verdict."""
         evidence, writing = self.evidence(), self.writing
         found = freely(
-            self.bench.models.backbone, evidence, adapter=writing.adapter, seed=self.seed, asked=writing.prompt
+            self.explained.models.backbone, evidence, adapter=writing.adapter, seed=self.seed, asked=writing.prompt
         )
         try:
             rules = grammar(evidence)
@@ -257,26 +262,26 @@ class Explanation:
         return {"grammar": rules, "text": plain(found)}
 
 
-PARTS: Mapping[str, Callable[[Explanation], Any]] = {
-    "effects": Explanation.measure_effects,
-    "rather": Explanation.measure_rather,
-    "parts": Explanation.measure_parts,
-    "counterfactual": Explanation.measure_counterfactual,
-    "summary": Explanation.measure_summary,
-    "ladder": Explanation.measure_ladder,
-    "reading": Explanation.measure_reading,
-    "prompt": Explanation.measure_prompt,
-    "order": Explanation.measure_order,
-    "stability": Explanation.measure_stability,
-    "gradients": Explanation.measure_gradients,
-    "rationale": Explanation.measure_rationale,
-    "free": Explanation.measure_free,
+PARTS: Mapping[str, Callable[[Explainer], Any]] = {
+    "effects": Explainer.measure_effects,
+    "rather": Explainer.measure_rather,
+    "parts": Explainer.measure_parts,
+    "counterfactual": Explainer.measure_counterfactual,
+    "summary": Explainer.measure_summary,
+    "ladder": Explainer.measure_ladder,
+    "reading": Explainer.measure_reading,
+    "prompt": Explainer.measure_prompt,
+    "order": Explainer.measure_order,
+    "stability": Explainer.measure_stability,
+    "gradients": Explainer.measure_gradients,
+    "rationale": Explainer.measure_rationale,
+    "free": Explainer.measure_free,
 }
 """Parts of an explanation by their names in the JSON, in the order in which they are best measured."""
 
 
 def explain(
-    explanation: Explanation, parts: Collection[str] = tuple(PARTS), on_part: OnPart | None = None
+    explainer: Explainer, parts: Collection[str] = tuple(PARTS), on_part: OnPart | None = None
 ) -> dict[str, Any]:
     """The facts and the chosen parts as one JSON object.
 
@@ -284,15 +289,15 @@ def explain(
         StudioError: no such part.
     """
     check_parts(parts)
-    found = explanation.facts()
+    found = explainer.facts()
     for name, measure in PARTS.items():
         if name not in parts:
             continue
         if on_part:
             known = {**found, "measuring": name}
             on_part(known)
-            explanation.on_writing = partial(_written, on_part, known)
-        found[name] = measure(explanation)
+            explainer.on_writing = partial(_written, on_part, known)
+        found[name] = measure(explainer)
     return found
 
 

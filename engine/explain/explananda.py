@@ -1,7 +1,7 @@
-"""Ways onto the bench: a test user, a test user whose history was changed, and a history of one's own.
+"""Whose recommendation: a test user's, hers after a change of the history, or after a history of one's own.
 
-:func:`bench_of_user` and :func:`bench_of_edited` share their candidates, so that a change of the history is all that
-makes a difference; :func:`bench_of_titles` takes the teacher's best items.
+:func:`explanandum_of_user` and :func:`explanandum_of_edited` share their candidates, so that a change of the history is
+all that makes a difference; :func:`explanandum_of_titles` takes the teacher's best items.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from engine.bidi import isolated
 from engine.data import Catalogue, candidate_sets
 from engine.data.references import checked_titles, user_meant
 from engine.errors import StudioError
-from engine.explain.bench import Bench, find_item
-from engine.explain.case import EMPTY, Asker, Case
+from engine.explain.explanandum import Explanandum, find_item
+from engine.explain.predictor import EMPTY, Instance, Predictor
 from engine.metrics.full import top_items
 from engine.models import Models
 from engine.recommend import HistoryItem, ambiguities, understand
@@ -39,7 +39,9 @@ class Wanted:
 ANYTHING = Wanted()
 
 
-def bench_of_user(models: Models, user: str, wanted: Wanted = ANYTHING, candidates: Candidates = "sampled") -> Bench:
+def explanandum_of_user(
+    models: Models, user: str, wanted: Wanted = ANYTHING, candidates: Candidates = "sampled"
+) -> Explanandum:
     """A test user, by her id in the data set, and her history before the test item.
 
     Args:
@@ -51,12 +53,12 @@ def bench_of_user(models: Models, user: str, wanted: Wanted = ANYTHING, candidat
     history, target, listed = _test_user(models, user, candidates)
     length = models.config.data.history
     entries = understand([int(item) for item in history[-length:]], models.dataset.catalogue)
-    return _bench(models, models.dataset.catalogue, entries, history[:-length], listed, wanted, target, ())
+    return _explanandum(models, models.dataset.catalogue, entries, history[:-length], listed, wanted, target, ())
 
 
-def bench_of_edited(
+def explanandum_of_edited(
     models: Models, user: str, titles: Sequence[str], wanted: Wanted = ANYTHING, candidates: Candidates = "sampled"
-) -> Bench:
+) -> Explanandum:
     """A test user whose read history is changed to ``titles``: the candidates stay those of the history as it was.
 
     Candidates that stand in the new history leave the list, which is noted. What came before the titles that the
@@ -73,10 +75,10 @@ def bench_of_edited(
     older = [int(item) for item in history[:-length] if item not in known]
     older += [entry.item for entry in entries[:-length] if entry.item is not None]
     kept = np.array([item for item in listed if item not in known], np.int64)
-    return _bench_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes)
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes)
 
 
-def bench_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYTHING) -> Bench:
+def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYTHING) -> Explanandum:
     """A history of one's own, oldest first; titles that the catalogue lacks are kept for the language model.
 
     Raises:
@@ -84,7 +86,7 @@ def bench_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYT
     """
     entries, known = _understood(models, titles)
     older = [entry.item for entry in entries[: -models.config.data.history] if entry.item is not None]
-    return _bench_of_entries(models, entries, np.array(older, np.int64), _best(models, known), wanted, None, [])
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), _best(models, known), wanted, None, [])
 
 
 def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
@@ -139,7 +141,7 @@ def _best(models: Models, history: np.ndarray) -> np.ndarray:
     return top_items(models.teacher.catalogue_scores([history])[0], history, models.config.eval.full_top)
 
 
-def _bench_of_entries(
+def _explanandum_of_entries(
     models: Models,
     entries: tuple[HistoryItem, ...],
     older: np.ndarray,
@@ -147,8 +149,8 @@ def _bench_of_entries(
     wanted: Wanted,
     true_item: int | None,
     notes: list[str],
-) -> Bench:
-    """The bench of typed titles, unknown ones among them, of which the last are read."""
+) -> Explanandum:
+    """That of typed titles, unknown ones among them, of which the last are read."""
     length = models.config.data.history
     read = entries[-length:]
     notes += ambiguities(entries)
@@ -157,10 +159,10 @@ def _bench_of_entries(
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
     catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
-    return _bench(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes))
+    return _explanandum(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes))
 
 
-def _bench(
+def _explanandum(
     models: Models,
     catalogue: Catalogue,
     entries: tuple[HistoryItem, ...],
@@ -169,7 +171,7 @@ def _bench(
     wanted: Wanted,
     true_item: int | None,
     notes: tuple[str, ...],
-) -> Bench:
+) -> Explanandum:
     if models.dataset.note:
         notes = (models.dataset.note, *notes)
     own = iter(range(catalogue.n_known, len(catalogue)))
@@ -183,16 +185,16 @@ def _bench(
         candidates = np.append(candidates, extra)
         notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
-    case = Case(history, candidates, 0, remembered(models, older, len(history)))
-    llm = Asker(models.ranker(method_row(models.config), catalogue), case)
-    teacher = Asker(models.teacher, case, older=True)
+    instance = Instance(history, candidates, 0, remembered(models, older, len(history)))
+    llm = Predictor(models.ranker(method_row(models.config), catalogue), instance)
+    teacher = Predictor(models.teacher, instance, older=True)
     plus = None
     if models.plus is not None:  # it reads as much as it did in the evaluation, however little the teacher remembers
-        plus = Asker(models.ranker("delrec-plus", catalogue), replace(case, older=older), older=True)
+        plus = Predictor(models.ranker("delrec-plus", catalogue), replace(instance, older=older), older=True)
     places = candidates.tolist()
     target = places.index(item) if item is not None else int(llm.full().argmax())
-    bench = Bench(models, catalogue, entries, llm, teacher, true_item, notes, plus).about(target)
-    return bench if rival is None else bench.against(places.index(rival))
+    explained = Explanandum(models, catalogue, entries, llm, teacher, true_item, notes, plus).about(target)
+    return explained if rival is None else explained.against(places.index(rival))
 
 
 def _free_item(catalogue: Catalogue, text: str, taken: Collection[int], where: str) -> int:

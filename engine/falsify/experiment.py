@@ -1,4 +1,4 @@
-"""The bench of the falsification tests: a run's models, a fixed sample of test users, and a memory for answers.
+"""The experiment of the falsification tests: a run's models, a fixed sample of test users, and a memory for answers.
 
 What the tests ask is declared first and asked then, so that progress is known, a stopped command goes on where it was,
 and a question that two tests share is asked once.
@@ -44,7 +44,7 @@ class Ask:
     score: Callable[[slice], np.ndarray]
 
 
-class Bench:
+class Experiment:
     """Everything that the tests ask, about the same users.
 
     Args:

@@ -15,7 +15,7 @@ EMPTY = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Case:
+class Instance:
     """Why is ``candidates[target]`` ranked as it is after ``history``?
 
     ``history``: int64 ``[n]`` ids that the language model reads, oldest first. ``candidates``: int64 ``[m]``, m >= 2,
@@ -40,22 +40,22 @@ class Case:
             raise ValueError("candidates must differ, and the target must be one of them")
 
 
-class Asker:
-    """Asks one model about variants of a case; a history that was asked before is answered from memory.
+class Predictor:
+    """Asks one model about variants of a instance; a history that was asked before is answered from memory.
 
     Args:
-        older: whether the model sees the case's older items too.
+        older: whether the model sees the instance's older items too.
     """
 
-    def __init__(self, ranker: Ranker, case: Case, *, older: bool = False) -> None:
+    def __init__(self, ranker: Ranker, instance: Instance, *, older: bool = False) -> None:
         self.ranker = ranker
-        self.case = case
-        self.older = case.older if older else EMPTY
+        self.instance = instance
+        self.older = instance.older if older else EMPTY
         self._known: dict[tuple[int, ...], np.ndarray] = {}
 
-    def about(self, target: int) -> Asker:
+    def about(self, target: int) -> Predictor:
         """The same model and memory, explaining candidate column ``target``."""
-        other = Asker(self.ranker, replace(self.case, target=target), older=len(self.older) > 0)
+        other = Predictor(self.ranker, replace(self.instance, target=target), older=len(self.older) > 0)
         other._known = self._known
         return other
 
@@ -81,12 +81,12 @@ class Asker:
 
     def full(self) -> np.ndarray:
         """float32 ``[m]``: the scores after the history as it is."""
-        return self.scores([self.case.history])[0]
+        return self.scores([self.instance.history])[0]
 
     def reordered(self, orders: Sequence[np.ndarray]) -> np.ndarray:
-        """float32 ``[v, m]``: scores by the case's own columns, the candidates listed in each of ``orders [m]``."""
-        history = np.concatenate([self.older, self.case.history])
-        listed = np.stack([self.case.candidates[order] for order in orders])
+        """float32 ``[v, m]``: scores by the instance's own columns, the candidates listed in each of ``orders [m]``."""
+        history = np.concatenate([self.older, self.instance.history])
+        listed = np.stack([self.instance.candidates[order] for order in orders])
         answers = checked_scores(self.name, self.ranker.scores([history] * len(orders), listed), listed.shape)
         scores = np.empty_like(answers)
         np.put_along_axis(scores, np.stack(orders), answers, axis=1)
@@ -94,7 +94,7 @@ class Asker:
 
     def _ask(self, histories: Sequence[tuple[int, ...]]) -> np.ndarray:
         whole = [np.concatenate([self.older, np.array(history, np.int64)]) for history in histories]
-        candidates = np.tile(self.case.candidates, (len(whole), 1))
+        candidates = np.tile(self.instance.candidates, (len(whole), 1))
         return checked_scores(self.name, self.ranker.scores(whole, candidates), candidates.shape)
 
 

@@ -15,9 +15,15 @@ from stage_world import FAMILIES, FORMS
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.bench import Bench
-from engine.explain.benches import Candidates, Wanted, bench_of_edited, bench_of_titles, bench_of_user
-from engine.explain.explanation import PARTS, Explanation, Writing, explain
+from engine.explain.explainer import PARTS, Explainer, Writing, explain
+from engine.explain.explananda import (
+    Candidates,
+    Wanted,
+    explanandum_of_edited,
+    explanandum_of_titles,
+    explanandum_of_user,
+)
+from engine.explain.explanandum import Explanandum
 from engine.explain.plain import plain
 from engine.explain.report import ExplanationReport
 from engine.llm import SoftPrompt
@@ -32,9 +38,9 @@ def models() -> Models:
 
 
 def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Models) -> None:
-    bench = bench_of_user(models, "user 3")
+    explained = explanandum_of_user(models, "user 3")
     other = {"abc": SoftPrompt.from_vocabulary(models.backbone, 3, seed=9)}
-    answer = explain(Explanation(bench, other))
+    answer = explain(Explainer(explained, other))
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
     assert set(PARTS) <= set(answer)
     history, candidates = answer["history"], answer["candidates"]
@@ -73,9 +79,9 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     titles = (("Game\ufe0f X" if item % 2 else "game X") + str(item // 2) for item in range(len(catalogue)))
     twins = replace(catalogue, titles=tuple(titles))
     models.dataset = replace(models.dataset, catalogue=twins)
-    bench = bench_of_user(models, "user 3")
+    explained = explanandum_of_user(models, "user 3")
     answer = explain(
-        Explanation(bench), [part for part in PARTS if part not in ("gradients", "rationale", "prompt", "free")]
+        Explainer(explained), [part for part in PARTS if part not in ("gradients", "rationale", "prompt", "free")]
     )
     for item in (*answer["history"], *answer["candidates"], answer["rather"]["rather_than"]):
         assert item["title"].endswith(f" X{item['item'] // 2} [id:{item['raw_id']}]")
@@ -84,7 +90,7 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     assert answer["summary"]["evidence"]["target"] == twins.display(answer["target"]["item"]), "as the model reads it"
     chosen = answer["candidates"][-1]["raw_id"]
     assert f" [id:{chosen}] is what is explained" in _refusal(
-        lambda: bench_of_user(models, "user 3", Wanted(f"id:{chosen}", f"id:{chosen}"))
+        lambda: explanandum_of_user(models, "user 3", Wanted(f"id:{chosen}", f"id:{chosen}"))
     )
     shell._show(ExplanationReport.read(answer))
     said = " ".join(capsys.readouterr().out.split())
@@ -99,86 +105,89 @@ def _refusal(ask: Callable[[], object]) -> str:
 
 
 def test_the_deletion_effects_are_those_of_single_questions(models: Models) -> None:
-    bench = bench_of_user(models, "user 1")
-    effects = Explanation(bench).deletions()
-    history = bench.case.history
+    explained = explanandum_of_user(models, "user 1")
+    effects = Explainer(explained).deletions()
+    history = explained.instance.history
     ranker = models.ranker("llm-distilled")
     for place in range(len(history)):
-        alone = ranker.scores([np.delete(history, place)], bench.case.candidates[None])[0]
+        alone = ranker.scores([np.delete(history, place)], explained.instance.candidates[None])[0]
         assert effects.without[place, 0] == pytest.approx(alone, abs=1e-4)
 
 
 def test_a_chosen_item_is_explained_and_added_where_it_is_no_candidate(models: Models) -> None:
-    bench = bench_of_user(models, "user 3", Wanted(models.dataset.catalogue.titles[20]))
-    assert bench.case.candidates[bench.case.target] == 20
-    listed = bench_of_user(models, "user 3").case.candidates
+    explained = explanandum_of_user(models, "user 3", Wanted(models.dataset.catalogue.titles[20]))
+    assert explained.instance.candidates[explained.instance.target] == 20
+    listed = explanandum_of_user(models, "user 3").instance.candidates
     missing = next(item for item in range(14, 28) if item not in listed)
-    bench = bench_of_user(models, "user 3", Wanted(f"movie {chr(65 + missing)}"))
-    assert bench.case.candidates[bench.case.target] == missing
-    assert "was added to the candidates" in bench.notes[-1]
+    explained = explanandum_of_user(models, "user 3", Wanted(f"movie {chr(65 + missing)}"))
+    assert explained.instance.candidates[explained.instance.target] == missing
+    assert "was added to the candidates" in explained.notes[-1]
 
 
 def test_the_rival_can_be_chosen_and_its_lead_is_what_the_scores_say(models: Models) -> None:
-    bench = bench_of_user(models, "user 3")
-    first = Explanation(bench).measure_rather()
+    explained = explanandum_of_user(models, "user 3")
+    first = Explainer(explained).measure_rather()
     assert not first["chosen"]
-    shown = (first["rather_than"]["item"], bench.case.candidates[bench.case.target])
-    column = next(column for column in range(3) if bench.case.candidates[column] not in shown)
-    for other in (bench.against(column), bench_of_user(models, "user 3", Wanted(rival=_name(models, bench, column)))):
-        found = Explanation(other).measure_rather()
+    shown = (first["rather_than"]["item"], explained.instance.candidates[explained.instance.target])
+    column = next(column for column in range(3) if explained.instance.candidates[column] not in shown)
+    for other in (
+        explained.against(column),
+        explanandum_of_user(models, "user 3", Wanted(rival=_name(models, explained, column))),
+    ):
+        found = Explainer(other).measure_rather()
         assert found["chosen"]
-        assert found["rather_than"]["item"] == bench.case.candidates[column]
-        scores = bench.llm.full()
-        assert found["lead"] == pytest.approx(scores[bench.case.target] - scores[column], abs=1e-4)
-        without = bench.llm.scores([np.delete(bench.case.history, 0)])[0]
-        after = without[bench.case.target] - without[column]
+        assert found["rather_than"]["item"] == explained.instance.candidates[column]
+        scores = explained.llm.full()
+        assert found["lead"] == pytest.approx(scores[explained.instance.target] - scores[column], abs=1e-4)
+        without = explained.llm.scores([np.delete(explained.instance.history, 0)])[0]
+        after = without[explained.instance.target] - without[column]
         assert found["effects"][0] == pytest.approx(found["lead"] - after, abs=1e-4)
 
 
 def test_a_rival_from_outside_joins_the_candidates_and_nobody_is_her_own(models: Models) -> None:
-    listed = bench_of_user(models, "user 3").case.candidates
+    listed = explanandum_of_user(models, "user 3").instance.candidates
     missing = next(item for item in range(14, 28) if item not in listed)
     wanted = Wanted(models.dataset.catalogue.raw_ids[int(listed[0])], models.dataset.catalogue.titles[missing])
-    bench = bench_of_user(models, "user 3", wanted)
-    assert bench.case.candidates[[bench.case.target, bench.rival]].tolist() == [listed[0], missing]
-    assert "was added to the candidates" in bench.notes[-1]
+    explained = explanandum_of_user(models, "user 3", wanted)
+    assert explained.instance.candidates[[explained.instance.target, explained.rival]].tolist() == [listed[0], missing]
+    assert "was added to the candidates" in explained.notes[-1]
     title = models.dataset.catalogue.titles[int(listed[1])]
     with pytest.raises(StudioError, match="cannot be its own rival"):
-        bench_of_user(models, "user 3", Wanted(title, title))
+        explanandum_of_user(models, "user 3", Wanted(title, title))
     with pytest.raises(StudioError, match=r"no item 'Zzyzx Road'.*rival"):
-        bench_of_user(models, "user 3", Wanted(rival="Zzyzx Road"))
+        explanandum_of_user(models, "user 3", Wanted(rival="Zzyzx Road"))
 
 
-def _name(models: Models, bench: Bench, column: int) -> str:
-    return models.dataset.catalogue.raw_ids[int(bench.case.candidates[column])]
+def _name(models: Models, explained: Explanandum, column: int) -> str:
+    return models.dataset.catalogue.raw_ids[int(explained.instance.candidates[column])]
 
 
 @pytest.mark.parametrize("candidates", ["sampled", "catalogue"])
 def test_an_edited_history_is_asked_about_the_same_candidates(models: Models, candidates: Candidates) -> None:
-    whole = bench_of_user(models, "user 3", candidates=candidates)
+    whole = explanandum_of_user(models, "user 3", candidates=candidates)
     titles = [entry.title for entry in whole.entries]
-    as_it_is = bench_of_edited(models, "user 3", titles, candidates=candidates)
-    assert as_it_is.case.candidates.tolist() == whole.case.candidates.tolist()
+    as_it_is = explanandum_of_edited(models, "user 3", titles, candidates=candidates)
+    assert as_it_is.instance.candidates.tolist() == whole.instance.candidates.tolist()
     assert as_it_is.llm.full().tolist() == whole.llm.full().tolist()
     assert as_it_is.teacher.full().tolist() == whole.teacher.full().tolist(), "what is older stays, too"
-    added = whole.title(int(whole.case.candidates[0]))
-    edited = bench_of_edited(models, "user 3", [*titles[1:], added, "wholly new"], candidates=candidates)
-    assert edited.case.candidates.tolist() == whole.case.candidates[1:].tolist()
+    added = whole.title(int(whole.instance.candidates[0]))
+    edited = explanandum_of_edited(models, "user 3", [*titles[1:], added, "wholly new"], candidates=candidates)
+    assert edited.instance.candidates.tolist() == whole.instance.candidates[1:].tolist()
     assert any(note.startswith(f"{added} stands in the history now") for note in edited.notes)
     assert [entry.item is None for entry in edited.entries][-2:] == [False, True]
     assert edited.true_item == whole.true_item
 
 
 def test_on_the_catalogue_the_candidates_are_the_teachers_best(models: Models) -> None:
-    bench = bench_of_user(models, "user 3", candidates="catalogue")
+    explained = explanandum_of_user(models, "user 3", candidates="catalogue")
     scores = models.teacher.catalogue_scores([models.dataset.sequences[3][:-1]])[0]
-    assert bench.case.candidates[0] not in models.dataset.sequences[3][:-1]
-    assert (np.diff(scores[bench.case.candidates]) <= 0).all()
+    assert explained.instance.candidates[0] not in models.dataset.sequences[3][:-1]
+    assert (np.diff(scores[explained.instance.candidates]) <= 0).all()
 
 
 def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Models) -> None:
-    bench = bench_of_titles(models, ["game A", "<b>${x}</b> {{y}} 🎬 שלום", "game B"])
-    answer = explain(Explanation(bench), ["effects", "summary"])
+    explained = explanandum_of_titles(models, ["game A", "<b>${x}</b> {{y}} 🎬 שלום", "game B"])
+    answer = explain(Explainer(explained), ["effects", "summary"])
     assert [item["known"] for item in answer["history"]] == [True, False, True]
     assert answer["history"][1]["title"] == "<b>${x}</b> {{y}} 🎬 שלום"
     assert "only the language model sees" in answer["notes"][0]
@@ -187,7 +196,7 @@ def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Model
 
 
 def test_one_title_is_enough(models: Models) -> None:
-    answer = explain(Explanation(bench_of_titles(models, ["game A"])))
+    answer = explain(Explainer(explanandum_of_titles(models, ["game A"])))
     assert len(answer["effects"]["llm"]["delete"]["margin"]) == 1
     assert answer["effects"]["spearman_with_teacher"]["delete"] is None
     assert answer["order"]["llm"]["shuffled_margin"] is None
@@ -195,13 +204,13 @@ def test_one_title_is_enough(models: Models) -> None:
 
 def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None:
     titles = [f"wholly new title number {number}" for number in range(499)]
-    bench = bench_of_titles(models, [*titles, "game A"])
-    assert len(bench.case.history) == 12
-    assert "reads the last 12 of 500 titles" in bench.notes[-1]
+    explained = explanandum_of_titles(models, [*titles, "game A"])
+    assert len(explained.instance.history) == 12
+    assert "reads the last 12 of 500 titles" in explained.notes[-1]
 
 
 def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models) -> None:
-    answer = explain(Explanation(bench_of_user(models, "user 3")), ["reading"])
+    answer = explain(Explainer(explanandum_of_user(models, "user 3")), ["reading"])
     pieces = {(piece["kind"], piece["index"]): piece["text"] for piece in answer["reading"]["segments"]}
     for place, item in enumerate(answer["history"]):
         assert item["title"].partition(" (")[0] in pieces["history", place]
@@ -213,8 +222,8 @@ def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str) -> None:
     models = tiny_models(family=family, form="sequence")
-    bench = bench_of_user(models, "user 3")
-    answer = explain(Explanation(bench), [part for part in PARTS if part != "rationale"])
+    explained = explanandum_of_user(models, "user 3")
+    answer = explain(Explainer(explained), [part for part in PARTS if part != "rationale"])
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
     found = answer["reading"]
     assert found["answer"] == ""
@@ -224,7 +233,7 @@ def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str)
     assert answer["stability"] is None, "there is no order of candidates to shuffle"
     assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot", "llm-distilled"]
     for rung in answer["ladder"][1:]:
-        row = models.ranker(rung["model"]).scores([bench.case.history], bench.case.candidates[None])[0]
+        row = models.ranker(rung["model"]).scores([explained.instance.history], explained.instance.candidates[None])[0]
         assert rung["scores"] == pytest.approx(row.tolist(), abs=1e-4), "those of the table's rows"
     gradients = answer["gradients"]
     gap = sum(gradients["items"]) - (gradients["lead"] - gradients["baseline"])
@@ -238,7 +247,7 @@ def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str)
 
 def test_titles_of_ones_own_are_read_without_candidates_too() -> None:
     answer = explain(
-        Explanation(bench_of_titles(tiny_models(form="sequence"), ["game A", "wholly new", "game B"])), ["effects"]
+        Explainer(explanandum_of_titles(tiny_models(form="sequence"), ["game A", "wholly new", "game B"])), ["effects"]
     )
     assert [item["known"] for item in answer["history"]] == [True, False, True]
     assert answer["effects"]["llm"]["delete"]["margin"][1] != 0.0
@@ -246,27 +255,27 @@ def test_titles_of_ones_own_are_read_without_candidates_too() -> None:
 
 def test_bad_input_is_told_in_one_line(models: Models) -> None:
     for match, make in {
-        "history is empty": lambda: bench_of_titles(models, []),
-        "501 titles": lambda: bench_of_titles(models, ["x"] * 501),
-        "none of these titles is known": lambda: bench_of_titles(models, ["🎬", "<script>"]),
-        "no test user": lambda: bench_of_user(models, "nobody"),
-        "no item": lambda: bench_of_user(models, "user 3", Wanted("Zzyzx Road")),
-        "stands in the history": lambda: bench_of_titles(models, ["game A", "game B"], Wanted("game A")),
-        "there is no part 'magic'": lambda: explain(Explanation(bench_of_titles(models, ["game A"])), ["magic"]),
+        "history is empty": lambda: explanandum_of_titles(models, []),
+        "501 titles": lambda: explanandum_of_titles(models, ["x"] * 501),
+        "none of these titles is known": lambda: explanandum_of_titles(models, ["🎬", "<script>"]),
+        "no test user": lambda: explanandum_of_user(models, "nobody"),
+        "no item": lambda: explanandum_of_user(models, "user 3", Wanted("Zzyzx Road")),
+        "stands in the history": lambda: explanandum_of_titles(models, ["game A", "game B"], Wanted("game A")),
+        "there is no part 'magic'": lambda: explain(Explainer(explanandum_of_titles(models, ["game A"])), ["magic"]),
     }.items():
         with pytest.raises(StudioError, match=match):
             make()
 
 
 def test_an_over_long_title_of_ones_own_is_cut_for_the_prompt(models: Models) -> None:
-    explain(Explanation(bench_of_titles(models, ["game A", "x" * 5000])), ["summary"])
+    explain(Explainer(explanandum_of_titles(models, ["game A", "x" * 5000])), ["summary"])
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_run_without_soft_prompt_has_no_effect_of_it(form: str) -> None:
     models = tiny_models("distill.prompt=none", form=form)
     assert method_row(models.config) == "llm-zero-shot"
-    answer = explain(Explanation(bench_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
+    answer = explain(Explainer(explanandum_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
     assert answer["prompt"] == {"prompts": None, "adapter": None}
     assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot"]
 
@@ -288,7 +297,7 @@ def test_a_run_with_delrec_plus_is_explained_by_the_paper_s_method() -> None:
 def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
     heard: list[dict[str, Any]] = []
     writing = Writing(prompt="Say hello.", samples=2)
-    reasons = Explanation(bench_of_user(models, "user 3"), writing=writing)
+    reasons = Explainer(explanandum_of_user(models, "user 3"), writing=writing)
     answer = explain(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
     assert [told["measuring"] for told in heard[:2]] == ["summary", "rationale"]
     assert all(told["target"] == answer["target"] for told in heard)
@@ -301,15 +310,15 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
 
 
 def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) -> None:
-    bench = bench_of_user(models, "user 3")
-    Explanation(bench).effects()
-    asked = bench.llm.asked
-    column = bench.column(bench.title(int(bench.case.candidates[2])))
+    explained = explanandum_of_user(models, "user 3")
+    Explainer(explained).effects()
+    asked = explained.llm.asked
+    column = explained.column(explained.title(int(explained.instance.candidates[2])))
     assert column == 2
-    reused = Explanation(bench.about(column)).effects()["delete"].margin
-    assert bench.llm.asked == asked
-    anew = bench_of_user(models, "user 3", Wanted(bench.title(int(bench.case.candidates[2]))))
+    reused = Explainer(explained.about(column)).effects()["delete"].margin
+    assert explained.llm.asked == asked
+    anew = explanandum_of_user(models, "user 3", Wanted(explained.title(int(explained.instance.candidates[2]))))
     anew.llm.full()  # asked first and by itself, as above: sums in float32 depend on what is asked together
-    assert reused.tolist() == pytest.approx(Explanation(anew).effects()["delete"].margin)
-    missing = next(item for item in range(28) if item not in bench.case.candidates)
-    assert bench.column(bench.title(missing)) is None
+    assert reused.tolist() == pytest.approx(Explainer(anew).effects()["delete"].margin)
+    missing = next(item for item in range(28) if item not in explained.instance.candidates)
+    assert explained.column(explained.title(missing)) is None
