@@ -6,14 +6,12 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-_ALIKE = re.compile(
-    r"(?!0000)\d{4}-\d\d-\d\d(?:(?:\n(?!0000)\d{4}-\d\d-\d\d)*|[T ]\d\d:\d\d:\d\d"
-    r"(?:\n(?!0000)\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)*)",
-    re.ASCII,
-)
+_DAY = r"(?!0000)\d{4}-\d\d-\d\d"
+_STAMP = re.compile(rf"{_DAY}(?:[T ]\d\d:\d\d(?P<second>:\d\d(?P<part>\.\d{{1,9}})?)?(?P<zone>Z|\+00:00)?)?", re.ASCII)
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -23,16 +21,39 @@ def midnight(year: int, month: int, day: int) -> int:
     return (date(year, month, day).toordinal() - _FIRST_DAY) * 86_400
 
 
-def alike(cells: Sequence[str]) -> np.ndarray | None:
-    """int64: seconds from 1970, where all cells are days or all are days with a time, as most logs write them; ``None``
-    for anything else."""
-    if not _ALIKE.fullmatch("\n".join(cells)):
+class Stamps(NamedTuple):
+    """Dates of one form. ``seconds``: int64, from 1970; ``nanos``: int64, billionths left."""
+
+    seconds: np.ndarray
+    nanos: np.ndarray
+    kind: Literal["day", "naive", "aware"]
+    """A day alone, with a time of day, with a time zone too."""
+
+
+def alike(cells: Sequence[str]) -> Stamps | None:
+    """All cells, where they are days or days with times in UTC, written as most logs write them and all in one form;
+    ``None`` for anything else."""
+    first = _STAMP.fullmatch(cells[0]) if cells else None
+    if first is None:
         return None
+    timed, zone = len(cells[0]) > len("2024-05-01"), first["zone"] or ""
+    form = _DAY
+    if timed:
+        form += (
+            r"[T ]\d\d:\d\d" + r":\d\d" * bool(first["second"]) + r"\.\d{1,9}" * bool(first["part"]) + re.escape(zone)
+        )
+    if not re.fullmatch(rf"{form}(?:\n{form})*", "\n".join(cells), re.ASCII):
+        return None
+    size = len("2024-05-01T20:15:00") if first["part"] else len(cells[0]) - len(zone)
+    nanos = np.zeros(len(cells), np.int64)
     try:
-        found: np.ndarray = np.array(cells, "datetime64[s]").astype(np.int64)
+        seconds = np.array([cell[:size] for cell in cells], "datetime64[s]").astype(np.int64)
     except ValueError:
         return None
-    return found
+    if first["part"]:
+        parts = (cell[size + 1 : len(cell) - len(zone)] for cell in cells)
+        nanos[:] = np.fromiter((int(f"{part:0<9}") for part in parts), np.int64, len(cells))
+    return Stamps(seconds, nanos, "aware" if zone else "naive" if timed else "day")
 
 
 @lru_cache(maxsize=256)

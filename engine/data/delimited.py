@@ -6,6 +6,7 @@ Text is UTF-8. Columns that nobody asks for may hold whatever they like.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -14,7 +15,7 @@ from itertools import chain, islice
 from typing import NoReturn
 
 from engine.data.columns import plain
-from engine.data.files import MOST_LINE, File
+from engine.data.files import BOM, MOST_LINE, File
 from engine.data.naming import clean
 from engine.data.sheet import Columns, Sheet
 from engine.errors import StudioError
@@ -22,6 +23,7 @@ from engine.monitor import Monitor
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons"}
 """What usually stands between cells, and what messages call it."""
+_RETURN = ("not valid CSV: a carriage return within a line", "save the file with line ends of one kind")
 _INTRODUCTION = re.compile(r"(?:[ \t]*\r?\n)*(?:sep=.\r?\n)?(?:[ \t]*\r?\n)*", re.IGNORECASE)
 """What may stand before the names of the columns: empty lines, and Excel's own first line."""
 
@@ -46,6 +48,8 @@ class OwnSheet(Sheet):
         self.begin = 1
         self.file, self.monitor = file, monitor
         header = next(self._lines(), "")
+        if "\r" in re.sub(r'"[^"]*"', "", header).rstrip("\r\n"):
+            self.file.fail(*_RETURN, self.before + 1)
         possible = {*SEPARATORS} | {char for char in header if not char.isalnum() and char not in " _-.'\"\r\n"}
         found = {separator: _cells(header, separator) for separator in possible}
 
@@ -58,17 +62,6 @@ class OwnSheet(Sheet):
         super().__init__(file, separator, monitor, numbers)
         self.shown = numbers or [clean(name) for name in self.first]
         self.names = [name.lower().partition(":")[0] for name in self.shown]
-
-    def batches(self, places: Sequence[int | None]) -> Iterator[Columns]:
-        """As :meth:`Sheet.batches`, stricter.
-
-        Raises:
-            StudioError: a row has too few or too many cells, or its quotes are wrong; names the line.
-        """
-        for columns in super().batches(places):
-            if any("\n" in "".join(column) for column in columns):
-                self._check_swallowed(places)
-            yield columns
 
     def first_rows(self) -> Iterator[list[str]]:
         """Rows as they stand, the header first, one after the other; raises :class:`csv.Error` for wrong quotes."""
@@ -83,9 +76,30 @@ class OwnSheet(Sheet):
         column = f", column {self.shown[place]}" if place is not None and place < len(self.shown) else ""
         raise StudioError(what, where=f"{self.file}, line {line}{column}", remedy=remedy)
 
-    def _texts(self) -> Iterator[str]:
-        begun, passed = False, 0
-        for block in self.file.blocks(self.monitor):
+    def _columns(
+        self, batches: Iterator[list[list[str]]], number: int, places: Sequence[int | None]
+    ) -> Iterator[Columns]:
+        """As those of any sheet; a quote that is closed too late is a fault."""
+        for columns in super()._columns(batches, number, places):
+            if any("\n" in "".join(column) for column in columns):
+                self._check_swallowed(places)
+            yield columns
+
+    def _is_plain(self, block: bytes) -> bool:
+        try:
+            return super()._is_plain(block) and (block.isascii() or bool(block.decode()))
+        except UnicodeDecodeError:
+            return False
+
+    def _begin_of_rows(self, block: bytes) -> int:
+        begin = len(BOM) if block.startswith(BOM) else 0
+        if introduction := _INTRODUCTION.match(block[begin:].decode()):
+            begin += len(introduction[0].encode())
+        return block.find(b"\n", begin) + 1 if self.headed else begin
+
+    def _decoded(self, blocks: Iterator[bytes], number: int) -> Iterator[str]:
+        begun, passed = number > 1, number - 1
+        for block in blocks:
             try:
                 text = block.decode("utf-8" if passed else "utf-8-sig")
             except UnicodeDecodeError as error:
@@ -155,6 +169,8 @@ class OwnSheet(Sheet):
                 if len(text) > MOST_LINE:
                     break
         opened, closed, column = _faulty_quote(text, self.separator)
+        if opened < 0 and "\r" in text.rstrip("\r\n"):
+            self.fail_at(*_RETURN, self.begin)
         if opened < 0:
             self.fail_at(f"not valid CSV: {error}", "bring a table of rows", self.begin)
         line = self.begin + text.count("\n", 0, opened)
@@ -175,7 +191,9 @@ def _blank(cells: Sequence[str]) -> bool:
 def _cells(line: str, separator: str) -> list[str]:
     if len(separator) > 1:
         return line.split(separator)
-    return next(csv.reader([line], delimiter=separator), [])
+    with contextlib.suppress(csv.Error):
+        return next(csv.reader([line], delimiter=separator), [])
+    return line.split(separator)
 
 
 def _faulty_quote(text: str, separator: str) -> tuple[int, int | None, int]:

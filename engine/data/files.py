@@ -23,6 +23,8 @@ from engine.monitor import Monitor
 REPORT_SECONDS = 3.0
 BLOCK = 1 << 22
 """Bytes read together."""
+BOM = b"\xef\xbb\xbf"
+"""What some programs put before UTF-8."""
 MOST_LINE = 1 << 24
 """Bytes of the longest line; what is longer is no table of rows."""
 MOST_GROWTH, GROWTH_FROM = 250, 1 << 28

@@ -107,6 +107,10 @@ class Moments:
             self.whole.extend(range(self._counted, self._counted + times))
             self._counted += times
         elif isinstance(times, np.ndarray):
+            if self.dates and len(times):
+                self._take(str(times[0]), len(self.whole))  # a fault: a number among dates
+            elif self.dates is None and len(times):
+                self.dates, self._first = False, (str(times[0]), len(self.whole))
             self.whole.frombytes(times.astype(np.int64).tobytes())
         else:
             self._read(times)
@@ -158,7 +162,7 @@ class Moments:
     def _read(self, cells: Sequence[str]) -> None:
         numbers = None if self.dates else _whole_numbers(cells)
         stamps = alike(cells) if numbers is None and self.dates is not False else None
-        values = numbers if stamps is None else stamps
+        values = numbers if stamps is None else stamps.seconds
         if values is None:
             for cell in cells:
                 self._take(cell.strip(), len(self.whole))
@@ -166,7 +170,10 @@ class Moments:
         if self.dates is None:
             self.dates, self._first = stamps is not None, (cells[0], len(self.whole))
         if stamps is not None:
-            rows = self.kinds["naive" if len(cells[0]) > len("2024-05-01") else "day"]
+            if stamps.nanos.any():
+                self.nano.extend(repeat(0, len(self.whole) - len(self.nano)))
+                self.nano.frombytes(stamps.nanos.tobytes())
+            rows = self.kinds[stamps.kind]
             rows.first += range(len(self.whole), len(self.whole) + min(len(cells), NAMED - len(rows.first)))
             rows.count += len(cells)
         self.whole.frombytes(values.tobytes())

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, TypeVar
 
-from engine.data.files import MOST_LINE, File, text_of
+from engine.data.fast import Distinct, Fast, FastLog
+from engine.data.files import BOM, MOST_LINE, File, text_of
 from engine.data.raw import LogBatch
 from engine.monitor import Monitor
-
-if TYPE_CHECKING:
-    import pyarrow
 
 BATCH = 100_000
 csv.field_size_limit(MOST_LINE)
 Columns = list[Sequence[str]]
+Part = TypeVar("Part")
 
 
 class Sheet:
@@ -61,7 +61,7 @@ class Sheet:
         Raises:
             StudioError: a row has too few cells or a quote is never closed; names the line.
         """
-        yield from self._columns(self._batches(self._texts()), 1, places)
+        yield from self._columns(self._batches(self._texts(), 1), 1, places)
 
     def _columns(
         self, batches: Iterator[list[list[str]]], number: int, places: Sequence[int | None]
@@ -82,32 +82,64 @@ class Sheet:
                 yield [empty if place is None else cells[place] for place in places]
 
     def log(self, user: int, item: int, time: int | None) -> Iterator[LogBatch]:
-        """Three columns for :class:`engine.data.raw.LogBuilder`. While no quote is met, Arrow reads them, ten times as
-        fast as :meth:`batches`, which takes over from there on, and for any piece with a fault.
+        """Three columns for :class:`engine.data.raw.LogBuilder`. Arrow reads them, ten times as fast as
+        :meth:`batches`; any piece with a fault is read as there.
 
         Raises:
             StudioError: as :meth:`batches`.
         """
-        places = (user, item, time)
+
+        def slow(columns: Columns) -> LogBatch:
+            return columns[0], columns[1], None if time is None else columns[2]
+
+        yield from self._read((user, item, time), FastLog(self._fast(), user, item, time).read, slow)
+
+    def distinct(self, places: Sequence[int | None]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """The place of a row (from 0, without the header), how many are equal to it in the first two of these columns,
+        and its cells. All rows of a pair may be told at once, or one after the other; the first comes first.
+
+        Raises:
+            StudioError: as :meth:`batches`.
+        """
+        fast, passed = self._fast(), 0
+
+        def slow(columns: Columns) -> tuple[int, Distinct]:
+            return len(columns[0]), [(row, 1, cells) for row, cells in enumerate(zip(*columns, strict=True))]
+
+        for size, rows in self._read(places, lambda block: fast.distinct(block, places), slow):
+            for row, count, cells in rows:
+                yield passed + row, count, cells
+            passed += size
+
+    def _fast(self) -> Fast:
+        return Fast(self.separator, len(self.names), quoted=self.quoted)
+
+    def _read(
+        self, places: Sequence[int | None], fast: Callable[[bytes], Part | None], slow: Callable[[Columns], Part]
+    ) -> Iterator[Part]:
+        """Pieces as ``fast`` reads them, or ``slow`` their columns of these places where it does not."""
         blocks, number = self.file.blocks(self.monitor), 1
-        arrow = _Arrow(self.separator, len(self.names), places)
         for block in blocks:
-            if number == 1:
-                block = block.removeprefix(b"\xef\xbb\xbf")
-                if self.headed and b'"' not in block:
-                    block, number = block[block.find(b"\n") + 1 :], 2
-            if b'"' in block:
-                yield from self._rest(chain([block], blocks), number, places)
-                return
-            if (found := arrow.read(block)) is not None:
+            found = None
+            if self._is_plain(block):
+                found = fast(block[self._begin_of_rows(block) :] if number == 1 else block)
+            if found is not None:
                 yield found
             else:
-                yield from self._rest(iter([block]), number, places)
+                to_the_end = b'"' in block and len(self.separator) == 1  # a quote may go on into the next piece
+                rest = chain([block], blocks) if to_the_end else iter([block])
+                batches = self._batches(self._decoded(rest, number), number)
+                yield from map(slow, self._columns(batches, number, places))
             number += block.count(b"\n")
 
-    def _rest(self, blocks: Iterator[bytes], number: int, places: Sequence[int | None]) -> Iterator[LogBatch]:
-        for users, items, times in self._columns(self._batches(self._decoded(blocks)), number, places):
-            yield users, items, None if places[2] is None else times
+    def _is_plain(self, block: bytes) -> bool:
+        """Whether rows end where Arrow sees them end, and the piece is text."""
+        return b"\0" not in block and block.count(b"\r") == block.count(b"\r\n")
+
+    def _begin_of_rows(self, block: bytes) -> int:
+        """Where they begin in the first piece."""
+        begin = len(BOM) if block.startswith(BOM) else 0
+        return block.find(b"\n", begin) + 1 if self.headed else begin
 
     def rows(self, places: Sequence[int | None]) -> Iterator[tuple[str, ...]]:
         """As :meth:`batches`, row by row."""
@@ -117,11 +149,11 @@ class Sheet:
         return ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
 
     def _first_row(self) -> list[str]:
-        batch = next(self._batches(self._texts()), None)
+        batch = next(self._batches(self._texts(), 1), None)
         return batch[0] if batch else self.file.fail("an empty file", "fetch it anew")
 
-    def _batches(self, texts: Iterator[str]) -> Iterator[list[list[str]]]:
-        """Rows as lists of cells."""
+    def _batches(self, texts: Iterator[str], number: int) -> Iterator[list[list[str]]]:
+        """Rows as lists of cells, of texts that begin in a line of the file."""
         if not self.quoted:
             yield from filter(None, map(self._plain, texts))
             return
@@ -130,7 +162,7 @@ class Sheet:
             while batch := list(islice(rows, BATCH)):
                 yield batch
         except csv.Error as error:
-            self._misquoted(error, rows.line_num)
+            self._misquoted(error, number - 1 + rows.line_num)
 
     @property
     def quoted(self) -> bool:
@@ -143,13 +175,15 @@ class Sheet:
         self.file.fail(f"not valid CSV ({error})", remedy, line)
 
     def _texts(self) -> Iterator[str]:
-        return self._decoded(self.file.blocks(self.monitor))
+        return self._decoded(self.file.blocks(self.monitor), 1)
 
-    def _decoded(self, blocks: Iterator[bytes]) -> Iterator[str]:
-        for number, block in enumerate(blocks):
-            if (not number and block.startswith((b"\xff\xfe", b"\xfe\xff"))) or b"\0" in block:
+    def _decoded(self, blocks: Iterator[bytes], number: int) -> Iterator[str]:
+        """Pieces as text, the first of which begins in a line of the file."""
+        for block in blocks:
+            if (number == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff"))) or b"\0" in block:
                 self.file.fail("not UTF-8 text", "save the file as UTF-8")
-            yield text_of(block if number else block.removeprefix(b"\xef\xbb\xbf"))
+            yield text_of(block.removeprefix(BOM) if number == 1 else block)
+            number += 1
 
     def _plain(self, text: str) -> list[list[str]]:
         """Rows of a block without quotes; between tabs a quote is a quote, unless it opens and closes a cell as some
@@ -172,9 +206,10 @@ class Sheet:
             line = f"{line} {more}"
             row = line.split("\t")
         if len(row) != size:
-            again = next(csv.reader([line], delimiter="\t"), [])
-            if len(again) == size:
-                return again
+            with contextlib.suppress(csv.Error):  # a carriage return within the line
+                again = next(csv.reader([line], delimiter="\t"), [])
+                if len(again) == size:
+                    return again
         return [_bare(cell) for cell in row]
 
     def _mended(self, batch: list[list[str]], number: int, places: Sequence[int | None]) -> list[list[str]]:
@@ -195,57 +230,6 @@ class Sheet:
                 row = row + [""] * (size - len(row))
             kept.append(row)
         return kept
-
-
-class _Arrow:
-    """Reads users, items and times of pieces without quotes; times as numbers for as long as they are whole ones."""
-
-    def __init__(self, separator: str, columns: int, places: tuple[int, int, int | None]) -> None:
-        from pyarrow import csv as arrow
-
-        self.arrow, self.separator = arrow, separator
-        self.names = [str(place) for place in range(columns)]
-        self.wanted = [str(place) for place in places if place is not None]
-        self.timed = places[2] is not None
-        self.whole = True
-
-    def read(self, block: bytes) -> LogBatch | None:
-        """``None`` for a piece with rows of another length, or with something else that is to be looked at."""
-        separator = self.separator
-        if len(separator) > 1:
-            if b"\t" in block:
-                return None
-            block, separator = block.replace(separator.encode(), b"\t"), "\t"
-        table = self._table(block, separator) if self.whole else None
-        if table is None:
-            self.whole = False
-            table = self._table(block, separator)
-        if table is None:
-            return None
-        users, items = (table.column(name).combine_chunks() for name in self.wanted[:2])
-        if not self.timed:
-            return users, items, None
-        times = table.column(self.wanted[2])
-        return users, items, times.to_numpy() if self.whole else times.to_pylist()
-
-    def _table(self, block: bytes, separator: str) -> pyarrow.Table | None:
-        import pyarrow
-
-        text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-        types = dict(zip(self.wanted, (text, text, pyarrow.int64() if self.whole else pyarrow.string()), strict=False))
-        try:
-            return self.arrow.read_csv(
-                pyarrow.BufferReader(block),
-                read_options=self.arrow.ReadOptions(
-                    column_names=self.names, block_size=len(block) + 1, use_threads=False
-                ),
-                parse_options=self.arrow.ParseOptions(delimiter=separator, quote_char=False),
-                convert_options=self.arrow.ConvertOptions(
-                    include_columns=self.wanted, column_types=types, null_values=[], strings_can_be_null=False
-                ),
-            )
-        except pyarrow.ArrowInvalid:
-            return None
 
 
 def _bare(cell: str) -> str:

@@ -92,15 +92,23 @@ def test_numbers_and_dates_of_whatever_precision_agree(nanoseconds: list[int], c
 
 @given(
     st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), min_size=1, max_size=6),
-    st.sampled_from(["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
+    st.sampled_from(["", "T", " "]),
+    st.sampled_from(["minutes", "seconds", "milliseconds", "microseconds"]),
+    st.sampled_from(["", "Z", "+00:00"]),
 )
-def test_dates_read_together_are_dates_read_one_by_one(moments: list[datetime], form: str) -> None:
-    cells = [moment.isoformat(" ", "seconds") for moment in moments]
-    cells = [cell if "H" in form else cell[:10] for cell in cells]
-    together = decide([cell.replace(" ", form[8:9] or "T") for cell in cells])
-    assert together.values.tolist() == decide(cells, batch=1).values.tolist()
-    one_by_one = decide([*cells, f"{cells[0]}Z" if "H" in form else "2024-W01-1"])  # another form of date
-    assert together.values.tolist() == one_by_one.values.tolist()[:-1]
+def test_dates_read_together_are_dates_read_one_by_one(
+    moments: list[datetime], between: str, precision: str, zone: str
+) -> None:
+    cells = [moment.isoformat(between, precision) + zone if between else f"{moment:%Y-%m-%d}" for moment in moments]
+    cells = [cell.rjust(10, "0") if not between else cell for cell in cells]
+    together = decide(cells)
+    assert (together.values.tolist(), together.said) == (
+        (one_by_one := decide(cells, batch=1)).values.tolist(),
+        one_by_one.said,
+    )
+    others = decide([*cells, "2024-W01-1"])  # a form that is read by itself makes all be read so
+    assert together.unit == others.unit
+    assert together.values.tolist() == others.values.tolist()[:-1]
 
 
 @pytest.mark.parametrize(

@@ -109,32 +109,33 @@ class OwnTables(Downloaded):
         assert isinstance(items, Table)
         _check_ids(raw.log, log, monitor)
         columns = filter(None, (log.said(LOG_ROLES), items.said(ITEM_ROLES)))
-        return replace(raw, log=replace(raw.log, user_ids=_apart(raw.log.user_ids)), notes=(*columns, *raw.notes))
+        return replace(raw, log=_with_plain_ids(raw.log), notes=(*columns, *raw.notes))
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         (table,) = files
         assert isinstance(table, Table)
-        sheet, ids = table.sheet(monitor), _Plain()
-        user, item, when = (table.role.get(role) for role in LOG_ROLES)
+        sheet, when = table.sheet(monitor), table.role.get("timestamp")
         if when is not None:
             log.times = Moments(unit_of(table.names[when]), str(table), table.names[when], sheet.line_of)
-        for users, items, times in sheet.batches((user, item, when)):
-            log.add(users, [ids[raw] for raw in items], None if when is None else times)
+        for batch in sheet.log(table.role["user"], table.role["item"], when):
+            log.add(*batch)
         return ()
 
     def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
         assert isinstance(file, Table)
-        sheet, ids = file.sheet(monitor), _Plain()
+        sheet = file.sheet(monitor)
         met: dict[str, str] = {}
         again = other = 0
-        for row, (written, title, year, genres, brand, aliases) in enumerate(
-            sheet.rows([file.role.get(role) for role in ITEM_ROLES])
-        ):
-            raw = ids[written]
+        for row, count, cells in sheet.distinct([file.role.get(role) for role in ITEM_ROLES]):
+            written, title, year, genres, brand, aliases = cells
+            raw = plain_id(written)
             if raw in met:
-                again, other = again + 1, other + (met[raw] != title)
-            elif raw and raw in wanted:
+                again, other = again + count, other + count * (met[raw] != title)
+            elif raw and raw not in wanted:
+                wanted.passed += count - 1
+            elif raw:
                 met[raw] = title
+                again += count - 1
                 try:
                     shown, when = title_and_year(clean(title), year_of(clean(year)))
                 except ValueError:
@@ -144,14 +145,6 @@ class OwnTables(Downloaded):
         if other if "user" in file.role else again:
             what = f"{other:,} with another title" if other else "with the same title"
             monitor.message(f"Warning: {again:,} rows of {file.name} list an item again, {what}; the first counts")
-
-
-class _Plain(dict[str, str]):
-    """Ids as :func:`engine.data.naming.plain_id` writes them, by what stands in the file."""
-
-    def __missing__(self, written: str) -> str:
-        found = self[written] = plain_id(written)
-        return found
 
 
 def table_of(file: File, said: Mapping[str, str]) -> Table:
@@ -215,6 +208,13 @@ def _check_ids(log: Log, table: Table, monitor: Monitor) -> None:
                 sheet = table.sheet(monitor)
                 line = sheet.line_of(int(np.argmax(coded == code)))
                 sheet.fail_at(f"longer than {MOST_ID} characters", "shorten it", line, table.role[role])
+
+
+def _with_plain_ids(log: Log) -> Log:
+    """Ids of items as :func:`engine.data.naming.plain_id` writes them, some of which may be one then."""
+    codes: dict[str, int] = {}
+    code_of = np.array([codes.setdefault(plain_id(raw), len(codes)) for raw in log.item_ids], np.int32)
+    return replace(log, user_ids=_apart(log.user_ids), item_ids=tuple(codes), items=code_of[log.items])
 
 
 def _apart(written: Sequence[str]) -> tuple[str, ...]:
