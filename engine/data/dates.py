@@ -56,6 +56,18 @@ def alike(cells: Sequence[str]) -> Stamps | None:
     return Stamps(seconds, nanos, "aware" if zone else "naive" if timed else "day")
 
 
+def whole_numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """int64, where all cells are plain whole numbers, as in most tables: ``978300760`` or ``978300760.0``."""
+    digits = "".join(cells)
+    if not cells or not digits.isascii() or not digits.replace(".0", "").isdigit():
+        return None
+    try:
+        plain = cells if "." not in digits else [cell.removesuffix(".0") for cell in cells]
+        return np.fromiter(map(int, plain), np.int64, len(cells))
+    except (ValueError, OverflowError):
+        return None
+
+
 @lru_cache(maxsize=256)
 def offset(zone: str) -> int:
     """Seconds that a zone such as ``+02:00`` is ahead of UTC."""

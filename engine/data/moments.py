@@ -18,7 +18,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from engine.data.dates import alike, midnight, offset, readable, span
+from engine.data.dates import alike, midnight, offset, readable, span, whole_numbers
 from engine.data.naming import NO_WORD
 from engine.errors import StudioError
 
@@ -160,7 +160,7 @@ class Moments:
         return Decided(values, exact, "; ".join([said, *odd]))
 
     def _read(self, cells: Sequence[str]) -> None:
-        numbers = None if self.dates else _whole_numbers(cells)
+        numbers = None if self.dates else whole_numbers(cells)
         stamps = alike(cells) if numbers is None and self.dates is not False else None
         values = numbers if stamps is None else stamps.seconds
         if values is None:
@@ -313,18 +313,6 @@ class Moments:
 
     def _fail(self, what: str, row: int, remedy: str) -> NoReturn:
         raise StudioError(what, where=f"{self.where}, {self._named([row])}{self.column}", remedy=remedy)
-
-
-def _whole_numbers(cells: Sequence[str]) -> np.ndarray | None:
-    """int64, where all cells are plain whole numbers, as in most tables: ``978300760`` or ``978300760.0``."""
-    digits = "".join(cells)
-    if not cells or not digits.isascii() or not digits.replace(".0", "").isdigit():
-        return None
-    try:
-        plain = cells if "." not in digits else [cell.removesuffix(".0") for cell in cells]
-        return np.fromiter(map(int, plain), np.int64, len(cells))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _seconds(whole: np.ndarray) -> Decided | None:

@@ -156,7 +156,7 @@ def test_items_are_read_alike_in_both_ways(tmp_path: Path, kind: str, monkeypatc
     (tmp_path / "items.csv").write_text(ITEMS + LISTS[kind], encoding="utf-8")
     log = "".join(f"u,{item},{978300760 + item}\n" for item in (1, 2, 3, 4))
     (tmp_path / "interactions.csv").write_text(f"user,item,timestamp\n{log}", encoding="utf-8")
-    found = []
+    found: list[object] = []
     for fast in (True, False):
         if not fast:
             monkeypatch.setattr(Fast, "table", lambda *_: None)
