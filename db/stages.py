@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.schema import RunRow, StageRow
+from db.schema import ReportRow, RunRow, StageRow
 from db.store import reading
 
 
@@ -60,6 +60,8 @@ class Done:
     seconds: dict[str, float]
     """Seconds of each stage."""
     peak_rss_mb: float | None
+    test_users: int | None
+    """How many the data set had, tested or not; None where its results do not say so."""
 
 
 def done_runs(host: str, limit: int = 100) -> list[Done]:
@@ -70,7 +72,10 @@ def done_runs(host: str, limit: int = 100) -> list[Done]:
         seconds: dict[str, dict[str, float]] = {row.id: {} for row in rows}
         for stage in session.scalars(select(StageRow).where(StageRow.run_id.in_(seconds))):
             seconds[stage.run_id][stage.name] = stage.seconds
-        return [Done(row.name, row.config, seconds[row.id], row.peak_rss_mb) for row in rows]
+        available = ReportRow.report["details"]["users_available"].as_integer()
+        query = select(ReportRow.run_id, available).where(ReportRow.run_id.in_(seconds))
+        users: dict[str, int | None] = dict(session.execute(query).tuples().all())
+        return [Done(row.name, row.config, seconds[row.id], row.peak_rss_mb, users.get(row.id)) for row in rows]
 
 
 def measured(config: Mapping[str, Any], host: str) -> dict[str, float]:

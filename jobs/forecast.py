@@ -10,13 +10,12 @@ from typing import Any
 from db import stages as stage_store
 from db.stages import Done
 from engine.config import RunConfig
+from engine.config_data import PROTOCOL
 from engine.errors import StudioError
 from engine.places import settled
 from engine.settings import flatten, make_config
 from engine.stages import stage_names, trained_teachers
 
-ALL_USERS = 1000
-"""Test users where all are taken: the data sets differ, but the same one is compared with itself."""
 TOKENS_PER_ITEM, OTHER_TOKENS = 9, 60
 """About how long prompts are; only the ratio between two runs counts."""
 BACKWARD = 2
@@ -30,7 +29,9 @@ class Forecast:
     stages: dict[str, float]
     """Seconds of each stage whose speed is known."""
     missing: tuple[str, ...]
-    """Stages never measured here with this teacher, data set or language model."""
+    """Stages never measured here with this teacher, data set or language model, or on an unknown number of users."""
+    users_unknown: bool
+    """All test users are taken, and no run here has told how many these data have."""
     memory_mb: float | None
     """Peak resident memory in MB of the most alike run with this language model."""
     source: str | None
@@ -53,22 +54,26 @@ def forecast(config: RunConfig, host: str | None = None) -> Forecast:
     config = settled(config)
     done = [(run, read) for run in stage_store.done_runs(host or platform.node()) if (read := _read(run.config))]
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
+    known = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
     stages = {}
     for stage in stage_names(config):
-        times = [time for run, other in ranked if (time := _scaled(stage, config, run, other)) is not None]
+        times = [time for run, other in ranked if (time := _scaled(stage, config, run, other, known)) is not None]
         if times:  # fetching and converting happen once, so the quickest load is the usual one
             stages[stage] = min(times) if stage in ("data", "llm") else times[0]
     like = next((run for run, other in ranked if other.llm.name == config.llm.name), None)
     return Forecast(
         stages,
         tuple(name for name in stage_names(config) if name not in stages),
+        "evaluate" not in stages and _tested(config, known) is None,
         like.peak_rss_mb if like else None,
         ranked[0][0].name if ranked else None,
         bool(ranked) and _likeness(config, ranked[0][1]) == sum(1 for _ in flatten(config)),
     )
 
 
-def _scaled(stage: str, config: RunConfig, run: Done, other: RunConfig) -> float | None:
+def _scaled(
+    stage: str, config: RunConfig, run: Done, other: RunConfig, users: Mapping[Hashable, int | None]
+) -> float | None:
     """Seconds of a stage by the speed of ``run``; None if that run tells nothing about it."""
     base, _, architecture = stage.partition(":")
     name = stage
@@ -78,7 +83,23 @@ def _scaled(stage: str, config: RunConfig, run: Done, other: RunConfig) -> float
     depends, work = STAGES[base]
     if name not in run.seconds or depends(config) != depends(other):
         return None
-    return run.seconds[name] * work(config) / work(other)
+    seconds = run.seconds[name] * work(config) / work(other)
+    if base != "evaluate" or (_has_users(config), config.eval.users) == (_has_users(other), other.eval.users):
+        return seconds
+    mine, theirs = _tested(config, users), _tested(other, users)
+    return seconds * mine / theirs if mine and theirs else None
+
+
+def _tested(config: RunConfig, users: Mapping[Hashable, int | None]) -> int | None:
+    """How many test users are asked; None where that is not known."""
+    there, wanted = users.get(_has_users(config)), config.eval.users
+    return min(wanted or there, there) if there else wanted
+
+
+def _has_users(config: RunConfig) -> Hashable:
+    """What the number of test users depends on."""
+    own = config.data.model_dump(exclude={*PROTOCOL - {"split"}, "text", "unescape"})
+    return *own.items(), config.seed if config.data.split == "cold-items" else None
 
 
 def _likeness(config: RunConfig, other: RunConfig) -> int:
@@ -143,7 +164,7 @@ def _plus_work(config: RunConfig) -> float:
 def _evaluate_work(config: RunConfig) -> float:
     rows = len(config.eval.llm_rows) + config.plus.enabled
     lists = 1.5 if config.data.split == "cold-items" else 1  # beside the teacher's list two candidate sets, not one
-    return (config.eval.users or ALL_USERS) * max(rows, 1) * _length(config) * lists
+    return max(rows, 1) * _length(config) * lists
 
 
 STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], float]]] = {
@@ -155,4 +176,4 @@ STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], f
     "plus": (_asked, _plus_work),
     "evaluate": (_asked, _evaluate_work),
 }
-"""What the speed of each stage depends on, and how much work it is."""
+"""What the speed of each stage depends on, and how much work it is: for the evaluation, of each test user."""

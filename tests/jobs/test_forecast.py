@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from db import runs, stages
+from db import results, runs, stages
 from db.runs import Run
 from db.schema import RunRow
 from db.stages import Stage
@@ -17,6 +17,7 @@ from engine.config import RunConfig
 from engine.settings import load_config
 from engine.stages import TITLES, stage_names
 from jobs.forecast import STAGES, forecast
+from webapp.views.launch import estimate
 
 SECONDS = {"data": 1.0, "llm": 2.0, "teacher": 8.0, "distil": 60.0, "finetune": 100.0, "evaluate": 30.0}
 
@@ -25,7 +26,9 @@ def _config(*overrides: str) -> RunConfig:
     return load_config("smoke", overrides=["plus.enabled=false", *overrides])
 
 
-def _done(*overrides: str, host: str | None = None, factor: float = 1.0, hours_ago: int = 1) -> Run:
+def _done(
+    *overrides: str, host: str | None = None, factor: float = 1.0, hours_ago: int = 1, users: int | None = None
+) -> Run:
     config = _config(*overrides)
     run = runs.create(None, config.model_dump(mode="json"), state="starting")
     finished = datetime.now(UTC) - timedelta(hours=hours_ago)
@@ -34,6 +37,8 @@ def _done(*overrides: str, host: str | None = None, factor: float = 1.0, hours_a
         stages.save(run.id, known, session)
         values = {"state": "done", "host": host or platform.node(), "peak_rss_mb": 700.0, "finished_at": finished}
         session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
+        if users:
+            results.save(run.id, {"details": {"users_available": users}}, session)
     return runs.get(run.id)
 
 
@@ -79,6 +84,38 @@ def test_what_was_never_measured_stays_unknown(change: str, missing: set[str]) -
     told = forecast(_config(change))
     assert set(told.missing) == missing
     assert told.seconds is None
+
+
+ALL, HUNDRED = "eval.users=", "eval.users=100"
+
+
+@pytest.mark.parametrize(
+    ("measured", "asked", "factor"),
+    [
+        (ALL, HUNDRED, 100 / 60_000),
+        (HUNDRED, ALL, 60_000 / 100),
+        (HUNDRED, "eval.users=90000", 60_000 / 100),
+        (HUNDRED, "eval.users=50", 0.5),
+        (ALL, ALL, 1),
+    ],
+)
+def test_the_evaluation_takes_as_long_as_there_are_users(measured: str, asked: str, factor: float) -> None:
+    _done(measured, users=60_000)
+    told = forecast(_config(asked))
+    assert told.stages["evaluate"] == pytest.approx(factor * SECONDS["evaluate"])
+    assert not told.users_unknown
+
+
+def test_users_that_nobody_counted_are_not_guessed() -> None:
+    _done(ALL)  # a record that does not say how many there were
+    assert forecast(_config(ALL)).stages["evaluate"] == SECONDS["evaluate"]
+    told = forecast(_config(HUNDRED))
+    assert (told.missing, told.users_unknown, told.seconds) == (("evaluate",), False, None)
+    _done(HUNDRED, "data.min_interactions=9", users=70, hours_ago=2)  # the same files, and other users left
+    told = forecast(_config(ALL, "data.min_interactions=12"))
+    assert ("evaluate" in told.missing, told.users_unknown) == (True, True)
+    assert "not known before a first run" in estimate(told)
+    assert forecast(_config(ALL, "data.min_interactions=9", "data.history=7")).stages["evaluate"] > 0
 
 
 def test_a_further_teacher_tells_of_the_same_architecture() -> None:

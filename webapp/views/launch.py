@@ -36,6 +36,8 @@ def estimate(expected: Forecast) -> Html:
         else:
             unknown = ", ".join(stage_title(name).lower() for name in expected.missing)
             text = f"Not measured on this machine yet: {unknown}."
+            if expected.users_unknown:
+                text += " All test users are to be asked, and how many these data have is not known before a first run."
         return tag("p", text, class_="dr-muted")
     if expected.equal:
         head = f"An equal run took {duration(expected.seconds)} on this machine"
