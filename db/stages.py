@@ -72,9 +72,9 @@ def done_runs(host: str, limit: int = 100) -> list[Done]:
         seconds: dict[str, dict[str, float]] = {row.id: {} for row in rows}
         for stage in session.scalars(select(StageRow).where(StageRow.run_id.in_(seconds))):
             seconds[stage.run_id][stage.name] = stage.seconds
-        available = ReportRow.report["details"]["users_available"].as_integer()
+        available = ReportRow.report["details"]["users_available"].as_integer().label("users")
         query = select(ReportRow.run_id, available).where(ReportRow.run_id.in_(seconds))
-        users: dict[str, int | None] = dict(session.execute(query).tuples().all())
+        users: dict[str, int | None] = {row.run_id: row.users for row in session.execute(query)}
         return [Done(row.name, row.config, seconds[row.id], row.peak_rss_mb, users.get(row.id)) for row in rows]
 
 

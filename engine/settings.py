@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,25 +13,23 @@ from pydantic import BaseModel, ValidationError
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
+from engine.presets import FOLDER, PRESETS
 from engine.retired import modernised
 from engine.values import parse, read_yaml, sections, write
-
-PRESET_FOLDER = Path(__file__).parent / "presets"
-PRESETS = ("smoke", "quickstart", "full", "sparse", "paper")
 
 
 def preset_values(name: str) -> dict[str, Any]:
     """The settings in which a preset departs from the defaults, nested by section."""
     if name not in PRESETS:
         raise StudioError(f"unknown preset {name!r}", where="--preset", remedy=f"choose one of {', '.join(PRESETS)}")
-    path = PRESET_FOLDER / f"{name}.yaml"
+    path = FOLDER / f"{name}.yaml"
     return nest(read_yaml(path.read_text(encoding="utf-8"), path.name, _known()))
 
 
 def preset_help(name: str) -> str:
     """The comment at the head of a preset's file."""
     preset_values(name)
-    lines = (PRESET_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
 
 

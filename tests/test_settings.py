@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.settings import PRESETS, changes, command_line, flatten, load_config, preset_help, to_yaml
+from engine.presets import PRESETS
+from engine.settings import changes, command_line, flatten, load_config, preset_help, to_yaml
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -50,7 +50,7 @@ class Machine:
         """Queue a run and return it as `status` does.
 
         Args:
-            preset: smoke, quickstart, full, sparse or paper.
+            preset: smoke, quickstart, full, sparse, published or paper.
             settings: changes such as "distill.steps=50"; `delrec settings` lists them all.
             name: a unique name; chosen for you if empty.
         """

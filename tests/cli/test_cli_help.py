@@ -6,10 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cli_shell import Shell
 
+from engine.presets import FOLDER, NAMED, PRESETS
 from webapp import commands
 from webapp.cli import COMMANDS
+from webapp.machine import Machine
+
+README = Path(__file__).parents[2] / "README.md"
 
 HEAVY = {"torch", "transformers", "gradio", "pydantic", "pandas", "numpy", "sqlalchemy", "huey", "rich", "yaml"}
 
@@ -39,6 +44,14 @@ def test_every_command_file_is_a_command() -> None:
     folder = Path(str(commands.__file__)).parent
     files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
     assert files == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["run", "launch"])
+def test_help_names_every_preset(shell: Shell, command: str) -> None:
+    assert f"Start from {NAMED}." in " ".join(shell(command, "--help").out.split())
+    assert {*PRESETS} == {path.stem for path in FOLDER.iterdir() if path.suffix == ".yaml"}
+    assert NAMED in " ".join(str(Machine.launch.__doc__).split())  # what programs read
+    assert all(f"`{name}`" in README.read_text(encoding="utf-8") for name in PRESETS)
 
 
 def test_version(shell: Shell) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StudioError
-from engine.settings import PRESETS, load_config
+from engine.presets import PRESETS
+from engine.settings import load_config
 from jobs import preflight as looks
 from jobs.forecast import forecast
 from jobs.preflight import Check, preflight, refuse_problems

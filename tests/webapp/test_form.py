@@ -8,7 +8,8 @@ import pytest
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import describe
-from engine.settings import PRESETS, load_config
+from engine.presets import PRESETS
+from engine.settings import load_config
 from webapp.form import SECTIONS, Form
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import StudioError
+from engine.presets import NAMED
 
 if TYPE_CHECKING:
     from db.runs import Run
@@ -26,7 +27,7 @@ def config_options(function: Function) -> Function:
             "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; may come repeatedly."
         ),
         click.option("--config", "file", metavar="FILE", help="YAML file with settings, on top of the preset."),
-        click.option("--preset", metavar="NAME", help="Start from smoke, quickstart, full, sparse or paper."),
+        click.option("--preset", metavar="NAME", help=f"Start from {NAMED}."),
     ):
         function = option(function)
     return function

@@ -9,7 +9,8 @@ import gradio as gr
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.settings import PRESETS, changes, command_line, load_config, make_config, overrides, preset_help, to_yaml
+from engine.presets import PRESETS
+from engine.settings import changes, command_line, load_config, make_config, overrides, preset_help, to_yaml
 from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
