@@ -143,8 +143,12 @@ def seen(text: str) -> str:
     """What a reader goes by: two texts of which this is equal can hardly be told apart."""
     if text.isascii():
         return text.casefold()
-    bare = _UNSEEN.sub("", text).translate(dict.fromkeys(map(ord, JOINERS)))
-    return clean(unicodedata.normalize("NFD", bare).casefold())
+    return clean(unicodedata.normalize("NFD", visible(text)).casefold())
+
+
+def visible(text: str) -> str:
+    """Without the characters that are not seen."""
+    return text if text.isascii() else _UNSEEN.sub("", text).translate(dict.fromkeys(map(ord, JOINERS)))
 
 
 def plain_id(text: str) -> str:

@@ -7,9 +7,10 @@ One way for all: ``;`` or a line break parts titles, ``\\;`` is a semicolon with
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from engine.data.naming import clean, plain_id
+from engine.data.naming import clean, plain_id, visible
 from engine.errors import StudioError
 
 ID = "id:"
@@ -46,6 +47,25 @@ def user_meant(user_ids: Iterable[str], typed: str) -> str | None:
         what = f"{len(alike)} users are written {typed[:80]!r}, each in other code points: {named}"
         raise StudioError(what, where="user", remedy="copy one of the ids from the data, as it stands there")
     return alike[0] if alike else None
+
+
+class UserLabels:
+    """How users are shown: by their ids, and where two of these look alike by their code points too."""
+
+    def __init__(self, user_ids: Iterable[str]) -> None:
+        ids = list(user_ids)
+        shapes = Counter(_shape(user) for user in ids if not user.isascii())
+        shapes.update(user for user in ids if user in shapes and user.isascii())
+        self._shared = {shape for shape, users in shapes.items() if users > 1}
+
+    def __call__(self, user: str) -> str:
+        """``"José"``, or ``"José [Jose\\u0301]"`` where another user is written so."""
+        return f"{user} [{ascii(user)[1:-1]}]" if self._shared and _shape(user) in self._shared else user
+
+
+def _shape(user: str) -> str:
+    """What is seen of an id; letter case is."""
+    return unicodedata.normalize("NFC", visible(user))
 
 
 def tidy(entry: str) -> str:

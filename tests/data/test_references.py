@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.naming import clean
-from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles, user_meant
+from engine.data.references import UserLabels, by_id, checked_titles, id_in, join_titles, split_titles, user_meant
 from engine.errors import StudioError
 
 PIECES = st.text(st.sampled_from("aB;\\|, \"'\n#:😀ש!"), max_size=8)
@@ -70,6 +70,20 @@ def test_an_endless_list_is_refused() -> None:
 )
 def test_a_user_is_the_very_one_or_the_only_one_of_that_text(known: list[str], typed: str, meant: str | None) -> None:
     assert user_meant(known, typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (["e\u0301", "\xe9", "a"], ["e\u0301 [e\\u0301]", "\xe9 [\\xe9]", "a"]),
+        (["\xe9", "a"], ["\xe9", "a"]),
+        (["ab", "a\u200db", "b"], ["ab [ab]", "a\u200db [a\\u200db]", "b"]),
+        (["\u1100\u1161", "\uac00"], ["\u1100\u1161 [\\u1100\\u1161]", "\uac00 [\\uac00]"]),
+        (["Anna", "anna", "\uff21nna"], ["Anna", "anna", "\uff21nna"]),
+    ],
+)
+def test_users_who_look_alike_are_shown_with_their_code_points(ids: list[str], shown: list[str]) -> None:
+    assert list(map(UserLabels(ids), ids)) == shown
 
 
 def test_users_of_one_text_are_told_apart_by_their_code_points() -> None:

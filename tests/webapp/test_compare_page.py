@@ -11,9 +11,12 @@ from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
 from webapp_studio import Studio, pages
 
+from engine.data.references import UserLabels
 from engine.evaluate import read_predictions
+from engine.evaluate.users import UserRow
 from engine.settings import load_config
 from jobs import api
+from webapp.views import users as users_view
 
 pytestmark = pytest.mark.browser
 
@@ -78,6 +81,13 @@ def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_quie
     first = page.locator("#users tbody tr").first
     expect(first.locator("td")).to_have_count(2 + len(api.results(run_id)["models"]))
     expect(first.locator("td").nth(2)).to_contain_text("#")
+
+
+def test_users_whose_ids_look_alike_are_told_apart() -> None:
+    rows = [UserRow(user, (0,), 1, {"delrec": (1.0, 1.0)}) for user in ("Jose\u0301", "Jos\xe9", "Jo")]
+    told = str(users_view.table("r-1", rows, str, ["delrec"], UserLabels(row.user_id for row in rows)))
+    assert told.count("[Jose\\u0301]") == told.count("[Jos\\xe9]") == 2  # as they stand, and for those who listen
+    assert told.count("[") == 4
 
 
 def test_titles_that_are_code_stay_text(page: Page, at_quiet_studio: Studio, tmp_path: Path) -> None:

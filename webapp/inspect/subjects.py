@@ -15,7 +15,7 @@ from db.runs import Run
 from engine.config import RunConfig
 from engine.data import Dataset
 from engine.data.catalogue import Choice
-from engine.data.references import id_in
+from engine.data.references import UserLabels, id_in
 from engine.data.search import TitleSearch
 from engine.errors import StudioError
 from engine.evaluate import Predictions
@@ -93,6 +93,11 @@ class Subjects:
     def users(self) -> list[str]:
         """Ids of the users whose predictions are stored."""
         return list(self._places)
+
+    @cached_property
+    def user_labels(self) -> UserLabels:
+        """How users are shown."""
+        return UserLabels(self._places)
 
     def user_at(self, place: int) -> str:
         """The id in a line of the table."""

@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 
 from db.runs import Run
+from engine.data.references import UserLabels
 from engine.errors import StudioError
 from engine.evaluate.across import outcome_of_each
 from engine.evaluate.users import user_rows
@@ -60,7 +61,8 @@ def _draw(query: dict[str, str]) -> list[Any]:
     return [
         view.head(run, predictions.teacher, model),
         view.filters(run.id, model, outcome, counts),
-        (notice("info", problem) if problem else "") + view.table(run.id, rows, title, list(predictions.models)),
+        (notice("info", problem) if problem else "")
+        + view.table(run.id, rows, title, list(predictions.models), UserLabels(predictions.table["user_id"])),
         view.pager(run.id, model, outcome, page, pages, len(chosen)),
     ]
 

@@ -37,28 +37,30 @@ def filters(run_id: str, model: str, outcome: str, counts: Mapping[str, int]) ->
     return tag("nav", links, class_="dr-chips", aria_label="Outcomes")
 
 
-def table(run_id: str, rows: Sequence[UserRow], title: Title, models: Sequence[str]) -> Html:
-    """One line per user, which leads to the reasons."""
+def table(
+    run_id: str, rows: Sequence[UserRow], title: Title, models: Sequence[str], shown: Callable[[str], str]
+) -> Html:
+    """One line per user, who is called as ``shown`` says; it leads to the reasons."""
     if not rows:
         return empty("No such users", "Every outcome is listed above with its number of users.")
     heads = [tag("th", text, scope="col") for text in ("User", "History, oldest first", "True next item")]
     heads += [tag("th", label(model), tag("small", "rank"), scope="col", class_="dr-number") for model in models]
-    lines = [_line(run_id, row, title, models) for row in rows]
+    lines = [_line(run_id, row, title, models, shown(row.user_id)) for row in rows]
     return scrolled("Users", tag("thead", tag("tr", heads)), tag("tbody", lines), class_="dr-users")
 
 
-def _line(run_id: str, row: UserRow, title: Title, models: Sequence[str]) -> Html:
+def _line(run_id: str, row: UserRow, title: Title, models: Sequence[str], user: str) -> Html:
     ranks = [
         tag("td", _rank(row.ranks[model][0]), tag("small", f"{_rank(row.ranks[model][1])} of all"),
             class_="dr-number dr-best" if row.ranks[model][0] == 1 else "dr-number", data_label=label(model))
         for model in models
     ]  # fmt: skip
     why = link("Why?", f"./inspect?{urlencode({'run': run_id, 'user': row.user_id})}",
-               aria_label=f"Inspect user {row.user_id}")  # fmt: skip
+               aria_label=f"Inspect user {user}")  # fmt: skip
     history = " · ".join(title(item) for item in row.history)
     return tag(
         "tr",
-        tag("th", row.user_id, tag("small", why), scope="row"),
+        tag("th", user, tag("small", why), scope="row"),
         tag("td", history, class_="dr-history", data_label="History, oldest first"),
         tag("td", tag("b", title(row.target)), class_="dr-target", data_label="True next item"),
         ranks,

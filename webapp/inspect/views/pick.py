@@ -70,7 +70,8 @@ def _users(subjects: Subjects, question: Question) -> Html:
         tag("label", "User", for_="inspect-user"),
         tag("input", id="inspect-user", name="user", value=question.user, list="inspect-users", autocomplete="off",
             maxlength=80),
-        tag("datalist", [tag("option", value=user) for user in listed], id="inspect-users"),
+        tag("datalist", [tag("option", value=user, label=subjects.user_labels(user)) for user in listed],
+            id="inspect-users"),
         tag("button", "Show", type="submit"),
         data_user_form=True,
         class_="dr-user-form",
@@ -128,7 +129,13 @@ def _own(subjects: Subjects) -> Html:
 def head(subjects: Subjects, question: Question) -> Html:
     """The run, and what is asked of it."""
     run = subjects.run
-    who = "titles of your own" if question.own else f"user {question.user}" if question.user else "nobody yet"
+    who = (
+        "titles of your own"
+        if question.own
+        else f"user {subjects.user_labels(question.user)}"
+        if question.user
+        else "nobody yet"
+    )
     if question.edited:
         who += ", history edited"
     facts = [

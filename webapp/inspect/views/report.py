@@ -67,7 +67,7 @@ def _dark(sheet: str) -> str:
 
 
 def _header(subjects: Subjects, question: Question, title: str) -> Html:
-    who = f"user {question.user}" if question.user else "titles of one's own"
+    who = f"user {subjects.user_labels(question.user)}" if question.user else "titles of one's own"
     if question.edited:
         who += ", history edited"
     made = f"Run {subjects.run.name} ({subjects.run.id}) · {label(subjects.model)}, taught by {label(subjects.teacher)}"
