@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from engine.explain.report import ExplanationReport
 
 HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{7*7}}'
 
@@ -33,7 +36,7 @@ def explanation() -> dict[str, Any]:
               "rank_after": 3.0, "smallest": True, "verified": True}  # fmt: skip
     return {
         "run_id": "r-abc234",
-        "run": {"llm": "delrec", "teacher": "sasrec", "seed": 7, "plus": None},
+        "run": {"model": "delrec", "beside": "sasrec", "teacher": "sasrec", "seed": 7, "plus": None},
         "target": item(11, "The Target"),
         "history": [{**item(1, HOSTILE), "query": HOSTILE}, {**item(2, "Second"), "query": "second"}],
         "candidates": [
@@ -42,6 +45,7 @@ def explanation() -> dict[str, Any]:
             item(12, HOSTILE, chosen_next=True),
         ],
         "answer": rung("delrec", 1.0, 1.5, 0.2),
+        "beside": rung("sasrec", 3.0, -1.0, 2.0),
         "notes": [f"Not in the catalogue: {HOSTILE}"],
         "ladder": [
             rung("sasrec", 3.0, -1.0, 2.0),
@@ -55,10 +59,10 @@ def explanation() -> dict[str, Any]:
             "evidence": {"history": [{"effect": 1.2}, {"effect": -0.4}]},
         },
         "effects": {
-            "llm": {"delete": effects, "placeholder": effects, "random": effects},
-            "teacher": {"delete": {"margin": [-3.0, 0.0], "probability": [0.0, 0.0]}},
+            "model": {"delete": effects, "placeholder": effects, "random": effects},
+            "beside": {"delete": {"margin": [-3.0, 0.0], "probability": [0.0, 0.0]}},
             "sign_agreement": {"delete/random": 1.0},
-            "spearman_with_teacher": {"delete": -1.0},
+            "agreement": {"delete": -1.0},
             "note": "They do not add up.",
         },
         "rather": {"chosen": False, "rather_than": item(10, "Rival"), "lead": 0.5, "effects": [0.9, -0.1]},
@@ -77,8 +81,8 @@ def explanation() -> dict[str, Any]:
             "adapter": None,
         },
         "order": {
-            "llm": {"swaps": [0.3], "shuffled_rank": spread(2, 1), "shuffled_margin": spread(0, 1), "same_top": 0.5},
-            "teacher": {"swaps": [0.0], "shuffled_rank": None, "shuffled_margin": None, "same_top": None},
+            "model": {"swaps": [0.3], "shuffled_rank": spread(2, 1), "shuffled_margin": spread(0, 1), "same_top": 0.5},
+            "beside": {"swaps": [0.0], "shuffled_rank": None, "shuffled_margin": None, "same_top": None},
         },
         "gradients": {"items": [0.6, -0.2], "rival": 10, "lead": 0.5, "baseline": 0.11, "steps": 16,
                       "completeness_error": 0.01},
@@ -94,6 +98,11 @@ def explanation() -> dict[str, Any]:
         "rationale": {"request": f"Explain {HOSTILE}", "texts": [written("partly")]},
         "free": {"grammar": f'start: "{HOSTILE}"', "text": written("ungrounded")},
     }  # fmt: skip
+
+
+def read(answer: Mapping[str, Any] | None = None) -> ExplanationReport:
+    """As the page reads it; the whole :func:`explanation` by default."""
+    return ExplanationReport.read(explanation() if answer is None else answer)
 
 
 def written(badge: str, weights: str = "base") -> dict[str, Any]:

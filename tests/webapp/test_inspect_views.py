@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inspect_world import HOSTILE, explanation, item, rung, written
+from inspect_world import HOSTILE, explanation, item, read, rung, written
 
 from db.asked import Progress
 from engine.data.catalogue import Choice
+from engine.explain.report import ExplanationReport
+from engine.explain.report_parts import Writing
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.charts import percent, shares, signed
 from webapp.inspect.question import DEPTHS, REASONS, WORDS, Question
@@ -21,6 +23,7 @@ from webapp.inspect.subjects import Entry, History
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
+from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.report import report
@@ -36,28 +39,32 @@ def _choice(item: int) -> Choice:
     return Choice(f"id:{item + 1}", f"{HOSTILE} {item}")
 
 
-def _all(answer: dict[str, Any]) -> dict[str, str]:
+def _writing(answer: ExplanationReport, *texts: str) -> ExplanationReport:
+    return answer.model_copy(update={"writing": Writing(request="", texts=texts)})
+
+
+def _all(answer: ExplanationReport) -> dict[str, str]:
     history = history_view.of_answer(answer)
     return {
-        "sentence": view.sentence(answer, answer),
+        "sentence": view.sentence(answer),
         "sides": view.sides(answer, ASKED),
         "changes": view.changes(answer, answer),
-        "rather": view.rather(answer),
-        "rival": view.rival(answer, "13"),
-        "smallest": view.smallest(answer, _choice),
-        "confidence": view.confidence(answer),
+        "rather": reasons_view.rather(answer),
+        "rival": reasons_view.rival(answer, "13"),
+        "smallest": reasons_view.smallest(answer, _choice),
+        "confidence": reasons_view.confidence(answer),
         "notes": view.notes(answer),
         "cards": history_view.cards(history, answer),
         "words": words_view.checked(answer),
-        "growing": words_view.growing({"writing": {"texts": [HOSTILE]}}),
+        "growing": words_view.growing(_writing(answer, HOSTILE)),
         "editor": words_view.editor(answer, ASKED),
         "expert": expert_view.fold(answer, Question("r-abc234", "42", expert=True)),
     }
 
 
-@pytest.mark.parametrize("piece", list(_all(explanation())))
+@pytest.mark.parametrize("piece", list(_all(read())))
 def test_titles_that_are_code_stay_text_in_every_piece(piece: str) -> None:
-    drawn = _all(explanation())[piece]
+    drawn = _all(read())[piece]
     assert "<img" not in drawn
     assert "<b>War" not in drawn
 
@@ -77,41 +84,37 @@ def test_shares_add_up_and_are_printed_like_people_write_them() -> None:
 
 
 def test_both_models_stand_side_by_side_with_the_true_item_marked() -> None:
-    drawn = view.sides(explanation(), ASKED)
+    drawn = view.sides(read(), ASKED)
     rows = re.findall(r'<li class="dr-line([^"]*)" data-item="(\d+)"', drawn)
     assert [(int(number), marks.split()) for marks, number in rows] == [
         (10, []), (12, ["dr-chosen"]), (11, ["dr-target"]),
         (11, ["dr-target"]), (10, []), (12, ["dr-chosen"]),
     ]  # fmt: skip
     assert drawn.count("<path") == 3, "each candidate is joined by a line"
-    assert "SASRec puts Rival first" in _text(view.agreement(explanation()))
-    assert "SASRec #2, DELRec #3" in _text(view.agreement(explanation()))
+    assert "SASRec puts Rival first" in _text(view.agreement(read()))
+    assert "SASRec #2, DELRec #3" in _text(view.agreement(read()))
 
 
 def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place() -> None:
     answer = explanation()
     answer["candidates"] = [item(n, f"T{n}", chosen_next=n == 24) for n in range(30)]
     answer["target"] = item(3, "T3")
-    long = {
-        "model": "delrec",
-        "scores": [float(-n) for n in range(30)],
-        "places": [n + 1.0 for n in range(30)],
-        "top": 0,
-    }
-    places = view.ranking(answer, long, labels=False).places
+    answer["answer"] |= {"scores": [float(-n) for n in range(30)], "places": [n + 1.0 for n in range(30)], "top": 0}
+    long = read(answer)
+    places = view.ranking(long, long.answer, labels=False).places
     assert [place.rank for place in places] == [*range(1, 11), 25]
-    assert "11 of 30" in view.ranking(answer, long, labels=False).note
+    assert "11 of 30" in view.ranking(long, long.answer, labels=False).note
 
 
 def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
-    drawn = view.smallest(explanation(), lambda number: Choice(f"id:{number}", f"item {number}"))
+    drawn = reasons_view.smallest(read(), lambda number: Choice(f"id:{number}", f"item {number}"))
     said = _text(drawn)
     assert "Rival comes first and The Target falls to #3" in said
     assert "With item 33 in the place of" in said
     assert "Try it" in said
-    assert "Try it" not in view.smallest(explanation(), _choice, frozen=True)
+    assert "Try it" not in reasons_view.smallest(read(), _choice, frozen=True)
     assert '["id:3"]' in drawn.replace("&quot;", '"'), "trying leaves the other title"
-    assert view.smallest(explanation(), lambda _: Choice("", "item ?")).count("Try it") == 1, (
+    assert reasons_view.smallest(read(), lambda _: Choice("", "item ?")).count("Try it") == 1, (
         "what has no id is not put"
     )
 
@@ -119,7 +122,7 @@ def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
 def test_where_no_change_was_found_it_says_how_many_were_tried() -> None:
     answer = explanation()
     answer["counterfactual"] |= {"removal": None, "replacement": None, "complete": False}
-    said = _text(view.smallest(answer, _choice))
+    said = _text(reasons_view.smallest(read(answer), _choice))
     assert "3 changes of the history were tried" in said
     assert "Not all sets of three titles were tried" in said
 
@@ -128,50 +131,53 @@ def test_where_no_change_was_found_it_says_how_many_were_tried() -> None:
 def test_confidence_has_a_word(same: float, word: str) -> None:
     answer = explanation()
     answer["stability"]["same_top"] = same
-    assert word in view.confidence(answer)
+    assert word in reasons_view.confidence(read(answer))
 
 
 def test_a_model_that_reads_no_list_is_not_called_steady() -> None:
     answer = explanation()
-    answer["stability"] = None
-    said = _text(view.confidence(answer))
-    assert "It reads no list of candidates, so their order cannot sway it." in said
+    why = "It reads no list of candidates, so their order cannot sway it."
+    del answer["stability"]
+    assert reasons_view.confidence(read(answer)) is None, "until it is known"
+    answer["inapplicable"] = {"stability": why}
+    said = _text(reasons_view.confidence(read(answer)))
+    assert why in said
     assert not {"Steady", "Wavering", "Shaky", "other orders"} & set(said.split())
 
 
 def test_an_item_that_the_teacher_hardly_knows_is_marked() -> None:
     answer = explanation()
     answer["target"]["interactions"] = 3
-    assert "3: hardly known" in view.confidence(answer)
+    assert "3: hardly known" in reasons_view.confidence(read(answer))
     answer["target"]["interactions"] = None
-    assert "not in the catalogue" in view.confidence(answer)
+    assert "not in the catalogue" in reasons_view.confidence(read(answer))
 
 
 def test_an_edit_says_what_became_of_the_first_place() -> None:
     after = explanation()
-    after["ladder"][-1] = rung("delrec", 2.0, 1.5, 0.2)
-    assert "Rival now comes first; The Target falls to #2." in _text(view.changes(explanation(), after))
-    assert "The Target stays first." in _text(view.changes(explanation(), explanation()))
+    after["answer"] = rung("delrec", 2.0, 1.5, 0.2)
+    assert "Rival now comes first; The Target falls to #2." in _text(view.changes(read(), read(after)))
+    assert "The Target stays first." in _text(view.changes(read(), read()))
     after["candidates"][1] = item(99, "Newcomer", chosen_next=False)
-    assert "no longer among the candidates" in _text(view.changes(explanation(), after))
+    assert "no longer among the candidates" in _text(view.changes(read(), read(after)))
 
 
 def test_effects_are_printed_with_sign_and_word_for_both_models() -> None:
-    drawn = history_view.cards(history_view.of_answer(explanation()), explanation())
+    drawn = history_view.cards(history_view.of_answer(read()), read())
     said = _text(drawn)
     assert "+1.20" in said
     assert "−3.00" in said
     assert "speaks for it" in said
     assert "speaks against it" in said
     assert history_view.verdict(0.01, 1.2) == "hardly matters"
-    assert "do not agree on which titles matter" in _text(history_view.meaning(explanation()))
+    assert "do not agree on which titles matter" in _text(history_view.meaning(read()))
 
 
 def test_before_the_effects_come_those_of_the_first_sentence_stand() -> None:
     answer = explanation()
     del answer["effects"]
-    assert history_view.effects_of(answer, 2) == ([1.2, -0.4], None)
-    assert history_view.effects_of(answer, 3) == (None, None), "of another history nothing is known"
+    assert history_view.effects_of(read(answer), 2) == ((1.2, -0.4), None)
+    assert history_view.effects_of(read(answer), 3) == (None, None), "of another history nothing is known"
     assert history_view.effects_of(None, 2) == (None, None)
 
 
@@ -207,7 +213,7 @@ def test_what_was_understood_as_another_title_is_said() -> None:
 
 
 def test_a_change_is_tried_with_the_very_items() -> None:
-    asked = re.findall(r'data-ask="([^"]*)"', view.smallest(explanation(), _choice))
+    asked = re.findall(r'data-ask="([^"]*)"', reasons_view.smallest(read(), _choice))
     assert [json.loads(unescape(action))["titles"] for action in asked] == [["id:3"], ["id:34", "id:3"]]
 
 
@@ -215,7 +221,7 @@ def test_a_change_is_tried_with_the_very_items() -> None:
 def test_generated_words_carry_their_verdict_and_their_writer(badge: str) -> None:
     answer = explanation()
     answer["rationale"]["texts"] = [written(badge, "adapter"), written("ungrounded")]
-    drawn = words_view.checked(answer)
+    drawn = words_view.checked(read(answer))
     assert f'data-badge="{badge}"' in drawn
     assert "fine-tuned model" in drawn
     assert "1 other text" in drawn
@@ -224,23 +230,22 @@ def test_generated_words_carry_their_verdict_and_their_writer(badge: str) -> Non
 
 
 def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> None:
-    drawn = words_view.growing({"writing": {"request": "", "texts": ["All of it.", "Half of", ""]}})
+    drawn = words_view.growing(_writing(read(), "All of it.", "Half of", ""))
     assert "Half of" in drawn
     assert "not checked yet" in drawn
     assert "text 2 of 3" in drawn
-    assert "once there is a ranking" in words_view.growing(None)
 
 
 def test_until_the_model_s_first_word_the_measurements_stand_there_and_say_so() -> None:
     answer = explanation()
-    said = words_view.growing(None, "running", answer)
+    said = words_view.growing(read(answer))
     assert answer["summary"]["fallback"] in said
     assert "Computed from the measurements" in said
     assert "begins to write" in said
     del answer["summary"]
-    said = _text(words_view.growing(None, "queued", answer))
+    said = _text(words_view.growing(read(answer), "queued"))
     assert "The Target stands at #1 for DELRec and at #3 for SASRec" in said
-    begun = words_view.growing({"writing": {"request": "", "texts": ["It"]}}, "running", answer)
+    begun = words_view.growing(_writing(read(answer), "It"))
     assert "Computed from" not in begun
 
 
@@ -256,44 +261,42 @@ def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
 
 
 def test_the_rival_is_chosen_among_the_other_candidates() -> None:
-    drawn = view.rival(explanation(), "11")
+    drawn = reasons_view.rival(read(), "11")
     assert re.findall(r'<option value="(\d+)"( selected)?', drawn) == [("11", " selected"), ("13", "")]
     assert 'data-ask-value="rival"' in drawn
     assert "rather than Rival?" in drawn
-    other = view.rival(explanation(), "13")
+    other = reasons_view.rival(read(), "13")
     assert re.findall(r'<option value="(\d+)"( selected)?', other) == [("11", ""), ("13", " selected")]
-    assert "rather than item 99?" in view.rival(explanation(), "99")
-    assert "<select" not in view.rather(explanation())
-    assert "from that lead" in view.reasons(explanation())
+    assert "rather than item 99?" in reasons_view.rival(read(), "99")
+    assert "<select" not in reasons_view.rather(read())
+    assert "from that lead" in reasons_view.reasons(read())
 
 
-def test_delrec_plus_stands_beside_with_honest_words() -> None:
+def test_delrec_plus_is_told_in_honest_words() -> None:
     answer = explanation()
     answer["ladder"].append(rung("delrec-plus", 0.1, 0.2, 0.9))
     answer["run"]["plus"] = {"teacher": "sasrec", "of_teacher": 0.9, "of_llm": 0.3}
-    said = _text(view.sides(answer, ASKED))
+    said = _text(view.sides(read(answer), ASKED))
     assert "the opinions of SASRec (0.90) and of a language model (0.30)" in said
-    assert "The reasons here are DELRec's; what each part adds stands beside them." in said
-    assert view.sides(answer, ASKED).count("<section") == 3
-    assert "DELRec-plus" in expert_view.ladder(answer)
-    assert view.both(answer)[1]["model"] == "delrec", "what is explained is not the last rung"
+    assert view.sides(read(answer), ASKED).count("<section") == 2
+    assert "DELRec-plus" in expert_view.ladder(read(answer))
     answer["run"]["plus"]["of_teacher"] = 0.0
-    assert "the opinion of SASRec came out with no weight" in _text(view.sides(answer, ASKED))
+    assert "the opinion of SASRec came out with no weight" in _text(view.sides(read(answer), ASKED))
     answer["run"]["plus"] = {"teacher": "ensemble", "of_teacher": 0.9, "of_llm": 0.3}
-    assert "the opinions of the ensemble of the run's teachers (0.90)" in _text(view.sides(answer, ASKED))
+    assert "the opinions of the ensemble of the run's teachers (0.90)" in _text(view.sides(read(answer), ASKED))
 
 
 def test_an_edit_is_asked_about_the_same_candidates_and_it_is_said() -> None:
     edited = Question("r-abc234", "42", titles=("Heat",))
-    assert "chosen for the history as it was" in _text(view.sides(explanation(), edited))
-    assert "after these titles" in _text(view.sides(explanation(), Question("r-abc234", titles=("Heat",))))
-    assert "same 3 candidates" in _text(view.changes(explanation(), explanation()))
+    assert "chosen for the history as it was" in _text(view.sides(read(), edited))
+    assert "after these titles" in _text(view.sides(read(), Question("r-abc234", titles=("Heat",))))
+    assert "same 3 candidates" in _text(view.changes(read(), read()))
 
 
 def test_a_run_without_prompt_or_adapter_says_so() -> None:
     answer = explanation()
     answer["prompt"] = {"prompts": None, "adapter": None}
-    said = _text(expert_view.prompt(answer))
+    said = _text(expert_view.prompt(read(answer)))
     assert "no soft prompt" in said
     assert "no adapter" in said
 
@@ -301,13 +304,14 @@ def test_a_run_without_prompt_or_adapter_says_so() -> None:
 def test_the_expert_fold_shows_what_is_there_and_asks_for_the_rest_once_it_is_open() -> None:
     answer = explanation()
     closed, opened = ASKED, Question("r-abc234", "42", expert=True)
-    assert "dr-expert" not in expert_view.fold(answer, closed).replace(expert_view.facts(answer), "")
+    assert "dr-expert" not in expert_view.fold(read(answer), closed).replace(expert_view.facts(read(answer)), "")
     assert all(
-        heading in expert_view.fold(answer, opened) for heading in ("Gradients", "From stage to stage", "[soft prompt")
+        heading in expert_view.fold(read(answer), opened)
+        for heading in ("Gradients", "From stage to stage", "[soft prompt")
     )
     del answer["gradients"]
-    assert "More is being measured" in expert_view.fold(answer, opened)
-    assert "completeness error 0.010" in expert_view.gradients(explanation())
+    assert "More is being measured" in expert_view.fold(read(answer), opened)
+    assert "completeness error 0.010" in expert_view.gradients(read())
 
 
 def _standing(**states: str) -> Standing:
@@ -318,10 +322,10 @@ def _standing(**states: str) -> Standing:
 
 
 def test_progress_is_told_until_all_is_there() -> None:
-    said = _text(share_view.progress(_standing(ladder="done", summary="running"), False))
-    assert f"Measured 1 of {len(REASONS)}. Now: {NAMES['summary']}." in said
+    said = _text(share_view.progress(_standing(summary="done", effects="running"), False))
+    assert f"Measured 1 of {len(REASONS)}. Now: {NAMES['effects']}." in said
     assert share_view.progress(_standing(**dict.fromkeys(REASONS, "done")), False) == ""
-    assert "No worker is running" in share_view.progress(_standing(ladder="queued"), True)
+    assert "No worker is running" in share_view.progress(_standing(summary="queued"), True)
 
 
 def test_a_question_that_cannot_be_answered_says_why_once() -> None:
@@ -342,7 +346,7 @@ def test_the_report_stands_alone() -> None:
     subjects: Any = SimpleNamespace(
         run=SimpleNamespace(name=HOSTILE, id="r-abc234"), model="delrec", teacher="sasrec", choice=_choice
     )
-    drawn = report(subjects, ASKED, explanation())
+    drawn = report(subjects, ASKED, read())
     assert drawn.startswith("<!doctype html>")
     assert not re.search(r"<(?:script|img|link|iframe|button|form)", drawn)
     assert not re.search(r"(?:href|src)=", re.sub(r"&lt;.*?&gt;", "", drawn))

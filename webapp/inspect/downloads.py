@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
 from engine.errors import StudioError
+from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.inspect.question import DEPTHS, LONGEST_TITLE, Question
 from webapp.inspect.session import look
@@ -41,7 +40,7 @@ def titles(run: str = "", q: str = "") -> JSONResponse:
 def as_json(request: Request) -> Response:
     """Everything that was measured so far about the recommendation that the address names."""
     question, _, answer = _measured(request)
-    text = json.dumps({"question": question.query(), **answer}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({"question": question.query(), **answer.to_json()}, indent=1, ensure_ascii=False) + "\n"
     return Response(text, media_type="application/json", headers=_attached(question, "json"))
 
 
@@ -55,7 +54,7 @@ def as_html(request: Request) -> Response:
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _measured(request: Request) -> tuple[Question, Subjects, Mapping[str, Any]]:
+def _measured(request: Request) -> tuple[Question, Subjects, ExplanationReport]:
     """What is known; whatever the expert fold measured is taken along."""
     try:
         question = Question.read(dict(request.query_params))

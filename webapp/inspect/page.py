@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from engine.errors import StudioError
+from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
-from webapp.inspect.session import View, in_run, leave, look_at
+from webapp.inspect.session import FIRST, View, in_run, leave, look_at
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
 from webapp.inspect.views import pick as pick_view
+from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
 from webapp.shell import HOME, RUNS, empty, frame, notice
@@ -60,10 +62,10 @@ def build() -> None:
                     confidence = _card("inspect-confidence")
         with gr.Column(elem_classes="dr-card", visible=False) as words_card:
             gr.HTML(words_view.head(), js_on_load=None)
-            words = gr.HTML(js_on_load=None, elem_id="inspect-words")
+            words = [words_card, gr.HTML(js_on_load=None, elem_id="inspect-words")]
         share = _card("inspect-share")
         with gr.Column(visible=False, elem_classes="dr-card") as fold:
-            expert = gr.HTML(js_on_load=None, elem_id="inspect-expert")
+            expert = [fold, gr.HTML(js_on_load=None, elem_id="inspect-expert")]
             editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
     question, seen = gr.State(Asked(Question())), gr.State({})
@@ -73,21 +75,23 @@ def build() -> None:
         Part("picker", [picker], _subject, lambda v: [pick_view.picker(v.subjects, v.question)]),
         Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
         Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        Part("history", [history, meaning], lambda v: (*v.states("summary", "effects"), v.standing.stuck), _history),
+        Part("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.answer is None), _history),
         Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
         Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
-        Part("sentence", sentence, lambda v: v.states("summary", "ladder", "counterfactual"),
-             _shown("summary", _sentence)),
-        Part("sides", [sides], lambda v: (*v.states("ladder"), _lists_key(v)), _sides),
-        Part("changes", changes, _changes_key, _changes),
+        Part("sentence", sentence, lambda v: v.states(FIRST, "counterfactual"), _shown(lambda _, a: view.sentence(a))),
+        Part("sides", [sides], lambda v: (*v.states(FIRST), v.answer is None, _lists_key(v)), _sides),
+        Part("changes", changes, _changes_key, _shown(_changes)),
         Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
-        Part("rather", [reasons], lambda v: v.states("rather", "parts", "ladder"), _rather),
-        Part("smallest", smallest, lambda v: v.states("counterfactual"), _shown("counterfactual", _smallest)),
+        Part("rather", [reasons], lambda v: v.states("rather", "parts"), _rather),
+        Part("smallest", smallest, lambda v: v.states("counterfactual"),
+             _shown(lambda v, a: reasons_view.smallest(a, v.subjects.choice))),
         Part("confidence", confidence, lambda v: v.states("stability"),
-             _shown("stability", lambda _, a: view.confidence(a))),
-        Part("words", [words_card, words], _words_key, _words),
-        Part("share", share, lambda v: v.states(*v.standing.parts), _share),
-        Part("expert", [fold, expert], lambda v: v.states("ladder", "effects", *DEPTHS), _expert),
+             _shown(lambda _, a: reasons_view.confidence(a))),
+        Part("words", words, _words_key, _shown(_words)),
+        Part("share", share, lambda v: v.states(*v.standing.parts),
+             _shown(lambda v, _: share_view.share(v.question, v.standing))),
+        Part("expert", expert, lambda v: v.states("effects", *DEPTHS),
+             _shown(lambda v, a: expert_view.fold(a, v.question))),
         Part("editor", [editor], _editor, lambda v: [_editor(v)]),
         Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
         Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
@@ -219,48 +223,33 @@ def _history(v: View) -> Sequence[Any]:
         if v.answer is None:
             return [Html("") if v.standing.stuck else history_view.awaited(), ""]
         history = history_view.of_answer(v.answer)
-    measured = v.answer if v.standing.has("effects") or v.standing.has("summary") else None
-    return [history_view.cards(history, measured), history_view.meaning(measured)]
-
-
-def _sentence(v: View, answer: Mapping[str, Any]) -> Html:
-    return view.sentence(answer, answer if v.standing.has("ladder") else None)
-
-
-def _smallest(v: View, answer: Mapping[str, Any]) -> Html:
-    return view.smallest(answer, v.subjects.choice)
+    return [history_view.cards(history, v.answer), history_view.meaning(v.answer)]
 
 
 def _rival(v: View) -> Html:
     """The rival's choice, once it is known which it is; the very same while nothing else was chosen."""
-    if v.answer is None or not v.standing.has("ladder"):
-        return Html("")
-    if v.standing.has("rather"):
-        return view.rival(v.answer, v.answer["rather"]["rather_than"]["raw_id"])
-    return view.rival(v.answer, v.question.rival) if v.question.rival else Html("")
+    chosen = v.answer.rather.rather_than.raw_id if v.answer and v.answer.rather else v.question.rival
+    return reasons_view.rival(v.answer, chosen) if v.answer and chosen else Html("")
 
 
 def _rather(v: View) -> Sequence[Any]:
-    if v.answer is None or not v.standing.has("ladder"):
-        return [""]
-    if v.standing.has("rather"):
-        return [join([view.reasons(v.answer), view.parts(v.answer)])]
-    return [tag("p", "Being compared …", class_="dr-muted", role="status")]
+    if v.answer is None or not v.answer.rather:
+        return [tag("p", "Being compared …", class_="dr-muted", role="status")]
+    return [join([reasons_view.reasons(v.answer), reasons_view.parts(v.answer)])]
 
 
-def _shown(part: str, draw: Callable[[View, Mapping[str, Any]], Html]) -> Callable[[View], Sequence[Any]]:
-    """A card that stands once its part is there."""
+def _shown(draw: Callable[[View, ExplanationReport], Html | None]) -> Callable[[View], Sequence[Any]]:
+    """A card that stands once there is something in it."""
 
     def build(v: View) -> Sequence[Any]:
-        if v.answer is None or not v.standing.has(part):
-            return [gr.Column(visible=False), ""]
-        return [gr.Column(visible=True), draw(v, v.answer)]
+        drawn = draw(v, v.answer) if v.answer is not None else None
+        return [gr.Column(visible=drawn is not None), drawn or ""]
 
     return build
 
 
 def _sides(v: View) -> Sequence[Any]:
-    if v.answer is not None and v.standing.has("ladder"):
+    if v.answer is not None:
         return [view.sides(v.answer, v.question)]
     if v.lists is not None:
         return [share_view.suggestions(v.lists)]
@@ -268,49 +257,28 @@ def _sides(v: View) -> Sequence[Any]:
 
 
 def _changes_key(v: View) -> Hashable:
-    return (*v.states("ladder"), v.before is not None and v.before.state("ladder"))
+    return (*v.states(), v.answer is None, v.before is None or v.before.answer is None)
 
 
-def _changes(v: View) -> Sequence[Any]:
-    before = v.before.answer if v.before else None
-    if before is None or v.answer is None or not v.standing.has("ladder"):
-        return [gr.Column(visible=False), ""]
-    return [gr.Column(visible=True), view.changes(before, v.answer)]
+def _changes(v: View, answer: ExplanationReport) -> Html | None:
+    return view.changes(v.before.answer, answer) if v.before and v.before.answer else None
 
 
 def _words_key(v: View) -> Hashable:
-    known = v.standing.known.get(WORDS)
-    return (*v.states(WORDS, "ladder", "summary"), str(known.partial) if known else "")
+    return (*v.states(WORDS, FIRST), str(v.answer.writing) if v.answer else "")
 
 
-def _words(v: View) -> Sequence[Any]:
-    if not v.standing.has("ladder"):
-        return [gr.Column(visible=False), ""]
-    known = v.standing.known.get(WORDS)
+def _words(v: View, answer: ExplanationReport) -> Html | None:
     if not v.question.writes:
-        drawn = words_view.offered()
-    elif v.answer is not None and v.standing.has(WORDS):
-        drawn = words_view.checked(v.answer)
-    elif v.standing.state(WORDS) == "stopped":
-        drawn = words_view.stopped()
-    else:
-        drawn = words_view.growing(known.partial if known else None, v.standing.state(WORDS), v.answer)
-    return [gr.Column(visible=True), drawn]
-
-
-def _share(v: View) -> Sequence[Any]:
-    return [gr.Column(visible=v.answer is not None), share_view.share(v.question, v.standing) if v.answer else ""]
-
-
-def _expert(v: View) -> Sequence[Any]:
-    if v.answer is None or not v.standing.has("ladder"):
-        return [gr.Column(visible=False), ""]
-    return [gr.Column(visible=True), expert_view.fold(v.answer, v.question)]
+        return words_view.offered()
+    if v.standing.state(WORDS) == "stopped":
+        return words_view.stopped()
+    return words_view.checked(answer) or words_view.growing(answer, v.standing.state(WORDS))
 
 
 def _editor(v: View) -> Html:
     """The very same while the model was asked nothing else: what somebody writes into it stays."""
-    if v.answer is None or not (v.question.expert and v.standing.has(WORDS)):
+    if v.answer is None or not (v.question.expert and v.answer.rationale):
         return Html("")
     return words_view.editor(v.answer, v.question)
 

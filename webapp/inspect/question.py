@@ -13,10 +13,10 @@ from engine.errors import StudioError
 Candidates = Literal["sampled", "catalogue"]
 Weights = Literal["", "base", "adapter"]
 
-REASONS = ("ladder", "summary", "effects", "rather", "parts", "counterfactual", "stability")
-"""Parts of the explanation that everybody sees, cheap ones first."""
+REASONS = ("summary", "effects", "rather", "parts", "counterfactual", "stability")
+"""Parts of the explanation that everybody sees, cheap ones first; who ranks how comes with any of them."""
 WORDS, FREE, RATHER = "rationale", "free", "rather"
-DEPTHS = ("reading", "prompt", "order", "gradients", FREE)
+DEPTHS = ("ladder", "reading", "prompt", "order", "gradients", FREE)
 """Parts that only the expert fold shows."""
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",), FREE: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""

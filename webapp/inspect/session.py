@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,14 +11,15 @@ from db.asked import Progress
 from db.runs import Run
 from engine.data.references import checked_titles, id_in
 from engine.errors import StudioError
+from engine.explain.report import ExplanationReport
 from jobs import api
 from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.question import WORDS, Question
 from webapp.inspect.subjects import History, Subjects, kept, subjects_of
 
-FIRST = "ladder"
-"""The part that all others need: without it there is nothing to explain."""
+FIRST = "summary"
+"""The part that all others need, and that is told first: without it there is nothing to explain."""
 AT_ONCE = 2
 """Parts under way, so that whoever answers never waits for the page; one where titles are edited, because a newer
 question has to wait for it."""
@@ -53,10 +54,14 @@ class Standing:
     """What was asked so far, by part."""
 
     @cached_property
-    def answer(self) -> Mapping[str, Any] | None:
-        """All parts that are there, as one explanation; ``None`` before the first."""
-        there = [self.known[part].answer for part in self.parts if part in self.known]
-        return merged(answer for answer in there if answer is not None)
+    def answer(self) -> ExplanationReport | None:
+        """All parts that are there, as one explanation, and the facts before the first; what is written so far."""
+        known = [self.known[part] for part in self.parts if part in self.known]
+        there = [ExplanationReport.read(it.answer) for it in known if it.answer]
+        partial = next((it.partial for it in reversed(known) if it.state == "running" and it.partial), None)
+        so_far = ExplanationReport.read(partial) if partial else None
+        whole = ExplanationReport.merged([*there, so_far] if so_far and not there else there)
+        return whole.model_copy(update={"writing": so_far.writing}) if whole and so_far else whole
 
     def state(self, part: str) -> str:
         """``absent`` or the state of the question; ``stopped`` for a text that nobody waited for any more."""
@@ -107,7 +112,7 @@ class View:
     """Something waits and no worker is there."""
 
     @property
-    def answer(self) -> Mapping[str, Any] | None:
+    def answer(self) -> ExplanationReport | None:
         return self.standing.answer
 
     @property
@@ -146,14 +151,7 @@ def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> 
 
 
 _KEPT: dict[tuple[str, int], dict[str, Any] | None] = {}
-
-
-def merged(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Answers to one question's parts as one; its facts are those of the first, so that all numbers fit the ranking."""
-    whole: dict[str, Any] = {}
-    for answer in answers:
-        whole |= {name: answer[name] for name in answer if name in NAMES} if whole else answer
-    return whole or None
+"""Answers by run and id of the question, for the next look."""
 
 
 def leave(question: Question, now: Question) -> None:
@@ -216,7 +214,7 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
         found, worker = _read(question.run, {"": asked})
         lists = found.get("") or _asked(question.run, *asked)
     else:
-        wanted = {question: question.parts if question.complete else ()}
+        wanted: dict[Question, Sequence[str]] = {question: question.parts if question.complete else ()}
         # The same candidates after the history as it was: only the edit makes the difference.
         was = Question(question.run, question.user, candidates=question.candidates) if question.edited else question
         standings, worker = _look({was: (FIRST,)} | wanted)

@@ -20,7 +20,7 @@ from webapp.inspect.views import share as share_view
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import tour as view
 
-PARTS = (FIRST, "summary", "effects", "counterfactual", "stability")
+PARTS = (FIRST, "effects", "counterfactual", "stability")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.evaluate import Report
 from engine.evaluate.people import Group
+from engine.explain.report import ExplanationReport
 from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
@@ -14,6 +15,7 @@ from webapp.inspect.session import Standing
 from webapp.inspect.subjects import Subjects
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import history as history_view
+from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.pick import COUNTED, group_names
 from webapp.shell import empty
@@ -93,17 +95,15 @@ def person(subjects: Subjects, question: Question, standing: Standing, step: int
     answer = standing.answer
     if history is None or answer is None:
         return empty("Being measured", "The models are asked; the first answer loads them.")
-    measured = answer if "effects" in answer or "summary" in answer else None
     inspect = link("Open this user in Inspect", question.address(), class_="dr-button")
     parts: list[tuple[str, str, Html | None]] = [
-        ("What happened before", _before(answer), history_view.cards(history, measured, frozen=True)),
-        ("What each model would suggest", _suggested(subjects, answer, step),
-         view.sides(answer, question, frozen=True) if "ladder" in answer else None),
+        ("What happened before", _before(answer), history_view.cards(history, answer, frozen=True)),
+        ("What each model would suggest", _suggested(answer, step),
+         view.sides(answer, question, frozen=True)),
         ("Why", "Each title was left out in turn and the model asked again.",
-         view.sentence(answer, None) if "summary" in answer else None),
-        ("What would change it", "", view.smallest(answer, subjects.choice, frozen=True)
-         if "counterfactual" in answer else None),
-        ("How far to trust it", "", view.confidence(answer) if "stability" in answer else None),
+         view.sentence(answer) if answer.summary else None),
+        ("What would change it", "", reasons_view.smallest(answer, subjects.choice, frozen=True)),
+        ("How far to trust it", "", reasons_view.confidence(answer)),
     ]  # fmt: skip
     there = [part for part in parts if part[2] is not None]
     drawn = [_told(number, *part) for number, part in enumerate(there, 1)]
@@ -115,21 +115,16 @@ def _told(number: int, name: str, said: str, body: Html | None) -> Html:
     return _card(tag("span", f"{number}. {name}", class_="dr-label"), hint, body)
 
 
-def _before(answer: Mapping[str, Any]) -> str:
-    chosen = next((item["title"] for item in answer["candidates"] if item["chosen_next"]), None)
-    follows = f" What really came next: {chosen}." if chosen else ""
+def _before(answer: ExplanationReport) -> str:
+    follows = "" if answer.chosen is None else f" What really came next: {answer.candidates[answer.chosen].title}."
     return f"The history of one real user, oldest first. Bars to the right speak for the recommendation.{follows}"
 
 
-def _suggested(subjects: Subjects, answer: Mapping[str, Any], step: int) -> str:
-    if "ladder" not in answer:
-        return ""
-    model, teacher = label(subjects.model), label(subjects.teacher)
-    column = next((c for c, item in enumerate(answer["candidates"]) if item["chosen_next"]), None)
+def _suggested(answer: ExplanationReport, step: int) -> str:
+    column = answer.chosen
     if column is None:
         return ""
-    theirs, ours = (rung["places"][column] for rung in view.both(answer))
-    placed = f"{teacher} puts it at #{theirs:g}, {model} at #{ours:g}"
+    placed = ", ".join(f"{label(rung.model)} puts it at #{rung.places[column]:g}" for rung in view.both(answer))
     said = {2: "Both find the right one", 3: "The language model sees it, the teacher does not",
             4: "The teacher sees it, the language model does not"}  # fmt: skip
     return f"{said[step]}: {placed}."

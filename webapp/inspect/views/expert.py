@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
+from engine.explain.report import ExplanationReport
+from engine.explain.report_parts import OrderOfHistory, Piece, RankedCandidates
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import percent, rankings, signed
@@ -16,7 +17,6 @@ from webapp.inspect.views.words import written
 from webapp.views.compare import scrolled
 from webapp.words import plural
 
-Answer = Mapping[str, Any]
 PROMPTS = {
     "removed": "removed",
     "shuffled": "its vectors in another order",
@@ -24,14 +24,15 @@ PROMPTS = {
 }
 
 
-def fold(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
+def fold(answer: ExplanationReport, question: Question, *, frozen: bool = False) -> Html:
     """The whole fold; what is not measured yet is left out, and asked for once the fold is opened."""
-    drawn = [draw(answer) for part, draw in SECTIONS.items() if part in answer]
-    waiting = question.expert and not frozen and not all(part in answer for part in SECTIONS)
+    drawn = [draw(answer) for draw in SECTIONS.values()] if question.expert or frozen else None
+    waiting = question.expert and not frozen and not all(map(answer.has, SECTIONS))
     return tag(
         "details",
         tag("summary", "For experts: stages, prompt, order, gradients, raw scores"),
-        drawn if question.expert or frozen else None,
+        drawn,
+        _cannot(answer),
         tag("p", "More is being measured …", class_="dr-muted") if waiting else None,
         facts(answer),
         open=question.expert and not frozen,
@@ -41,172 +42,190 @@ def fold(answer: Answer, question: Question, *, frozen: bool = False) -> Html:
     )
 
 
-def ladder(answer: Answer) -> Html:
+def _cannot(answer: ExplanationReport) -> Html | None:
+    """What cannot be measured for this row, and why."""
+    said = [tag("li", why) for why in dict.fromkeys(answer.inapplicable.values())]
+    return tag("ul", said, class_="dr-faults", aria_label="What this row cannot have") if said else None
+
+
+def ladder(answer: ExplanationReport) -> Html | None:
     """The same candidates by the teacher and after each stage."""
-    everything = len(answer["candidates"])
-    columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer["ladder"]]
+    if answer.ladder is None:
+        return None
+    everything = len(answer.candidates)
+    columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer.ladder]
     chart = tag("div", rankings(columns, "Ranks by stage"), class_="dr-scroll", tabindex=0, role="region",
                 aria_label="Ranks by stage")  # fmt: skip
     hint = "The teacher, then the language model after each stage that the run has."
-    return _section("From stage to stage", hint, chart, _scores(answer))
+    return _section("From stage to stage", hint, chart, _scores(answer, answer.ladder))
 
 
-def _scores(answer: Answer) -> Html:
+def _scores(answer: ExplanationReport, rungs: Sequence[RankedCandidates]) -> Html:
     heads = [tag("th", "Candidate", scope="col"), tag("th", "id", scope="col")]
-    heads += [tag("th", label(rung["model"]), scope="col", class_="dr-number") for rung in answer["ladder"]]
+    heads += [tag("th", label(rung.model), scope="col", class_="dr-number") for rung in rungs]
     rows = []
-    for column, item in enumerate(answer["candidates"]):
+    for column, item in enumerate(answer.candidates):
         cells = [
-            tag(
-                "td", f"{rung['scores'][column]:z.4f}", tag("small", f"#{rung['places'][column]:g}"), class_="dr-number"
-            )
-            for rung in answer["ladder"]
+            tag("td", f"{rung.scores[column]:z.4f}", tag("small", f"#{rung.places[column]:g}"), class_="dr-number")
+            for rung in rungs
         ]
-        star = "★ " if item["chosen_next"] else ""
-        rows.append(tag("tr", tag("th", f"{star}{item['title']}", scope="row"), tag("td", item["raw_id"]), cells))
+        star = "★ " if item.chosen_next else ""
+        rows.append(tag("tr", tag("th", f"{star}{item.title}", scope="row"), tag("td", item.raw_id), cells))
     table = scrolled("Raw scores", tag("thead", tag("tr", heads)), tag("tbody", rows))
     return tag("details", tag("summary", "Raw scores in the order of the prompt"), table, class_="dr-more")
 
 
-def operators(answer: Answer) -> Html:
+def operators(answer: ExplanationReport) -> Html | None:
     """Effects of each title under every way of removing it."""
-    found = answer["effects"]
-    columns = [(who, name, values) for who in ("llm", "teacher") for name, values in found[who].items()]
-    names = {"llm": label(answer["run"]["llm"]), "teacher": label(answer["run"]["teacher"])}
+    if (found := answer.effects) is None:
+        return None
+    names = _rows(answer)
+    columns = [(who, name, values) for who in names for name, values in getattr(found, who).items()]
     heads = [tag("th", "Title", scope="col")]
     heads += [tag("th", names[who], tag("small", name), scope="col", class_="dr-number") for who, name, _ in columns]
     rows = [
-        tag("tr", tag("th", item["title"], scope="row"),
-            [tag("td", signed(values["margin"][place]), tag("small", f"{100 * values['probability'][place]:+z.1f} pp"),
+        tag("tr", tag("th", item.title, scope="row"),
+            [tag("td", signed(values.margin[place]), tag("small", f"{100 * values.probability[place]:+z.1f} pp"),
                  class_="dr-number") for _, _, values in columns])
-        for place, item in enumerate(answer["history"])
+        for place, item in enumerate(answer.history)
     ]  # fmt: skip
-    agree = ", ".join(f"{names} {value:.0%}" for names, value in found["sign_agreement"].items())
+    agree = ", ".join(f"{names} {value:.0%}" for names, value in found.sign_agreement.items())
     hint = (
         "On the score margin, and below on the probability in percentage points. Removed by deletion, by a neutral "
-        f"placeholder, by random items of like popularity. Signs agree: {agree}. {found['note']}"
+        f"placeholder, by random items of like popularity. Signs agree: {agree}. {found.note}"
     )
     return _section(
         "Effects under each removal", hint, scrolled("Effects", tag("thead", tag("tr", heads)), tag("tbody", rows))
     )
 
 
-def prompt(answer: Answer) -> Html:
+def prompt(answer: ExplanationReport) -> Html | None:
     """What soft prompt and adapter bring."""
-    found = answer["prompt"]
+    if (found := answer.prompt) is None:
+        return None
     rows = []
-    for effect in found["prompts"] or ():
-        name = PROMPTS.get(effect["prompt"], f"that of {effect['prompt']}")
-        rows.append(_changed(f"Soft prompt: {name}", effect["answer"], effect["margin_effect"], answer))
-    if found["adapter"]:
-        rows.append(_changed("Adapter off", found["adapter"]["answer"], found["adapter"]["margin_effect"], answer))
-    missing = [] if found["prompts"] else ["This run has no soft prompt."]
-    missing += [] if found["adapter"] else ["This run has no adapter: stage 2 was switched off."]
+    for effect in found.prompts or ():
+        name = PROMPTS.get(effect.prompt, f"that of {effect.prompt}")
+        rows.append(_changed(f"Soft prompt: {name}", effect.answer, effect.margin_effect, answer))
+    if found.adapter:
+        rows.append(_changed("Adapter off", found.adapter.answer, found.adapter.margin_effect, answer))
+    missing = [] if found.prompts else ["This run has no soft prompt."]
+    missing += [] if found.adapter else ["This run has no adapter: stage 2 was switched off."]
     heads = [tag("th", text, scope="col") for text in ("Changed", "Place", "Share", "First then", "Brought the lead")]
     table = scrolled("Prompt and adapter", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
-    place = f"{answer['target']['title']} stands at #{answer['answer']['rank']:g}"
+    place = f"{answer.target.title} stands at #{answer.answer.rank:g}"
     hint = f"{place} as the run is. {' '.join(missing)}" if missing else f"{place} with both in place."
     return _section("Soft prompt and adapter", hint, table)
 
 
-def _changed(name: str, changed: Answer, effect: float, answer: Answer) -> Html:
-    first = next((c["title"] for c in answer["candidates"] if c["item"] == changed["top"]), "")
+def _changed(name: str, changed: RankedCandidates, effect: float, answer: ExplanationReport) -> Html:
+    first = next((c.title for c in answer.candidates if c.item == changed.top), "")
     return tag(
         "tr",
         tag("th", name, scope="row"),
-        tag("td", f"#{changed['rank']:g}"),
-        tag("td", percent(changed["probability"])),
+        tag("td", f"#{changed.rank:g}"),
+        tag("td", percent(changed.probability)),
         tag("td", first),
         tag("td", signed(effect)),
     )
 
 
-def order(answer: Answer) -> Html:
+def _rows(answer: ExplanationReport) -> dict[str, str]:
+    return {"model": label(answer.run.model), "beside": label(answer.run.beside)}
+
+
+def order(answer: ExplanationReport) -> Html | None:
     """What the order of the history does, for both models."""
-    found, history = answer["order"], answer["history"]
-    names = {who: label(answer["run"][who]) for who in ("llm", "teacher")}
+    if (found := answer.order) is None:
+        return None
+    history = answer.history
+    names = _rows(answer)
     heads = [tag("th", "Neighbours exchanged", scope="col")]
     heads += [tag("th", names[who], scope="col", class_="dr-number") for who in names]
     rows = [
-        tag("tr", tag("th", f"{one['title']} ↔ {two['title']}", scope="row"),
-            [tag("td", signed(found[who]["swaps"][place]), class_="dr-number") for who in names])
+        tag("tr", tag("th", f"{one.title} ↔ {two.title}", scope="row"),
+            [tag("td", signed(getattr(found, who).swaps[place]), class_="dr-number") for who in names])
         for place, (one, two) in enumerate(pairwise(history))
     ]  # fmt: skip
     table = scrolled("Order", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
-    told = [_shuffled(names[who], found[who]) for who in names]
+    told = [_shuffled(names[who], getattr(found, who)) for who in names]
     hint = "What the lead loses when two neighbours change places. " + " ".join(filter(None, told))
     return _section("Order of the history", hint, table)
 
 
-def _shuffled(name: str, found: Answer) -> str:
-    rank = found["shuffled_rank"]
+def _shuffled(name: str, found: OrderOfHistory) -> str:
+    rank = found.shuffled_rank
     if rank is None:
         return ""
     return (
-        f"With random orders, {name} puts it at #{rank['mean']:z.1f} ± {rank['sd']:z.1f} and keeps its first answer in "
-        f"{found['same_top']:.0%}."
+        f"With random orders, {name} puts it at #{rank.mean:z.1f} ± {rank.sd:z.1f} and keeps its first answer in "
+        f"{found.same_top:.0%}."
     )
 
 
-def gradients(answer: Answer) -> Html:
+def gradients(answer: ExplanationReport) -> Html | None:
     """Integrated gradients beside the effects, with what is missing to completeness."""
-    found = answer["gradients"]
-    deleted: Sequence[float] | None = answer["effects"]["llm"]["delete"]["margin"] if "effects" in answer else None
-    rival = next((c["title"] for c in answer["candidates"] if c["item"] == found["rival"]), "")
+    if (found := answer.gradients) is None:
+        return None
+    deleted: Sequence[float] | None = answer.effects.model["delete"].margin if answer.effects is not None else None
+    rival = next((c.title for c in answer.candidates if c.item == found.rival), "")
     heads = [tag("th", "Title", scope="col"), tag("th", "Integrated gradients", scope="col", class_="dr-number")]
     if deleted is not None:
         heads.append(tag("th", "Left out", scope="col", class_="dr-number"))
     rows = []
-    for place, item in enumerate(answer["history"]):
-        cells = [tag("td", signed(found["items"][place]), class_="dr-number")]
+    for place, item in enumerate(answer.history):
+        cells = [tag("td", signed(found.items[place]), class_="dr-number")]
         cells += [tag("td", signed(deleted[place]), class_="dr-number")] if deleted is not None else []
-        rows.append(tag("tr", tag("th", item["title"], scope="row"), cells))
+        rows.append(tag("tr", tag("th", item.title, scope="row"), cells))
     hint = (
-        f"Attributions to the lead over {rival}: {found['lead']:z.3f} as it is, {found['baseline']:z.3f} with an "
-        f"average token in place of every title. They add up to {sum(found['items']):z.3f} against a difference of "
-        f"{found['lead'] - found['baseline']:z.3f}: completeness error {found['completeness_error']:z.3f} "
-        f"({found['steps']} steps)."
+        f"Attributions to the lead over {rival}: {found.lead:z.3f} as it is, {found.baseline:z.3f} with an "
+        f"average token in place of every title. They add up to {sum(found.items):z.3f} against a difference of "
+        f"{found.lead - found.baseline:z.3f}: completeness error {found.completeness_error:z.3f} "
+        f"({found.steps} steps)."
     )
     return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))
 
 
-def reading(answer: Answer) -> Html:
+def reading(answer: ExplanationReport) -> Html | None:
     """The exact prompt, as the launch page previews them."""
-    found = answer["reading"]
-    soft = f"[soft prompt: {plural(found['soft_tokens'], 'vector')}]"
+    if (found := answer.reading) is None:
+        return None
+    soft = f"[soft prompt: {plural(found.soft_tokens, 'vector')}]"
     pieces = [
         tag("mark", soft, class_="dr-soft", title="the trained vectors stand here")
-        if piece["kind"] == "soft"
-        else tag("span", piece["text"], class_=f"dr-in-{piece['kind']}")
-        for piece in [*found["segments"], {"kind": "text", "text": f"\n{found['answer']}"}, *found["reply"]]
+        if piece.kind == "soft"
+        else tag("span", piece.text, class_=f"dr-in-{piece.kind}")
+        for piece in [*found.segments, Piece(text=f"\n{found.answer}"), *found.reply]
     ]
-    hint = f"{plural(found['tokens'], 'token')} with the model's own template, which is left out here."
+    hint = f"{plural(found.tokens, 'token')} with the model's own template, which is left out here."
     text = tag("pre", pieces, tag("mark", " …", class_="dr-answer"), tabindex=0)
     return _section("What the language model reads", hint, tag("div", text, class_="dr-prompt"))
 
 
-def free(answer: Answer) -> Html:
+def free(answer: ExplanationReport) -> Html | None:
     """What held the model's words: the grammar made of the evidence, and what it wrote without it."""
-    found = answer["free"]
+    if (found := answer.free) is None:
+        return None
     hint = (
         "The grammar is made of the evidence, in the dialect of llguidance: the model draws each token from what the "
         "grammar lets come next, so it can neither invent a title nor turn a direction round."
     )
-    rules = tag("details", tag("summary", "The grammar"), tag("pre", found["grammar"], tabindex=0, class_="dr-grammar"),
+    rules = tag("details", tag("summary", "The grammar"), tag("pre", found.grammar, tabindex=0, class_="dr-grammar"),
                 class_="dr-more")  # fmt: skip
     return _section("The model's words with and without a grammar", hint, rules,
-                    tag("p", "Without the grammar it wrote:", class_="dr-hint"), written(found["text"]))  # fmt: skip
+                    tag("p", "Without the grammar it wrote:", class_="dr-hint"), written(found.text))  # fmt: skip
 
 
-def facts(answer: Answer) -> Html:
+def facts(answer: ExplanationReport) -> Html:
     """Where this comes from."""
-    run = answer["run"]
+    run = answer.run
     rows = {
-        "Run": answer["run_id"],
-        "Seed": run["seed"],
-        "Model explained": run["llm"],
-        "Teacher": run["teacher"],
-        "Item": f"{answer['target']['raw_id']} (dense id {answer['target']['item']})",
+        "Run": answer.run_id,
+        "Seed": str(run.seed),
+        "Row explained": run.model,
+        "Row beside": run.beside,
+        "Teacher": run.teacher,
+        "Item": f"{answer.target.raw_id} (dense id {answer.target.item})",
     }
     return _section(
         "Provenance", "", tag("dl", [[tag("dt", k), tag("dd", v)] for k, v in rows.items()], class_="dr-pairs")
@@ -219,7 +238,7 @@ def _section(title: str, hint: str, *body: Html | None) -> Html:
     )
 
 
-SECTIONS: Mapping[str, Callable[[Answer], Html]] = {
+SECTIONS: Mapping[str, Callable[[ExplanationReport], Html | None]] = {
     "ladder": ladder,
     "effects": operators,
     "reading": reading,

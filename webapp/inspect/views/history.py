@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from engine.data.references import by_id
 from engine.data.titles import as_displayed
+from engine.explain.report import ExplanationReport
+from engine.explain.report_parts import HistoryItem
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar
@@ -26,11 +27,11 @@ MEANING = (
 )
 
 
-def cards(history: History, answer: Mapping[str, Any] | None, *, frozen: bool = False) -> Html:
+def cards(history: History, answer: ExplanationReport | None, *, frozen: bool = False) -> Html:
     """The titles in time order with their effects.
 
     Args:
-        answer: an explanation with the part ``effects``, or with ``summary`` until that is there.
+        answer: the explanation; effects are those of the part ``effects``, or of ``summary`` until that is there.
         frozen: nothing can be changed, as in an exported file.
     """
     ours, theirs = effects_of(answer, len(history.read))
@@ -66,23 +67,26 @@ def _said(history: History) -> str:
     return " ".join(parts) or "Both models read these titles."
 
 
-def effects_of(answer: Mapping[str, Any] | None, count: int) -> tuple[Sequence[float] | None, Sequence[float] | None]:
-    """Effects by the language model and by the teacher of ``count`` titles, as far as they are known."""
+def effects_of(answer: ExplanationReport | None, count: int) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Effects by the row explained and by the one beside it of ``count`` titles, as far as they are known."""
     if answer is None:
         return None, None
-    if "effects" in answer:
-        found = answer["effects"]
-        ours, theirs = found["llm"][OPERATOR]["margin"], found["teacher"][OPERATOR]["margin"]
+    theirs: Sequence[float] | None
+    if answer.effects is not None:
+        found = answer.effects
+        ours, theirs = found.model[OPERATOR].margin, found.beside[OPERATOR].margin
+    elif answer.summary is not None:
+        ours, theirs = tuple(float(item["effect"]) for item in answer.summary.evidence["history"]), None
     else:
-        ours, theirs = [item["effect"] for item in answer["summary"]["evidence"]["history"]], None
+        return None, None
     fits = len(ours) == count
     return (ours, theirs) if fits else (None, None)
 
 
-def _names(answer: Mapping[str, Any] | None) -> tuple[str, str]:
+def _names(answer: ExplanationReport | None) -> tuple[str, str]:
     if answer is None:
-        return "Model", "Teacher"
-    return label(answer["run"]["llm"]), label(answer["run"]["teacher"])
+        return "This row", "The other"
+    return label(answer.run.model), label(answer.run.beside)
 
 
 def _bars(
@@ -163,20 +167,19 @@ def undo(question: Question) -> Html:
     return asking("Undo all changes", action, class_="dr-small-button") if question.edited else Html("")
 
 
-def meaning(answer: Mapping[str, Any] | None) -> Html:
+def meaning(answer: ExplanationReport | None) -> Html:
     """What the numbers mean, and whether both models agree on them."""
     return join([tag("p", MEANING, class_="dr-fine"), _agreement(answer, _names(answer))]) if answer else Html("")
 
 
-def _agreement(answer: Mapping[str, Any] | None, names: tuple[str, str]) -> Html | None:
-    if answer is None or "effects" not in answer:
+def _agreement(answer: ExplanationReport | None, names: tuple[str, str]) -> Html | None:
+    if answer is None or answer.effects is None:
         return None
-    value = answer["effects"]["spearman_with_teacher"][OPERATOR]
-    if value is None:
-        return None
-    word = "agree" if value >= 0.5 else "agree in part" if value > 0 else "do not agree"
-    said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+z.2f})."
-    return tag("p", f"{said} {answer['effects']['note']}", class_="dr-fine")
+    value, said = answer.effects.agreement[OPERATOR], answer.effects.agreement_sentence
+    if value is not None and not said:
+        word = "agree" if value >= 0.5 else "agree in part" if value > 0 else "do not agree"
+        said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+z.2f})."
+    return tag("p", f"{said} {answer.effects.note}", class_="dr-fine")
 
 
 def awaited() -> Html:
@@ -185,17 +188,17 @@ def awaited() -> Html:
     return join([tag("h2", "History, oldest first"), tag("p", said, class_="dr-hint")])
 
 
-def asking_for(item: Mapping[str, Any]) -> str:
+def asking_for(item: HistoryItem) -> str:
     """What asks for a title of an explanation's history again."""
-    return by_id(item["raw_id"]) if item["known"] else str(item["query"])
+    return by_id(item.raw_id) if item.known else str(item.query)
 
 
-def of_answer(answer: Mapping[str, Any]) -> History:
+def of_answer(answer: ExplanationReport) -> History:
     """The history of an explanation, for users about whom nothing is stored."""
     return History(
         (),
         tuple(
-            Entry(asking_for(item), item["query"], item["title"], item["year"], tuple(item["genres"]), item["known"])
-            for item in answer["history"]
+            Entry(asking_for(item), item.query, item.title, item.year, tuple(item.genres), item.known)
+            for item in answer.history
         ),
     )

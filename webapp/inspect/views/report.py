@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from engine.explain.report import ExplanationReport
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.question import Question
@@ -12,6 +10,7 @@ from webapp.inspect.subjects import Subjects
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
+from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import words as words_view
 from webapp.theme import STATIC
 
@@ -36,11 +35,11 @@ main { display: grid; gap: 16px; } ol, ul { list-style: none; padding: 0; margin
 """
 
 
-def report(subjects: Subjects, question: Question, answer: Mapping[str, Any]) -> Html:
+def report(subjects: Subjects, question: Question, answer: ExplanationReport) -> Html:
     """The whole document."""
     run = subjects.run
-    title = f"{answer['target']['title']}, recommended by {run.name}"
-    body = tag("div", tag("main", _header(subjects, question, title), _cards(subjects, question, answer),
+    title = f"{answer.target.title}, recommended by {run.name}"
+    body = tag("div", tag("main", _header(subjects, question, answer, title), _cards(subjects, question, answer),
                           _footer(answer), class_="prose"), class_="gradio-container")  # fmt: skip
     head = tag(
         "head",
@@ -66,44 +65,39 @@ def _dark(sheet: str) -> str:
     return sheet.partition(".dark {")[2].partition("}")[0].strip()
 
 
-def _header(subjects: Subjects, question: Question, title: str) -> Html:
+def _header(subjects: Subjects, question: Question, answer: ExplanationReport, title: str) -> Html:
     who = f"user {subjects.user_labels(question.user)}" if question.user else "titles of one's own"
     if question.edited:
         who += ", history edited"
-    made = f"Run {subjects.run.name} ({subjects.run.id}) · {label(subjects.model)}, taught by {label(subjects.teacher)}"
+    row = label(answer.run.model)
+    made = f"Run {subjects.run.name} ({subjects.run.id}) · {row}, beside {label(answer.run.beside)}"
     return tag("header", tag("h1", title, class_="dr-title"), tag("p", f"{made} · {who}", class_="dr-lead"))
 
 
-def _cards(subjects: Subjects, question: Question, answer: Mapping[str, Any]) -> Html:
-    cards = history_view.cards(history_view.of_answer(answer), _measured(answer), frozen=True)
-    history = join([cards, history_view.meaning(_measured(answer))])
-    threes = [
-        join([view.rather(answer), view.parts(answer)]) if "rather" in answer else None,
-        view.smallest(answer, subjects.choice, frozen=True) if "counterfactual" in answer else None,
-        view.confidence(answer) if "stability" in answer else None,
-    ]
-    ladder = answer if "ladder" in answer else None
+def _cards(subjects: Subjects, question: Question, answer: ExplanationReport) -> Html:
+    cards = history_view.cards(history_view.of_answer(answer), answer, frozen=True)
+    history = join([cards, history_view.meaning(answer)])
+    threes = (
+        reasons_view.rather(answer),
+        reasons_view.smallest(answer, subjects.choice, frozen=True),
+        reasons_view.confidence(answer),
+    )
     return join(
         [
             view.notes(answer),
-            _card(view.sentence(answer, ladder), "dr-card dr-hero") if "summary" in answer else None,
-            tag("div", _card(history), _card(view.sides(answer, question, frozen=True)) if ladder else None,
-                class_="dr-pair"),
+            _card(view.sentence(answer), "dr-card dr-hero") if answer.summary else None,
+            tag("div", _card(history), _card(view.sides(answer, question, frozen=True)), class_="dr-pair"),
             tag("div", [_card(three) for three in threes if three], class_="dr-three"),
-            _card(join([words_view.head(), words_view.checked(answer)])) if "rationale" in answer else None,
+            _card(join([words_view.head(), words_view.checked(answer)])) if answer.rationale else None,
             _card(expert_view.fold(answer, question, frozen=True)),
         ]
     )  # fmt: skip
-
-
-def _measured(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return answer if "effects" in answer or "summary" in answer else None
 
 
 def _card(content: Html, classes: str = "dr-card") -> Html:
     return tag("section", content, class_=classes)
 
 
-def _footer(answer: Mapping[str, Any]) -> Html:
+def _footer(answer: ExplanationReport) -> Html:
     said = "Measured by DELRec Studio by asking the models again with the history changed; seed "
-    return tag("footer", tag("span", f"{said}{answer['run']['seed']}."), class_="dr-footer")
+    return tag("footer", tag("span", f"{said}{answer.run.seed}."), class_="dr-footer")

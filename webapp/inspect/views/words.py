@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from engine.explain.report import ExplanationReport
+from engine.explain.report_parts import CheckedSentence, Grounding, Words
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.question import Question
+from webapp.inspect.views.answer import both
 from webapp.inspect.views.buttons import asking
 from webapp.shell import notice
 
-Answer = Mapping[str, Any]
 BADGES = {
     "grounded": ("Grounded in the measurements", "dr-done"),
     "partly": ("Partly grounded", "dr-interrupted"),
@@ -53,19 +54,18 @@ def stopped() -> Html:
     )  # fmt: skip
 
 
-def growing(partial: Answer | None, state: str = "running", known: Answer | None = None) -> Html:
+def growing(answer: ExplanationReport, state: str = "running") -> Html:
     """The text as far as it is written, not checked yet; before its first word, what the measurements say.
 
     Args:
-        known: the explanation as far as it is measured.
+        answer: the explanation as far as it is measured.
     """
-    writing = (partial or {}).get("writing") if state == "running" else None
-    texts = [text.strip() for text in writing["texts"] if text.strip()] if writing else []
-    if not texts:
+    writing = answer.writing if state == "running" else None
+    texts = [text.strip() for text in writing.texts if text.strip()] if writing else []
+    if not writing or not texts:
         waits = "The model begins to write …" if state == "running" else "The model writes next."
-        told = _measured(known)
-        return join([told, tag("p", waits if told else "The model writes once there is a ranking.", class_="dr-muted")])
-    count = f"text {len(texts)} of {len(writing['texts'])}" if writing else ""
+        return join([_measured(answer), tag("p", waits, class_="dr-muted")])
+    count = f"text {len(texts)} of {len(writing.texts)}"
     return join(
         [
             tag("span", f"Being written, not checked yet · {count}", class_="dr-badge dr-running"),
@@ -74,27 +74,22 @@ def growing(partial: Answer | None, state: str = "running", known: Answer | None
     )
 
 
-def _measured(known: Answer | None) -> Html | None:
+def _measured(known: ExplanationReport) -> Html:
     """What can be said already without the model's words: the evidence in a sentence, or the places alone."""
-    if known is None:
-        return None
-    if "summary" in known:
-        text = known["summary"]["fallback"]
+    if known.summary is not None:
+        text = known.summary.fallback
     else:
-        run, item = known["run"], known["target"]["item"]
-        column = next(c for c, candidate in enumerate(known["candidates"]) if candidate["item"] == item)
-        theirs = known["ladder"][0]["places"][column]
-        text = (
-            f"{known['target']['title']} stands at #{known['answer']['rank']:g} for {label(run['llm'])} and at "
-            f"#{theirs:g} for {label(run['teacher'])}. Which titles speak for it is being measured."
-        )
+        there = " and at ".join(f"#{rung.rank:g} for {label(rung.model)}" for rung in reversed(both(known)))
+        text = f"{known.target.title} stands at {there}. Which titles speak for it is being measured."
     return tag("div", tag("span", "Computed from the measurements, until the model's words come", class_="dr-label"),
                tag("p", text, class_="dr-own-words"))  # fmt: skip
 
 
-def checked(answer: Answer) -> Html:
+def checked(answer: ExplanationReport) -> Html | None:
     """All texts with their verdicts, the best grounded open."""
-    best, *others = answer["rationale"]["texts"]
+    if answer.rationale is None:
+        return None
+    best, *others = answer.rationale.texts
     more = None
     if others:
         count = "text" if len(others) == 1 else "texts"
@@ -103,13 +98,13 @@ def checked(answer: Answer) -> Html:
     return join([written(best), more])
 
 
-def written(text: Answer) -> Html:
+def written(text: Words) -> Html:
     """A text with the verdict on it, sentence by sentence."""
-    found = text["grounding"]
-    words, kind = BADGES[found["badge"]]
-    held = None if found["precision"] is None else f"{found['precision']:.0%} of its statements are as measured"
-    who = f"computed from the measurements: {text['note']}" if text["note"] else WRITERS[text["weights"]]
-    sentences = [_sentence(sentence, found["invented"]) for sentence in found["sentences"]]
+    found = text.grounding
+    words, kind = BADGES[found.badge]
+    held = None if found.precision is None else f"{found.precision:.0%} of its statements are as measured"
+    who = f"computed from the measurements: {text.note}" if text.note else WRITERS.get(text.weights, text.weights)
+    sentences = [_sentence(sentence, found.invented) for sentence in found.sentences]
     body = tag("p", sentences, class_="dr-own-words") if sentences else notice("info", "It wrote nothing.")
     return tag(
         "article",
@@ -117,17 +112,17 @@ def written(text: Answer) -> Html:
             tag("span", " · ".join(filter(None, (who, held))), class_="dr-muted"), class_="dr-facts"),
         body,
         _faults(found),
-        data_badge=found["badge"],
-        data_weights=text["weights"],
+        data_badge=found.badge,
+        data_weights=text.weights,
     )  # fmt: skip
 
 
-def _sentence(sentence: Answer, invented: list[str]) -> Html:
-    verdict = sentence["verdict"]
+def _sentence(sentence: CheckedSentence, invented: Sequence[str]) -> Html:
+    verdict = sentence.verdict
     if verdict != "unsupported":
-        return join([tag("span", sentence["text"], class_=f"dr-{verdict}"), " "])
-    faults = "; ".join(sentence["faults"])
-    text: list[Html | str] = [sentence["text"]]
+        return join([tag("span", sentence.text, class_=f"dr-{verdict}"), " "])
+    faults = "; ".join(sentence.faults)
+    text: list[Html | str] = [sentence.text]
     for title in invented:
         text = [piece for part in text for piece in _struck(part, title)]
     return join([tag("span", text, class_="dr-unsupported", title=faults),
@@ -145,19 +140,20 @@ def _struck(part: Html | str, title: str) -> list[Html | str]:
     return pieces
 
 
-def _faults(found: Answer) -> Html | None:
-    faults = [fault for sentence in found["sentences"] for fault in sentence["faults"]]
+def _faults(found: Grounding) -> Html | None:
+    faults = [fault for sentence in found.sentences for fault in sentence.faults]
     listed = [tag("li", fault) for fault in dict.fromkeys(faults)]
     return tag("ul", listed, class_="dr-faults", aria_label="What the evidence does not support") if listed else None
 
 
-def editor(answer: Answer, question: Question) -> Html:
+def editor(answer: ExplanationReport, question: Question) -> Html:
     """The request that the model got, to be changed and sent again."""
+    asked = answer.rationale.request if answer.rationale else ""
     adapter = question.words == "adapter"
     return tag(
         "form",
         tag("label", "What the model was asked to write", for_="inspect-prompt"),
-        tag("textarea", answer["rationale"]["request"], id="inspect-prompt", name="prompt", rows=8, maxlength=4000),
+        tag("textarea", asked, id="inspect-prompt", name="prompt", rows=8, maxlength=4000),
         tag("div", tag("label", tag("input", type="checkbox", name="adapter", checked=adapter),
                        " with the fine-tuned weights (adapter on)"),
             tag("button", "Write again", type="submit"), class_="dr-walk"),
