@@ -119,6 +119,7 @@ class Explainer:
                 for item in instance.candidates
             ],
             "answer": plain(own),
+            "beside": plain(make_answer(explained.teacher.name, explained.teacher.full(), instance)),
             "notes": list(explained.notes),
         }
 
