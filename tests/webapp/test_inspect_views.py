@@ -344,7 +344,11 @@ def test_every_part_has_a_name() -> None:
 
 def test_the_report_stands_alone() -> None:
     subjects: Any = SimpleNamespace(
-        run=SimpleNamespace(name=HOSTILE, id="r-abc234"), model="delrec", teacher="sasrec", choice=_choice
+        run=SimpleNamespace(name=HOSTILE, id="r-abc234"),
+        model="delrec",
+        teacher="sasrec",
+        choice=_choice,
+        user_labels=str,
     )
     drawn = report(subjects, ASKED, read())
     assert drawn.startswith("<!doctype html>")
