@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select, tuple_, update
@@ -21,18 +21,18 @@ from sqlalchemy.sql.elements import ColumnElement
 from db import clock
 from db.owner import Owner
 from db.runs import ACTIVE, RESUMABLE, State, queue_time
-from db.schema import RunRow, StageRow
+from db.schema import ExperimentRow, MemberRow, RunRow, StageRow
 from db.store import reading, writing
 
 
 def claim(run_id: str, worker: Owner) -> bool:
-    """Take a queued run; of several workers exactly one gets ``True``."""
+    """Take a queued run; of several workers exactly one gets ``True``. None gets it while its experiment is paused."""
     now = clock.now()
     with writing() as session:
         return _update(
             session,
             RunRow.id == run_id,
-            RunRow.state == "queued",
+            *_waits_its_turn(),
             state="starting",
             host=worker.host,
             boot=worker.boot,
@@ -72,6 +72,18 @@ def request_cancel(run_id: str) -> State | None:
         return None
 
 
+def request_cancel_of(run_ids: Collection[str]) -> int:
+    """:func:`request_cancel` of several at once; returns how many had not ended before."""
+    mine, now = RunRow.id.in_(run_ids), clock.now()
+    ended: dict[str, Any] = {"state": "cancelled", "cancel_requested": True, "finished_at": now}
+    with writing() as session:
+        waited = session.execute(update(RunRow).where(mine, RunRow.state == "queued").values(**ended))
+        stopped = session.execute(
+            update(RunRow).where(mine, _is(ACTIVE)).values(state="cancelling", cancel_requested=True)
+        )
+        return sum(cast(CursorResult[Any], result).rowcount for result in (waited, stopped))
+
+
 def finish(run_id: str, state: State, *, error: str | None = None, remedy: str | None = None) -> bool:
     """End an active run; ``False`` if it has ended already."""
     with writing() as session:
@@ -105,10 +117,20 @@ def end(
 
 def requeue(run_id: str) -> bool:
     """Put a run that stopped early back at the end of the queue; ``False`` if it is in another state."""
+    return bool(requeue_all([run_id]))
+
+
+def requeue_all(run_ids: Sequence[str]) -> int:
+    """:func:`requeue` of several at once, in this order; returns how many could be."""
     values: dict[str, Any] = {"state": "queued", "cancel_requested": False}
     values |= {"error": None, "remedy": None, "finished_at": None}
     with writing() as session:
-        return _update(session, RunRow.id == run_id, _is(RESUMABLE), queued_at=queue_time(session), **values)
+        at = queue_time(session)
+        moments = (at + timedelta(microseconds=place) for place in range(len(run_ids)))
+        return sum(
+            _update(session, RunRow.id == run_id, _is(RESUMABLE), queued_at=moment, **values)
+            for run_id, moment in zip(run_ids, moments, strict=True)
+        )
 
 
 def take_over(run_id: str, owner: Owner) -> bool:
@@ -137,26 +159,32 @@ def cancel_requested(run_id: str) -> bool:
 
 
 def queue() -> list[str]:
-    """Ids of the queued runs, next first."""
+    """Ids of the queued runs, next first; those of paused experiments are left out."""
     with reading() as session:
-        query = select(RunRow.id).where(RunRow.state == "queued").order_by(RunRow.queued_at, RunRow.id)
+        query = select(RunRow.id).where(*_waits_its_turn()).order_by(RunRow.queued_at, RunRow.id)
         return list(session.scalars(query))
 
 
 def queue_position(run_id: str) -> int | None:
-    """1 for the run that starts next; ``None`` if the run is not queued."""
+    """1 for the run that starts next; ``None`` if the run is not queued, or its experiment is paused."""
     with reading() as session:
-        row = session.get(RunRow, run_id)
-        if row is None or row.state != "queued":
+        row = session.scalar(select(RunRow).where(RunRow.id == run_id, *_waits_its_turn()))
+        if row is None:
             return None
         ahead = tuple_(RunRow.queued_at, RunRow.id) < tuple_(row.queued_at, row.id)
-        return 1 + (session.scalar(select(func.count()).where(RunRow.state == "queued", ahead)) or 0)
+        return 1 + (session.scalar(select(func.count()).where(*_waits_its_turn(), ahead)) or 0)
 
 
 def remove(run_id: str, session: Session) -> bool:
     """Delete a run with all its records unless a process works on it; ``False`` if one does."""
     result = session.execute(delete(RunRow).where(RunRow.id == run_id, RunRow.state.not_in(ACTIVE)))
     return cast(CursorResult[Any], result).rowcount == 1
+
+
+def _waits_its_turn() -> tuple[ColumnElement[bool], ...]:
+    """Queued, and in no experiment that is paused."""
+    paused = select(MemberRow.run_id).join(ExperimentRow).where(ExperimentRow.paused)
+    return RunRow.state == "queued", RunRow.id.not_in(paused)
 
 
 def _is(states: tuple[State, ...]) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from engine.errors import StudioError
 from engine.paths import home
 
 ID = re.compile(r"r-[a-z0-9]{6}")
+EXPERIMENT_ID = re.compile(r"x-[a-z0-9]{6}")
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 LONGEST_NAME = 80
 
@@ -30,20 +32,20 @@ def run_folder(run_id: str) -> Path:
     return home() / "runs" / run_id
 
 
-def valid_name(name: str) -> str:
-    """The name as it will be stored.
+def valid_name(name: str, what: str = "a run", longest: int = LONGEST_NAME) -> str:
+    """The name of ``what`` as it will be stored.
 
     Raises:
         StudioError: it is empty, too long, has line breaks or invisible characters, or looks like an id.
     """
     trimmed = name.strip()
-    if not trimmed or len(trimmed) > LONGEST_NAME or not trimmed.isprintable():
+    if not trimmed or len(trimmed) > longest or not trimmed.isprintable():
         raise StudioError(
-            f"{trimmed[:LONGEST_NAME]!r} cannot name a run",
+            f"{trimmed[:LONGEST_NAME]!r} cannot name {what}",
             where="name",
-            remedy=f"use 1 to {LONGEST_NAME} visible characters on one line",
+            remedy=f"use 1 to {longest} visible characters on one line",
         )
-    if ID.fullmatch(trimmed):
+    if ID.fullmatch(trimmed) or EXPERIMENT_ID.fullmatch(trimmed):
         raise StudioError(f"{trimmed!r} looks like an id", where="name", remedy="choose another name")
     return trimmed
 
@@ -67,19 +69,27 @@ def refuse_taken(session: Session, name: str) -> None:
 
 def free_name(session: Session, stem: str) -> str:
     """``<stem>-<number>`` with the first number that is free."""
+    return free_names(session, stem, 1)[0]
+
+
+def free_names(session: Session, stem: str, count: int) -> list[str]:
+    """The first ``count`` of them."""
     taken = set(session.scalars(select(RunRow.name).where(RunRow.name.startswith(f"{stem}-", autoescape=True))))
-    number = 1
-    while f"{stem}-{number}" in taken:
-        number += 1
-    return f"{stem}-{number}"
+    free = (name for number in itertools.count(1) if (name := f"{stem}-{number}") not in taken)
+    return list(itertools.islice(free, count))
 
 
 def new_id(session: Session) -> str:
     """An id that no run and no folder has."""
     while True:
-        run_id = "r-" + "".join(secrets.choice(ALPHABET) for _ in range(6))
+        run_id = drawn_id("r-")
         if not exists(session, run_id):
             return run_id
+
+
+def drawn_id(prefix: str) -> str:
+    """``prefix`` with six letters and digits drawn at random."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(6))
 
 
 def exists(session: Session, run_id: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from db.schema import ComparisonRow, ReportRow, ResultRow
+from db.schema import ReportRow, ResultRow
 from db.store import reading
 
 PROTOCOLS = ("candidates", "full", "agreement")
@@ -31,34 +31,14 @@ class Result:
     high: float | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A paired difference ``a - b`` in ``metric`` (``candidates.HR@1``) within a run, with its 95 % interval."""
-
-    run_id: str
-    a: str
-    b: str
-    metric: str
-    difference: float
-    low: float
-    high: float
-
-
 def save(run_id: str, report: Mapping[str, Any], session: Session) -> None:
     """Store the object of ``metrics.json``; an earlier one of the same run is replaced."""
-    for table in (ReportRow, ResultRow, ComparisonRow):
+    for table in (ReportRow, ResultRow):
         session.execute(delete(table).where(table.run_id == run_id))
     session.execute(insert(ReportRow), [{"run_id": run_id, "report": dict(report)}])
     rows = [{"run_id": run_id, "position": place, **row} for place, row in enumerate(_numbers(report))]
     if rows:
         session.execute(insert(ResultRow), rows)
-    pairs = [
-        {"run_id": run_id, "position": place}
-        | {key: pair[key] for key in ("a", "b", "metric", "difference", "low", "high")}
-        for place, pair in enumerate(report.get("comparisons", ()))
-    ]
-    if pairs:
-        session.execute(insert(ComparisonRow), pairs)
 
 
 def report(run_id: str) -> dict[str, Any] | None:
@@ -101,14 +81,6 @@ def headline(run_ids: Collection[str]) -> dict[tuple[str, str, str], Result]:
     rows = table(run_ids, protocols=set(protocols), metrics=set(metrics))
     wanted = [row for row in rows if row.kind == "llm" and (row.protocol, row.metric) in HEADLINE]
     return {(row.run_id, row.protocol, row.metric): row for row in wanted}
-
-
-def comparisons(run_ids: Collection[str]) -> list[Comparison]:
-    """Paired differences of some runs in the order of their reports."""
-    query = select(ComparisonRow).where(ComparisonRow.run_id.in_(run_ids))
-    with reading() as session:
-        rows = session.scalars(query.order_by(ComparisonRow.run_id, ComparisonRow.position))
-        return [Comparison(r.run_id, r.a, r.b, r.metric, r.difference, r.low, r.high) for r in rows]
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

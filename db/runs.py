@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db import clock
-from db.naming import free_name, new_id, refuse_taken, run_folder, valid_name, valid_notes
+from db.naming import free_name, free_names, new_id, refuse_taken, run_folder, valid_name, valid_notes
 from db.owner import Owner
 from db.schema import RunRow
 from db.store import reading, writing
@@ -137,31 +137,49 @@ def create(
     chosen = None if name is None else valid_name(name)
     now = clock.now()
     with writing() as session:
-        row = RunRow(
-            id=new_id(session),
-            name=chosen or free_name(session, stem),
-            state=state,
-            origin=origin,
-            parent_id=parent_id,
-            preset=preset,
-            config=dict(config),
-            seed=int(config["seed"]),
-            tags=[],
-            note="",
-            created_at=now,
-            queued_at=queue_time(session),
-            started_at=None if state == "queued" else now,
-            heartbeat=now,
-            step=0,
-            total=0,
-            cancel_requested=False,
-        )
+        values = _new(config, preset, now, queue_time(session))
+        row = RunRow(id=new_id(session), name=chosen or free_name(session, stem), **values)
+        row.state, row.origin, row.parent_id = state, origin, parent_id
+        row.started_at = None if state == "queued" else now
         if owner is not None:
             row.host, row.boot, row.pid, row.pid_started = owner.host, owner.boot, owner.pid, owner.started
         refuse_taken(session, row.name)
         session.add(row)
         session.flush()
         return _record(row)
+
+
+def create_many(configs: Sequence[Mapping[str, Any]], preset: str | None, stem: str, session: Session) -> list[str]:
+    """Queue new runs in this order within the caller's transaction, called ``<stem>-<number>``; returns their ids."""
+    names, now, at = free_names(session, stem, len(configs)), clock.now(), queue_time(session)
+    ids: list[str] = []
+    rows = []
+    for place, config in enumerate(configs):
+        ids.append(new_id(session))
+        moment = at + timedelta(microseconds=place)
+        rows.append({"id": ids[-1], "name": names[place], **_new(config, preset, now, moment)})
+    session.execute(insert(RunRow), rows)
+    return ids
+
+
+def _new(config: Mapping[str, Any], preset: str | None, now: datetime, queued_at: datetime) -> dict[str, Any]:
+    """Columns of a run that waits for a worker."""
+    return {
+        "state": "queued",
+        "origin": "new",
+        "parent_id": None,
+        "preset": preset,
+        "config": dict(config),
+        "seed": int(config["seed"]),
+        "tags": [],
+        "note": "",
+        "created_at": now,
+        "queued_at": queued_at,
+        "heartbeat": now,
+        "step": 0,
+        "total": 0,
+        "cancel_requested": False,
+    }
 
 
 def queue_time(session: Session) -> datetime:

@@ -94,6 +94,8 @@ class StageRow(Base):
     step: Mapped[int]
     total: Mapped[int]
     unit: Mapped[str]
+    sources: Mapped[dict[str, Any] | None]
+    """Runs whose results were taken over, by what of the stage they are of; "" for the whole."""
 
 
 class CurveRow(Base):
@@ -145,21 +147,6 @@ class ResultRow(Base):
     high: Mapped[float | None]
 
 
-class ComparisonRow(Base):
-    """A paired difference ``a - b`` within a run."""
-
-    __tablename__ = "comparisons"
-
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    a: Mapped[str] = mapped_column(primary_key=True)
-    b: Mapped[str] = mapped_column(primary_key=True)
-    metric: Mapped[str] = mapped_column(primary_key=True)
-    position: Mapped[int]
-    difference: Mapped[float]
-    low: Mapped[float]
-    high: Mapped[float]
-
-
 class ExplanationRow(Base):
     """A question about a run, e.g. of kind ``recommend``, and its answer once there is one.
 
@@ -199,3 +186,28 @@ class WorkerRow(Base):
     pid: Mapped[int] = mapped_column(primary_key=True)
     started: Mapped[float]
     heartbeat: Mapped[datetime]
+
+
+class ExperimentRow(Base):
+    """Many runs as one question."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    question: Mapped[str]
+    plan: Mapped[dict[str, Any]]
+    paused: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class MemberRow(Base):
+    """A run of an experiment; a run may be in several."""
+
+    __tablename__ = "members"
+    __table_args__ = (Index(None, "run_id"),)
+
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int]
+    label: Mapped[str | None]

@@ -15,7 +15,7 @@ from db.store import reading
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that a run has begun; ``seconds`` over all attempts."""
+    """A stage that a run has begun; ``seconds`` over all attempts, or where its result was made, see ``sources``."""
 
     name: str
     state: Literal["running", "done", "stopped"]
@@ -23,6 +23,8 @@ class Stage:
     step: int
     total: int
     unit: str
+    sources: dict[str, str] | None = None
+    """Ids of runs whose results were taken over, by what of the stage they are of; "" for the whole."""
 
 
 def of(run_id: str) -> list[Stage]:
@@ -58,7 +60,7 @@ class Done:
     name: str
     config: dict[str, Any]
     seconds: dict[str, float]
-    """Seconds of each stage."""
+    """Seconds of each stage; those are left out that took other runs' results and tell of no speed."""
     peak_rss_mb: float | None
     test_users: int | None
     """How many the data set had, tested or not; None where its results do not say so."""
@@ -71,7 +73,8 @@ def done_runs(host: str, limit: int = 100) -> list[Done]:
         rows = list(session.scalars(query.order_by(RunRow.finished_at.desc()).limit(limit)))
         seconds: dict[str, dict[str, float]] = {row.id: {} for row in rows}
         for stage in session.scalars(select(StageRow).where(StageRow.run_id.in_(seconds))):
-            seconds[stage.run_id][stage.name] = stage.seconds
+            if not stage.sources:
+                seconds[stage.run_id][stage.name] = stage.seconds
         available = ReportRow.report["details"]["users_available"].as_integer().label("users")
         query = select(ReportRow.run_id, available).where(ReportRow.run_id.in_(seconds))
         users: dict[str, int | None] = {row.run_id: row.users for row in session.execute(query)}

@@ -50,6 +50,7 @@ class StageRecord(_Record):
     step: NonNegativeInt
     total: NonNegativeInt
     unit: str
+    sources: dict[str, str] | None = None
 
 
 class ExplanationRecord(_Record):

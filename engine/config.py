@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from engine.architectures import TeacherName
 from engine.config_base import Section
 from engine.config_base import setting as _field
 from engine.config_data import DataConfig
@@ -58,6 +59,9 @@ class DistillConfig(Section):
     """Soft prompt: distilled by TA and RPS, untrained, trained directly on LSR, another run's, or none at all."""
     prompt_run: str | None = _field(None, advanced=True)
     """With prompt=run: id or folder of the run whose soft prompt is used (another teacher's, say)."""
+    teacher: TeacherName | None = _field(None, advanced=True)
+    """Whose pattern is distilled, one of teacher.also: does another teacher's soft prompt do as well? Empty: that of
+    teacher.name, which teaches all else in any case."""
     ta: bool = _field(True)
     """Train on Temporal Analysis."""
     rps: bool = _field(True)
@@ -233,6 +237,8 @@ class RunConfig(Section):
             )
         if self.plus.teachers == "all" and not several:
             raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2")
+        if self.distill.teacher not in (None, self.teacher.name, *self.teacher.also):
+            raise ValueError(f"distill.teacher={self.distill.teacher} is not trained; name it in teacher.also too")
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"

@@ -27,7 +27,7 @@ from engine.rows import apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, write_text
 from engine.seeds import derive
-from engine.stages import teacher_stage, trained_teachers
+from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher
 from engine.training import write_atomically
 
@@ -125,10 +125,8 @@ def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:
         return
     if config.distill.prompt in ("distilled", "lsr") and not run.is_done("distil"):
         with run.stage("distil", monitor, total=config.distill.steps):
-            checkpoint = run.checkpoint("distil")
-            distil(config, models.dataset, models.split, models.teacher, backbone, checkpoint, monitor).save(
-                run.soft_prompt
-            )
+            checkpoint, taught = run.checkpoint("distil"), models.teachers[distilled_teacher(config)]
+            distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(run.soft_prompt)
     elif config.distill.prompt == "random":
         random_prompt(config, backbone).save(run.soft_prompt)
     elif run.is_done("distil"):

@@ -26,6 +26,7 @@ from engine.llm.ranker import LLMRanker, SequenceRanker
 from engine.llm.scorer import PromptScorer
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.seeds import generator
+from engine.stages import distilled_teacher
 
 
 @dataclass(frozen=True)
@@ -192,4 +193,4 @@ def make_prompts(config: RunConfig, catalogue: Catalogue, teacher: str | None = 
     ``teacher``: how it is called instead of by its own name.
     """
     form = SequencePrompts if config.llm.prompts == "sequence" else Prompts
-    return form(domain_of(config.data), teacher or label(config.teacher.name), catalogue, config.llm.show_year)
+    return form(domain_of(config.data), teacher or label(distilled_teacher(config)), catalogue, config.llm.show_year)

@@ -144,6 +144,19 @@ def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[field] = value
 
 
+def setting_of(name: str) -> Setting:
+    """The setting of that dotted name. Raises :class:`StudioError`, with what may be meant, if there is none."""
+    checked_names([name])
+    return _known()[name]
+
+
+def checked_names(names: Iterable[str]) -> None:
+    """Raise :class:`StudioError` for the first of the dotted ``names`` that is no setting's."""
+    for name in names:
+        if name not in _known():
+            raise _unknown(name)
+
+
 @functools.cache
 def _known() -> dict[str, Setting]:
     return {setting.name: setting for setting in describe()}

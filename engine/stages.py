@@ -90,6 +90,11 @@ def trained_teachers(config: RunConfig) -> dict[str, tuple[TeacherName, int]]:
     }
 
 
+def distilled_teacher(config: RunConfig) -> TeacherName:
+    """The teacher whose pattern stage 1 distils: the run's own, unless another one's soft prompt is tried with it."""
+    return config.distill.teacher or config.teacher.name
+
+
 def teacher_stage(config: RunConfig, name: str) -> str:
     """The stage in which the teacher of that name is trained."""
     return "teacher" if name == config.teacher.name else f"teacher:{name}"

@@ -19,7 +19,7 @@ from db import stages as stage_store
 from db.asked import Progress
 from db.explanations import Explanation
 from db.metrics import Curve, Point
-from db.results import Comparison, Result
+from db.results import Result
 from db.runs import Origin, Run, State
 from db.stages import Stage
 from db.store import DatabaseUnreachable
@@ -264,11 +264,6 @@ def result_rows(
     """Numbers of several runs' results tables, narrowed where names are given; runs without results have none."""
     ids = [status(reference).id for reference in references]
     return result_store.table(ids, models=models, protocols=protocols, metrics=metrics)
-
-
-def comparison_rows(references: Sequence[str]) -> list[Comparison]:
-    """Paired differences within several runs."""
-    return result_store.comparisons([status(reference).id for reference in references])
 
 
 def log_tail(reference: str, lines: int = 200) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,14 +45,25 @@ class Forecast:
         return None if self.missing else sum(self.stages.values())
 
 
-def forecast(config: RunConfig, host: str | None = None) -> Forecast:
+Known = Sequence[tuple[Done, RunConfig]]
+"""Runs that were done, with their settings."""
+
+
+def done_here(host: str | None = None) -> Known:
+    """The latest runs that were done on ``host`` (this machine) with settings that this version reads."""
+    done = stage_store.done_runs(host or platform.node())
+    return [(run, config) for run in done if (config := _read(run.config))]
+
+
+def forecast(config: RunConfig, host: str | None = None, known: Known | None = None) -> Forecast:
     """Judge each stage by the most alike run that was done on ``host`` (this machine), the latest among equals.
 
     A stage takes as long as its work, by the speed of that run; work is counted in prompts times their length, or in
     epochs. Only runs with the same language model, data set or teacher, whichever the stage depends on, are asked.
+    ``known`` spares looking them up again.
     """
     config = settled(config)
-    done = [(run, read) for run in stage_store.done_runs(host or platform.node()) if (read := _read(run.config))]
+    done = done_here(host) if known is None else known
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
     known = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
     stages = {}

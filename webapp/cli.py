@@ -28,6 +28,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 COMMANDS = {
     "run": "Run the pipeline here, with progress bars and a final table.",
     "launch": "Put a run into the queue of the worker.",
+    "experiment": "Many runs as one question: start, follow and lead them together.",
     "resume": "Continue an unfinished run from its last checkpoint.",
     "cancel": "Stop a run; it keeps a checkpoint.",
     "runs": "List the runs with their state.",

@@ -44,6 +44,7 @@ LABELS = {
     "llm.name": "Model",
     "llm.seed": "Seed of tiny models",
     "distill.weights": "Mix of the losses",
+    "distill.teacher": "Distilled teacher",
     "eval.users": "Test users",
     "finetune.enabled": "Fine-tune",
     "clip": "Gradient clip",
@@ -137,8 +138,9 @@ def control(setting: Setting, value: Any) -> Component:
     if setting.kind == "list" and setting.choices:
         return gr.CheckboxGroup(choices=list(setting.choices), **common)
     if setting.choices:
+        empty = [("empty", "")] if setting.optional else []
         return gr.Dropdown(
-            choices=list(setting.choices), filterable=setting.open, allow_custom_value=setting.open, **common
+            choices=[*empty, *setting.choices], filterable=setting.open, allow_custom_value=setting.open, **common
         )
     if setting.name in SUGGESTIONS:
         return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)

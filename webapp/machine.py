@@ -14,12 +14,15 @@ from typing import Any
 
 import gradio as gr
 
+from db.experiments import Experiment
 from db.runs import Run
 from engine.data.listing import listed, listing
 from engine.errors import StudioError
+from engine.experiment.written import make_plan
 from engine.settings import load_config
-from jobs import api, data_work
+from jobs import api, data_work, experiments
 from jobs.forecast import forecast
+from jobs.outlook import outlook
 from jobs.preflight import refuse_problems
 from webapp.access import Access
 from webapp.described import described
@@ -113,6 +116,53 @@ class Machine:
         self.access.require_change(request)
         return _told(api.status(api.resume(run)))
 
+    def experiment(
+        self,
+        request: gr.Request,
+        preset: str = "quickstart",
+        settings: list[str] | None = None,
+        vary: list[str] | None = None,
+        seeds: str = "",
+        template: str = "",
+        name: str = "",
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Queue every combination of what varies. Returns it as `lead_experiment` does, or what it would take.
+
+        Args:
+            preset: smoke, quickstart, full, sparse or paper.
+            settings: changes of the base such as "distill.steps=50".
+            vary: lists of values such as "teacher.name=sasrec,gru4rec".
+            seeds: such as "0-2" or "0,3,7"; empty for the base's.
+            template: seeds, ablations, teachers, backbones or numbers, with values as in "teachers=sasrec,caser".
+            name: a unique name; chosen for you if empty.
+            dry_run: only say how many runs it has, how long they take in seconds and what is in the way.
+        """
+        base = load_config(preset, overrides=settings or ())
+        plan = make_plan(preset, base, vary=vary or (), seed_text=seeds, template=template)
+        if dry_run:
+            return asdict(outlook(plan))
+        self.access.require_change(request)
+        return _led(experiments.start(plan, name.strip() or None).id)
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """All experiments, newest first: id, name, question, whether it is paused, how many runs are in each state."""
+        return [{**_about(it), "runs": counts} for it, counts in experiments.listed()]
+
+    def lead_experiment(self, request: gr.Request, experiment: str, action: str = "show") -> dict[str, Any]:
+        """Lead all runs of an experiment at once. Returns it with each run: id, variant, seed, state, error and remedy.
+
+        Args:
+            experiment: id or name.
+            action: show, cancel, pause, resume or retry-failed.
+        """
+        if action not in LED:
+            raise StudioError(f"unknown action {action!r}", remedy=f"choose one of {', '.join(LED)}")
+        if action != "show":
+            self.access.require_change(request)
+        LED[action](experiment)
+        return _led(experiment)
+
     def recommend(self, run: str, titles: list[str], k: int = 10) -> dict[str, Any]:
         """What comes after a list of titles, by a finished run: the teacher's list and the language model's.
 
@@ -173,11 +223,22 @@ class Machine:
         return [run.name for run in made]
 
 
+LED: dict[str, Callable[[str], Any]] = {
+    "show": experiments.standing,
+    "cancel": experiments.cancel,
+    "pause": experiments.pause,
+    "resume": experiments.resume,
+    "retry-failed": experiments.retry_failed,
+}
+"""What can be done with an experiment as a whole."""
 ENDPOINTS = (
-    *("launch", "runs", "status", "metrics", "results", "cancel", "resume", "recommend"),
+    *("launch", "runs", "status", "metrics", "results", "cancel", "resume"),
+    *("experiment", "experiments", "lead_experiment", "recommend"),
     *("data_sets", "data_set", "rename_data_set", "delete_data_set"),
 )
-CHANGING = frozenset({"launch", "cancel", "resume", "rename_data_set", "delete_data_set"})
+CHANGING = frozenset(
+    {"launch", "cancel", "resume", "experiment", "lead_experiment", "rename_data_set", "delete_data_set"}
+)
 
 
 def build(access: Access) -> None:
@@ -203,6 +264,19 @@ def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _within(limit: int, most: int) -> int:
     return max(1, min(limit, most))
+
+
+def _about(experiment: Experiment) -> dict[str, Any]:
+    return {name: getattr(experiment, name) for name in ("id", "name", "question", "paused")}
+
+
+def _led(reference: str) -> dict[str, Any]:
+    found = experiments.standing(reference)
+    own = ("id", "name", "seed", "state", "error", "remedy")
+    runs = [
+        {name: getattr(run, name) for name in own} | {"variant": found.labels[run.id] or run.name} for run in found.runs
+    ]
+    return {**_about(found.experiment), "runs": runs}
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -22,7 +22,6 @@ def _seen(run_id: str) -> dict[str, Any]:
         "metrics.json": folder.metrics.read_bytes(),
         "results": api.results(run_id),
         "table": api.result_rows([run_id]),
-        "differences": api.comparison_rows([run_id]),
         "stages": api.stages(run_id),
         "points": [(point.stage, point.name, point.step, point.value) for point in api.metrics(run_id)],
         "curves": api.curves([run_id]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db import lifecycle, results, runs
-from db.results import Comparison, Result
+from db.results import Result
 from db.store import writing
 from engine.config import RunConfig
 
@@ -53,17 +53,11 @@ def test_numbers_are_chosen_across_runs_in_the_order_of_the_reports():
     ]
 
 
-def test_comparisons_come_back():
-    run_id = _done("mine", 0.5)
-    assert results.comparisons([run_id]) == [Comparison(run_id, "delrec", "sasrec", "candidates.HR@1", 0.1, 0.0, 0.2)]
-
-
 def test_a_run_that_is_evaluated_again_replaces_its_results():
     run_id = _done("mine", 0.5)
     with writing() as session:
         results.save(run_id, _report(0.7), session)
     assert {r.value for r in results.table([run_id], protocols=["candidates"])} == {0.7}
-    assert len(results.comparisons([run_id])) == 1
 
 
 def test_a_deleted_run_takes_its_results_along():
@@ -72,7 +66,6 @@ def test_a_deleted_run_takes_its_results_along():
         assert lifecycle.remove(run_id, session)
     assert results.report(run_id) is None
     assert results.table([run_id]) == []
-    assert results.comparisons([run_id]) == []
 
 
 def test_the_headline_is_that_of_the_last_llm_row():

@@ -82,7 +82,6 @@ def test_rows_of_several_runs_are_compared():
     first, second = _done("first"), _done("second")
     rows = api.result_rows(["first", "second"], models=["delrec"], metrics=["HR@1"])
     assert [(row.run_id, row.value) for row in rows] == sorted([(first, 0.5), (second, 0.5)])
-    assert {pair.run_id for pair in api.comparison_rows([first, second])} == {first, second}
     assert [curve.name for curve in api.curves([first])] == ["loss"]
 
 

@@ -21,8 +21,12 @@ Function = Callable[..., Any]
 
 def config_options(function: Function) -> Function:
     """Adds --preset, --config, --set and --name; :func:`chosen_config` reads the first three."""
+    return settings_options(click.option("--name", metavar="NAME", help="What to call the run; unique.")(function))
+
+
+def settings_options(function: Function) -> Function:
+    """Adds --preset, --config and --set."""
     for option in (
-        click.option("--name", metavar="NAME", help="What to call the run; unique."),
         click.option(
             "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; may come repeatedly."
         ),
@@ -43,10 +47,15 @@ def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ..
 
     if preset is None and file is None:
         raise StudioError("which settings?", where="--preset", remedy="choose one, e.g. --preset quickstart")
-    return load_config(preset, text=None if file is None else _read(file), where=file or "", overrides=overrides)
+    return load_config(preset, text=None if file is None else read_text(file), where=file or "", overrides=overrides)
 
 
-def _read(file: str) -> str:
+def read_text(file: str) -> str:
+    """The text of a file of settings.
+
+    Raises:
+        StudioError: it cannot be read, or is not UTF-8.
+    """
     try:
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:

@@ -1,0 +1,148 @@
+"""What an experiment varies, and the runs that follow: variants times a grid times data sets times seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.places import settled
+from engine.recipe import identity
+from engine.settings import checked_names, flatten, make_config, nest
+from engine.values import write
+
+MOST_RUNS = 20_000
+BASE = "as it stands"
+"""What the variant is called that changes nothing."""
+PLACE = ("data.path", "data.category", "data.columns")
+"""Settings that belong to one data set and do not go along to another."""
+REMEDY = "drop one of them, or vary something that matters to this configuration"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Variant(_Part):
+    """A named change of settings."""
+
+    label: str = Field(min_length=1, max_length=80)
+    settings: dict[str, Any] = {}
+    """By dotted name; empty for the base as it stands."""
+
+
+class Plan(_Part):
+    """A base configuration and what varies."""
+
+    preset: str | None = None
+    """Where the base came from."""
+    base: dict[str, Any]
+    """The whole configuration, nested."""
+    variants: list[Variant] = []
+    vary: dict[str, list[Any]] = {}
+    """The grid: values by dotted name, in the order of the columns."""
+    datasets: list[str] = []
+    seeds: list[int] = []
+    """Empty takes the base's."""
+
+    @property
+    def size(self) -> int:
+        """How many runs it has."""
+        number = max(1, len(self.variants)) * max(1, len(self.datasets)) * max(1, len(self.seeds))
+        for values in self.vary.values():
+            number *= len(values)
+        return number
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a plan."""
+
+    config: RunConfig
+    label: str
+    """Of its variant, the same for every seed."""
+
+
+def expand(plan: Plan) -> list[Planned]:
+    """The runs, seed after seed, so that the first table is whole early.
+
+    Raises:
+        StudioError: unknown settings, values that are not usable, nothing that varies, too many runs, or variants that
+            would find the same as each other.
+    """
+    checked_names(["data.dataset", *plan.vary, *(name for variant in plan.variants for name in variant.settings)])
+    for name, values in {**plan.vary, "seeds": plan.seeds, "data sets": plan.datasets}.items():
+        if name == "seed":
+            raise StudioError("seeds are no setting to vary", where="seed", remedy="say --seeds 0-2")
+        if name in plan.vary and not values:
+            raise StudioError("no value to vary over", where=name, remedy="write e.g. teacher.name=sasrec,gru4rec")
+        if twice := next((it for place, it in enumerate(values) if it in values[:place]), None):
+            raise StudioError(f"{write(twice)} comes twice", where=name, remedy="say each value once")
+    if plan.size > MOST_RUNS:
+        remedy = f"vary less: {MOST_RUNS:,} are the most"
+        raise StudioError(f"{plan.size:,} runs are more than an experiment can hold", where="--vary", remedy=remedy)
+    variants = list(_variants(plan))
+    seeds = plan.seeds or [int(plan.base["seed"])]
+    first = list(_planned(plan, variants, seeds[0]))
+    refuse_alike(first)
+    return [*first, *(planned for seed in seeds[1:] for planned in _planned(plan, variants, seed))]
+
+
+def refuse_alike(planned: Sequence[Planned]) -> None:
+    """Raise :class:`StudioError` if two variants of one seed would find the same, or share a label."""
+    known: dict[str, str] = {}
+    labels: set[str] = set()
+    for it in planned:
+        same = known.setdefault(identity(it.config), it.label)
+        if same != it.label or it.label in labels:
+            what = f"{it.label!r} would be the same runs as {same!r}: what they differ in does not matter here"
+            raise StudioError(what, where="variants", remedy=REMEDY)
+        labels.add(it.label)
+
+
+def of_columns(configs: Sequence[RunConfig]) -> list[str]:
+    """The settings in which runs differ, seeds and places of data left out, in the order of declaration."""
+    values = [dict(flatten(config)) for config in configs]
+    left_out = {"seed", "data.path", "data.columns"}
+    names = values[0] if values else {}
+    return [name for name in names if name not in left_out and any(it[name] != values[0][name] for it in values)]
+
+
+def label_of(settings: Mapping[str, Any]) -> str:
+    """``teacher.name=caser, distill.prompt=none``."""
+    return ", ".join(f"{name}={write(value)}" for name, value in settings.items()) or BASE
+
+
+def _variants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Label and dotted settings of each combination but for the seed."""
+    variants = plan.variants or [Variant(label=BASE)]
+    datasets: Sequence[str | None] = plan.datasets or [None]
+    for dataset in datasets:
+        for variant in variants:
+            for values in itertools.product(*plan.vary.values()):
+                grid = dict(zip(plan.vary, values, strict=True))
+                clash = sorted(grid.keys() & variant.settings.keys())
+                if clash:
+                    what = f"{variant.label!r} sets {clash[0]}, over which the grid varies too"
+                    raise StudioError(what, where=clash[0], remedy="vary it in one place")
+                where = {} if dataset is None else {"data.dataset": dataset, **dict.fromkeys(PLACE)}
+                parts = [variant.label] if plan.variants else []
+                parts += [label_of(grid)] if grid else []
+                parts += [dataset] if dataset and len(plan.datasets) > 1 else []
+                yield " · ".join(parts) or BASE, {**where, **variant.settings, **grid}
+
+
+def _planned(plan: Plan, variants: Sequence[tuple[str, dict[str, Any]]], seed: int) -> Iterator[Planned]:
+    stands = dict(flatten(make_config(plan.base)))
+    for label, settings in variants:
+        try:
+            config = settled(make_config(nest({**stands, **settings, "seed": seed})))
+        except StudioError as error:
+            what = f"{label}: {error.what}"
+            raise StudioError(what, where=error.where, remedy=error.remedy) from None
+        yield Planned(config, label)

@@ -1,0 +1,196 @@
+"""Experiments: started in one piece, then led as one. Named by id or by name wherever ``reference`` stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from db import experiments as store
+from db import lifecycle
+from db import runs as run_store
+from db.experiments import Experiment
+from db.runs import ACTIVE, Run, State
+from engine.errors import StudioError
+from engine.experiment.plan import Plan, expand
+from engine.paths import home, writable
+from jobs import api, queues
+from jobs.outlook import ASKED_FROM, refuse_problems
+
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An experiment with its runs, in its order."""
+
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    labels: dict[str, str | None]
+    """Of the runs' variants by run id; ``None`` of runs that were put into it afterwards."""
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many runs are in which state."""
+        found: dict[State, int] = {}
+        for run in self.runs:
+            found[run.state] = found.get(run.state, 0) + 1
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do, well or not."""
+        return all(run.state in ENDED for run in self.runs)
+
+    @property
+    def failed(self) -> list[Run]:
+        return [run for run in self.runs if run.state == "failed"]
+
+
+def start(plan: Plan, name: str | None = None, question: str = "", *, confirmed: bool = False) -> Experiment:
+    """Queue all runs of a plan, or none.
+
+    Args:
+        name: unique; chosen if None.
+        question: what is asked, in words.
+        confirmed: somebody has seen how many runs it has and how long it takes; needed from ``ASKED_FROM`` runs on.
+
+    Raises:
+        StudioError: a plan that cannot be run, too many runs unconfirmed, a name that is taken; data folder, database
+            or queue cannot be used.
+    """
+    if plan.size >= ASKED_FROM and not confirmed:
+        remedy = "look at the preview and confirm, or vary less"
+        raise StudioError(f"this starts {plan.size:,} runs", where="confirmation", remedy=remedy)
+    planned = expand(plan)
+    refuse_problems(planned)
+    writable(home() / "runs")
+    experiment, run_ids = store.create(
+        name,
+        question,
+        plan.model_dump(mode="json"),
+        [it.config.model_dump(mode="json") for it in planned],
+        [it.label for it in planned],
+        plan.preset,
+    )
+    _wake(run_ids)
+    return experiment
+
+
+def gather(references: Sequence[str], name: str | None = None, question: str = "") -> Experiment:
+    """An experiment of runs that are there already.
+
+    Raises:
+        StudioError: no such run, or a name that is taken.
+    """
+    run_ids = [api.status(reference).id for reference in references]
+    experiment, _ = store.create(name, question, {}, [], [], None)
+    store.add(experiment.id, run_ids)
+    return experiment
+
+
+def add(reference: str, runs: Sequence[str]) -> int:
+    """Put runs into an experiment; returns how many were not in it.
+
+    Raises:
+        StudioError: no such experiment or run.
+    """
+    run_ids = [api.status(run).id for run in runs]
+    return store.add(store.find(reference).id, run_ids)
+
+
+def remove(reference: str, runs: Sequence[str]) -> None:
+    """Take runs out of an experiment; they stay among the runs."""
+    store.remove(store.find(reference).id, [api.status(run).id for run in runs])
+
+
+def listed() -> list[tuple[Experiment, dict[State, int]]]:
+    """All experiments, newest first, with how many of their runs are in which state."""
+    found = store.every()
+    counts = store.states([it.id for it in found])
+    return [(it, counts[it.id]) for it in found]
+
+
+def of_run(run_id: str) -> list[Experiment]:
+    """The experiments that a run is in."""
+    return store.of_run(run_id)
+
+
+def standing(reference: str) -> Standing:
+    """An experiment and its runs as they stand.
+
+    Raises:
+        StudioError: no such experiment.
+    """
+    experiment = store.find(reference)
+    members = store.members(experiment.id)
+    found = {run.id: run for run in run_store.search(ids=[it.run_id for it in members])}
+    there = [it for it in members if it.run_id in found]
+    return Standing(experiment, tuple(found[it.run_id] for it in there), {it.run_id: it.label for it in there})
+
+
+def cancel(reference: str) -> int:
+    """Stop all runs of an experiment that wait or are under way; returns how many. Each keeps a checkpoint."""
+    return lifecycle.request_cancel_of(_in(standing(reference), ("queued", *ACTIVE)))
+
+
+def pause(reference: str) -> int:
+    """Have an experiment wait: what is queued stays so, what is under way stops with a checkpoint; returns how many."""
+    found = standing(reference)
+    store.pause(found.experiment.id, True)
+    return lifecycle.request_cancel_of(_in(found, ACTIVE)) + found.counts.get("queued", 0)
+
+
+def resume(reference: str) -> int:
+    """Have an experiment go on: what is queued, and what was cancelled or interrupted, from its checkpoint.
+
+    Returns how many runs wait now. Those that failed are left to :func:`retry_failed`.
+    """
+    found = standing(reference)
+    store.pause(found.experiment.id, False)
+    lifecycle.requeue_all(_in(found, ("cancelled", "interrupted")))
+    return _woken(reference)
+
+
+def retry_failed(reference: str) -> int:
+    """Queue the runs of an experiment that failed again, each from its last checkpoint; returns how many."""
+    number = lifecycle.requeue_all(_in(standing(reference), ("failed",)))
+    _woken(reference)
+    return number
+
+
+def change(reference: str, *, name: str | None = None, question: str | None = None) -> None:
+    """Another name or question; what is ``None`` stays."""
+    store.change(store.find(reference).id, name=name, question=question)
+
+
+def delete(reference: str, *, with_runs: bool = False) -> int:
+    """Forget an experiment; its runs stay, or go with it. Returns how many runs were deleted.
+
+    Raises:
+        StudioError: no such experiment, or a run is under way that was to be deleted.
+    """
+    found = standing(reference)
+    if with_runs:
+        if active := [run.name for run in found.runs if run.active]:
+            raise StudioError(f"run {active[0]!r} is under way", where=found.experiment.id, remedy="cancel it first")
+        for run in found.runs:
+            api.delete(run.id)
+    store.forget(found.experiment.id)
+    return len(found.runs) if with_runs else 0
+
+
+def _in(found: Standing, states: Collection[str]) -> list[str]:
+    return [run.id for run in found.runs if run.state in states]
+
+
+def _woken(reference: str) -> int:
+    waiting = [run.id for run in standing(reference).runs if run.state == "queued"]
+    _wake(waiting)
+    return len(waiting)
+
+
+def _wake(run_ids: Sequence[str]) -> None:
+    """Tell workers. What a full disk or a kill keeps from the queue is sent again by :mod:`jobs.recovery`."""
+    queue = queues.training()
+    pending = queue.pending()
+    queue.add_many([run_id for run_id in run_ids if run_id not in pending])

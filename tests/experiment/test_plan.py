@@ -1,0 +1,168 @@
+"""Plans: every combination once, in the order of the columns; what says nothing is refused in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import StudioError
+from engine.experiment.plan import expand, label_of, of_columns
+from engine.experiment.templates import TEMPLATES, seeds
+from engine.experiment.written import make_plan, plan_from_yaml, plan_to_yaml, varied, written
+from engine.settings import load_config, setting_of
+
+SMOKE = load_config("smoke")
+
+
+def _plan(*overrides: str, **given):
+    return make_plan("smoke", load_config("smoke", overrides=overrides), **given)
+
+
+def test_a_grid_has_every_combination_for_every_seed_and_whole_seeds_first():
+    plan = _plan(vary=["teacher.name=sasrec,gru4rec", "distill.prompt=distilled,none"], seed_text="0-1,5")
+    runs = expand(plan)
+    assert plan.size == len(runs) == 12
+    assert [run.config.seed for run in runs] == [0] * 4 + [1] * 4 + [5] * 4
+    assert [(r.config.teacher.name, r.config.distill.prompt) for r in runs[:4]] == [
+        *(("sasrec", "distilled"), ("sasrec", "none"), ("gru4rec", "distilled"), ("gru4rec", "none"))
+    ]
+    assert runs[1].label == runs[5].label == "teacher.name=sasrec, distill.prompt=none"
+    assert of_columns([run.config for run in runs]) == ["teacher.name", "distill.prompt"]
+
+
+def test_ablations_are_the_papers_and_each_changes_what_it_says():
+    runs = {run.label: run.config for run in expand(_plan(template="ablations=caser"))}
+    assert list(runs) == [
+        *("DELRec", "no prompt", "untrained prompt", "prompt trained on LSR", "without TA", "without RPS"),
+        *("without stage 2", "prompt of Caser"),
+    ]
+    assert runs["DELRec"] == SMOKE
+    assert [runs[name].distill.prompt for name in list(runs)[1:4]] == ["none", "random", "lsr"]
+    assert (runs["without TA"].distill.ta, runs["without RPS"].distill.rps) == (False, False)
+    assert not runs["without stage 2"].finetune.enabled
+    assert (runs["prompt of Caser"].distill.teacher, runs["prompt of Caser"].teacher.name) == ("caser", "sasrec")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [("seeds", 3), ("seeds=1-5", 5), ("ablations", 8), ("teachers", 5), ("teachers=sasrec,caser", 2),
+     ("backbones=tiny-causal,tiny-seq2seq", 2), ("numbers", 5)],
+)  # fmt: skip
+def test_every_template_gives_runs_that_differ(template, said):
+    assert len(expand(_plan(template=template))) == said
+
+
+def test_every_template_is_tried_here():
+    assert set(TEMPLATES) == {"seeds", "ablations", "teachers", "backbones", "numbers"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "given", "said"),
+    [
+        ([], {"vary": ["distill.steps=5,5"]}, "5 comes twice"),
+        ([], {"vary": ["distill.steps=5", "distill.steps=6"]}, "varied twice"),
+        ([], {"vary": ["distil.steps=5"]}, r"unknown setting 'distil.steps'.*did you mean distill.steps"),
+        ([], {"vary": ["distill.steps"]}, "says no values"),
+        ([], {"vary": ["distill.steps="]}, "distill.steps=.*not usable"),
+        ([], {"vary": ["distill.lr=fast"]}, "distill.lr=fast: .*not usable"),
+        ([], {"vary": ["seed=1,2"]}, "say --seeds"),
+        ([], {"seed_text": "3-1"}, "names no seeds"),
+        ([], {"seed_text": "1,1"}, "1 comes twice"),
+        ([], {"seed_text": "-1"}, "names no seeds"),
+        ([], {"template": "nothing"}, "unknown template 'nothing'"),
+        ([], {"template": "backbones"}, "which language models"),
+        ([], {"template": "numbers=3"}, "takes no values"),
+        ([], {"template": "teachers=sasrec,nobody"}, "'nobody' is not usable"),
+        ([], {"template": "ablations", "vary": ["distill.prompt=none,lsr"]}, "over which the grid varies too"),
+        ([], {"template": "ablations", "vary": ["finetune.soft_labels=0,0.5"]}, "would be the same runs as"),
+        (["distill.prompt=none"], {"vary": ["distill.ta=true,false"]}, "would be the same runs as"),
+        (["plus.enabled=false"], {"vary": ["plus.weighed_users=5,6"]}, "would be the same runs as"),
+        (["distill.prompt=none"], {"template": "ablations"}, "distill.prompt=none distils nothing"),
+        (["distill.rps=false"], {"template": "ablations"}, "left out already"),
+        (["finetune.enabled=false"], {"template": "ablations"}, "stage 2 is left out already"),
+        ([], {"vary": [f"distill.steps={','.join(map(str, range(1, 201)))}"], "seed_text": "0-499"}, "more than an"),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_is_refused(overrides, given, said):
+    with pytest.raises(StudioError, match=said):
+        expand(_plan(*overrides, **given))
+
+
+def test_stage_2_counts_only_where_it_is_there():
+    """Its validation users fit what likelihoods are discounted by, so that they count without it, too."""
+    without = ("finetune.enabled=false",)
+    with pytest.raises(StudioError, match="would be the same runs as"):
+        expand(_plan(*without, vary=["finetune.steps=5,6"]))
+    assert len(expand(_plan(*without, vary=["finetune.validation_users=5,6"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("teacher.name=sasrec, gru4rec", ["sasrec", "gru4rec"]),
+        ("distill.ta=true,no", [True, False]),
+        ("eval.users=,20", [None, 20]),
+        ("distill.lr=1e-3,0.1", [0.001, 0.1]),
+        ('data.columns="user=a,item=b",user=c', ["user=a,item=b", "user=c"]),
+        ("teacher.also=[caser,gru4rec],[]", [["caser", "gru4rec"], []]),
+        ("teacher.also=caser,gru4rec", [["caser"], ["gru4rec"]]),
+    ],
+)
+def test_lists_of_values_are_read_and_written(line, values):
+    name, found = varied(line)
+    assert found == values
+    assert varied(written(name, found)) == (name, found)
+    assert setting_of(name).name == name
+
+
+def test_a_plan_is_written_and_read_back():
+    plan = _plan(vary=["llm.batch_size=4,8"], template="ablations", seed_text="0-2")
+    again, name, question = plan_from_yaml(plan_to_yaml(plan), "file")
+    assert (again, name, question) == (plan, "", "")
+    assert expand(again) == expand(plan)
+
+
+def test_a_file_says_all_that_the_shell_can():
+    text = """
+        preset: smoke
+        name: mine
+        question: does it hold?
+        base: {distill: {steps: 5}}
+        vary: {teacher.name: [sasrec, gru4rec]}
+        variants: {plain: {}, no prompt: {distill.prompt: none}}
+        seeds: 0-1
+    """
+    plan, name, question = plan_from_yaml(text, "file")
+    assert (name, question) == ("mine", "does it hold?")
+    runs = expand(plan)
+    assert len(runs) == 8
+    assert runs[0].label == "plain · teacher.name=sasrec"
+    assert {run.config.distill.steps for run in runs} == {5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a", "describes no experiment"),
+        ("vary: [", "not valid YAML"),
+        ("verry: {}", "unknown key 'verry'"),
+        ("preset: smoke\nvary: [a]", "not understood"),
+        ("preset: smoke\nvariants: {a: 3}", "not understood"),
+        ("preset: smoke\nvariants: {a: {distil.steps: 3}}", "unknown setting"),
+        ("preset: none", "unknown preset"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(text, said):
+    with pytest.raises(StudioError, match=said):
+        plan_from_yaml(text, "file")
+
+
+def test_several_data_sets_leave_the_files_of_the_first_behind():
+    runs = expand(_plan("data.path=/somewhere", datasets=["synthetic", "ml-100k"]))
+    assert [(r.config.data.dataset, r.config.data.path, r.label) for r in runs] == [
+        ("synthetic", None, "synthetic"), ("ml-100k", None, "ml-100k")
+    ]  # fmt: skip
+
+
+def test_seeds_are_read():
+    assert seeds("0-2, 7") == [0, 1, 2, 7]
+    assert label_of({}) == "as it stands"

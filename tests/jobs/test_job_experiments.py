@@ -1,0 +1,202 @@
+"""Experiments in the database and the queue: started in one piece, led as one, true after kills."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from fake_recipe import config
+from job_support import kill, wait_for, wait_state
+
+from db import experiments as store
+from db import lifecycle, runs
+from engine.errors import StudioError
+from engine.experiment.plan import Plan, Variant
+from jobs import api, experiments, process, queues
+from jobs.outlook import ASKED_FROM, outlook
+
+
+def _plan(ways: dict[str, str], steps: int = 3, **given: Any) -> Plan:
+    """A variant for each way in which the fake recipe ends; preflight knows nothing of these ways."""
+    base = config(steps).model_dump(mode="json")
+    return Plan(base=base, variants=[Variant(label=k, settings={"data.path": v}) for k, v in ways.items()], **given)
+
+
+def _start(plan: Plan, name: str = "mine") -> store.Experiment:
+    return experiments.start(plan, name)
+
+
+@pytest.fixture(autouse=True)
+def _no_preflight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake recipe's data are nowhere."""
+    monkeypatch.setattr("jobs.outlook.preflight", lambda *_: [])
+
+
+def test_all_runs_are_queued_in_order_and_known_by_their_variant():
+    found = experiments.standing(_start(_plan({"a": "/a", "b": "/b"}, seeds=[0, 1])).id)
+    assert [(found.labels[run.id], run.seed, run.state) for run in found.runs] == [
+        *(("a", 0, "queued"), ("b", 0, "queued"), ("a", 1, "queued"), ("b", 1, "queued"))
+    ]
+    assert [run.name for run in found.runs] == ["mine-1", "mine-2", "mine-3", "mine-4"]
+    assert lifecycle.queue() == [run.id for run in found.runs]
+    assert queues.training().pending() == {run.id for run in found.runs}
+    assert [it.name for it in experiments.of_run(found.runs[0].id)] == ["mine"]
+
+
+def test_nothing_is_started_where_something_is_wrong(monkeypatch: pytest.MonkeyPatch):
+    _start(_plan({"a": "/a"}))
+    with pytest.raises(StudioError, match="exists already"):
+        _start(_plan({"b": "/b"}))
+    monkeypatch.setattr("db.experiments._enter", _full_disk)
+    with pytest.raises(OSError, match="No space"):
+        _start(_plan({"b": "/b"}), "other")
+    assert [it.name for it, _ in experiments.listed()] == ["mine"]
+    assert len(api.runs()) == 1
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_paused_experiment_waits_and_others_do_not():
+    paused, other = _start(_plan({"a": "/a", "b": "/b"})), _start(_plan({"c": "/c"}), "other")
+    assert experiments.pause("mine") == 2
+    (last,) = experiments.standing(other.id).runs
+    first = experiments.standing(paused.id).runs[0]
+    assert lifecycle.queue() == [last.id]
+    assert (api.queue_position(last.id), api.queue_position(first.id)) == (1, None)
+    assert not lifecycle.claim(first.id, process.owner())
+    assert experiments.resume("mine") == 2
+    assert lifecycle.claim(first.id, process.owner())
+
+
+def test_pausing_stops_what_is_under_way_and_going_on_queues_it_again():
+    found = experiments.standing(_start(_plan({"a": "/a", "b": "/b"})).id)
+    first, second = (run.id for run in found.runs)
+    assert lifecycle.claim(first, process.owner())
+    assert experiments.pause("mine") == 2
+    assert runs.get(first).state == "cancelling"
+    lifecycle.finish(first, "cancelled")
+    assert experiments.resume("mine") == 2
+    assert lifecycle.queue() == [second, first]
+
+
+def test_cancelling_ends_what_is_not_done_and_failures_are_retried_alone():
+    found = experiments.standing(_start(_plan({"a": "/a", "b": "/b", "c": "/c"})).id)
+    failed, done, waiting = (run.id for run in found.runs)
+    for run_id, state in ((failed, "failed"), (done, "done")):
+        lifecycle.claim(run_id, process.owner())
+        lifecycle.finish(run_id, state, error="why" if state == "failed" else None)
+    assert experiments.cancel("mine") == 1
+    assert experiments.standing("mine").counts == {"failed": 1, "done": 1, "cancelled": 1}
+    assert experiments.standing("mine").ended
+    assert experiments.retry_failed("mine") == 1
+    assert lifecycle.queue() == [failed]
+    assert experiments.resume("mine") == 2
+    assert lifecycle.queue() == [failed, waiting]
+
+
+def test_runs_are_put_together_afterwards_and_go_when_they_are_deleted():
+    one, two, three = (api.launch(config(seed=n), name=f"run {n}") for n in range(3))
+    made = experiments.gather([one, "run 1"], "together", "is it so?")
+    assert experiments.add("together", [two, three]) == 1
+    assert [run.id for run in experiments.standing(made.id).runs] == [one, two, three]
+    api.delete(two)
+    assert [run.id for run in experiments.standing(made.id).runs] == [one, three]
+    experiments.remove("together", [one])
+    experiments.change("together", name="apart")
+    assert experiments.delete("apart") == 0
+    assert {run.id for run in api.runs()} == {one, three}
+    with pytest.raises(StudioError, match="no experiment 'apart'"):
+        experiments.standing("apart")
+
+
+def test_an_experiment_takes_its_runs_along_only_where_that_was_said():
+    found = experiments.standing(_start(_plan({"a": "/a", "b": "/b"})).id)
+    lifecycle.claim(found.runs[0].id, process.owner())
+    with pytest.raises(StudioError, match="is under way"):
+        experiments.delete("mine", with_runs=True)
+    assert len(api.runs()) == 2
+    lifecycle.finish(found.runs[0].id, "failed")
+    assert experiments.delete("mine", with_runs=True) == 2
+    assert api.runs() == []
+
+
+@pytest.mark.parametrize("name", ["", "x" * 71, "two\nlines", "x-abc234", "r-abc234"])
+def test_names_that_cannot_be_are_refused(name: str):
+    with pytest.raises(StudioError, match=r"name|looks like an id"):
+        _start(_plan({"a": "/a"}), name)
+    assert api.runs() == []
+
+
+def test_very_many_runs_are_started_by_those_who_have_seen_how_many():
+    plan = _plan({"a": "/a"}, vary={"distill.steps": list(range(1, 101))}, seeds=list(range(100)))
+    began = time.process_time()
+    found = outlook(plan)
+    assert (found.size, len(found.runs) < 100) == (10_000, True)
+    with pytest.raises(StudioError, match="this starts 10,000 runs"):
+        _start(plan)
+    assert time.process_time() - began < 2
+    assert api.runs() == []
+
+
+def test_two_hundred_runs_are_launched_within_two_seconds():
+    plan = _plan({"a": "/a"}, vary={"distill.steps": list(range(1, 21))}, seeds=list(range(10)))
+    assert plan.size < ASKED_FROM
+    began = time.process_time()
+    _start(plan)
+    assert time.process_time() - began < 2
+    assert len(lifecycle.queue()) == 200
+
+
+def test_it_goes_on_past_failures_and_a_killed_worker(start_worker):
+    plan = _plan({"bad": "/bad-input", "bug": "/bug", "held": "/held", "well": "/well"}, steps=60)
+    experiment = _start(plan)
+    worker = start_worker()
+    bad, bug, held, well = (run.id for run in experiments.standing(experiment.id).runs)
+    wait_for(lambda: api.status(held).state == "running" and api.status(held).step > 20, "the held run")
+    kill(api.status(held).pid)
+    kill(worker.pid)
+    worker.wait()
+    start_worker()
+    wait_state(well, "done")
+    wait_state(held, "interrupted", "failed")
+    reasons = {run.id: run.error for run in experiments.standing(experiment.id).runs}
+    assert "no column 'item'" in str(reasons[bad])
+    assert reasons[bug]
+    assert experiments.retry_failed(experiment.id) + experiments.resume(experiment.id) >= 3
+    (api.status(held).folder / "go").touch()
+    wait_state(held, "done")
+
+
+def test_the_outlook_counts_what_is_made_once():
+    """Of two variants that differ in stage 2 alone, the second makes no teacher and no soft prompt."""
+    from engine.settings import load_config
+
+    base = load_config("smoke")
+    plan = Plan(base=base.model_dump(mode="json"), vary={"finetune.steps": [10, 20]}, seeds=[0, 1])
+    assert outlook(plan).alone is None
+    seconds = {"data": 1.0, "llm": 1.0, "teacher": 10.0, "distil": 20.0, "finetune": 30.0, "plus": 5.0, "evaluate": 8.0}
+    _measured(base.model_dump(mode="json"), seconds)
+    found = outlook(plan)
+    assert found.alone == pytest.approx(2 * (75 + 105), rel=0.2)
+    first, second = found.runs[:2]
+    assert first.shared == first.alone
+    assert second.shared == pytest.approx(second.alone - 30 - 8 / 2, rel=0.1)
+    assert outlook(plan, sharing=False).shared == found.alone
+
+
+def _measured(values: dict[str, Any], seconds: dict[str, float]) -> None:
+    import platform
+
+    from db import stages
+    from db.stages import Stage
+    from db.store import writing
+
+    run_id = runs.create("measured", values).id
+    lifecycle.claim(run_id, process.owner())
+    with writing() as session:
+        stages.save(run_id, [Stage(name, "done", took, 1, 1, "step") for name, took in seconds.items()], session)
+        lifecycle.end(run_id, "done", session)
+    assert runs.get(run_id).host == platform.node()

@@ -1,0 +1,112 @@
+"""What two runs may share: a stage's recipe holds every setting that can change its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.fields import Setting, describe
+from engine.recipe import identity, row_recipe, stage_recipes
+from engine.settings import flatten, load_config, make_config, nest
+
+BASE = load_config("smoke", overrides=["teacher.also=[caser]"])
+WITHOUT_EFFECT = {
+    *("data.cold_share", "distill.prompt_run", "llm.prior", "distill.teacher"),
+    *(f"teacher.{name}" for name in ("bert4rec.mask_share", "bert4rec.last_share", "bert4rec.maskings")),
+    *("teacher.gsasrec.negatives", "teacher.gsasrec.t", "teacher.gru4rec.hidden"),
+}
+"""Settings of what this base does not have, or that cannot be changed alone."""
+OTHER: dict[str, Any] = {
+    "data.dataset": "ml-100k", "data.columns": "user=u", "llm.device": "cpu", "teacher.device": "cpu",
+    "finetune.targets": ["q_proj"], "teacher.also": ["gru4rec"], "eval.llm_rows": ["delrec"], "eval.users": 8,
+    "distill.soft_labels": False, "plus.teachers": "all", "llm.verbalizer": "title-tokens", "distill.prompt": "none",
+    "teacher.negatives": 7, "finetune.top_layers": 1, "finetune.target_r": 3, "data.min_item_interactions": 3,
+    "llm.prompts": "candidates",
+}  # fmt: skip
+
+
+def _changed(setting: Setting) -> RunConfig:
+    """``BASE`` with another value of one setting."""
+    values = dict(flatten(BASE))
+    now = values[setting.name]
+    if setting.name in OTHER:
+        other = OTHER[setting.name]
+    elif setting.kind == "switch":
+        other = not now
+    elif setting.choices:
+        other = next(choice for choice in setting.choices if choice != now)
+    elif setting.kind in ("number", "whole"):
+        bounded = setting.name.endswith(("steps", "share", "warmup", "dropout", "smoothing", "weight", "soft_labels"))
+        other = (now or 0) / 2 + 0.07 if bounded and setting.kind == "number" else (now or 0) * 2 + (now == 0)
+    else:
+        other = "other"
+    extra = {"llm.prompts": {"plus.enabled": False, "finetune.soft_labels": 0.0}}.get(setting.name, {})
+    if setting.name == "finetune.history_dropout":
+        extra = {"llm.prompts": "candidates", "plus.enabled": False, "finetune.soft_labels": 0.0}
+    if setting.name == "distill.show_teacher_ranks":
+        extra = {"llm.prompts": "candidates", "plus.enabled": False, "finetune.soft_labels": 0.0}
+    return make_config(nest({**values, setting.name: other, **extra}))
+
+
+@pytest.mark.parametrize("setting", list(describe()), ids=lambda setting: setting.name)
+def test_every_setting_counts_unless_it_is_named_as_without_effect(setting: Setting) -> None:
+    if setting.name in WITHOUT_EFFECT:
+        return
+    assert identity(_changed(setting)) != identity(BASE)
+
+
+@pytest.mark.parametrize(
+    ("override", "stays", "changes"),
+    [
+        ("distill.steps=7", ["teacher", "teacher:caser"], ["distil", "finetune", "plus"]),
+        ("finetune.steps=7", ["teacher", "distil"], ["finetune", "plus"]),
+        ("teacher.caser.filters=4", ["teacher", "distil", "finetune", "plus"], ["teacher:caser"]),
+        ("plus.weighed_users=9", ["teacher", "distil", "finetune"], ["plus"]),
+        ("eval.users=9", ["teacher", "distil", "finetune", "plus"], []),
+        ("data.text=title+category", ["teacher", "teacher:caser"], ["distil", "finetune"]),
+        ("data.history=3", ["teacher"], ["distil", "finetune"]),
+        ("llm.name=tiny-seq2seq", ["teacher"], ["distil", "finetune"]),
+        ("teacher.epochs=3", [], ["teacher", "teacher:caser", "distil", "finetune"]),
+        ("seed=1", [], ["teacher", "teacher:caser", "distil", "finetune", "plus"]),
+        ("distill.teacher=caser", ["teacher", "teacher:caser"], ["distil", "finetune"]),
+        ("data.min_interactions=6", [], ["teacher", "distil"]),
+        ("teacher.copies=2", ["teacher", "teacher:caser", "distil", "finetune", "plus"], []),
+    ],
+)
+def test_a_setting_changes_its_stage_and_those_that_start_from_it(
+    override: str, stays: list[str], changes: list[str]
+) -> None:
+    before = stage_recipes(BASE)
+    after = stage_recipes(load_config("smoke", overrides=["teacher.also=[caser]", override]))
+    assert [name for name in stays if before[name] != after[name]] == []
+    assert [name for name in changes if before[name] == after[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("distill.prompt=none", ["popularity", "markov", "sasrec", "llm-zero-shot"]),
+        ("distill.steps=7", ["popularity", "sasrec", "llm-zero-shot"]),
+        ("finetune.steps=7", ["sasrec", "llm-zero-shot", "llm-distilled"]),
+        ("finetune.enabled=false", ["sasrec", "llm-zero-shot", "llm-distilled"]),
+        ("teacher.name=caser", ["popularity", "markov", "llm-zero-shot"]),
+    ],
+)
+def test_rows_that_a_change_does_not_reach_stay(override: str, same: list[str]) -> None:
+    other = load_config("smoke", overrides=["teacher.also=[caser]", override])
+    assert [name for name in same if row_recipe(BASE, name) != row_recipe(other, name)] == []
+    assert "delrec" in same or row_recipe(BASE, "delrec-plus") != row_recipe(other, "delrec-plus")
+
+
+def test_rows_of_runs_that_name_their_teacher_are_not_shared_across_teachers() -> None:
+    forms = ["teacher.also=[caser]", "distill.prompt=lsr"]
+    one, other = (load_config("smoke", overrides=[*forms, f"teacher.name={name}"]) for name in ("sasrec", "caser"))
+    assert stage_recipes(one)["distil"] != stage_recipes(other)["distil"]
+
+
+def test_a_teacher_that_is_not_trained_cannot_be_distilled() -> None:
+    with pytest.raises(StudioError, match=r"distill\.teacher=caser is not trained; name it in teacher\.also too"):
+        load_config("smoke", overrides=["distill.teacher=caser"])

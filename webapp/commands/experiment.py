@@ -1,0 +1,247 @@
+"""``delrec experiment``: many runs as one question, started in one piece and led as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.errors import StudioError
+from webapp.commands._options import chosen_config, find_run, read_text, settings_options
+
+if TYPE_CHECKING:
+    from engine.experiment.plan import Plan
+    from jobs.experiments import Standing
+    from jobs.outlook import Outlook
+
+MOST_SHOWN = 40
+"""Runs of a preview that are written out."""
+REFERENCE = click.argument("experiment")
+
+
+@click.group(invoke_without_command=True)
+@settings_options
+@click.option("--like", metavar="RUN", help="Start from the settings of a run.")
+@click.option("--plan", metavar="FILE", help="YAML file that describes the whole experiment.")
+@click.option("--vary", multiple=True, metavar="NAME=VALUE,VALUE", help="Values of a setting; may come repeatedly.")
+@click.option("--seeds", default="", metavar="LIST", help="Seeds such as 0-2 or 0,3,7.")
+@click.option("--data", "datasets", default="", metavar="NAME,NAME", help="Data sets.")
+@click.option(
+    "--template",
+    default="",
+    metavar="NAME[=VALUES]",
+    help="seeds, ablations, teachers, backbones or numbers (history and candidates), e.g. teachers=sasrec,caser.",
+)
+@click.option("--name", metavar="NAME", help="What to call the experiment; unique.")
+@click.option("--question", default="", metavar="TEXT", help="What is asked, in words.")
+@click.option("--dry-run", is_flag=True, help="Only show the runs with duration and memory.")
+@click.option("--write", "target", metavar="FILE", help="Write the plan to FILE, for --plan, and start nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before very many runs.")
+@click.pass_context
+def command(ctx: click.Context, **given: Any) -> None:
+    """Queue every combination of what varies, for the worker; print the experiment's id.
+
+    Without a subcommand it starts an experiment; the subcommands lead one that is there, by its id or name.
+    """
+    if ctx.invoked_subcommand is None:
+        _start(given)
+
+
+def _start(given: dict[str, Any]) -> None:
+    plan, name, question = _plan(given)
+    if target := given["target"]:
+        from pathlib import Path
+
+        from engine.experiment.written import plan_to_yaml
+        from engine.run_folder import write_text
+        from webapp.commands._options import writable_file
+
+        write_text(Path(writable_file(target)), plan_to_yaml(plan))
+        return
+    from jobs import experiments
+    from jobs.outlook import ASKED_FROM, outlook
+
+    many = plan.size >= ASKED_FROM
+    if given["dry_run"] or many:
+        _show(outlook(plan))
+    if given["dry_run"]:
+        return
+    if many and not given["yes"]:
+        click.confirm(f"Start these {plan.size:,} runs?", abort=True, err=True)
+    started = experiments.start(plan, name or None, question, confirmed=many)
+    click.echo(f"{started.name}: {plan.size} runs queued", err=True)
+    click.echo(started.id)
+
+
+def _plan(given: dict[str, Any]) -> tuple[Plan, str, str]:
+    """The plan with the experiment's name and question."""
+    from engine.experiment.written import make_plan, plan_from_yaml
+
+    if file := given["plan"]:
+        if clash := [option for option in ("preset", "file", "like", "vary", "seeds", "template") if given[option]]:
+            what = f"--{clash[0]} does not go with --plan"
+            raise StudioError(what, where="--plan", remedy="write it into the file")
+        plan, name, question = plan_from_yaml(read_text(file), file)
+        return plan, given["name"] or name, given["question"] or question
+    preset = given["preset"]
+    if like := given["like"]:
+        if preset or given["file"]:
+            raise StudioError("two bases", where="--like", remedy="start from a run or from a preset")
+        from engine.settings import load_config, stored_config, to_yaml
+
+        run = find_run(like)
+        preset = run.preset
+        base = load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=given["overrides"])
+    else:
+        base = chosen_config(preset, given["file"], given["overrides"])
+    plan = make_plan(
+        preset,
+        base,
+        vary=given["vary"],
+        seed_text=given["seeds"],
+        datasets=given["datasets"].split(","),
+        template=given["template"],
+    )
+    return plan, given["name"], given["question"]
+
+
+def _show(found: Outlook) -> None:
+    """The preview: every run with what it takes, then the whole."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from webapp.words import duration, memory
+
+    table = Table("variant", "seed", "alone", "shared", "memory", box=box.SIMPLE_HEAD, pad_edge=False)
+    for run in found.runs[:MOST_SHOWN]:
+        cells = (run.label, str(run.seed), duration(run.alone), duration(run.shared), memory(run.memory_mb))
+        table.add_row(*map(Text, cells))
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)
+    if found.size > MOST_SHOWN:
+        click.echo(f"… and {found.size - min(MOST_SHOWN, len(found.runs)):,} more")
+    if found.alone is None or found.shared is None:
+        click.echo(f"{found.size:,} runs; how long they take is known once one like them was done on this machine")
+    else:
+        took = f"{duration(found.alone)} one by one, {duration(found.shared)} where stages are shared"
+        click.echo(f"{found.size:,} runs: {took}; at most {memory(found.memory_mb)}")
+    for problem in found.problems:
+        click.echo(f"problem: {problem}", err=True)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_all(as_json: bool) -> None:
+    """All experiments, newest first."""
+    from jobs import experiments
+
+    found = experiments.listed()
+    if as_json:
+        import json
+
+        keys = ("id", "name", "question", "paused")
+        told = [{key: getattr(it, key) for key in keys} | {"runs": counts} for it, counts in found]
+        click.echo(json.dumps(told, indent=1))
+        return
+    if not found:
+        click.echo("no experiments yet — start one: delrec experiment --preset quickstart --template seeds", err=True)
+    for it, counts in found:
+        paused = " (paused)" if it.paused else ""
+        click.echo(f"{it.id}  {it.name}{paused}: {_counted(counts)}")
+
+
+@command.command()
+@REFERENCE
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(experiment: str, as_json: bool) -> None:
+    """The runs of an experiment, each with its state and why it failed."""
+    from jobs import experiments
+
+    found = experiments.standing(experiment)
+    if as_json:
+        import json
+
+        runs = [run.as_dict() | {"variant": found.labels[run.id]} for run in found.runs]
+        about = {"id": found.experiment.id, "name": found.experiment.name, "question": found.experiment.question}
+        click.echo(json.dumps(about | {"paused": found.experiment.paused, "runs": runs}, indent=1))
+        return
+    click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts)}")
+    for run in found.runs:
+        label = found.labels[run.id] or run.name
+        click.echo(f"  {run.id}  {run.state:<11} seed {run.seed}  {label}" + (f": {run.reason}" if run.reason else ""))
+
+
+@command.command()
+@REFERENCE
+def cancel(experiment: str) -> None:
+    """Stop all its runs that wait or are under way; each keeps a checkpoint."""
+    from jobs import experiments
+
+    _said(experiment, "stopped", experiments.cancel(experiment))
+
+
+@command.command()
+@REFERENCE
+def pause(experiment: str) -> None:
+    """Have its runs wait; what is under way stops with a checkpoint."""
+    from jobs import experiments
+
+    _said(experiment, "waiting", experiments.pause(experiment))
+
+
+@command.command()
+@REFERENCE
+def resume(experiment: str) -> None:
+    """Go on with what waits or was stopped, from its checkpoints; not with what failed."""
+    from jobs import experiments
+
+    _said(experiment, "queued", experiments.resume(experiment))
+
+
+@command.command("retry-failed")
+@REFERENCE
+def retry_failed(experiment: str) -> None:
+    """Queue the runs that failed again, from their checkpoints."""
+    from jobs import experiments
+
+    _said(experiment, "queued", experiments.retry_failed(experiment))
+
+
+@command.command()
+@REFERENCE
+@click.argument("runs", nargs=-1, required=True)
+def add(experiment: str, runs: tuple[str, ...]) -> None:
+    """Put RUNS into an experiment; one of that name is made if there is none."""
+    from jobs import experiments
+
+    ids = [find_run(run).id for run in runs]
+    if experiment not in {key for it, _ in experiments.listed() for key in (it.id, it.name)}:
+        experiments.gather(ids, experiment)
+        _said(experiment, "added", len(ids))
+    else:
+        _said(experiment, "added", experiments.add(experiment, ids))
+
+
+@command.command()
+@REFERENCE
+@click.option("--with-runs", is_flag=True, help="Delete its runs with all files, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(experiment: str, with_runs: bool, yes: bool) -> None:
+    """Forget an experiment; its runs stay unless they are to go with it."""
+    from jobs import experiments
+
+    found: Standing = experiments.standing(experiment)
+    if with_runs and not yes:
+        click.confirm(f"Delete {len(found.runs)} runs of {found.experiment.name!r} with all files?", abort=True)
+    number = experiments.delete(experiment, with_runs=with_runs)
+    click.echo(f"{found.experiment.name}: forgotten" + (f", {number} runs deleted" if with_runs else ""))
+
+
+def _said(experiment: str, what: str, number: int) -> None:
+    click.echo(f"{experiment}: {number} run{'s' * (number != 1)} {what}")
+
+
+def _counted(counts: Any) -> str:
+    return ", ".join(f"{number} {state}" for state, number in counts.items()) or "no runs"
