@@ -1,0 +1,59 @@
+"""``delrec experiment``: what it would take, started, led, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli_shell import Shell
+
+from jobs import api
+
+
+def test_an_experiment_is_looked_at_started_and_led(shell: Shell, tmp_path) -> None:
+    grid = ("--preset", "smoke", "--vary", "teacher.name=sasrec,gru4rec", "--vary", "distill.prompt=distilled,none")
+    looked = shell("experiment", *grid, "--seeds", "0-2", "--dry-run")
+    assert "12 runs" in looked.out
+    assert api.runs() == []
+    started = shell("experiment", *grid, "--seeds", "0-2", "--name", "N")
+    assert started.code == 0, started
+    assert "N: 12 runs queued" in started.err
+    assert f"{started.out.strip()}  N: 12 queued" in shell("experiment", "list").out
+    assert shell("experiment", "pause", "N").out == "N: 12 runs waiting\n"
+    assert shell("experiment", "resume", "N").out == "N: 12 runs queued\n"
+    assert shell("experiment", "cancel", started.out.strip()[:4]).out.endswith("12 runs stopped\n")
+    told = json.loads(shell("experiment", "show", "N", "--json").out)
+    assert {run["state"] for run in told["runs"]} == {"cancelled"}
+    assert told["runs"][1]["variant"] == "teacher.name=sasrec, distill.prompt=none"
+    assert shell("experiment", "add", "others", "N-1", "N-2").out == "others: 2 runs added\n"
+    assert "12 runs deleted" in shell("experiment", "delete", "N", "--with-runs", "--yes").out
+
+
+def test_a_plan_is_written_and_started_from_its_file(shell: Shell, tmp_path) -> None:
+    file = str(tmp_path / "plan.yaml")
+    assert shell("experiment", "--preset", "smoke", "--template", "ablations", "--write", file).code == 0
+    assert shell("experiment", "--plan", file).code == 0
+    assert len(api.runs()) == 8
+    assert "does not go with --plan" in shell.refuses("experiment", "--plan", file, "--preset", "smoke")
+    like = shell("experiment", "--like", api.runs()[0].id, "--vary", "eval.users=5,6", "--dry-run")
+    assert "2 runs" in like.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "which settings?"),
+        (("--preset", "smoke", "--vary", "distil.steps=1"), "did you mean distill.steps?"),
+        (
+            ("--preset", "smoke", "--vary", "llm.name=/nowhere,tiny-causal"),
+            "'/nowhere' is not known",
+        ),
+        (("--preset", "smoke", "--template", "ablations", "--set", "distill.prompt=none"), "distils nothing"),
+        (("--plan", "/nowhere.yaml"), "cannot read"),
+        (("show", "nothing"), "no experiment 'nothing'"),
+        (("add", "new", "nothing"), "no run 'nothing'"),
+    ],
+)
+def test_what_cannot_be_started_is_refused(shell: Shell, arguments: tuple[str, ...], said: str) -> None:
+    assert said in shell.refuses("experiment", *arguments)
+    assert api.runs() == []
