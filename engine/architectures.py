@@ -17,14 +17,20 @@ class Architecture(NamedTuple):
     """What people and language models read for it."""
     network: str
     """Module and name of its :class:`engine.teachers.network.Network`, which is imported when one is built."""
+    lacks: Mapping[str, str] = {}
+    """Settings that teachers share and this one does not know, and what it has instead, if anything."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "sasrec": Architecture("SASRec", "engine.teachers.sasrec:SASRec"),
-    "gru4rec": Architecture("GRU4Rec", "engine.teachers.gru4rec:GRU4Rec"),
-    "caser": Architecture("Caser", "engine.teachers.caser:Caser"),
+    "gru4rec": Architecture("GRU4Rec", "engine.teachers.gru4rec:GRU4Rec", {"heads": ""}),
+    "caser": Architecture("Caser", "engine.teachers.caser:Caser", {"layers": "", "heads": ""}),
     "bert4rec": Architecture("BERT4Rec", "engine.teachers.bert4rec:BERT4Rec"),
-    "gsasrec": Architecture("gSASRec", "engine.teachers.gsasrec:GSASRec"),
+    "gsasrec": Architecture(
+        "gSASRec",
+        "engine.teachers.gsasrec:GSASRec",
+        {"negatives": "teacher.gsasrec.negatives", "label_smoothing": ""},
+    ),
 }
 """By the name in the settings, which holds no hyphen: copies are called ``sasrec-2``."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from engine.architectures import TeacherName
+from engine.architectures import ARCHITECTURES, TeacherName
 from engine.config_base import Section
 from engine.config_base import setting as _field
 
@@ -81,7 +81,7 @@ class TeacherConfig(Section):
     """Share of the label's probability that is spread over all items, where the loss is a softmax."""
     negatives: int | None = _field(None, unit="items", ge=1)
     """Softmax over the label and so many items drawn anew for each batch, each standing for n / K of them (logQ
-    correction), where a softmax over all n is slow or too large; empty takes all items."""
+    correction), where a softmax over all n is slow or too large; empty takes all items. gSASRec has its own."""
     validation_users: int = _field(5000, unit="users", advanced=True, ge=1)
     """Validation users asked at each validation, at most."""
     device: str = _field("auto", advanced=True, pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
@@ -91,6 +91,21 @@ class TeacherConfig(Section):
     caser: CaserConfig = CaserConfig()
     bert4rec: BERT4RecConfig = BERT4RecConfig()
     gsasrec: GSASRecConfig = GSASRecConfig()
+
+    def unheard(self) -> tuple[str, ...]:
+        """Settings that were changed and change nothing, a sentence for each: an architecture does not know them, or
+        they are one's that is not trained."""
+        trained, usual, told = dict.fromkeys((self.name, *self.also)), type(self)(), []
+        for name in trained:
+            for setting, instead in ARCHITECTURES[name].lacks.items():
+                if (value := getattr(self, setting)) != getattr(usual, setting):
+                    own = f" ({instead}={self.model_dump()[name][setting]} is its own)" if instead else ""
+                    told.append(f"teacher.{setting}={value} does nothing to {ARCHITECTURES[name].label}{own}")
+        for name, architecture in ARCHITECTURES.items():
+            section = getattr(self, name, None)
+            if name not in trained and section is not None and section != getattr(usual, name):
+                told.append(f"teacher.{name} does nothing, as no {architecture.label} is trained")
+        return tuple(told)
 
     @model_validator(mode="before")
     @classmethod

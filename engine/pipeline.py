@@ -53,6 +53,8 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     monitor = MonitorGroup([FolderMonitor(run), monitor])
 
     with run.stage("data", monitor):
+        for unheard in config.teacher.unheard():
+            monitor.message(f"Warning: {unheard}")
         dataset = dataset_to_learn(run, config, monitor)
         split = split_dataset(dataset, config.data, config.seed)
         check_data(config, dataset, split)

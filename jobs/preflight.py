@@ -67,6 +67,11 @@ def _data(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Data", "ok", f"{own.dataset} is on this machine")
 
 
+def _teacher(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    for said in config.teacher.unheard():
+        yield Check("Teacher", "note", said, "leave it as it is by default")
+
+
 def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:
     name = config.llm.name
     match model_presence(name):
@@ -187,6 +192,7 @@ def _facts(config: RunConfig) -> Mapping[str, Any]:
 
 LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _data,
+    _teacher,
     _model,
     _layers_and_context,
     _ranks,

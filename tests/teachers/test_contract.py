@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from engine.architectures import ARCHITECTURES
+from engine.config import TeacherConfig
+from engine.data import Split
 from engine.fields import describe
 from engine.labels import label
 from engine.ranking import CatalogueRanker, PrefixRanker
@@ -14,7 +16,8 @@ from engine.settings import load_config
 from engine.teachers import CatalogueScorer, Teacher, base
 from engine.teachers import teacher as teacher_module
 from engine.teachers.network import Network, network_class
-from tests.teachers.conftest import N_ITEMS, RING, UNSEEN, walk
+from engine.teachers.windows import Windows
+from tests.teachers.conftest import N_ITEMS, RING, TINY, UNSEEN, walk
 
 HISTORIES = [walk(begin, length) for begin, length in ((0, 5), (7, 1), (3, 9), (0, 0), (11, 2), (5, 5), (2, 12))]
 CANDIDATES = np.array([np.random.default_rng(row).permutation(N_ITEMS)[:6] for row in range(len(HISTORIES))])
@@ -34,6 +37,51 @@ def test_sections_of_one_teacher_s_settings_are_called_by_its_name() -> None:
     names = {setting.name.split(".")[1] for setting in describe() if setting.name.count(".") == 2}
     assert names
     assert names <= set(ARCHITECTURES)
+
+
+TRAINED_ALIKE = {
+    *("name", "also", "copies", "epochs", "patience", "validate_every", "batch_size", "lr", "weight_decay"),
+    *("validation_users", "device"),
+}
+"""Settings of the training, which is the same for all."""
+CHANGES: dict[str, object] = {
+    "max_length": 4, "width": 12, "layers": 1, "heads": 2, "dropout": 0.3, "label_smoothing": 0.2, "negatives": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_setting_has_an_effect_or_is_said_to_have_none(name: str, ring: Split) -> None:
+    own = getattr(TeacherConfig(), name, None)
+    shared = {field for field in TeacherConfig.model_fields if field not in ARCHITECTURES}
+    assert {*CHANGES} == shared - TRAINED_ALIKE
+    changes: list[dict[str, object]] = [{field: value} for field, value in CHANGES.items()]
+    for field, value in own.model_dump().items() if own else ():
+        changes.append({name: {field: 8 if value is None else value + 1 if isinstance(value, int) else 1 - value}})
+
+    def gradients(change: dict[str, object]) -> list[object]:
+        torch.manual_seed(0)
+        config = TeacherConfig.model_validate({**TINY.model_dump(), "name": name, **change})
+        network = network_class(name)(N_ITEMS, config).train()
+        random = np.random.default_rng(0)
+        batch = next(Windows(ring.train, config.max_length + 1, network.start).batches(config.batch_size, random))
+        network.backward(batch, torch.arange(N_ITEMS), random)
+        return [weight.grad.numpy().tobytes() for weight in network.parameters() if weight.grad is not None]
+
+    idle = [change for change in changes if gradients(change) == gradients({})]
+    assert [next(iter(change)) for change in idle] == [field for field in CHANGES if field in ARCHITECTURES[name].lacks]
+    for change in idle:
+        (told,) = TeacherConfig.model_validate({"name": name, **change}).unheard()
+        (field, value), *_ = change.items()
+        assert f"teacher.{field}={value} does nothing to {ARCHITECTURES[name].label}" in told
+    assert TeacherConfig.model_validate({"name": name}).unheard() == ()
+
+
+def test_settings_of_a_teacher_that_is_not_trained_are_said() -> None:
+    (told,) = TeacherConfig.model_validate({"caser": {"filters": 3}}).unheard()
+    assert "no Caser is trained" in told
+    assert TeacherConfig.model_validate({"also": ["caser"], "caser": {"filters": 3}}).unheard() == ()
+    (told,) = TeacherConfig.model_validate({"also": ["gsasrec"], "negatives": 9}).unheard()
+    assert "teacher.gsasrec.negatives=256 is its own" in told
 
 
 def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -> None:
