@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 
 from engine.evaluate.render import listed
@@ -29,11 +29,13 @@ from engine.explain.phrases import (
     WATCHED,
 )
 from engine.explain.sentence import teacher_label
+from engine.seeds import generator
 
-MOST = 4
-"""Sentences of a text; two at least."""
 NAMED = 3
 """Titles named at most for one direction, the strongest first."""
+OFFERED = 1 / 3
+"""Share of the templates of a kind that one text may choose from, drawn anew for each recommendation: a small model has
+its favourites and would begin all texts alike."""
 SLOT = re.compile(r"\{(\w+)\}")
 TITLES = {"TARGET", "IT", "SPEAKING", "STRONGEST", "STRONG", "NEXT_STRONGEST", "OPPOSING", "WEAKEST", "WEAK",
           "CARRYING", "SPARE", "SUCCESSOR"}  # fmt: skip
@@ -103,14 +105,15 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
     return slots
 
 
-def told(evidence: Evidence, slots: Slots) -> Iterator[str]:
-    """What sentences may tell after the first: names of :data:`SENTENCES` without ``reason`` and ``no reason``."""
+def told(evidence: Evidence, slots: Slots) -> tuple[str, ...]:
+    """What sentences tell between the first and the teacher's: names of :data:`SENTENCES`, each at most once."""
+    found = []
     if "opposing" in slots:
-        yield "against"
+        found.append("against" if "speaking" in slots else "only against")
     elif not any(item.mattered and item.effect < 0 for item in evidence.history):
-        yield "nothing against"
-    yield from (name for name, needed in (("falls", "carrying"), ("stays", "spare")) if needed in slots)
-    yield from ("teacher", "place")
+        found.append("nothing against")
+    found += [name for name, needed in (("falls", "carrying"), ("stays", "spare")) if needed in slots]
+    return tuple(found)
 
 
 def _compared(behind: float) -> Sequence[str]:
@@ -134,14 +137,18 @@ class _Maker:
         self.evidence = evidence
         self.slots: dict[str, Sequence[str]] = {**CHOICES, **measured(evidence)}
         self.rules: dict[str, str] = {}
+        self.random = generator(0, "templates", evidence.target, *(item.title for item in evidence.history))
         self.misread = self._misread()
 
     def made(self) -> str:
         first = self._sentence("reason" if "speaking" in self.slots else "no reason")
-        others = [name for name in map(self._sentence, told(self.evidence, self.slots)) if name]
-        if not first or not others:
+        between = [name for name in map(self._sentence, told(self.evidence, self.slots)) if name]
+        last = self._sentence("teacher")
+        if not first or not (between or last):
             raise unwritable("titles of the evidence are called like the words that sentences need")
-        orders = [" ".join((first, *order)) for n in range(1, MOST) for order in permutations(others, n)]
+        orders = [" ".join((first, *order)) for n in (1, 2) for order in permutations(between, n)]
+        if last:  # it says whether the teacher agrees, so all else is said before
+            orders = [*orders, *(f"{order} {last}" for order in orders or [first])]
         rules = {"start": '" "? text', "text": " | ".join(orders), **self.rules}
         return "".join(f"{name}: {choices}\n" for name, choices in rules.items())
 
@@ -150,6 +157,7 @@ class _Maker:
         made = [made for made in map(self._expression, SENTENCES[kind]) if made]
         if not made:
             return None
+        made = [made[n] for n in self.random.permutation(len(made))[: max(1, round(OFFERED * len(made)))]]
         blank = "" if kind in FIRST else '" " '
         return self._add(f"SENTENCE_{kind.replace(' ', '_').upper()}", f"{blank}({' | '.join(made)})")
 

@@ -33,7 +33,7 @@ FOR = re.compile(
     r"\b(?:because|since|due to|thanks to|based on|owing to|reasons?|mainly|chiefly|mostly|led to|leads? to|drives?"
     r"|driven|influenc\w+|supports?|speaks? (?:\w+ ){0,4}for|favou?rs?|similar to|reminiscent of|like|likes|liked"
     r"|enjoyed|explains?|boosts?|raises?|strongest|suggests?|suggested|points? (?:\w+ )?to|contribut\w+|follows? from"
-    r"|inspired by|matters?)\b",
+    r"|inspired by|matters?|owes?)\b",
     re.IGNORECASE,
 )
 DIRECT = re.compile(r"\b(?:because of|due to|thanks to|based on|owing to)\s+$", re.IGNORECASE)
@@ -57,7 +57,11 @@ LEADS = re.compile(
     r"|leads (?:the list|instead))\b",
     re.IGNORECASE,
 )
-STRONGEST = re.compile(r"\b(?:main|strongest|most important|clearest|best|first) reasons?\b", re.IGNORECASE)
+STRONGEST = re.compile(
+    r"\b(?:main|strongest|most important|clearest|best|first) (?:reasons?|case)\b"
+    r"|\bspeaks? (?:most|above all|mainly)\b",
+    re.IGNORECASE,
+)
 ALONE = re.compile(r"\balone\b", re.IGNORECASE)
 NOTHING = re.compile(r"\b(?:no|none of the|nothing)\b.{0,60}\bspeaks? (for|against)\b", re.IGNORECASE)
 COUNT = re.compile(r"\b(\d+) candidates\b")
@@ -157,16 +161,18 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
             yield f"{isolated(mention.title)} is not in the history"
         if mention.kind != "history":
             continue
-        item = evidence.history[mention.place]
-        carrying = evidence.necessity is not None and item.title in evidence.necessity.carrying
-        if first and not carrying and item.effect < max(other.effect for other in evidence.history):
-            yield f"{isolated(item.title)} is not what speaks most for it"
+        carrying = evidence.necessity is not None and mention.title in evidence.necessity.carrying
+        called = [item for item in evidence.history if item.title == mention.title]
+        effects = [item.effect * sign for item in called if item.mattered]
+        most = max(item.effect for item in evidence.history)
+        if first and not carrying and max(item.effect for item in called) < most:
+            yield f"{isolated(mention.title)} is not what speaks most for it"
         elif sign > 0 and carrying:
             yield None
-        elif not item.mattered:
-            yield f"{isolated(item.title)} has little or no effect"
-        elif item.effect * sign < 0:
-            yield f"{isolated(item.title)} speaks {'against' if sign > 0 else 'for'} it"
+        elif not effects:
+            yield f"{isolated(mention.title)} has little or no effect"
+        elif min(effects) < 0:  # of a title that stands there twice, one place is enough
+            yield f"{isolated(mention.title)} speaks {'against' if sign > 0 else 'for'} it"
         else:
             yield None
         first = False

@@ -12,24 +12,27 @@ from collections.abc import Mapping, Sequence
 SENTENCES: Mapping[str, Sequence[str]] = {
     "reason": (
         "{target} {placed} {cause} {speaking}.",
-        "The {noun} {target} {placed} {cause} {speaking}.",
+        "{Of_all}, {target} {stands} {cause} {speaking}.",
         "{Cause} {speaking}, {target} {placed}.",
-        "{strongest} is {the_main_reason} for {target}.",
-        "{strongest} is {the_main_reason} for {target}, {followed_by} {next_strongest}.",
-        "{The_main_reason} for {target} is {strongest}.",
-        "{The_main_reason} for {target} is {strongest}, {followed_by} {next_strongest}.",
-        "{strong} are {the_main_reasons} for {target}.",
-        "{The_main_reasons} for {target} are {strong}.",
+        "{target} owes its place {mainly} to {speaking}.",
+        "{strongest} is {the_main_reason} why {target} {placed}.",
+        "{strong} are {the_main_reasons} why {target} {placed}.",
+        "{The_main_reason} why {target} {placed} is {strongest}.",
+        "{The_main_reason} why {target} {placed} is {strongest}, {followed_by} {next_strongest}.",
+        "{The_main_reasons} why {target} {placed} are {strong}.",
+        "{target} {placed}, and {the_main_reason} is {strongest}.",
+        "{target} {placed}, and {the_main_reasons} are {strong}.",
         "{strongest} {speaks_for} {target}.",
         "{strongest} {speaks_for} {target}, {followed_by} {next_strongest}.",
         "{strong} {speak_for} {target}.",
-        "What speaks {most} for {target} is {speaking}.",
-        "{Among} {strongest} {speaks_for} {target}.",
-        "{Among} {strong} {speak_for} {target}.",
+        "It is {mainly} {strongest} that speaks for {target}.",
+        "It is {mainly} {strong} that speak for {target}.",
+        "What speaks {most} for {target} is {strongest}.",
+        "What speaks {most} for {target} is {strongest}, {followed_by} {next_strongest}.",
+        "{Among}, {strongest} {speaks_for} {target}.",
+        "{Among}, {strong} {speak_for} {target}.",
         "The {user} {watched} {strongest}, which {speaks_for} {target}.",
         "The {user} {watched} {strong}, which {speak_for} {target}.",
-        "{target} {placed}, and {the_main_reason} is {strongest}.",
-        "{target} {placed}, and {the_main_reasons} are {strong}.",
     ),
     "no reason": (
         "No title of the {history} {clearly} speaks for {target}, which {placed}.",
@@ -39,11 +42,16 @@ SENTENCES: Mapping[str, Sequence[str]] = {
     "against": (
         "{yet}{weakest} {speaks_against} {it}.",
         "{yet}{weak} {speak_against} {it}.",
-        "{but}what speaks {most} against {it} is {opposing}.",
-        "What speaks {most} against {it} is {opposing}.",
-        "It {placed} {despite} {opposing}.",
-        "It {placed} {although} {weakest} {speaks_against} it.",
-        "It {placed} {although} {weak} {speak_against} it.",
+        "{yet}what speaks {most} against {it} is {weakest}.",
+        "This is so {despite} {weakest}, which {speaks_against} {it}.",
+        "This is so {despite} {weak}, which {speak_against} {it}.",
+        "This is so {although} {weakest} {speaks_against} {it}.",
+        "This is so {although} {weak} {speak_against} {it}.",
+    ),
+    "only against": (
+        "{If_anything}, {weakest} {speaks_against} {it}.",
+        "{If_anything}, {weak} {speak_against} {it}.",
+        "What speaks {most} against {it} is {weakest}.",
     ),
     "nothing against": (
         "No title of the {history} {clearly} speaks against {it}.",
@@ -51,29 +59,27 @@ SENTENCES: Mapping[str, Sequence[str]] = {
         "There is no title in the {history} that {clearly} speaks against {it}.",
     ),
     "falls": (
-        "{Without} {carrying}, it {falls} {down}.",
-        "{Without} {carrying}, it {falls} {down}, and {successor} {takes_over}.",
-        "It {falls} {down} {without} {carrying}.",
-        "It {falls} {down} {without} {carrying}, and {successor} {takes_over}.",
+        "Without {carrying}, it {falls} {down}.",
+        "Without {carrying}, it {falls} {down}, and {successor} {takes_over}.",
+        "It {falls} {down} without {carrying}.",
+        "It {falls} {down} without {carrying}, and {successor} {takes_over}.",
+        "With {carrying} left out, it {falls} {down}.",
+        "With {carrying} left out, it {falls} {down}, and {successor} {takes_over}.",
         "If the {user} had not {had_watched} {carrying}, it would {fall} {down}.",
         "If the {user} had not {had_watched} {carrying}, it would {fall} {down}, and {successor} would come first.",
     ),
     "stays": (
-        "{Even} without {spare}, it {stays} {before}.",
+        "Even without {spare}, it {stays} {before}.",
         "It {stays} {before} even without {spare}.",
+        "With {spare} left out, it still {stays} {before}.",
         "If {spare} {left_out}, it still {stays} {before}.",
+        "If the {user} had not {had_watched} {spare}, it would still {stay} {before}.",
     ),
     "teacher": (
         "{compared}{teacher} {ranks} it {as_teacher}.",
         "{Teacher_name} {ranks} it {as_teacher}.",
-        "{compared}{teacher} {and_so} it {as_teacher}.",
+        "{teacher} {and_so} it {as_teacher}.",
         "{Teacher_name} {and_so} it {as_teacher}.",
-    ),
-    "place": (
-        "It {stands} among the {count} candidates.",
-        "Among the {count} candidates, it {stands}.",
-        "Out of {count} candidates, it {stands}.",
-        "Of all {count} candidates, it {stands}.",
     ),
 }
 """By what they tell."""
@@ -83,8 +89,8 @@ FIRST_PLACED = (
     "is the first choice", "comes out on top", "stands at #1",
 )  # fmt: skip
 FIRST_STANDS = ("comes first", "is ranked first", "takes first place", "comes out on top", "stands at #1")
-"""Such as a number of candidates may follow."""
-PLACED = ("stands at", "is placed at", "ranks at", "comes in at", "is ranked at", "lands at", "appears at", "is put at")
+"""Such as a number of candidates may go before."""
+PLACED = ("stands at", "is placed at", "ranks at", "comes in at", "is ranked at", "lands at", "is put at")
 """Before the rank."""
 
 CHOICES: Mapping[str, Sequence[str]] = {
@@ -93,56 +99,43 @@ CHOICES: Mapping[str, Sequence[str]] = {
         for cause in ("because of", "due to", "thanks to", "based on")
         for much in ("", "mainly ", "mostly ", "largely ", "chiefly ", "primarily ", "above all ")
     ],
-    "the_main_reason": (
-        "the main reason", "the strongest reason", "the most important reason", "the best reason",
-    ),
-    "the_main_reasons": ("the main reasons", "the strongest reasons", "the most important reasons", "the best reasons"),
-    "followed_by": ("followed by", "together with", "along with", "and then", "ahead of"),
+    "the_main_reason": ("the main reason", "the strongest reason", "the most important reason"),
+    "the_main_reasons": ("the main reasons", "the strongest reasons", "the most important reasons"),
+    "followed_by": ("followed by", "together with", "along with", "and then"),
     "speaks_for": (
-        "speaks for", "supports", "favours", "points to", "suggests", "leads to", "boosts",
-        "contributes most to", "speaks most for", "mainly supports", "speaks mainly for", "points most to",
+        "speaks for", "speaks most for", "speaks clearly for", "supports", "favours", "points to", "suggests",
+        "makes the strongest case for",
     ),
     "speak_for": (
-        "speak for", "support", "favour", "point to", "suggest", "lead to", "boost",
-        "contribute most to", "speak most for", "mainly support", "speak mainly for", "point most to",
+        "speak for", "speak most for", "speak clearly for", "support", "favour", "point to", "suggest",
+        "make the strongest case for",
     ),
-    "most": ("most", "above all", "mainly", "mostly", "more than anything else"),
+    "most": ("most", "above all", "most of all"),
+    "mainly": ("mainly", "mostly", "chiefly", "above all"),
+    "of_all": ("of {count} candidates", "among the {count} candidates", "out of {count} candidates"),
     "among": (
-        "In the {history},", "Among the titles of the {history},", "Of all titles in the {history},",
-        "Looking at the {history},", "As far as the {history} goes,", "Judging by the {history},",
+        "in the {history}", "among the titles of the {history}", "of all titles in the {history}",
+        "looking at the {history}", "as far as the {history} goes", "judging by the {history}",
     ),
-    "history": ("history", "user's history", "viewer's history", "list of the user"),
+    "history": ("history", "user's history", "viewer's history"),
     "user": ("user", "viewer"),
     "clearly": ("clearly", "strongly", "really"),
     "yet": (
-        "", "However, ", "On the other hand, ", "In contrast, ", "At the same time, ", "Still, ", "By contrast, ",
-        "Yet ", "Then again, ", "That said, ", "Even so, ",
+        "", "However, ", "On the other hand, ", "At the same time, ", "Still, ", "Yet ", "Then again, ", "That said, ",
+        "But ",
     ),
-    "but": (
-        "However, ", "On the other hand, ", "In contrast, ", "At the same time, ", "By contrast, ", "Then again, ",
-        "That said, ", "Even so, ", "Yet ",
-    ),
-    "speaks_against": (
-        "speaks against", "works against", "counts against", "weakens", "argues against", "speaks most against",
-        "weighs against", "tells against", "goes against",
-    ),
-    "speak_against": (
-        "speak against", "work against", "count against", "weaken", "argue against", "speak most against",
-        "weigh against", "tell against", "go against",
-    ),
+    "speaks_against": ("speaks against", "works against", "counts against", "argues against", "weighs against"),
+    "speak_against": ("speak against", "work against", "count against", "argue against", "weigh against"),
+    "if_anything": ("if anything", "what is more", "on the contrary", "in fact"),
     "despite": ("despite", "in spite of"),
     "although": ("although", "even though"),
-    "without": ("without",),
-    "falls": ("falls", "drops", "slips", "sinks", "goes down", "moves down", "would fall", "would drop"),
-    "fall": ("fall", "drop", "slip", "sink", "go down", "move down"),
-    "takes_over": ("takes over", "comes first", "takes first place", "takes the lead", "leads instead"),
-    "even": ("even", "but even", "and even"),
-    "stays": ("stays at", "remains at", "keeps its place at", "holds its place at", "would stay at"),
-    "compared": (
-        "", "For comparison, ", "By comparison, ", "In comparison, ", "Meanwhile, ", "Asked the same, ",
-        "As a second opinion, ", "In the meantime, ", "To compare, ",
-    ),
-    "ranks": ("puts", "places", "ranks", "has", "sees", "lists"),
+    "falls": ("falls", "drops", "slips", "would fall", "would drop", "would slip"),
+    "fall": ("fall", "drop", "slip", "sink"),
+    "takes_over": ("comes first", "takes first place", "takes the lead", "comes out on top"),
+    "stays": ("stays at", "remains at", "would stay at", "would remain at"),
+    "stay": ("stay at", "remain at"),
+    "compared": ("", "For comparison, ", "By comparison, ", "Asked the same, ", "As a second opinion, "),
+    "ranks": ("puts", "places", "ranks", "has", "sees"),
 }  # fmt: skip
 """The phrases of each slot that depends on no measurement."""
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from engine.evaluate.render import listed
 from engine.explain.constraint import Unwritable
 from engine.explain.evidence import Evidence
-from engine.explain.grammar import grammar
+from engine.explain.grammar import NAMED, grammar, sides
 from engine.explain.grounding import SENTENCE_END, Grounding, check
-from engine.explain.sentence import fallback, first_sentence, teacher_label
+from engine.explain.sentence import fallback, teacher_label
 from engine.explain.writer import MOST_TOKENS, write, write_under
 from engine.llm import Backbone
 from engine.seeds import derive
 
 SAMPLES = 3
+"""Texts that are written at most until one holds."""
 MOST_SENTENCES = 4
 ENDED = re.compile(r"[^\d\s.][.!?][\"”’')]*$")
 
@@ -46,20 +48,25 @@ class Rationale:
 
 
 def request(evidence: Evidence) -> str:
-    """What the language model is asked, with all that was measured; may be edited before it is sent."""
-    noun, target = evidence.noun, evidence.target
-    ranked = sorted((item for item in evidence.history if item.mattered), key=lambda item: -abs(item.effect))
-    sides = [[item.title for item in ranked if (item.effect > 0) == good] for good in (True, False)]
-    speaking, against = (listed(titles) if titles else "none" for titles in sides)
+    """What the language model is asked, with what was measured; may be edited before it is sent."""
+    noun, target, found = evidence.noun, evidence.target, evidence.necessity
+    speaking, against = (listed(titles[:NAMED]) if titles else "none" for titles in sides(evidence))
+    lines = [
+        f"A recommender puts the {noun} {target} at #{evidence.rank:g} of {len(evidence.candidates)} candidates.",
+        "It was asked again without titles of the user's history.",
+        f"Titles that speak for it, the strongest first: {speaking}.",
+        f"Titles that speak against it: {against}.",
+    ]
+    if found:
+        then = f"#{found.rank_after:g} instead of #{found.rank_before:g}"
+        leads = "" if found.top_after == target else f", and {found.top_after} comes first"
+        lines.append(f"Without {listed(found.titles)} it stands at {then}{leads}.")
     return "\n".join(
         [
-            f"A recommender puts the {noun} {target} at #{evidence.rank:g}. It was measured what speaks for it.",
-            f"Titles of the user's history that speak for it: {speaking}.",
-            f"Titles that speak against it: {against}.",
-            first_sentence(evidence),
+            *lines,
             f"Another model, {teacher_label(evidence)}, puts it at #{evidence.teacher_rank:g}.",
-            f"Explain in two to four short sentences why {target} is recommended. Say what speaks for it and what "
-            f"against. Name no {noun} that is not listed here and give no other reasons.",
+            f"Explain the recommendation in two to four short sentences. Name no {noun} that is not listed here and "
+            "give no other reasons.",
         ]
     )
 
@@ -83,31 +90,33 @@ def rationales(
 ) -> list[Rationale]:
     """Texts of the model under the :func:`grammar` of the evidence, best grounded first.
 
-    A computed one leads where none of them is grounded, and stands alone where none can be written.
+    It writes until one of them holds. A computed one leads where none does, and stands alone where none can be written.
 
     Args:
         adapter: whether the fine-tuned weights write, or the base ones.
-        samples: texts to write, each drawn anew.
+        samples: texts to write at most, each drawn anew.
         asked: an edited request instead of :func:`request`.
 
     Raises:
         StudioError: the request is longer than the model's context.
     """
     told = on_text or (lambda _sample, _piece: None)
-    texts: dict[int, str] = {}
+    who: Literal["base", "adapter"] = "adapter" if adapter else "base"
+    written: list[Rationale] = []
     note = ""
     own = derive(seed, evidence.target, *(item.title for item in evidence.history))
     try:
-        rules = grammar(evidence)
-        wanted = asked or request(evidence)
-        for sample, piece in write_under(backbone, wanted, rules, adapter=adapter, samples=samples, seed=own):
-            told(sample, piece)
-            texts[sample] = texts.get(sample, "") + piece
+        replies = write_under(backbone, asked or request(evidence), grammar(evidence), adapter=adapter, seed=own)
+        for sample, pieces in enumerate(islice(replies, samples)):
+            text = ""
+            for piece in pieces:
+                told(sample, piece)
+                text += piece
+            written.append(Rationale(text.strip(), check(text, evidence), who, sample))
+            if written[-1].grounding.badge == "grounded":
+                break
     except Unwritable as error:
         note = error.what
-        texts = dict(sorted(texts.items())[:-1])  # the last one has no end
-    who: Literal["base", "adapter"] = "adapter" if adapter else "base"
-    written = [Rationale(text.strip(), check(text, evidence), who, sample) for sample, text in texts.items()]
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
         text = fallback(evidence)

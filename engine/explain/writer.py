@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import torch
@@ -62,9 +63,9 @@ def write(
 
 
 def write_under(
-    backbone: Backbone, request: str, grammar: str, *, adapter: bool, samples: int, seed: int = 0
-) -> Iterator[tuple[int, str]]:
-    """Pieces of ``samples`` replies that the grammar allows, one reply after the other, each with its number.
+    backbone: Backbone, request: str, grammar: str, *, adapter: bool, seed: int = 0
+) -> Iterator[Iterator[str]]:
+    """Replies that the grammar allows, without end, each as its pieces; a reply is written as it is read.
 
     Every token is drawn from the model's own distribution over what the grammar lets come next; what must come, as the
     rest of a title, is read in one step. The request is read once.
@@ -78,9 +79,10 @@ def write_under(
     grammatical = Constraint(backbone, grammar, ends)
     asked = _Reply(backbone, backbone.embed([encoded]).inputs, adapter)
     beginning = asked.step([])
-    for sample in range(samples):
+
+    def reply(sample: int) -> Iterator[str]:
         random = torch.Generator().manual_seed(derive(seed, "under a grammar", sample))
-        constraint, state = grammatical.fresh(), asked.fresh() if sample < samples - 1 else asked
+        constraint, state = grammatical.fresh(), asked.fresh()
         logits, ids, told = beginning, list[int](), ""
         while not constraint.over and not (len(ids) > ENOUGH and constraint.complete):
             if len(ids) >= min(TOO_MUCH, backbone.context - len(encoded)):
@@ -88,15 +90,17 @@ def write_under(
             shares = constraint.allowed(logits).softmax(dim=0)
             token = int(torch.multinomial(shares, 1, generator=random))
             if token in ends and constraint.complete:
-                break
+                return
             new = [token, *constraint.take(token)]
             ids += new
             text = backbone.tokenizer.decode(ids, skip_special_tokens=True).lstrip()
             if not text.endswith("\ufffd"):
-                yield sample, text[len(told) :]
+                yield text[len(told) :]
                 told = text
             if not constraint.over:
                 logits = state.step(new)
+
+    return map(reply, count())
 
 
 class _Reply:

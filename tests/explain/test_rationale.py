@@ -63,7 +63,7 @@ def test_a_request_beyond_the_context_is_refused() -> None:
 
 def test_the_request_holds_the_measured_evidence_and_nothing_else() -> None:
     text = request(EVIDENCE)
-    assert "that speak for it: Alien (1979), The Empire Strikes Back (1980) and Star Wars: A New Hope (1977)." in text
+    assert "strongest first: Alien (1979), The Empire Strikes Back (1980) and Star Wars: A New Hope (1977)." in text
     assert "that speak against it: Mr. Holland's Opus (1995)." in text
     assert "Heat" not in text, "it has no effect"
     assert "Toy Story" not in text
@@ -76,19 +76,20 @@ def writes(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
     def free(*_: object, sample: int, **__: object) -> Iterator[str]:
         yield from re.split(r"(?= )", texts[sample])
 
-    def under(*_: object, **__: object) -> Iterator[tuple[int, str]]:
-        for sample, text in enumerate(texts):
-            yield from ((sample, piece) for piece in re.split(r"(?= )", text))
+    def under(*_: object, **__: object) -> Iterator[Iterator[str]]:
+        yield from (iter(re.split(r"(?= )", text)) for text in texts)
 
     monkeypatch.setattr(rationale, "write", free)
     monkeypatch.setattr(rationale, "write_under", under)
 
 
-def test_the_best_grounded_text_is_shown_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    writes(monkeypatch, "It is like “Blade Runner”.", "Aliens is suggested because of Alien.", "Fine.")
+def test_it_writes_until_a_text_holds_and_shows_that_one_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes(monkeypatch, "Aliens because of Heat. Alien.", "It is like “Blade Runner”.", "Because of Alien.", "Fine.")
     heard: list[tuple[int, str]] = []
-    found = rationales(tiny_models().backbone, EVIDENCE, on_text=lambda sample, piece: heard.append((sample, piece)))
-    assert [r.sample for r in found] == [1, 2, 0]
+    found = rationales(
+        tiny_models().backbone, EVIDENCE, samples=4, on_text=lambda sample, piece: heard.append((sample, piece))
+    )
+    assert [r.sample for r in found] == [2, 0, 1], "the fourth is not written any more"
     assert found[0].grounding.badge == "grounded"
     assert found[0].weights == "base"
     for text in found:
@@ -125,15 +126,15 @@ def test_a_computed_text_stands_in_where_nothing_is_grounded(monkeypatch: pytest
 @pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
 def test_under_the_grammar_a_model_of_random_weights_writes_what_holds(make: Callable[[int], Backbone]) -> None:
     backbone = make(0)
-    found = rationales(backbone, EVIDENCE, samples=2)
-    assert [r.weights for r in found] == ["base", "base"]
-    for text in found:
+    found = [rationales(backbone, EVIDENCE, seed=seed) for seed in range(3)]
+    for (text,) in found:
+        assert text.weights == "base"
         assert text.grounding.badge == "grounded"
         assert text.grounding.precision == 1.0
         assert 2 <= len(text.grounding.sentences) <= 4
         assert not text.grounding.invented
-    assert found == rationales(backbone, EVIDENCE, samples=2), "the same seed, the same texts"
-    assert found[0].text != found[1].text
+    assert found[0] == rationales(backbone, EVIDENCE, seed=0), "the same seed, the same text"
+    assert len({text.text for (text,) in found}) == 3
 
 
 def test_another_user_s_texts_are_drawn_anew() -> None:
@@ -152,12 +153,14 @@ def test_a_model_that_cannot_be_held_to_a_grammar_says_so_and_leaves_it_to_the_m
 
 
 def test_an_end_that_is_no_end_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def under(*_: object, **__: object) -> Iterator[tuple[int, str]]:
-        yield 0, "Alien speaks for Aliens."
-        yield 1, "Heat"
+    def endless() -> Iterator[str]:
+        yield "Alien speaks for Aliens. Heat"
         raise unwritable("a text about these titles is too long")
 
-    monkeypatch.setattr(rationale, "write_under", under)
-    (found,) = rationales(tiny_causal(0), EVIDENCE)
-    assert found.text == "Alien speaks for Aliens."
-    assert found.note == ""
+    monkeypatch.setattr(rationale, "write_under", lambda *_, **__: iter([iter(["Because of Heat."]), endless()]))
+    found = rationales(tiny_causal(0), EVIDENCE)
+    assert [(text.text, text.weights) for text in found] == [
+        (fallback(EVIDENCE), "computed"),
+        ("Because of Heat.", "base"),
+    ]
+    assert found[0].note == "a text about these titles is too long"
