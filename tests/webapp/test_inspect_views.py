@@ -233,7 +233,7 @@ def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> No
     drawn = words_view.growing(_writing(read(), "All of it.", "Half of", ""))
     assert "Half of" in drawn
     assert "not checked yet" in drawn
-    assert "text 2 of 3" in drawn
+    assert "text 2, because the one before did not hold" in drawn
 
 
 def test_until_the_model_s_first_word_the_measurements_stand_there_and_say_so() -> None:

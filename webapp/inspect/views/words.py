@@ -65,10 +65,10 @@ def growing(answer: ExplanationReport, state: str = "running") -> Html:
     if not writing or not texts:
         waits = "The model begins to write …" if state == "running" else "The model writes next."
         return join([_measured(answer), tag("p", waits, class_="dr-muted")])
-    count = f"text {len(texts)} of {len(writing.texts)}"
+    again = f" · text {len(texts)}, because the one before did not hold" if len(texts) > 1 else ""
     return join(
         [
-            tag("span", f"Being written, not checked yet · {count}", class_="dr-badge dr-running"),
+            tag("span", f"Being written, not checked yet{again}", class_="dr-badge dr-running"),
             tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words"),
         ]
     )
