@@ -126,7 +126,7 @@ class ExplainRequest(Request):
     rationale_adapter: bool = False
     """Whether the fine-tuned weights write, or the base ones."""
     rationale_samples: int = Field(3, ge=1, le=8)
-    """Texts to write."""
+    """Texts to write at most, until one of them holds."""
 
 
 def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:  # noqa: ARG001 - it takes no time

@@ -233,9 +233,10 @@ class Explainer:
         """Texts of the model under the evidence's grammar, checked against it, best grounded first."""
         evidence, writing = self.evidence(), self.writing
         asked = writing.prompt or request(evidence)
-        texts = [""] * writing.samples
+        texts: list[str] = []
 
         def heard(sample: int, piece: str) -> None:
+            texts.extend([""] * (sample + 1 - len(texts)))
             texts[sample] += piece
             self.on_writing({"request": asked, "texts": list(texts)})
 
