@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine import processes
 from engine.data.candidates import candidate_sets
 from engine.finetune.stage import validation_places
 from engine.llm.verbalizers import TitleLikelihood
@@ -60,10 +61,13 @@ def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
     assert isinstance(verbalizer, TitleLikelihood)
     verbalizer.prior = 0.0
     likelihoods = np.empty(candidates.shape, np.float32)
-    for start in range(0, len(examples), config.llm.batch_size):
+    at_once = config.llm.batch_size * processes.count()
+    for start in range(0, len(examples), at_once):
         monitor.check()
-        part = slice(start, start + config.llm.batch_size)
-        likelihoods[part] = ranker.scores(examples.histories[part], candidates[part])
+        histories, some = examples.histories[start : start + at_once], candidates[start : start + at_once]
+        likelihoods[start : start + at_once] = processes.asked(
+            len(histories), lambda own, histories=histories, some=some: ranker.scores(histories[own], some[own])
+        )
     priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
     columns = target_columns(candidates, examples.targets)
     values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]

@@ -197,6 +197,14 @@ class EvalConfig(Section):
     """LLM rows of the table; each but DELRec-plus costs two prompts per test user."""
 
 
+class ProcessConfig(Section):
+    """How a run is worked on; its results do not depend on it, but for rounding."""
+
+    processes: int = _field(1, unit="processes", ge=1, le=64)
+    """Processes that train and evaluate together, each with a share of every batch: on GPUs one for each of them, on
+    the processor at most one for each core."""
+
+
 class RunConfig(Section):
     """Everything that defines a run."""
 
@@ -209,6 +217,7 @@ class RunConfig(Section):
     finetune: FinetuneConfig = FinetuneConfig()
     plus: PlusConfig = PlusConfig()
     eval: EvalConfig = EvalConfig()
+    run: ProcessConfig = ProcessConfig()
 
     @model_validator(mode="after")
     def _sequences(self) -> RunConfig:

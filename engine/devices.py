@@ -1,4 +1,4 @@
-"""Where tensors live: the processor, or a GPU where there is one."""
+"""Where tensors live: the processor, or a GPU where there is one; of several processes each has its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from engine import processes
 from engine.errors import StudioError
 
 
@@ -19,7 +20,9 @@ def choose_device(setting: str, where: str, order: Sequence[str] = ("cuda", "mps
     if torch.cuda.is_available():
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if setting == "auto":
-        return torch.device(next(name for name in order if name in available))
+        chosen = next(name for name in order if name in available)
+        several = chosen == "cuda" and processes.count() > 1
+        return torch.device(f"cuda:{processes.local_rank()}" if several else chosen)
     if setting not in available:
         raise StudioError(
             f"this machine has no device {setting!r}", where=where, remedy=f"choose auto, {', '.join(available)}"

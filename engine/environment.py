@@ -24,6 +24,7 @@ PACKAGES = (
     "huey",
     "sqlalchemy",
 )
+KFD = Path("/dev/kfd")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -45,10 +46,26 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "bf16_instructions": has_bf16(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_count() -> int:
+    """GPUs of NVIDIA or AMD by their device files, those that ``CUDA_VISIBLE_DEVICES`` hides left out; loads nothing."""
+    there = len([*Path("/dev").glob("nvidia[0-9]*")]) or len([*Path("/dev/dri").glob("renderD*")] * KFD.exists())
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (
+        there
+        if shown is None
+        else min(there, len([name for name in shown.split(",") if name.strip() not in ("", "-1")]))
+    )
 
 
 def _version(package: str) -> str | None:

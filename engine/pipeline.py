@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import processes
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
@@ -23,6 +24,7 @@ from engine.llm.legibility import unread
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
+from engine.processes import Together
 from engine.rows import apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, write_text
@@ -38,24 +40,27 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     Finished stages are read back instead of repeated; an unfinished one goes on from its checkpoint and takes the
     same steps that it would have taken without the interruption.
 
+    Processes that work together (:mod:`engine.processes`) all call this; each does its share, and one of them writes.
+
     Returns:
-        The object in ``metrics.json`` (:class:`engine.evaluate.Report`).
+        The object in ``metrics.json`` (:class:`engine.evaluate.Report`); nothing in processes other than the first.
 
     Raises:
         Cancelled: the monitor asked to stop; a checkpoint is left behind.
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
-    run = RunFolder.create(path, config, run_id)
+    with processes.in_turn():
+        run = RunFolder.create(path, config, run_id)
     config = run.config()
     if run.metrics.exists():
         return run.report()
     run.check_parts()
-    monitor = MonitorGroup([FolderMonitor(run), monitor])
+    monitor = Together(MonitorGroup([FolderMonitor(run), monitor]))
 
-    with run.stage("data", monitor):
+    with run.stage("data", monitor), processes.in_turn():
         for unheard in config.teacher.unheard():
             monitor.message(f"Warning: {unheard}")
-        dataset = dataset_to_learn(run, config, monitor)
+        dataset = dataset_to_learn(run, config, monitor.own)
         split = split_dataset(dataset, config.data, config.seed)
         check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
@@ -66,7 +71,10 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     with run.stage("evaluate", monitor):
         calibrate(models, run.calibration, monitor)
         evaluation = _evaluate(run, models, monitor)
-        write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
+        if processes.first():
+            write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
+    if not processes.first():
+        return {}
     report = build_report(
         evaluation,
         context(dataset, split, evaluation.examples),
@@ -88,10 +96,10 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
     return report.model_dump(mode="json")
 
 
-def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Monitor) -> Models:
-    with run.stage("llm", monitor):
+def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Together) -> Models:
+    with run.stage("llm", monitor), processes.in_turn():
         earlier = Record.read(run.llm)
-        backbone = load_backbone(config.llm, monitor, earlier)
+        backbone = load_backbone(config.llm, monitor.own, earlier)
         if earlier is None and backbone.record is not None:
             backbone.record.write(run.llm)
         models = Models(config, dataset, split, backbone)
@@ -130,7 +138,8 @@ def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:
             checkpoint, taught = run.checkpoint("distil"), models.teachers[distilled_teacher(config)]
             distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(run.soft_prompt)
     elif config.distill.prompt == "random":
-        random_prompt(config, backbone).save(run.soft_prompt)
+        with processes.in_turn():
+            random_prompt(config, backbone).save(run.soft_prompt)
     elif run.is_done("distil"):
         run.skip("distil", monitor)
     models.soft_prompt = SoftPrompt.load(run.soft_prompt, backbone)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from engine import processes
 from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
@@ -50,12 +51,18 @@ class Questions:
 
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
         """Mean loss, and the share of questions whose label comes first."""
-        scores = torch.from_numpy(scorer.scores(self.prompts, self.candidates))
+        scores = torch.from_numpy(
+            processes.asked(len(self), lambda own: scorer.scores(self.prompts[own], self.candidates[own]))
+        )
         labels = torch.from_numpy(self.labels)
         return float(cross_entropy(scores, labels)), float((scores.argmax(1) == labels).float().mean())
 
-    def parts(self, size: int) -> Iterator[tuple[Questions, float]]:
-        """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares."""
+    def parts(self, size: int, least: int = 1) -> Iterator[tuple[Questions, float]]:
+        """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares.
+
+        There are at least ``least`` of them, if there are as many questions.
+        """
+        size = min(size, max(1, len(self) // least))
         for start in range(0, len(self), size):
             piece = slice(start, start + size)
             part = Questions(self.prompts[piece], self.candidates[piece], self.labels[piece], self.aims[piece])

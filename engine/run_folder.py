@@ -36,6 +36,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError, safe_open
 
+from engine import processes
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
@@ -187,6 +188,7 @@ class RunFolder:
             stages = {entry["name"]: entry for entry in self.stages()}
             stages[name] = {"name": name, "seconds": seconds, "done": finished}  # a resumed stage keeps its place
             write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
+        processes.wait()  # the others find what this one wrote
         monitor.stage(name, "done", seconds=seconds)
 
     def missing(self, *, finished: bool) -> list[str]:
@@ -217,7 +219,8 @@ class RunFolder:
         monitor.stage(name, "skipped", seconds=seconds)
 
     def clear_checkpoints(self) -> None:
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        if processes.first():
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _record(self) -> dict[str, Any]:
         path = self.path / "run.json"
@@ -277,7 +280,12 @@ class FolderMonitor(Monitor):
 
 
 def append(path: Path, lines: str) -> None:
-    """Add whole lines to a file; one that a kill or a full disk cut off stays alone."""
+    """Add whole lines to a file; one that a kill or a full disk cut off stays alone.
+
+    Of several processes only the first writes, here and in :func:`write_text`.
+    """
+    if not processes.first():
+        return
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end:
@@ -289,6 +297,8 @@ def append(path: Path, lines: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that ``path`` is either the old one or the whole new one."""
+    if not processes.first():
+        return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with partial.open("w", encoding="utf-8") as file:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from engine import processes
 from engine.llm.prompts import Prompt
 from engine.llm.scorer import PromptScorer
 from engine.ranking import PrefixRanker
@@ -121,12 +122,14 @@ class SequenceQuestions:
     def __len__(self) -> int:
         return sum(map(len, self.labels))
 
-    def parts(self, size: int) -> Iterator[tuple[SequenceQuestions, float]]:
+    def parts(self, size: int, least: int = 1) -> Iterator[tuple[SequenceQuestions, float]]:
         """Pieces as long as ``size`` whole windows, each with its share of all questions: losses add up by these.
 
-        What costs is text, so many short windows go together: the catalogue is scored once for all of them.
+        What costs is text, so many short windows go together: the catalogue is scored once for all of them. There are
+        at least ``least`` pieces, if there are as many prompts.
         """
-        for piece in _pieces([len(prompt.reply) for prompt in self.prompts], size * 2 * self.window):
+        sizes = [len(prompt.reply) for prompt in self.prompts]
+        for piece in _pieces(sizes, size * 2 * self.window, least):
             windows = None if self.windows is None else self.windows.rows(piece)
             part = replace(self, prompts=self.prompts[piece], labels=self.labels[piece], windows=windows)
             yield part, len(part) / len(self)
@@ -151,11 +154,14 @@ class SequenceQuestions:
         """Mean loss and the share of questions whose label comes first, asked ``size`` prompts at a time."""
         loss = hits = 0.0
         with torch.inference_mode():
-            for part, share in self.parts(size):
+            for number, (part, share) in enumerate(self.parts(size, processes.count())):
+                if number % processes.count() != processes.rank():
+                    continue
                 scores = scorer.slot_scores(part.prompts, ends=self.ends)
                 loss += share * float(part._loss(scores))
                 first = self.learned[scores.cpu()[:, self.learned].argmax(1)]
                 hits += share * float((first == torch.cat(part.labels)).float().mean())
+        loss, hits = processes.add_up((), loss, hits)
         return loss, hits
 
     def _opinions(self) -> Tensor | None:
@@ -164,13 +170,14 @@ class SequenceQuestions:
         return self.teacher.prefix_scores(self.windows.histories())[self.windows.asked[self.windows.windows.real]]
 
 
-def _pieces(sizes: Sequence[int], most: int) -> Iterator[slice]:
-    """Neighbours whose sizes add up to at most ``most``, or one alone that is larger."""
-    start, held = 0, 0
+def _pieces(sizes: Sequence[int], most: int, least: int) -> Iterator[slice]:
+    """Neighbours whose sizes add up to at most ``most``, or one alone that is larger; at least ``least`` of them."""
+    most = min(most, -(-sum(sizes) // least))
+    start, held, left = 0, 0, least
     for place, size in enumerate(sizes):
-        if place > start and held + size > most:
+        if place > start and (held + size > most or len(sizes) - place < left):
             yield slice(start, place)
-            start, held = place, 0
+            start, held, left = place, 0, left - 1
         held += size
     if start < len(sizes):
         yield slice(start, len(sizes))

@@ -2,7 +2,8 @@
 
 Teachers, stage 1 and stage 2 only say what a step and a validation are (:class:`Trainable`). Randomness is
 reseeded before every step from (seed, stage, step), and batches are drawn from the step's number, so a resumed
-run takes exactly the steps that an uninterrupted one would have taken.
+run takes exactly the steps that an uninterrupted one would have taken. Of several processes (:mod:`engine.processes`)
+each takes every step with its share of the batch; the first decides and writes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine import processes
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.seeds import derive
@@ -100,12 +102,13 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
         StudioError: training diverged: a loss or the validation metric is not finite.
     """
     progress, best = _load(stage, checkpoint)
+    processes.wait()  # all have read it before it is written again
     began = time.monotonic() - progress.seconds
     saved = time.monotonic()
 
     def validate() -> None:
         nonlocal best
-        values = stage.validate()
+        values = processes.from_first(stage.validate())
         refuse_infinite({plan.select: values[plan.select]})
         monitor.metrics(plan.name, progress.step, {f"validation.{key}": value for key, value in values.items()})
         if values[plan.select] > progress.best_value:
@@ -122,7 +125,8 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     def save() -> None:
         nonlocal saved
         progress.seconds = time.monotonic() - began
-        _save(stage, progress, best, checkpoint)
+        if processes.first():
+            _save(stage, progress, best, checkpoint)
         saved = time.monotonic()
 
     monitor.progress(plan.name, progress.step, plan.steps)
@@ -156,9 +160,13 @@ def diverged(unit: str, step: int, why: str, lr: str) -> StudioError:
 def write_atomically(tensors: Tensors, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write safetensors so that ``path`` is either the old file or the whole new one, also after a power cut.
 
+    Of several processes that work together only the first writes.
+
     Raises:
         StudioError: the disk is full or the folder cannot be written.
     """
+    if not processes.first():
+        return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +216,7 @@ def _load(stage: Trainable, path: Path) -> tuple[Progress, dict[str, Tensor]]:
     except FileNotFoundError:
         return Progress(), {}
     except (SafetensorError, KeyError, TypeError, ValueError):  # damaged: start over rather than lose the run
-        path.unlink()
+        path.unlink(missing_ok=True)
         return Progress(), {}
     stage.load_state({name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")})
     return progress, {name.removeprefix("best/"): t for name, t in tensors.items() if name.startswith("best/")}

@@ -82,9 +82,14 @@ def run_in_foreground(
     return foreground.run(config, preset, name, monitor)
 
 
-def resume_in_foreground(reference: str, monitor: Monitor | None = None) -> dict[str, Any]:
-    """Continue a failed, cancelled or interrupted run here and now; like :func:`run_in_foreground`."""
-    return foreground.resume(status(reference), monitor)
+def resume_in_foreground(
+    reference: str, monitor: Monitor | None = None, processes: int | None = None
+) -> dict[str, Any]:
+    """Continue a failed, cancelled or interrupted run here and now; like :func:`run_in_foreground`.
+
+    ``processes``: how many work on it from now on, instead of ``run.processes``.
+    """
+    return foreground.resume(status(reference), monitor, processes=processes)
 
 
 def cancel(reference: str) -> State:

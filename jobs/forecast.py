@@ -133,11 +133,21 @@ def _data(config: RunConfig) -> Hashable:
 def _teacher(config: RunConfig) -> Hashable:
     own = config.teacher
     alone = tuple(pair for pair in flatten(own) if "." in pair[0])
-    return _data(config), own.max_length, own.width, own.layers, own.heads, own.batch_size, own.negatives, alone
+    return (
+        _data(config),
+        config.run.processes,
+        own.max_length,
+        own.width,
+        own.layers,
+        own.heads,
+        own.batch_size,
+        own.negatives,
+        alone,
+    )
 
 
 def _model(config: RunConfig) -> Hashable:
-    return config.llm.name, config.llm.dtype, config.llm.device
+    return config.llm.name, config.llm.dtype, config.llm.device, config.run.processes
 
 
 def _adapted(config: RunConfig) -> Hashable:

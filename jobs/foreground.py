@@ -34,11 +34,13 @@ def run(
     return _execute(created.id, monitor, recipe)
 
 
-def resume(stopped: Run, monitor: Monitor | None, recipe: Recipe | None = None) -> dict[str, Any]:
+def resume(
+    stopped: Run, monitor: Monitor | None, recipe: Recipe | None = None, processes: int | None = None
+) -> dict[str, Any]:
     """See :func:`jobs.api.resume_in_foreground`."""
     if not lifecycle.take_over(stopped.id, process.owner()):
         raise not_resumable(runs.get(stopped.id))
-    return _execute(stopped.id, monitor, recipe)
+    return _execute(stopped.id, monitor, recipe, processes)
 
 
 def name_stem(config: RunConfig, preset: str | None) -> str:
@@ -52,11 +54,14 @@ def not_resumable(found: Run) -> StudioError:
     return StudioError(f"run {found.name!r} cannot be resumed, it is {found.state}", where=found.id, remedy=remedy)
 
 
-def _execute(run_id: str, monitor: Monitor | None, recipe: Recipe | None) -> dict[str, Any]:
+def _execute(
+    run_id: str, monitor: Monitor | None, recipe: Recipe | None, processes: int | None = None
+) -> dict[str, Any]:
     recorder = DatabaseMonitor(run_id)
     try:
         with _stopped_by_signals(recorder, monitor or Monitor()):
-            return execute(run_id, recorder, others=[monitor] if monitor else [], recipe=recipe)
+            shown = [monitor] if monitor else []
+            return execute(run_id, recorder, others=shown, recipe=recipe, processes=processes)
     except Exception as error:
         told = failures.known(error, f"go on with: delrec resume {run_id}")
         if told is None or told is error:

@@ -133,6 +133,20 @@ def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Device", "ok", "the processor does the work")
 
 
+def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    wanted = config.run.processes
+    if wanted == 1:
+        return
+    on_gpus = environment.gpu_count() if "cpu" not in (config.llm.device, config.teacher.device) else 0
+    there, what = (on_gpus, "GPU") if on_gpus else (environment.cores(), "core")
+    plural = "" if there == 1 else "s"
+    if wanted > there:
+        remedy = f"set run.processes to at most {there}"
+        yield Check("Processes", "problem", f"{wanted} processes, and this machine has {there} {what}{plural}", remedy)
+    else:
+        yield Check("Processes", "ok", f"{wanted} processes share {there} {what}{plural}")
+
+
 def has_gpu() -> bool:
     """Whether this machine seems to have one, by its device files (NVIDIA, AMD, WSL) or because it is a Mac."""
     return sys.platform == "darwin" or any(map(os.path.exists, GPU_FILES))
@@ -197,6 +211,7 @@ LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _layers_and_context,
     _ranks,
     _device,
+    _processes,
     _other_run,
     _disk,
     _memory,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import FolderMonitor, RunFolder
 from engine.settings import stored_config
-from jobs import failures, process, trackers
+from jobs import failures, process, together, trackers
 from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
 
@@ -32,11 +34,18 @@ logger = logging.getLogger(__name__)
 
 
 def execute(
-    run_id: str, monitor: DatabaseMonitor, *, others: Sequence[Monitor] = (), recipe: Recipe | None = None
+    run_id: str,
+    monitor: DatabaseMonitor,
+    *,
+    others: Sequence[Monitor] = (),
+    recipe: Recipe | None = None,
+    processes: int | None = None,
 ) -> dict[str, Any]:
     """Bring a claimed run to its end; results and state ``done`` appear together or not at all.
 
-    ``recipe`` is :func:`engine.pipeline.run_pipeline` unless a test brings a quicker one.
+    Args:
+        recipe: :func:`engine.pipeline.run_pipeline` unless a test brings a quicker one.
+        processes: how many work on it, instead of ``run.processes``.
 
     Raises:
         Cancelled: the run was asked to stop; it is ``cancelled``, or ``interrupted`` if nobody cancelled it.
@@ -46,10 +55,12 @@ def execute(
     try:
         if not lifecycle.begin(run_id, process.owner()):
             raise Cancelled
+        config = stored_config(run.config)
         with process.marked(run_id), monitor, contextlib.ExitStack() as stack:
             tracked = [stack.enter_context(tracker) for tracker in trackers.monitors(run_id)]
             work = recipe or _pipeline()
-            report = work(stored_config(run.config), run.folder, MonitorGroup([monitor, *tracked, *others]))
+            with together.working(config, run.folder, processes or config.run.processes, partial(_give_up, run_id)):
+                report = work(config, run.folder, MonitorGroup([monitor, *tracked, *others]))
     except (Cancelled, KeyboardInterrupt):
         _end(run_id, "interrupted", "stopped before its end", failures.CHECKPOINT)
         raise
@@ -69,6 +80,12 @@ def _save(run_id: str, report: dict[str, Any]) -> None:
     with writing() as session:
         results.save(run_id, report, session)
         lifecycle.end(run_id, "done", session)
+
+
+def _give_up(run_id: str, reason: str, remedy: str) -> None:
+    """Before this process is ended from another thread."""
+    print(f"{reason} — {remedy}", file=sys.stderr, flush=True)  # noqa: T201 - the last word in a shell
+    _end(run_id, "failed", reason, remedy)
 
 
 def _end(run_id: str, state: State, reason: str, remedy: str) -> None:

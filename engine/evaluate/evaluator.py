@@ -2,7 +2,7 @@
 
 Models are built one at a time and only when something is left to ask them, so the LLM rows can share one backbone.
 Users are taken in chunks: progress, cancellation and checkpoints fall between chunks, and a resumed evaluation asks
-exactly the chunks that are missing.
+exactly the chunks that are missing. Several processes share each chunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import processes
 from engine.data.split import Examples
 from engine.errors import Cancelled
 from engine.evaluate.rows import Evaluation, Row, RowFile, Shapes, fingerprint
@@ -207,13 +208,23 @@ class _Task:
             if self.monitor.should_stop():
                 file.save()
                 raise Cancelled
-            part = slice(file.done, min(file.done + CHUNK, n))
-            ask(ranker, part)
+            part = slice(file.done, min(file.done + CHUNK * processes.count(), n))
+            own = processes.rows(part.stop - part.start)
+            ask(ranker, slice(part.start + own.start, part.start + own.stop))
+            self._share(file, part, own)
             file.done = part.stop
             report(file.done, n)
             if file.done == n or time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 file.save()
                 saved = time.monotonic()
+
+    def _share(self, file: RowFile, part: slice, own: slice) -> None:
+        """Give all processes what each has found out about its own rows of a ``part``."""
+        if processes.count() > 1:
+            found = {name: array[part][own] for name, array in file.arrays.items()}
+            for rows, answers in processes.gathered((own, found)):
+                for name, answer in answers.items():
+                    file.arrays[name][part][rows] = answer
 
 
 def _ids(history: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from peft import AdaLoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from engine import processes
 from engine.config import FinetuneConfig
 from engine.dropout import Dropout
 from engine.errors import StudioError, first_line
@@ -184,9 +185,13 @@ class AdaLora:
 def save_adapter(backbone: Backbone, folder: Path) -> None:
     """Write the attached adapter in PEFT's own format, pruned to the ranks in use; ``folder`` is replaced as a whole.
 
+    Of several processes the first writes.
+
     Raises:
         StudioError: the folder cannot be written.
     """
+    if not processes.first():
+        return
     partial = folder.with_name(f"{folder.name}.part")
     try:
         shutil.rmtree(partial, ignore_errors=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import processes
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
@@ -69,10 +70,13 @@ def learn_weights(
     opinions = {name: np.empty((size, split.n_items), np.float32) for name in parts}
     done, total = 0, size * len(parts)
     for name, ranker in parts.items():
-        for start in range(0, size, USERS_AT_ONCE):
+        for start in range(0, size, USERS_AT_ONCE * processes.count()):
             monitor.check()
-            part = slice(start, min(start + USERS_AT_ONCE, size))
-            opinions[name][part] = ranker.catalogue_scores(examples.histories[part])
+            part = slice(start, min(start + USERS_AT_ONCE * processes.count(), size))
+            histories = examples.histories[part]
+            opinions[name][part] = processes.asked(
+                len(histories), lambda own, ask=ranker, some=histories: ask.catalogue_scores(some[own])
+            )
             done += part.stop - part.start
             monitor.progress(STAGE, done, total)
     if split.weighing is None:

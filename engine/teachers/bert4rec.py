@@ -43,11 +43,11 @@ class BERT4Rec(Network):
             states = block(states, real)
         return self.norm(states)
 
-    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, int]:
+    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """The cloze task: a window's items, some of them masked, are asked for at the masks."""
         again = self.config.bert4rec.maskings
         items, real = batch.labels.repeat(again, 1), batch.real.repeat(again, 1)
-        masked = self.masks(real, random)
+        items, real, masked = (batch.own(rows) for rows in (items, real, self.masks(real, random)))
         states = self(items.masked_fill(masked, self.start), real)[masked]
         return self.softmax_backward(states, items[masked], learned, random), len(states)
 

@@ -43,12 +43,12 @@ class GSASRec(SASRec):
         """The loss is least where an item's score is the logit of its probability plus log(b / a)."""
         return logsigmoid(self.logits(states) - math.log(self.beta / self.rate)).log_softmax(-1)
 
-    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, int]:
+    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """At every place the next item is told from negatives that are drawn for the window as a whole."""
-        real, labels = batch.real, batch.labels.where(batch.real, 0)
-        drawn = random.integers(len(learned), size=(len(real), self.config.gsasrec.negatives))
-        negatives = learned[torch.from_numpy(drawn).to(learned.device)]
-        states = self(batch.inputs, real)
+        drawn = random.integers(len(learned), size=(len(batch.real), self.config.gsasrec.negatives))
+        negatives = learned[batch.own(torch.from_numpy(drawn)).to(learned.device)]
+        real, labels = batch.own(batch.real), batch.own(batch.labels.where(batch.real, 0))
+        states = self(batch.own(batch.inputs), real)
         positive = (states * self.items(labels)).sum(2) + self.bias[labels]
         others = states @ self.items(negatives).transpose(1, 2) + self.bias[negatives][:, None]  # [B, L, negatives]
         others = others.masked_fill(negatives[:, None] == labels[:, :, None], -torch.inf)  # no item is told from itself

@@ -68,8 +68,10 @@ class Network(nn.Module, ABC):
         """float32 ``[n_items, width]``, for models that learn from them; ``None`` where an architecture has none."""
         return self.items.weight[: self.n_items]
 
-    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, int]:
-        """Add the gradients of a batch's mean loss to the parameters'.
+    def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
+        """Add the gradients of the mean loss of a batch's own rows to the parameters'.
+
+        What is drawn is drawn for the whole batch, so that it does not matter how it is shared.
 
         Args:
             batch: training windows, on the network's device.
@@ -79,8 +81,9 @@ class Network(nn.Module, ABC):
         Returns:
             The summed loss, and of how many labels.
         """
-        states = self(batch.inputs, batch.real)[batch.real]
-        return self.softmax_backward(states, batch.labels[batch.real], learned, random), len(states)
+        real = batch.own(batch.real)
+        states = self(batch.own(batch.inputs), real)[real]
+        return self.softmax_backward(states, batch.own(batch.labels)[real], learned, random), len(states)
 
     def softmax_backward(self, states: Tensor, labels: Tensor, learned: Tensor, random: np.random.Generator) -> float:
         """Add the gradients of the mean cross-entropy of ``states`` ``[N, width]`` against ``labels`` ``[N]``.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine import processes
 from engine.architectures import TeacherName
 from engine.config import TeacherConfig
 from engine.data import Split
+from engine.dropout import drawn_for
 from engine.labels import label
 from engine.metrics.full import catalogue_ranks
 from engine.metrics.ranks import ndcg
@@ -99,16 +102,33 @@ class _Epochs:
         random = generator(self.seed, self.config.name, "epoch", step)
         drawing = generator(self.seed, self.config.name, "negatives", step)
         self.network.train()
-        total, count, device = 0.0, 0, self.teacher.device
+        total, count, device = 0.0, 0.0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
             self.optimizer.zero_grad()
-            loss, labels = self.network.backward(batch.to(device), self.learned, drawing)
+            shared = replace(batch.to(device), rows=processes.rows(len(batch.real)))
+            with drawn_for(processes.rows(len(batch.real)), len(batch.real)):
+                loss, labels = self.network.backward(shared, self.learned, drawing)
+            times = (
+                processes.count() if len(batch.real) < processes.count() else 1
+            )  # too few to be shared: all take all
+            loss, labels = self._together(loss / times, labels / times)
             total, count = total + loss, count + labels
             self.optimizer.step()
         self._know_nothing_of_cold()
         self.network.eval()
         self.loss, self.epoch = total / max(count, 1), step + 1
         return {"loss": self.loss}
+
+    def _together(self, loss: float, labels: float) -> tuple[float, float]:
+        """The summed loss of all processes and of how many labels; gradients become those of its mean."""
+        if processes.count() > 1:
+            gradients = [it.grad for it in self.network.parameters() if it.grad is not None]
+            for gradient in gradients:
+                gradient *= labels
+            loss, labels = processes.add_up(gradients, loss, labels)
+            for gradient in gradients:
+                gradient /= labels
+        return loss, labels
 
     @torch.no_grad()
     def _know_nothing_of_cold(self) -> None:
@@ -131,14 +151,18 @@ class _Epochs:
 
     def _ndcg(self, ranker: CatalogueScorer) -> float:
         """NaN where scores are not numbers, which no comparison would notice."""
-        gains = []
-        for users in np.array_split(np.arange(len(self.validation)), -(-len(self.validation) // BATCH)):
-            part = self.validation.take(users)
-            scores = ranker.catalogue_scores(part.histories)
-            if np.isnan(scores).any():
-                return math.nan
-            gains.append(ndcg(catalogue_ranks(scores, part.histories, part.targets), 10))
-        return float(np.concatenate(gains).mean())
+
+        def gains(own: slice) -> np.ndarray:
+            found = []
+            for users in np.array_split(np.arange(own.start, own.stop), -(-(own.stop - own.start) // BATCH)):
+                part = self.validation.take(users)
+                scores = ranker.catalogue_scores(part.histories)
+                if np.isnan(scores).any():
+                    return np.full(own.stop - own.start, math.nan)
+                found.append(ndcg(catalogue_ranks(scores, part.histories, part.targets), 10))
+            return np.concatenate(found)
+
+        return float(processes.asked(len(self.validation), gains).mean())
 
     def state(self) -> dict[str, Tensor]:
         """Weights and AdamW's moments."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,9 +20,17 @@ class Batch:
     """int64 ``[B, L]``: the item that follows each input."""
     real: Tensor
     """bool ``[B, L]``: False where there is padding."""
+    rows: slice | None = None
+    """The windows that this process learns from, where others learn from the rest."""
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.inputs.to(device), self.labels.to(device), self.real.to(device))
+        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device), real=self.real.to(device))
+
+    def own(self, tensor: Tensor) -> Tensor:
+        """The rows of a tensor ``[copies * B, ...]`` that belong to :attr:`rows`."""
+        if self.rows is None:
+            return tensor
+        return tensor.unflatten(0, (-1, len(self.inputs)))[:, self.rows].flatten(0, 1)
 
 
 class Windows:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from cli_shell import PATIENCE, Shell, listed, start, wait_until
 
@@ -89,6 +91,38 @@ def test_resumed_run_equals_an_uninterrupted_one(
     for part in ("models", "comparisons", "protocol", "users", "seed"):
         assert resumed[part] == smoke[part]
     assert {stage["name"] for stage in resumed["stages"]} == {stage["name"] for stage in smoke["stages"]}
+
+
+def test_a_process_that_dies_ends_the_others_with_its_reason_and_one_alone_goes_on(
+    shell: Shell, delrec_home: Path, smoke: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELREC_HOME", str(delrec_home))
+    process = start(delrec_home, "run", "--preset", "smoke", "--processes", "2")
+
+    def in_stage_one() -> bool:
+        return any('"distil"' in curves.read_text() for curves in delrec_home.glob("runs/*/curves.jsonl"))
+
+    wait_until(in_stage_one, process)
+    (other,) = psutil.Process(process.pid).children()
+    other.kill()
+    began = time.monotonic()
+    _, err = process.communicate(timeout=PATIENCE)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 2, err
+    (run,) = listed(shell)
+    assert (run["state"], run["error"]) == ("failed", "process 2 of 2 ended: killed from outside (SIGKILL)")
+    assert "resume it: it goes on from its last checkpoint" in err
+
+    file = delrec_home / "results.json"
+    said = shell("resume", run["id"], "--processes", "1", "--json", str(file))
+    assert said.code == 0, said.err
+    assert json.loads(file.read_text())["models"] == smoke["models"]  # of a run in a single process
+
+
+def test_a_launchers_number_of_processes_is_the_number(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "1")
+    assert "the launcher started 4 processes, not 2" in shell.refuses("run", "--preset", "smoke", "--processes", "2")
 
 
 def test_recommendations_take_ids_and_titles_with_the_separator(shell: Shell, smoke: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ def test_no_preset_is_a_problem_with_data_that_are_here(preset: str, tmp_path: P
     ("overrides", "name", "remedy"),
     [
         ("llm.name=nonsense", "Language model", "hub id"),
+        ("run.processes=64", "Processes", "run.processes to at most"),
         ("finetune.steps=1", "Ranks and layers", "2 or more"),
         ("distill.prompt=run distill.prompt_run=r-abc234", "Soft prompt", "a run that is done"),
         ("data.dataset=csv", "Data", "data.path"),

@@ -37,6 +37,31 @@ def settings_options(function: Function) -> Function:
     return function
 
 
+processes_option = click.option(
+    "--processes", type=click.IntRange(1, 64), metavar="N", help="Processes that work on it together (run.processes)."
+)
+
+
+def as_another_process(processes: int | None) -> bool:
+    """Whether a launcher started this command as another than the first process of a run; then its work is done.
+
+    Raises:
+        StudioError: a launcher's number of processes and ``processes`` differ.
+    """
+    from jobs import together
+
+    if (started := together.launched()) > 1 and processes not in (None, started):
+        raise StudioError(
+            f"the launcher started {started} processes, not {processes}",
+            where="--processes",
+            remedy="leave it out: the launcher says how many",
+        )
+    if not together.beside_the_first():
+        return False
+    together.help_the_first()
+    return True
+
+
 def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ...]) -> RunConfig:
     """The configuration that the options mean.
 

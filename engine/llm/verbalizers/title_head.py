@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.dropout import HeldDropout
 from engine.llm.backbone import Backbone
 from engine.llm.title_vectors import title_vectors
 from engine.llm.verbalizers.base import StateVerbalizer
@@ -46,7 +47,7 @@ class TitleHead(StateVerbalizer, nn.Module):
             self.norm = nn.LayerNorm(backbone.width)
             self.states = nn.Linear(backbone.width, WIDTH, bias=False)
             self.items = nn.Sequential(
-                nn.Linear(vectors.shape[1], 2 * WIDTH), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, WIDTH)
+                nn.Linear(vectors.shape[1], 2 * WIDTH), nn.GELU(), HeldDropout(DROPOUT), nn.Linear(2 * WIDTH, WIDTH)
             )
         counts = torch.from_numpy(popularity).float()
         self.bias = nn.Parameter(counts.log1p() / 2)
@@ -88,6 +89,17 @@ class TitleHead(StateVerbalizer, nn.Module):
             for name, parameter in self.trainable().items():
                 parameter.copy_(tensors[name])
 
+    @contextmanager
+    def dropped(self) -> Iterator[None]:
+        """Within, what dropout takes from the titles' vectors is drawn once."""
+        layer = self.items[2]
+        assert isinstance(layer, HeldDropout)
+        layer.hold(len(self._vectors), 2 * WIDTH, self._vectors.device)
+        try:
+            yield
+        finally:
+            layer.kept = None
+
     def _projected(self, states: Tensor) -> Tensor:
         projected: Tensor = self.states(self.norm(states.float())) * (SCALE / math.sqrt(WIDTH))
         return projected
@@ -113,12 +125,13 @@ class TitleHead(StateVerbalizer, nn.Module):
 
 @contextmanager
 def learning(head: TitleHead | None) -> Iterator[None]:
-    """Within, the head's dropout is active."""
+    """Within, the head's dropout is active; all parts of a step meet the same titles."""
     if head is None:
         yield
         return
     head.train()
     try:
-        yield
+        with head.dropped():
+            yield
     finally:
         head.eval()

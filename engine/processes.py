@@ -1,0 +1,244 @@
+"""Several processes that train one run together: which of them this is, what it takes of the work, how they add up.
+
+Without :func:`join` a process is alone, and everything here costs nothing. Together, all of them go through the recipe
+in step: each has the whole model, takes its share of every batch and of all users who are asked, and the gradients are
+summed, so all make the same step. What they exchange goes through ``torch.distributed``, which Accelerate describes
+(gloo on processors, NCCL on GPUs). Only the first one writes, hears the user, and decides to stop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+import numpy as np
+
+from engine.errors import StudioError
+from engine.monitor import Monitor, MonitorGroup
+from engine.seeds import derive
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Value = TypeVar("Value")
+WAIT = timedelta(hours=6)
+"""So long others may wait while one fetches a model; a process that died is noticed at once, by its connection."""
+SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
+"""In what the libraries say of a lost connection."""
+
+
+class Batch(Protocol):
+    """A step's questions, which can be asked in parts whose losses add up by their shares."""
+
+    def parts(self, size: int, least: int = 1) -> Iterator[tuple[Self, float]]: ...
+
+
+Asked = TypeVar("Asked", bound=Batch)
+
+
+class _Place:
+    """Which process this is, of how many."""
+
+    rank, count = 0, 1
+
+
+def count() -> int:
+    """How many processes work together; 1: this one is alone."""
+    return _Place.count
+
+
+def rank() -> int:
+    """The number of this one, from 0."""
+    return _Place.rank
+
+
+def first() -> bool:
+    """Whether it is the one that writes."""
+    return _Place.rank == 0
+
+
+def local_rank() -> int:
+    """Its number on this machine: that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", _Place.rank))
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Within, this process is one of those that a launcher started: ``torchrun``, ``accelerate launch``, this program.
+
+    It says so by ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``, and by
+    ``ACCELERATE_USE_CPU`` that GPUs are not used, even where there are some.
+
+    Raises:
+        StudioError: the others cannot be reached, or there are fewer GPUs than processes on this machine.
+    """
+    import torch
+    from torch import distributed
+
+    cuda = torch.cuda.is_available() and os.environ.get("ACCELERATE_USE_CPU", "").lower() not in ("1", "true", "yes")
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    if cuda and here > torch.cuda.device_count():
+        raise StudioError(
+            f"{here} processes, and this machine has {torch.cuda.device_count()} GPU",
+            where="run.processes",
+            remedy="start at most as many as there are, or set llm.device=cpu and teacher.device=cpu",
+        )
+    from accelerate import PartialState
+
+    if "OMP_NUM_THREADS" not in os.environ:  # each would take all cores
+        os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // here))
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    try:
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=WAIT)
+    except (RuntimeError, ValueError) as error:
+        remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
+        raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None
+    state = PartialState(cpu=not cuda)
+    _Place.rank, _Place.count = state.process_index, state.num_processes
+    try:
+        yield
+    finally:
+        _Place.rank, _Place.count = 0, 1
+        distributed.destroy_process_group()
+        PartialState._reset_state()
+
+
+def mine(batch: Asked, size: int) -> Iterator[tuple[Asked, float]]:
+    """This process's parts of ``batch``, of at most ``size`` prompts each, with their shares of the whole.
+
+    Randomness is drawn for each part from the step's seed and the part's number, so that it does not matter which
+    process takes it. Where there would be fewer parts than processes they are smaller.
+    """
+    import torch
+
+    seed, number = torch.initial_seed(), 0
+    for number, (part, share) in enumerate(batch.parts(size, _Place.count)):
+        if number % _Place.count == _Place.rank:
+            if number:  # the first goes on with the step's
+                torch.manual_seed(derive(seed, "part", number))
+            yield part, share
+    torch.manual_seed(derive(seed, "behind", number))
+
+
+def rows(n: int) -> slice:
+    """Which of ``n`` rows are this process's; all where there are fewer rows than processes."""
+    if n < _Place.count:
+        return slice(0, n)
+    return slice(n * _Place.rank // _Place.count, n * (_Place.rank + 1) // _Place.count)
+
+
+def asked(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """What ``ask`` answers about ``n`` rows, of which each process asks its own; everybody gets all."""
+    if n < _Place.count or _Place.count == 1:
+        return ask(slice(0, n))
+    return np.concatenate(gathered(ask(rows(n))))
+
+
+def gathered(value: Value) -> list[Value]:
+    """The value of every process, in their order."""
+    if _Place.count == 1:
+        return [value]
+    from accelerate.utils import gather_object
+
+    found: list[Value] = gather_object([value])
+    return found
+
+
+def from_first(value: Value) -> Value:
+    """The first process's value."""
+    if _Place.count == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    found: list[Value] = broadcast_object_list([value])
+    return found[0]
+
+
+def add_up(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
+    """Replace each of the ``tensors`` by its sum over all processes; returns the sums of the ``numbers``.
+
+    Sums are made in float32 (numbers in float64), in one exchange for each device.
+    """
+    if _Place.count == 1:
+        return list(numbers)
+    import torch
+    from torch import distributed
+
+    by_device: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        by_device.setdefault(tensor.device, []).append(tensor)
+    for own in by_device.values():
+        flat = torch.cat([tensor.detach().flatten().float() for tensor in own])
+        distributed.all_reduce(flat)
+        for tensor, total in zip(own, flat.split([tensor.numel() for tensor in own]), strict=True):
+            tensor.detach().copy_(total.view_as(tensor))
+    together = torch.tensor(numbers, dtype=torch.float64)
+    if numbers:
+        distributed.all_reduce(together)
+    return together.tolist()
+
+
+def add_gradients(parameters: Iterable[nn.Parameter], *numbers: float) -> list[float]:
+    """:func:`add_up` of the parameters' gradients; one that has none here adds nothing."""
+    if _Place.count == 1:
+        return list(numbers)
+    import torch
+
+    learned = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in learned:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return add_up([parameter.grad for parameter in learned if parameter.grad is not None], *numbers)
+
+
+def wait() -> None:
+    """Until all are here."""
+    if _Place.count > 1:
+        import torch
+        from torch import distributed
+
+        distributed.all_reduce(torch.zeros(1))  # a barrier of NCCL would hold a GPU
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """The first does this before the others, who find what it has left."""
+    if not first():
+        wait()
+    yield
+    if first():
+        wait()
+
+
+def lost(error: BaseException | None) -> bool:
+    """Whether this tells that another process has ended, not what for."""
+    from torch import distributed
+
+    while error is not None:
+        told = isinstance(error, distributed.DistError) or (
+            isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+        )
+        if told:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class Together(MonitorGroup):
+    """The first process tells what happens and hears whether to stop; the others do as it does.
+
+    :meth:`should_stop` must be asked by all of them at the same points, but for what is done :func:`in_turn`, which
+    gets :attr:`own`.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        super().__init__([monitor] if first() else [])
+        self.own = MonitorGroup(self.monitors)
+        """Asks for this process alone."""
+
+    def should_stop(self) -> bool:
+        return from_first(super().should_stop())

@@ -1,0 +1,212 @@
+"""The processes that work on one run together: starts the others beside this one, and says why one of them died.
+
+A launcher (``torchrun``, ``accelerate launch``) may have started them all; then it watches over them too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from engine import interpreter
+from engine.config import RunConfig
+from engine.environment import cores
+from engine.errors import Cancelled, StudioError
+from engine.settings import make_config
+from jobs import failures, process
+
+OTHER = interpreter.command("jobs.together")
+LOST_STATUS = 4
+"""How one ends whose connection broke: not of its own fault."""
+SETTLE_SECONDS = 10.0
+"""Once one has died, the others notice by their connections; this process is ended if it has not by then …"""
+END_SECONDS = 20.0
+"""… and at the end the others may take so long to leave."""
+
+
+def launched() -> int:
+    """Of how many processes a launcher started this one as a part; 1: it was started alone."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def beside_the_first() -> bool:
+    """Whether a launcher started this one as another than the first, which is told what to do."""
+    return launched() > 1 and os.environ.get("RANK", "0") != "0"
+
+
+@contextlib.contextmanager
+def working(
+    config: RunConfig, folder: Path, count: int, give_up: Callable[[str, str], None], command: Sequence[str] = OTHER
+) -> Iterator[None]:
+    """Within, this is the first of ``count`` processes that run ``config`` in ``folder``; alone where that is one.
+
+    Args:
+        give_up: told why, before this process is ended because another one died and it does not come to notice.
+        command: the program that the others are.
+
+    Raises:
+        StudioError: in the place of what broke because another process died: why that one did.
+    """
+    if launched() > 1:
+        with _first(config, folder):
+            yield
+        return
+    if count == 1:
+        yield
+        return
+    others = _Others(folder, count, _use_cpu(config), command, give_up)
+    try:
+        with others.environment(), _first(config, folder):
+            yield
+    except (Cancelled, KeyboardInterrupt, StudioError):
+        others.end(0)
+        raise
+    except Exception as error:
+        from engine.processes import lost
+
+        fault = others.fault(SETTLE_SECONDS) if lost(error) else None
+        others.end(0)
+        if fault is None:
+            raise
+        raise StudioError(fault[0], remedy=fault[1]) from error
+    except BaseException:
+        others.end(0)
+        raise
+    others.end(END_SECONDS)
+    for log in others.logs.values():
+        log.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _first(config: RunConfig, folder: Path) -> Iterator[None]:
+    from engine import processes
+
+    with processes.joined():
+        processes.from_first((config.model_dump(mode="json"), str(folder)))
+        yield
+
+
+def help_the_first() -> None:
+    """Be one of the others: do as the first says, until the run's end.
+
+    Raises:
+        Cancelled, StudioError: as the recipe.
+    """
+    from engine import processes
+    from engine.monitor import Monitor
+    from engine.pipeline import run_pipeline
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first one decides
+        signal.signal(number, signal.SIG_IGN)
+    process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
+    with processes.joined():
+        values, folder = processes.from_first(({}, ""))
+        run_pipeline(make_config(values), Path(folder), Monitor())
+
+
+class _Others:
+    """The processes beside the first, and the thread that watches them."""
+
+    def __init__(
+        self, folder: Path, count: int, cpu: bool, command: Sequence[str], give_up: Callable[[str, str], None]
+    ) -> None:
+        self.count, self.give_up = count, give_up
+        self.shared = {
+            **{"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)},
+            **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())},
+            **({"ACCELERATE_USE_CPU": "true"} if cpu else {}),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // count)),
+        }
+        self.kills = failures.memory_kills()
+        self.logs = {rank: folder / f"process-{rank}.log" for rank in range(1, count)}
+        self.started: dict[int, subprocess.Popen[bytes]] = {}
+        self.ended = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True)
+        for rank, log in self.logs.items():
+            with log.open("wb") as file:
+                self.started[rank] = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    env=interpreter.environment(**self.shared, RANK=str(rank), LOCAL_RANK=str(rank)),
+                )
+        self.watch = threading.Thread(target=self._watch, name="other-processes", daemon=True)
+        self.watch.start()
+
+    @contextlib.contextmanager
+    def environment(self) -> Iterator[None]:
+        """What tells libraries which process this is, as a launcher would have."""
+        own = self.shared | {"RANK": "0", "LOCAL_RANK": "0"}
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+    def fault(self, seconds: float = 0.0) -> tuple[str, str] | None:
+        """Why one of them died of itself, and what to do; ``None``: none has, within ``seconds``."""
+        for rank, other in self.started.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(seconds)
+            if other.returncode not in (None, 0, LOST_STATUS):
+                kills = failures.memory_kills() - self.kills
+                reason, remedy = failures.explain_exit(other.returncode, self.logs[rank], kills)
+                return f"process {rank + 1} of {self.count} ended: {reason}", remedy
+        return None
+
+    def end(self, seconds: float) -> None:
+        """They are given ``seconds`` to end by themselves, then killed."""
+        self.ended.set()
+        for other in self.started.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(seconds)
+            other.kill()
+            other.wait()
+        self.watch.join()
+
+    def _watch(self) -> None:
+        while not self.ended.wait(0.2):
+            if (fault := self.fault()) is not None:
+                if not self.ended.wait(SETTLE_SECONDS):  # waiting for what never comes, or computing for long
+                    for other in self.started.values():
+                        other.kill()
+                    self.give_up(*fault)
+                    os._exit(1)
+                return
+
+
+def _use_cpu(config: RunConfig) -> bool:
+    return config.llm.device == "cpu" and config.teacher.device == "cpu"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+if __name__ == "__main__":
+    from engine.processes import lost
+
+    try:
+        help_the_first()
+    except Cancelled:
+        sys.exit(0)
+    except StudioError as error:
+        sys.exit(str(error))
+    except Exception as error:
+        if lost(error):
+            sys.exit(LOST_STATUS)
+        raise
