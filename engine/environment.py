@@ -58,7 +58,7 @@ def cores() -> int:
 
 
 def gpu_count() -> int:
-    """GPUs of NVIDIA or AMD by their device files, those that ``CUDA_VISIBLE_DEVICES`` hides left out; loads nothing."""
+    """GPUs of NVIDIA or AMD by their device files, without what ``CUDA_VISIBLE_DEVICES`` hides; loads nothing."""
     there = len([*Path("/dev").glob("nvidia[0-9]*")]) or len([*Path("/dev/dri").glob("renderD*")] * KFD.exists())
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     return (
