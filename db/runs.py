@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from engine.errors import StudioError
 State = Literal["queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted"]
 Origin = Literal["new", "retry", "clone", "import"]
 
+STATES: tuple[State, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("starting", "running", "cancelling")
 """A process works on the run."""
 RESUMABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
@@ -230,6 +231,13 @@ def search(
     if wanted:
         records = [run for run in records if any(wanted in part.casefold() for part in _searched(run))]
     return records[:limit]
+
+
+def counts() -> dict[str, int]:
+    """How many runs are in each state that any is in."""
+    with reading() as session:
+        found = session.execute(select(RunRow.state, func.count()).group_by(RunRow.state))
+        return {row[0]: row[1] for row in found}
 
 
 def rename(run_id: str, name: str) -> None:

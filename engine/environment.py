@@ -68,6 +68,11 @@ def gpu_count() -> int:
     )
 
 
+def version() -> str:
+    """Of this program; empty where it is not installed."""
+    return _version("delrec-studio") or ""
+
+
 def _version(package: str) -> str | None:
     """``None``: it is not installed. As a library, the engine needs neither the queue nor the pages."""
     try:

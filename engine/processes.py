@@ -115,13 +115,13 @@ def mine(batch: Asked, size: int) -> Iterator[tuple[Asked, float]]:
     """
     import torch
 
-    seed, number = torch.initial_seed(), 0
+    seed = torch.initial_seed()
     for number, (part, share) in enumerate(batch.parts(size, _Place.count)):
         if number % _Place.count == _Place.rank:
             if number:  # the first goes on with the step's
                 torch.manual_seed(derive(seed, "part", number))
             yield part, share
-    torch.manual_seed(derive(seed, "behind", number))
+    torch.manual_seed(derive(seed, "behind"))
 
 
 def rows(n: int) -> slice:

@@ -6,13 +6,12 @@ memory; some time after the last question it ends, so that a fresh one, without 
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
 import time
 
-from jobs import answers
+from jobs import answers, logs
 from jobs.process import Flag, end_with_parent
 from jobs.queues import ANSWERS, Queue
 from jobs.settings import FLAG_SECONDS
@@ -45,5 +44,5 @@ def main(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.prepare()
     main(int(sys.argv[1]))

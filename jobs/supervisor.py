@@ -35,6 +35,7 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
     worker = process.owner()
     if stopping.is_set() or not lifecycle.claim(run_id, worker):
         return
+    logger.info("begins", extra={"run": run_id})
     folder = RunFolder(runs.run_folder(run_id))
     kills = failures.memory_kills()
     try:
@@ -66,6 +67,7 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
             lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
 
     insist(finish, math.inf, stopping.is_set)
+    logger.info("ended: %s", runs.get(run_id).state, extra={"run": run_id})
 
 
 def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: process.Flag, settings: JobSettings) -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import workers
 from engine import interpreter
 from engine.errors import StudioError
-from jobs import api, process, signs, trackers
+from jobs import api, health, logs, process, signs, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -28,6 +29,8 @@ from jobs.supervisor import CHILD, supervise
 WORKER = interpreter.command("jobs.worker")
 ANSWERER = interpreter.command("jobs.answerer")
 RESTART_SECONDS = 2.0
+STUCK_SECONDS = 120.0
+"""A worker that has not looked around for so long is not well."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +42,24 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     as well. ``command`` is the program that trains, ``answerer`` the one that answers questions.
 
     Raises:
-        StudioError: database, queue or a tracker cannot be used.
+        StudioError: database, queue, a tracker or the address at which it answers cannot be used.
     """
     trackers.check()
+    health.address()
     me = process.owner()
     workers.beat(me)
     api.recover()
     stopping = Flag()
-    queue = Queue(TRAINING, lambda run_id: supervise(run_id, stopping, command))
+    at_work: list[str] = []
+
+    def work(run_id: str) -> None:
+        at_work.append(run_id)
+        try:
+            supervise(run_id, stopping, command)
+        finally:
+            at_work.remove(run_id)
+
+    queue = Queue(TRAINING, work)
     consumer = queue.huey.create_consumer(workers=1, periodic=False, max_delay=1.0, graceful_signal="TERM")
     consumer.start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -55,8 +68,13 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
         end_with_parent(parent, stopping.set)
     beside = _start([*answerer, str(me.pid)])
     fault = signs.Fault("what was lost is not looked for")
-    with signs.given(lambda: workers.beat(me)):
+    moved = time.monotonic()
+    with (
+        signs.given(lambda: workers.beat(me)),
+        health.served(lambda: "".join(at_work[:1]), lambda: moved, STUCK_SECONDS),
+    ):
         while not stopping.wait(RECOVER_SECONDS):
+            moved = time.monotonic()
             with fault.told_once():  # out of reach for a while; what is lost is found next time
                 api.recover()
             consumer.check_worker_health()
@@ -115,8 +133,8 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        logs.prepare()
         run_worker(int(sys.argv[1]) if len(sys.argv) > 1 else None)
     except StudioError as error:
         sys.exit(str(error))

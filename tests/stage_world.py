@@ -80,6 +80,7 @@ def make_world(*overrides: str, family: str = "causal", form: str = "candidates"
         overrides=[
             *("data.history=12", "data.candidates=6", "distill.teacher_top=3", "distill.steps=4", "finetune.steps=6"),
             *("distill.validate_every=2", "finetune.validate_every=3", "finetune.lr=0.01", "distill.lr=0.05"),
+            "llm.micro_batch=8",
             *FORMS[form],
             *overrides,
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import math
@@ -101,7 +102,7 @@ class PasswordGate:
         path = own_path(scope)
         if path.rstrip("/") == "/login":
             await (await self._login(scope_request))(scope, receive, send)
-        elif path in FREE_PATHS or self._known(scope_request):
+        elif path in FREE_PATHS or self._known(scope_request) or (path == "/metrics" and self._basic(scope_request)):
             await self.app(scope, receive, send)
         elif "text/html" in scope_request.headers.get("accept", ""):
             await RedirectResponse("/login", 303)(scope, receive, send)
@@ -137,6 +138,20 @@ class PasswordGate:
         given = [cookie.strip() for line in request.headers.getlist("cookie") for cookie in line.split(";")]
         mine = f"{COOKIE}={self._token()}".encode()  # others of that name are of apps elsewhere on the same host
         return any(hmac.compare_digest(cookie.encode(), mine) for cookie in given)
+
+    def _basic(self, request: Request) -> bool:
+        """Whether a program that can keep no cookie sends the password with its question, under any name."""
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        client = request.client.host if request.client else ""
+        if kind.lower() != "basic" or self.attempts.wait(client):
+            return False
+        try:
+            password = base64.b64decode(given, validate=True).decode().partition(":")[2]
+        except ValueError:
+            return False
+        right = hmac.compare_digest(password.encode(), self.password.encode())
+        (self.attempts.right if right else self.attempts.wrong)(client)
+        return right
 
     def _token(self) -> str:
         return hmac.new(self.key, self.password.encode(), hashlib.sha256).hexdigest()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 
+from jobs import health, logs
 from jobs.settings import import_limits
 from webapp import downloads, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
@@ -41,8 +44,13 @@ def create_app(access: Access | None = None, root: str | None = None) -> FastAPI
     app = FastAPI(title="DELRec Studio", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    def healthz() -> JSONResponse:
+        wrong = health.fault()
+        return JSONResponse({"status": wrong or "ok"}, 503 if wrong else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(health.exposition(), media_type=health.TYPE)
 
     app.include_router(downloads.router)
     app.include_router(inspect_downloads.router)
@@ -129,4 +137,5 @@ def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = Non
     access.check_host(host)
     app = create_app(access, root)
     app.add_middleware(OwnPages, names=access.names())
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
+    own: dict[str, Any] = {} if logs.form() == "text" else {"log_config": None}  # else what it logs is a line as others
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3, **own)

@@ -21,6 +21,7 @@ SECTIONS = {
     "finetune": ("Stage 2: fine-tune", "AdaLoRA on the true next items; the soft prompt stays frozen."),
     "plus": ("DELRec-plus", "Beyond the paper: the language model and its teachers, weighed by validation users."),
     "eval": ("Evaluation", "What is measured on the test users."),
+    "run": ("Machine", "Where and how the run is worked on; its results do not depend on it, but for rounding."),
 }
 """Sections in the order of the pipeline, each with heading and explanation."""
 

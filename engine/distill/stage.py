@@ -100,10 +100,9 @@ class DistilStage:
         """One backward pass per task; the gradients, not the losses, are mixed, so that no third pass is needed."""
         values: dict[str, float] = {}
         gradients: dict[str, list[Tensor]] = {}
-        with learning(self.head):
-            for task in self.tasks:
-                if len(questions := task.batch(step)):  # windows of one title hide none
-                    values[f"loss.{task.name}"], gradients[task.name] = self._gradient(questions)
+        for task in self.tasks:
+            if len(questions := task.batch(step)):  # windows of one title hide none
+                values[f"loss.{task.name}"], gradients[task.name] = self._gradient(questions)
         norms = {name: float(gradient[0].norm()) for name, gradient in gradients.items()}  # the soft prompt's
         weights = task_weights(norms, self.config.distill)
         for place, parameter in enumerate(self.trainable.values()):
@@ -115,11 +114,12 @@ class DistilStage:
     def _gradient(self, questions: Questions | SequenceQuestions) -> tuple[float, list[Tensor]]:
         total, parameters = 0.0, list(self.trainable.values())
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
-        for part, share in processes.mine(questions, self.config.llm.micro_batch):
-            loss = share * part.loss(self.scorer)
-            for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
-                gradient += added
-            total += float(loss.detach())
+        with learning(self.head):
+            for part, share in processes.mine(questions, self.config.llm.micro_batch):
+                loss = share * part.loss(self.scorer)
+                for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
+                    gradient += added
+                total += float(loss.detach())
         (total,) = processes.add_up(gradients, total)
         return total, gradients
 

@@ -155,6 +155,8 @@ def test_run_folder_of_a_newer_version(shell: Shell, delrec_home: Path) -> None:
         (("--first-run", "nosuch"), {}, "quickstart"),
         ((), {"DELREC_STOP_GRACE": "long"}, "DELREC_STOP_GRACE"),
         ((), {"DELREC_TRACKERS": "pigeons"}, "DELREC_TRACKERS"),
+        ((), {"DELREC_LOG": "xml"}, "text or json"),
+        ((), {"DELREC_WORKER_ADDRESS": "here:there"}, "DELREC_WORKER_ADDRESS"),
         ((), {"SSL_CERT_FILE": "/nowhere/ca.pem"}, "SSL_CERT_FILE=/nowhere/ca.pem"),
         ((), {"ALL_PROXY": "socks4://localhost:1080"}, "ALL_PROXY"),
         (("--host", "0.0.0.0"), {}, "DELREC_PASSWORD"),

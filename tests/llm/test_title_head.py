@@ -97,9 +97,15 @@ def test_dropout_acts_within_learning_alone() -> None:
     backbone = tiny_causal(0)
     head, asked = make(backbone), states(backbone)
     torch.testing.assert_close(head.state_scores(asked), head.state_scores(asked))
-    with learning(head):
-        assert not torch.allclose(head.state_scores(asked), head.state_scores(asked))
+    whole, dropped = head.state_scores(asked), []
+    for _ in range(2):
+        with learning(head):
+            dropped.append(head.state_scores(asked))
+            assert torch.equal(head.state_scores(asked), dropped[-1])  # all parts of a step have it in common
+    assert not torch.allclose(dropped[0], dropped[1])
+    assert not torch.allclose(dropped[0], whole)
     assert not head.training
+    torch.testing.assert_close(head.state_scores(asked), whole)
 
 
 def test_it_begins_the_same_whatever_random_state_it_finds() -> None:

@@ -118,6 +118,16 @@ def test_health_needs_no_password(guarded: TestClient) -> None:
     assert guarded.get("/healthz").json() == {"status": "ok"}
 
 
+def test_figures_are_for_those_who_know_the_password(guarded: TestClient) -> None:
+    assert guarded.get("/metrics").status_code == 401
+    assert guarded.get("/metrics", auth=("prometheus", "sesame")).status_code == 401
+    assert guarded.get("/metrics", headers={"authorization": "Basic !"}).status_code == 401
+    assert guarded.get("/runs", auth=("prometheus", "open sesame")).status_code == 401  # there cookies are asked for
+    told = guarded.get("/metrics", auth=("prometheus", "open sesame"))
+    assert told.status_code == 200
+    assert 'delrec_runs{state="queued"} 0.0' in told.text
+
+
 @pytest.mark.parametrize("path", ["/", "/runs", "/config", "/files/r-abc234/metrics.json", "/gradio_api/info"])
 def test_without_the_password_nothing_is_seen(guarded: TestClient, path: str) -> None:
     assert guarded.get(path).status_code == 401

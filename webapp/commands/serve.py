@@ -34,7 +34,7 @@ def command(
     """
     from engine import network
     from engine.settings import load_config
-    from jobs import api, trackers
+    from jobs import api, health, logs, trackers
     from jobs.settings import job_settings
     from jobs.worker import worker_process
     from webapp import proxy
@@ -46,10 +46,13 @@ def command(
     root = proxy.root_path(root_path)
     config = load_config(first_run) if first_run else None
     job_settings()
+    logs.form()
     network.check()
     if not no_worker:
         trackers.check()
+        health.address()
     _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
+    logs.prepare()
     api.recover()
     if config is not None and first_run is not None:
         _begin(first_run, config)
@@ -57,23 +60,23 @@ def command(
         from webapp.app import serve
 
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"DELRec Studio is on http://{shown}:{port}{root and root + '/'} — Ctrl-C stops it.", err=True)
+        logs.say(f"DELRec Studio is on http://{shown}:{port}{root and root + '/'} — Ctrl-C stops it.")
         with contextlib.suppress(KeyboardInterrupt):
             serve(host, port, access, root)
 
 
 def _begin(preset: str, config: RunConfig) -> None:
     """Launch the first run, or let it go on if it was interrupted: whoever stopped the app did not cancel it."""
-    from jobs import api
+    from jobs import api, logs
 
     known = api.runs()
     if not known:
-        click.echo(f"There is no run yet: {preset} is queued as {api.launch(config, preset)}.", err=True)
+        logs.say(f"There is no run yet: {preset} is queued as {api.launch(config, preset)}.")
         return
     first = known[-1]
     if (first.state, first.preset, first.origin) == ("interrupted", preset, "new"):
         api.resume(first.id)
-        click.echo(f"The first run, {first.name}, was interrupted: {first.id} goes on from its checkpoint.", err=True)
+        logs.say(f"The first run, {first.name}, was interrupted: {first.id} goes on from its checkpoint.")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,9 @@ def command() -> None:
 
     A run at work is then interrupted with a checkpoint.
     """
+    from jobs import logs
     from jobs.worker import run_worker
 
-    click.echo("The worker waits for runs; Ctrl-C stops it.", err=True)
+    logs.prepare()
+    logs.say("The worker waits for runs; Ctrl-C stops it.")
     run_worker()

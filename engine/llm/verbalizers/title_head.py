@@ -125,7 +125,7 @@ class TitleHead(StateVerbalizer, nn.Module):
 
 @contextmanager
 def learning(head: TitleHead | None) -> Iterator[None]:
-    """Within, the head's dropout is active; all parts of a step meet the same titles."""
+    """Within, the head's dropout is active; all parts of a batch meet the same titles."""
     if head is None:
         yield
         return
