@@ -8,6 +8,8 @@ pointwise mutual information. What is best depends on the titles (long ones need
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from engine.llm.verbalizers import TitleLikelihood
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models, llm_of, read_priors
 from engine.monitor import Monitor
+from engine.ranking import History, Ranker
 from engine.rows import likelihood_rows
 from engine.run_folder import write_text
 
@@ -65,10 +68,13 @@ def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
     for start in range(0, len(examples), at_once):
         monitor.check()
         histories, some = examples.histories[start : start + at_once], candidates[start : start + at_once]
-        likelihoods[start : start + at_once] = processes.asked(
-            len(histories), lambda own, histories=histories, some=some: ranker.scores(histories[own], some[own])
-        )
+        ask = partial(_scores, ranker, histories, some)
+        likelihoods[start : start + at_once] = processes.asked(len(histories), ask)
     priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
     columns = target_columns(candidates, examples.targets)
     values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]
     return float(GRID[int(np.argmax(values))])
+
+
+def _scores(ranker: Ranker, histories: Sequence[History], candidates: np.ndarray, own: slice) -> np.ndarray:
+    return ranker.scores(histories[own], candidates[own])

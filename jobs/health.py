@@ -76,7 +76,7 @@ class _Studio:
         yield InfoMetricFamily("delrec", "The program.", {"version": version(), "code": code_version()})
         counts = runs.counts()
         yield gauge("runs", "Runs by their state.", {state: float(counts.get(state, 0)) for state in STATES})
-        waiting = Counter(asked.state for asked in explanations.unsettled())
+        waiting = Counter[str](asked.state for asked in explanations.unsettled())
         yield gauge("questions", "Questions that have no answer yet.", {state: waiting[state] for state in ANSWERS})
         by_host = Counter(worker.process.host for worker in workers.living())
         yield gauge("workers", "Workers that gave a sign of life.", dict(by_host), "host")
@@ -115,6 +115,8 @@ def served(busy: Callable[[], str], beaten: Callable[[], float], patience: float
         yield
         return
 
+    host, port = place
+
     def stuck() -> str:
         silent = time.monotonic() - beaten()
         return f"the worker has not moved for {silent:.0f} s" if silent > patience else fault()
@@ -144,14 +146,14 @@ def served(busy: Callable[[], str], beaten: Callable[[], float], patience: float
             logger.debug(format, *args)
 
     class Server(ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
 
     try:
-        server = Server(place, Handler)
+        server = Server((host, port), Handler)
     except OSError as error:
         fault_, remedy = f"cannot listen there: {error.strerror or error}", "choose another port, or unset it"
-        raise StudioError(fault_, where=f"{ADDRESS}={place[0]}:{place[1]}", remedy=remedy) from None
+        raise StudioError(fault_, where=f"{ADDRESS}={host}:{port}", remedy=remedy) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     try:
         yield

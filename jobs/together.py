@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from engine import interpreter
 from engine.config import RunConfig
@@ -107,7 +108,8 @@ def help_the_first() -> None:
         signal.signal(number, signal.SIG_IGN)
     process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
     with processes.joined():
-        values, folder = processes.from_first(({}, ""))
+        nothing: tuple[dict[str, Any], str] = ({}, "")
+        values, folder = processes.from_first(nothing)
         run_pipeline(make_config(values), Path(folder), Monitor())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.plus.mix import weigh
-from engine.ranking import CatalogueRanker
+from engine.ranking import CatalogueRanker, History
 from engine.seeds import generator
 
 STAGE = "plus"
@@ -55,6 +56,10 @@ class PlusWeights:
             raise StudioError(fault, where=str(path), remedy="restore it, or start the run anew") from None
 
 
+def _scores(ranker: CatalogueRanker, histories: Sequence[History], own: slice) -> np.ndarray:
+    return ranker.catalogue_scores(histories[own])
+
+
 def learn_weights(
     config: RunConfig, dataset: Dataset, split: Split, parts: Mapping[str, CatalogueRanker], monitor: Monitor
 ) -> PlusWeights:
@@ -74,9 +79,7 @@ def learn_weights(
             monitor.check()
             part = slice(start, min(start + USERS_AT_ONCE * processes.count(), size))
             histories = examples.histories[part]
-            opinions[name][part] = processes.asked(
-                len(histories), lambda own, ask=ranker, some=histories: ask.catalogue_scores(some[own])
-            )
+            opinions[name][part] = processes.asked(len(histories), partial(_scores, ranker, histories))
             done += part.stop - part.start
             monitor.progress(STAGE, done, total)
     if split.weighing is None:
