@@ -14,10 +14,11 @@ from engine.architectures import TeacherName
 from engine.config_base import Section
 from engine.config_base import setting as _field
 from engine.config_data import DataConfig
+from engine.config_explain import ExplainConfig
 from engine.config_teacher import TeacherConfig
 
-__all__ = ["DataConfig", "DistillConfig", "EvalConfig", "FinetuneConfig", "LLMConfig", "PlusConfig", "RunConfig"]
-__all__ += ["TeacherConfig"]
+__all__ = ["DataConfig", "DistillConfig", "EvalConfig", "ExplainConfig", "FinetuneConfig", "LLMConfig"]
+__all__ += ["PlusConfig", "RunConfig", "TeacherConfig"]
 
 
 class LLMConfig(Section):
@@ -218,6 +219,7 @@ class RunConfig(Section):
     plus: PlusConfig = PlusConfig()
     eval: EvalConfig = EvalConfig()
     run: ProcessConfig = ProcessConfig()
+    explain: ExplainConfig = ExplainConfig()
 
     @model_validator(mode="after")
     def _sequences(self) -> RunConfig:

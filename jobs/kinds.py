@@ -127,6 +127,9 @@ class ExplainRequest(Request):
     """Whether the fine-tuned weights write, or the base ones."""
     rationale_samples: int = Field(3, ge=1, le=8)
     """Texts to write at most, until one of them holds."""
+    rationale_elsewhere: int = Field(0, ge=0)
+    """Above 0 the endpoint of the run's ``explain.writer_url`` is asked first: the titles and measurements of this
+    recommendation leave this machine. Another number asks anew."""
 
 
 def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
@@ -145,7 +148,11 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
 
     loaded = models(folder)
     others = soft_prompts(asked.prompt_of, loaded)
-    writing = explainer.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples)
+    if asked.rationale_elsewhere and not loaded.config.explain.writer_url:
+        remedy = "launch a run with explain.writer_url and explain.writer_model"
+        raise StudioError("this run names no writer elsewhere", where="explain.writer_url", remedy=remedy)
+    elsewhere = asked.rationale_elsewhere > 0
+    writing = explainer.Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples, elsewhere)
     chosen = _chosen(folder, asked)
     parts = asked.parts or PARTS
     known = {"run_id": folder.name}

@@ -110,7 +110,7 @@ def build_pages(access: Access) -> gr.Blocks:
         compare.build()
         footer()
     with pages.route("Inspect", "inspect", show_in_navbar=False):
-        inspect.build()
+        inspect.build(access)
         footer()
     with pages.route("Tour", "tour", show_in_navbar=False):
         tour.build()

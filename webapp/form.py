@@ -22,6 +22,7 @@ SECTIONS = {
     "plus": ("DELRec-plus", "Beyond the paper: the language model and its teachers, weighed by validation users."),
     "eval": ("Evaluation", "What is measured on the test users."),
     "run": ("Machine", "Where and how the run is worked on; its results do not depend on it, but for rounding."),
+    "explain": ("Explanations", "Who writes about recommendations besides the run's own language model."),
 }
 """Sections in the order of the pipeline, each with heading and explanation."""
 

@@ -46,6 +46,8 @@ class Writing:
     adapter: bool = False
     """Whether the fine-tuned weights write, or the base ones."""
     samples: int = SAMPLES
+    elsewhere: bool = False
+    """Whether the endpoint of the run's ``explain.writer_url`` is asked first."""
 
 
 class Explainer:
@@ -247,6 +249,7 @@ class Explainer:
             samples=writing.samples,
             seed=self.seed,
             asked=asked,
+            elsewhere=self.explained.models.config.explain if writing.elsewhere else None,
             on_text=heard,
         )
         return {"request": asked, "texts": plain(found)}

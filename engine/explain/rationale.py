@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
+from engine.config_explain import ExplainConfig
 from engine.evaluate.render import listed
 from engine.explain.constraint import Unwritable
+from engine.explain.endpoint import WriterFailed, name_of, write_there
 from engine.explain.evidence import Evidence
 from engine.explain.grammar import NAMED, grammar, sides
 from engine.explain.grounding import SENTENCE_END, Grounding, check
@@ -37,14 +38,15 @@ class Rationale:
 
     text: str
     grounding: Grounding
-    weights: Literal["base", "adapter", "computed"]
-    """Who wrote it: the base model, the model with its adapter, or nobody: it is computed from the evidence."""
+    weights: str
+    """Who wrote it: ``base`` or ``adapter`` for the model without and with its adapter, ``computed`` for nobody: it is
+    made of the evidence; else the name of a writer elsewhere."""
     sample: int
     """Its number; -1 for a computed one."""
     begun: str = ""
     """The first words of the text that were given to the model to go on from."""
     note: str = ""
-    """Why the model wrote nothing, where it could not."""
+    """Why whoever was asked before did not write it."""
 
 
 def request(evidence: Evidence) -> str:
@@ -86,6 +88,7 @@ def rationales(
     samples: int = SAMPLES,
     seed: int = 0,
     asked: str | None = None,
+    elsewhere: ExplainConfig | None = None,
     on_text: OnText | None = None,
 ) -> list[Rationale]:
     """Texts of the model under the :func:`grammar` of the evidence, best grounded first.
@@ -96,27 +99,39 @@ def rationales(
         adapter: whether the fine-tuned weights write, or the base ones.
         samples: texts to write at most, each drawn anew.
         asked: an edited request instead of :func:`request`.
+        elsewhere: an endpoint that is asked first; the model writes where that fails, or writes what does not hold.
 
     Raises:
         StudioError: the request is longer than the model's context.
     """
     told = on_text or (lambda _sample, _piece: None)
-    who: Literal["base", "adapter"] = "adapter" if adapter else "base"
+    who = "adapter" if adapter else "base"
     written: list[Rationale] = []
     note = ""
+
+    def heard(pieces: Iterator[str], writer: str) -> bool:
+        """Whether this text holds."""
+        text, sample = "", len(written)
+        for piece in pieces:
+            told(sample, piece)
+            text += piece
+        written.append(Rationale(text.strip(), check(text, evidence), writer, sample, note=note))
+        return written[-1].grounding.badge == "grounded"
+
+    if elsewhere:
+        name = name_of(elsewhere)
+        try:
+            if heard(write_there(elsewhere, asked or request(evidence)), name):
+                return written
+            note = f"what {name} wrote did not hold"
+        except WriterFailed as error:
+            note = error.what
     own = derive(seed, evidence.target, *(item.title for item in evidence.history))
     try:
         replies = write_under(backbone, asked or request(evidence), grammar(evidence), adapter=adapter, seed=own)
-        for sample, pieces in enumerate(islice(replies, samples)):
-            text = ""
-            for piece in pieces:
-                told(sample, piece)
-                text += piece
-            written.append(Rationale(text.strip(), check(text, evidence), who, sample))
-            if written[-1].grounding.badge == "grounded":
-                break
+        any(heard(pieces, who) for pieces in islice(replies, samples))
     except Unwritable as error:
-        note = error.what
+        note = "; ".join(filter(None, (note, error.what)))
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
         text = fallback(evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 @click.option("--catalogue", is_flag=True, help="Candidates: the teacher's best, not those of the evaluation.")
 @click.option("--only", "parts", multiple=True, metavar="PART", help="Measure this part only; may come repeatedly.")
 @click.option("--prompt-of", "other_runs", multiple=True, metavar="RUN", help="Try this run's soft prompt too.")
+@click.option(
+    "--elsewhere", is_flag=True, help="Let the writer of explain.writer_url write: sends titles and measurements there."
+)
 @click.option("--json", "file", metavar="FILE", help="Write everything to FILE as JSON.")
 def command(
     reference: str,
@@ -42,6 +46,7 @@ def command(
     catalogue: bool,
     parts: tuple[str, ...],
     other_runs: tuple[str, ...],
+    elsewhere: bool,
     file: str | None,
 ) -> None:
     """Why is an item recommended? Measured by asking the models again with the history changed.
@@ -62,8 +67,10 @@ def command(
     target = target_file(file)
 
     from engine.data.references import checked_titles, split_titles
+    from engine.explain.endpoint import name_of
     from engine.explain.report import PARTS, ExplanationReport, check_parts
     from engine.run_folder import write_text
+    from engine.settings import make_config
     from jobs import answers
     from webapp.inspect.question import Question
 
@@ -82,6 +89,16 @@ def command(
     requests = [question.request(part) for part in wanted]
     if "prompt" in wanted and other_runs:
         requests[wanted.index("prompt")]["prompt_of"] = [find_run(other).id for other in other_runs]
+    if elsewhere:
+        if "rationale" not in wanted:
+            remedy = "leave --only out, or add --only rationale"
+            raise StudioError("--elsewhere goes with the generated words", where="--elsewhere", remedy=remedy)
+        writer = make_config(found.config).explain
+        if not writer.writer_url:
+            remedy = "launch a run with explain.writer_url and explain.writer_model"
+            raise StudioError(f"run {found.name!r} names no writer elsewhere", where="--elsewhere", remedy=remedy)
+        requests[wanted.index("rationale")]["rationale_elsewhere"] = int(time.time())  # asked anew each time
+        click.echo(f"Titles and measurements of this recommendation are sent to {name_of(writer)}.", err=True)
     measured = ExplanationReport.merged(
         ExplanationReport.read(answers.here("explain", found, request)) for request in requests
     )
@@ -246,7 +263,8 @@ def _rationale(console: Console, report: ExplanationReport) -> None:
         "adapter": "In the model's own words, after the fact (fine-tuned weights)",
     }
     why = f" ({best.note})" if best.note else ""
-    console.print(Text(f"{told[best.weights]}{why}, {best.grounding.badge}: {best.text}"))
+    who = told.get(best.weights, f"In the words of {best.weights}")
+    console.print(Text(f"{who}{why}, {best.grounding.badge}: {best.text}"))
 
 
 def _free(console: Console, report: ExplanationReport) -> None:

@@ -10,6 +10,7 @@ import gradio as gr
 from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
+from webapp.access import Access
 from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
@@ -29,7 +30,7 @@ RELAY = "document.addEventListener('delrec-ask', (event) => trigger('click', eve
 SHOW_ADDRESS = "(address) => { if (address) delrecInspected(address) }"
 
 
-def build() -> None:
+def build(access: Access) -> None:
     """Draw the page."""
     frame("Inspect", "Inspect")
     gr.HTML(tag("h1", "Inspect a recommendation", class_="dr-title"), js_on_load=None)
@@ -137,6 +138,8 @@ def build() -> None:
         action = event._data if isinstance(event._data, dict) else {}
         elsewhere = "address" in action
         try:
+            if action.get("words") == "elsewhere":
+                access.require_change(request)
             before = recalled(asked, request).now
             there = Question.read(Question.parse(str(action["address"]))) if elsewhere else before.changed(action)
             asked.now = there
@@ -270,10 +273,12 @@ def _words_key(v: View) -> Hashable:
 
 def _words(v: View, answer: ExplanationReport) -> Html | None:
     if not v.question.writes:
-        return words_view.offered()
+        return join([words_view.offered(), words_view.elsewhere(v.subjects.config.explain)])
     if v.standing.state(WORDS) == "stopped":
         return words_view.stopped()
-    return words_view.checked(answer) or words_view.growing(answer, v.standing.state(WORDS))
+    if (checked := words_view.checked(answer)) is not None:
+        return join([checked, words_view.elsewhere(v.subjects.config.explain)])
+    return words_view.growing(answer, v.standing.state(WORDS))
 
 
 def _editor(v: View) -> Html:

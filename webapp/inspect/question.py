@@ -11,7 +11,7 @@ from engine.data.references import by_id, checked_titles, join_titles, split_tit
 from engine.errors import StudioError
 
 Candidates = Literal["sampled", "catalogue"]
-Weights = Literal["", "base", "adapter"]
+Weights = Literal["", "base", "adapter", "elsewhere"]
 
 REASONS = ("summary", "effects", "rather", "parts", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first; who ranks how comes with any of them."""
@@ -20,7 +20,8 @@ DEPTHS = ("ladder", "reading", "prompt", "order", "gradients", FREE)
 """Parts that only the expert fold shows."""
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",), FREE: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""
-WEIGHTS: tuple[Weights, ...] = ("base", "adapter")
+WEIGHTS: tuple[Weights, ...] = ("base", "adapter", "elsewhere")
+MOST_ATTEMPTS = 1000
 LONGEST_TITLE = 2000
 LONGEST_PROMPT = 4000
 
@@ -43,7 +44,11 @@ class Question:
     """The group by which the user was found."""
     expert: bool = False
     words: Weights = ""
-    """Which weights write the generated reasoning, where that was chosen."""
+    """Which weights write the generated reasoning, where that was chosen; ``elsewhere``: the run's endpoint."""
+    attempt: int = 1
+    """How often that endpoint was asked."""
+    pressed: bool = False
+    """Whether its reader has just asked for that. It stands in no address: nothing leaves this machine unasked."""
     prompt: str = ""
     """What they are asked, where that was edited."""
 
@@ -62,6 +67,7 @@ class Question:
             group=query.get("by", ""),
             expert=query.get("view") == "expert",
             words=words,
+            attempt=_attempt(query.get("attempt", "")),
             prompt=query.get("prompt", "")[:LONGEST_PROMPT],
         )
 
@@ -81,6 +87,7 @@ class Question:
             "by": self.group,
             "view": "expert" if self.expert else "",
             "words": self.words,
+            "attempt": str(self.attempt) if self.attempt > 1 else "",
             "prompt": self.prompt,
         }
         given = {name: value for name, value in values.items() if value}
@@ -132,6 +139,8 @@ class Question:
             asked["rationale_adapter"] = True
         if part in (WORDS, FREE) and self.prompt:
             asked["rationale_prompt"] = self.prompt
+        if part == WORDS and self.words == "elsewhere":
+            asked["rationale_elsewhere"] = self.attempt
         return asked
 
     def changed(self, action: Mapping[str, Any]) -> Question:
@@ -140,7 +149,7 @@ class Question:
         Raises:
             StudioError: too many titles, or titles that are none.
         """
-        fresh = self
+        fresh = replace(self, pressed=self.words == "elsewhere" and "again" in action)
         if "run" in action:
             fresh = Question(run=str(action["run"]), expert=self.expert)
             if self.own:
@@ -164,8 +173,16 @@ class Question:
         if "expert" in action:
             fresh = replace(fresh, expert=bool(action["expert"]))
         if action.get("words") in WEIGHTS:
+            there = action["words"] == "elsewhere"
+            fresh = replace(
+                fresh, attempt=self.attempt + 1 if there and self.words == "elsewhere" else 1, pressed=there
+            )
             fresh = replace(fresh, words=action["words"], prompt=str(action.get("prompt", ""))[:LONGEST_PROMPT].strip())
         return fresh
+
+
+def _attempt(text: str) -> int:
+    return min(max(1, int(text)), MOST_ATTEMPTS) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
 
 
 def sound_titles(titles: Any) -> tuple[str, ...]:

@@ -218,6 +218,9 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
         # The same candidates after the history as it was: only the edit makes the difference.
         was = Question(question.run, question.user, candidates=question.candidates) if question.edited else question
         standings, worker = _look({was: (FIRST,)} | wanted)
+        unsent = standings[question].state(WORDS) in ("absent", "failed", "stopped")
+        if question.words == "elsewhere" and not question.pressed and unsent:  # an address sends nothing anywhere
+            return look_at(replace(question, words="", attempt=1), again=again, fresh=fresh)
         standing = _advanced(question, standings[question], again)
         if was != question:
             before = _advanced(was, standings[was]) if standing.has(FIRST) else standings[was]

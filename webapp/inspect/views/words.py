@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.config import ExplainConfig
+from engine.explain.endpoint import name_of
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import CheckedSentence, Grounding, Words
 from engine.labels import label
@@ -43,6 +45,18 @@ def offered() -> Html:
     return tag(
         "div", asking("Let the model write", {"words": "base"}, class_="dr-small-button"), said, class_="dr-walk"
     )
+
+
+def elsewhere(config: ExplainConfig) -> Html | None:
+    """The button for the writer that the run names besides its own model, and what it sends there."""
+    if not config.writer_url:
+        return None
+    name = name_of(config)
+    said = (
+        f"Sends this recommendation's titles and measurements from this machine to {name}. Its words are checked too."
+    )
+    ask = asking(f"Let {config.writer_model} write", {"words": "elsewhere"}, class_="dr-small-button")
+    return tag("div", ask, tag("span", said, class_="dr-muted"), class_="dr-walk")
 
 
 def stopped() -> Html:
@@ -103,7 +117,9 @@ def written(text: Words) -> Html:
     found = text.grounding
     words, kind = BADGES[found.badge]
     held = None if found.precision is None else f"{found.precision:.0%} of its statements are as measured"
-    who = f"computed from the measurements: {text.note}" if text.note else WRITERS.get(text.weights, text.weights)
+    who = WRITERS.get(text.weights, f"written by {text.weights}")
+    if text.note:
+        who = f"{who.partition(':')[0]}: {text.note}"
     sentences = [_sentence(sentence, found.invented) for sentence in found.sentences]
     body = tag("p", sentences, class_="dr-own-words") if sentences else notice("info", "It wrote nothing.")
     return tag(
