@@ -30,6 +30,15 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
     assert "completeness error" in words
 
 
+def test_where_no_writer_is_named_nothing_is_sent_elsewhere(shell: Shell, smoke: dict[str, Any]) -> None:
+    said = shell("explain", "--run", "first", "--user", "1", "--elsewhere", "--only", "rationale")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "explain.writer_url" in said.err
+    said = shell("explain", "--run", "first", "--user", "1", "--elsewhere", "--only", "summary")
+    assert said.code == 2
+    assert "--only rationale" in said.err
+
+
 def test_ones_own_titles_are_explained_part_by_part(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "why.json"
     shell("explain", "--run", "first", "--user", "1", "--only", "ladder", "--json", str(file))

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from test_grounding import EVIDENCE
+from writer_server import HOLDS, Answer, Server, event, sent, streaming, whole
 
-from engine.config import ExplainConfig
 from engine.errors import StudioError
 from engine.explain import endpoint
 from engine.explain.endpoint import KEY, WriterFailed, write_there
 from engine.explain.rationale import rationales, request
 from engine.llm.tiny import tiny_causal
 from engine.settings import make_config
-
-HOLDS = "Aliens (1986) is recommended mainly because of Alien (1979). Mr. Holland's Opus (1995) speaks against it."
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Server:
-    """Answers every request as ``answer`` does, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str], dict[str, object]]] = []
-        self.answer: Answer = streaming(HOLDS)
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                server.asked.append((self.path, dict(self.headers), body))
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    server.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing: the tests' output is theirs."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        self.config = ExplainConfig(writer_url=self.url, writer_model="llama")
 
 
 @pytest.fixture
@@ -57,37 +25,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     yield server
     server.http.shutdown()
     server.http.server_close()
-
-
-def sent(status: int, kind: str, *chunks: bytes, pause: float = 0.0, **headers: str) -> Answer:
-    """An answer of these bytes."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", kind)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        for chunk in chunks:
-            handler.wfile.write(chunk)
-            handler.wfile.flush()
-            time.sleep(pause)
-
-    return answer
-
-
-def event(content: object, **more: object) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"delta": {"content": content}, **more}]}).encode() + b"\n\n"
-
-
-def streaming(text: str) -> Answer:
-    pieces = [event(piece) for piece in text.split(" ")[:1] + [f" {word}" for word in text.split(" ")[1:]]]
-    usage = b'data: {"choices": [], "usage": {"total_tokens": 9}}\n\n'
-    return sent(200, "text/event-stream; charset=utf-8", event(None), *pieces, usage, b"data: [DONE]\n\n")
-
-
-def whole(content: object, kind: str = "application/json") -> Answer:
-    return sent(200, kind, json.dumps({"choices": [{"message": {"content": content}}]}).encode())
 
 
 def test_its_text_streams_with_the_same_evidence_and_the_key_of_the_environment(

@@ -7,6 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
 from webapp_studio import Studio
+from writer_server import Server
 
 from engine.settings import load_config
 from jobs import api
@@ -28,7 +30,15 @@ PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")
-def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
+def writer() -> Iterator[Server]:
+    """An endpoint that could write instead of the run's model."""
+    server = Server()
+    yield server
+    server.http.shutdown()
+
+
+@pytest.fixture(scope="module")
+def run_id(studio: Studio, writer: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run on data whose titles begin with a word of their own and go on as code."""
     folder = tmp_path_factory.mktemp("data")
     with (folder / "items.csv").open("w", newline="", encoding="utf-8") as handle:
@@ -38,7 +48,8 @@ def run_id(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
         csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
     data = f"data={{dataset: csv, path: '{folder}', history: 3, candidates: 5}}"
     changes = ("eval.users=8", "eval.full_top=6", "teacher.epochs=1", "distill.steps=2", "distill.validation_users=4",
-               "finetune.steps=2", "finetune.validation_users=4", "plus.enabled=false")  # fmt: skip
+               "finetune.steps=2", "finetune.validation_users=4", "plus.enabled=false",
+               f"explain={{writer_url: '{writer.url}', writer_model: llama}}")  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELREC_HOME", str(studio.home))
         return finished_run((data, *changes), HOSTILE[:70])
@@ -126,6 +137,27 @@ def test_a_recommendation_is_explained_and_taken_along(
     page.goto(address)
     expect(page.locator("p.dr-sentence")).to_have_text(told["summary"]["sentence"])
     _harmless(page)
+
+
+def test_the_evidence_leaves_the_machine_by_a_press_and_by_nothing_else(
+    page: Page, at_studio: Studio, run_id: str, writer: Server
+) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=2&words=elsewhere")
+    words = page.locator("#inspect-words")
+    expect(words.locator('article[data-weights="base"]').first).to_be_visible(timeout=PATIENCE * 1000)
+    expect(words).to_contain_text("titles and measurements from this machine to llama at 127")
+    assert not writer.asked, "an address asks nobody elsewhere"
+    words.get_by_role("button", name="Let llama write").click()
+    expect(words).to_contain_text("wrote did not hold", timeout=PATIENCE * 1000)
+    assert len(writer.asked) == 1
+    assert "words=elsewhere" in page.url
+    page.reload()
+    expect(words).to_contain_text("wrote did not hold", timeout=PATIENCE * 1000)
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=2&words=elsewhere&attempt=2&demo=1")
+    expect(words.locator('article[data-weights="base"]').first).to_be_visible(timeout=PATIENCE * 1000)
+    words.get_by_role("button", name="Let llama write").click()
+    expect(page.locator("#inspect-problem")).to_contain_text("read-only")
+    assert len(writer.asked) == 1
 
 
 def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studio, run_id: str) -> None:

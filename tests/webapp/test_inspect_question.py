@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +119,20 @@ def test_a_pasted_list_is_read_as_in_the_shell_and_in_addresses() -> None:
     asked = Question("r").changed({"text": text, "own": True})
     assert asked.titles == ("1. Heat", '- "Fargo"', "Alien", "Steins;Gate", "id:7")
     assert asked == Question.read({"run": "r", "titles": text})
+
+
+def test_nothing_is_sent_elsewhere_but_by_a_press_of_the_button_for_it() -> None:
+    pressed = Question("r", "1").changed({"words": "elsewhere"})
+    assert pressed.pressed
+    assert pressed.request(WORDS)["rationale_elsewhere"] == 1
+    assert "rationale_elsewhere" not in pressed.request("summary")
+    again = pressed.changed({"words": "elsewhere"})
+    assert again.request(WORDS)["rationale_elsewhere"] == 2, "asked anew"
+    assert Question.read(again.query()) == replace(again, pressed=False)
+    for action in ({"item": "7"}, {"expert": True}, {"rival": "7"}, {"user": "2"}, {"titles": ["Heat"]}):
+        assert not pressed.changed(action).pressed, action
+    for attempt in ("-1", "0", "²", "x", "9" * 5000, "1e3"):
+        assert 1 <= Question.read({"words": "elsewhere", "attempt": attempt}).attempt <= 1000
 
 
 @pytest.mark.parametrize("action", [{"titles": ["x"] * 501}, {"titles": "Heat"}, {"titles": 3}, {"text": "x\n" * 501}])
