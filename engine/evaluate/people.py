@@ -7,7 +7,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from engine.config import RunConfig
+from engine.data import Dataset, split_dataset
 from engine.evaluate.predictions import Predictions
+from engine.evaluate.report import By
+from engine.evaluate.slices import context, members
 
 Group = Literal["both", "only-model", "only-teacher", "none", "disagreement", "cold", "long", "short"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -39,6 +43,18 @@ def groups(predictions: Predictions, model: str, lengths: np.ndarray | None = No
         "long": _sorted(np.ones(len(table), bool), -lengths),
         "short": _sorted(np.ones(len(table), bool), lengths),
     }
+
+
+def slices_of(predictions: Predictions, dataset: Dataset, config: RunConfig) -> dict[tuple[By, str], np.ndarray]:
+    """Lines of the table, int64, by kind and name of the slice: those by which the results tell their figures.
+
+    Args:
+        dataset, config: the run's own.
+    """
+    split = split_dataset(dataset, config.data, config.seed)
+    places = {int(user): place for place, user in enumerate(split.test.users)}
+    asked = split.test.take([places[int(user)] for user in predictions.table["user"]])
+    return {(by, name): chosen for by, name, chosen in members(context(dataset, split, asked))}
 
 
 def popularity(predictions: Predictions) -> np.ndarray:

@@ -86,11 +86,12 @@ def slices(columns: Columns, about: Context, teacher: str, bootstrap: Bootstrap)
     """
     return [
         _slice(by, name, columns, chosen, teacher, Bootstrap(len(chosen), bootstrap.samples, bootstrap.seed))
-        for by, name, chosen in _members(about)
+        for by, name, chosen in members(about)
     ]
 
 
-def _members(about: Context) -> Iterator[tuple[By, str, np.ndarray]]:
+def members(about: Context) -> Iterator[tuple[By, str, np.ndarray]]:
+    """Kind, name and places of the examples of every slice."""
     for name, chosen in between(about.rarity, RARITIES):
         yield "rarity", name, chosen
     for name, chosen in between(about.lengths, LENGTHS):

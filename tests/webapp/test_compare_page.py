@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -82,10 +83,25 @@ def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_quie
     expect(first.locator("td")).to_have_count(2 + len(api.results(run_id)["models"]))
     expect(first.locator("td").nth(2)).to_contain_text("#")
 
+    # A figure by slice leads to its users, and from each of them to the reasons.
+    part = next(it for it in api.results(run_id)["slices"] if it["by"] == "rarity" and it["users"])
+    page.goto(f"{at_quiet_studio.url}/users?run={run_id}&model=delrec&slice=rarity:{part['name']}")
+    expect(page.locator("#users-pager")).to_contain_text(f", {part['users']} user")
+    hits = round(part["models"]["delrec"]["candidates.HR@1"]["value"] * part["users"])
+    right = page.locator("#users-filters nav[aria-label=Outcome] a").filter(
+        has_text=re.compile("^(Both|Only the model)")
+    )
+    assert sum(int(text.rpartition(" ")[2]) for text in right.all_inner_texts()) == hits
+    assert "run=" in str(page.get_by_role("link", name="Inspect user").first.get_attribute("href"))
+
 
 def test_users_whose_ids_look_alike_are_told_apart() -> None:
     rows = [UserRow(user, (0,), 1, {"delrec": (1.0, 1.0)}) for user in ("Jose\u0301", "Jos\xe9", "Jo")]
-    told = str(users_view.table("r-1", rows, str, ["delrec"], UserLabels(row.user_id for row in rows)))
+    told = str(
+        users_view.table(
+            users_view.Asked("r-1", "delrec"), rows, str, ["delrec"], UserLabels(row.user_id for row in rows)
+        )
+    )
     assert told.count("[Jose\\u0301]") == told.count("[Jos\\xe9]") == 2  # as they stand, and for those who listen
     assert told.count("[") == 4
 

@@ -19,7 +19,7 @@ from engine.data.references import UserLabels, id_in
 from engine.data.search import TitleSearch
 from engine.errors import StudioError
 from engine.evaluate import Predictions
-from engine.evaluate.people import Group, groups
+from engine.evaluate.people import Group, groups, slices_of
 from engine.evaluate.users import UserRow, user_rows
 from engine.recommend import HistoryItem, understand
 from engine.settings import make_config
@@ -88,6 +88,14 @@ class Subjects:
             users = self.predictions.table["user"]
             lengths = np.array([len(self.dataset.sequences[user]) for user in users])
         return groups(self.predictions, self.model, lengths)
+
+    @cached_property
+    def slices(self) -> Mapping[str, np.ndarray]:
+        """Lines of the table by slice, its kind and name joined by a colon; none where the data set is not here."""
+        if self.dataset is None:
+            return {}
+        return {f"{by}:{name}": places for (by, name), places in
+                slices_of(self.predictions, self.dataset, self.config).items()}  # fmt: skip
 
     @property
     def users(self) -> list[str]:

@@ -8,15 +8,17 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from engine.evaluate import Report
+from engine.evaluate.across import ONLY_B
 from engine.evaluate.breakdown import KINDS, advantages, list_table, metric_words, slice_metrics, slice_table
 from engine.evaluate.report import By
 from engine.labels import label
 from webapp.charts import Figure
 from webapp.events import Part
-from webapp.html import Html, join, tag
+from webapp.html import Html, join, link, tag
 from webapp.slice_charts import advantage_figure
 from webapp.views import results as view
 from webapp.views.charts import chart_box, chart_data
+from webapp.views.compare import users_address
 
 View = TypeVar("View")
 BOX = "advantages"
@@ -64,8 +66,8 @@ def _tables(report: Report) -> list[Html]:
 
 
 def _by_metric(report: Report, by: By) -> Html:
-    """A table for each metric, the first one open."""
-    return join(
+    """A table for each metric, the first one open, and the way to the users of each slice."""
+    tables = [
         tag(
             "details",
             tag("summary", metric_words(metric, report)),
@@ -74,4 +76,13 @@ def _by_metric(report: Report, by: By) -> Html:
             open=not place,
         )
         for place, metric in enumerate(slice_metrics(report))
-    )
+    ]
+    model = report.models[-1].name
+    ways = [
+        link(f"{part.name} · {part.users}", users_address(report.run_id, model, ONLY_B, part=f"{by}:{part.name}"),
+             class_="dr-chip dr-filter")
+        for part in report.slices
+        if part.by == by and part.users
+    ]  # fmt: skip
+    said = tag("span", f"Users whom only {label(model)} gets right:", class_="dr-muted")
+    return join([tables, tag("nav", said, ways, class_="dr-chips", aria_label="Users of each slice")])

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from db.runs import Run
-from engine.data.references import UserLabels
 from engine.errors import StudioError
 from engine.evaluate.across import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
-from webapp import previews
 from webapp.events import QUIET, tell
 from webapp.html import link
-from webapp.predictions import answers_of, predictions_of
+from webapp.inspect.subjects import subjects_of
+from webapp.predictions import answers_of
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import users as view
 from webapp.views.compare import OUTCOMES, SLUGS
@@ -48,32 +45,36 @@ def _draw(query: dict[str, str]) -> list[Any]:
     if not query.get("run"):
         raise StudioError("the address names no run", remedy="choose a number of the comparison's agreement table")
     run = api.status(query["run"])
-    predictions = predictions_of(run)
-    model = query.get("model") or list(predictions.models)[-1]
-    each = outcome_of_each(answers_of(run, predictions.teacher), answers_of(run, model))
-    outcome = {slug: name for name, slug in SLUGS.items()}.get(query.get("outcome", ""), "")
-    counts = {name: int((each == name).sum()) for name in OUTCOMES}
-    chosen = np.flatnonzero(each == outcome) if outcome else np.arange(len(each))
+    subjects = subjects_of(run)
+    predictions = subjects.predictions
+    others = [row for row in predictions.models if row != predictions.teacher]
+    asked = view.Asked(
+        run.id,
+        query.get("model") or others[-1],
+        {slug: name for name, slug in SLUGS.items()}.get(query.get("outcome", ""), ""),
+        query.get("slice", "") if query.get("slice", "") in subjects.slices else "",
+    )
+    each = outcome_of_each(answers_of(run, predictions.teacher), answers_of(run, asked.model))
+    inside = subjects.slices.get(asked.part, np.arange(len(each)))
+    chosen = inside[each[inside] == asked.outcome] if asked.outcome else inside
     pages = max(1, -(-len(chosen) // PAGE))
     page = min(max(1, _number(query.get("page", "1"))), pages)
+    dataset = subjects.dataset
+    problem = f"Titles are missing: {subjects.problem}." if dataset is None else dataset.note
+    counts = {name: int((each[inside] == name).sum()) for name in OUTCOMES}
+    sliced = {
+        part: int((each[users] == asked.outcome).sum()) if asked.outcome else len(users)
+        for part, users in subjects.slices.items()
+    }
     rows = user_rows(predictions, chosen[(page - 1) * PAGE : page * PAGE])
-    title, problem = _titles(run)
     return [
-        view.head(run, predictions.teacher, model),
-        view.filters(run.id, model, outcome, counts),
+        view.head(run, predictions.teacher, asked.model),
+        view.filters(asked, others, counts, sliced),
         (notice("info", problem) if problem else "")
-        + view.table(run.id, rows, title, list(predictions.models), UserLabels(predictions.table["user_id"])),
-        view.pager(run.id, model, outcome, page, pages, len(chosen)),
-    ]
-
-
-def _titles(run: Run) -> tuple[Callable[[int], str], str]:
-    """How items are called, and what to know about that; by number where the run's data are not here."""
-    try:
-        dataset = previews.dataset_of_run(run)
-    except StudioError as error:
-        return "item {}".format, f"Titles are missing: {error}."
-    return lambda item: dataset.catalogue.choice(item).title, dataset.note
+        + view.table(asked, rows, lambda item: subjects.choice(item).title, list(predictions.models),
+                     subjects.user_labels),
+        view.pager(asked, page, pages, len(chosen)),
+    ]  # fmt: skip
 
 
 def _number(text: str) -> int:

@@ -204,9 +204,13 @@ def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) 
     return tag("div", tag("p", text, class_="dr-muted", style="margin:0 0 8px;font-size:13.5px"), table)
 
 
-def users_address(run_id: str, model: str, outcome: str, page: int = 1) -> str:
-    """The page of the users with this outcome (of all with ``""``), relative to any page."""
-    query = {"run": run_id, "model": model, "outcome": SLUGS.get(outcome, ""), "page": page if page > 1 else ""}
+def users_address(run_id: str, model: str, outcome: str, page: int = 1, part: str = "") -> str:
+    """The page of the users with this outcome (of all with ``""``), relative to any page.
+
+    ``part``: only those of a slice, its kind and name joined by a colon.
+    """
+    query = {"run": run_id, "model": model, "outcome": SLUGS.get(outcome, ""), "slice": part}
+    query["page"] = str(page) if page > 1 else ""
     return f"./users?{urlencode({name: value for name, value in query.items() if value})}"
 
 
