@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.labels import label
 from engine.stages import other_teachers, trained_teachers
 
 Kind = Literal["baseline", "teacher", "llm"]
@@ -107,6 +109,12 @@ def last_row(config: RunConfig) -> str:
     return next(row.name for row in reversed(LLM_ROWS) if row.there(config))
 
 
+def best_row(config: RunConfig) -> str:
+    """The row that did best on validation users: DELRec-plus, which weighs its parts by what fits these best, or else
+    the last stage of the method, whose steps were chosen by them."""
+    return last_row(config)
+
+
 def method_row(config: RunConfig) -> str:
     """The row of the last stage of the paper's method."""
     return next(row.name for row in reversed(LLM_ROWS) if row.there(config) and not row.mixed)
@@ -119,3 +127,30 @@ def row_spec(name: str) -> RowSpec:
         KeyError: there is none.
     """
     return {row.name: row for row in LLM_ROWS}[name]
+
+
+def all_rows(config: RunConfig) -> dict[str, Kind]:
+    """Every row that a run can answer, whether its table shows it or not, in the order of the table."""
+    shown = table_rows(config)
+    rows: dict[str, Kind] = {name: kind for name, kind in shown.items() if kind != "llm"}
+    return rows | {row.name: "llm" for row in LLM_ROWS if row.there(config)}
+
+
+def checked_row(config: RunConfig, text: str, where: str = "model") -> str:
+    """The row that is meant by its name, or by what people read for it.
+
+    Raises:
+        StudioError: the run has no such row.
+    """
+    rows = all_rows(config)
+    meant = text.strip().casefold()
+    for row in rows:
+        if meant in (row, label(row).casefold()):
+            return row
+    raise StudioError(f"the run has no row {text[:80]!r}", where=where, remedy=f"choose from {', '.join(rows)}")
+
+
+def beside_row(config: RunConfig, row: str) -> str:
+    """Whose reasons stand beside those of ``row`` where nobody else is asked for: the teacher's; beside the teacher
+    itself, those of the method that learned from it."""
+    return method_row(config) if row == config.teacher.name else config.teacher.name

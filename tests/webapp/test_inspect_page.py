@@ -176,7 +176,7 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
 
     wanted = next(n for n in range(ITEMS) if not any(card.startswith(_word(n)) for card in whole))
     page.locator("#inspect-add").fill(_word(wanted)[:6])
-    expect(page.locator("#inspect-found li").first).to_contain_text(_word(wanted))
+    expect(page.locator("#inspect-add-found li").first).to_contain_text(_word(wanted))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(".dr-title-card")).to_have_count(3)
@@ -205,8 +205,8 @@ def test_what_is_picked_is_the_very_item(
 ) -> None:
     page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
     page.locator("#inspect-add").fill(typed)
-    expect(page.locator("#inspect-found li").nth(option - 1)).to_contain_text(ALIKE[wanted])
-    labels = page.locator("#inspect-found li").all_inner_texts()
+    expect(page.locator("#inspect-add-found li").nth(option - 1)).to_contain_text(ALIKE[wanted])
+    labels = page.locator("#inspect-add-found li").all_inner_texts()
     assert len(set(labels)) == len(labels), "look-alikes can be told apart"
     for _ in range(option):
         page.keyboard.press("ArrowDown")

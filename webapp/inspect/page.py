@@ -22,6 +22,7 @@ from webapp.inspect.views import pick as pick_view
 from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
+from webapp.inspect.views.buttons import finding
 from webapp.shell import HOME, RUNS, empty, frame, notice
 
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
@@ -41,6 +42,7 @@ def build(access: Access) -> None:
         with gr.Row(elem_classes="dr-finder"):
             runs = gr.Dropdown([], label="Run", show_label=False, elem_id="inspect-run", scale=0, min_width=280)
             head = gr.HTML(js_on_load=None, elem_id="inspect-head")
+        rows = gr.HTML(js_on_load=None, elem_id="inspect-rows")
         picker = gr.HTML(js_on_load=None, elem_id="inspect-picker")
     said = gr.HTML(js_on_load=None, elem_id="inspect-said")
     progress = gr.HTML(js_on_load=None, elem_id="inspect-progress")
@@ -56,6 +58,7 @@ def build(access: Access) -> None:
             with gr.Column(scale=7):
                 with gr.Column(elem_classes="dr-card"):
                     sides = gr.HTML(js_on_load=None, elem_id="inspect-sides")
+                    why = gr.HTML(js_on_load=None, elem_id="inspect-why-not")
                 smallest = _card("inspect-smallest")
                 with gr.Row(elem_classes="dr-layout dr-pair", equal_height=False):
                     with gr.Column(visible=False, elem_classes="dr-card", elem_id="inspect-rather") as rather:
@@ -73,7 +76,10 @@ def build(access: Access) -> None:
 
     parts: list[Part[View]] = [
         Part("head", [head], lambda v: (_subject(v), v.question.edited), _head),
-        Part("picker", [picker], _subject, lambda v: [pick_view.picker(v.subjects, v.question)]),
+        Part("rows", [rows], lambda v: (v.question.run, v.question.model, v.question.beside),
+             lambda v: [pick_view.rows(v.subjects, v.question)]),
+        Part("picker", [picker], lambda v: (_subject(v), v.question.model),
+             lambda v: [pick_view.picker(v.subjects, v.question)]),
         Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
         Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
         Part("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.answer is None), _history),
@@ -81,6 +87,7 @@ def build(access: Access) -> None:
         Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
         Part("sentence", sentence, lambda v: v.states(FIRST, "counterfactual"), _shown(lambda _, a: view.sentence(a))),
         Part("sides", [sides], lambda v: (*v.states(FIRST), v.answer is None, _lists_key(v)), _sides),
+        Part("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
         Part("changes", changes, _changes_key, _shown(_changes)),
         Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
         Part("rather", [reasons], lambda v: v.states("rather", "parts"), _rather),
@@ -257,6 +264,13 @@ def _sides(v: View) -> Sequence[Any]:
     if v.lists is not None:
         return [share_view.suggestions(v.lists)]
     return [share_view.nothing() if v.standing.stuck else share_view.waiting(v.question)]
+
+
+def _why(v: View) -> Html:
+    """The field that asks about any title, once something is ranked."""
+    if v.answer is None:
+        return Html("")
+    return finding(v.question, "why", "Why is a title not recommended?", "Search all titles of the catalogue")
 
 
 def _changes_key(v: View) -> Hashable:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from engine.data.references import by_id, checked_titles, join_titles, split_titles, tidy
+from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles, tidy
 from engine.errors import StudioError
 
 Candidates = Literal["sampled", "catalogue"]
@@ -35,6 +35,10 @@ class Question:
     """A test user by id in the data set; with ``titles``, the one whose history was edited."""
     titles: tuple[str, ...] | None = None
     """A history of one's own, oldest first: titles and references; empty while none is typed yet."""
+    model: str = ""
+    """The row of the results table that is explained; the one that was best on validation if empty."""
+    beside: str = ""
+    """The row whose reasons stand beside; the teacher, or what learned from it, if empty."""
     item: str = ""
     """The candidate to explain, by id in the data set; the model's first if empty."""
     rival: str = ""
@@ -61,6 +65,8 @@ class Question:
             run=query.get("run", ""),
             user=query.get("user", ""),
             titles=None if titles is None else tuple(split_titles(titles)),
+            model=query.get("model", ""),
+            beside=query.get("beside", ""),
             item=query.get("item", ""),
             rival=query.get("rival", ""),
             candidates="catalogue" if query.get("candidates") == "catalogue" else "sampled",
@@ -81,6 +87,8 @@ class Question:
         values = {
             "run": self.run,
             "user": self.user,
+            "model": self.model,
+            "beside": self.beside,
             "item": self.item,
             "rival": self.rival,
             "candidates": "" if self.candidates == "sampled" else self.candidates,
@@ -129,6 +137,7 @@ class Question:
             asked["user"] = self.user
         if self.titles is not None:
             asked["titles"] = list(self.titles)
+        asked |= {name: row for name, row in (("model", self.model), ("beside", self.beside)) if row}
         if self.item:
             asked["item"] = by_id(self.item)
         if self.rival and part == RATHER:
@@ -151,12 +160,13 @@ class Question:
         """
         fresh = replace(self, pressed=self.words == "elsewhere" and "again" in action)
         if "run" in action:
-            fresh = Question(run=str(action["run"]), expert=self.expert)
+            fresh = Question(run=str(action["run"]), model=self.model, beside=self.beside, expert=self.expert)
             if self.own:
                 fresh = replace(fresh, titles=self.titles)
         if "user" in action:
             user, group = str(action["user"]).strip(), str(action.get("group", ""))
-            fresh = Question(fresh.run, user, candidates=self.candidates, group=group, expert=self.expert)
+            kept = {name: getattr(self, name) for name in ("model", "beside", "candidates", "expert")}
+            fresh = Question(fresh.run, user, group=group, **kept)
         if "text" in action:
             pasted = sound_titles(split_titles(str(action["text"])))
             fresh = replace(fresh, titles=pasted, item="", rival="", prompt="")
@@ -164,10 +174,16 @@ class Question:
             fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", rival="", prompt="", words="")
         if action.get("own"):
             fresh = replace(fresh, user="", group="")
+        for name in ("model", "beside"):  # the same item by another row: its reasons are held beside those before
+            if name in action:
+                fresh = replace(fresh, **{name: str(action[name])}, rival="", prompt="", words="")
         if "item" in action:
             fresh = replace(fresh, item=str(action["item"]), rival="", prompt="")
         if "rival" in action:
             fresh = replace(fresh, rival=str(action["rival"]))
+        if "why" in action:
+            fresh = replace(fresh, item=_item(str(action["why"])), rival="", prompt="")
+            fresh = fresh if fresh.own else replace(fresh, candidates="catalogue")
         if action.get("candidates") in ("sampled", "catalogue"):
             fresh = replace(fresh, candidates=action["candidates"], item="", rival="", prompt="")
         if "expert" in action:
@@ -183,6 +199,20 @@ class Question:
 
 def _attempt(text: str) -> int:
     return min(max(1, int(text)), MOST_ATTEMPTS) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
+
+
+def _item(reference: str) -> str:
+    """The id that a reference holds.
+
+    Raises:
+        StudioError: it is none.
+    """
+    raw_id = id_in(reference)
+    if raw_id is None:
+        raise StudioError(
+            f"the catalogue has no title like {reference[:80]!r}", remedy="choose one that shows while you type"
+        )
+    return raw_id
 
 
 def sound_titles(titles: Any) -> tuple[str, ...]:

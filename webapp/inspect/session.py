@@ -205,6 +205,8 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
         StudioError: no such run, it is not done, or the question makes no sense.
     """
     subjects = (None if fresh else kept(question.run)) or subjects_of(finished_run(question.run))
+    for row in filter(None, (question.model, question.beside)):
+        subjects.row_of(row)
     question = _begun(replace(question, run=subjects.run.id), subjects)
     checked_titles(question.titles or ())
     history = subjects.history_of(question.user) if question.titles is None else subjects.history(question.titles)
@@ -216,7 +218,7 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
     else:
         wanted: dict[Question, Sequence[str]] = {question: question.parts if question.complete else ()}
         # The same candidates after the history as it was: only the edit makes the difference.
-        was = Question(question.run, question.user, candidates=question.candidates) if question.edited else question
+        was = replace(question, titles=None, item="", rival="") if question.edited else question
         standings, worker = _look({was: (FIRST,)} | wanted)
         unsent = standings[question].state(WORDS) in ("absent", "failed", "stopped")
         if question.words == "elsewhere" and not question.pressed and unsent:  # an address sends nothing anywhere
@@ -236,6 +238,9 @@ def in_run(question: Question, run_id: str) -> Question:
         StudioError: there is no such run, it is not done, or its predictions cannot be read.
     """
     fresh = question.changed({"run": run_id})
+    if question.model or question.beside:
+        rows = subjects_of(api.status(run_id)).rows
+        fresh = replace(fresh, **{name: "" for name in ("model", "beside") if getattr(fresh, name) not in rows})
     if not any(id_in(entry) is not None for entry in fresh.titles or ()):
         return fresh
     here, there = (subjects_of(api.status(run)) for run in (question.run, run_id))
@@ -260,6 +265,6 @@ def _begun(question: Question, subjects: Subjects) -> Question:
     """Where nobody is chosen, a user whom both models get right, or else the first."""
     if question.user or question.titles is not None:
         return question
-    both = subjects.groups["both"]
+    both = subjects.groups(question.model)["both"]
     user, group = (subjects.user_at(int(both[0])), "both") if len(both) else (subjects.user_at(0), "")
     return replace(question, user=user, group=group)

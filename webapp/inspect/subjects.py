@@ -22,12 +22,11 @@ from engine.evaluate import Predictions
 from engine.evaluate.people import Group, groups, slices_of
 from engine.evaluate.users import UserRow, user_rows
 from engine.recommend import HistoryItem, understand
+from engine.rows import all_rows, best_row, checked_row
 from engine.settings import make_config
 from webapp import previews
 from webapp.predictions import predictions_of
 
-EXPLAINED = ("delrec", "llm-distilled", "llm-zero-shot")
-"""Rows of the paper's method, latest stage first: a run is explained by the first that it has."""
 EXAMPLE = 5
 """Titles of the example history."""
 MOST_KEPT = 4
@@ -74,20 +73,37 @@ class Subjects:
         self.predictions = predictions
         self.config: RunConfig = make_config(run.config)
         self.teacher = predictions.teacher
-        rows = [name for name in EXPLAINED if name in predictions.models]
-        self.model = rows[0] if rows else list(predictions.models)[-1]
+        self.rows = list(all_rows(self.config))
+        """Rows that can be explained, in the order of the table."""
         self.dataset, self.problem = dataset, problem
+        self._groups: dict[str, Mapping[Group, np.ndarray]] = {}
         self._histories: dict[tuple[str, ...], History] = {}
         self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
 
-    @cached_property
-    def groups(self) -> Mapping[Group, np.ndarray]:
-        """Lines of the table by group."""
-        lengths = None
-        if self.dataset is not None:
-            users = self.predictions.table["user"]
-            lengths = np.array([len(self.dataset.sequences[user]) for user in users])
-        return groups(self.predictions, self.model, lengths)
+    def row_of(self, model: str) -> str:
+        """The row that is explained: the one that is named, or else the one that was best on validation.
+
+        Raises:
+            StudioError: the run has no such row.
+        """
+        return checked_row(self.config, model) if model else best_row(self.config)
+
+    def told_row(self, model: str) -> str:
+        """The row whose outcomes tell the users apart: the one explained, where its predictions are stored."""
+        row = self.row_of(model)
+        there = [name for name in self.predictions.models if name != self.teacher]
+        return row if row in there else there[-1]
+
+    def groups(self, model: str = "") -> Mapping[Group, np.ndarray]:
+        """Lines of the table by group, the row of :meth:`told_row` beside the teacher."""
+        row = self.told_row(model)
+        if row not in self._groups:
+            lengths = None
+            if self.dataset is not None:
+                users = self.predictions.table["user"]
+                lengths = np.array([len(self.dataset.sequences[user]) for user in users])
+            self._groups[row] = groups(self.predictions, row, lengths)
+        return self._groups[row]
 
     @cached_property
     def slices(self) -> Mapping[str, np.ndarray]:
@@ -116,12 +132,12 @@ class Subjects:
         place = self._places.get(user)
         return None if place is None else user_rows(self.predictions, [place])[0]
 
-    def place_in(self, group: Group, user: str) -> int | None:
+    def place_in(self, group: Group, user: str, model: str = "") -> int | None:
         """Where a user stands in a group, from 0."""
         place = self._places.get(user)
         if place is None:
             return None
-        found = np.flatnonzero(self.groups[group] == place)
+        found = np.flatnonzero(self.groups(model)[group] == place)
         return int(found[0]) if len(found) else None
 
     def title(self, item: int) -> str:

@@ -135,7 +135,7 @@ def _view(query: dict[str, str], again: bool) -> View:
 
 def _question(subjects: Subjects, step: int) -> Question | None:
     group = view.GROUPS[step]
-    places = subjects.groups[group]
+    places = subjects.groups()[group]
     if not len(places):
         return None
     return Question(subjects.run.id, subjects.user_at(int(places[0])), group=group)

@@ -94,8 +94,8 @@
       if (editor.isConnected && ["up", "down"].includes(editor.dataset.edit)) editor.focus();
       return;
     }
-    const option = target.closest("#inspect-found [role=option]");
-    if (option) take(option.dataset.reference);
+    const option = target.closest(".dr-found [role=option]");
+    if (option) take(document.querySelector(`[aria-controls="${option.parentElement.id}"]`), option.dataset.reference);
     const copier = target.closest("[data-copy-address]");
     if (copier) {
       navigator.clipboard.writeText(window.location.href).then(() => {
@@ -153,34 +153,34 @@
     order = titles();
   });
 
-  // The field that adds a title: suggestions while it is typed, any text by Enter.
+  // Fields that find titles while they are typed: <input data-titles="add"> adds one, data-titles="why" asks about one.
   let searching = null;
   let turn = 0;
-  const found = () => document.getElementById("inspect-found");
-  const field = () => document.getElementById("inspect-add");
-  const close = () => {
-    const box = found();
+  const finder = (node) => (node instanceof HTMLInputElement && "titles" in node.dataset ? node : null);
+  const found = (field) => document.getElementById(field.getAttribute("aria-controls"));
+  const close = (field) => {
+    const box = found(field);
     if (!box) return;
     box.hidden = true;
     box.replaceChildren();
-    field().setAttribute("aria-expanded", "false");
-    field().removeAttribute("aria-activedescendant");
+    field.setAttribute("aria-expanded", "false");
+    field.removeAttribute("aria-activedescendant");
   };
   // What is picked comes as a reference to the very item; only what was typed goes as text.
-  const take = (entry) => {
+  const take = (field, entry) => {
     const text = (entry || "").trim();
     if (!text) return;
-    put(text, replacing);
-    field().value = "";
+    if (field.dataset.titles === "why") ask({ why: text }); else put(text, replacing);
+    field.value = "";
     stopReplacing();
-    close();
+    close(field);
   };
-  const show = (entries) => {
-    const box = found();
+  const show = (field, entries) => {
+    const box = found(field);
     if (!box) return;
     box.replaceChildren(...entries.map((entry, number) => {
       const option = document.createElement("li");
-      option.id = `inspect-option-${number}`;
+      option.id = `${box.id}-${number}`;
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
       option.dataset.reference = entry.reference;
@@ -191,42 +191,52 @@
       return option;
     }));
     box.hidden = entries.length === 0;
-    field().setAttribute("aria-expanded", String(entries.length > 0));
+    field.setAttribute("aria-expanded", String(entries.length > 0));
   };
-  document.addEventListener("input", (event) => {
-    if (event.target.id !== "inspect-add") return;
-    clearTimeout(searching);
-    const text = event.target.value;
+  const search = async (field) => {
     turn += 1;
     const mine = turn;
-    if (!text.trim()) { close(); return; }
-    searching = setTimeout(async () => {
-      const query = new URLSearchParams({ run: event.target.dataset.run, q: text });
-      const answer = await fetch(`./-/titles?${query}`).catch(() => null);
-      if (answer && answer.ok && mine === turn) show(await answer.json());
-    }, 120);
+    const query = new URLSearchParams({ run: field.dataset.run, q: field.value });
+    const answer = await fetch(`./-/titles?${query}`).catch(() => null);
+    if (answer && answer.ok && mine === turn) show(field, await answer.json());
+  };
+  document.addEventListener("input", (event) => {
+    const field = finder(event.target);
+    if (!field) return;
+    clearTimeout(searching);
+    turn += 1;
+    if (!field.value.trim()) { close(field); return; }
+    searching = setTimeout(() => search(field), 120);
   });
-  document.addEventListener("keydown", (event) => {
-    if (event.target.id !== "inspect-add") return;
-    const options = [...found().children];
+  document.addEventListener("keydown", async (event) => {
+    const field = finder(event.target);
+    if (!field) return;
+    const options = [...found(field).children];
     const at = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       if (!options.length) return;
       event.preventDefault();
       const next = (at + (event.key === "ArrowDown" ? 1 : -1) + options.length) % options.length;
       options.forEach((option, number) => option.setAttribute("aria-selected", String(number === next)));
-      event.target.setAttribute("aria-activedescendant", options[next].id);
+      field.setAttribute("aria-activedescendant", options[next].id);
       options[next].scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter") {
       event.preventDefault();
-      take(at >= 0 ? options[at].dataset.reference : event.target.value);
+      clearTimeout(searching);
+      if (field.dataset.titles === "why" && at < 0) {  // only items can be asked about: the best that was found
+        await search(field);
+        take(field, found(field).firstElementChild?.dataset.reference || field.value);
+      } else {
+        take(field, at >= 0 ? options[at].dataset.reference : field.value);
+      }
     } else if (event.key === "Escape") {
-      close();
+      close(field);
       stopReplacing();
     }
   });
   document.addEventListener("focusout", (event) => {
-    if (event.target.id === "inspect-add") setTimeout(() => { if (document.activeElement !== field()) close(); }, 200);
+    const field = finder(event.target);
+    if (field) setTimeout(() => { if (document.activeElement !== field) close(field); }, 200);
   });
 
   // The list is drawn anew with each answer; whoever works by keyboard stays where she was.

@@ -52,7 +52,7 @@ def walk(step: int) -> Html:
 
 def beginning(subjects: Subjects) -> Html:
     """What teacher and language model are, and how often each is right."""
-    model, teacher = label(subjects.model), label(subjects.teacher)
+    model, teacher = label(subjects.told_row("")), label(subjects.teacher)
     users = len(subjects.users)
     lines = (
         f"{teacher} is a conventional recommender. It knows items by number only: which follows which, "
@@ -62,7 +62,7 @@ def beginning(subjects: Subjects) -> Html:
         "which is then fine-tuned with it in place.",
     )
     names = group_names(subjects)
-    counts = {group: len(subjects.groups[group]) for group in COUNTED}
+    counts = {group: len(subjects.groups()[group]) for group in COUNTED}
     rows = [_count(names[group], count, users) for group, count in counts.items()]
     told = (
         f"Asked what {plural(users, 'user')} chose next, each model ordered the same "

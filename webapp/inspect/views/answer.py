@@ -55,7 +55,7 @@ def sides(answer: ExplanationReport, question: Question, *, frozen: bool = False
     return join(
         [
             None if frozen or question.own else _switch(question),
-            tag("p", _which(answer, question, m), class_="dr-hint"),
+            tag("p", _which(question, m), class_="dr-hint"),
             rankings(columns, "The rows' order of the candidates"),
             _legend(answer),
             tag("p", note, class_="dr-fine"),
@@ -86,13 +86,12 @@ def _switch(question: Question) -> Html:
     return tag("div", buttons, class_="dr-switch", role="group", aria_label="Candidates")
 
 
-def _which(answer: ExplanationReport, question: Question, m: int) -> str:
-    teacher = label(answer.run.teacher)
+def _which(question: Question, m: int) -> str:
     if question.own:
-        return f"{teacher}'s best {m} of the whole catalogue after these titles, re-ranked by the language model."
+        return f"The best {m} of the whole catalogue after these titles."
     edited = " They were chosen for the history as it was, and stay while you edit it." if question.edited else ""
     if question.candidates == "catalogue":
-        return f"{teacher}'s best {m} of the whole catalogue, re-ranked by the language model.{edited}"
+        return f"The best {m} of the whole catalogue, and what else was asked about.{edited}"
     return f"The {m} candidates of the evaluation: the true next item and others drawn at random.{edited}"
 
 

@@ -11,9 +11,9 @@ from engine.explain.report_parts import HistoryItem
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar
-from webapp.inspect.question import LONGEST_TITLE, Question
+from webapp.inspect.question import Question
 from webapp.inspect.subjects import Entry, History
-from webapp.inspect.views.buttons import asking, editing
+from webapp.inspect.views.buttons import asking, editing, finding
 from webapp.shell import notice
 from webapp.words import plural
 
@@ -150,15 +150,7 @@ def _tools(entry: Entry) -> Html:
 
 def adding(question: Question) -> Html:
     """The field that adds a title, or replaces one."""
-    return tag(
-        "div",
-        tag("label", "Add a title", for_="inspect-add"),
-        tag("input", id="inspect-add", type="text", role="combobox", autocomplete="off", aria_autocomplete="list",
-            aria_expanded="false", aria_controls="inspect-found", maxlength=LONGEST_TITLE, data_run=question.run,
-            placeholder="Search the catalogue, or write any title"),
-        tag("ul", id="inspect-found", role="listbox", aria_label="Titles found", hidden=True),
-        class_="dr-add",
-    )  # fmt: skip
+    return finding(question, "add", "Add a title", "Search the catalogue, or write any title")
 
 
 def undo(question: Question) -> Html:

@@ -6,6 +6,7 @@ import random
 
 from engine.evaluate.people import GROUPS, Group
 from engine.labels import label
+from engine.rows import beside_row
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Subjects
@@ -17,9 +18,31 @@ MOST_LISTED = 2000
 COUNTED: tuple[Group, ...] = ("both", "only-model", "only-teacher", "none")
 
 
-def group_names(subjects: Subjects) -> dict[Group, str]:
+def rows(subjects: Subjects, question: Question) -> Html:
+    """Which row of the results table is explained, and which one stands beside it."""
+    row = subjects.row_of(question.model)
+    best = subjects.row_of("")
+    beside = question.beside or beside_row(subjects.config, row)
+
+    def choice(name: str, words: str, chosen: str, others: list[str]) -> Html:
+        options = [
+            tag("option", f"{label(it)}, best on validation" if it == best else label(it), value=it,
+                selected=it == chosen)
+            for it in others
+        ]  # fmt: skip
+        return tag("label", tag("span", words), tag("select", options, data_ask_value=name), class_="dr-rival")
+
+    return tag(
+        "div",
+        choice("model", "Explain", row, subjects.rows),
+        choice("beside", "Beside", beside, [it for it in subjects.rows if it != row]),
+        class_="dr-rows",
+    )
+
+
+def group_names(subjects: Subjects, model: str = "") -> dict[Group, str]:
     """What people read for the groups."""
-    model, teacher = label(subjects.model), label(subjects.teacher)
+    model, teacher = label(subjects.told_row(model)), label(subjects.teacher)
     return {
         "both": "Both right",
         "only-model": f"Only {model}",
@@ -47,10 +70,10 @@ def picker(subjects: Subjects, question: Question) -> Html:
 
 
 def _users(subjects: Subjects, question: Question) -> Html:
-    names = group_names(subjects)
+    names = group_names(subjects, question.model)
     chips = []
     for group in GROUPS:
-        places = subjects.groups[group]
+        places = subjects.groups(question.model)[group]
         count = f" · {len(places)}" if group in COUNTED else ""
         action = {"user": subjects.user_at(int(places[0])) if len(places) else "", "group": group}
         chips.append(
@@ -90,10 +113,10 @@ def _users(subjects: Subjects, question: Question) -> Html:
 def _walk(subjects: Subjects, question: Question, names: dict[Group, str]) -> Html | None:
     """Where the user stands in the group by which she was found, with her neighbours."""
     group = next((group for group in GROUPS if group == question.group), None)
-    place = subjects.place_in(group, question.user) if group else None
+    place = subjects.place_in(group, question.user, question.model) if group else None
     if group is None or place is None:
         return None
-    places = subjects.groups[group]
+    places = subjects.groups(question.model)[group]
 
     def neighbour(text: str, at: int) -> Html:
         there = 0 <= at < len(places)
@@ -140,7 +163,6 @@ def head(subjects: Subjects, question: Question) -> Html:
         who += ", history edited"
     facts = [
         tag("span", "Run ", link(run.name, f"./run?id={run.id}")),
-        tag("span", f"{label(subjects.model)}, taught by {label(subjects.teacher)}"),
         tag("span", who),
         link("Tour in five steps", f"./tour?run={run.id}"),
     ]

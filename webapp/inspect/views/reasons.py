@@ -22,8 +22,14 @@ def rather(answer: ExplanationReport) -> Html | None:
     """Why this item rather than its rival."""
     if answer.rather is None:
         return None
-    rival = answer.rather.rather_than.title
-    return join([tag("h2", f"Why {answer.target.title} rather than {rival}?"), reasons(answer), parts(answer)])
+    return join([tag("h2", _asked(answer, answer.rather.rather_than.title)), reasons(answer), parts(answer)])
+
+
+def _asked(answer: ExplanationReport, rival: str) -> str:
+    """The question that is answered: also why the item is not recommended, where the rival stands before it."""
+    if answer.rather and answer.rather.lead < 0:
+        return f"Why is {answer.target.title} not recommended? {rival} stands before it"
+    return f"Why {answer.target.title} rather than {rival}?"
 
 
 def parts(answer: ExplanationReport) -> Html | None:
@@ -94,7 +100,7 @@ def rival(answer: ExplanationReport, chosen: str) -> Html:
     choice = tag("select", options, data_ask_value="rival")
     return join(
         [
-            tag("h2", f"Why {answer.target.title} rather than {name}?"),
+            tag("h2", _asked(answer, name)),
             tag("label", tag("span", "Compare with"), choice, class_="dr-rival"),
         ]
     )
