@@ -1,26 +1,51 @@
 """The process that answers questions about finished runs.
 
 The worker starts it, with its own number, and again should it die. It keeps the models of the run asked about last in
-memory; some time after the last question it ends, so that a fresh one, without them, takes its place.
+memory; some time after the last question it ends, so that a fresh one, without them, takes its place. It loads
+libraries before the first question, so that nobody waits for them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import math
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 
+import psutil
+
+from db import runs
+from engine.errors import StudioError
 from jobs import answers, logs
 from jobs.process import Flag, end_with_parent
 from jobs.queues import ANSWERS, Queue
 from jobs.settings import FLAG_SECONDS
 
 IDLE_SECONDS = 600.0
+LIBRARIES = ("engine.explain.explainer", "engine.models")
+"""What every answer about reasons needs: five seconds of a core, and ..."""
+LIBRARY_BYTES = 1 << 30
+"""... a quarter of that: loaded beforehand only where so much memory is free."""
+LOOK_SECONDS = 5.0
 
 
-def main(parent: int) -> None:
-    """Answer until SIGTERM, the end of the process ``parent``, or idleness."""
+def load_libraries() -> None:
+    """Load what answers need."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+
+
+def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
+    """Answer until SIGTERM, the end of the process ``parent``, or idleness.
+
+    Args:
+        prepare: called beside, once there is a finished run to be asked about.
+    """
     stopping = Flag()
     last: list[float] = []
     """When the last question was settled; empty at first and while one is worked on."""
@@ -35,12 +60,25 @@ def main(parent: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     end_with_parent(parent, stopping.set, FLAG_SECONDS)
+    look = time.monotonic()
     while not stopping.wait(0.5):
         consumer.check_worker_health()
+        if time.monotonic() >= look:
+            look += LOOK_SECONDS
+            if psutil.virtual_memory().available > LIBRARY_BYTES and _asked_about():
+                threading.Thread(target=prepare, daemon=True).start()
+                look = math.inf
         if last and time.monotonic() - last[0] > IDLE_SECONDS:
             break
     consumer.stop(graceful=not stopping.is_set())
     os._exit(0)  # an answer under way cannot be stopped otherwise; it is begun again elsewhere
+
+
+def _asked_about() -> bool:
+    """Whether there is a run about which something can be asked."""
+    with contextlib.suppress(StudioError):  # the database is out of reach: later
+        return bool(runs.search(states=["done"], limit=1))
+    return False
 
 
 if __name__ == "__main__":

@@ -10,4 +10,4 @@ import fake_kinds
 from jobs.answerer import main
 
 fake_kinds.register()
-main(int(sys.argv[1]))
+main(int(sys.argv[1]), prepare=lambda: None)
