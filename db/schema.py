@@ -177,7 +177,7 @@ class ExplanationRow(Base):
 
 
 class WorkerRow(Base):
-    """A worker and its last sign of life."""
+    """A worker, or an app, and its last sign of life."""
 
     __tablename__ = "workers"
 
@@ -186,6 +186,17 @@ class WorkerRow(Base):
     pid: Mapped[int] = mapped_column(primary_key=True)
     started: Mapped[float]
     heartbeat: Mapped[datetime]
+    role: Mapped[str]
+    offers: Mapped[dict[str, Any]]
+
+
+class FactRow(Base):
+    """What is to be known of the studio as a whole."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
 
 
 class ExperimentRow(Base):

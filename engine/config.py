@@ -204,6 +204,10 @@ class ProcessConfig(Section):
     processes: int = _field(1, unit="processes", ge=1, le=64)
     """Processes that train and evaluate together, each with a share of every batch: on GPUs one for each of them, on
     the processor at most one for each core."""
+    device: Literal["any", "gpu"] = _field("any", advanced=True)
+    """What a worker must have to be given the run: gpu waits for one with a GPU."""
+    memory: float | None = _field(None, unit="GB", advanced=True, gt=0.0)
+    """Memory that a worker's machine must have, or its GPU where run.device=gpu; empty asks for none."""
 
 
 class RunConfig(Section):

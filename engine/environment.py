@@ -24,6 +24,8 @@ PACKAGES = (
     "huey",
     "sqlalchemy",
 )
+ROOT = str(Path(__file__).resolve().parents[1])
+"""Where this program lies."""
 KFD = Path("/dev/kfd")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 

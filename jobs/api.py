@@ -34,6 +34,7 @@ from engine.settings import load_config, stored_config, to_yaml
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 from jobs.answers import Q
+from jobs.offers import Offers
 
 LOG_BYTES = 256 * 1024
 
@@ -180,9 +181,18 @@ def queue_places() -> dict[str, int]:
     return {run_id: place for place, run_id in enumerate(lifecycle.queue(), 1)}
 
 
-def workers() -> list[Worker]:
-    """Workers that can take up runs and answer questions now; without any, what is queued waits."""
-    return worker_records.living()
+def workers(needs: Mapping[str, Any] | None = None) -> list[Worker]:
+    """Workers that can take up runs and answer questions now; without any, what is queued waits.
+
+    Args:
+        needs: of a run, as :func:`needs` tells them; only workers that meet them count.
+    """
+    return [it for it in worker_records.living() if needs is None or not Offers.of(it.offers).lacks(needs)]
+
+
+def needs(reference: str) -> dict[str, Any]:
+    """What a run needs of a worker: its settings ``run``; runs of earlier versions need nothing."""
+    return dict(run_store.find(reference).config.get("run", {}))
 
 
 def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:

@@ -18,7 +18,9 @@ from engine.errors import StudioError
 from engine.paths import home
 from engine.places import SMOLLM2, TINY_NAMES, data_fault, data_presence, model_facts, model_folder, model_presence
 from engine.run_folder import RunFolder
+from jobs import workers
 from jobs.forecast import Forecast
+from jobs.offers import Offers
 
 State = Literal["ok", "note", "problem"]
 GB = 1e9
@@ -120,6 +122,8 @@ def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 
 def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    if _waits(config):  # for whom is looked at as Worker
+        return
     gpu = has_gpu()
     for setting, wanted in (("llm.device", config.llm.device), ("teacher.device", config.teacher.device)):
         if (wanted.startswith("cuda") and not gpu) or (wanted == "mps" and sys.platform != "darwin"):
@@ -133,9 +137,27 @@ def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Device", "ok", "the processor does the work")
 
 
+def _waits(config: RunConfig) -> bool:
+    """Whether the run says what a worker must have, so that this machine need not have it."""
+    return config.run.device != "any" or config.run.memory is not None
+
+
+def _worker(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    if not _waits(config):
+        return
+    needs = config.run.model_dump()
+    lacks = {it.process.host: Offers.of(it.offers).lacks(needs) for it in workers.living()}
+    able = [host for host, lack in lacks.items() if not lack]
+    if able:
+        yield Check("Worker", "ok", f"a worker on {able[0]} has what run.device and run.memory ask for")
+    else:
+        why = "; ".join(f"{host}: {lack}" for host, lack in lacks.items()) or "no worker is there"
+        yield Check("Worker", "note", f"no worker has what the run asks for ({why})", "it waits until one comes")
+
+
 def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
     wanted = config.run.processes
-    if wanted == 1:
+    if wanted == 1 or _waits(config):
         return
     on_gpus = environment.gpu_count() if "cpu" not in (config.llm.device, config.teacher.device) else 0
     there, what = (on_gpus, "GPU") if on_gpus else (environment.cores(), "core")
@@ -211,6 +233,7 @@ LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _layers_and_context,
     _ranks,
     _device,
+    _worker,
     _processes,
     _other_run,
     _disk,

@@ -7,6 +7,7 @@ lost is sent again by :mod:`jobs.recovery` or :mod:`jobs.answers`, one that come
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import secrets
@@ -147,6 +148,11 @@ def _unreachable(error: Exception) -> StudioError:
         what = f"another program has locked the queue for over {LOCK_SECONDS} s"
         return StudioError(what, where="DELREC_QUEUE_URL", remedy="end that program, then try again")
     return StudioError(f"the queue is out of reach: {lines[0]}", where="DELREC_QUEUE_URL", remedy="start or mend it")
+
+
+def folder_token() -> str:
+    """Which data folder this is; everybody who sees it knows it by its key, and nobody else."""
+    return hashlib.sha256(b"data folder" + _key()).hexdigest()[:16]
 
 
 def _key() -> bytes:

@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import workers
 from engine import interpreter
 from engine.errors import StudioError
-from jobs import api, health, logs, process, signs, trackers
+from jobs import api, health, logs, offers, process, signs, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -42,17 +43,25 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     as well. ``command`` is the program that trains, ``answerer`` the one that answers questions.
 
     Raises:
-        StudioError: database, queue, a tracker or the address at which it answers cannot be used.
+        StudioError: it does not belong to the others (:func:`jobs.offers.check_in`); database, queue, a tracker or the
+            address at which it answers cannot be used.
     """
     trackers.check()
     health.address()
-    me = process.owner()
-    workers.beat(me)
+    me, own = process.owner(), offers.here()
+    offers.check_in("worker", own)
+    workers.beat(me, own.as_dict())
     api.recover()
     stopping = Flag()
     at_work: list[str] = []
 
+    def beat() -> bool:
+        return workers.beat(me, replace(own, run="".join(at_work[:1])).as_dict())
+
     def work(run_id: str) -> None:
+        if lack := own.lacks(api.needs(run_id)):  # it is sent to the queue again, until a worker takes it that can
+            logger.info("left to others: %s", lack, extra={"run": run_id})
+            return
         at_work.append(run_id)
         try:
             supervise(run_id, stopping, command)
@@ -70,7 +79,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     fault = signs.Fault("what was lost is not looked for")
     moved = time.monotonic()
     with (
-        signs.given(lambda: workers.beat(me)),
+        signs.given(beat),
         health.served(lambda: "".join(at_work[:1]), lambda: moved, STUCK_SECONDS),
     ):
         while not stopping.wait(RECOVER_SECONDS):

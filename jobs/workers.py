@@ -14,7 +14,7 @@ def living() -> list[Worker]:
 
 def settle() -> None:
     """Forget workers that died without a word."""
-    for worker in workers.known():
+    for worker in workers.known(role=None):
         if not lives(worker):
             workers.leave(worker.process)
 

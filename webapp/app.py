@@ -19,7 +19,7 @@ from webapp import downloads, machine
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
 from webapp.inspect import page as inspect
-from webapp.pages import compare, data, launch, pattern, run, runs, tour, users
+from webapp.pages import compare, data, launch, machines, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
 from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
@@ -120,6 +120,9 @@ def build_pages(access: Access) -> gr.Blocks:
         footer()
     with pages.route("Users", "users", show_in_navbar=False):
         users.build()
+        footer()
+    with pages.route("Machines", "machines", show_in_navbar=False):
+        machines.build()
         footer()
     with pages.route("API", "api", show_in_navbar=False):
         machine_page.build()

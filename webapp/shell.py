@@ -36,7 +36,13 @@ def footer() -> None:
     """Version, and what the app is about."""
     text = tag(
         "footer",
-        tag("span", f"DELRec Studio {version('delrec-studio')} · ", link("API for programs", "./api")),
+        tag(
+            "span",
+            f"DELRec Studio {version('delrec-studio')} · ",
+            link("Machines", "./machines"),
+            " · ",
+            link("API for programs", "./api"),
+        ),
         tag("span", "Sequential recommenders distilled into language models, and explained"),
         class_="dr-footer",
     )

@@ -194,7 +194,7 @@ def _view(run_id: str, read_only: bool) -> View:
     run = api.status(run_id)
     position = api.queue_position(run_id) if run.state == "queued" else None
     waited = (clock.now() - run.queued_at).total_seconds()
-    idle = position is not None and waited > PATIENCE_SECONDS and not api.workers()
+    idle = position is not None and waited > PATIENCE_SECONDS and not api.workers(api.needs(run_id))
     return View(run, api.stages(run_id), position, idle, read_only)
 
 

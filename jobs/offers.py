@@ -1,0 +1,133 @@
+"""What a machine offers to runs, what a run needs of it, and whether a worker here belongs to the studio at all."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psutil
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import workers
+from db.workers import Role
+from engine import environment
+from engine.errors import StudioError
+from engine.paths import home
+from jobs import process, queues, signs
+from jobs.workers import lives
+
+NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+ASK_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its name, and its memory in MB."""
+
+    name: str
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What a worker says of its machine and of itself."""
+
+    cores: int = 0
+    memory_mb: float = 0.0
+    gpus: tuple[Gpu, ...] = ()
+    version: str = ""
+    """Of the package."""
+    code: str = ""
+    """Of its engine: :func:`engine.environment.code_version`."""
+    run: str = field(default="", compare=False)
+    """Id of the run at which it works."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Offers:
+        """As stored; what another version said beside is passed over."""
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**known, "gpus": tuple(Gpu(**gpu) for gpu in known.get("gpus", ()))})
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def lacks(self, needs: Mapping[str, Any]) -> str:
+        """Which of a run's needs (its settings ``run``) it does not meet, in words; empty if it meets all."""
+        wanted, on_gpu = float(needs.get("memory") or 0), needs.get("device") == "gpu"
+        if on_gpu and not self.gpus:
+            return "it has no GPU"
+        largest = max((gpu.memory_mb for gpu in self.gpus), default=0.0) if on_gpu else self.memory_mb
+        if wanted * 1000 > largest:
+            return f"its {'GPU' if on_gpu else 'machine'} has {largest / 1000:.1f} GB of memory, not {wanted:g}"
+        several = int(needs.get("processes") or 1)
+        there, what = (len(self.gpus), "GPU") if on_gpu else (self.cores, "core")
+        if several > there:
+            return f"it has {there} {what}{'' if there == 1 else 's'} for {several} processes"
+        return ""
+
+
+def here() -> Offers:
+    """What this machine offers."""
+    memory = psutil.virtual_memory().total / 1e6
+    return Offers(environment.cores(), memory, _gpus(), environment.version(), environment.code_version())
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    """Those of NVIDIA that the driver names; ``CUDA_VISIBLE_DEVICES`` hides some. Without the driver none."""
+    count = environment.gpu_count()
+    if not count:
+        return ()
+    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+        told = subprocess.run(NVIDIA, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
+        rows = [line.rpartition(",") for line in told.splitlines() if line.strip()]
+        return tuple(Gpu(name.strip(), float(memory) * 1.048576) for name, _, memory in rows)[:count]
+    return tuple(Gpu("GPU", 0.0) for _ in range(count))
+
+
+def check_in(role: Role, own: Offers) -> None:
+    """Make sure that an app or a worker that starts here works with the others, rather than let runs fail.
+
+    Raises:
+        StudioError: it sees another data folder than the others, or a worker has other code than those elsewhere.
+    """
+    token = queues.folder_token()
+    if workers.data_folder(token) != token:
+        raise StudioError(
+            f"this {role} sees another data folder than the one that the database belongs to",
+            where=f"DELREC_HOME={home()}",
+            remedy="mount the same folder on all machines; if it is the same one, bring back its file queue.key",
+        )
+    if role == "app":
+        return
+    for other in workers.known(role=None):
+        offers = Offers.of(other.offers)
+        elsewhere = not process.here(other.process.host, other.process.boot)
+        if offers.code and offers.code != own.code and elsewhere and lives(other):
+            raise StudioError(
+                f"this worker has version {_version(own)}, the {other.role} on {other.process.host} {_version(offers)}",
+                where=environment.ROOT,
+                remedy="install the same version on all machines",
+            )
+
+
+@contextlib.contextmanager
+def app_here(own: Offers) -> Iterator[None]:
+    """Within, the workers know of this app."""
+    me = process.owner()
+
+    def beat() -> bool:
+        return workers.beat(me, own.as_dict(), "app")
+
+    beat()
+    with signs.given(beat):
+        yield
+    with contextlib.suppress(SQLAlchemyError, StudioError):
+        workers.leave(me)
+
+
+def _version(offers: Offers) -> str:
+    return f"{offers.version or 'of a checkout'} (code {offers.code})"

@@ -1,0 +1,127 @@
+"""Workers anywhere: a run goes to one that has what it needs; one that does not belong here says so at start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_recipe import config
+from job_support import wait_state
+
+from db import workers
+from db.owner import Owner
+from engine.errors import StudioError
+from jobs import api, offers, process, worker
+from jobs.offers import Gpu, Offers
+from jobs.preflight import Check, preflight
+from webapp.views.machines import table
+
+SMALL = Offers(cores=2, memory_mb=16_000.0)
+LARGE = Offers(cores=32, memory_mb=512_000.0, gpus=(Gpu("H100", 85_000.0), Gpu("H100", 85_000.0)))
+ELSEWHERE = Owner(7, 1.0, "elsewhere", "another start")
+
+
+@pytest.mark.parametrize(
+    ("needs", "small", "large"),
+    [
+        ({}, "", ""),
+        ({"device": "any", "memory": None, "processes": 1}, "", ""),
+        ({"device": "gpu"}, "no GPU", ""),
+        ({"device": "gpu", "memory": 80}, "no GPU", ""),
+        ({"device": "gpu", "memory": 90}, "no GPU", "its GPU has 85.0 GB of memory, not 90"),
+        ({"memory": 15.5}, "", ""),
+        ({"memory": 64}, "its machine has 16.0 GB of memory, not 64", ""),
+        ({"processes": 2}, "", ""),
+        ({"processes": 4}, "2 cores for 4", ""),
+        ({"device": "gpu", "processes": 4}, "no GPU", "2 GPUs for 4"),
+    ],
+)
+def test_what_a_machine_lacks(needs: dict[str, object], small: str, large: str) -> None:
+    for own, said in ((SMALL, small), (LARGE, large)):
+        lack = Offers.of(own.as_dict()).lacks(needs)
+        assert said in lack
+        assert bool(lack) == bool(said)
+
+
+def test_what_another_version_says_beside_is_passed_over() -> None:
+    assert Offers.of({**LARGE.as_dict(), "colour": "red"}) == LARGE
+    assert Offers.of({}) == Offers()
+
+
+def test_a_run_waits_for_a_worker_that_has_what_it_needs(start_worker) -> None:
+    wanted = config(steps=3)
+    large = wanted.model_copy(update={"run": wanted.run.model_copy(update={"memory": 1e6})})
+    waiting, next_ = api.launch(large), api.launch(wanted)
+    start_worker()
+    wait_state(next_, "done")
+    assert api.status(waiting).state == "queued"
+    assert len(api.workers(api.needs(next_))) == 1
+    assert api.workers(api.needs(waiting)) == []
+    (found,) = api.workers()
+    assert Offers.of(found.offers).cores >= 1
+    assert found.process.host in table([found], {})
+
+
+def test_a_worker_of_another_data_folder_says_so_at_start(
+    delrec_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = offers.here()
+    offers.check_in("app", own)
+    offers.check_in("worker", own)
+    monkeypatch.setenv("DELREC_DATABASE_URL", f"sqlite:///{delrec_home}/studio.db")
+    monkeypatch.setenv("DELREC_HOME", str(tmp_path / "not mounted"))
+    with pytest.raises(StudioError, match="this app sees another data folder"):
+        offers.check_in("app", own)
+    with pytest.raises(StudioError, match="this worker sees another data folder"):
+        worker.run_worker()
+    assert workers.known() == []
+
+
+@pytest.mark.parametrize("role", ["app", "worker"])
+def test_a_worker_of_another_version_says_so_at_start(role: workers.Role) -> None:
+    own = offers.here()
+    workers.beat(process.owner(), replace(own, code="0ther").as_dict(), role)
+    offers.check_in("worker", own)  # of a checkout on this machine that was changed meanwhile
+    workers.beat(ELSEWHERE, own.as_dict(), role)
+    offers.check_in("worker", own)
+    workers.beat(ELSEWHERE, replace(own, version="9.9", code="0ther").as_dict(), role)
+    with pytest.raises(StudioError, match=rf"the {role} on elsewhere 9.9 \(code 0ther\).*install the same version"):
+        offers.check_in("worker", own)
+    offers.check_in("app", own)  # the first to be brought up to date
+    assert [it.role for it in workers.known(role=None)] == [role, role]
+    assert len(api.workers()) == (2 if role == "worker" else 0)
+
+
+def test_the_form_says_whether_anybody_can_take_the_run() -> None:
+    def said(**needs: object) -> Check | None:
+        wanted = config()
+        wanted = wanted.model_copy(update={"run": wanted.run.model_copy(update=needs)})
+        from jobs.forecast import forecast
+
+        return next((check for check in preflight(wanted, forecast(wanted)) if check.name == "Worker"), None)
+
+    assert said() is None
+    nobody = said(device="gpu")
+    assert nobody is not None
+    assert (nobody.state, nobody.detail) == ("note", "no worker has what the run asks for (no worker is there)")
+    workers.beat(process.owner(), SMALL.as_dict())
+    workers.beat(ELSEWHERE, LARGE.as_dict())
+    found = said(device="gpu")
+    assert found is not None
+    assert (found.state, found.detail.startswith("a worker on elsewhere has")) == ("ok", True)
+
+
+def test_the_page_shows_workers_and_what_they_do() -> None:
+    assert "No worker is there" in table([], {})
+    workers.beat(ELSEWHERE, replace(LARGE, run="r-abc234", version="1.2").as_dict())
+    shown = table(workers.known(), {"r-abc234": "<mine>"})
+    for text in (
+        "elsewhere",
+        "32 cores, 512 GB",
+        "H100, 85 GB; H100, 85 GB",
+        "1.2",
+        "&lt;mine&gt;",
+        "./run?id=r-abc234",
+    ):
+        assert text in shown

@@ -1,0 +1,34 @@
+"""Machines: the workers, what each of them has, and what it does."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from jobs import api
+from webapp.events import QUIET
+from webapp.html import Html, tag
+from webapp.shell import frame
+from webapp.views import machines as view
+
+POLL_SECONDS = 5.0
+
+
+def build() -> None:
+    """Draw the page."""
+    frame("Machines", "Machines")
+    gr.HTML(
+        tag("h1", "Machines", class_="dr-title")
+        + tag("p", "Workers take up runs and answer questions: one beside the app, others wherever delrec worker was "
+              "started with the same database, queue and data folder.", class_="dr-lead"),
+        js_on_load=None,
+    )  # fmt: skip
+    with gr.Column(elem_classes="dr-card"):
+        table = gr.HTML(js_on_load=None, elem_id="machines")
+    gr.context.Context.root_block.load(_draw, None, table, **QUIET)
+    gr.Timer(POLL_SECONDS).tick(_draw, None, table, **QUIET)
+
+
+def _draw() -> Html:
+    workers = api.workers()
+    names = {run.id: run.name for run in api.runs(limit=200) if run.active}
+    return view.table(workers, names)
