@@ -24,7 +24,7 @@ class DataConfig(Section):
     """Name of the data set, or csv for your own tables; 'delrec data list' says what each is."""
     path: str | None = _field(None)
     """The data set's files: a folder, an archive or a file, as downloaded; empty takes what was fetched or imported."""
-    category: str | None = _field(None)
+    category: str | None = _field(None, choices=datasets.fetched_parts)
     """Part of a data set that has several: Beauty or Home_and_Kitchen of Amazon, ml-25m; empty takes the only one."""
     columns: str | None = _field(None)
     """With csv, what columns are, e.g. user=uid,item=sku,timestamp=when,title=name; - for none, places from 1 where the

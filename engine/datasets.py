@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 """Written last into the folder of a data set."""
+FETCHED = ".fetched.json"
+"""Written last into the folder of one that was fetched: which files, from where, how large, with which digest."""
 NAME = r"^[^\W_][\w.-]{0,59}$"
 """How a data set may be called: letters, digits, points, dashes."""
 
@@ -60,6 +62,15 @@ def imported() -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(name for name in there if re.fullmatch(NAME, name) and name not in READERS)
+
+
+def fetched_parts() -> tuple[str, ...]:
+    """What ``data.category`` can name of the data sets that were fetched here."""
+    try:
+        there = (home() / "datasets").glob(f"*/*/{FETCHED}")
+        return tuple(dict.fromkeys(sorted(path.parent.name for path in there)))
+    except OSError:
+        return ()
 
 
 def current(name: str) -> str | None:

@@ -12,11 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from engine import datasets
 from engine.config import DataConfig
 from engine.data import bringing, load_dataset, statistics
 from engine.data.dataset import Dataset
 from engine.data.description import describe
 from engine.data.load import cleaned
+from engine.data.readers.base import Reader
+from engine.data.remote import Found, look, said
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.run_data import run_dataset
@@ -94,6 +97,26 @@ def _import(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any
     return asdict(bringing.bring(files, request["name"], request["form"], config, monitor))
 
 
+def _offers(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+    reader, config = _of_owners(request)
+    files = look(reader.remotes(config), monitor)
+    known = [offer.size for offer in files if offer.size is not None]
+    size = said(sum(known)) if files and len(known) == len(files) else reader.size
+    told = [{"name": offer.remote.name, "url": offer.url, "size": offer.size} for offer in files]
+    return {"files": told, "size": size}
+
+
+def _fetch(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+    reader, config = _of_owners(request)
+    remotes = {remote.name: remote for remote in reader.remotes(config)}
+    offers = [Found(remotes[offer["name"]], offer["url"], offer["size"]) for offer in request["files"]]
+    return {"folder": str(reader.fetch(config, offers, monitor))}
+
+
+def _of_owners(request: dict[str, Any]) -> tuple[Reader, DataConfig]:
+    return datasets.reader(request["dataset"]), DataConfig(dataset=request["dataset"], category=request["category"])
+
+
 def _describe(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
     if request["run"]:
         folder = RunFolder.open(Path(request["run"]))
@@ -112,6 +135,8 @@ WORK: dict[str, Callable[[dict[str, Any], Tell, Monitor], dict[str, Any]]] = {
     "look": _look,
     "import": _import,
     "describe": _describe,
+    "offers": _offers,
+    "fetch": _fetch,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import threading
 import time
@@ -141,6 +142,18 @@ def describe(config: DataConfig, seed: int = 0, run: Run | None = None) -> DataW
     """Reads a data set, or that of a run; the result has a ``description`` and ``statistics``."""
     folder = None if run is None else str(run.folder)
     return DataWork({"do": "describe", "data": config.model_dump(mode="json"), "seed": seed, "run": folder})
+
+
+def offers(dataset: str, category: str | None) -> DataWork:
+    """Asks the owners of a data set, or of a part of it; the result has the ``files`` that they offer, each with
+    ``name``, ``url`` and ``size``, and the ``size`` of all in words."""
+    return DataWork({"do": "offers", "dataset": dataset, "category": category})
+
+
+def fetch(dataset: str, category: str | None, files: Sequence[Mapping[str, Any]]) -> DataWork:
+    """Fetches what :func:`offers` found, however long it takes; stopped, the next call goes on."""
+    request = {"do": "fetch", "dataset": dataset, "category": category, "files": list(files)}
+    return DataWork(request, seconds=math.inf)
 
 
 def used_by(name: str) -> list[Run]:

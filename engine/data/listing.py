@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data.readers.downloaded import Downloaded
 from engine.errors import StudioError
 
 State = Literal["here", "built in", "fetched when needed", "not here", "your files", "damaged"]
@@ -27,6 +26,13 @@ class Listed:
     """Whether it is here, or how it comes here."""
     imported: bool
     """Somebody brought it; it can be renamed and deleted."""
+    fetchable: bool = False
+    parts: tuple[str, ...] = ()
+    """What ``data.category`` can name, where it is fetched in parts."""
+    parts_here: tuple[str, ...] = ()
+    """Those that were fetched."""
+    part: str = ""
+    """The one that is meant where none is named."""
 
     def json(self) -> dict[str, Any]:
         """As an object."""
@@ -51,12 +57,15 @@ def listed(name: str) -> Listed:
         if not imported or name not in datasets.imported():
             raise
         return Listed(name, name, error.what, "", "damaged", error.remedy, imported)
-    fetchable = not isinstance(reader, Downloaded) or reader.fetchable
-    state: State = "not here" if fetchable else "your files"
+    state: State = "not here" if reader.fetchable else "your files"
+    parts_here = reader.parts_here()
     try:
         presence = reader.presence(DataConfig(dataset=name))
         where = {"here": "here", "built in": "built in"}.get(presence, "is fetched when a run needs it")
         state = "here" if presence == "here" else "built in" if presence == "built in" else "fetched when needed"
     except StudioError as error:
         where = error.remedy
-    return Listed(name, reader.title, reader.about, reader.licence, state, where, imported)
+        if parts_here:
+            state, where = "here", f"here: {', '.join(parts_here)}; {error.remedy}"
+    parts = (reader.fetchable, reader.choices, parts_here, reader.default or "")
+    return Listed(name, reader.title, reader.about, reader.licence, state, where, imported, *parts)

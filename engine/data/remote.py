@@ -13,13 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engine.datasets import FETCHED
 from engine.errors import StudioError
 from engine.fetch import CHUNK, digest, download, size_of, text_at
 from engine.monitor import Monitor
 from engine.paths import writable
-
-RECORD = ".fetched.json"
-"""Written last into the folder: which files, from where, how large, with which digest."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def fetch(found: Sequence[Found], folder: Path, monitor: Monitor) -> Path:
             where=str(folder),
             remedy="make room, or set DELREC_HOME to a larger disk",
         )
-    record = folder / RECORD
+    record = folder / FETCHED
     kept: dict[str, dict[str, object]] = {}
     with contextlib.suppress(OSError, ValueError):
         kept = json.loads(record.read_text(encoding="utf-8"))

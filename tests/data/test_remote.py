@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,68 +19,16 @@ from engine.errors import Cancelled, StudioError
 from engine.fetch import download
 from engine.monitor import Monitor
 from engine.places import data_fault, data_presence
+from tests.file_server import Server, serving
 
 CATEGORY = {"amazon-2014": "Home_and_Kitchen", "amazon-2018": "Gift_Cards", "amazon-2023": "All_Beauty"}
 FETCHED = [name for name in datasets.READERS if name not in ("ml-100k", "csv", "synthetic", "recbole")]
 
 
-class Server(ThreadingHTTPServer):
-    """Serves ``files`` by their path; breaks off after ``breaks`` bytes where that is set."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {}
-        self.requests: list[tuple[str, str, str | None]] = []
-        self.breaks: int | None = None
-        self.etag: str | None = '"one"'
-        self.ranges = True
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        server = self.server
-        asked = self.headers.get("Range")
-        server.requests.append((self.command, self.path, asked))
-        content = server.files.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.ranges else 0
-        if start and self.headers.get("If-Range") != server.etag:
-            start = 0
-        if start >= len(content) > 0:
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        self.end_headers()
-        if body:
-            end = len(content) if server.breaks is None else min(start + server.breaks, len(content))
-            self.wfile.write(content[start:end])
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving() as running:
         yield running
-        running.shutdown()
 
 
 class Log(Monitor):

@@ -83,7 +83,7 @@ def told(updates: Iterator[dict[Any, Any]]) -> dict[str, Any]:
 
 
 def test_all_data_sets_are_listed_with_state_and_terms() -> None:
-    head, every, one, change, table, _, _ = handlers("opened")(request())
+    head, every, one, change, table, *_ = handlers("opened")(request())
     assert every.visible
     assert not one.visible
     assert not change.visible

@@ -19,7 +19,7 @@ from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.described import Found, described
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
-from webapp.pages import bring
+from webapp.pages import bring, fetching
 from webapp.pages.run import GO
 from webapp.shell import empty, frame, notice
 from webapp.views import data as view
@@ -49,6 +49,7 @@ def build(access: Access) -> None:
         figures = gr.HTML(js_on_load=None, elem_id="data-figures")
         gr.HTML(chart_box("data-set"), js_on_load=None, elem_id="data-charts")
         charts = gr.HTML(js_on_load=None)
+    card = fetching.build(access)
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-change") as change:
         gr.HTML(tag("h2", "Rename or delete"), js_on_load=None)
         with gr.Row(elem_classes="dr-fields"):
@@ -73,23 +74,27 @@ def build(access: Access) -> None:
             row, run = _named(request)
         except Exception as error:
             nothing = empty("No such data set", tell(error), link("All data sets", "./data", class_="dr-button"))
-            return [nothing, *shown, "", gr.Column(visible=may), gr.skip()]
+            return [nothing, *shown, "", gr.Column(visible=may), gr.skip(), *card.shown(None, "", may=False)]
+        category = _part(request)
+        fetch = card.shown(row, category, may=may)
         if run is not None:
-            return [view.head_of_run(run), shown[0], gr.Column(visible=True), shown[2], "", gr.skip(), gr.skip()]
+            seen = [shown[0], gr.Column(visible=True), shown[2]]
+            return [view.head_of_run(run), *seen, "", gr.skip(), gr.skip(), *fetch]
         if row is not None:
             made = data_work.used_by(row.name)
             there = row.state in ("here", "built in")
             parts = [gr.Column(visible=False), gr.Column(visible=there), gr.Column(visible=may and row.imported)]
-            return [view.head(row, made), *parts, "", gr.skip(), row.name]
+            return [view.head(row, made, category), *parts, "", gr.skip(), row.name, *fetch]
         title = tag("h1", "Data sets", class_="dr-title") + tag("p", LEAD, class_="dr-lead")
-        return [Html(title), gr.Column(visible=True), *shown[:2], view.listing(listing()), gr.Column(visible=may), ""]
+        seen = [gr.Column(visible=True), *shown[:2]]
+        return [Html(title), *seen, view.listing(listing()), gr.Column(visible=may), "", *fetch]
 
     def measured(request: gr.Request) -> Iterator[list[Any]]:
         try:
             row, run = _named(request)
             if run is None and (row is None or row.state not in ("here", "built in")):
                 return
-            config = DataConfig(dataset=row.name) if row else DataConfig()
+            config = DataConfig(dataset=row.name, category=_part(request) or None) if row else DataConfig()
             for told in described(config, run):
                 if isinstance(told, str):
                     yield [view.progress(told), gr.skip(), gr.skip()]
@@ -125,7 +130,7 @@ def build(access: Access) -> None:
             return notice("bad", tell(error)), ""
         return "", "./data?"
 
-    outputs = [head, every, one, change, table, own, name]
+    outputs = [head, every, one, change, table, own, name, *card.outputs]
     filling = gr.context.Context.root_block.load(opened, None, outputs, **QUIET)
     filling.then(fn=None, js=OPENED)
     filling.then(measured, None, [said, figures, charts], **READING)
@@ -145,6 +150,11 @@ def _named(request: gr.Request) -> tuple[Listed | None, Run | None]:
     if query.get("run"):
         return None, api.status(query["run"])
     return (listed(query["dataset"]) if query.get("dataset") else None), None
+
+
+def _part(request: gr.Request) -> str:
+    """The part of it that the address names."""
+    return str(request.query_params.get("category", ""))
 
 
 def _own(request: gr.Request) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from db.runs import Run
 from engine.data.cleaning import SAID
 from engine.data.listing import Listed
+from engine.data.remote import said as sized
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
 from webapp.views.run import pairs
@@ -27,9 +28,15 @@ MOST_NAMED, MOST_HEAD = 5, 60
 """Runs that are named, and characters of a column's name."""
 
 
-def address(name: str) -> str:
-    """Where a data set is shown, relative to any page."""
-    return f"./data?{urlencode({'dataset': name})}"
+def address(name: str, category: str | None = None) -> str:
+    """Where a data set, or a part of it, is shown, relative to any page."""
+    return f"./data?{urlencode({'dataset': name} | ({'category': category} if category else {}))}"
+
+
+def launched_on(name: str, category: str | None = None) -> str:
+    """Where a run on it is launched."""
+    chosen = [f"data.dataset={name}"] + ([f"data.category={category}"] if category else [])
+    return f"./?{urlencode([('set', setting) for setting in chosen])}"
 
 
 def listing(rows: Sequence[Listed]) -> Html:
@@ -56,22 +63,46 @@ def badge(row: Listed) -> Html:
     return tag("span", word, class_=f"dr-badge dr-{colour}")
 
 
-def head(row: Listed, made: Sequence[Run]) -> Html:
+def head(row: Listed, made: Sequence[Run], category: str = "") -> Html:
     """Name, state, what it is, and the runs that were made on it."""
     facts = [tag("span", f"terms: {row.licence}")] if row.licence else []
     if row.state in ("here", "built in"):
-        facts.append(link("Launch a run on it", f"./?{urlencode({'set': f'data.dataset={row.name}'})}"))
+        facts.append(link("Launch a run on it", launched_on(row.name, category)))
     facts.append(link("All data sets", "./data"))
     missing = row.state in ("not here", "your files", "damaged")
     return join(
         [
             tag("div", tag("h1", row.name), badge(row), class_="dr-head"),
             tag("p", row.about, class_="dr-lead"),
+            _parts(row, category) if row.parts_here else None,
             tag("div", facts, class_="dr-facts"),
             tag("div", notice("info", f"To have it here: {row.where}."), style="margin-top:10px") if missing else None,
             tag("p", "Runs on it: ", _runs(made), class_="dr-muted", style="margin-top:6px") if made else None,
         ]
     )
+
+
+def _parts(row: Listed, category: str) -> Html:
+    """Those that are here, the one shown marked."""
+    links = [
+        link(part.replace("_", " "), address(row.name, part), class_="dr-chip dr-filter",
+             aria_current="true" if part == category else None)
+        for part in row.parts_here
+    ]  # fmt: skip
+    return tag("nav", links, class_="dr-chips", aria_label="Parts that are here")
+
+
+def offers(value: Mapping[str, Any], row: Listed) -> Html:
+    """What would be fetched, before it is."""
+    head = tag("thead", tag("tr", [tag("th", "File", scope="col"), tag("th", "Size", scope="col", class_="dr-number")]))
+    rows = [
+        tag("tr", tag("th", offer["name"], tag("small", offer["url"]), scope="row"),
+            tag("td", "unknown" if offer["size"] is None else sized(offer["size"]), class_="dr-number"))
+        for offer in value["files"]
+    ]  # fmt: skip
+    files = tag("table", head, tag("tbody", rows), class_="dr-table dr-steps") if rows else None
+    size = value["size"] or "files of unknown size"
+    return join([files, notice("warn", f"Fetch {size}? Terms: {row.licence}.")])
 
 
 def head_of_run(run: Run) -> Html:
@@ -208,7 +239,7 @@ def imported(named: Mapping[str, Any]) -> Html:
     return notice(
         "ok",
         tag("span", f"Imported as {name}: {counted}. ", link("Look at it", address(name)), " or ",
-            link("launch a run on it", f"./?{urlencode({'set': f'data.dataset={name}'})}"), "."),
+            link("launch a run on it", launched_on(name)), "."),
     )  # fmt: skip
 
 

@@ -32,6 +32,12 @@ class Reader(ABC):
     """See :attr:`engine.data.raw.Raw.as_written`."""
     choices: tuple[str, ...] = ()
     """What ``data.category`` can name, for those that are fetched in parts."""
+    default: str | None = None
+    """The one of ``choices`` that is meant without ``data.category``."""
+    fetchable: bool = False
+    """:meth:`fetch` brings it."""
+    size: str = ""
+    """What is fetched, about, where :meth:`remotes` does not tell."""
 
     @abstractmethod
     def presence(self, config: DataConfig) -> Presence:
@@ -49,6 +55,10 @@ class Reader(ABC):
             StudioError: files are missing, unreadable or damaged, or no source answers.
             Cancelled: the monitor asked to stop.
         """
+
+    def parts_here(self) -> tuple[str, ...]:
+        """Those of :attr:`choices` that were fetched."""
+        return ()
 
     def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
         """The files to fetch, by ``data.category`` where there are several; none where nothing can be fetched.

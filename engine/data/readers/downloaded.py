@@ -14,6 +14,7 @@ from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Raw, Wanted
 from engine.data.readers.base import Reader, existing
 from engine.data.remote import Found, fetch
+from engine.datasets import FETCHED
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home
@@ -41,9 +42,7 @@ class Downloaded(Reader):
 
     name: str
     files: str
-    fetchable: bool = True
-    default: str | None = None
-    """The one of ``choices`` that is meant without ``data.category``."""
+    fetchable = True
 
     @abstractmethod
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -141,6 +140,9 @@ class Downloaded(Reader):
         if not self.fetchable:
             return super().fetch(config, found, monitor)
         return fetch(found, self.folder / (self.chosen(config) or ""), monitor)
+
+    def parts_here(self) -> tuple[str, ...]:
+        return tuple(part for part in self.choices if (self.folder / part / FETCHED).is_file())
 
     def chosen(self, config: DataConfig) -> str | None:
         """The one of :attr:`choices` that ``data.category`` names, as its owners spell it.

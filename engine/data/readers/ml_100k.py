@@ -20,6 +20,8 @@ class MovieLens100K(Reader):
     title = "MovieLens-100K"
     domain = "movie"
     licence = "research use, to be acknowledged; not to be redistributed or used commercially"
+    fetchable = True
+    size = "about 5 MB"
     about = "100,000 ratings of 1,682 films by 943 people, 1997 and 1998 (GroupLens)"
 
     def presence(self, config: DataConfig) -> Presence:
