@@ -65,17 +65,17 @@ def forecast(config: RunConfig, host: str | None = None, known: Known | None = N
     config = settled(config)
     done = done_here(host) if known is None else known
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
-    known = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
+    users = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
     stages = {}
     for stage in stage_names(config):
-        times = [time for run, other in ranked if (time := _scaled(stage, config, run, other, known)) is not None]
+        times = [time for run, other in ranked if (time := _scaled(stage, config, run, other, users)) is not None]
         if times:  # fetching and converting happen once, so the quickest load is the usual one
             stages[stage] = min(times) if stage in ("data", "llm") else times[0]
     like = next((run for run, other in ranked if other.llm.name == config.llm.name), None)
     return Forecast(
         stages,
         tuple(name for name in stage_names(config) if name not in stages),
-        "evaluate" not in stages and _tested(config, known) is None,
+        "evaluate" not in stages and _tested(config, users) is None,
         like.peak_rss_mb if like else None,
         ranked[0][0].name if ranked else None,
         bool(ranked) and _likeness(config, ranked[0][1]) == sum(1 for _ in flatten(config)),

@@ -9,12 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from data_world import request
 from playwright.sync_api import Page, expect
-from starlette.datastructures import QueryParams
 from webapp_studio import Studio, pages
 
 from engine import datasets
@@ -66,10 +65,6 @@ def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         for category in ("Beauty", "Office_Products"):
             server.files |= {f"{where}/{name}": content for name, content in category_files(category).items()}
         yield server
-
-
-def request(query: str) -> Any:
-    return SimpleNamespace(query_params=QueryParams(query))
 
 
 def handler(name: str, module: Any = fetching, access: Access | None = None) -> Any:
