@@ -101,7 +101,7 @@ class Form:
         that are not fixed are those of now."""
         return [
             None if self._start[now.name] is None and now.kind in NUMBERS
-            else gr.Dropdown(choices=list(now.choices)) if now.open
+            else gr.Dropdown(choices=_offered(now)) if now.open
             else gr.skip()
             for now in describe()
         ]  # fmt: skip
@@ -109,7 +109,7 @@ class Form:
     def filled(self, config: RunConfig) -> list[Any]:
         """As :meth:`values`, with the choices of now where they are not fixed."""
         return [
-            gr.Dropdown(choices=list(now.choices), value=value) if now.open else value
+            gr.Dropdown(choices=_offered(now), value=value) if now.open else value
             for now, value in zip(describe(), self.values(config), strict=True)
         ]
 
@@ -126,6 +126,10 @@ class Form:
         return (s for s in self.settings if section == (s.name.partition(".")[0] if "." in s.name else ""))
 
 
+def _offered(setting: Setting) -> list[str | tuple[str, str]]:
+    return [*([("empty", "")] if setting.optional else []), *setting.choices]
+
+
 def control(setting: Setting, value: Any) -> Component:
     """The input that fits a setting's kind, with its value."""
     common: dict[str, Any] = {
@@ -139,10 +143,9 @@ def control(setting: Setting, value: Any) -> Component:
         return gr.Checkbox(**common)
     if setting.kind == "list" and setting.choices:
         return gr.CheckboxGroup(choices=list(setting.choices), **common)
-    if setting.choices:
-        empty = [("empty", "")] if setting.optional else []
+    if setting.choices or setting.open:
         return gr.Dropdown(
-            choices=[*empty, *setting.choices], filterable=setting.open, allow_custom_value=setting.open, **common
+            choices=_offered(setting), filterable=setting.open, allow_custom_value=setting.open, **common
         )
     if setting.name in SUGGESTIONS:
         return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)

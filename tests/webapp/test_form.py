@@ -43,6 +43,8 @@ def test_controls_fit_the_kind_of_the_setting(form: Form) -> None:
     assert kinds["distill.lr"] == "Number"
     assert kinds["teacher.also"] == "CheckboxGroup"
     assert kinds["data.path"] == "Textbox"
+    for setting in form.settings:  # what is offered may be nothing as yet, and anything later
+        assert not setting.open or kinds[setting.name] == "Dropdown"
     assert form.controls["data.candidates"].label.endswith("items")
 
 
