@@ -23,14 +23,16 @@ from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models, llm_of, read_priors
 from engine.monitor import Monitor
 from engine.ranking import History, Ranker
+from engine.recipe import prior_recipe
 from engine.rows import likelihood_rows
 from engine.run_folder import write_text
+from engine.shared import Shared
 
 GRID = np.arange(0, 1.51, 0.1).round(1)
 """Values of ``a`` that are tried."""
 
 
-def calibrate(models: Models, path: Path, monitor: Monitor) -> None:
+def calibrate(models: Models, path: Path, monitor: Monitor, shared: Shared | None = None) -> None:
     """Give ``models`` the ``a`` of every row that ranks by likelihoods: those in the file ``path``, or fitted ones.
 
     A fitted ``a`` has the highest NDCG@10 among the candidates of ``finetune.validation_users`` validation users, and
@@ -45,11 +47,28 @@ def calibrate(models: Models, path: Path, monitor: Monitor) -> None:
     models.priors = read_priors(path)
     for row in likelihood_rows(models.config):
         if row not in models.priors:
-            models.priors[row] = fit_prior(models, row, monitor)
+            models.priors[row] = _prior(models, row, path, monitor, shared)
             write_text(path, json.dumps(models.priors, indent=1))
             monitor.message(
                 f"{row}: a title's likelihood counts less {models.priors[row]} times its likelihood without the history"
             )
+
+
+def _prior(models: Models, row: str, path: Path, monitor: Monitor, shared: Shared | None) -> float:
+    """As an earlier run fitted it for the same row, or fitted now."""
+    if shared is None or not shared.on:
+        return fit_prior(models, row, monitor)
+    file = path.with_name(f"prior-{row}.json")
+    key = shared.key("prior", prior_recipe(models.config, row))
+    if (origin := shared.take(key, {file.name: file})) is not None:
+        monitor.message(f"what {row} takes off: as in {origin.run_id}")
+        prior = read_priors(file)[row]
+    else:
+        prior = fit_prior(models, row, monitor)
+        write_text(file, json.dumps({row: prior}))
+        shared.keep(key, "prior", {file.name: file}, 0.0)
+    file.unlink()
+    return prior
 
 
 def fit_prior(models: Models, row: str, monitor: Monitor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import os
@@ -11,6 +12,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from engine.architectures import ARCHITECTURES
 
 PACKAGES = (
     "torch",
@@ -39,6 +42,26 @@ def code_version() -> str:
         whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
         whole.update(path.read_bytes() + b"\0")
     return whole.hexdigest()[:12]
+
+
+@functools.cache
+def stage_code(modules: tuple[str, ...]) -> str:
+    """The same of these modules of the library and of all its modules that they import, from wherever within them."""
+    root = Path(__file__).parent.parent
+    waiting, read = list(modules), {}
+    while waiting:
+        name = waiting.pop()
+        path = root.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in read or not path.is_file():  # a name within a module that is read by itself
+            continue
+        read[name] = text = path.read_bytes()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine"):
+                waiting += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if name == "engine.teachers.train":  # networks are imported by their name in a register
+            waiting += [it.network.partition(":")[0] for it in ARCHITECTURES.values()]
+    return hashlib.sha256(b"".join(f"{name}\0".encode() + read[name] for name in sorted(read))).hexdigest()[:12]
 
 
 def environment() -> dict[str, Any]:

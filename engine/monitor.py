@@ -28,6 +28,9 @@ class Monitor:
     def message(self, text: str) -> None:
         """A line for the log."""
 
+    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+        """The result of a stage, or of ``part`` of it, is that of an earlier run."""
+
     def should_stop(self) -> bool:
         """Whether the run was asked to stop; polled between steps, so keep it cheap."""
         return False
@@ -59,6 +62,10 @@ class MonitorGroup(Monitor):
     def message(self, text: str) -> None:
         for monitor in self.monitors:
             monitor.message(text)
+
+    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+        for monitor in self.monitors:
+            monitor.taken(stage, run_id, part)
 
     def should_stop(self) -> bool:
         return any(monitor.should_stop() for monitor in self.monitors)

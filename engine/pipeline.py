@@ -21,14 +21,18 @@ from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import Record, SoftPrompt, load_backbone
 from engine.llm.legibility import unread
+from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.processes import Together
+from engine.recipe import row_recipe, stage_recipes
 from engine.rows import apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
-from engine.run_folder import FolderMonitor, RunFolder, write_text
+from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
+from engine.shared import Shared, SharedRows
+from engine.shared_facts import asked, choices
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher
 from engine.training import write_atomically
@@ -65,12 +69,13 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
-    _soft_prompt(run, models, monitor)
-    _adapter(run, models, monitor)
-    _plus(run, models, monitor)
+    shared = Shared(run, asked(run, models), monitor)
+    _soft_prompt(run, models, shared, monitor)
+    _adapter(run, models, shared, monitor)
+    _plus(run, models, shared, monitor)
     with run.stage("evaluate", monitor):
-        calibrate(models, run.calibration, monitor)
-        evaluation = _evaluate(run, models, monitor)
+        calibrate(models, run.calibration, monitor, shared)
+        evaluation = _evaluate(run, models, shared, monitor)
         if processes.first():
             write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
     if not processes.first():
@@ -116,27 +121,35 @@ def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: 
 
 def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
     config, split = models.config, models.split
+    shared, recipes = Shared(run, choices(run), monitor), stage_recipes(config)
     for name, (architecture, copy) in trained_teachers(config).items():
         stage, file = teacher_stage(config, name), run.teacher(None if name == config.teacher.name else name)
         if run.is_done(stage):
             run.skip(stage, monitor)
         else:
-            seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
-            with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
-                checkpoint = run.checkpoint(stage)
-                train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
+            with shared.stage(stage, recipes[stage], {"teacher.safetensors": file}) as taken:
+                if not taken:
+                    seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
+                    with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
+                        checkpoint = run.checkpoint(stage)
+                        train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
         models.teachers[name] = load_teacher(file, split.n_items, config.teacher.device)
 
 
-def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:
+def _soft_prompt(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
     """Stage 1, unless the prompt is another run's, untrained or absent."""
     config, backbone = models.config, models.backbone
     if config.distill.prompt == "none":
         return
     if config.distill.prompt in ("distilled", "lsr") and not run.is_done("distil"):
-        with run.stage("distil", monitor, total=config.distill.steps):
-            checkpoint, taught = run.checkpoint("distil"), models.teachers[distilled_teacher(config)]
-            distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(run.soft_prompt)
+        files = {run.soft_prompt.name: run.soft_prompt}
+        with shared.stage("distil", stage_recipes(config)["distil"], files) as taken:
+            if not taken:
+                with run.stage("distil", monitor, total=config.distill.steps):
+                    checkpoint, taught = run.checkpoint("distil"), models.teachers[distilled_teacher(config)]
+                    distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(
+                        run.soft_prompt
+                    )
     elif config.distill.prompt == "random":
         with processes.in_turn():
             random_prompt(config, backbone).save(run.soft_prompt)
@@ -145,16 +158,27 @@ def _soft_prompt(run: RunFolder, models: Models, monitor: Monitor) -> None:
     models.soft_prompt = SoftPrompt.load(run.soft_prompt, backbone)
 
 
-def _adapter(run: RunFolder, models: Models, monitor: Monitor) -> None:
+def _adapter(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
     """Stage 2."""
     config, backbone = models.config, models.backbone
     if not config.finetune.enabled:
         return
     if run.is_done("finetune"):
         run.skip("finetune", monitor)
-        load_adapter(backbone, run.adapter)
-        models.head = load_head(config, run)
-        return
+    else:
+        files = {file.name: file for file in adapter_files(run.adapter)}
+        if config.llm.verbalizer == TitleHead.name:
+            files[run.head.name] = run.head
+        with shared.stage("finetune", stage_recipes(config)["finetune"], files) as taken:
+            if not taken:
+                _finetune(run, models, monitor)
+                return
+    load_adapter(backbone, run.adapter)
+    models.head = load_head(config, run)
+
+
+def _finetune(run: RunFolder, models: Models, monitor: Monitor) -> None:
+    config, backbone = models.config, models.backbone
     with run.stage("finetune", monitor, total=config.finetune.steps):
         checkpoint = run.checkpoint("finetune")
         teacher = models.teacher if config.finetune.soft_labels else None
@@ -166,21 +190,24 @@ def _adapter(run: RunFolder, models: Models, monitor: Monitor) -> None:
             write_atomically(models.head, run.head)
 
 
-def _plus(run: RunFolder, models: Models, monitor: Monitor) -> None:
+def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
     """The extension, beside the two stages of the paper."""
     config = models.config
     if not config.plus.enabled:
         return
     if run.is_done("plus"):
         run.skip("plus", monitor)
-        models.plus = PlusWeights.read(run.plus, models.plus_names)
-        return
-    with run.stage("plus", monitor, unit="user"):
-        models.plus = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)
-        write_text(run.plus, models.plus.to_json())
+    else:
+        with shared.stage("plus", stage_recipes(config)["plus"], {run.plus.name: run.plus}) as taken:
+            if not taken:
+                with run.stage("plus", monitor, unit="user"):
+                    parts = models.plus_parts()
+                    models.plus = learn_weights(config, models.dataset, models.split, parts, monitor)
+                    write_text(run.plus, models.plus.to_json())
+    models.plus = PlusWeights.read(run.plus, models.plus_names)
 
 
-def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
+def _evaluate(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> Evaluation:
     config, split = models.config, models.split
     examples = split.test.take(sample_users(len(split.test), config.eval.users, config.seed))
 
@@ -193,6 +220,7 @@ def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
                 name,
                 kind,
                 partial(models.ranker, name),
+                version=shared.key("evaluate", row_recipe(config, name)) if shared.on else "",
                 whole=name in whole_rows(config),
                 apart=name in apart_rows(config),
             )
@@ -206,4 +234,5 @@ def _evaluate(run: RunFolder, models: Models, monitor: Monitor) -> Evaluation:
         folder=run.checkpoints / "evaluate",
         monitor=monitor,
         warm=draw("warm") if len(split.cold) else None,
+        store=SharedRows(shared) if shared.on else None,
     )

@@ -202,7 +202,7 @@ class RunFolder:
         left = {
             "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
             "distil": [self.soft_prompt],
-            "finetune": _adapter_files(self.adapter),
+            "finetune": adapter_files(self.adapter),
             "plus": [self.plus],
             "evaluate": [self.metrics, self.predictions],
         }
@@ -216,6 +216,13 @@ class RunFolder:
     def skip(self, name: str, monitor: Monitor) -> None:
         """Report a stage that an earlier attempt finished."""
         seconds = next(entry["seconds"] for entry in self.stages() if entry["name"] == name)
+        monitor.stage(name, "skipped", seconds=seconds)
+
+    def take_over(self, name: str, seconds: float, source: str, monitor: Monitor) -> None:
+        """Record a stage as done whose result is that of the run ``source``, where it took ``seconds``."""
+        stages = {entry["name"]: entry for entry in self.stages()}
+        stages[name] = {"name": name, "seconds": seconds, "done": True, "source": source}
+        write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
         monitor.stage(name, "skipped", seconds=seconds)
 
     def clear_checkpoints(self) -> None:
@@ -241,7 +248,7 @@ class RunFolder:
         return record
 
 
-def _adapter_files(folder: Path) -> list[Path]:
+def adapter_files(folder: Path) -> list[Path]:
     """What PEFT writes of an adapter."""
     return [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
 
@@ -273,6 +280,9 @@ class FolderMonitor(Monitor):
             for name, value in values.items()
         )
         append(self.folder.path / "curves.jsonl", "".join(lines))
+
+    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+        self.message(f"{stage}{f' of {part}' if part else ''}: as in {run_id}")
 
     def message(self, text: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")

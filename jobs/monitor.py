@@ -90,6 +90,12 @@ class DatabaseMonitor(Monitor):
             self._stages[name] = known
             self._changed.add(name)
 
+    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+        with self._lock:
+            known = self._stages.get(stage) or Stage(stage, "running", 0.0, 0, 0, "step")
+            self._stages[stage] = dataclasses.replace(known, sources={**(known.sources or {}), part: run_id})
+            self._changed.add(stage)
+
     def progress(self, stage: str, done: int, total: int) -> None:
         with self._lock:
             self._estimate.progress(done, total)

@@ -32,6 +32,7 @@ COMMANDS = {
     "resume": "Continue an unfinished run from its last checkpoint.",
     "cancel": "Stop a run; it keeps a checkpoint.",
     "runs": "List the runs with their state.",
+    "clean": "Make room: remove results that are kept for other runs to share.",
     "export": "Write a run with all its files to one archive.",
     "import": "Add the run of an archive.",
     "recommend": "Recommend for your own list of titles: teacher and LLM side by side.",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -56,6 +57,18 @@ class Entry:
     """One whose scores of candidates are not those that it gives them in the catalogue."""
 
 
+class RowStore(Protocol):
+    """Finished rows of earlier runs, by keys that tell questions and models apart."""
+
+    def take(self, row: str, key: str, path: Path) -> bool:
+        """Put the file of such a row at ``path``; ``False`` where there is none."""
+        ...
+
+    def keep(self, row: str, key: str, path: Path) -> None:
+        """Keep a finished one for later runs."""
+        ...
+
+
 def sample_users(n: int, users: int | None, seed: int) -> np.ndarray:
     """int64, ascending: which of ``n`` test examples are asked. Depends on nothing but these three; None takes all."""
     if users is None or users >= n:
@@ -74,6 +87,7 @@ def evaluate(
     folder: Path,
     monitor: Monitor,
     warm: np.ndarray | None = None,
+    store: RowStore | None = None,
 ) -> Evaluation:
     """Rank the candidates and the full catalogue with every model.
 
@@ -85,6 +99,7 @@ def evaluate(
         n_items: size of the catalogue that teachers know.
         folder: of this run alone; answers are kept here until the caller removes it.
         warm: further candidates to be ranked, as ``candidates``: the true item, cold, among warm ones.
+        store: where answers of earlier runs may be found, and these are kept for later ones.
 
     Raises:
         Cancelled: the monitor asked to stop; what was scored is kept.
@@ -96,7 +111,7 @@ def evaluate(
     if len(kinds) < len(entries) or kinds.get(teacher, "llm") == "llm":
         raise ValueError(f"entries need different names and the teacher {teacher!r} among them, got {list(kinds)}")
     sets = {"candidates": candidates} | ({"warm": warm} if warm is not None else {})
-    task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor)
+    task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor, store)
     # A catalogue model answers a chunk of users in about the time that an LLM takes for one.
     units = {name: len(examples) if kind == "llm" else -(-len(examples) // CHUNK) for name, kind in kinds.items()}
     rows: dict[str, Row] = {}
@@ -133,10 +148,11 @@ class _Task:
         k: int,
         folder: Path,
         monitor: Monitor,
+        store: RowStore | None,
     ) -> None:
         """``sets``: one or more candidate sets, int64 ``[n, m]`` each."""
         self.examples, self.sets, self.n_items = examples, sets, n_items
-        self.k, self.folder, self.monitor = k, folder, monitor
+        self.k, self.folder, self.monitor, self.store = k, folder, monitor, store
         self.columns = {name: target_columns(candidates, examples.targets) for name, candidates in sets.items()}
         about = [np.asarray(examples.users), examples.targets, *sets.values()]
         self.key = fingerprint([*about, f"{n_items}/{k}", *map(_ids, examples.histories)])
@@ -192,7 +208,11 @@ class _Task:
     def _file(self, entry: Entry, key: str, shapes: Shapes) -> RowFile:
         path = self.folder / f"{entry.name}.safetensors"
         key = fingerprint([key, entry.kind, entry.version])
-        return RowFile(path, key, {**shapes, **{name: (it.shape, np.float32) for name, it in self.sets.items()}})
+        shapes = {**shapes, **{name: (it.shape, np.float32) for name, it in self.sets.items()}}
+        file = RowFile(path, key, shapes)
+        if self.store and file.done < len(self.examples) and self.store.take(entry.name, key, path):
+            file = RowFile(path, key, shapes)
+        return file
 
     def _row(self, entry: Entry, file: RowFile, full: Ranks, listing: Listing) -> Row:
         ranks = {name: target_ranks(file.arrays[name], columns) for name, columns in self.columns.items()}
@@ -217,6 +237,8 @@ class _Task:
             if file.done == n or time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 file.save()
                 saved = time.monotonic()
+        if ranker is not None and self.store:
+            self.store.keep(entry.name, file.key, file.path)
 
     def _share(self, file: RowFile, part: slice, own: slice) -> None:
         """Give all processes what each has found out about its own rows of a ``part``."""

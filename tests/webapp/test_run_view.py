@@ -11,7 +11,7 @@ from db.stages import Stage
 from engine.evaluate.report import Comparison, Estimate, ModelResult, ProtocolDetails, Report, TeacherCheck
 from engine.settings import load_config
 from webapp.views.results import verdicts
-from webapp.views.run import best_words, stage_list
+from webapp.views.run import _sources, best_words, stage_list
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,14 @@ from webapp.views.run import best_words, stage_list
 )
 def test_the_best_validation_is_told_with_its_age(state: str, unit: str, step: int, best: Best, words: str) -> None:
     assert best_words(Stage("teacher", state, 1.0, step, 100, unit), best) == words
+
+
+def test_a_stage_says_whose_result_it_is() -> None:
+    alone = Stage("teacher", "done", 1.0, 0, 0, "epoch", {"": "r-abc234"})
+    parts = Stage("evaluate", "done", 1.0, 0, 0, "user", {"sasrec": "r-abc234", "llm-zero-shot": "r-abc234"})
+    assert 'as in <a href="./run?id=r-abc234">r-abc234</a>' in str(_sources(alone))
+    assert "SASRec, LLM zero-shot: as in <a" in str(_sources(parts))
+    assert _sources(Stage("teacher", "done", 1.0, 0, 0, "epoch")) is None
 
 
 def test_who_is_not_above_the_ensemble_of_teachers_is_told_so_at_once() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from engine.labels import label
 from engine.monitor import Monitor, StageState
 from engine.stages import stage_title
 
@@ -43,6 +44,9 @@ class ShellMonitor(Monitor):
 
     def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         self._latest.update({key: value for key, value in values.items() if key.startswith(("loss", "validation."))})
+
+    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+        self.message(f"{stage_title(stage)}{f', {label(part)}' if part else ''}: as in {run_id}")
 
     def latest(self) -> str:
         """The stage's latest values in a few words, losses first."""

@@ -9,7 +9,7 @@ import gradio as gr
 
 from db import results as result_store
 from db.runs import ACTIVE, RESUMABLE, State
-from jobs import api
+from jobs import api, storage
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, tag
@@ -17,6 +17,7 @@ from webapp.pages import picked
 from webapp.shell import frame, notice
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
+from webapp.words import memory, plural
 
 SECONDS = 2.0
 MOST = 500
@@ -64,6 +65,7 @@ def build(access: Access) -> None:
         table = gr.HTML(js_on_load=None, elem_id="runs")
     with gr.Row(elem_classes="dr-actions"):
         upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
+        taken = gr.HTML(js_on_load=None, elem_id="runs-taken")
     said = gr.HTML(js_on_load=None, elem_id="import-said")
     destination = gr.Textbox(visible=False)
     seen = gr.State("")
@@ -91,12 +93,19 @@ def build(access: Access) -> None:
 
     blocks = gr.context.Context.root_block
     drawn = [search, state, upload, actions, table, warning, seen]
-    blocks.load(opened, None, drawn, **QUIET).then(fn=None, js=OPENED)
+    blocks.load(opened, None, drawn, **QUIET).then(fn=None, js=OPENED).then(_taken, None, taken, **QUIET)
     timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
     wanted = [search.input, state.input]
     gr.on(wanted, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
     gr.on(wanted, fn=None, inputs=[search, state], js=KEEP_IN_ADDRESS)
     upload.upload(imported, upload, [said, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+
+
+def _taken() -> Html:
+    """What runs and shared results take on the disk."""
+    found = storage.taken()
+    shared = f"{plural(found.results, 'shared result')} {memory(found.shared / 1e6)}"
+    return tag("p", f"On the disk: runs {memory(found.runs / 1e6)}, {shared}.", class_="dr-muted")
 
 
 def _draw(text: str, wanted: str) -> tuple[Html, Html, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from db.metrics import Best
 from db.runs import ACTIVE, Run
 from db.stages import Stage
+from engine.labels import label
 from engine.settings import stored_config
 from engine.stages import stage_names, stage_title
 from webapp.downloads import FILES, address, archive_address
@@ -96,6 +97,20 @@ def stage_list(
     return tag("ol", rows, class_=f"dr-stages{compact}", aria_label="Stages")
 
 
+def _sources(stage: Stage | None) -> Html | None:
+    """Of which runs the stage's result, or parts of it, are; they may be gone by now."""
+    if stage is None or not stage.sources:
+        return None
+    parts: dict[str, list[str]] = {}
+    for part, run_id in stage.sources.items():
+        parts.setdefault(run_id, []).extend([label(part)] if part else [])
+    said: list[Html | str] = []
+    for run_id, named in parts.items():
+        words = f"{', '.join(named)}: as in " if named else "as in "
+        said += ["; " if said else "", words, link(run_id, f"./run?id={run_id}")]
+    return tag("span", said, class_="dr-since")
+
+
 def _stage_row(
     number: int, name: str, stage: Stage | None, run: Run, best: Best | None, popularity: float | None
 ) -> Html:
@@ -132,6 +147,7 @@ def _stage_row(
         tag("span", no_better(best.value, popularity), class_="dr-since dr-warn")
         if best and popularity is not None and state == "done" and best.value <= popularity
         else None,
+        _sources(stage),
         bar,
         class_=f"dr-is-{state}",
         data_stage=name,
