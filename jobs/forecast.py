@@ -55,15 +55,15 @@ def done_here(host: str | None = None) -> Known:
     return [(run, config) for run in done if (config := _read(run.config))]
 
 
-def forecast(config: RunConfig, host: str | None = None, known: Known | None = None) -> Forecast:
+def forecast(config: RunConfig, host: str | None = None, done: Known | None = None) -> Forecast:
     """Judge each stage by the most alike run that was done on ``host`` (this machine), the latest among equals.
 
     A stage takes as long as its work, by the speed of that run; work is counted in prompts times their length, or in
     epochs. Only runs with the same language model, data set or teacher, whichever the stage depends on, are asked.
-    ``known`` spares looking them up again.
+    ``done`` spares looking them up again.
     """
     config = settled(config)
-    done = done_here(host) if known is None else known
+    done = done_here(host) if done is None else done
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
     users = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
     stages = {}

@@ -80,13 +80,13 @@ def refuse_problems(planned: Sequence[Planned]) -> None:
 
 def _looked_at(planned: Sequence[Planned]) -> tuple[dict[str, Forecast], list[StudioError]]:
     """Forecasts by label, and what is in the way; seeds make no difference, so only the first one's runs are asked."""
-    known = done_here()
+    done = done_here()
     forecasts: dict[str, Forecast] = {}
     problems: dict[str, StudioError] = {}
     for it in planned:
         if it.label in forecasts:
             continue
-        forecasts[it.label] = forecast(it.config, known=known)
+        forecasts[it.label] = forecast(it.config, done=done)
         for check in preflight(it.config, forecasts[it.label]):
             if check.state == "problem":
                 fault = StudioError(f"{it.label}: {check.detail}", where=check.name, remedy=check.remedy)
