@@ -204,6 +204,7 @@ def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> N
                     parts = models.plus_parts()
                     models.plus = learn_weights(config, models.dataset, models.split, parts, monitor)
                     write_text(run.plus, models.plus.to_json())
+                return
     models.plus = PlusWeights.read(run.plus, models.plus_names)
 
 
