@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from engine.architectures import ARCHITECTURES
-from engine.config import RunConfig
+from engine.config import PlusConfig, RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import Report, read_predictions
 from engine.evaluate.render import print_report, verdicts
@@ -122,6 +122,15 @@ def test_ablations_leave_out_what_they_should(tmp_path, overrides, rows, stages)
     report = run_pipeline(quick("plus.enabled=false", *overrides), tmp_path / "run", Monitor())
     assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
     assert [s["name"] for s in report["stages"] if s["name"] in ("distil", "finetune", "plus")] == stages
+
+
+def test_a_step_of_stage_1_whose_only_task_has_no_question_changes_nothing_and_ends_nothing(tmp_path):
+    """TA alone, of one window a step: one of a single title hides none."""
+    config = quick("distill.rps=false", "distill.batch_size=1", "distill.steps=12", "finetune.enabled=false")
+    run_pipeline(config.model_copy(update={"plus": PlusConfig()}), tmp_path / "run", Monitor())
+    points = RunFolder.open(tmp_path / "run").curves()
+    asked = {point["step"] for point in points if point["name"] == "loss.ta"}
+    assert 0 < len(asked) < 12
 
 
 def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):

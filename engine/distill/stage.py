@@ -106,7 +106,9 @@ class DistilStage:
         norms = {name: float(gradient[0].norm()) for name, gradient in gradients.items()}  # the soft prompt's
         weights = task_weights(norms, self.config.distill)
         for place, parameter in enumerate(self.trainable.values()):
-            parameter.grad = sum((weights[name] * gradients[name][place] for name in weights), torch.zeros(()))
+            parameter.grad = sum(
+                (weights[name] * gradients[name][place] for name in weights), torch.zeros_like(parameter)
+            )
         values["lr"] = self.optimizer.step(step)
         self.optimizer.zero_grad()
         return values | {f"weight.{name}": weight for name, weight in weights.items()}
