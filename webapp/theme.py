@@ -9,6 +9,7 @@ from gradio.themes.utils import sizes
 
 STATIC = Path(__file__).parent / "static"
 SHEETS = ("studio", "inspect")
+SCRIPTS = (*SHEETS, "tour")
 """Names of style sheets and scripts, those of all pages first."""
 SANS = ("Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("JetBrains Mono", "ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
@@ -101,7 +102,8 @@ def head() -> str:
 
     Not handed over as ``css``: gradio prefixes rules in ``@media`` so that they no longer meet the page.
     """
-    style, script = ("".join(_read(f"{name}.{ending}") for name in SHEETS) for ending in ("css", "js"))
+    style = "".join(_read(f"{name}.css") for name in SHEETS)
+    script = "".join(_read(f"{name}.js") for name in SCRIPTS)
     return f'<meta name="color-scheme" content="light dark"><style>{style}</style><script>{script}</script>'
 
 

@@ -347,13 +347,48 @@ def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_i
     for step in (2, 3, 4):
         page.locator(".dr-next").click()
         page.wait_for_url(re.compile(f"step={step}"))
-        told = page.locator("#tour-body .dr-ranks").or_(page.get_by_text("has no such user"))
+        told = page.locator("#tour-body .dr-ranks").or_(page.get_by_text("no user for this step"))
         expect(told.first).to_be_visible(timeout=1000 * PATIENCE)
     page.locator(".dr-next").click()
     expect(page.locator("#tour-body")).to_contain_text("What to take from it")
     page.go_back()
-    expect(page.locator(".dr-steps [aria-current]")).to_have_text("4. Where the teacher wins")
+    expect(page.locator(".dr-steps [aria-current]")).to_have_text("4. Where it is wrong")
     _harmless(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile("step=5"))
+    expect(page.locator(".dr-steps [aria-current]")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile("step=4"))
+    page.emulate_media(media="print")
+    for hidden in ("#tour-walk", ".dr-bar", "#tour-head nav"):
+        expect(page.locator(hidden)).to_be_hidden()
+    page.emulate_media(media="screen")
+
+
+def test_the_tour_is_taken_along_as_one_file_that_needs_nothing_else(
+    page: Page, at_studio: Studio, run_id: str, tmp_path: Path
+) -> None:
+    page.goto(f"{at_studio.url}/tour?run={run_id}")
+    expect(page.locator("#tour-walk")).not_to_contain_text("still measured", timeout=1000 * PATIENCE)
+    with page.expect_download() as download:
+        page.locator("#tour-file").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(file.as_uri())
+    expect(page.locator("h2.dr-step").first).to_have_text("1. What this is")
+    assert page.locator(".dr-stop").count() >= 3, "the beginning, at least one user, the end"
+    assert page.locator(".dr-rank").count() >= 2
+    expect(page.locator(".dr-title-card", has_text="<img src=x").first).to_be_visible()
+    _harmless(page)
+    assert page.locator("button, a, script, form").count() == 0
+    assert asked == [file.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for name in ("nobody", "", "../x", "%00"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{at_studio.url}/-/tour.html?run={name}")
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: Page, at_studio: Studio, run_id: str, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views.report import report
 
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+CLOSED = "default-src 'none'; style-src 'unsafe-inline'"
+"""What a file that needs nothing else may fetch: nothing."""
 router = APIRouter()
 
 
@@ -49,8 +51,7 @@ def as_html(request: Request) -> Response:
     """The same for readers: one file that needs nothing else."""
     question, subjects, answer = _measured(request)
     text = report(subjects, question, answer)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    headers = {**_attached(question, "html"), "Content-Security-Policy": policy}
+    headers = {**_attached(question, "html"), "Content-Security-Policy": CLOSED}
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 

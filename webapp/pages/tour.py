@@ -1,4 +1,7 @@
-"""Tour: three users of a run explained step by step, for those who see all this for the first time."""
+"""Tour: three users of a run explained step by step, for those who see all this for the first time.
+
+What is shown can be taken along as one file, see :mod:`webapp.tour_file`.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,12 @@ from webapp.events import QUIET, Asked, Part, refresh, tell
 from webapp.html import Html, link
 from webapp.inspect.page import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
 from webapp.inspect.question import Question
-from webapp.inspect.session import FIRST, Standing, advance, finished_run
+from webapp.inspect.session import Standing, finished_run
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
 from webapp.shell import RUNS, empty, frame, notice
+from webapp.touring import STEPS, Stop, measured, stops
 from webapp.views import tour as view
-
-PARTS = (FIRST, "effects", "counterfactual", "stability")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class View:
     subjects: Subjects
     step: int
     """From 1."""
-    question: Question | None
-    """The user of this step; ``None`` in the first and the last, and where the run has no such user."""
+    stop: Stop
+    """The user of this step; none in the first and the last."""
     standing: Standing
     ahead: bool
     """Whether users of other steps are still measured."""
@@ -43,7 +45,8 @@ class View:
 
     def states(self) -> tuple[Hashable, ...]:
         """Changes with the step and with what is known."""
-        return (self.address, *(self.standing.state(part) for part in self.standing.parts))
+        known = (self.standing.state(part) for part in self.standing.parts)
+        return (self.address, self.stop, *known, str(self.standing.answer and self.standing.answer.writing))
 
 
 def build() -> None:
@@ -62,7 +65,7 @@ def build() -> None:
         Part("head", [head], lambda v: v.address, lambda v: [view.head(v.subjects, v.step)]),
         Part("progress", [progress], lambda v: (*v.states(), v.idle), _progress),
         Part("body", [body], View.states, _body),
-        Part("walk", [walk], lambda v: v.address, lambda v: [view.walk(v.step)]),
+        Part("walk", [walk], lambda v: (v.address, _waits(v)), lambda v: [view.walk(v.subjects, v.step, _waits(v))]),
         Part("pace", [timer], lambda v: (v.address, _waits(v), v.idle), _pace),
     ]
     outputs = [where, seen, address, problem, *(component for part in parts for component in part.components)]
@@ -119,26 +122,15 @@ def _view(query: dict[str, str], again: bool) -> View:
     run = finished_run(query.get("run", ""))
     subjects = subjects_of(run)
     given = query.get("step", "1")
-    step = min(max(1, int(given) if given.isascii() and given.isdecimal() else 1), view.STEPS)
-    questions = {number: _question(subjects, number) for number in view.GROUPS}
-    now = questions.get(step)
-    standing = advance(now, PARTS, again=again) if now else Standing(())
+    step = min(max(1, int(given) if given.isascii() and given.isdecimal() and len(given) < 4 else 1), STEPS)
+    users = stops(subjects)
+    now = users.get(step, Stop(None))
+    standing = measured(now, again=again)
     ahead = False
     if not standing.pending:
-        for other in questions.values():
-            ahead = other is not None and other is not now and advance(other, PARTS).pending
-            if ahead:
-                break
+        ahead = any(measured(other).pending for number, other in users.items() if number != step)
     waits = standing.pending or ahead
     return View(subjects, step, now, standing, ahead, waits and not api.workers())
-
-
-def _question(subjects: Subjects, step: int) -> Question | None:
-    group = view.GROUPS[step]
-    places = subjects.groups()[group]
-    if not len(places):
-        return None
-    return Question(subjects.run.id, subjects.user_at(int(places[0])), group=group)
 
 
 def _progress(v: View) -> Sequence[Any]:
@@ -148,11 +140,13 @@ def _progress(v: View) -> Sequence[Any]:
 def _body(v: View) -> Sequence[Any]:
     if v.step == 1:
         return [view.beginning(v.subjects)]
-    if v.step == view.STEPS:
+    if v.step == STEPS:
         return [view.end(v.subjects, api.results(v.subjects.run.id))]
-    if v.question is None:
-        return [notice("info", view.nobody(v.subjects, v.step))]
-    return [view.person(v.subjects, v.question, v.standing, v.step)]
+    if v.stop.question is None:
+        return [notice("info", view.nobody(v.step))]
+    if not v.stop.settled:
+        return [view.looking(v.stop)]
+    return [view.person(v.subjects, v.stop.question, v.standing.answer, v.step)]
 
 
 def _waits(v: View) -> bool:

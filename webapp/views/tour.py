@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from engine.evaluate import Report
-from engine.evaluate.people import Group
 from engine.explain.report import ExplanationReport
 from engine.labels import label
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
-from webapp.inspect.session import Standing
 from webapp.inspect.subjects import Subjects
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import history as history_view
 from webapp.inspect.views import reasons as reasons_view
+from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.pick import COUNTED, group_names
 from webapp.shell import empty
+from webapp.touring import STEPS, TRIED, WRONG, Stop
 from webapp.views import results as result_view
 from webapp.words import plural
 
-STEPS = 5
-GROUPS: Mapping[int, Group] = {2: "both", 3: "only-model", 4: "only-teacher"}
-"""Whom each step is about."""
-NAMES = ("What this is", "Where both agree", "Where the language model wins", "Where the teacher wins", "What to take")
+
+def names(subjects: Subjects) -> tuple[str, ...]:
+    """What the steps are called."""
+    model = label(subjects.told_row(""))
+    return "What this is", f"{model} is right, and why", "Right once more", "Where it is wrong", "What to take"
 
 
 def head(subjects: Subjects, step: int) -> Html:
@@ -33,7 +35,7 @@ def head(subjects: Subjects, step: int) -> Html:
     run = subjects.run
     steps = [
         tag("li", asking(f"{number}. {name}", {"step": number}, aria_current="step" if number == step else None))
-        for number, name in enumerate(NAMES, 1)
+        for number, name in enumerate(names(subjects), 1)
     ]
     return join(
         [
@@ -43,11 +45,16 @@ def head(subjects: Subjects, step: int) -> Html:
     )
 
 
-def walk(step: int) -> Html:
-    """To the neighbouring steps."""
-    before = asking(f"← {NAMES[step - 2]}", {"step": step - 1}) if step > 1 else None
-    after = asking(f"{NAMES[step]} →", {"step": step + 1}, class_="dr-next") if step < STEPS else None
-    return tag("div", before, after, class_="dr-walk")
+def walk(subjects: Subjects, step: int, unfinished: bool) -> Html:
+    """To the neighbouring steps, and the whole tour to take along."""
+    named = names(subjects)
+    before = asking(f"← {named[step - 2]}", {"step": step - 1}, class_="dr-back") if step > 1 else None
+    after = asking(f"{named[step]} →", {"step": step + 1}, class_="dr-next") if step < STEPS else None
+    query = urlencode({"run": subjects.run.id})
+    file = link("The tour as one file (HTML)", f"./-/tour.html?{query}", download=True, id="tour-file")
+    missing = " Users who are still measured are not in it yet." if unfinished else ""
+    said = tag("span", f"For reading without this app, and for printing.{missing}", class_="dr-muted")
+    return join([tag("div", before, after, class_="dr-walk"), tag("p", file, " ", said, class_="dr-take")])
 
 
 def beginning(subjects: Subjects) -> Html:
@@ -58,8 +65,9 @@ def beginning(subjects: Subjects) -> Html:
         f"{teacher} is a conventional recommender. It knows items by number only: which follows which, "
         "in the histories of many users.",
         "A language model knows titles, what they are about, and nothing of these users.",
-        f"{model} puts both together: what {teacher} learned is distilled into a soft prompt of the language model, "
-        "which is then fine-tuned with it in place.",
+        f"{label('delrec')} puts both together: what {teacher} learned is distilled into a soft prompt of the language "
+        "model, which is then fine-tuned with it in place.",
+        *((f"{model}, shown here, adds up what several of them say.",) if model == label("delrec-plus") else ()),
     )
     names = group_names(subjects)
     counts = {group: len(subjects.groups()[group]) for group in COUNTED}
@@ -83,31 +91,49 @@ def _count(name: str, count: int, users: int) -> Html:
     return tag("div", tag("span", name), bar, tag("b", f"{count}"), tag("small", f"{share:.0f} %"), class_="dr-count")
 
 
-def nobody(subjects: Subjects, step: int) -> str:
+def nobody(step: int) -> str:
     """Why a step has no user to show."""
-    name = group_names(subjects)[GROUPS[step]]
-    return f"“{name}”: this run has no such user. That is a result too; go on to the next step."
+    whom = "one whom it is wrong about" if step == WRONG else "a further one whom it is right about"
+    return f"This run has no user for this step, {whom}. That is a result too; go on to the next step."
 
 
-def person(subjects: Subjects, question: Question, standing: Standing, step: int) -> Html:
-    """One user: what was watched, what each model says, why, what would change it, how sure it is."""
+def looking(stop: Stop) -> Html:
+    """What stands there until a user with clear reasons is found."""
+    said = f"User {stop.tried + 1} of at most {TRIED} is asked for reasons that carry the recommendation."
+    return empty("Looking for a user with clear reasons", said)
+
+
+def person(
+    subjects: Subjects, question: Question, answer: ExplanationReport | None, step: int, *, frozen: bool = False
+) -> Html:
+    """One user: what was watched, what each row says, why, in whose words, what would change it, how sure it is.
+
+    Args:
+        frozen: without anything to press.
+    """
     history = subjects.history_of(question.user)
-    answer = standing.answer
     if history is None or answer is None:
         return empty("Being measured", "The models are asked; the first answer loads them.")
-    inspect = link("Open this user in Inspect", question.address(), class_="dr-button")
     parts: list[tuple[str, str, Html | None]] = [
         ("What happened before", _before(answer), history_view.cards(history, answer, frozen=True)),
-        ("What each model would suggest", _suggested(answer, step),
-         view.sides(answer, question, frozen=True)),
+        ("What each row would suggest", "", view.sides(answer, question, frozen=True)),
         ("Why", "Each title was left out in turn and the model asked again.",
          view.sentence(answer) if answer.summary else None),
+        ("In the model's own words, checked", "Written from these measurements after the fact, then checked against "
+         "them sentence by sentence.", words_view.checked(answer)),
         ("What would change it", "", reasons_view.smallest(answer, subjects.choice, frozen=True)),
         ("How far to trust it", "", reasons_view.confidence(answer)),
     ]  # fmt: skip
     there = [part for part in parts if part[2] is not None]
     drawn = [_told(number, *part) for number, part in enumerate(there, 1)]
-    return join([drawn, tag("p", inspect, style="margin:14px 0")])
+    inspect = link("Open this user in Inspect", question.address(), class_="dr-button")
+    return join(
+        [
+            tag("p", _outcome(answer, step), class_="dr-sentence"),
+            drawn,
+            None if frozen else tag("p", inspect, style="margin:14px 0"),
+        ]
+    )
 
 
 def _told(number: int, name: str, said: str, body: Html | None) -> Html:
@@ -120,18 +146,32 @@ def _before(answer: ExplanationReport) -> str:
     return f"The history of one real user, oldest first. Bars to the right speak for the recommendation.{follows}"
 
 
-def _suggested(answer: ExplanationReport, step: int) -> str:
-    column = answer.chosen
+def _outcome(answer: ExplanationReport, step: int) -> str:
+    """Whether the row that is explained was right."""
+    row, column = answer.answer, answer.chosen
     if column is None:
-        return ""
-    placed = ", ".join(f"{label(rung.model)} puts it at #{rung.places[column]:g}" for rung in view.both(answer))
-    said = {2: "Both find the right one", 3: "The language model sees it, the teacher does not",
-            4: "The teacher sees it, the language model does not"}  # fmt: skip
-    return f"{said[step]}: {placed}."
+        return f"{label(row.model)} puts {answer.title(row.top)} first."
+    place, chosen = row.places[column], answer.candidates[column].title
+    beside = ""
+    if answer.beside is not None:
+        theirs = answer.beside.places[column]
+        too = ", too" if place == theirs == 1 else ""
+        beside = f" {label(answer.beside.model)} puts it at #{theirs:g}{too}."
+    if place == 1:
+        return f"{label(row.model)} puts {chosen} first, and that is what this user really chose next.{beside}"
+    lost = "wrong here" if step == WRONG else "not right here"
+    return (
+        f"{label(row.model)} is {lost}: it puts {answer.title(row.top)} first. The user really chose {chosen} next, "
+        f"which it puts at #{place:g}.{beside}"
+    )
 
 
-def end(subjects: Subjects, results: Mapping[str, Any]) -> Html:
-    """What the figures say about all users, and where to go on."""
+def end(subjects: Subjects, results: Mapping[str, Any], *, frozen: bool = False) -> Html:
+    """What the figures say about all users, and where to go on.
+
+    Args:
+        frozen: without anything to press.
+    """
     report = Report.model_validate(results)
     run = subjects.run.id
     more = [
@@ -145,7 +185,7 @@ def end(subjects: Subjects, results: Mapping[str, Any]) -> Html:
     return join(
         [
             _card(tag("h2", "What to take from it"), tag("p", told, class_="dr-hint"), result_view.verdicts(report)),
-            _card(tag("h2", "Go on"), tag("div", more, class_="dr-facts")),
+            None if frozen else _card(tag("h2", "Go on"), tag("div", more, class_="dr-facts")),
         ]
     )
 

@@ -39,8 +39,13 @@ def report(subjects: Subjects, question: Question, answer: ExplanationReport) ->
     """The whole document."""
     run = subjects.run
     title = f"{answer.target.title}, recommended by {run.name}"
-    body = tag("div", tag("main", _header(subjects, question, answer, title), _cards(subjects, question, answer),
-                          _footer(answer), class_="prose"), class_="gradio-container")  # fmt: skip
+    return document(title, _header(subjects, question, answer, title), _cards(subjects, question, answer),
+                    measured_by(answer.run.seed))  # fmt: skip
+
+
+def document(title: str, *content: Html | None) -> Html:
+    """A page that needs nothing but itself."""
+    body = tag("div", tag("main", *content, class_="prose"), class_="gradio-container")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -98,6 +103,7 @@ def _card(content: Html, classes: str = "dr-card") -> Html:
     return tag("section", content, class_=classes)
 
 
-def _footer(answer: ExplanationReport) -> Html:
-    said = "Measured by DELRec Studio by asking the models again with the history changed; seed "
-    return tag("footer", tag("span", f"{said}{answer.run.seed}."), class_="dr-footer")
+def measured_by(seed: int) -> Html:
+    """The last line."""
+    said = f"Measured by DELRec Studio by asking the models again with the history changed; seed {seed}."
+    return tag("footer", tag("span", said), class_="dr-footer")
