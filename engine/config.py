@@ -43,6 +43,11 @@ class LLMConfig(Section):
     """Print the year behind every title in prompts, for more tokens than most titles. Shared titles always get it."""
     dtype: Literal["auto", "float32", "bfloat16"] = _field("auto")
     """Number format of the frozen weights; auto measures once which is faster on this machine."""
+    weights: Literal["full", "8bit", "4bit"] = _field("full", advanced=True)
+    """Frozen weights as they are, or quantized by bitsandbytes (an extra of that name) to 8 or 4 bits."""
+    checkpointing: bool = _field(False, advanced=True)
+    """Gradient checkpointing: what blocks make of prompts is made again in the backward pass instead of being kept, for
+    about a third more time."""
     device: str = _field("auto", advanced=True, pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     """auto takes a GPU where there is one."""
     batch_size: int = _field(16, unit="prompts", advanced=True, ge=1)

@@ -28,6 +28,14 @@ OTHER_NAMES = {
     "d_model": "hidden_size",
 }
 """What GPT-2, MPT, T5 and others call the sizes in their configurations."""
+SIZES: dict[str, dict[str, Any]] = {
+    "google/flan-t5-xl": {
+        **{"d_model": 2048, "d_ff": 5120, "d_kv": 64, "num_layers": 24, "num_decoder_layers": 24, "num_heads": 32},
+        **{"vocab_size": 32128, "tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"},
+        **{"model_type": "t5", "is_encoder_decoder": True},
+    }
+}
+"""What the configurations of models say that presets name and that are not here until they are fetched."""
 HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 
 Presence = Literal["built in", "here", "to be fetched", "unknown"]
@@ -124,6 +132,12 @@ def data_fault(config: DataConfig) -> StudioError | None:
     except StudioError as error:
         return error
     return None
+
+
+def known_facts(name: str) -> dict[str, Any]:
+    """:func:`model_facts` of the model of that name; empty where it is not here, and no preset names it."""
+    folder = model_folder(name)
+    return model_facts(folder) if folder else SIZES.get(name, {})
 
 
 def model_facts(folder: Path) -> dict[str, Any]:

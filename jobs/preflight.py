@@ -12,11 +12,12 @@ from typing import Any, Literal
 import psutil
 
 from db.runs import run_folder
-from engine import environment
+from engine import environment, quantization
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.memory import training_mb
 from engine.paths import home
-from engine.places import SMOLLM2, TINY_NAMES, data_fault, data_presence, model_facts, model_folder, model_presence
+from engine.places import SMOLLM2, TINY_NAMES, data_fault, data_presence, known_facts, model_folder, model_presence
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast
@@ -76,6 +77,11 @@ def _teacher(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:
     name = config.llm.name
+    try:
+        quantization.check(config.llm.weights, name)
+    except StudioError as error:
+        yield Check("Language model", "problem", error.what, error.remedy)
+        return
     match model_presence(name):
         case "unknown":
             remedy = f"choose {SMOLLM2}, {', '.join(TINY_NAMES)}, an existing folder, or a hub id such as a/b"
@@ -203,6 +209,19 @@ def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
     free = psutil.virtual_memory().available / 1e6
+    planned = training_mb(config, _facts(config))
+    if planned is not None:
+        one = training_mb(config, _facts(config), 1) or 0.0
+        said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
+        said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
+        if config.llm.device != "cpu" and has_gpu():
+            yield Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
+        elif planned < free:
+            yield Check("Memory", "ok", f"{said}; {free / 1000:.1f} GB free")
+        else:
+            lower = "lower llm.micro_batch, or set llm.checkpointing=true, llm.dtype=bfloat16 or llm.weights=4bit"
+            yield Check("Memory", "note", f"{said}; {free / 1000:.1f} GB free", lower)
+        return
     wanted = expected.memory_mb or weights_mb(config)
     if wanted is None:
         yield Check("Memory", "ok", f"{free / 1000:.1f} GB free; what the model takes is known once it is here")
@@ -222,8 +241,7 @@ def weights_mb(config: RunConfig) -> float | None:
 
 
 def _facts(config: RunConfig) -> Mapping[str, Any]:
-    folder = model_folder(config.llm.name)
-    return model_facts(folder) if folder else {}
+    return known_facts(config.llm.name)
 
 
 LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (

@@ -60,6 +60,17 @@ class Embedded:
         return torch.arange(T, device=self.lengths.device) < self.lengths[:, None]
 
 
+def _again(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """``forward``, which a backward pass calls once more."""
+
+    def asked(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return asked
+
+
 class _Reached(Exception):
     """Ends a forward pass where its lower blocks have run, with their ``states``."""
 
@@ -104,6 +115,8 @@ class Backbone(nn.Module, ABC):
         """Hears what the reader of a run's log must know."""
         self.record: Record | None = None
         """Of this model as it was loaded."""
+        self.checkpointing = False
+        """Whether blocks are computed again in backward passes, see :meth:`checkpoint_blocks`."""
         self.title_encoder: TitleEncoder | None = None
         """What reads titles for their vectors in the place of this model."""
 
@@ -151,6 +164,13 @@ class Backbone(nn.Module, ABC):
         Raises:
             StudioError: they are not.
         """
+
+    def checkpoint_blocks(self) -> None:
+        """From now on what blocks make of prompts is computed again in backward passes instead of being kept."""
+        self.checkpointing = True
+        for name in self.layers():
+            block = self._core().get_submodule(name)
+            block.forward = _again(block.forward)
 
     def remember(self, layers: int) -> None:
         """From now on remember what the first ``layers`` blocks made of prompts; their weights must stay. 0: forget."""

@@ -82,7 +82,15 @@ class CausalBackbone(Backbone):
         layout = share(batch)
         places = [place for leaf, wanted in zip(layout.leaves, slots, strict=True) for place in leaf.places(wanted)]
         asked = sorted(set(places))
-        states = read(self._decoder(), layout.gather(batch.inputs), layout.position, layout.spans, asked, self.memory)
+        states = read(
+            self._decoder(),
+            layout.gather(batch.inputs),
+            layout.position,
+            layout.spans,
+            asked,
+            self.memory,
+            checkpointing=self.checkpointing,
+        )
         order = {place: index for index, place in enumerate(asked)}
         return states if asked == places else states[[order[place] for place in places]]
 
@@ -126,6 +134,7 @@ class CausalBackbone(Backbone):
             spans,
             [*layout.ends, *range(N, spans[-1].end)],
             self.memory,
+            checkpointing=self.checkpointing,
         )
         return states[:B], states[B:]
 

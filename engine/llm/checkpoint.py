@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,13 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
         return Checkpoint(folder, name, family, tokenizer, _context(family, text, tokenizer), int(text.vocab_size))
 
 
-def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -> Any:
+def read_weights(
+    checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor, quantized: Mapping[str, Any] | None = None
+) -> Any:
     """The model, with nothing in it that does not come from its files.
+
+    Args:
+        quantized: as of :func:`engine.quantization.settings`.
 
     Raises:
         StudioError: weights are missing, have other shapes, or have no place in the model.
@@ -101,6 +106,7 @@ def read_weights(checkpoint: Checkpoint, dtype: torch.dtype, monitor: Monitor) -
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are told below
             adapter_kwargs={"subfolder": "none"},  # the library would attach the adapter
+            **(quantized or {}),
         )
         refuse_incomplete(model, found, folder)
         _refuse_meaningless(model, folder)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from engine.llm.attention import Span, Spans, attend, joined
 from engine.llm.memory import Memory
@@ -23,6 +24,8 @@ def read(
     spans: Sequence[Span],
     wanted: Sequence[int],
     memory: Memory | None = None,
+    *,
+    checkpointing: bool = False,
 ) -> Tensor:
     """States after the final norm at the places ``wanted`` of a row.
 
@@ -33,6 +36,7 @@ def read(
         spans: who sees whom.
         wanted: W places of the row, ascending.
         memory: of what the lower blocks made of such a row before; the last block is never among them.
+        checkpointing: what a block makes of the row is made again in the backward pass.
 
     Returns:
         ``[W, width]``; differentiable in the inputs and in adapters.
@@ -43,9 +47,13 @@ def read(
     looked = spans if inputs.is_cpu else [joined(spans, inputs.device)]
     everyone = Spans(looked)
 
+    def one(block: Any, states: Tensor) -> Tensor:
+        return _think(block, states + _look(block, states, cos, sin, everyone))
+
     def through(blocks: Iterable[Any], states: Tensor) -> Tensor:
+        again = checkpointing and torch.is_grad_enabled()
         for block in blocks:
-            states = _think(block, states + _look(block, states, cos, sin, everyone))
+            states = checkpoint(one, block, states, use_reentrant=False) if again else one(block, states)
         return states
 
     if memory is None or inputs.requires_grad:

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from engine import network
+from engine import network, quantization
 from engine.config import LLMConfig
 from engine.devices import choose_device
 from engine.errors import StudioError
@@ -82,13 +82,16 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = N
     device = choose_device(config.device, "llm.device")
     if record and config.dtype == "auto":
         monitor.message(f"Number format of the language model: {record.dtype} (as when the run was made)")
+    quantization.check(config.weights, config.name)
     dtype = choose_dtype(record.dtype if record else config.dtype, device, monitor)
     began = time.monotonic()
     if config.name in TINY:
         backbone = TINY[config.name](config.seed).to(device, dtype)
     else:
         folder, source = _locate(config.name, monitor)
-        backbone = _load(open_checkpoint(folder, config.name), source, dtype, monitor, record).to(device)
+        found = open_checkpoint(folder, config.name)
+        backbone = _load(found, source, dtype, monitor, record, quantization.settings(config.weights, dtype, device))
+        backbone = backbone.to(device)
         monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
     if config.title_encoder:
         folder, source = _locate(config.title_encoder, monitor, where="llm.title_encoder")
@@ -99,15 +102,26 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = N
         record.check(backbone.record, config.name)
     backbone.tell = monitor.message
     backbone.prove()
+    if config.checkpointing:
+        backbone.checkpoint_blocks()
     return backbone
 
 
-def _load(found: Checkpoint, source: str, dtype: torch.dtype, monitor: Monitor, record: Record | None) -> Backbone:
+def _load(
+    found: Checkpoint,
+    source: str,
+    dtype: torch.dtype,
+    monitor: Monitor,
+    record: Record | None,
+    quantized: Mapping[str, Any],
+) -> Backbone:
     kind = CausalBackbone if found.family == "causal" else Seq2SeqBackbone
     frame = record.frame if record else None
     # The tokenizer is looked at before weights are read: that takes a moment, weights may take minutes.
     frame = PromptEncoder(found.tokenizer, found.name, found.context, found.family, found.rows, frame).frame
-    return kind(read_weights(found, dtype, monitor), found.tokenizer, found.name, source, found.context, frame)
+    return kind(
+        read_weights(found, dtype, monitor, quantized), found.tokenizer, found.name, source, found.context, frame
+    )
 
 
 def _locate(name: str, monitor: Monitor, where: str = "llm.name") -> tuple[Path, str]:

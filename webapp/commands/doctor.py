@@ -116,6 +116,24 @@ def _memory() -> Answer:
     return state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free{wish}"
 
 
+def _fits() -> Answer:
+    import psutil
+
+    from engine.memory import training_mb
+    from engine.places import known_facts
+    from engine.settings import PRESETS, load_config
+
+    configs = {name: load_config(name) for name in PRESETS}
+    wanted = {name: training_mb(config, known_facts(config.llm.name)) for name, config in configs.items()}
+    said = [
+        f"{name} ({config.llm.name}, {config.distill.soft_tokens} soft tokens) {needed / 1000:.1f} GB"
+        for name, config in configs.items()
+        if (needed := wanted[name]) is not None
+    ]
+    free = psutil.virtual_memory().available / 1e9
+    return "ok", f"{free:.1f} GB free; about {', '.join(said) or 'nothing is known before the models are here'}"
+
+
 def _connections() -> Answer:
     from engine import network
 
@@ -232,6 +250,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
     ("machine", "versions", _versions),
     ("machine", "processor", _processor),
     ("machine", "memory", _memory),
+    ("machine", "what presets take", _fits),
     ("machine", "connections", _connections),
     ("storage", "data folder", _data_folder),
     ("storage", "database", _database),

@@ -1,0 +1,50 @@
+"""Frozen weights in 8 or 4 bits, by bitsandbytes through Transformers; adapters keep their own number format."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.errors import StudioError
+from engine.places import TINY_NAMES
+
+if TYPE_CHECKING:
+    import torch
+
+Weights = Literal["full", "8bit", "4bit"]
+
+
+def check(weights: Weights, name: str) -> None:
+    """Make sure that weights can be quantized, before any are fetched.
+
+    Raises:
+        StudioError: bitsandbytes is missing, or the model called ``name`` is one of the tiny random ones.
+    """
+    if weights == "full":
+        return
+    if name in TINY_NAMES:
+        raise StudioError(f"{name} is not quantized", where="llm.weights", remedy="set llm.weights=full")
+    if find_spec("bitsandbytes") is None:
+        raise StudioError(
+            f"{weights} weights need the package bitsandbytes",
+            where="llm.weights",
+            remedy="pip install 'delrec-studio[bitsandbytes]', or set llm.weights=full",
+        )
+
+
+def settings(weights: Weights, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """What ``from_pretrained`` is told beside: layers compute in ``dtype`` and lie on ``device`` from the start."""
+    if weights == "full":
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    if weights == "8bit":
+        chosen = BitsAndBytesConfig(load_in_8bit=True)
+    else:
+        chosen = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return {"quantization_config": chosen, "device_map": {"": device}}

@@ -1,0 +1,109 @@
+"""Estimates of memory: numbers of weights are those of the models themselves, peaks those that were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from stage_world import make_world
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
+
+from engine.errors import StudioError
+from engine.llm.scorer import PromptScorer
+from engine.llm.soft_prompt import SoftPrompt
+from engine.llm.verbalizers import make_verbalizer
+from engine.memory import Shape, training_mb
+from engine.places import OTHER_NAMES, SIZES
+from engine.quantization import check
+from engine.questions import make_prompts
+from engine.settings import load_config
+
+SMOLLM2 = {
+    **{"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9},
+    **{"num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True, "hidden_act": "silu"},
+}
+FLAN_T5_XL = SIZES["google/flan-t5-xl"]
+
+
+def _facts(config: Any) -> dict[str, Any]:
+    known = config.to_dict()
+    return {usual: known[other] for other, usual in OTHER_NAMES.items() if other in known} | known
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LlamaConfig(**SMOLLM2),
+        LlamaConfig(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, vocab_size=99),
+        Qwen2Config(**{**SMOLLM2, "tie_word_embeddings": False}),
+        T5Config(**FLAN_T5_XL),
+        T5Config(d_model=64, d_ff=96, d_kv=8, num_layers=2, num_decoder_layers=3, num_heads=4, vocab_size=99),
+    ],
+    ids=["smollm2", "llama", "qwen2", "flan-t5-xl", "t5"],
+)
+def test_weights_are_counted_as_the_model_has_them(config: Any) -> None:
+    """All matrices, that is; norms and biases do not count."""
+    with torch.device("meta"):
+        seq2seq = config.is_encoder_decoder
+        model = T5ForConditionalGeneration(config) if seq2seq else AutoModelForCausalLM.from_config(config)
+    matrices = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "relative" not in name)
+    shape = Shape.of(_facts(config))
+    assert shape is not None
+    assert shape.blocks + shape.embeddings == matrices
+
+
+@pytest.mark.parametrize(("titles", "measured"), [(9, 2000), (30, 5900)], ids=["ML-100K", "Office"])
+def test_a_peak_is_about_what_was_measured(titles: int, measured: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage 2 of quickstart with SmolLM2-135M in bf16: MB with titles of so many tokens."""
+    monkeypatch.setattr("engine.memory.ITEM_TOKENS", titles)
+    found = training_mb(load_config("quickstart"), SMOLLM2)
+    assert found == pytest.approx(measured, rel=0.35)
+
+
+def test_what_helps_is_seen_to_help() -> None:
+    def peak(*overrides: str, micro_batch: int | None = None) -> float:
+        found = training_mb(load_config("paper", overrides=overrides), FLAN_T5_XL, micro_batch)
+        assert found is not None
+        return found
+
+    whole = peak()
+    assert 6_000 < peak(micro_batch=1) < 15_000 < 25_000 < whole
+    for other in ("llm.checkpointing=true", "llm.weights=4bit", "llm.micro_batch=10", "finetune.top_layers=10"):
+        assert peak(other) < whole
+    assert peak("llm.dtype=float32") > 1.5 * whole
+    assert training_mb(load_config("paper"), {"model_type": "of a kind that tells no sizes"}) is None
+
+
+@pytest.mark.parametrize("family", ["causal", "seq2seq"])
+def test_gradient_checkpointing_changes_no_gradient(family: str) -> None:
+    def gradient(*, again: bool) -> torch.Tensor:
+        world = make_world(family=family)
+        if again:
+            world.backbone.checkpoint_blocks()
+        soft = SoftPrompt.from_vocabulary(world.backbone, 4, 0).requires_grad_(True)
+        verbalizer = make_verbalizer(world.config.llm, world.backbone, world.dataset.catalogue)
+        prompt = make_prompts(world.config, world.dataset.catalogue).lsr([1, 2, 3], [4, 5, 6], soft=True)
+        scorer = PromptScorer(world.backbone, verbalizer, soft)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda kept: sizes.append(kept.numel()) or kept, lambda kept: kept
+        ):
+            loss = scorer.logits([prompt], torch.tensor([[4, 5, 6]]).numpy()).logsumexp(1).sum()
+        loss.backward()
+        assert soft.weight.grad is not None
+        return soft.weight.grad
+
+    sizes: list[int] = []
+    whole, kept = gradient(again=False), sum(sizes)
+    sizes.clear()
+    torch.testing.assert_close(gradient(again=True), whole)
+    assert sum(sizes) < 0.8 * kept
+
+
+def test_quantized_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.quantization.find_spec", lambda _: None)
+    check("full", "my-models/qwen")
+    with pytest.raises(StudioError, match=r"4bit weights need .*bitsandbytes.*delrec-studio\[bitsandbytes\]"):
+        check("4bit", "my-models/qwen")
+    with pytest.raises(StudioError, match="tiny-causal is not quantized"):
+        check("8bit", "tiny-causal")
