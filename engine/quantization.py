@@ -39,7 +39,8 @@ def settings(weights: Weights, dtype: torch.dtype, device: torch.device) -> dict
     from transformers import BitsAndBytesConfig
 
     if weights == "8bit":
-        chosen = BitsAndBytesConfig(load_in_8bit=True)
+        # Columns apart for what is large in a batch would let a text's beginning depend on all that stands beside it.
+        chosen = BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)
     else:
         chosen = BitsAndBytesConfig(
             load_in_4bit=True,

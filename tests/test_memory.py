@@ -10,6 +10,7 @@ from stage_world import make_world
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
 
 from engine.errors import StudioError
+from engine.finetune.adalora import keep_format
 from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
@@ -107,3 +108,18 @@ def test_quantized_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -
         check("4bit", "my-models/qwen")
     with pytest.raises(StudioError, match="tiny-causal is not quantized"):
         check("8bit", "tiny-causal")
+
+
+def test_adapted_layers_with_quantized_weights_keep_the_number_format() -> None:
+    class Layer(torch.nn.Module):
+        def __init__(self, weight: torch.Tensor) -> None:
+            super().__init__()
+            self.lora_E = self.base_layer = torch.nn.Module()
+            self.base_layer.weight = weight
+
+        def forward(self, asked: torch.Tensor) -> torch.Tensor:
+            return asked.float()  # as PEFT's layers of 8 bits do
+
+    layers = torch.nn.ModuleList([Layer(torch.zeros(1, dtype=torch.int8)), Layer(torch.zeros(1))])
+    keep_format(layers)
+    assert [layer(torch.zeros(1, dtype=torch.bfloat16)).dtype for layer in layers] == [torch.bfloat16, torch.float32]

@@ -80,6 +80,7 @@ class AdaLora:
             torch.manual_seed(derive(seed, "finetune", "adapter"))
             # Adapters take the frozen weights' dtype; StageOptimizer keeps their fp32 masters.
             self.peft = get_peft_model(backbone.model, adalora_config(config, targets), autocast_adapter_dtype=False)
+        keep_format(self.peft)
         self._dropout: list[nn.Module] = []
         for name, layers in self.peft.named_modules():
             if name.endswith("lora_dropout"):
@@ -219,7 +220,16 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
             wrapped = PeftModel.from_pretrained(backbone.model, str(folder), autocast_adapter_dtype=False)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
         raise StudioError(f"no usable adapter: {first_line(error)}", where=str(folder), remedy=remedy) from None
+    keep_format(wrapped)
     backbone.model = wrapped.eval()
+
+
+def keep_format(peft: nn.Module) -> None:
+    """Let adapted layers with quantized weights answer in the number format in which they are asked; PEFT's of 8 bits
+    answer in float32, which attention does not take beside others."""
+    for module in peft.modules():
+        if hasattr(module, "lora_E") and not module.base_layer.weight.is_floating_point():
+            module.register_forward_hook(lambda _, asked, answer: answer.to(asked[0].dtype))
 
 
 @contextmanager
