@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -84,11 +85,30 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
     if place.find(r".+\.(csv|tsv|txt|dat)"):
         return "csv"
     here = ", ".join(file.name for file in place.files[:5]) or "nothing"
+    near = _nearest(place)
     raise StudioError(
-        f"no known format: {here}",
+        f"not all files of {near}: {here}" if near else f"no known format: {here}",
         where=str(path),
-        remedy=f"bring all files of one of {', '.join(FORMATS)}, or tables of your own (csv)",
+        remedy=f"{near} is {_reader(near).files}"
+        if near
+        else f"bring all files of one of {', '.join(FORMATS)}, or tables of your own (csv)",
     )
+
+
+def _nearest(place: Place) -> str | None:
+    """The format that has a file with a name like one of these, the most particular name first."""
+    found = []
+    for name in FORMATS:
+        for word in re.findall(r"\w[\w.-]*\.\w+", _reader(name).files):
+            plain = word.removesuffix(".gz")
+            own = re.sub(r"CATEGORY|NAME", "", plain)
+            if len(own) > len(".jsonl") and place.find(
+                re.escape(plain).replace("CATEGORY", ".+").replace("NAME", ".+")
+            ):
+                found.append((len(own), name))
+            elif own in (".inter", ".item") and place.find(rf".+\{own}"):
+                found.append((0, name))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def preview(path: Path, name: str, config: DataConfig | None = None, rows: int = ROWS) -> Preview:

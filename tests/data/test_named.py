@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from engine.data import Dataset, load_dataset, named
 from engine.data.description import describe
 from engine.data.guess import guess_format, preview, together
 from engine.data.raw import Raw
+from engine.data.readers.downloaded import Downloaded
 from engine.errors import Cancelled, StudioError
 from engine.fields import describe as settings
 from engine.monitor import Monitor
@@ -148,6 +150,29 @@ def test_a_folder_with_several_categories_is_recognised_and_one_without_anything
     (tmp_path / "empty" / "photo.jpg").touch()
     with pytest.raises(StudioError, match=r"no known format: photo\.jpg"):
         guess_format(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("names", "near"),
+    [
+        (["reviews_Toys_5.json.gz"], "amazon-2014"),
+        (["meta_Toys.jsonl.gz"], "amazon-2023"),
+        (["Toys_5.json.gz"], "amazon-2018"),
+        (["reviews_Toys_5.json", "meta_Beauty.json.gz"], "amazon-2014"),
+        (["steam_reviews.json.gz"], "steam"),
+        (["australian_users_items.json.gz", "steam_games.json.gz"], "steam"),
+        (["x.inter"], "recbole"),
+        (["some.set.item.gz"], "recbole"),
+    ],
+)
+def test_files_that_lack_their_other_half_are_told_which(names: list[str], near: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(gzip.compress(b"{}\n") if name.endswith(".gz") else b"{}\n")
+    with pytest.raises(StudioError, match=f"not all files of {near}: .* {near} is ") as failure:
+        guess_format(tmp_path)
+    reader = datasets.reader(near)
+    assert isinstance(reader, Downloaded)
+    assert reader.files in failure.value.remedy
 
 
 def test_files_brought_together_are_left_where_they_are(tmp_path: Path) -> None:
