@@ -19,7 +19,7 @@ from webapp import downloads, machine, tour_file
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
 from webapp.inspect import page as inspect
-from webapp.pages import compare, data, launch, machines, pattern, run, runs, tour, users
+from webapp.pages import compare, data, experiment, launch, machines, pattern, run, runs, tour, users
 from webapp.pages import machine as machine_page
 from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
@@ -109,6 +109,9 @@ def build_pages(access: Access) -> gr.Blocks:
         footer()
     with pages.route("Compare", "compare", show_in_navbar=False):
         compare.build()
+        footer()
+    with pages.route("Experiments", "experiment", show_in_navbar=False):
+        experiment.build(access)
         footer()
     with pages.route("Inspect", "inspect", show_in_navbar=False):
         inspect.build(access)

@@ -9,6 +9,7 @@ import gradio as gr
 from webapp.html import Html, icon, link, tag
 
 HOME, RUNS, COMPARE = ("./", "Launch"), ("./runs", "Runs"), ("./compare", "Compare")
+EXPERIMENT = ("./experiment", "Experiments")
 INSPECT, DATA = ("./inspect", "Inspect"), ("./data", "Data")
 MARK = "M4 18 10 8l4 6 6-10M4 18h.01M10 8h.01M14 14h.01M20 4h.01"
 MOON = "M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5Z"
@@ -18,7 +19,7 @@ def frame(active: str, title: str) -> None:
     """The title bar of a page; ``active`` is the name in the navigation."""
     entries = [
         link(name, href, class_="dr-nav-link", aria_current="page" if name == active else None)
-        for href, name in (HOME, RUNS, COMPARE, INSPECT, DATA)
+        for href, name in (HOME, RUNS, EXPERIMENT, COMPARE, INSPECT, DATA)
     ]
     bar = tag(
         "header",

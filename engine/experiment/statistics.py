@@ -9,7 +9,8 @@ comparisons are corrected by Holm's procedure, which holds whatever their depend
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,8 @@ from engine.seeds import generator
 
 SAMPLES = 2000
 FLIPS = 10_000
-CELLS = 4_000_000
-"""Signs drawn at once."""
+CELLS = 6_000_000
+"""Numbers drawn at once."""
 TEST = (
     f"two-sided sign-flip test of paired differences, each user's summed over seeds, {FLIPS:,} flips;"
     " p corrected by Holm for all comparisons of this table"
@@ -101,20 +102,38 @@ def sign_flip(sums: np.ndarray, seed: int = 0) -> float:
     The observed signs count among the flips, so that p is never 0 (Phipson and Smyth 2010). Users without a difference
     have no say; up to 13 others are enumerated instead of drawn.
     """
-    sums = sums[sums != 0]
-    if not len(sums):
+    apart = sums[sums != 0]
+    if not len(apart):
         return 1.0
-    observed, bound = abs(float(sums.sum())), 1e-9 * float(np.abs(sums).sum())
-    if 2 ** len(sums) <= FLIPS:
-        signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
-        return float((np.abs(signs @ sums) >= observed - bound).mean())
-    random, extreme, done = generator(seed, "sign flips"), 0, 0
-    while done < FLIPS:
-        number = min(FLIPS - done, max(1, CELLS // len(sums)))
-        signs = 1.0 - 2.0 * random.integers(0, 2, (number, len(sums)), dtype=np.int8)
-        extreme += int((np.abs(signs @ sums) >= observed - bound).sum())
-        done += number
+    observed, bound = abs(float(sums.sum())), 1e-5 * float(np.abs(sums).sum())
+    if 2 ** len(apart) <= FLIPS:
+        sums = apart
+        every = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
+        return float((np.abs(every @ sums) >= observed - bound).mean())
+    single = sums.astype(np.float32)  # as the signs: else all of these would be turned each time
+    drawn = _chunks(_signs, FLIPS, len(sums), seed)
+    extreme = sum(int((np.abs(signs @ single) >= observed - bound).sum()) for signs in drawn)
     return (extreme + 1) / (FLIPS + 1)
+
+
+def _chunks(draw: Callable[[int, int, int], np.ndarray], rows: int, n: int, seed: int) -> Iterator[np.ndarray]:
+    """``rows`` draws of ``n`` in arrays of at most :data:`CELLS` numbers; what fits into one is drawn once for all."""
+    step = max(1, CELLS // n)
+    for start in range(0, rows, step):
+        yield draw(min(step, rows - start), n, seed + start)
+
+
+@functools.lru_cache(maxsize=4)
+def _signs(rows: int, n: int, seed: int) -> np.ndarray:
+    random = generator(seed, "sign flips")
+    return 1 - 2 * random.integers(0, 2, (rows, n), dtype=np.int8).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _counts(rows: int, n: int, seed: int) -> np.ndarray:
+    """How often each of ``n`` users is drawn in a resample."""
+    random = generator(seed, "experiment", "bootstrap")
+    return random.multinomial(n, np.full(n, 1 / n), size=rows).astype(np.float32)
 
 
 def _paired(a: Answers, b: Answers) -> bool:
@@ -136,11 +155,8 @@ def _interval(users: np.ndarray, values: np.ndarray, weights: np.ndarray) -> Int
     """Weighed mean, with the ends of its interval over users, who are drawn with all that they were asked."""
     _, place = np.unique(users, return_inverse=True)
     sums, shares = np.bincount(place, values * weights), np.bincount(place, weights)
-    n, random = len(sums), generator(0, "experiment", "bootstrap")
-    means = np.empty(SAMPLES)
-    step = max(1, CELLS // n)
-    for start in range(0, SAMPLES, step):
-        counts = random.multinomial(n, np.full(n, 1 / n), size=min(step, SAMPLES - start)).astype(float)
-        means[start : start + len(counts)] = (counts @ sums) / (counts @ shares)
+    both = np.stack([sums, shares], axis=1).astype(np.float32)
+    drawn = np.concatenate([counts @ both for counts in _chunks(_counts, SAMPLES, len(sums), 0)])
+    means = drawn[:, 0] / drawn[:, 1]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(sums.sum() / shares.sum()), float(low), float(high))

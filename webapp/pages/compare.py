@@ -21,12 +21,12 @@ from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval
 from jobs import api
-from webapp.charts import Estimate, Figure, Line, Panel, cost_figure, curve_title, interval_figure, line_figure
+from webapp.charts import Estimate, cost_figure, curve_title, interval_figure
+from webapp.comparing import overlaid, slices
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import link, tag
 from webapp.predictions import answers_of
 from webapp.shell import RUNS, empty, frame, notice
-from webapp.slice_charts import slice_figure
 from webapp.views import compare as view
 from webapp.views.charts import chart_box, chart_data
 from webapp.words import plural
@@ -34,8 +34,6 @@ from webapp.words import plural
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 SAMPLES = 1000
 MOST, SUGGESTED = 500, 5
-MOST_DRAWN = 5000
-"""Points of one chart, over all its lines."""
 CURVES = ("teacher validation.NDCG@10", "distil loss.rps", "finetune loss.lsr", "finetune validation.NDCG@10")
 """Those shown at first, as far as there are any."""
 KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide, by) => {
@@ -187,7 +185,7 @@ def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
     place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
     with ThreadPoolExecutor(1) as beside:
-        curves = beside.submit(_overlaid, seen, wanted.curves, titles, place)
+        curves = beside.submit(overlaid, seen, wanted.curves, titles, place)
         return [*_figures(runs, seen, wanted, place), chart_data("curves", curves.result())]
 
 
@@ -204,70 +202,11 @@ def _figures(runs: list[Run], seen: list[Run], wanted: Choice, place: dict[str, 
     return [
         view.figures(runs, results, differences, metric, baseline),
         chart_data("figures", [(f"{metric} among the candidates", spread), ("Quality against cost", cost)]),
-        *_slices(seen, wanted, place),
+        *slices(seen, {run.id: model for run in seen}, metric, wanted.by, place),
         view.agreement(_agreement(runs, model), model),
         view.settings(runs),
         view.legend([(run.name, place[run.id]) for run in seen]),
     ]
-
-
-def _slices(runs: Sequence[Run], wanted: Choice, place: dict[str, int]) -> list[Any]:
-    """A table of one metric of the model by slice, and its chart."""
-    ids = [run.id for run in runs]
-    stored = result_store.slices(ids)
-    parts = {run_id: [part for part in stored.get(run_id, ()) if part["by"] == wanted.by] for run_id in ids}
-    told = {name for own in parts.values() for part in own for name in part["models"].get(wanted.model, ())}
-    metric = next((name for name in (f"candidates.{wanted.metric}", f"full.{wanted.metric}") if name in told), "")
-    if not metric:
-        return [view.no_slices(told, wanted.metric, wanted.model), chart_data("slices", [])]
-    found = {
-        run_id: {
-            part["name"]: (int(part["users"]), Interval(*(known[metric][end] for end in ("value", "low", "high"))))
-            for part in own
-            if metric in (known := part["models"].get(wanted.model, {}))
-        }
-        for run_id, own in parts.items()
-    }
-    names = list(dict.fromkeys(part["name"] for own in parts.values() for part in own))
-    lines = [
-        (
-            run.name,
-            place[run.id],
-            {
-                name: Estimate(f"{users:,} users", it.value, it.low, it.high)
-                for name, (users, it) in found[run.id].items()
-            },
-        )
-        for run in runs
-        if found[run.id]
-    ]
-    key = f"{','.join(ids)}/{wanted.model}/{metric}/{wanted.by}"
-    figure = slice_figure(lines, names, KINDS[wanted.by], wanted.metric, key)
-    title = f"{label(wanted.model)}: {view.metric_words(metric)}"
-    return [view.slices(runs, found, names, metric, place), chart_data("slices", [(title, figure)])]
-
-
-def _overlaid(
-    runs: Sequence[Run], curves: Sequence[str], titles: dict[str, str], place: dict[str, int]
-) -> list[tuple[str, Figure]]:
-    """One figure per curve, with a line for each run that has it; the legend stands above them all."""
-    pairs = [(chosen, *chosen.split(" ", 1)) for chosen in curves]
-    ids = [run.id for run in runs]
-    if not pairs:
-        return []
-    stages, names = {stage for _, stage, _ in pairs}, {name for _, _, name in pairs}
-    limit = min(500, max(100, MOST_DRAWN // len(ids))) if ids else 1
-    curves_of = curve_store.curves(ids, names=names, stages=stages, limit=limit)
-    found = {(c.stage, c.name, c.run_id): c for c in curves_of}
-    drawn = []
-    for chosen, stage, name in pairs:
-        known = [(run, found[stage, name, run.id]) for run in runs if (stage, name, run.id) in found]
-        lines = tuple(Line(run.name, curve.steps, curve.values, place=place[run.id]) for run, curve in known)
-        if lines:
-            unit = "epoch" if stage.startswith("teacher") else "step"
-            key = f"{','.join(run.id for run, _ in known)}/{chosen}"
-            drawn.append((titles[chosen], line_figure(Panel(name, lines), unit=unit, key=key, legend=False)))
-    return drawn
 
 
 def _estimates(

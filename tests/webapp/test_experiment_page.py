@@ -1,0 +1,114 @@
+"""The page of an experiment: variants, both kinds of spread, tests, copies; large ones in time; leading it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from smoke_runs import finished_run
+from webapp_studio import Studio
+
+from db import lifecycle, metrics, runs
+from db.store import writing
+from engine.evaluate.across import Answers
+from engine.settings import load_config
+from jobs import api, experiments
+from webapp import variants
+from webapp.pages import experiment as page_of
+from webapp.views import experiment as view
+
+
+def _made(count: int, points: int = 0) -> str:
+    """An experiment of runs that are done, without results; ``points`` of one curve each."""
+    ids = []
+    for number in range(count):
+        config = load_config("smoke", overrides=[f"seed={number % 3}", f"finetune.steps={10 + number // 3}"])
+        ids.append(runs.create(f"run {number}", config.model_dump(mode="json"), state="starting").id)
+        with writing() as session:
+            if points:
+                line = [("finetune", "loss.lsr", step, 1.0 / step) for step in range(1, points + 1)]
+                metrics.append(ids[-1], line, session)
+            lifecycle.end(ids[-1], "done", session)
+    return experiments.gather(ids, "together", "does it <b>hold</b>?").id
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, users: int = 100) -> None:
+    """What models answered, better with more steps of stage 2."""
+
+    def answer(run, model):
+        chance = 0.3 if run.config["finetune"]["steps"] == 10 else 0.9
+        values = (np.random.default_rng(run.seed).random(users) < chance).astype(float)
+        named = {"HR@1": values, "HR@5": values, "NDCG@5": values}
+        return Answers(np.arange(users), np.full((users, 2), run.seed), named)
+
+    monkeypatch.setattr(variants, "answers_of", answer)
+
+
+def test_variants_are_told_apart_by_settings_and_seeds_are_their_runs(monkeypatch):
+    _answers(monkeypatch)
+    found = variants.groups(experiments.standing(_made(6)))
+    assert [(group.label, sorted(group.runs)) for group in found] == [
+        ("finetune.steps=10", [0, 1, 2]),
+        ("finetune.steps=11", [0, 1, 2]),
+    ]
+    variants.read_answers(found, variants.METHOD)
+    figures = variants.spreads(found, page_of.METRICS)
+    differences = variants.against(found, 0, "HR@1")
+    assert differences[1].holm < 0.01
+    assert (differences[1].seeds, differences[1].better) == (3, 3)
+    told = variants.table("T", found, figures, differences, page_of.METRICS, "HR@1", found[0])
+    assert told.columns[:3] == ["variant", "finetune.steps", "seeds"]
+    assert told.rows[0][-3] == "the baseline"
+    assert "standard deviation over seeds" in told.note
+    assert "interval over users" in told.note
+    assert "Holm" in told.note
+    shown = str(view.results(found, figures, differences, page_of.METRICS, "HR@1", found[0]))
+    assert "above in 3 of 3: better" in shown
+    seeds = str(view.by_seed(found, "HR@1"))
+    assert all(f"./run?id={run.id}" in seeds for group in found for run in group.runs.values())
+
+
+def test_names_and_questions_are_text():
+    assert "does it &lt;b&gt;hold&lt;/b&gt;?" in view.head(experiments.standing(_made(1)))
+
+
+def test_failures_tell_their_reasons():
+    run_id = runs.create("bad", load_config("smoke").model_dump(mode="json"), state="starting").id
+    lifecycle.finish(run_id, "failed", error="no column 'item'", remedy="name it")
+    told = view.head(experiments.standing(experiments.gather([run_id], "bad").id))
+    assert "no column &#x27;item&#x27; — name it" in told
+
+
+def test_sixty_runs_of_many_points_are_drawn_within_a_second(monkeypatch):
+    _answers(monkeypatch, users=500)
+    found = experiments.standing(_made(60, points=1000))
+    began = time.process_time()
+    drawn = page_of._draw(found, None, variants.METHOD, "HR@1", False)
+    assert time.process_time() - began < 1
+    assert "finetune.steps=29" in str(drawn)
+
+
+@pytest.mark.browser
+def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studio: Studio) -> None:
+    one, two = finished_run([], name="A"), finished_run(["finetune.enabled=false"], name="B")
+    made = experiments.gather([one, two], "is stage 2 needed?")
+    experiments.add(made.id, [api.launch(load_config("smoke", overrides=["seed=5"]), name="C")])
+    page.goto(f"{at_quiet_studio.url}/experiment")
+    page.get_by_role("link", name="is stage 2 needed?").click()
+    results = page.locator("#experiment-results tbody tr")
+    expect(results).to_have_count(2)
+    expect(results.first).to_contain_text("users")
+    expect(page.locator("#experiment-seeds").get_by_role("link").first).to_have_attribute("href", f"./run?id={one}")
+    expect(page.locator("#experiment-copies code").first).to_have_text(re.compile("begin{table}"))
+    page.locator("#experiment-pause").click()
+    expect(page.locator("#experiment-said")).to_contain_text("1 run waiting")
+    expect(page.locator("#experiment-head")).to_contain_text("paused")
+    page.get_by_label("Baseline").click()
+    page.get_by_role("option", name="finetune.enabled=false").click()
+    expect(page.locator("#experiment-results thead")).to_contain_text("against finetune.enabled=false")
+    page.wait_for_url("**base=finetune.enabled*")
+    page.goto(f"{at_quiet_studio.url}/experiment?id=nothing")
+    expect(page.locator("#experiment-head")).to_contain_text("no experiment 'nothing'")

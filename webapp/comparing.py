@@ -1,0 +1,96 @@
+"""What *Compare* and *Experiment* draw of several runs: figures by slices, curves overlaid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db import metrics as curve_store
+from db import results as result_store
+from db.runs import Run
+from engine.evaluate.breakdown import KINDS
+from engine.evaluate.report import By
+from engine.labels import label
+from engine.metrics.bootstrap import Interval
+from webapp.charts import Estimate, Figure, Line, Panel, line_figure
+from webapp.slice_charts import slice_figure
+from webapp.views import compare as view
+from webapp.views.charts import chart_data
+
+MOST_DRAWN = 5000
+"""Points of one chart, over all its lines."""
+
+
+def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, place: Mapping[str, int]) -> list[Any]:
+    """A table of one metric by slice, and its chart.
+
+    Args:
+        models: the row that is told of each run, by the run's id.
+        wanted: the metric.
+        by: what tells the slices apart.
+        place: whose colour each run has.
+    """
+    ids = [run.id for run in runs]
+    stored = result_store.slices(ids)
+    parts = {run_id: [part for part in stored.get(run_id, ()) if part["by"] == by] for run_id in ids}
+    told = {name for run_id, own in parts.items() for part in own for name in part["models"].get(models[run_id], ())}
+    metric = next((name for name in (f"candidates.{wanted}", f"full.{wanted}") if name in told), "")
+    shown = label(models[ids[0]]) if len(set(models.values())) == 1 and ids else "the last stage"
+    if not metric:
+        return [view.no_slices(told, wanted, shown), chart_data("slices", [])]
+    found = {
+        run_id: {
+            part["name"]: (int(part["users"]), Interval(*(known[metric][end] for end in ("value", "low", "high"))))
+            for part in own
+            if metric in (known := part["models"].get(models[run_id], {}))
+        }
+        for run_id, own in parts.items()
+    }
+    names = list(dict.fromkeys(part["name"] for own in parts.values() for part in own))
+    lines = [
+        (
+            run.name,
+            place[run.id],
+            {
+                name: Estimate(f"{users:,} users", it.value, it.low, it.high)
+                for name, (users, it) in found[run.id].items()
+            },
+        )
+        for run in runs
+        if found[run.id]
+    ]
+    key = f"{','.join(ids)}/{shown}/{metric}/{by}"
+    figure = slice_figure(lines, names, KINDS[by], wanted, key)
+    title = f"{shown}: {view.metric_words(metric)}"
+    return [view.slices(runs, found, names, metric, place), chart_data("slices", [(title, figure)])]
+
+
+def overlaid(
+    runs: Sequence[Run],
+    curves: Sequence[str],
+    titles: Mapping[str, str],
+    place: Mapping[str, int],
+    names: Mapping[str, str] | None = None,
+) -> list[tuple[str, Figure]]:
+    """One figure per curve, with a line for each run that has it; the legend stands above them all.
+
+    ``names``: what the runs are called, by id, where not by their names.
+    """
+    pairs = [(chosen, *chosen.split(" ", 1)) for chosen in curves]
+    ids = [run.id for run in runs]
+    if not pairs:
+        return []
+    stages, wanted = {stage for _, stage, _ in pairs}, {name for _, _, name in pairs}
+    limit = min(500, max(100, MOST_DRAWN // len(ids))) if ids else 1
+    curves_of = curve_store.curves(ids, names=wanted, stages=stages, limit=limit)
+    found = {(c.stage, c.name, c.run_id): c for c in curves_of}
+    called = names or {run.id: run.name for run in runs}
+    drawn = []
+    for chosen, stage, name in pairs:
+        known = [(run, found[stage, name, run.id]) for run in runs if (stage, name, run.id) in found]
+        lines = tuple(Line(called[run.id], curve.steps, curve.values, place=place[run.id]) for run, curve in known)
+        if lines:
+            unit = "epoch" if stage.startswith("teacher") else "step"
+            key = f"{','.join(run.id for run, _ in known)}/{chosen}"
+            drawn.append((titles[chosen], line_figure(Panel(name, lines), unit=unit, key=key, legend=False)))
+    return drawn

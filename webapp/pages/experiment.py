@@ -1,0 +1,182 @@
+"""Experiment: many runs as one question: how far they are, their figures by variant, and whether these differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from db import metrics as curve_store
+from engine.labels import LABELS, label
+from jobs import experiments
+from jobs.experiments import Standing
+from webapp.access import Access
+from webapp.charts import Estimate, curve_title, interval_figure
+from webapp.comparing import overlaid, slices
+from webapp.events import OPENED, QUIET, tell
+from webapp.html import Html, link, tag
+from webapp.shell import EXPERIMENT, empty, frame, notice
+from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
+from webapp.views import experiment as view
+from webapp.views.charts import chart_box, chart_data
+from webapp.views.compare import legend
+from webapp.words import plural
+
+METRICS = ("HR@1", "HR@5", "NDCG@5")
+CURVES = (
+    "teacher validation.NDCG@10",
+    "distil validation.loss.rps",
+    "finetune loss.lsr",
+    "finetune validation.NDCG@10",
+)
+SECONDS = 3.0
+KEEP_IN_ADDRESS = """(id, base, model, metric) => {
+  const unless = (value, usual) => (value === usual ? "" : value);
+  delrecAddress({ id, base: base || "", model: unless(model, "method"), metric: unless(metric, "HR@1") });
+}"""
+
+
+def build(access: Access) -> None:
+    """Draw the page."""
+    frame("Experiments", "Experiment")
+    chosen = gr.Textbox(visible=False)
+    top = gr.HTML(js_on_load=None, elem_id="experiment-head")
+    with gr.Row(visible=False, elem_classes="dr-actions") as actions:
+        buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in LEADING.items()}
+    said = gr.HTML(js_on_load=None, elem_id="experiment-said")
+    with gr.Column(visible=False) as page:
+        with gr.Column(elem_classes="dr-card dr-opens"):
+            gr.HTML(tag("h2", "Results"), js_on_load=None)
+            with gr.Row(elem_classes="dr-fields"):
+                base = gr.Dropdown([], label="Baseline", filterable=False, elem_id="experiment-base")
+                models = [("Last stage of the method", METHOD), *((label(name), name) for name in LABELS)]
+                model = gr.Dropdown(models, value=METHOD, label="Model", filterable=False, elem_id="experiment-model")
+                metric = gr.Dropdown(list(METRICS), value=METRICS[0], label="Metric", filterable=False)
+            results = gr.HTML(js_on_load=None, elem_id="experiment-results")
+            copies = gr.HTML(js_on_load=None, elem_id="experiment-copies")
+            gr.HTML(chart_box("effects"), js_on_load=None)
+            effects = gr.HTML(js_on_load=None)
+        with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "Runs by seed"), js_on_load=None)
+            seeds = gr.HTML(js_on_load=None, elem_id="experiment-seeds")
+        with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "By rarity of the next item"), js_on_load=None)
+            sliced = gr.HTML(js_on_load=None, elem_id="experiment-slices")
+            gr.HTML(chart_box("slices"), js_on_load=None)
+            slice_charts = gr.HTML(js_on_load=None)
+        with gr.Column(elem_classes="dr-card"):
+            gr.HTML(tag("h2", "Curves"), js_on_load=None)
+            colours = gr.HTML(js_on_load=None)
+            gr.HTML(chart_box("curves"), js_on_load=None)
+            curves = gr.HTML(js_on_load=None)
+    seen = gr.State("")
+    timer = gr.Timer(SECONDS)
+    drawn = [top, results, copies, effects, seeds, sliced, slice_charts, colours, curves]
+    outputs = [seen, page, actions, base, *drawn]
+
+    def opened(request: gr.Request) -> list[Any]:
+        query = dict(request.query_params)
+        reference = query.get("id", "")
+        rows = (query.get("model") or METHOD, query.get("metric") or METRICS[0])
+        rows = (rows[0] if rows[0] in (METHOD, *LABELS) else METHOD, rows[1] if rows[1] in METRICS else METRICS[0])
+        return [reference, *rows, *show(reference, query.get("base"), *rows, "", access.is_read_only(request))]
+
+    def show(reference: str, baseline: str | None, model: str, metric: str, last: str, locked: bool) -> list[Any]:
+        try:
+            if not reference:
+                everything = tag("h1", "Experiments", class_="dr-title") + view.listing(experiments.listed())
+                return ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), Html(everything), *BLANK]
+            found = experiments.standing(reference)
+            now = f"{[(run.id, run.state) for run in found.runs]}{found.experiment}{baseline}{model}{metric}"
+            if now == last:
+                return [gr.skip()] * len(outputs)
+            return [now, *_draw(found, baseline, model, metric, locked)]
+        except Exception as error:
+            back = link("All experiments", EXPERIMENT[0], class_="dr-button")
+            failed = empty("No experiment to show", tell(error), back)
+            return ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), failed, *BLANK]
+
+    def lead(action: Callable[[str], int], words: str) -> Callable[..., Html]:
+        def act(reference: str, request: gr.Request) -> Html:
+            try:
+                access.require_change(request)
+                return notice("ok", f"{plural(action(reference), 'run')} {words}.")
+            except Exception as error:
+                return notice("bad", tell(error))
+
+        return act
+
+    def renewed(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
+        return show(reference, baseline, model, metric, last, access.is_read_only(request))
+
+    asked = [chosen, base, model, metric, seen]
+    blocks = gr.context.Context.root_block
+    blocks.load(opened, None, [chosen, model, metric, *outputs], **QUIET).then(fn=None, js=OPENED)
+    timer.tick(renewed, asked, outputs, **QUIET)
+    for control in (base, model, metric):
+        event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
+        event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
+    for name, (action, words) in ACTIONS.items():
+        buttons[name].click(lead(action, words), chosen, said, **QUIET).then(renewed, asked, outputs, **QUIET)
+
+
+LEADING = {"pause": "Pause", "resume": "Resume", "retry": "Retry failed", "cancel": "Cancel"}
+ACTIONS: dict[str, tuple[Callable[[str], int], str]] = {
+    "pause": (experiments.pause, "waiting"),
+    "resume": (experiments.resume, "queued"),
+    "retry": (experiments.retry_failed, "queued again"),
+    "cancel": (experiments.cancel, "stopped"),
+}
+BLANK = [""] * 8
+
+
+def _draw(found: Standing, chosen: str | None, model: str, metric: str, locked: bool) -> list[Any]:
+    """Everything below the fingerprint, in the order of the outputs."""
+    variants = groups(found)
+    if not variants:
+        nothing = [gr.Column(visible=False), gr.Row(visible=not locked), gr.skip(), view.head(found)]
+        return [*nothing, *BLANK]
+    baseline = next((group for group in variants if group.label == chosen), variants[0])
+    read_answers(variants, model)
+    figures = spreads(variants, METRICS)
+    differences = against(variants, baseline.place, metric)
+    shown = (variants, figures, differences, METRICS, metric, baseline)
+    runs = [run for group in variants for run in group.runs.values() if run.state == "done"]
+    place = {run.id: group.place for group in variants for run in group.runs.values()}
+    models = {run.id: row_of(run, model) for run in runs}
+    return [
+        gr.Column(visible=True),
+        gr.Row(visible=not locked),
+        gr.Dropdown(choices=[group.label for group in variants], value=baseline.label),
+        view.head(found),
+        view.results(*shown),
+        view.copies(table(found.experiment.name, *shown)),
+        chart_data("effects", _effects(variants, figures, metric, found.experiment.id)),
+        view.by_seed(variants, metric),
+        *slices(runs, models, metric, "rarity", place),
+        legend([(group.label, group.place) for group in variants]),
+        chart_data("curves", _curves(variants, place)),
+    ]
+
+
+def _effects(variants: list[Group], figures: Any, metric: str, key: str) -> list[tuple[str, Any]]:
+    """Means with their intervals over users."""
+    estimates = [
+        Estimate(group.label, it.mean, it.users.low, it.users.high, group.place)
+        for group in variants
+        if (it := figures.get((group.place, metric)))
+    ]
+    if not estimates:
+        return []
+    return [(f"{metric} among the candidates, intervals over users", interval_figure({"": estimates}, metric, key=key))]
+
+
+def _curves(variants: list[Group], place: dict[str, int]) -> list[tuple[str, Any]]:
+    """The usual curves of all runs that have begun, in the colours of their variants."""
+    runs = [run for group in variants for run in group.runs.values() if run.started_at]
+    there = {f"{stage} {name}" for stage, name in curve_store.names([run.id for run in runs])}
+    wanted = [curve for curve in CURVES if curve in there]
+    titles = {curve: curve_title(*curve.split(" ", 1)) for curve in wanted}
+    named = {run.id: f"{group.label}, seed {seed}" for group in variants for seed, run in group.runs.items()}
+    return overlaid(runs, wanted, titles, place, named)

@@ -1,0 +1,140 @@
+"""The runs of an experiment by variant and seed, and the tables that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.runs import Run
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.evaluate.across import Answers
+from engine.evaluate.render import short, signed
+from engine.experiment.plan import label_of, of_columns
+from engine.experiment.statistics import TEST, Difference, Spread, differences, spread
+from engine.experiment.tables import Table
+from engine.rows import method_row
+from engine.settings import flatten, stored_config
+from engine.values import write
+from jobs.experiments import Standing
+from webapp.predictions import answers_of
+
+METHOD = "method"
+"""Stands for the row of each run's last stage of the paper's method, whichever that is."""
+NOTE = (
+    "mean over seeds ± standard deviation over seeds; in brackets the 95 % interval over users"
+    " (percentile bootstrap, users drawn with all their seeds)"
+)
+
+
+@dataclass
+class Group:
+    """One variant: runs that differ in nothing but the seed."""
+
+    label: str
+    place: int
+    """Its number, and so its colour."""
+    settings: dict[str, str]
+    """Values of the settings that vary."""
+    runs: dict[int, Run] = field(default_factory=dict)
+    """By seed; of several with one seed, the last."""
+    answers: dict[int, Answers] = field(default_factory=dict)
+
+
+def groups(found: Standing) -> list[Group]:
+    """The variants in the order of the experiment."""
+    configs = {run.id: stored_config(run.config) for run in found.runs}
+    columns = of_columns(list(configs.values()))
+    made: dict[RunConfig, Group] = {}
+    for run in found.runs:
+        config = configs[run.id]
+        same = config.model_copy(update={"seed": 0})
+        if same not in made:
+            values = dict(flatten(config))
+            shown = {name: values[name] for name in columns}
+            label = found.labels[run.id] or label_of(shown)
+            made[same] = Group(label, len(made), {name: write(value) for name, value in shown.items()})
+        made[same].runs[run.seed] = run
+    return list(made.values())
+
+
+def row_of(run: Run, model: str) -> str:
+    """The row of a run's results that ``model`` means."""
+    return method_row(stored_config(run.config)) if model == METHOD else model
+
+
+def read_answers(variants: Sequence[Group], model: str) -> None:
+    """Fill in what the model answered; runs that are not done or have no such row are left out."""
+    for group in variants:
+        group.answers = {}
+        for seed, run in group.runs.items():
+            if run.state == "done":
+                try:
+                    group.answers[seed] = answers_of(run, row_of(run, model))
+                except StudioError:
+                    continue
+
+
+def spreads(variants: Sequence[Group], metrics: Sequence[str]) -> dict[tuple[int, str], Spread]:
+    """By variant's place and metric, of those with answers."""
+    return {
+        (group.place, metric): spread(group.answers, metric)
+        for group in variants
+        if group.answers
+        for metric in metrics
+    }
+
+
+def against(variants: Sequence[Group], baseline: int, metric: str) -> dict[int, Difference | None]:
+    """The difference of each variant to the one at this place."""
+    known = {str(group.place): group.answers for group in variants if group.answers}
+    if str(baseline) not in known:
+        return {}
+    return {int(place): it for place, it in differences(known, str(baseline), metric).items()}
+
+
+def table(
+    name: str,
+    variants: Sequence[Group],
+    figures: Mapping[tuple[int, str], Spread],
+    found: Mapping[int, Difference | None],
+    metrics: Sequence[str],
+    metric: str,
+    baseline: Group,
+) -> Table:
+    """The results as text."""
+    varied = list(variants[0].settings) if variants else []
+    heads = ["variant", *varied, "seeds", *metrics]
+    heads += [f"{metric} − {baseline.label}", "p", "p (Holm)"] if found else []
+    rows = []
+    for group in variants:
+        cells: list[Any] = [group.label, *group.settings.values(), f"{len(group.answers)}/{len(group.runs)}"]
+        cells += [spread_words(figures.get((group.place, it))) for it in metrics]
+        if found:
+            cells += difference_words(found.get(group.place), group is baseline)
+        rows.append(cells)
+    return Table(name, heads, rows, f"{NOTE}. {TEST}." if found else f"{NOTE}.")
+
+
+def spread_words(it: Spread | None) -> str:
+    """``.500 ± .010 [.450, .550]``."""
+    if it is None:
+        return "–"
+    deviation = "" if it.deviation is None else f" ± {short(it.deviation)}"
+    return f"{short(it.mean)}{deviation} [{short(it.users.low)}, {short(it.users.high)}]"
+
+
+def difference_words(it: Difference | None, baseline: bool) -> list[str]:
+    """The difference with its interval, its p-value, and that corrected."""
+    if baseline:
+        return ["the baseline", "", ""]
+    if it is None:
+        return ["not paired", "", ""]
+    ends = it.difference
+    return [f"{signed(ends.value)} [{signed(ends.low)}, {signed(ends.high)}]", p_words(it.p), p_words(it.holm)]
+
+
+def p_words(p: float) -> str:
+    """``.012``, or ``< .001``."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 1 else "1"

@@ -1,0 +1,166 @@
+"""Pieces of an experiment's page: its runs by variant and seed, figures, and their copies as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from db.experiments import Experiment
+from db.runs import State
+from engine.evaluate.render import short
+from engine.experiment.statistics import TEST, Difference, Spread
+from engine.experiment.tables import Table
+from jobs.experiments import Standing
+from webapp.charts import colour
+from webapp.html import Html, join, link, tag
+from webapp.shell import empty
+from webapp.variants import NOTE, Group, difference_words, p_words
+from webapp.views.compare import scrolled
+from webapp.words import STATES, ago, plural
+
+MOST_FAILURES = 10
+
+
+def listing(found: Sequence[tuple[Experiment, Mapping[State, int]]]) -> Html:
+    """All experiments, with links to their pages."""
+    if not found:
+        words = "Queue one with 'delrec experiment --preset quickstart --template ablations', or tick runs on Runs."
+        return empty("No experiments yet", words, link("All runs", "./runs", class_="dr-button"))
+    heads = [tag("th", text, scope="col") for text in ("Experiment", "Runs", "Begun")]
+    rows = [
+        tag(
+            "tr",
+            tag("th", link(it.name, f"./experiment?id={it.id}"), tag("small", it.question) if it.question else None,
+                scope="row", class_="dr-run-name"),
+            tag("td", counted(counts), tag("small", "paused") if it.paused else None),
+            tag("td", ago(it.created_at)),
+            data_experiment=it.id,
+        )
+        for it, counts in found
+    ]  # fmt: skip
+    return scrolled("Experiments", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def counted(counts: Mapping[State, int]) -> str:
+    """``3 done, 1 failed``."""
+    return ", ".join(f"{number} {STATES[state].lower()}" for state, number in counts.items()) or "no runs"
+
+
+def head(found: Standing) -> Html:
+    """Name, question, how far it is, and why runs failed."""
+    done, total = found.counts.get("done", 0), len(found.runs)
+    bar = tag(
+        "div",
+        tag("i", style=f"width:{100 * done / max(total, 1):.1f}%"),
+        class_="dr-progress",
+        role="progressbar",
+        aria_valuenow=done,
+        aria_valuemin=0,
+        aria_valuemax=total,
+        aria_label="Runs that are done",
+    )
+    failed = found.failed
+    reasons = [
+        tag("li", link(run.name, f"./run?id={run.id}"), f": {run.reason}", class_="dr-worse")
+        for run in failed[:MOST_FAILURES]
+    ]
+    more = [tag("li", f"and {len(failed) - MOST_FAILURES} more")] if len(failed) > MOST_FAILURES else []
+    return tag(
+        "div",
+        tag("h1", found.experiment.name, class_="dr-title"),
+        tag("p", found.experiment.question, class_="dr-lead") if found.experiment.question else None,
+        tag("p", f"{plural(total, 'run')}: {counted(found.counts)}", " · paused" if found.experiment.paused else "",
+            f" · id {found.experiment.id}", class_="dr-muted"),
+        bar,
+        tag("ul", reasons, more, class_="dr-verdicts") if reasons else None,
+    )  # fmt: skip
+
+
+def by_seed(variants: Sequence[Group], metric: str) -> Html:
+    """A row per variant, a column per seed; each cell leads to its run."""
+    seeds = sorted({seed for group in variants for seed in group.runs})
+    heads = [tag("th", "Variant", scope="col")]
+    heads += [tag("th", f"seed {seed}", scope="col", class_="dr-number") for seed in seeds]
+    rows = []
+    for group in variants:
+        cells = [tag("th", _swatch(group.place), group.label, scope="row", class_="dr-run-name")]
+        for seed in seeds:
+            run = group.runs.get(seed)
+            if run is None:
+                cells.append(tag("td", "–", class_="dr-number dr-muted"))
+                continue
+            answers = group.answers.get(seed)
+            words = short(float(answers.metrics[metric].mean())) if answers else STATES[run.state].lower()
+            cells.append(tag("td", link(words, f"./run?id={run.id}", title=run.name), class_="dr-number"))
+        rows.append(tag("tr", cells))
+    return scrolled("By seed", tag("thead", tag("tr", heads)), tag("tbody", rows))
+
+
+def results(
+    variants: Sequence[Group],
+    figures: Mapping[tuple[int, str], Spread],
+    found: Mapping[int, Difference | None],
+    metrics: Sequence[str],
+    metric: str,
+    baseline: Group,
+) -> Html:
+    """Means with both kinds of spread, and paired differences to the baseline."""
+    varied = list(variants[0].settings)
+    heads = [tag("th", "Variant", scope="col"), *(tag("th", name, scope="col") for name in varied)]
+    heads += [tag("th", name, tag("small", "candidates"), scope="col", class_="dr-number") for name in metrics]
+    heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.label}"), scope="col"))
+    rows = []
+    for group in variants:
+        cells = [tag("th", _swatch(group.place), group.label, tag("small", _seeds(group)), scope="row",
+                     class_="dr-run-name")]  # fmt: skip
+        cells += [tag("td", value or "empty") for value in group.settings.values()]
+        cells += [_spread(figures.get((group.place, name))) for name in metrics]
+        words, _, _ = difference_words(found.get(group.place), group is baseline)
+        cells.append(tag("td", words, _test(found.get(group.place))))
+        rows.append(tag("tr", cells, data_variant=group.label))
+    return join(
+        [
+            scrolled("Results", tag("thead", tag("tr", heads)), tag("tbody", rows)),
+            tag("p", f"Figures: {NOTE}. Differences: {TEST}.", class_="dr-muted"),
+        ]
+    )
+
+
+def copies(table: Table) -> Html:
+    """The table as LaTeX, CSV and Markdown, each with a button that copies it."""
+    parts = [
+        tag(
+            "details",
+            tag("summary", name),
+            tag("div", tag("code", text, style="white-space:pre"),
+                tag("button", "Copy", type="button", data_copy=True), class_="dr-command"),
+            class_="dr-more",
+        )
+        for name, text in (("LaTeX", table.latex()), ("CSV", table.csv()), ("Markdown", table.markdown()))
+    ]  # fmt: skip
+    return tag("div", parts)
+
+
+def _seeds(group: Group) -> str:
+    done = sum(run.state == "done" for run in group.runs.values())
+    return f"{done} of {plural(len(group.runs), 'seed')} done"
+
+
+def _spread(it: Spread | None) -> Html:
+    if it is None:
+        return tag("td", "–", class_="dr-number dr-muted")
+    deviation = "" if it.deviation is None else f" ± {short(it.deviation)}"
+    users = f"users {short(it.users.low)} to {short(it.users.high)}"
+    return tag("td", f"{short(it.mean)}{deviation}", tag("small", users), class_="dr-number")
+
+
+def _test(it: Difference | None) -> Html | None:
+    if it is None:
+        return None
+    verdict = "no significant difference"
+    if it.holm < 0.05:
+        verdict = "better" if it.difference.value > 0 else "worse"
+    return tag("small", f"p {p_words(it.p)}, Holm {p_words(it.holm)}; above in {it.better} of {it.seeds}: {verdict}")
+
+
+def _swatch(place: int) -> Html:
+    return tag("i", class_="dr-swatch", style=f"background:{colour(place)}", aria_hidden="true")
