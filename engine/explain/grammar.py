@@ -192,6 +192,8 @@ class _Maker:
                   for form in (str, capital)]  # fmt: skip
         pieces = list(dict.fromkeys(piece for text in texts for piece in SLOT.split(text)[::2]))
         marked = Mentions(self.evidence).mark("\n".join(pieces)).split("\n")
+        if len(marked) != len(pieces):
+            raise unwritable("a title of the evidence is a line break")
         return {piece for piece, read in zip(pieces, marked, strict=True) if piece != read}
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from engine.config_explain import ExplainConfig
+from engine.errors import StudioError
 from engine.evaluate.render import listed
-from engine.explain.constraint import Unwritable
 from engine.explain.endpoint import WriterFailed, name_of, write_there
 from engine.explain.evidence import Evidence
 from engine.explain.grammar import NAMED, grammar, sides
@@ -100,9 +100,6 @@ def rationales(
         samples: texts to write at most, each drawn anew.
         asked: an edited request instead of :func:`request`.
         elsewhere: an endpoint that is asked first; the model writes where that fails, or writes what does not hold.
-
-    Raises:
-        StudioError: the request is longer than the model's context.
     """
     told = on_text or (lambda _sample, _piece: None)
     who = "adapter" if adapter else "base"
@@ -126,12 +123,14 @@ def rationales(
             note = f"what {name} wrote did not hold"
         except WriterFailed as error:
             note = error.what
-    own = derive(seed, evidence.target, *(item.title for item in evidence.history))
     try:
+        own = derive(seed, evidence.target, *(item.title for item in evidence.history))
         replies = write_under(backbone, asked or request(evidence), grammar(evidence), adapter=adapter, seed=own)
         any(heard(pieces, who) for pieces in islice(replies, samples))
-    except Unwritable as error:
+    except StudioError as error:  # no grammar that can be followed, or titles that are longer than the context
         note = "; ".join(filter(None, (note, error.what)))
+    except UnicodeEncodeError:
+        note = "; ".join(filter(None, (note, "a title of the evidence is no text that can be written")))
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
         text = fallback(evidence)

@@ -14,6 +14,7 @@ from tokenizers import decoders
 from engine.errors import StudioError
 from engine.explain import rationale
 from engine.explain.constraint import unwritable
+from engine.explain.evidence import ItemEvidence
 from engine.explain.rationale import freely, rationales, request
 from engine.explain.sentence import fallback
 from engine.explain.writer import write
@@ -164,3 +165,24 @@ def test_an_end_that_is_no_end_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
         ("Because of Heat.", "base"),
     ]
     assert found[0].note == "a text about these titles is too long"
+
+
+@pytest.mark.parametrize("place", ["target", "for", "against"])
+@pytest.mark.parametrize(
+    "title",
+    ["", " ", "\n", "\x00", "\ud800", "x" * 5000, "<|im_end|>", "שלום", "🎬", "%json {}", '{"a": [', '"', "it", "."],
+)
+def test_whatever_a_title_is_the_text_holds_or_it_is_said_why_the_model_did_not_write(title: str, place: str) -> None:
+    others = [ItemEvidence("Alien (1979)", 3.0, True), ItemEvidence("Heat (1995)", -1.0, True)]
+    evidence = replace(EVIDENCE, history=tuple(others), necessity=None)
+    if place == "target":
+        evidence = replace(evidence, target=title, candidates=(title, *evidence.candidates[1:]))
+    else:
+        others[place == "against"] = replace(others[place == "against"], title=title)
+        evidence = replace(evidence, history=tuple(others))
+    first, *others_written = rationales(tiny_causal(0), evidence)
+    if first.weights == "base":
+        assert first.grounding.badge == "grounded", first.text
+        assert first.grounding.precision == 1.0
+    else:
+        assert first.note or others_written, "nothing that it wrote held"

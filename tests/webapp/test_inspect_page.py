@@ -362,6 +362,10 @@ def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_i
     page.emulate_media(media="print")
     for hidden in ("#tour-walk", ".dr-bar", "#tour-head nav"):
         expect(page.locator(hidden)).to_be_hidden()
+    page.evaluate("document.body.classList.add('dark')")
+    expect(page.locator("#tour-head h1")).to_have_css(
+        "color", "rgb(23, 33, 45)"
+    )  # dark ink on paper, in dark pages too
     page.emulate_media(media="screen")
 
 
