@@ -112,3 +112,23 @@ def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studi
     page.wait_for_url("**base=finetune.enabled*")
     page.goto(f"{at_quiet_studio.url}/experiment?id=nothing")
     expect(page.locator("#experiment-head")).to_contain_text("no experiment 'nothing'")
+
+
+@pytest.mark.browser
+def test_an_experiment_is_previewed_and_launched_from_the_form(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/?preset=smoke")
+    expect(page.locator("#launch-summary")).to_contain_text("smoke")  # the address has filled the form
+    page.locator("#vary-settings textarea").fill("teacher.name=sasrec,gru4rec\ndistill.steps=5,6")
+    page.locator("#vary-seeds input, #vary-seeds textarea").fill("0-1")
+    page.locator("#vary-preview").click()
+    expect(page.locator("#vary-said")).to_contain_text("8 runs")
+    expect(page.locator("#vary-said tbody tr")).to_have_count(8)
+    page.locator("#vary-settings textarea").fill("teacher.nam=a")
+    page.locator("#vary-launch").click()
+    expect(page.locator("#vary-said")).to_contain_text("did you mean teacher.name?")
+    page.locator("#vary-settings textarea").fill("distill.steps=5,6")
+    page.locator("#vary-name input, #vary-name textarea").fill("from the form")
+    page.locator("#vary-launch").click()
+    page.wait_for_url("**/experiment?id=x-*")
+    expect(page.locator("#experiment-head")).to_contain_text("4 runs: 4 queued")
+    experiments.delete("from the form", with_runs=True)

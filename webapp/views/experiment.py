@@ -10,14 +10,16 @@ from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
 from jobs.experiments import Standing
+from jobs.outlook import Outlook
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
-from webapp.shell import empty
+from webapp.shell import empty, notice
 from webapp.variants import NOTE, Group, difference_words, p_words
 from webapp.views.compare import scrolled
-from webapp.words import STATES, ago, plural
+from webapp.words import STATES, ago, duration, memory, plural
 
 MOST_FAILURES = 10
+MOST_PREVIEWED = 60
 
 
 def listing(found: Sequence[tuple[Experiment, Mapping[State, int]]]) -> Html:
@@ -138,6 +140,28 @@ def copies(table: Table) -> Html:
         for name, text in (("LaTeX", table.latex()), ("CSV", table.csv()), ("Markdown", table.markdown()))
     ]  # fmt: skip
     return tag("div", parts)
+
+
+def expected(found: Outlook) -> Html:
+    """What an experiment will take: every run, then the whole."""
+    heads = [tag("th", text, scope="col") for text in ("Variant", "Seed", "Alone", "Shared", "Memory")]
+    rows = [
+        tag("tr", tag("th", it.label, scope="row"), tag("td", it.seed), tag("td", duration(it.alone)),
+            tag("td", duration(it.shared)), tag("td", memory(it.memory_mb)))
+        for it in found.runs[:MOST_PREVIEWED]
+    ]  # fmt: skip
+    whole = f"{plural(found.size, 'run')}"
+    if found.alone is not None and found.shared is not None:
+        whole += f": {duration(found.alone)} one by one, {duration(found.shared)} where stages are shared"
+    else:
+        whole += "; how long they take is known once one like them was done on this machine"
+    return join(
+        [
+            [notice("bad", problem) for problem in found.problems],
+            tag("p", tag("b", f"{whole}.")),
+            scrolled("Preview", tag("thead", tag("tr", heads)), tag("tbody", rows)),
+        ]
+    )
 
 
 def _seeds(group: Group) -> str:

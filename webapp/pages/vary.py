@@ -1,0 +1,80 @@
+"""Vary: what of the launch form changes from run to run of an experiment, what that takes, and the button."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from engine.experiment.plan import Plan
+from engine.experiment.templates import TEMPLATES
+from engine.experiment.written import make_plan
+from jobs import experiments
+from jobs.outlook import ASKED_FROM, outlook
+from webapp.access import Access
+from webapp.events import QUIET, tell
+from webapp.form import Form
+from webapp.html import Html, tag
+from webapp.shell import notice
+from webapp.views.experiment import expected
+
+GO = "(url) => { if (url) window.location.href = url }"
+HELP = "A setting a line with its values, e.g. distill.steps=50,100"
+
+
+def build(access: Access, form: Form, preset: gr.Radio) -> None:
+    """Draw the card; the form's settings are the base."""
+    with gr.Column(elem_classes="dr-card"):
+        gr.HTML(
+            tag("h2", "Vary") + tag("p", "Many runs as one question: every combination of what varies."),
+            js_on_load=None,
+        )
+        choices = [("none", ""), *((it.title, name) for name, it in TEMPLATES.items())]
+        template = gr.Dropdown(choices, value="", label="Template", filterable=False, elem_id="vary-template")
+        values = gr.Textbox(label="Its values", info="Those that the template is about, with commas.", max_lines=1,
+                            elem_id="vary-values")  # fmt: skip
+        vary = gr.Textbox(label="What varies", info=HELP, lines=2, elem_id="vary-settings")
+        seeds = gr.Textbox(label="Seeds", placeholder="0-2", max_lines=1, elem_id="vary-seeds")
+        name = gr.Textbox(label="Name of the experiment", placeholder="chosen for you", max_lines=1,
+                          elem_id="vary-name")  # fmt: skip
+        question = gr.Textbox(label="Question", max_lines=1, elem_id="vary-question")
+        seen = gr.Checkbox(visible=False, label="I have seen how many runs this starts", elem_id="vary-seen")
+        with gr.Row(elem_classes="dr-actions"):
+            look = gr.Button("Preview", size="sm", elem_id="vary-preview")
+            start = gr.Button("Launch all", variant="primary", size="sm", elem_id="vary-launch")
+        said = gr.HTML(js_on_load=None, elem_id="vary-said")
+    destination = gr.Textbox(visible=False)
+
+    def plan(base: str, given: tuple[Any, ...]) -> Plan:
+        chosen, listed, lines, seed_text, *shown = given
+        text = f"{chosen}={listed}" if chosen and listed.strip() else chosen
+        return make_plan(
+            base,
+            form.config(shown),
+            vary=[line for line in lines.splitlines() if line.strip()],
+            seed_text=seed_text,
+            template=text,
+        )
+
+    def previewed(base: str, request: gr.Request, *given: Any) -> tuple[Html, Any]:
+        try:
+            access.require_change(request)  # the checks would tell a visitor which paths exist here
+            found = outlook(plan(base, given))
+            return expected(found), gr.Checkbox(visible=found.size >= ASKED_FROM, value=False)
+        except Exception as error:
+            return notice("bad", tell(error)), gr.skip()
+
+    def started(base: str, called: str, asked: str, sure: bool, request: gr.Request, *given: Any) -> tuple[Html, str]:
+        try:
+            access.require_change(request)
+            wanted = plan(base, given)
+            made = experiments.start(wanted, called.strip() or None, asked, confirmed=sure)
+            return notice("ok", f"{wanted.size} runs queued. Opening their page …"), f"./experiment?id={made.id}"
+        except Exception as error:
+            return notice("bad", tell(error)), ""
+
+    fields = [template, values, vary, seeds, *form.components]
+    look.click(previewed, [preset, *fields], [said, seen], **QUIET)
+    start.click(started, [preset, name, question, seen, *fields], [said, destination], **QUIET).then(
+        fn=None, inputs=destination, js=GO
+    )
