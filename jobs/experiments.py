@@ -98,6 +98,14 @@ def add(reference: str, runs: Sequence[str]) -> int:
     return store.add(store.find(reference).id, run_ids)
 
 
+def add_or_gather(reference: str, runs: Sequence[str]) -> int:
+    """:func:`add`, or :func:`gather` where no experiment is called so; returns how many runs came to it."""
+    if reference in {key for it in store.every() for key in (it.id, it.name)}:
+        return add(reference, runs)
+    gather(runs, reference)
+    return len(runs)
+
+
 def remove(reference: str, runs: Sequence[str]) -> None:
     """Take runs out of an experiment; they stay among the runs."""
     store.remove(store.find(reference).id, [api.status(run).id for run in runs])

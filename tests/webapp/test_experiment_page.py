@@ -92,6 +92,20 @@ def test_sixty_runs_of_many_points_are_drawn_within_a_second(monkeypatch):
 
 
 @pytest.mark.browser
+def test_ticked_runs_are_put_into_an_experiment(page: Page, at_quiet_studio: Studio) -> None:
+    ids = [api.launch(load_config("smoke", overrides=[f"seed={n}"])) for n in range(2)]
+    page.goto(f"{at_quiet_studio.url}/runs")
+    for run_id in ids:
+        page.locator(f"[data-pick={run_id}]").check()
+    page.locator("#edit-picked").click()
+    page.locator("#picked-experiment input, #picked-experiment textarea").fill("ticked")
+    page.locator("#save-picked").click()
+    expect(page.locator("#picked-said")).to_contain_text("Saved")
+    assert {run.id for run in experiments.standing("ticked").runs} == set(ids)
+    experiments.delete("ticked", with_runs=True)
+
+
+@pytest.mark.browser
 def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studio: Studio) -> None:
     one, two = finished_run([], name="A"), finished_run(["finetune.enabled=false"], name="B")
     made = experiments.gather([one, two], "is stage 2 needed?")

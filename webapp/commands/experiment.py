@@ -217,11 +217,7 @@ def add(experiment: str, runs: tuple[str, ...]) -> None:
     from jobs import experiments
 
     ids = [find_run(run).id for run in runs]
-    if experiment not in {key for it, _ in experiments.listed() for key in (it.id, it.name)}:
-        experiments.gather(ids, experiment)
-        _said(experiment, "added", len(ids))
-    else:
-        _said(experiment, "added", experiments.add(experiment, ids))
+    _said(experiment, "added", experiments.add_or_gather(experiment, ids))
 
 
 @command.command()

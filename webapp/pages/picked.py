@@ -8,7 +8,7 @@ import gradio as gr
 
 from db.runs import Run
 from engine.errors import StudioError
-from jobs import api
+from jobs import api, experiments
 from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.html import Html, link, tag
@@ -36,6 +36,8 @@ def build(access: Access) -> gr.Row:
             name = gr.Textbox(label="Name", max_lines=1, elem_id="picked-name")
             tags = gr.Textbox(label="Tags", info="Comma between tags.", max_lines=1, elem_id="picked-tags")
         note = gr.Textbox(label="Note", lines=2, elem_id="picked-note")
+        group = gr.Textbox(label="Put into the experiment", info="Its name; one is made if there is none so called.",
+                           max_lines=1, elem_id="picked-experiment")  # fmt: skip
         with gr.Row(elem_classes="dr-actions"):
             save = gr.Button("Save", variant="primary", size="sm", elem_id="save-picked")
             leave = gr.Button("Leave it", size="sm")
@@ -45,7 +47,7 @@ def build(access: Access) -> gr.Row:
         keep = gr.Button("Keep", size="sm")
     said = gr.HTML(js_on_load=None, elem_id="picked-said")
     ids, chosen = gr.Textbox(visible=False), gr.Textbox(visible=False)  # the page knows them: a server may forget
-    opened = [chosen, form, about, name, tags, note, confirm, question, said]
+    opened = [chosen, form, about, name, tags, note, group, confirm, question, said]
 
     def show_form(picked: str) -> list[Any]:
         try:
@@ -59,10 +61,10 @@ def build(access: Access) -> gr.Row:
             gr.Textbox(value=one.name if one else "", visible=one is not None),
             gr.Textbox(value=", ".join(one.tags) if one else ""),
             gr.Textbox(value=one.note if one else "", visible=one is not None),
-            gr.Row(visible=False), "", "",
+            "", gr.Row(visible=False), "", "",
         ]  # fmt: skip
 
-    def saved(picked: str, new_name: str, new_tags: str, new_note: str, request: gr.Request) -> list[Any]:
+    def saved(picked: str, new_name: str, new_tags: str, new_note: str, into: str, request: gr.Request) -> list[Any]:
         try:
             access.require_change(request)
             run_ids, given = _ids(picked), new_tags.split(",")
@@ -72,6 +74,8 @@ def build(access: Access) -> gr.Row:
             else:
                 for run_id in run_ids:
                     api.annotate(run_id, tags=[*api.status(run_id).tags, *given])
+            if into.strip():
+                experiments.add_or_gather(into.strip(), run_ids)
         except Exception as error:
             return [gr.skip()] * (len(opened) - 1) + [notice("bad", tell(error))]
         return _closed(notice("ok", "Saved."))
@@ -99,7 +103,7 @@ def build(access: Access) -> gr.Row:
         return _closed(notice("ok", f"{plural(done, 'run')} deleted."))
 
     edit.click(show_form, ids, opened, js=PICKED, **QUIET)
-    save.click(saved, [chosen, name, tags, note], opened, **QUIET)
+    save.click(saved, [chosen, name, tags, note, group], opened, **QUIET)
     export.click(fn=None, js="() => delrecExport()")
     delete.click(ask, ids, opened, js=PICKED, **QUIET)
     really.click(deleted, chosen, opened, **QUIET).then(fn=None, js="() => delrecUnpick()")
@@ -120,7 +124,7 @@ def _runs(picked: str) -> list[Run]:
 
 def _closed(said: Html | str) -> list[Any]:
     """Nothing is open; in the order of the outputs."""
-    return ["", gr.Column(visible=False), "", "", "", "", gr.Row(visible=False), "", said]
+    return ["", gr.Column(visible=False), "", "", "", "", "", gr.Row(visible=False), "", said]
 
 
 def _question(runs: list[Run]) -> Html:
