@@ -178,10 +178,14 @@ class FinetuneConfig(Section):
 
 
 class PlusConfig(Section):
-    """DELRec-plus, beyond the paper: a weighed sum of the language model after its stages and the teachers."""
+    """DELRec-plus, beyond the paper: a weighed sum of the language model after its stages, a recommender that reads
+    titles and the teachers."""
 
     enabled: bool = _field(False)
     """Weigh the language model and its teachers, as a row of its own. Needs llm.prompts=sequence."""
+    text: bool = _field(True)
+    """Train a text recommender and weigh it too: the teachers' settings and training, SASRec's network, embeddings read
+    off the titles' vectors."""
     teachers: Literal["one", "all"] = _field("one")
     """Weighed against the teacher alone, or the ensemble of all teachers and their copies."""
     weighed_users: int = _field(2000, unit="users", advanced=True, ge=2)

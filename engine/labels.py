@@ -11,6 +11,7 @@ LABELS: Mapping[str, str] = {
     "markov": "Markov",
     **{name: architecture.label for name, architecture in ARCHITECTURES.items()},
     "ensemble": "Teacher ensemble",
+    "text": "Text recommender",
     "llm-zero-shot": "LLM zero-shot",
     "llm-distilled": "LLM distilled",
     "delrec": "DELRec",

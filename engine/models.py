@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, split_dataset
@@ -25,11 +26,11 @@ from engine.monitor import Monitor
 from engine.plus import PlusRanker, PlusWeights
 from engine.questions import llm_ranker, make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
-from engine.rows import BASELINES, method_row, row_spec
+from engine.rows import BASELINES, TEXT, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.stages import trained_teachers
-from engine.teachers import Ensemble, Teacher, baselines, load_teacher
+from engine.teachers import Ensemble, Teacher, TextRecommender, baselines, load_teacher, load_text
 from engine.training import Tensors
 
 
@@ -45,6 +46,8 @@ class Models:
     soft_prompt: SoftPrompt | None = None
     head: Tensors = field(default_factory=dict)
     """What stage 2 taught the verbalizer's head."""
+    text: TextRecommender | None = None
+    """Where it is a part of DELRec-plus; about the data set's titles."""
     plus: PlusWeights | None = None
     priors: dict[str, float] = field(default_factory=dict)
     """Of the rows that rank by likelihoods, where these are fitted (:mod:`engine.calibration`)."""
@@ -72,6 +75,7 @@ class Models:
             models.head = load_head(config, folder)
         models.priors = read_priors(folder.calibration)
         if config.plus.enabled:
+            models.load_text(folder)
             models.plus = PlusWeights.read(folder.plus, models.plus_names)
         return models
 
@@ -94,17 +98,31 @@ class Models:
             verbalizer.requires_grad_(False)
         return verbalizer
 
+    def title_vectors(self, catalogue: Catalogue | None = None) -> Tensor:
+        """float32 ``[titles, k]`` of the run's catalogue, or one extended by titles of one's own."""
+        return title_vectors(self.backbone, self.prompts(catalogue).titles, self.split.n_items)
+
+    def load_text(self, folder: RunFolder) -> None:
+        """Read DELRec-plus's text recommender, if the run has one.
+
+        Raises:
+            StudioError: missing or damaged.
+        """
+        if self.config.plus.text:
+            vectors, device = self.title_vectors(), self.config.teacher.device
+            self.text = load_text(folder.text, vectors, device)
+
     @property
-    def plus_names(self) -> tuple[str, str]:
+    def plus_names(self) -> list[str]:
         """What DELRec-plus is a sum of, by names of rows."""
-        return self.plus_teacher.name, method_row(self.config)
+        return [self.plus_teacher.name, *([TEXT] if self.config.plus.text else []), method_row(self.config)]
 
     def plus_parts(self, catalogue: Catalogue | None = None) -> dict[str, CatalogueRanker]:
         """The same themselves; pass an extended catalogue for titles of one's own."""
-        llm = self.ranker(method_row(self.config), catalogue)
-        if not isinstance(llm, CatalogueRanker):
-            raise TypeError(f"{llm.name} does not rank the whole catalogue")
-        return {self.plus_teacher.name: self.plus_teacher, llm.name: llm}
+        parts = {name: self.ranker(name, catalogue) for name in self.plus_names}
+        if other := next((part.name for part in parts.values() if not isinstance(part, CatalogueRanker)), None):
+            raise TypeError(f"{other} does not rank the whole catalogue")
+        return parts  # type: ignore[return-value]
 
     @property
     def teacher(self) -> Teacher:
@@ -138,7 +156,11 @@ class Models:
             return self.ensemble
         if name in BASELINES:
             return next(model for model in baselines(self.split) if model.name == name)
-        catalogue, row = catalogue or self.dataset.catalogue, row_spec(name)
+        catalogue = catalogue or self.dataset.catalogue
+        if name == TEXT:
+            assert self.text is not None
+            return self.text.about(self.title_vectors(catalogue))
+        row = row_spec(name)
         if row.mixed:
             assert self.plus is not None
             return PlusRanker(self.plus_parts(catalogue), self.plus, self.split.n_items)
@@ -148,9 +170,8 @@ class Models:
         prompts = self.prompts(catalogue)
         if isinstance(verbalizer, TitleLikelihood) and self.config.llm.prompts == "sequence":
             history = self.config.data.history
-            vectors = title_vectors(self.backbone, prompts.titles, self.split.n_items)
             reader = WithoutAdapter(LLMRanker(name, scorer, prompts, history))
-            similarity = TitleSimilarity(vectors, self.split.n_items, history)
+            similarity = TitleSimilarity(self.title_vectors(catalogue), self.split.n_items, history)
             return TwoStepRanker(reader, similarity, self.config.eval.full_top)
         ranker = llm_ranker(name, scorer, prompts, self.config, self.split.n_items)
         return ranker if row.adapter else without_adapter(ranker)

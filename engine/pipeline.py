@@ -27,14 +27,14 @@ from engine.monitor import Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.processes import Together
 from engine.recipe import row_recipe, stage_recipes
-from engine.rows import apart_rows, likelihood_rows, table_rows, whole_rows
+from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
 from engine.shared import Shared, SharedRows
 from engine.shared_facts import asked, choices
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
-from engine.teachers import load_teacher, train_teacher
+from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
 
 
@@ -90,8 +90,8 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         stages=run.stages(),
         teachers=[
             TeacherCheck(name=name, ndcg=teacher.validated.ndcg, popularity=teacher.validated.popularity)
-            for name, teacher in models.teachers.items()
-            if teacher.validated
+            for name, teacher in [*models.teachers.items(), (TEXT, models.text)]
+            if teacher and teacher.validated
         ],
         peak_memory_mb=round(peak_memory_mb(), 1),
         priors={row: models.prior(row) for row in likelihood_rows(config)},
@@ -190,11 +190,26 @@ def _finetune(run: RunFolder, models: Models, monitor: Monitor) -> None:
             write_atomically(models.head, run.head)
 
 
+def _text(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
+    config = models.config
+    if run.is_done(TEXT):
+        run.skip(TEXT, monitor)
+    else:
+        with shared.stage(TEXT, stage_recipes(config)[TEXT], {run.text.name: run.text}) as taken:
+            if not taken:
+                with run.stage(TEXT, monitor, total=config.teacher.epochs, unit="epoch"):
+                    vectors, checkpoint = models.title_vectors(), run.checkpoint(TEXT)
+                    train_text(vectors, models.split, config.teacher, config.seed, checkpoint, monitor).save(run.text)
+    models.load_text(run)
+
+
 def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
     """The extension, beside the two stages of the paper."""
     config = models.config
     if not config.plus.enabled:
         return
+    if config.plus.text:
+        _text(run, models, shared, monitor)
     if run.is_done("plus"):
         run.skip("plus", monitor)
     else:

@@ -15,8 +15,8 @@ from typing import Any
 from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.config_data import PROTOCOL
-from engine.rows import BASELINES, last_row, likelihood_rows, method_row, row_spec, table_rows
-from engine.stages import distilled_teacher, teacher_stage, trained_teachers
+from engine.rows import BASELINES, TEXT, last_row, likelihood_rows, method_row, row_spec, table_rows
+from engine.stages import distilled_teacher, stage_names, teacher_stage, trained_teachers
 
 UNREAD = frozenset({"text", "unescape"})
 """Settings of the data that change what is read of an item, not who chose it: nothing to a teacher."""
@@ -33,6 +33,8 @@ def stage_recipes(config: RunConfig) -> dict[str, str]:
         recipes["finetune"] = _finetune(config)
     if config.plus.enabled:
         recipes["plus"] = _plus(config)
+    if TEXT in stage_names(config):
+        recipes[TEXT] = _text(config)
     return recipes
 
 
@@ -45,6 +47,8 @@ def row_recipe(config: RunConfig, name: str) -> str:
         return digest({"row": name, "teachers": [_teacher(config, teacher) for teacher in trained_teachers(config)]})
     if name in trained_teachers(config):
         return digest({"row": name, "teacher": _teacher(config, name)})
+    if name == TEXT:
+        return digest({"row": name, "text": _text(config)})
     row = row_spec(name)
     if row.mixed:
         return digest({"row": name, "plus": _plus(config)})
@@ -153,12 +157,19 @@ def _finetune(config: RunConfig) -> str:
 
 
 @functools.lru_cache(maxsize=KEPT)
+def _text(config: RunConfig) -> str:
+    own = config.teacher.model_dump(mode="json", exclude={"name", "also", "copies", *ARCHITECTURES})
+    return digest({"titles": _asked(config, False), "text": own})
+
+
+@functools.lru_cache(maxsize=KEPT)
 def _plus(config: RunConfig) -> str:
     parts = list(trained_teachers(config)) if config.plus.teachers == "all" else [config.teacher.name]
     return digest(
         {
             "plus": config.plus.model_dump(mode="json", exclude={"enabled"}),
             "teachers": [_teacher(config, name) for name in parts],
+            "text": _text(config) if config.plus.text else None,
             "llm": row_recipe(config, method_row(config)),
         }
     )

@@ -29,11 +29,14 @@ PRIORS = {"sum": 0.0, "prior": 1.0}
 def modernised(values: Mapping[str, Any]) -> dict[str, Any]:
     """Nested settings without the retired ones; those of today come back as they are.
 
-    A DELRec-plus that was a reader is none any more: it is switched off.
+    A DELRec-plus that was a reader is none any more: it is switched off. Where no text recommender is spoken of, there
+    was none.
     """
     found = {section: dict(held) if isinstance(held, Mapping) else held for section, held in values.items()}
     if reads_for_itself(values):
         found["plus"]["enabled"] = False
+    if isinstance(found.get("plus"), dict):
+        found["plus"].setdefault("text", False)
     if _held(values, "llm"):
         found["llm"]["prior"] = PRIORS.get(str(values["llm"]["normalise"]), 0.0)
     for section, names in RETIRED.items():

@@ -9,7 +9,7 @@ from typing import Literal
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.labels import label
-from engine.stages import other_teachers, trained_teachers
+from engine.stages import other_teachers, stage_names, trained_teachers
 
 Kind = Literal["baseline", "teacher", "llm"]
 KINDS: tuple[Kind, ...] = ("baseline", "teacher", "llm")
@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = ("baseline", "teacher", "llm")
 
 BASELINES = ("popularity", "markov")
 """Those that count."""
+TEXT = "text"
+"""The text recommender of DELRec-plus on its own, called as its stage is."""
 
 
 def _always(_: RunConfig) -> bool:
@@ -68,7 +70,7 @@ LLM_ROWS = (
         there=lambda config: config.plus.enabled,
         likelihood=lambda _: False,
         mixed=True,
-        against=("delrec", "ensemble"),
+        against=("delrec", "ensemble", TEXT),
     ),
 )
 """In the order of the stages behind them: the last one that is there answers for the run."""
@@ -85,6 +87,8 @@ def table_rows(config: RunConfig) -> dict[str, Kind]:
     rows |= dict.fromkeys(other_teachers(config), "teacher")
     if len(trained_teachers(config)) > 1:
         rows["ensemble"] = "teacher"
+    if TEXT in stage_names(config):
+        rows[TEXT] = "teacher"
     return rows | {row.name: "llm" for row in llm_rows(config)}
 
 

@@ -12,6 +12,7 @@
     adapter/                  AdaLoRA in PEFT's own format
     calibration.json          what is taken off likelihoods, by row, where that was fitted
     head.safetensors          the verbalizer's head that was trained with it, where there is one
+    text.safetensors          DELRec-plus's text recommender, where there is one
     plus.json                 the weights of DELRec-plus
     metrics.json              the results table
     predictions.parquet       scores and ranks of every model for every test user
@@ -45,9 +46,9 @@ from engine.retired import check_parts, earlier, modernised
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
 
-FORMAT = 3
+FORMAT = 4
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
-Until 3 its settings may be such as :mod:`engine.retired` lists."""
+Until 3 its settings may be such as :mod:`engine.retired` lists; until 4 DELRec-plus had no text recommender."""
 
 
 class RunFolder:
@@ -60,6 +61,7 @@ class RunFolder:
         self.soft_prompt = path / "soft_prompt.safetensors"
         self.adapter = path / "adapter"
         self.head = path / "head.safetensors"
+        self.text = path / "text.safetensors"
         self.plus = path / "plus.json"
         self.calibration = path / "calibration.json"
         self.metrics = path / "metrics.json"
@@ -122,7 +124,7 @@ class RunFolder:
         except OSError:
             remedy = "restore it or start anew"
             raise StudioError("the run has no config.yaml", where=str(path), remedy=remedy) from None
-        if made_by < 3:
+        if made_by < FORMAT:
             text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
 
@@ -203,6 +205,7 @@ class RunFolder:
             "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
             "distil": [self.soft_prompt],
             "finetune": adapter_files(self.adapter),
+            "text": [self.text],
             "plus": [self.plus],
             "evaluate": [self.metrics, self.predictions],
         }

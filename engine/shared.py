@@ -48,6 +48,7 @@ CODE = {
     "teacher": ("engine.teachers.train", "engine.teachers.ensemble"),
     "distil": ("engine.distill.stage", "engine.llm.sources"),
     "finetune": ("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
+    "text": ("engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
     "plus": ("engine.plus.weights", "engine.models"),
     "prior": ("engine.calibration", "engine.models"),
     "evaluate": ("engine.models", "engine.evaluate.evaluator"),

@@ -53,8 +53,16 @@ STAGES = (
         there=lambda config: config.finetune.enabled,
     ),
     StageSpec(
+        "text",
+        "DELRec-plus: train the text recommender",
+        "Text",
+        "epoch",
+        "NDCG@10",
+        there=lambda config: config.plus.enabled and config.plus.text,
+    ),
+    StageSpec(
         "plus",
-        "DELRec-plus: weigh the language model and its teachers",
+        "DELRec-plus: weigh its parts",
         unit="user",
         there=lambda config: config.plus.enabled,
     ),

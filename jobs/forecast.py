@@ -130,9 +130,8 @@ def _data(config: RunConfig) -> Hashable:
     return config.data.dataset, config.data.path, config.data.category
 
 
-def _teacher(config: RunConfig) -> Hashable:
+def _text(config: RunConfig) -> Hashable:
     own = config.teacher
-    alone = tuple(pair for pair in flatten(own) if "." in pair[0])
     return (
         _data(config),
         config.run.processes,
@@ -142,8 +141,11 @@ def _teacher(config: RunConfig) -> Hashable:
         own.heads,
         own.batch_size,
         own.negatives,
-        alone,
     )
+
+
+def _teacher(config: RunConfig) -> Hashable:
+    return _text(config), tuple(pair for pair in flatten(config.teacher) if "." in pair[0])
 
 
 def _model(config: RunConfig) -> Hashable:
@@ -194,6 +196,7 @@ STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], f
     "teacher": (_teacher, lambda config: float(config.teacher.epochs)),
     "distil": (_model, _distil_work),
     "finetune": (_adapted, _finetune_work),
+    "text": (_text, lambda config: float(config.teacher.epochs)),
     "plus": (_asked, _plus_work),
     "evaluate": (_asked, _evaluate_work),
 }

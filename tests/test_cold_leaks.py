@@ -35,7 +35,7 @@ from engine.questions import Questions
 from engine.run_folder import RunFolder
 from engine.sequences import SequenceQuestions
 from engine.settings import load_config
-from engine.teachers import Teacher, baselines, train_teacher
+from engine.teachers import Teacher, baselines, train_teacher, train_text
 from engine.teachers import network as network_module
 from engine.teachers.base import CatalogueScorer
 from tests.stage_world import CANDIDATES, FORMS, checkpoint_in, letter_titles, make_dataset
@@ -229,8 +229,11 @@ def test_both_stages_and_delrec_plus_are_the_same_in_both_worlds(
         models.soft_prompt = prompt
         checkpoint = folder / "finetune.safetensors"
         models.head = finetune(config, dataset, split, models.backbone, prompt, teacher, checkpoint, Monitor())
+        vectors, text = models.title_vectors(), folder / "text.safetensors"
+        models.text = train_text(vectors, split, config.teacher, 0, text, Monitor())
         adapter = [p.data for name, p in models.backbone.model.named_parameters() if ".lora_" in name]
-        learned.append([prompt.weight, *prompt.head.values(), *models.head.values(), *adapter])
+        read = models.text.network.parameters()
+        learned.append([prompt.weight, *prompt.head.values(), *models.head.values(), *adapter, *read])
         weights.append(learn_weights(config, dataset, split, models.plus_parts(), Monitor()))
     assert all(torch.equal(a, b) for a, b in zip(*learned, strict=True))
     assert weights[0] == weights[1]
@@ -259,7 +262,7 @@ def test_a_run_measures_both_ways_and_says_who_is_at_chance(tmp_path: Path) -> N
     assert "at chance among cold ones (HR@1 0.125)" in report.protocol
     for row in report.models:
         assert set(row.warm_candidates) == set(row.candidates)
-        if row.kind != "llm":
+        if row.kind != "llm" and row.name != "text":  # which read titles
             assert row.candidates["HR@1"].value == pytest.approx(1 / 8)
             assert row.candidates["HR@5"].value == pytest.approx(5 / 8)
     assert {part.name for part in report.slices if part.by == "rarity" and part.users} == {"0"}

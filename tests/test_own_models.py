@@ -41,7 +41,7 @@ def test_a_run_with_an_architecture_unknown_to_the_engine(
     folder = RunFolder.open(tmp_path / "run")
     assert "is read by Transformers' own forward pass" in folder.log.read_text()
     first, second = (Models.load(folder, Monitor()) for _ in range(2))
-    for row in rows:
+    for row in (*rows, *(["text"] if config.plus.enabled else [])):
         scores = [m.ranker(row).scores([[1, 2, 3]], np.array([[4, 5, 6, 7]])) for m in (first, second)]
         np.testing.assert_array_equal(*scores)
         assert np.isfinite(scores[0]).all()

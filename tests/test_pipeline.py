@@ -96,7 +96,7 @@ def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm
     report = run_pipeline(config, tmp_path / "run", Monitor())
     names = [model["name"] for model in report["models"]]
     llms = ["llm-zero-shot", "llm-distilled", "delrec", *(["delrec-plus"] if plus else [])]
-    assert names == ["popularity", "markov", teacher, *llms]
+    assert names == ["popularity", "markov", teacher, *(["text"] if plus else []), *llms]
     assert [stage["name"] for stage in report["stages"]] == stage_names(config)
     for model in report["models"]:
         for section, metric in (("candidates", "HR@1"), ("full", "NDCG@10"), ("agreement", "kendall-tau")):
@@ -142,7 +142,7 @@ def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):
 
 def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_path):
     def run(name, *overrides):
-        without = ("distill.prompt=none", "finetune.enabled=false", "llm.prompts=sequence")
+        without = ("distill.prompt=none", "finetune.enabled=false", "llm.prompts=sequence", "plus.text=false")
         report = run_pipeline(quick("teacher.also=[caser]", *without, *overrides), tmp_path / name, Monitor())
         return {model["name"]: model for model in report["models"]}
 
@@ -152,7 +152,33 @@ def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_
     different = [name for name in one if one[name]["candidates"] != every[name]["candidates"]]
     assert different == ["delrec-plus"]
     ranker = Models.load(RunFolder.open(tmp_path / "all"), Monitor()).ranker("delrec-plus")
+    assert list(ranker.parts) == ["ensemble", "llm-zero-shot"]
     assert [teacher.name for teacher in ranker.parts["ensemble"].teachers] == ["sasrec", "caser"]
+
+
+def test_the_text_recommender_is_a_part_with_a_row_and_a_file_of_its_own_or_there_is_none(tmp_path, finished):
+    _, folder, report = finished
+    (check,) = (it for it in report["teachers"] if it["name"] == "text")
+    assert check["ndcg"] == max(
+        point["value"]
+        for point in RunFolder.open(folder).curves()
+        if (point["stage"], point["name"]) == ("text", "validation.NDCG@10")
+    )
+    compared = {pair["b"] for pair in report["comparisons"] if pair["a"] == "delrec-plus"}
+    assert {"sasrec", "delrec", "text"} <= compared
+    run = RunFolder.open(folder)
+    assert run.missing(finished=True) == []
+    run.text.rename(tmp_path / "text")
+    try:
+        assert run.missing(finished=True) == ["text.safetensors"]
+        with pytest.raises(StudioError, match=r"no teacher here.*text\.safetensors"):
+            Models.load(run, Monitor())
+    finally:
+        (tmp_path / "text").rename(run.text)
+    without = run_pipeline(quick("plus.text=false"), tmp_path / "without", Monitor())
+    assert "text" not in {row["name"] for row in (*without["models"], *without["stages"], *without["teachers"])}
+    assert not RunFolder.open(tmp_path / "without").text.exists()
+    assert list(Models.load(RunFolder.open(tmp_path / "without"), Monitor()).plus.catalogue) == ["sasrec", "delrec"]
 
 
 def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path):
@@ -175,12 +201,21 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
 def test_copies_alone_make_an_ensemble_to_learn_from(tmp_path):
     overrides = ("teacher.copies=2", "plus.teachers=all", "distill.prompt=none", "finetune.enabled=false")
     report = run_pipeline(quick(*overrides), tmp_path / "run", Monitor())
-    assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "ensemble"]
+    assert [model["name"] for model in report["models"] if model["kind"] == "teacher"] == ["sasrec", "ensemble", "text"]
 
 
 @pytest.mark.parametrize(
     "place",
-    [("teacher", 1), ("distil", 1), ("finetune", 2), ("finetune", 4), ("plus", 8), ("plus", 16), ("evaluate", 11)],
+    [
+        ("teacher", 1),
+        ("distil", 1),
+        ("finetune", 2),
+        ("finetune", 4),
+        ("text", 1),
+        ("plus", 8),
+        ("plus", 16),
+        ("evaluate", 12),
+    ],
 )
 def test_stopped_anywhere_a_resumed_run_equals_an_uninterrupted_one(tmp_path, finished, place):
     config, _, uninterrupted = finished

@@ -13,8 +13,10 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.retired import RETIRED, modernised
-from engine.run_folder import RunFolder
+from engine.rows import table_rows
+from engine.run_folder import FORMAT, RunFolder
 from engine.settings import flatten, load_config, stored_config
+from engine.stages import stage_names
 
 PLUS = {"enabled": True, "prior": True, "steps": 1000, "window": 48, "reading": "titles", "targets": ["all-linear"]}
 
@@ -75,6 +77,18 @@ def test_records_of_old_runs_are_read_and_new_ones_are_left_alone(tmp_path: Path
         assert stored_config(today.model_dump(mode="json")) == today
 
 
+def test_a_delrec_plus_that_knew_of_no_text_recommender_goes_on_without_one(tmp_path: Path) -> None:
+    values = load_config("smoke").model_dump(mode="json")
+    del values["plus"]["text"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    for made_by, text in ((3, False), (FORMAT, True)):
+        (tmp_path / "run.json").write_text(json.dumps({"format": made_by, "run_id": "r", "created": "2026-11-01"}))
+        config = RunFolder.open(tmp_path).config()
+        assert (config.plus.enabled, config.plus.text) == (True, text)
+        assert ("text" in stage_names(config), "text" in table_rows(config)) == (text, text)
+    assert not stored_config(values).plus.text, "so says the database of a run, whose settings are kept whole"
+
+
 def test_retired_settings_are_settings_no_more() -> None:
     today = dict(flatten(load_config("smoke")))
     retired = [f"{section}.{name}" for section, names in RETIRED.items() for name in names]
@@ -83,7 +97,7 @@ def test_retired_settings_are_settings_no_more() -> None:
         with pytest.raises(StudioError, match="unknown setting"):
             load_config("smoke", overrides=[f"{name}=1"])
     whole = {section: dict.fromkeys(names, 1) for section, names in RETIRED.items()}
-    assert modernised(whole) == {"llm": {"prior": 0.0}, "plus": {}}
+    assert modernised(whole) == {"llm": {"prior": 0.0}, "plus": {"text": False}}
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "llm: 3"])

@@ -10,7 +10,7 @@ from engine.teachers import train as teacher
 
 
 def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> None:
-    trainers = {"teacher": teacher, "distil": distil, "finetune": finetune}
+    trainers = {"teacher": teacher, "text": teacher, "distil": distil, "finetune": finetune}
     assert {name: module.SELECT for name, module in trainers.items()} == SELECTED_BY
 
 

@@ -19,7 +19,10 @@ SECTIONS = {
     "llm": ("Language model", "The backbone, and how its outputs become scores."),
     "distill": ("Stage 1: distil", "The teacher's pattern goes into a soft prompt; the language model stays frozen."),
     "finetune": ("Stage 2: fine-tune", "AdaLoRA on the true next items; the soft prompt stays frozen."),
-    "plus": ("DELRec-plus", "Beyond the paper: the language model and its teachers, weighed by validation users."),
+    "plus": (
+        "DELRec-plus",
+        "Beyond the paper: language model, text recommender, teachers, weighed by validation users.",
+    ),
     "eval": ("Evaluation", "What is measured on the test users."),
     "run": ("Machine", "Where and how the run is worked on; its results do not depend on it, but for rounding."),
     "explain": ("Explanations", "Who writes about recommendations besides the run's own language model."),

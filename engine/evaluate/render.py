@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.evaluate.report import Comparison, Estimate, ModelResult, Report
 from engine.labels import label, listed
+from engine.rows import TEXT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,8 +132,8 @@ def _doubt(report: Report, name: str) -> str:
     """What takes the worth from a comparison with this teacher, or with the ensemble of all."""
     if name in report.useless:
         return ", which is no better than popularity"
-    if name == "ensemble" and report.useless:
-        return f", in which {listed([label(it) for it in report.useless])} is no better than popularity"
+    if name == "ensemble" and (members := [label(it) for it in report.useless if it != TEXT]):
+        return f", in which {listed(members)} is no better than popularity"
     return ""
 
 

@@ -59,15 +59,12 @@ class Explanandum:
         return LLMVariants(self.models, self.catalogue)
 
     @property
-    def plus_weights(self) -> dict[str, float | str] | None:
-        """How much DELRec-plus goes by its teacher's opinion and by the language model's; ``None`` without it.
+    def plus_weights(self) -> dict[str, float] | None:
+        """How much DELRec-plus goes by each part's opinion of candidates, by name; ``None`` without it.
 
-        ``teacher`` is the run's own, or ``ensemble``.
+        The first is the run's teacher or ``ensemble``.
         """
-        if self.models.plus is None:
-            return None
-        of_teacher, of_llm = self.models.plus.candidates.values()
-        return {"teacher": self.models.plus_teacher.name, "of_teacher": of_teacher, "of_llm": of_llm}
+        return self.models.plus.candidates if self.models.plus else None
 
     @cached_property
     def popularity(self) -> np.ndarray:

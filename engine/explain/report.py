@@ -149,9 +149,13 @@ def check_parts(parts: Iterable[str]) -> None:
 def _modern(values: Mapping[str, Any]) -> dict[str, Any]:
     """The object in today's form: until November 2026 the language model was explained beside its teacher, always."""
     found = dict(values)
-    if "llm" not in found["run"]:
-        return found
     run = dict(found["run"])
+    if run.get("plus") and "of_llm" in run["plus"]:  # its parts were two, whatever their names
+        weights = run["plus"]
+        run["plus"] = {weights["teacher"]: weights["of_teacher"], "llm": weights["of_llm"]}
+        found["run"] = run
+    if "llm" not in run:
+        return found
     run["model"] = run.pop("llm")
     found["run"] = {**run, "beside": run["teacher"]}
     for part in ("effects", "order"):

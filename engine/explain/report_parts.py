@@ -47,8 +47,8 @@ class About(Part):
     """Another row, whose ranking and reasons stand beside them."""
     teacher: str
     seed: int = 0
-    plus: dict[str, float | str] | None = None
-    """How DELRec-plus weighs its parts: ``teacher``, ``of_teacher``, ``of_llm``; ``None`` where the run has none."""
+    plus: dict[str, float] | None = None
+    """How DELRec-plus weighs its parts, by name, teachers first; ``None`` where the run has none."""
 
 
 class RankedCandidates(Part):

@@ -16,7 +16,7 @@ class PlusRanker:
     Args:
         parts: its models by name.
         weights: of each of them.
-        n_items: of the data set; candidates beyond are titles of one's own, of which teachers know nothing.
+        n_items: of the data set; what is beyond are titles of one's own, of which teachers know nothing.
     """
 
     name = "delrec-plus"
@@ -63,7 +63,10 @@ class PlusRanker:
             distinct = {history: row for row, history in enumerate(dict.fromkeys(key))}
             rows = [distinct[history] for history in key]
             asked = [np.array(history, np.int64) for history in distinct]
-            self._last = key, {name: part.catalogue_scores(asked)[rows] for name, part in self.parts.items()}
+            self._last = (
+                key,
+                {name: part.catalogue_scores(asked)[rows, : self.n_items] for name, part in self.parts.items()},
+            )
         return self._last[1]
 
 

@@ -6,6 +6,7 @@ from engine.teachers.ensemble import Ensemble
 from engine.teachers.markov import Markov
 from engine.teachers.popularity import Popularity
 from engine.teachers.teacher import Teacher, load_teacher
+from engine.teachers.text import TextRecommender, load_text, train_text
 from engine.teachers.train import train_teacher
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "Markov",
     "Popularity",
     "Teacher",
+    "TextRecommender",
     "baselines",
     "load_teacher",
+    "load_text",
     "train_teacher",
+    "train_text",
 ]
 
 

@@ -10,7 +10,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from engine.architectures import ARCHITECTURES, TeacherName
 from engine.config import TeacherConfig
@@ -64,6 +63,12 @@ class Network(nn.Module, ABC):
         """Log-probabilities of the next item that the scores mean under the loss, float32 ``[..., n_items]``."""
         return self.logits(states).log_softmax(-1)
 
+    @torch.no_grad()
+    def expect_least(self, cold: Tensor, learned: Tensor) -> None:
+        """Of ``cold`` items nothing was learned: no direction, and the bias of the least expected; so they tie."""
+        self.items.weight[cold] = 0
+        self.bias[cold] = self.bias[learned].min()
+
     def item_embeddings(self) -> Tensor | None:
         """float32 ``[n_items, width]``, for models that learn from them; ``None`` where an architecture has none."""
         return self.items.weight[: self.n_items]
@@ -88,14 +93,13 @@ class Network(nn.Module, ABC):
     def softmax_backward(self, states: Tensor, labels: Tensor, learned: Tensor, random: np.random.Generator) -> float:
         """Add the gradients of the mean cross-entropy of ``states`` ``[N, width]`` against ``labels`` ``[N]``.
 
-        It is over all of ``learned``, or ``teacher.negatives`` of them drawn from ``random``. Items and biases must not
-        have gradients yet.
+        It is over all of ``learned``, or ``teacher.negatives`` of them drawn from ``random``.
 
         Returns:
             The summed loss.
         """
-        embeddings, bias, settings = self.items.weight, self.bias, self.config
-        known, offsets = embeddings.detach()[: self.n_items], bias.detach()
+        embeddings, bias, settings = self.items.weight[: self.n_items], self.bias, self.config
+        known, offsets = embeddings.detach(), bias.detach()
         if some := len(learned) < self.n_items:
             known, offsets, labels = known[learned], offsets[learned], torch.searchsorted(learned, labels)
         tensors = states.detach(), known, offsets, labels
@@ -105,10 +109,9 @@ class Network(nn.Module, ABC):
             drawn = torch.from_numpy(random.choice(len(known), settings.negatives, replace=False, shuffle=False))
             loss, by_states, by_items, by_bias = sampled_softmax_loss(*tensors, drawn.to(states.device))
         if some:
-            by_items = torch.zeros_like(embeddings[:-1]).index_copy_(0, learned, by_items)
+            by_items = torch.zeros_like(embeddings).index_copy_(0, learned, by_items)
             by_bias = torch.zeros_like(bias).index_copy_(0, learned, by_bias)
-        embeddings.grad, bias.grad = pad(by_items, (0, 0, 0, 1)), by_bias  # one row more: the start
-        states.backward(by_states)
+        torch.autograd.backward([states, embeddings, bias], [by_states, by_items, by_bias])
         return loss
 
     def guessing(self) -> float:

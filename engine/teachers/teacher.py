@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ class Validated(NamedTuple):
     def useless(self) -> bool:
         """Whether it knows nothing that counting does not."""
         return self.ndcg <= self.popularity
+
+
+T = TypeVar("T", bound="Teacher")
 
 
 class Teacher(CatalogueScorer):
@@ -120,9 +123,9 @@ class Teacher(CatalogueScorer):
 
     @property
     def device(self) -> torch.device:
-        return self.network.items.weight.device
+        return self.network.bias.device
 
-    def place(self, setting: str) -> Teacher:
+    def place(self, setting: str) -> Self:
         """Moved to where ``teacher.device`` says.
 
         Raises:
@@ -153,6 +156,11 @@ def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teache
     Raises:
         StudioError: the file is missing, damaged or of a newer format, or belongs to another catalogue.
     """
+    return read_teacher(path, expected_items, device, Teacher)
+
+
+def read_teacher(path: Path, expected_items: int, device: str, make: Callable[[int, TeacherConfig], T]) -> T:
+    """As :func:`load_teacher`, of another kind: ``make`` gives an untrained one by number of items and settings."""
     where = str(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -166,7 +174,7 @@ def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teache
         if n_items != expected_items:
             fault = f"the teacher knows {n_items} items, the catalogue has {expected_items}"
             raise StudioError(fault, where=where, remedy="use the data set that the teacher was trained on")
-        teacher = Teacher(n_items, TeacherConfig.model_validate_json(metadata["settings"]))
+        teacher = make(n_items, TeacherConfig.model_validate_json(metadata["settings"]))
         teacher.network.load_state_dict(tensors)
         if "validated" in metadata:
             teacher.validated = Validated(*json.loads(metadata["validated"]))

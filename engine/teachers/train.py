@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from engine.teachers.teacher import Teacher, Validated
 from engine.teachers.windows import Windows
 from engine.training import Plan, Tensors, diverged, fit, load_optimizer_state, optimizer_state
 
+T = TypeVar("T", bound=Teacher)
 SELECT = "NDCG@10"
 DIVERGED = 10
 """Times the loss of guessing, from which on training has lost its way, however finite the numbers are."""
@@ -34,15 +36,22 @@ DIVERGED = 10
 def train_teacher(
     name: TeacherName, split: Split, config: TeacherConfig, seed: int, checkpoint: Path, monitor: Monitor, stage: str
 ) -> Teacher:
-    """Train ``name`` until its validation NDCG@10 on the full catalogue stops rising; the best weights are kept.
+    """A new teacher called ``name``, trained as by :func:`train`; ``config.name`` is not looked at."""
+    torch.manual_seed(derive(seed, name, "weights"))
+    teacher = Teacher(split.n_items, config.model_copy(update={"name": name}))
+    return train(teacher, split, seed, checkpoint, monitor, stage)
+
+
+def train(teacher: T, split: Split, seed: int, checkpoint: Path, monitor: Monitor, stage: str) -> T:
+    """Train ``teacher`` until its validation NDCG@10 on the full catalogue stops rising; the best weights are kept.
 
     Untrained ones are never kept: a teacher that has learned nothing has nothing to teach. One that validates no better
     than popularity is told to ``monitor``, and :attr:`Teacher.validated` says so ever after.
 
     Args:
-        name: the architecture; ``config.name`` is not looked at.
+        teacher: untrained; it is moved to where ``teacher.device`` says.
         split: only ``train`` is learned from; ``validation`` decides when to stop.
-        seed: determines initial weights, batches and dropout.
+        seed: determines batches and dropout.
         checkpoint: where training continues from if the file exists; the caller removes it afterwards.
         stage: the name under which progress and curves are reported.
 
@@ -50,9 +59,7 @@ def train_teacher(
         engine.errors.Cancelled: the monitor asked to stop; calling again continues exactly.
         engine.errors.StudioError: training diverged.
     """
-    config = config.model_copy(update={"name": name})
-    torch.manual_seed(derive(seed, name, "weights"))
-    teacher = Teacher(split.n_items, config).place(config.device)
+    config = teacher.config
     plan = Plan(
         name=stage,
         steps=config.epochs,
@@ -64,13 +71,15 @@ def train_teacher(
         lr=f"teacher.lr={config.lr}",
         keep_untrained=False,
     )
-    epochs = _Epochs(teacher, split, config, seed)
+    teacher.place(config.device)
+    epochs = _Epochs(teacher, split, seed)
     progress = fit(epochs, plan, checkpoint, monitor)
     teacher.validated = Validated(progress.best_value, epochs.popularity)
     if teacher.validated.useless:
         monitor.message(
-            f"{label(name)} is no better than popularity on the validation users: {SELECT} {progress.best_value:.3f}"
-            f" against {epochs.popularity:.3f}; train it longer or with another teacher.lr before it teaches anything"
+            f"{label(teacher.name)} is no better than popularity on the validation users: {SELECT}"
+            f" {progress.best_value:.3f} against {epochs.popularity:.3f}; train it longer or with another teacher.lr"
+            " before it teaches anything"
         )
     return teacher
 
@@ -78,29 +87,29 @@ def train_teacher(
 class _Epochs:
     """A :class:`engine.training.Trainable` whose step is a pass over all training interactions."""
 
-    def __init__(self, teacher: Teacher, split: Split, config: TeacherConfig, seed: int) -> None:
-        self.teacher, self.config, self.seed = teacher, config, seed
+    def __init__(self, teacher: Teacher, split: Split, seed: int) -> None:
+        self.teacher, self.config, self.seed = teacher, teacher.config, seed
         self.network = teacher.network
         self.validation = split.validation
-        if len(self.validation) > config.validation_users:
+        if len(self.validation) > self.config.validation_users:
             drawn = generator(seed, "teacher", "validation").choice(
-                len(self.validation), config.validation_users, replace=False
+                len(self.validation), self.config.validation_users, replace=False
             )
             self.validation = self.validation.take(np.sort(drawn))
         self.learned, self.cold = (torch.from_numpy(ids).to(teacher.device) for ids in (split.warm, split.cold))
         self._know_nothing_of_cold()
         self.popularity = self._ndcg(Popularity(split.train, split.n_items))
         self.loss: float | None = None
-        self.windows = Windows(split.train, config.max_length + 1, self.network.start)
+        self.windows = Windows(split.train, self.config.max_length + 1, self.network.start)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+            self.network.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
         )
 
     def train_step(self, step: int) -> dict[str, float]:
         """One epoch; its batches are drawn from (seed, epoch), its learning rate falls linearly over all epochs."""
         self.optimizer.param_groups[0]["lr"] = self.config.lr * (1 - step / self.config.epochs)
-        random = generator(self.seed, self.config.name, "epoch", step)
-        drawing = generator(self.seed, self.config.name, "negatives", step)
+        random = generator(self.seed, self.teacher.name, "epoch", step)
+        drawing = generator(self.seed, self.teacher.name, "negatives", step)
         self.network.train()
         total, count, device = 0.0, 0.0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
@@ -130,12 +139,9 @@ class _Epochs:
                 gradient /= labels
         return loss, labels
 
-    @torch.no_grad()
     def _know_nothing_of_cold(self) -> None:
-        """Cold items: no direction, and the bias of the item that is least expected of all; so they tie."""
         if len(self.cold):
-            self.network.items.weight[self.cold] = 0
-            self.network.bias[self.cold] = self.network.bias[self.learned].min()
+            self.network.expect_least(self.cold, self.learned)
 
     def validate(self) -> dict[str, float]:
         """NDCG@10 of the validation items among all items that the user has not seen, and popularity's.

@@ -22,7 +22,7 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
     assert [rung["model"] for rung in answer["ladder"]][1:] == [
         *("llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"),
     ]  # fmt: skip
-    assert set(answer["run"]["plus"]) == {"teacher", "of_teacher", "of_llm"}
+    assert set(answer["run"]["plus"]) == {"sasrec", "text", "delrec"}
     assert len(answer["effects"]["model"]["delete"]["margin"]) == len(answer["history"]) > 1
     words = " ".join(said.out.split())
     assert " ".join(answer["summary"]["sentence"].split()) in words

@@ -33,7 +33,8 @@ def test_run_is_recorded_like_one_from_the_browser(shell: Shell, smoke: dict[str
 def test_json_file_is_the_runs_metrics_file(smoke: dict[str, Any], smoke_home: Path) -> None:
     assert smoke == json.loads((smoke_home / "runs" / smoke["run_id"] / "metrics.json").read_text())
     names = [model["name"] for model in smoke["models"]]
-    assert names == ["popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"]
+    llms = ["llm-zero-shot", "llm-distilled", "delrec", "delrec-plus"]
+    assert names == ["popularity", "markov", "sasrec", "text", *llms]
 
 
 def test_table_goes_to_standard_output_and_progress_to_standard_error(smoke: dict[str, Any], smoke_home: Path) -> None:

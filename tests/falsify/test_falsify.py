@@ -36,7 +36,7 @@ from engine.plus import PlusWeights
 from engine.questions import make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
-from engine.teachers import Markov
+from engine.teachers import Markov, TextRecommender
 
 
 @dataclass
@@ -247,6 +247,22 @@ def test_permuted_titles_leave_ids_and_teacher_alone(models: Models, run: RunFol
     ]
 
 
+def test_permuted_titles_are_what_the_text_recommender_reads(tmp_path: Path) -> None:
+    """By itself and as a part of DELRec-plus: an item is met as the one whose title it bears."""
+    models = untrained(make_world("finetune.enabled=false", "plus.enabled=true", form="sequence"))
+    models.text = TextRecommender(models.title_vectors(), models.config.teacher)
+    models.text.network.eval()
+    made = experiment(models, RunFolder.create(tmp_path / "run", models.config))
+    permuted = with_permuted_titles(made)
+    before, after = models.prompts().titles, permuted.prompts().titles
+    bears = np.array([before.index(title) for title in after])
+    histories = [np.array([3, 1, 7]), np.array([5])]
+    met = models.text.catalogue_scores([bears[history] for history in histories])[:, bears]
+    for found in (permuted.ranker("text"), permuted.plus_parts()["text"]):
+        np.testing.assert_allclose(found.catalogue_scores(histories), met, atol=1e-4)
+    assert not np.allclose(met, models.text.catalogue_scores(histories), atol=1e-2)
+
+
 def test_the_tasks_are_asked_with_and_without_what_leaks(models: Models, run: RunFolder) -> None:
     made = experiment(models, run)
     plain, ranked = made.rps(ranks=False), made.rps(ranks=True)
@@ -273,7 +289,7 @@ def test_no_test_target_is_shown_as_history(models: Models, run: RunFolder) -> N
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_six_are_taken_of_a_run_whose_prompts_list_no_candidates(family: str, tmp_path: Path) -> None:
-    settings = ("finetune.enabled=false", "plus.enabled=true", "eval.bootstrap=100")
+    settings = ("finetune.enabled=false", "plus.enabled=true", "plus.text=false", "eval.bootstrap=100")
     models = untrained(make_world(*settings, family=family, form="sequence"))
     models.plus = PlusWeights({"markov": 1.0, "llm-distilled": 0.5}, {"markov": 1.0, "llm-distilled": 0.5})
     run = RunFolder.create(tmp_path / "run", models.config)

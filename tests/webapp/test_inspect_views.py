@@ -275,15 +275,22 @@ def test_the_rival_is_chosen_among_the_other_candidates() -> None:
 def test_delrec_plus_is_told_in_honest_words() -> None:
     answer = explanation()
     answer["ladder"].append(rung("delrec-plus", 0.1, 0.2, 0.9))
-    answer["run"]["plus"] = {"teacher": "sasrec", "of_teacher": 0.9, "of_llm": 0.3}
+    answer["run"]["plus"] = {"sasrec": 0.9, "delrec": 0.3}
     said = _text(view.sides(read(answer), ASKED))
-    assert "the opinions of SASRec (0.90) and of a language model (0.30)" in said
+    assert "the opinions of SASRec (0.90) and DELRec (0.30)" in said
+    assert "the less its agreement with it says" in said
     assert view.sides(read(answer), ASKED).count("<section") == 2
     assert "DELRec-plus" in expert_view.ladder(read(answer))
-    answer["run"]["plus"]["of_teacher"] = 0.0
-    assert "the opinion of SASRec came out with no weight" in _text(view.sides(read(answer), ASKED))
-    answer["run"]["plus"] = {"teacher": "ensemble", "of_teacher": 0.9, "of_llm": 0.3}
-    assert "the opinions of the ensemble of the run's teachers (0.90)" in _text(view.sides(read(answer), ASKED))
+    answer["run"]["plus"]["sasrec"] = 0.0
+    said = _text(view.sides(read(answer), ASKED))
+    assert "the opinions of SASRec (0.00)" in said
+    assert "the less its agreement" not in said
+    answer["run"]["plus"] = {"ensemble": 0.9, "text": 0.5, "delrec": 0.3}
+    told = "of the ensemble of the run's teachers (0.90), a text recommender (0.50) and DELRec (0.30), weighed by"
+    assert told in _text(view.sides(read(answer), ASKED))
+    answer["run"]["plus"] = {"teacher": "sasrec", "of_teacher": 0.9, "of_llm": 0.3}  # of an earlier version
+    told = "the opinions of SASRec (0.90) and a language model (0.30)"
+    assert told in _text(view.sides(read(answer), ASKED))
 
 
 def test_an_edit_is_asked_about_the_same_candidates_and_it_is_said() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Candidate, RankedCandidates
-from engine.labels import label
+from engine.labels import label, listed
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import Place, Ranking, rankings, shares
 from webapp.inspect.question import Question
@@ -67,14 +67,11 @@ def sides(answer: ExplanationReport, question: Question, *, frozen: bool = False
 def _about_plus(answer: ExplanationReport) -> str:
     """What DELRec-plus is."""
     weights = answer.run.plus or {}
-    several = weights["teacher"] == "ensemble"
-    teacher = "the ensemble of the run's teachers" if several else label(str(weights["teacher"]))
-    if not weights["of_teacher"]:
-        mixed = f"goes by a language model alone (the opinion of {teacher} came out with no weight)"
-    else:
-        theirs, ours = (f"{weights[of]:z.2f}" for of in ("of_teacher", "of_llm"))
-        mixed = f"adds the opinions of {teacher} ({theirs}) and of a language model ({ours}), weighed by what fitted "
-        mixed += "other users best; the more it weighs the first, the less its agreement with it says"
+    words = {"ensemble": "the ensemble of the run's teachers", "text": "a text recommender", "llm": "a language model"}
+    who = [f"{words.get(name, label(name))} ({weight:z.2f})" for name, weight in weights.items()]
+    mixed = f"adds the opinions of {listed(who)}, weighed by what fitted other users best"
+    if next(iter(weights.values()), 0.0):
+        mixed += "; the more it weighs the first, the less its agreement with it says"
     return f"DELRec-plus goes beyond the paper: it {mixed}."
 
 
