@@ -55,6 +55,15 @@ def notice(kind: str, *text: str | Html) -> Html:
     return tag("div", list(text), class_=f"dr-notice dr-{kind}", role="alert" if kind == "bad" else "status")
 
 
+def progress(text: str) -> Html:
+    """What is being done."""
+    return tag("p", text, class_="dr-muted", role="status")
+
+
+READING = progress("Reading the run and its data …")
+"""What stands until a page's first answer, which takes seconds where there are many users."""
+
+
 def empty(title: str, text: str, action: Html | None = None) -> Html:
     """What stands where there is nothing yet: why, and the next step."""
     return tag("div", tag("h3", title), tag("p", text), action, class_="dr-empty")

@@ -17,6 +17,7 @@ from engine.evaluate import read_predictions
 from engine.evaluate.users import UserRow
 from engine.settings import load_config
 from jobs import api
+from webapp.shell import READING
 from webapp.views import users as users_view
 
 pytestmark = pytest.mark.browser
@@ -104,6 +105,16 @@ def test_users_whose_ids_look_alike_are_told_apart() -> None:
     )
     assert told.count("[Jose\\u0301]") == told.count("[Jos\\xe9]") == 2  # as they stand, and for those who listen
     assert told.count("[") == 4
+
+
+@pytest.mark.parametrize("part", ["users-head", "inspect-problem", "tour-problem"])
+def test_pages_that_read_the_data_of_a_run_say_so_until_they_have(part: str) -> None:
+    (found,) = (block for block in pages().blocks.values() if getattr(block, "elem_id", None) == part)
+    assert found.value == READING  # type: ignore[attr-defined]
+    answers = [
+        fn for fn in pages().fns.values() if found in fn.outputs and any(event == "load" for _, event in fn.targets)
+    ]
+    assert len(answers) == 1
 
 
 def test_titles_that_are_code_stay_text(page: Page, at_quiet_studio: Studio, tmp_path: Path) -> None:

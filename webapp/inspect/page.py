@@ -23,7 +23,7 @@ from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import finding
-from webapp.shell import HOME, RUNS, empty, frame, notice
+from webapp.shell import HOME, READING, RUNS, empty, frame, notice
 
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500
@@ -37,7 +37,7 @@ def build(access: Access) -> None:
     gr.HTML(tag("h1", "Inspect a recommendation", class_="dr-title"), js_on_load=None)
     timer = gr.Timer(LIVE_SECONDS, active=False)
     relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
-    problem = gr.HTML(js_on_load=None, elem_id="inspect-problem")
+    problem = gr.HTML(READING, js_on_load=None, elem_id="inspect-problem")
     with gr.Column(elem_classes="dr-card", elem_id="inspect-choice"):
         with gr.Row(elem_classes="dr-finder"):
             runs = gr.Dropdown([], label="Run", show_label=False, elem_id="inspect-run", scale=0, min_width=280)

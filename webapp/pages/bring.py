@@ -21,7 +21,7 @@ from jobs.settings import import_limits
 from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
 from webapp.html import Html, tag
-from webapp.shell import notice
+from webapp.shell import notice, progress
 from webapp.views import data as view
 from webapp.words import about, memory
 
@@ -97,11 +97,11 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             bringing.check_files(found, import_limits()[0])
             work = asked.now = data_work.look(found, wanted, None if guessed is None else _columns(chosen, guessed))
             closed = gr.Row(visible=False)
-            yield {said: view.progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
+            yield {said: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
             readable = True
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: view.progress(value)}
+                    yield {said: progress(value)}
                 elif kind == "look":
                     yield _first(value, found[0].name) if fresh else {rows: view.first_rows(value["tables"])}
                 else:
@@ -160,13 +160,13 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             named.free(new := (new or "").strip())
             work = asked.now = data_work.bring(found, new, wanted, _columns(chosen, guessed or {}))
             yield {
-                said: view.progress("Importing …"),
+                said: progress("Importing …"),
                 stop: gr.Button(visible=True),
                 keep: gr.Button(interactive=False),
             }
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: view.progress(value)}
+                    yield {said: progress(value)}
                 elif kind == "result":
                     yield {said: view.imported(value)}
         except Cancelled:

@@ -21,7 +21,7 @@ from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
 from webapp.pages import bring, fetching
 from webapp.pages.run import GO
-from webapp.shell import empty, frame, notice
+from webapp.shell import empty, frame, notice, progress
 from webapp.views import data as view
 from webapp.views.charts import chart_box, chart_data
 
@@ -97,7 +97,7 @@ def build(access: Access) -> None:
             config = DataConfig(dataset=row.name, category=_part(request) or None) if row else DataConfig()
             for told in described(config, run):
                 if isinstance(told, str):
-                    yield [view.progress(told), gr.skip(), gr.skip()]
+                    yield [progress(told), gr.skip(), gr.skip()]
                 else:
                     yield ["", *_drawn(told)]
         except Cancelled:

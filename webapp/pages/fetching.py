@@ -16,7 +16,7 @@ from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
 from webapp.html import tag
 from webapp.pages.run import GO
-from webapp.shell import notice
+from webapp.shell import notice, progress
 from webapp.views import data as view
 
 FETCHING: dict[str, Any] = {"queue": True, "concurrency_id": "fetch", "concurrency_limit": 2, "show_progress": "hidden"}
@@ -63,7 +63,7 @@ def build(access: Access) -> Card:
 
     def asked(chosen: str | None, now: Asked[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield {
-            said: view.progress("Asking how large it is …"),
+            said: progress("Asking how large it is …"),
             stop: gr.Button(visible=True),
             ask: gr.Button(interactive=False),
         }
@@ -74,7 +74,7 @@ def build(access: Access) -> Card:
             work = now.now = data_work.offers(row.name, chosen if row.parts else None)
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: view.progress(value)}
+                    yield {said: progress(value)}
                 elif kind == "result":
                     offer = {"name": row.name, "category": chosen if row.parts else None, "files": value["files"]}
                     shown = {said: view.offers(value, row), offered: offer, confirm: gr.Row(visible=True)}
@@ -86,7 +86,7 @@ def build(access: Access) -> Card:
 
     def fetched(offer: Mapping[str, Any], now: Asked[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield {
-            said: view.progress("Fetching …"), confirm: gr.Row(visible=False), stop: gr.Button(visible=True),
+            said: progress("Fetching …"), confirm: gr.Row(visible=False), stop: gr.Button(visible=True),
             ask: gr.Button(interactive=False), destination: "",
         }  # fmt: skip
         shown: dict[Any, Any] = {}
@@ -95,7 +95,7 @@ def build(access: Access) -> Card:
             work = now.now = data_work.fetch(offer["name"], offer["category"], offer["files"])
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: view.progress(value)}
+                    yield {said: progress(value)}
                 elif kind == "result":
                     shown = {
                         said: notice("ok", "Fetched."),

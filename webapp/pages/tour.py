@@ -20,7 +20,7 @@ from webapp.inspect.question import Question
 from webapp.inspect.session import Standing, finished_run
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
-from webapp.shell import RUNS, empty, frame, notice
+from webapp.shell import READING, RUNS, empty, frame, notice
 from webapp.touring import STEPS, Stop, measured, stops
 from webapp.views import tour as view
 
@@ -54,7 +54,7 @@ def build() -> None:
     frame("Inspect", "Tour")
     timer = gr.Timer(LIVE_SECONDS, active=False)
     relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
-    problem = gr.HTML(js_on_load=None, elem_id="tour-problem")
+    problem = gr.HTML(READING, js_on_load=None, elem_id="tour-problem")
     head = gr.HTML(js_on_load=None, elem_id="tour-head")
     progress = gr.HTML(js_on_load=None, elem_id="tour-progress")
     body = gr.HTML(js_on_load=None, elem_id="tour-body")

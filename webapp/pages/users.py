@@ -15,7 +15,7 @@ from webapp.events import QUIET, tell
 from webapp.html import link
 from webapp.inspect.subjects import subjects_of
 from webapp.predictions import answers_of
-from webapp.shell import RUNS, empty, frame, notice
+from webapp.shell import READING, RUNS, empty, frame, notice
 from webapp.views import users as view
 from webapp.views.compare import OUTCOMES, SLUGS
 
@@ -25,7 +25,7 @@ PAGE = 25
 def build() -> None:
     """Draw the page."""
     frame("Compare", "Users")
-    head = gr.HTML(js_on_load=None, elem_id="users-head")
+    head = gr.HTML(READING, js_on_load=None, elem_id="users-head")
     with gr.Column(elem_classes="dr-card"):
         filters = gr.HTML(js_on_load=None, elem_id="users-filters")
         table = gr.HTML(js_on_load=None, elem_id="users")

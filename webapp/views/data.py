@@ -227,11 +227,6 @@ def _table(table: Mapping[str, Any]) -> Html:
     )
 
 
-def progress(text: str) -> Html:
-    """What is being done."""
-    return tag("p", text, class_="dr-muted", role="status")
-
-
 def imported(named: Mapping[str, Any]) -> Html:
     """What was kept, and what to do with it."""
     counted = f"{named['rows']:,} rows of {named['items']:,} items by {named['users']:,} users"
