@@ -31,7 +31,9 @@ QUESTIONS = (
     Question(),
     Question("r-abc234", "42", group="only-model"),
     Question("r-abc234", "42", item="7", candidates="catalogue", expert=True),
-    Question("r-abc234", "42", titles=("Heat",), item="7", rival="8", candidates="catalogue"),
+    Question(
+        "r-abc234", "42", titles=("Heat",), item="7", rival="8", candidates="catalogue", model="sasrec", beside="x"
+    ),
     Question("r-abc234", titles=("Heat", HOSTILE, "שלום", "🎬 & more=1")),
     Question("r-abc234", titles=()),
     Question("r-abc234", "ü/?&", titles=("Heat",), words="adapter", prompt="Say why.\nShort."),
@@ -107,6 +109,26 @@ def test_editing_keeps_the_user_and_forgets_the_item() -> None:
     assert edited.changed({"titles": [], "own": True}).own
 
 
+def test_another_row_is_asked_about_the_same_item_and_goes_along() -> None:
+    asked = Question("r", "1", item="7", rival="8").changed({"model": "sasrec"}).changed({"beside": "popularity"})
+    assert asked == Question("r", "1", item="7", model="sasrec", beside="popularity")
+    assert asked.changed({"user": "2", "group": "cold"}) == Question(
+        "r", "2", group="cold", model="sasrec", beside="popularity"
+    )
+    told = asked.request("effects")
+    assert (told["model"], told["beside"]) == ("sasrec", "popularity")
+
+
+def test_why_not_is_asked_about_the_very_item_among_all() -> None:
+    assert Question("r", "1", rival="8").changed({"why": "id:a;b"}) == Question(
+        "r", "1", item="a;b", candidates="catalogue"
+    )
+    own = Question("r", titles=("Heat",)).changed({"why": "id:7"})
+    assert own == Question("r", titles=("Heat",), item="7"), "one's own titles are held against all anyway"
+    with pytest.raises(StudioError, match="no title like 'Haet'"):
+        own.changed({"why": "Haet"})
+
+
 def test_a_rival_goes_with_what_it_was_chosen_for() -> None:
     chosen = Question("r", "1").changed({"rival": 8})
     assert chosen == Question("r", "1", rival="8")
@@ -153,7 +175,9 @@ def test_a_tick_reads_the_database_once(changes: dict[str, Any], monkeypatch: py
     for part in question.parts[: session.AT_ONCE]:
         explanations.ask(run_id, "explain", answers.stamped(question.request(part)))
     history = SimpleNamespace(any_known=True)
-    subjects = SimpleNamespace(run=SimpleNamespace(id=run_id), history_of=lambda _: history, history=lambda _: history)
+    subjects = SimpleNamespace(
+        run=SimpleNamespace(id=run_id), row_of=str, history_of=lambda _: history, history=lambda _: history
+    )
     monkeypatch.setattr(session, "kept", {run_id: subjects}.get)
     begun: list[Any] = []
     event.listen(database(), "begin", lambda connection: begun.append(connection))

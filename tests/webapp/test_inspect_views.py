@@ -260,6 +260,19 @@ def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
     assert halted.state("effects") == "absent", "other parts are just asked for again"
 
 
+def test_how_far_to_trust_a_row_is_its_own_verdict_or_how_to_measure_it() -> None:
+    said = _text(view.sentence(read(), view.trusted("r-abc234", "delrec", "Its reasons are 2.0 times as good.")))
+    assert "How far to trust DELRec? Its reasons are 2.0 times as good." in re.sub(r"\s+", " ", said)
+    missing = _text(view.trusted("r-abc234", "sasrec", None))
+    assert "delrec faithfulness --run r-abc234 --model sasrec" in missing
+
+
+def test_an_item_that_is_not_recommended_is_asked_why_not() -> None:
+    answer = explanation()
+    answer["rather"]["lead"] = -0.5
+    assert "Why is The Target not recommended? Rival stands before it" in reasons_view.rather(read(answer))
+
+
 def test_the_rival_is_chosen_among_the_other_candidates() -> None:
     drawn = reasons_view.rival(read(), "11")
     assert re.findall(r'<option value="(\d+)"( selected)?', drawn) == [("11", " selected"), ("13", "")]

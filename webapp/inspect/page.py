@@ -85,7 +85,7 @@ def build(access: Access) -> None:
         Part("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.answer is None), _history),
         Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
         Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
-        Part("sentence", sentence, lambda v: v.states(FIRST, "counterfactual"), _shown(lambda _, a: view.sentence(a))),
+        Part("sentence", sentence, lambda v: (*v.states(FIRST, "counterfactual"), v.trust), _shown(_sentence)),
         Part("sides", [sides], lambda v: (*v.states(FIRST), v.answer is None, _lists_key(v)), _sides),
         Part("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
         Part("changes", changes, _changes_key, _shown(_changes)),
@@ -234,6 +234,13 @@ def _history(v: View) -> Sequence[Any]:
             return [Html("") if v.standing.stuck else history_view.awaited(), ""]
         history = history_view.of_answer(v.answer)
     return [history_view.cards(history, v.answer), history_view.meaning(v.answer)]
+
+
+def _sentence(v: View, answer: ExplanationReport) -> Html | None:
+    if answer.summary is None:
+        return None
+    row = v.subjects.row_of(v.question.model)
+    return view.sentence(answer, view.trusted(v.question.run, row, v.trust))
 
 
 def _rival(v: View) -> Html:

@@ -174,9 +174,9 @@ class Question:
             fresh = replace(fresh, titles=sound_titles(action["titles"]), item="", rival="", prompt="", words="")
         if action.get("own"):
             fresh = replace(fresh, user="", group="")
-        for name in ("model", "beside"):  # the same item by another row: its reasons are held beside those before
-            if name in action:
-                fresh = replace(fresh, **{name: str(action[name])}, rival="", prompt="", words="")
+        if "model" in action or "beside" in action:  # the same item by another row
+            rows = [str(action.get(name, getattr(fresh, name))) for name in ("model", "beside")]
+            fresh = replace(fresh, model=rows[0], beside=rows[1], rival="", prompt="", words="")
         if "item" in action:
             fresh = replace(fresh, item=str(action["item"]), rival="", prompt="")
         if "rival" in action:

@@ -16,7 +16,8 @@ from jobs import api
 from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.question import WORDS, Question
-from webapp.inspect.subjects import History, Subjects, kept, subjects_of
+from webapp.inspect.subjects import MOST_KEPT, History, Subjects, kept, subjects_of
+from webapp.measuring import TRUST
 
 FIRST = "summary"
 """The part that all others need, and that is told first: without it there is nothing to explain."""
@@ -108,6 +109,8 @@ class View:
     """The ranking after the history as it was, where it was edited."""
     lists: Progress | None
     """Recommendations without reasons, where the catalogue has none of the titles."""
+    trust: str | None
+    """How far this row's reasons are to be trusted, in a sentence; ``None`` where that is not measured."""
     idle: bool
     """Something waits and no worker is there."""
 
@@ -226,8 +229,23 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
         standing = _advanced(question, standings[question], again)
         if was != question:
             before = _advanced(was, standings[was]) if standing.has(FIRST) else standings[was]
-    view = View(question, subjects, history, standing, before, lists, False)
+    trust = _trust(question.run, subjects.row_of(question.model), fresh)
+    view = View(question, subjects, history, standing, before, lists, trust, False)
     return replace(view, idle=view.pending and not worker)
+
+
+def _trust(run_id: str, row: str, fresh: bool) -> str | None:
+    """The verdict of the latest trust figures about a row's reasons; read again where ``fresh``."""
+    if fresh:
+        answers = [asked.answer for asked in api.explanations(run_id, TRUST.kind) if asked.answer]
+        _TRUST[run_id] = {str(it.get("model")): str(it["verdict"]) for it in answers if "verdict" in it}
+        for old in list(_TRUST)[:-MOST_KEPT]:
+            del _TRUST[old]
+    return _TRUST.get(run_id, {}).get(row)
+
+
+_TRUST: dict[str, dict[str, str]] = {}
+"""Verdicts by run and row."""
 
 
 def in_run(question: Question, run_id: str) -> Question:

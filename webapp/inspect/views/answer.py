@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Candidate, RankedCandidates
 from engine.labels import label, listed
-from webapp.html import Html, join, tag
+from webapp.html import Html, join, link, tag
 from webapp.inspect.charts import Place, Ranking, rankings, shares
 from webapp.inspect.question import Question
 from webapp.inspect.views.buttons import asking
@@ -16,11 +18,21 @@ SHOWN = 10
 CANDIDATES = {"sampled": "Candidates of the evaluation", "catalogue": "Whole catalogue"}
 
 
-def sentence(answer: ExplanationReport) -> Html:
-    """The first sentence, computed from the measurements, and who was right."""
+def sentence(answer: ExplanationReport, trust: Html | None = None) -> Html:
+    """The first sentence, computed from the measurements, who was right, and how far to trust it."""
     said = answer.summary.sentence if answer.summary else ""
     return join([tag("span", "In one sentence", class_="dr-label"), tag("p", said, class_="dr-sentence"),
-                 agreement(answer)])  # fmt: skip
+                 agreement(answer), trust])  # fmt: skip
+
+
+def trusted(run_id: str, row: str, verdict: str | None) -> Html:
+    """How far the reasons of a row are to be trusted; where that is not measured, how it is."""
+    figures = link("The figures", f"./pattern?{urlencode({'run': run_id})}")
+    if verdict is not None:
+        return tag("p", tag("b", f"How far to trust {label(row)}? "), verdict, " ", figures, class_="dr-fine dr-trust")
+    told = f"How far to trust the reasons of {label(row)} is not measured yet. It takes minutes: "
+    command = tag("code", f"delrec faithfulness --run {run_id} --model {row}")
+    return tag("p", told, command, " ", figures, class_="dr-fine dr-trust")
 
 
 def both(answer: ExplanationReport) -> list[RankedCandidates]:
