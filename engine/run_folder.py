@@ -14,6 +14,7 @@
     head.safetensors          the verbalizer's head that was trained with it, where there is one
     text.safetensors          DELRec-plus's text recommender, where there is one
     plus.json                 the weights of DELRec-plus
+    validation.json           how well rows do on validation users: who answers for the run by default
     metrics.json              the results table
     predictions.parquet       scores and ranks of every model for every test user
     curves.jsonl, log.txt     training curves, log
@@ -64,6 +65,7 @@ class RunFolder:
         self.text = path / "text.safetensors"
         self.plus = path / "plus.json"
         self.calibration = path / "calibration.json"
+        self.validation = path / "validation.json"
         self.metrics = path / "metrics.json"
         self.predictions = path / "predictions.parquet"
         self.log = path / "log.txt"

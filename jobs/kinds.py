@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.naming import run_folder
+from engine.chosen_row import chosen_row
 from engine.errors import StudioError
 from engine.explain.report import PARTS, check_parts
 from engine.run_folder import RunFolder
@@ -119,6 +120,10 @@ class ExplainRequest(Request):
     candidates: Literal["sampled", "catalogue"] = "sampled"
     parts: list[str] = []
     """All parts where none is named."""
+    model: str | None = None
+    """The row of the results table that answers; the one that was best on validation users by default."""
+    beside: str | None = None
+    """The row whose ranking and reasons stand beside it; the teacher by default, or DELRec beside the teacher."""
     prompt_of: list[str] = []
     """Ids of runs whose soft prompts are tried too."""
     rationale_prompt: str | None = Field(None, min_length=1)
@@ -157,7 +162,7 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     parts = asked.parts or PARTS
     known = {"run_id": folder.name}
     reasons = explainer.Explainer(chosen, others, writing)
-    return {**known, **explainer.explain(reasons, parts, lambda partial: tell({**known, **partial}))}
+    return {**explainer.explain(reasons, parts, lambda partial: tell({**known, **partial})).to_json(), **known}
 
 
 def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendation:
@@ -195,7 +200,8 @@ def _loaded(folder: Path, changed: int) -> Models:  # noqa: ARG001 - another run
 
 def _chosen(folder: Path, asked: ExplainRequest) -> Explanandum:
     """What a request asks about, with its item, held against its rival."""
-    about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates)
+    row = asked.model or chosen_row(RunFolder(folder)).row
+    about = (folder, _changed(folder), asked.user, tuple(asked.titles), asked.candidates, row, asked.beside)
     explained = _explanandum(*about, None, None)
     item = None if asked.item is None else explained.column(asked.item, "item")
     rival = None if asked.rival is None else explained.column(asked.rival, "rival")
@@ -212,13 +218,15 @@ def _explanandum(
     user: str | None,
     titles: tuple[str, ...],
     candidates: Any,
+    row: str,
+    beside: str | None,
     item: str | None,
     rival: str | None,
 ) -> Explanandum:
     """One recommendation; what was asked of it is remembered with it."""
     from engine.explain.explananda import Wanted, explanandum_of_edited, explanandum_of_titles, explanandum_of_user
 
-    loaded, wanted = _loaded(folder, changed), Wanted(item, rival)
+    loaded, wanted = _loaded(folder, changed), Wanted(item, rival, row, beside)
     if user is None:
         return explanandum_of_titles(loaded, titles, wanted)
     if titles:

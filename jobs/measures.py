@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from db import runs
+from engine.chosen_row import chosen_row
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled
 from engine.falsify import suite
@@ -32,6 +33,8 @@ class FaithfulnessRequest(Request):
     """How far are the reasons to be trusted? See :func:`engine.explain.faithfulness.faithfulness`."""
 
     users: int = Field(trust.USERS, ge=2, le=1000)
+    model: str | None = None
+    """The row of the results table; the one that was best on validation users by default."""
 
 
 class FalsifyRequest(Request):
@@ -71,7 +74,8 @@ def pattern(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
 def faithfulness(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Answers a :class:`FaithfulnessRequest`."""
     asked = FaithfulnessRequest.read(request)
-    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell))}
+    row = asked.model or chosen_row(RunFolder.open(folder)).row
+    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell), row)}
 
 
 def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def gather(
     return Evidence(
         target=title(int(instance.candidates[instance.target])),
         rank=float(ranks(effects.full[None], instance.target)[0]),
-        teacher=explained.teacher.name,
-        teacher_rank=float(ranks(explained.teacher.full()[None], instance.target)[0]),
+        teacher=explained.beside.name,
+        teacher_rank=float(ranks(explained.beside.full()[None], instance.target)[0]),
         noun=explained.models.prompts().words.noun,
         history=tuple(
             ItemEvidence(title(int(item)), float(value), bool(abs(value) >= needed > 0))
@@ -115,10 +115,10 @@ def _necessity(
         positions = sorted(removal.positions, key=lambda i: -values[i])
     if not positions:
         return None
-    after = _without(explained.llm, positions)
+    after = _without(explained.model, positions)
     return Necessity(
         titles=tuple(title(int(instance.history[i])) for i in positions),
-        rank_before=float(ranks(explained.llm.full()[None], instance.target)[0]),
+        rank_before=float(ranks(explained.model.full()[None], instance.target)[0]),
         rank_after=float(ranks(after[None], instance.target)[0]),
         top_after=title(int(instance.candidates[after.argmax()])),
     )

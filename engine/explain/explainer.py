@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
@@ -14,17 +14,24 @@ from engine.explain.counterfactual import Search, counterfactual
 from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
 from engine.explain.evidence import Evidence, gather
 from engine.explain.explanandum import Explanandum
-from engine.explain.gradients import integrated_gradients
+from engine.explain.gradients import differentiable, integrated_gradients, text_reader
 from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
 from engine.explain.plain import plain
 from engine.explain.rationale import SAMPLES, freely, rationales, request
 from engine.explain.reading import reading
-from engine.explain.report import check_parts
+from engine.explain.removal import Delete
+from engine.explain.report import PARTS, ExplanationReport, check_parts
+from engine.explain.row_predictors import is_llm
 from engine.explain.sentence import fallback, first_sentence
-from engine.explain.variants import adapter_effect, ladder, make_answer, prompt_effects
+from engine.explain.side_by_side import agreement_sentence
+from engine.explain.variants import Answer, adapter_effect, make_answer, prompt_effects
+from engine.explain.why_not import places_of_all, why_not, why_not_sentence
+from engine.labels import label
 from engine.llm import SoftPrompt
+from engine.ranking import Ranker
+from engine.rows import all_rows, method_row, row_spec
 
 SUMS = (
     "Effects of single titles do not add up to the margin, because titles act together; "
@@ -50,6 +57,10 @@ class Writing:
     """Whether the endpoint of the run's ``explain.writer_url`` is asked first."""
 
 
+class Inapplicable(Exception):
+    """A part that cannot be measured for this row, and why in a sentence."""
+
+
 class Explainer:
     """Measures on demand; what one part asked, the others need not ask again.
 
@@ -65,50 +76,47 @@ class Explainer:
         self.writing = writing or Writing()
         self.on_writing: Callable[[dict[str, Any]], None] = lambda _: None
         self.seed = explained.models.config.seed
-        self._effects: dict[str, Effects] | None = None
-        self._teacher_effects: dict[str, Effects] | None = None
-        self._search: Search | None = None
+        self.name = label(explained.row)
 
+    @cached_property
     def effects(self) -> dict[str, Effects]:
-        """Leave-one-out effects of the language model by removal operator."""
-        if self._effects is None:
-            self._effects = leave_one_out(self.explained.llm, self.explained.operators())
-        return self._effects
+        """Leave-one-out effects of the row by removal operator."""
+        return leave_one_out(self.explained.model, self.explained.operators(self.explained.row))
 
-    def teacher_effects(self) -> dict[str, Effects]:
-        """Those of the teacher."""
-        if self._teacher_effects is None:
-            self._teacher_effects = leave_one_out(self.explained.teacher, self.explained.operators(teacher=True))
-        return self._teacher_effects
+    @cached_property
+    def effects_beside(self) -> dict[str, Effects]:
+        """Those of the row beside."""
+        return leave_one_out(self.explained.beside, self.explained.operators(self.explained.other))
 
+    @cached_property
     def search(self) -> Search:
         """The smallest changes of the history after which another candidate comes first."""
-        if self._search is None:
-            predictor = self.explained.llm
-            top = predictor.about(int(predictor.full().argmax()))
-            effects = leave_one_out(top, self.explained.operators()[:1])["delete"].margin
-            self._search = counterfactual(top, effects, self.explained.pool())
-        return self._search
+        predictor = self.explained.model
+        top = predictor.about(int(predictor.full().argmax()))
+        return counterfactual(top, leave_one_out(top, [Delete()])["delete"].margin, self.explained.pool())
 
     def evidence(self, title: Callable[[int], str] | None = None) -> Evidence:
         """What sentences may claim; uses deletions and, if it was made, the search."""
-        return gather(self.explained, self.deletions(), self._search, title)
+        return gather(self.explained, self.deletions(), self.__dict__.get("search"), title)
 
     def deletions(self) -> Effects:
-        """The language model's effects under deletion alone: the quickest reasons."""
-        if self._effects is not None:
-            return self._effects["delete"]
-        return leave_one_out(self.explained.llm, self.explained.operators()[:1])["delete"]
+        """The row's effects under deletion alone: the quickest reasons."""
+        return leave_one_out(self.explained.model, [Delete()])["delete"]
+
+    def answer(self, row: str) -> Answer:
+        """How a row of the run ranks the candidates."""
+        return make_answer(row, self.explained.ask(row).full(), self.explained.instance)
 
     def facts(self) -> dict[str, Any]:
-        """The question and the plain answer: history, candidates, ranks by the language model and the teacher."""
+        """The question and the plain answer: history, candidates, the rankings of the row and of the one beside."""
         explained, instance = self.explained, self.explained.instance
         queries = [entry.query for entry in explained.entries]
-        own = make_answer(explained.llm.name, explained.llm.full(), instance)
+        overall = places_of_all(explained)
         return {
             "run": {
-                "llm": explained.llm.name,
-                "teacher": explained.teacher.name,
+                "model": explained.row,
+                "beside": explained.other,
+                "teacher": explained.models.config.teacher.name,
                 "seed": self.seed,
                 "plus": plain(explained.plus_weights),
             },
@@ -117,11 +125,11 @@ class Explainer:
                 {**self._item(int(item)), "query": query} for item, query in zip(instance.history, queries, strict=True)
             ],
             "candidates": [
-                {**self._item(int(item)), "chosen_next": int(item) == explained.true_item}
-                for item in instance.candidates
+                {**self._item(int(item)), "chosen_next": int(item) == explained.true_item, "overall": place}
+                for item, place in zip(instance.candidates, overall, strict=True)
             ],
-            "answer": plain(own),
-            "beside": plain(make_answer(explained.teacher.name, explained.teacher.full(), instance)),
+            "answer": plain(self.answer(explained.row)),
+            "beside": plain(self.answer(explained.other)),
             "notes": list(explained.notes),
         }
 
@@ -131,23 +139,26 @@ class Explainer:
         }
 
     def measure_effects(self) -> dict[str, Any]:
-        """Effects by model and operator, signs' agreement between operators, rank correlation with the teacher."""
-        ours, theirs = self.effects(), self.teacher_effects()
+        """Effects by row and operator, signs' agreement between operators, rank correlation of both rows."""
+        ours, theirs = self.effects, self.effects_beside
+        agree = {name: spearman(ours[name].margin, theirs[name].margin) for name in theirs if name in ours}
         return {
-            "llm": {name: _effects(found) for name, found in ours.items()},
-            "teacher": {name: _effects(found) for name, found in theirs.items()},
+            "model": {name: _effects(found) for name, found in ours.items()},
+            "beside": {name: _effects(found) for name, found in theirs.items()},
             "sign_agreement": {
                 f"{a}/{b}": plain(sign_agreement(ours[a].margin, ours[b].margin)) for a, b in combinations(ours, 2)
             },
-            "spearman_with_teacher": {name: plain(spearman(ours[name].margin, theirs[name].margin)) for name in theirs},
+            "agreement": plain(agree),
+            "agreement_sentence": agreement_sentence(
+                self.name, label(self.explained.other), agree["delete"], len(ours["delete"].margin)
+            ),
             "note": SUMS,
         }
 
     def measure_rather(self) -> dict[str, Any]:
         """Why the target rather than its rival: the one that was chosen, or else the strongest."""
-        found, target = self.deletions(), self.explained.instance.target
-        strongest = next(int(i) for i in (-found.full).argsort(kind="stable") if i != target)
-        rival = strongest if self.explained.rival is None else self.explained.rival
+        found, rival = self.deletions(), self._rival()
+        target = self.explained.instance.target
         return {
             "chosen": self.explained.rival is not None,
             "rather_than": self._item(int(self.explained.instance.candidates[rival])),
@@ -155,20 +166,32 @@ class Explainer:
             "effects": plain(found.rather_than(rival)),
         }
 
-    def measure_parts(self) -> dict[str, Any] | None:
-        """What each part of DELRec-plus gives the target over its own strongest rival; ``None`` without it."""
+    def measure_why_not(self) -> dict[str, Any]:
+        """What keeps the target from the first place, and what would raise it."""
         explained = self.explained
-        if explained.plus is None:
-            return None
-        scores, target = explained.plus.full(), explained.instance.target
+        if int(explained.model.full().argmax()) == explained.instance.target:
+            raise Inapplicable("It is recommended: it comes first.")
+        found = why_not(explained)
+        return {**plain(found), "sentence": why_not_sentence(found, explained)}
+
+    def _rival(self) -> int:
+        explained = self.explained
+        scores, target = explained.model.full(), explained.instance.target
         strongest = next(int(i) for i in (-scores).argsort(kind="stable") if i != target)
-        rival = strongest if explained.rival is None else explained.rival
-        shares = part_shares(explained.plus, rival)
-        named = [self._item(int(explained.instance.candidates[column]))["title"] for column in (target, rival)]
-        history = [explained.title(int(item)) for item in explained.instance.history]
+        return strongest if explained.rival is None else explained.rival
+
+    def measure_parts(self) -> dict[str, Any]:
+        """What each part of a row that is a sum gives the target over its rival."""
+        explained, instance = self.explained, self.explained.instance
+        if not (is_llm(explained.row) and row_spec(explained.row).mixed):
+            raise Inapplicable(f"{self.name} is no sum of parts.")
+        rival = self._rival()
+        shares = part_shares(explained.model, rival)
+        named = [self._item(int(instance.candidates[column]))["title"] for column in (instance.target, rival)]
+        history = [explained.called(int(item)) for item in instance.history]
         return {
-            "model": explained.plus.name,
-            "rather_than": self._item(int(explained.instance.candidates[rival])),
+            "model": explained.row,
+            "rather_than": self._item(int(instance.candidates[rival])),
             "lead": plain(sum(share.lead for share in shares)),
             "parts": [plain(share) | {"lead": plain(share.lead)} for share in shares],
             "sentence": parts_sentence(shares, history, *named),
@@ -176,51 +199,65 @@ class Explainer:
 
     def measure_counterfactual(self) -> dict[str, Any]:
         """The search, and what it says in words."""
-        return {**plain(self.search()), "sentence": self.search().sentence()}
+        return {**plain(self.search), "sentence": self.search.sentence()}
 
     def measure_ladder(self) -> list[Any]:
-        """The same candidates by the teacher, after each stage, and by DELRec-plus where the run has it."""
-        explained, instance = self.explained, self.explained.instance
-        teacher = make_answer(explained.teacher.name, explained.teacher.full(), instance)
-        own = make_answer(explained.llm.name, explained.llm.full(), instance)
-        plus = [make_answer(explained.plus.name, explained.plus.full(), instance)] if explained.plus else []
-        return [plain(rung) for rung in [*ladder(explained.variants, instance, teacher, own), *plus]]
+        """The same candidates by the teacher, after each stage, by DELRec-plus, and by the two rows asked about."""
+        explained = self.explained
+        config = explained.models.config
+        rows = [config.teacher.name, *(row for row in all_rows(config) if is_llm(row)), explained.row, explained.other]
+        return [plain(self.answer(row)) for row in dict.fromkeys(rows)]
 
     def measure_prompt(self) -> dict[str, Any]:
-        """Effects of the soft prompt and of the adapter, ``None`` where the run has none."""
+        """Effects of the soft prompt and of the adapter; each ``None`` where the run has none."""
         explained, config = self.explained, self.explained.models.config
-        own = make_answer(explained.llm.name, explained.llm.full(), explained.instance)
-        effects = (
-            prompt_effects(explained.variants, explained.instance, own, self.others)
-            if explained.models.soft_prompt
-            else None
-        )
+        spec = row_spec(explained.row) if is_llm(explained.row) else None
+        if spec is None:
+            raise Inapplicable(f"{self.name} has neither soft prompt nor adapter.")
+        if spec.mixed:
+            spec = row_spec(method_row(config))
+        if not spec.soft_prompt and not spec.adapter and explained.row != method_row(config):
+            raise Inapplicable(f"{self.name} is asked without soft prompt and adapter.")
+        own = self.answer(explained.row)
+
+        def within(llm: Ranker) -> Ranker:
+            return explained.rows.with_model(explained.row, llm)
+
+        about = explained.variants, explained.instance, own
+        effects = None
+        if explained.models.soft_prompt and spec.soft_prompt:
+            effects = prompt_effects(*about, self.others, adapter=spec.adapter, within=within)
         adapter = None
-        if config.finetune.enabled:
-            off, effect = adapter_effect(explained.variants, explained.instance, own)
+        if config.finetune.enabled and spec.adapter:
+            off, effect = adapter_effect(*about, within)
             adapter = {"answer": plain(off), "margin_effect": plain(effect)}
         return {"prompts": plain(effects), "adapter": adapter}
 
     def measure_reading(self) -> Any:
-        """What the language model reads."""
-        return plain(reading(self.explained.llm.ranker, self.explained.instance))
+        """What the row's language model reads."""
+        ranker = text_reader(self.explained.model.ranker)
+        if ranker is None:
+            raise Inapplicable(f"{self.name} knows items by number and reads no text.")
+        return plain(reading(ranker, self.explained.instance))
 
     def measure_order(self) -> dict[str, Any]:
-        """Effects of the history's order, for both models."""
+        """Effects of the history's order, for both rows."""
         return {
-            "llm": plain(order_effects(self.explained.llm, self.seed)),
-            "teacher": plain(order_effects(self.explained.teacher, self.seed)),
+            "model": plain(order_effects(self.explained.model, self.seed)),
+            "beside": plain(order_effects(self.explained.beside, self.seed)),
         }
 
     def measure_stability(self) -> Any:
-        """The target's place under shuffled candidates; ``None`` where the model reads no list of them."""
-        if self.explained.models.config.llm.prompts == "sequence":
-            return None
-        return plain(stability(self.explained.llm, self.seed))
+        """The target's place under shuffled candidates."""
+        if not is_llm(self.explained.row) or self.explained.models.config.llm.prompts == "sequence":
+            raise Inapplicable(f"{self.name} reads no list of candidates, so their order cannot sway it.")
+        return plain(stability(self.explained.model, self.seed))
 
     def measure_gradients(self) -> Any:
-        """Integrated gradients of the language model's margin."""
-        found = integrated_gradients(self.explained.llm.ranker, self.explained.instance)
+        """Integrated gradients of the row's margin."""
+        if not differentiable(self.explained.model.ranker):
+            raise Inapplicable(f"{self.name} counts; it has no inputs to differentiate.")
+        found = integrated_gradients(self.explained.model.ranker, self.explained.instance)
         return plain(found) | {"completeness_error": plain(found.completeness_error)}
 
     def measure_summary(self) -> dict[str, Any]:
@@ -267,43 +304,31 @@ class Explainer:
         return {"grammar": rules, "text": plain(found)}
 
 
-PARTS: Mapping[str, Callable[[Explainer], Any]] = {
-    "effects": Explainer.measure_effects,
-    "rather": Explainer.measure_rather,
-    "parts": Explainer.measure_parts,
-    "counterfactual": Explainer.measure_counterfactual,
-    "summary": Explainer.measure_summary,
-    "ladder": Explainer.measure_ladder,
-    "reading": Explainer.measure_reading,
-    "prompt": Explainer.measure_prompt,
-    "order": Explainer.measure_order,
-    "stability": Explainer.measure_stability,
-    "gradients": Explainer.measure_gradients,
-    "rationale": Explainer.measure_rationale,
-    "free": Explainer.measure_free,
-}
-"""Parts of an explanation by their names in the JSON, in the order in which they are best measured."""
+MEASURES: Mapping[str, Callable[[Explainer], Any]] = {part: getattr(Explainer, f"measure_{part}") for part in PARTS}
+"""How each part of a report is measured."""
 
 
-def explain(
-    explainer: Explainer, parts: Collection[str] = tuple(PARTS), on_part: OnPart | None = None
-) -> dict[str, Any]:
-    """The facts and the chosen parts as one JSON object.
+def explain(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPart | None = None) -> ExplanationReport:
+    """The facts and the chosen parts.
 
     Raises:
         StudioError: no such part.
     """
     check_parts(parts)
     found = explainer.facts()
-    for name, measure in PARTS.items():
+    inapplicable: dict[str, str] = {}
+    for name, measure in MEASURES.items():
         if name not in parts:
             continue
         if on_part:
-            known = {**found, "measuring": name}
+            known = {**found, "inapplicable": {**inapplicable}, "measuring": name}
             on_part(known)
             explainer.on_writing = partial(_written, on_part, known)
-        found[name] = measure(explainer)
-    return found
+        try:
+            found[name] = measure(explainer)
+        except Inapplicable as why:
+            inapplicable[name] = str(why)
+    return ExplanationReport.read({**found, "inapplicable": inapplicable})
 
 
 def _written(on_part: OnPart, known: Mapping[str, Any], writing: Mapping[str, Any]) -> None:

@@ -13,15 +13,17 @@ from typing import Literal
 import numpy as np
 
 from engine.bidi import isolated
+from engine.config import RunConfig
 from engine.data import Catalogue, candidate_sets
 from engine.data.references import checked_titles, user_meant
 from engine.errors import StudioError
 from engine.explain.explanandum import Explanandum, find_item
-from engine.explain.predictor import EMPTY, Instance, Predictor
-from engine.metrics.full import top_items
+from engine.explain.predictor import EMPTY, Instance
+from engine.explain.row_predictors import RowPredictors
+from engine.labels import label
 from engine.models import Models
 from engine.recommend import HistoryItem, ambiguities, understand
-from engine.rows import method_row
+from engine.rows import beside_row, checked_row, method_row
 
 Candidates = Literal["sampled", "catalogue"]
 
@@ -34,6 +36,22 @@ class Wanted:
     """The language model's first if ``None``."""
     rival: str | None = None
     """The strongest other candidate if ``None``."""
+    model: str | None = None
+    """The row of the results table that answers; the method's last stage if ``None``."""
+    beside: str | None = None
+    """The row whose reasons stand beside it; see :func:`engine.rows.beside_row` if ``None``."""
+
+    def rows(self, config: RunConfig) -> tuple[str, str]:
+        """Both rows.
+
+        Raises:
+            StudioError: the run has no such row, or the two are the same.
+        """
+        row = method_row(config) if self.model is None else checked_row(config, self.model)
+        other = beside_row(config, row) if self.beside is None else checked_row(config, self.beside, "beside")
+        if self.beside is not None and row == other:
+            raise StudioError(f"{label(row)} cannot stand beside itself", where="beside", remedy="choose another row")
+        return row, other
 
 
 ANYTHING = Wanted()
@@ -45,15 +63,17 @@ def explanandum_of_user(
     """A test user, by her id in the data set, and her history before the test item.
 
     Args:
-        candidates: those of the evaluation, or the teacher's best of the whole catalogue.
+        candidates: those of the evaluation, or the row's own best of the whole catalogue.
 
     Raises:
         StudioError: no such test user, or no such item.
     """
-    history, target, listed = _test_user(models, user, candidates)
+    history, target, listed = _test_user(models, user, wanted, candidates)
     length = models.config.data.history
     entries = understand([int(item) for item in history[-length:]], models.dataset.catalogue)
-    return _explanandum(models, models.dataset.catalogue, entries, history[:-length], listed, wanted, target, ())
+    whole = candidates == "catalogue"
+    catalogue = models.dataset.catalogue
+    return _explanandum(models, catalogue, entries, history[:-length], listed, wanted, target, (), whole)
 
 
 def explanandum_of_edited(
@@ -67,7 +87,7 @@ def explanandum_of_edited(
     Raises:
         StudioError: no such test user, no titles, too many, none that the catalogue knows, or no such item.
     """
-    history, target, listed = _test_user(models, user, candidates)
+    history, target, listed = _test_user(models, user, wanted, candidates)
     entries, known = _understood(models, titles)
     length = models.config.data.history
     gone = [models.dataset.catalogue.choice(int(item)).title for item in listed if item in known]
@@ -75,18 +95,21 @@ def explanandum_of_edited(
     older = [int(item) for item in history[:-length] if item not in known]
     older += [entry.item for entry in entries[:-length] if entry.item is not None]
     kept = np.array([item for item in listed if item not in known], np.int64)
-    return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes)
+    whole = candidates == "catalogue"
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes, whole)
 
 
 def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYTHING) -> Explanandum:
-    """A history of one's own, oldest first; titles that the catalogue lacks are kept for the language model.
+    """A history of one's own, oldest first, and the row's best items of the whole catalogue.
+
+    Titles that the catalogue lacks are kept for the language model.
 
     Raises:
         StudioError: no titles, too many, none that the catalogue knows, or no such item.
     """
-    entries, known = _understood(models, titles)
+    entries, _ = _understood(models, titles)
     older = [entry.item for entry in entries[: -models.config.data.history] if entry.item is not None]
-    return _explanandum_of_entries(models, entries, np.array(older, np.int64), _best(models, known), wanted, None, [])
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), None, wanted, None, [], True)
 
 
 def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
@@ -95,7 +118,7 @@ def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
     return older[-memory:] if memory > 0 else EMPTY
 
 
-def _test_user(models: Models, user: str, candidates: Candidates) -> tuple[np.ndarray, int, np.ndarray]:
+def _test_user(models: Models, user: str, wanted: Wanted, candidates: Candidates) -> tuple[np.ndarray, int, np.ndarray]:
     """History, true next item and candidates of a test user.
 
     Raises:
@@ -114,7 +137,10 @@ def _test_user(models: Models, user: str, candidates: Candidates) -> tuple[np.nd
     if candidates == "sampled":
         listed = candidate_sets(dataset, example, models.config.data, models.config.seed, "test")[0]
     else:
-        listed = _best(models, history)
+        length = models.config.data.history
+        read = history[-length:]
+        rows = RowPredictors(models, models.dataset.catalogue, remembered(models, history[:-length], len(read)))
+        listed = rows.best(wanted.rows(models.config)[0], read, history)
     return history, int(example.targets[0]), listed
 
 
@@ -136,19 +162,15 @@ def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[HistoryIte
     return entries, known
 
 
-def _best(models: Models, history: np.ndarray) -> np.ndarray:
-    """int64 ``[K]``: the teacher's best items outside the history."""
-    return top_items(models.teacher.catalogue_scores([history])[0], history, models.config.eval.full_top)
-
-
 def _explanandum_of_entries(
     models: Models,
     entries: tuple[HistoryItem, ...],
     older: np.ndarray,
-    candidates: np.ndarray,
+    candidates: np.ndarray | None,
     wanted: Wanted,
     true_item: int | None,
     notes: list[str],
+    whole: bool,
 ) -> Explanandum:
     """That of typed titles, unknown ones among them, of which the last are read."""
     length = models.config.data.history
@@ -159,7 +181,7 @@ def _explanandum_of_entries(
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
     catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
-    return _explanandum(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes))
+    return _explanandum(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes), whole)
 
 
 def _explanandum(
@@ -167,11 +189,14 @@ def _explanandum(
     catalogue: Catalogue,
     entries: tuple[HistoryItem, ...],
     older: np.ndarray,
-    candidates: np.ndarray,
+    candidates: np.ndarray | None,
     wanted: Wanted,
     true_item: int | None,
     notes: tuple[str, ...],
+    whole: bool,
 ) -> Explanandum:
+    """``candidates``: the row's best of the whole catalogue after these entries if ``None``."""
+    row, other = wanted.rows(models.config)
     if models.dataset.note:
         notes = (models.dataset.note, *notes)
     own = iter(range(catalogue.n_known, len(catalogue)))
@@ -181,20 +206,18 @@ def _explanandum(
         None if text is None else _free_item(models.dataset.catalogue, text, taken, where)
         for where, text in (("item", wanted.item), ("rival", wanted.rival))
     )
-    for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in candidates):
-        candidates = np.append(candidates, extra)
-        notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
-    instance = Instance(history, candidates, 0, remembered(models, older, len(history)))
-    llm = Predictor(models.ranker(method_row(models.config), catalogue), instance)
-    teacher = Predictor(models.teacher, instance, older=True)
-    plus = None
-    if models.plus is not None:  # it reads as much as it did in the evaluation, however little the teacher remembers
-        plus = Predictor(models.ranker("delrec-plus", catalogue), replace(instance, older=older), older=True)
-    places = candidates.tolist()
-    target = places.index(item) if item is not None else int(llm.full().argmax())
-    explained = Explanandum(models, catalogue, entries, llm, teacher, true_item, notes, plus).about(target)
-    return explained if rival is None else explained.against(places.index(rival))
+    rows = RowPredictors(models, catalogue, remembered(models, older, len(history)), whole=whole)
+    listed = rows.best(row, history, [*taken]) if candidates is None else candidates
+    for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in listed):
+        listed = np.append(listed, extra)
+        notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
+    instance = Instance(history, listed, 0, rows.older)
+    places = listed.tolist()
+    target = places.index(item) if item is not None else int(rows.of(row, instance).full().argmax())
+    instance = replace(instance, target=target)
+    found = Explanandum(models, catalogue, entries, rows, row, other, instance, true_item, notes)
+    return found if rival is None else found.against(places.index(rival))
 
 
 def _free_item(catalogue: Catalogue, text: str, taken: Collection[int], where: str) -> int:

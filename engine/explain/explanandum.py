@@ -13,6 +13,7 @@ from engine.data.titles import exact_items, referred
 from engine.errors import StudioError
 from engine.explain.predictor import Instance, Predictor
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
+from engine.explain.row_predictors import RowPredictors, is_llm
 from engine.models import Models
 from engine.recommend import HistoryItem
 from engine.variants import LLMVariants
@@ -32,15 +33,16 @@ class Explanandum:
     """The data set's, then one's own titles, then the one that says nothing."""
     entries: tuple[HistoryItem, ...]
     """The history as the language model reads it, oldest first."""
-    llm: Predictor
-    """The run's last stage."""
-    teacher: Predictor
+    rows: RowPredictors
+    row: str
+    """The row of the results table that answers, and whose reasons are asked for ..."""
+    other: str
+    """... and the one that stands beside it."""
+    instance: Instance
     true_item: int | None
     """What the user really chose next; ``None`` for a history of one's own."""
     notes: tuple[str, ...]
     """What the reader must know: unknown titles, titles that are too old to be read, changed candidates."""
-    plus: Predictor | None = None
-    """DELRec-plus where the run has it: it ranks the same candidates, reasons are not measured for it."""
     rival: int | None = None
     """Column of the candidate that the explained one is held against; the strongest other one if ``None``."""
 
@@ -51,8 +53,17 @@ class Explanandum:
             raise StudioError(f"{name} is what is explained: it cannot be its own rival", where="rival", remedy=remedy)
 
     @property
-    def instance(self) -> Instance:
-        return self.llm.instance
+    def model(self) -> Predictor:
+        """The row that answers."""
+        return self.ask(self.row)
+
+    @property
+    def beside(self) -> Predictor:
+        return self.ask(self.other)
+
+    def ask(self, row: str) -> Predictor:
+        """Any row of the run about the same history and candidates; what it answered before is remembered."""
+        return self.rows.of(row, self.instance)
 
     @cached_property
     def variants(self) -> LLMVariants:
@@ -64,7 +75,9 @@ class Explanandum:
 
         The first is the run's teacher or ``ensemble``.
         """
-        return self.models.plus.candidates if self.models.plus else None
+        if self.models.plus is None:
+            return None
+        return self.models.plus.catalogue if self.rows.whole else self.models.plus.candidates
 
     @cached_property
     def popularity(self) -> np.ndarray:
@@ -87,8 +100,7 @@ class Explanandum:
 
     def about(self, column: int) -> Explanandum:
         """The same recommendation and what was asked of it, explaining the candidate in this column."""
-        plus = self.plus and self.plus.about(column)
-        return replace(self, llm=self.llm.about(column), teacher=self.teacher.about(column), plus=plus)
+        return replace(self, instance=replace(self.instance, target=column))
 
     def against(self, column: int) -> Explanandum:
         """The same, held against the candidate in this column.
@@ -107,15 +119,15 @@ class Explanandum:
         found = np.flatnonzero(self.instance.candidates == find_item(self.models.dataset.catalogue, item, where))
         return int(found[0]) if len(found) else None
 
-    def operators(self, *, teacher: bool = False) -> list[Removal]:
-        """The removal operators; for teachers, which read no titles, without the placeholder."""
+    def operators(self, row: str) -> list[Removal]:
+        """The removal operators; for rows that read no titles, without the placeholder."""
         taken = np.concatenate([self.instance.history, self.instance.older, self.instance.candidates])
         drawn = RandomItem(self.popularity, taken, DRAWS, self.models.config.seed)
-        return [Delete(), drawn] if teacher else [Delete(), Placeholder(len(self.catalogue) - 1), drawn]
+        return [Delete(), Placeholder(len(self.catalogue) - 1), drawn] if is_llm(row) else [Delete(), drawn]
 
     def pool(self) -> list[int]:
         """Ids to put into the history: what most often goes before the strongest rivals of the top answer."""
-        scores = self.llm.full()
+        scores = self.model.full()
         rivals = self.instance.candidates[np.argsort(-scores, kind="stable")[1:]]
         taken = {*self.instance.history.tolist(), *self.instance.older.tolist(), *self.instance.candidates.tolist()}
         pool: dict[int, None] = {}

@@ -16,12 +16,13 @@ from engine.evaluate import sample_users
 from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.evidence import gather
-from engine.explain.explananda import explanandum_of_user
+from engine.explain.explananda import Wanted, explanandum_of_user
 from engine.explain.explanandum import Explanandum
-from engine.explain.gradients import integrated_gradients
+from engine.explain.gradients import differentiable, integrated_gradients
 from engine.explain.predictor import probabilities
 from engine.explain.rationale import rationales
 from engine.explain.removal import Delete
+from engine.explain.trust import trust_sentence
 from engine.explain.variety import commonest, distinct_2, skeleton
 from engine.metrics.agreement import kendall_tau
 from engine.metrics.bootstrap import Bootstrap, Interval
@@ -33,7 +34,6 @@ USERS = 20
 STEPS = 8
 """Points of the gradients' path: fewer than for a single recommendation."""
 STAGE = "faithfulness"
-ORDERS = ("loo", "ig", "random")
 
 
 MEASURES: Mapping[str, Callable[[UserFigures, str], np.ndarray]] = {
@@ -63,27 +63,24 @@ class UserFigures:
 
 
 def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
-    """The figures of one user, about the language model's own top answer."""
-    loo_effects = leave_one_out(explained.llm, [Delete()])["delete"]
-    teacher = leave_one_out(explained.teacher, [Delete()])["delete"].margin
-    importance = {
-        "loo": loo_effects.margin,
-        "ig": integrated_gradients(explained.llm.ranker, explained.instance, STEPS).items,
-        "random": random.permutation(len(explained.instance.history)).astype(np.float64),
-    }
+    """The figures of one user, about the row's own top answer."""
+    row = explained.model
+    loo_effects = leave_one_out(row, [Delete()])["delete"]
+    beside = leave_one_out(explained.beside, [Delete()])["delete"].margin
+    importance = {"loo": loo_effects.margin}
+    if differentiable(row.ranker):
+        importance["ig"] = integrated_gradients(row.ranker, explained.instance, STEPS).items
+    importance["random"] = random.permutation(len(explained.instance.history)).astype(np.float64)
     evidence = gather(explained, loo_effects, None)
     shown = rationales(explained.models.backbone, evidence, seed=explained.models.config.seed)[0]
     verdict = shown.grounding
-    curves = {name: erasure(explained.llm, importance[name]) for name in ORDERS}
+    curves = {name: erasure(row, order) for name, order in importance.items()}
+    pairs = {f"loo/{name}": kendall_tau(importance["loo"], importance[name]) for name in list(importance)[1:]}
     return UserFigures(
         curves=curves,
-        limits=limits(explained.llm, list(curves.values())),
-        full=float(probabilities(explained.llm.full(), explained.instance.target)),
-        tau={
-            "loo/ig": kendall_tau(importance["loo"], importance["ig"]),
-            "loo/random": kendall_tau(importance["loo"], importance["random"]),
-            "loo/teacher": kendall_tau(importance["loo"], teacher),
-        },
+        limits=limits(row, list(curves.values())),
+        full=float(probabilities(row.full(), explained.instance.target)),
+        tau=pairs | {"loo/beside": kendall_tau(importance["loo"], beside)},
         grounded=verdict.badge == "grounded",
         invented=len(verdict.invented),
         written=shown.weights != "computed",
@@ -92,12 +89,21 @@ def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
     )
 
 
-def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, object]:
+def faithfulness(
+    models: Models, users: int, monitor: Monitor, model: str | None = None, beside: str | None = None
+) -> dict[str, object]:
     """Measure ``users`` test users, always the same ones for the run's seed.
 
+    Args:
+        model: the row whose reasons are measured; the method's last stage if ``None``.
+        beside: the row whose reasons they are held against.
+
     Returns:
-        ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``ig``, ``random``); ``normalised``, the
-        same two as shares of the way between their limits, over those ``users`` for whom the order makes a difference,
+        ``model``, ``beside``, ``users``; ``comprehensiveness`` and ``sufficiency`` by order (``loo``, ``random``, and
+        ``ig`` where the row has inputs to differentiate); ``limits``, the mean comprehensiveness of the ``best`` and
+        ``worst`` order that greedy searches found for each user; ``times_random``, how many times the comprehensiveness
+        of ``loo`` is that of ``random``, ``None`` where that is not positive; ``verdict``, a sentence; ``normalised``,
+        the two as shares of the way between the limits, over those ``users`` for whom the order makes a difference,
         ``None`` where these are fewer than two; ``tau`` by pair of methods; of the texts shown ``grounded_share``,
         ``invented_titles`` in each, ``written_share`` (by the language model), ``statement_precision`` (share of a
         text's statements that are as measured; ``None`` where fewer than two texts state any) and ``variety``, of the
@@ -107,20 +113,23 @@ def faithfulness(models: Models, users: int, monitor: Monitor) -> dict[str, obje
 
     Raises:
         Cancelled: the monitor asked to stop.
-        StudioError: not at least two users to measure.
+        StudioError: not at least two users to measure, or the run has no such row.
     """
     test, config = models.split.test, models.config
     if users < 2 or len(test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
+    wanted = Wanted(model=model, beside=beside)
+    row, other = wanted.rows(config)
     chosen = sample_users(len(test), users, config.seed)
     figures = []
     for done, index in enumerate(chosen):
         monitor.check()
         monitor.progress(STAGE, done, len(chosen))
         user = models.dataset.user_ids[test.users[index]]
-        figures.append(measure(explanandum_of_user(models, user), generator(config.seed, STAGE, user)))
+        explained = explanandum_of_user(models, user, wanted)
+        figures.append(measure(explained, generator(config.seed, STAGE, user)))
     monitor.progress(STAGE, len(chosen), len(chosen))
-    return summary(figures, config.eval.bootstrap, config.seed)
+    return {"model": row, "beside": other, **summary(figures, config.eval.bootstrap, config.seed)}
 
 
 def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str, object]:
@@ -130,12 +139,27 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
     def mean(values: Sequence[float]) -> dict[str, float]:
         return interval(bootstrap.interval(np.array(values, np.float64)))
 
+    orders = tuple(figures[0].curves)
+    found = {
+        measure: {name: mean([float(at(f, name).mean()) for f in figures]) for name in orders}
+        for measure, at in MEASURES.items()
+    }
+    over_random = {
+        measure: {
+            name: mean([float((at(f, name) - at(f, "random")).mean()) for f in figures])
+            for name in orders
+            if name != "random"
+        }
+        for measure, at in MEASURES.items()
+    }
+    reached = {"best": mean([f.limits.high for f in figures]), "worst": mean([f.limits.low for f in figures])}
+    own, random = (found["comprehensiveness"][name]["value"] for name in ("loo", "random"))
     return {
         "users": len(figures),
-        "comprehensiveness": {
-            name: mean([f.curves[name].comprehensiveness.mean() for f in figures]) for name in ORDERS
-        },
-        "sufficiency": {name: mean([f.curves[name].sufficiency.mean() for f in figures]) for name in ORDERS},
+        **found,
+        "limits": reached,
+        "times_random": round(own / random, 3) if random > 0 else None,
+        "verdict": trust_sentence(own, random, over_random["comprehensiveness"]["loo"], reached["best"]["value"]),
         "normalised": _normalised([f for f in figures if f.limits.apart], samples, seed),
         "tau": {pair: mean([f.tau[pair] for f in figures]) for pair in figures[0].tau},
         "grounded_share": mean([float(f.grounded) for f in figures]),
@@ -146,13 +170,8 @@ def summary(figures: Sequence[UserFigures], samples: int, seed: int) -> dict[str
             "distinct_2": round(distinct_2([f.skeleton for f in figures]), 6),
             "commonest_skeleton": round(commonest([f.skeleton for f in figures]), 6),
         },
-        "deletion_curve": {name: _curve(figures, name, samples, seed) for name in ORDERS},
-        "over_random": {
-            measure: {
-                name: mean([float((at(f, name) - at(f, "random")).mean()) for f in figures]) for name in ("loo", "ig")
-            }
-            for measure, at in MEASURES.items()
-        },
+        "deletion_curve": {name: _curve(figures, name, samples, seed) for name in orders},
+        "over_random": over_random,
     }
 
 
@@ -160,10 +179,11 @@ def _normalised(figures: Sequence[UserFigures], samples: int, seed: int) -> dict
     if len(figures) < 2:
         return None
     bootstrap = Bootstrap(len(figures), samples, seed)
-    shares = {name: [f.limits.normalised(f.curves[name]) for f in figures] for name in ORDERS}
+    shares = {name: [f.limits.normalised(f.curves[name]) for f in figures] for name in figures[0].curves}
     return {"users": len(figures)} | {
         measure: {
-            name: interval(bootstrap.interval(np.array([share[measure] for share in shares[name]]))) for name in ORDERS
+            name: interval(bootstrap.interval(np.array([share[measure] for share in shares[name]])))
+            for name in figures[0].curves
         }
         for measure in MEASURES
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
+from engine.explain.row_predictors import WithinCatalogue
 from engine.labels import label, listed
 from engine.plus import PlusRanker
 
@@ -42,20 +43,22 @@ def part_shares(predictor: Predictor, rival: int) -> list[PartShare]:
         rival: column of the candidate that it is held against.
     """
     ranker, instance = predictor.ranker, predictor.instance
+    whole = isinstance(ranker, WithinCatalogue)
+    ranker = ranker.ranker if isinstance(ranker, WithinCatalogue) else ranker
     assert isinstance(ranker, PlusRanker)
+    weights = ranker.weights.catalogue if whole else ranker.weights.candidates
     removal = Delete()
     histories = [
         instance.history,
         *(it for i in range(len(instance.history)) for it in removal.without(instance.history, [i])),
     ]
-    whole = [np.concatenate([predictor.older, history]) for history in histories]
-    pair = np.tile(instance.candidates[[instance.target, rival]], (len(whole), 1))
+    pair = np.tile(instance.candidates[[instance.target, rival]], (len(histories), 1))
     shares = []
-    for name, scores in ranker.part_scores(whole, pair).items():
+    for name, scores in ranker.part_scores(histories, pair, weights).items():
         leads = scores[:, 0].astype(np.float64) - scores[:, 1]
         effects = leads[0] - leads[1:]
         because = int(effects.argmax()) if len(effects) and effects.max() > 0 else None
-        weight = ranker.weights.candidates[name]
+        weight = weights[name]
         shares.append(PartShare(name, weight, float(scores[0, 0]), float(scores[0, 1]), effects, because))
     return sorted(shares, key=lambda share: -share.lead)
 

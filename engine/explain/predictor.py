@@ -41,13 +41,15 @@ class Instance:
 
 
 class Predictor:
-    """Asks one model about variants of a instance; a history that was asked before is answered from memory.
+    """Asks one model about variants of an instance; a history that was asked before is answered from memory.
 
     Args:
         older: whether the model sees the instance's older items too.
+        name: of the row that it is, where the ranker's own is another.
     """
 
-    def __init__(self, ranker: Ranker, instance: Instance, *, older: bool = False) -> None:
+    def __init__(self, ranker: Ranker, instance: Instance, *, older: bool = False, name: str | None = None) -> None:
+        self.name = name or ranker.name
         self.ranker = ranker
         self.instance = instance
         self.older = instance.older if older else EMPTY
@@ -55,13 +57,10 @@ class Predictor:
 
     def about(self, target: int) -> Predictor:
         """The same model and memory, explaining candidate column ``target``."""
-        other = Predictor(self.ranker, replace(self.instance, target=target), older=len(self.older) > 0)
+        instance = replace(self.instance, target=target)
+        other = Predictor(self.ranker, instance, older=len(self.older) > 0, name=self.name)
         other._known = self._known
         return other
-
-    @property
-    def name(self) -> str:
-        return self.ranker.name
 
     @property
     def asked(self) -> int:

@@ -31,12 +31,13 @@ from engine.explain.report_parts import (
     Stability,
     Summary,
     SumOfParts,
+    WhyNot,
     Writing,
 )
 
 PARTS = (
-    "effects", "rather", "parts", "counterfactual", "summary", "ladder", "reading", "prompt", "order", "stability",
-    "gradients", "rationale", "free",
+    "effects", "rather", "why_not", "parts", "counterfactual", "summary", "ladder", "reading", "prompt", "order",
+    "stability", "gradients", "rationale", "free",
 )  # fmt: skip
 """Fields of a report that are measured one by one, in the order in which they are best measured."""
 
@@ -67,6 +68,8 @@ class ExplanationReport(Part):
 
     effects: Effects | None = None
     rather: Contrast | None = None
+    why_not: WhyNot | None = None
+    """Inapplicable to what comes first."""
     parts: SumOfParts | None = None
     counterfactual: Counterfactual | None = None
     summary: Summary | None = None

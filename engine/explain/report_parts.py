@@ -36,6 +36,8 @@ class HistoryItem(Item):
 class Candidate(Item):
     chosen_next: bool = False
     """Whether the user really chose it next."""
+    overall: float | None = None
+    """Where the row puts it among all items outside the history, where candidates are its best of the catalogue."""
 
 
 class About(Part):
@@ -94,6 +96,27 @@ class Contrast(Part):
     rather_than: Item
     lead: float
     effects: tuple[float, ...]
+
+
+class Raise(Part):
+    """A change of one title that raises the item: one of the history ``removed``, by place, or one ``added``, by id."""
+
+    rank: float
+    removed: int | None = None
+    added: int | None = None
+
+
+class WhyNot(Part):
+    """Why the item is not recommended; see :class:`engine.explain.why_not.WhyNot`."""
+
+    rank: float
+    first: int
+    behind: float
+    against: tuple[int, ...]
+    speaking: tuple[int, ...]
+    raised: Raise | None
+    tried: int
+    sentence: str
 
 
 class PartOfSum(Part):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from engine.explain.predictor import Instance, margins, probabilities, ranks
 from engine.llm import SoftPrompt
 from engine.ranking import Ranker
 from engine.variants import LLMVariants
+
+Within = Callable[[Ranker], Ranker]
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,32 @@ def make_answer(model: str, scores: np.ndarray, instance: Instance) -> Answer:
 
 
 def prompt_effects(
-    variants: LLMVariants, instance: Instance, own: Answer, others: dict[str, SoftPrompt] | None = None
+    variants: LLMVariants,
+    instance: Instance,
+    own: Answer,
+    others: dict[str, SoftPrompt] | None = None,
+    *,
+    adapter: bool = True,
+    within: Within = lambda ranker: ranker,
 ) -> list[PromptEffect]:
     """The recommendation under every prompt of :meth:`LLMVariants.prompts`, the adapter staying as it is.
 
     Args:
         own: the answer with the run's own prompt.
+        adapter: whether the row has it on.
+        within: makes the whole row of its language model.
     """
     effects = []
     for name, prompt in variants.prompts(others).items():
-        changed = answer(variants.ranker(f"{own.model}, prompt {name}", prompt, adapter=True), instance)
+        ranker = within(variants.ranker(f"{own.model}, prompt {name}", prompt, adapter=adapter))
+        changed = replace(answer(ranker, instance), model=f"{own.model}, prompt {name}")
         effects.append(PromptEffect(name, changed, own.margin - changed.margin))
     return effects
 
 
-def adapter_effect(variants: LLMVariants, instance: Instance, own: Answer) -> tuple[Answer, float]:
+def adapter_effect(
+    variants: LLMVariants, instance: Instance, own: Answer, within: Within = lambda ranker: ranker
+) -> tuple[Answer, float]:
     """The answer with the adapter switched off, and what the adapter brings the target's margin.
 
     Raises:
@@ -88,16 +101,5 @@ def adapter_effect(variants: LLMVariants, instance: Instance, own: Answer) -> tu
     """
     if not variants.models.config.finetune.enabled:
         raise StudioError("the run has no adapter", where="finetune.enabled=false", remedy="ask about another run")
-    off = answer(variants.ranker("llm-distilled", variants.models.soft_prompt, adapter=False), instance)
+    off = answer(within(variants.ranker("llm-distilled", variants.models.soft_prompt, adapter=False)), instance)
     return off, own.margin - off.margin
-
-
-def ladder(variants: LLMVariants, instance: Instance, teacher: Answer, own: Answer) -> list[Answer]:
-    """The same candidates by the teacher and by the language model after each stage that the run has."""
-    models = variants.models
-    rungs: Sequence[Answer] = [answer(variants.row("llm-zero-shot"), instance)]
-    if models.soft_prompt is not None:
-        rungs = [*rungs, answer(variants.row("llm-distilled"), instance)]
-    if models.config.finetune.enabled:
-        rungs = [*rungs, own]
-    return [teacher, *rungs]

@@ -36,15 +36,17 @@ class PlusRanker:
         """float32 ``[users, m]``; each history is read once, however often it is asked about."""
         return _sum(self.part_scores(histories, candidates))
 
-    def part_scores(self, histories: Sequence[History], candidates: np.ndarray) -> dict[str, np.ndarray]:
-        """float32 ``[users, m]`` by part: what each of them adds to :meth:`scores`."""
+    def part_scores(
+        self, histories: Sequence[History], candidates: np.ndarray, weights: Mapping[str, float] | None = None
+    ) -> dict[str, np.ndarray]:
+        """float32 ``[users, m]`` by part: what each of them adds to :meth:`scores`, or with other ``weights``."""
         own = candidates >= self.n_items
         if not own.any():
             said = self._opinions(histories)
             columns = {name: np.take_along_axis(scores, candidates, axis=1) for name, scores in said.items()}
         else:
             columns = {name: self._beyond(part, histories, candidates, own) for name, part in self.parts.items()}
-        return {name: weight * columns[name] for name, weight in self.weights.candidates.items()}
+        return {name: weight * columns[name] for name, weight in (weights or self.weights.candidates).items()}
 
     def _beyond(
         self, part: CatalogueRanker, histories: Sequence[History], candidates: np.ndarray, own: np.ndarray
