@@ -113,12 +113,6 @@ def last_row(config: RunConfig) -> str:
     return next(row.name for row in reversed(LLM_ROWS) if row.there(config))
 
 
-def best_row(config: RunConfig) -> str:
-    """The row that did best on validation users: DELRec-plus, which weighs its parts by what fits these best, or else
-    the last stage of the method, whose steps were chosen by them."""
-    return last_row(config)
-
-
 def method_row(config: RunConfig) -> str:
     """The row of the last stage of the paper's method."""
     return next(row.name for row in reversed(LLM_ROWS) if row.there(config) and not row.mixed)

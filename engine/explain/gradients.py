@@ -99,6 +99,7 @@ def _unwrapped(ranker: Ranker) -> Ranker:
 
 def _parts(ranker: Ranker, older: np.ndarray, weight: float) -> Iterator[tuple[float, Ranker, np.ndarray]]:
     """What a row is a sum of: weight, model, and the older items that it sees before the history."""
+    inner: Ranker
     if isinstance(ranker, WithinCatalogue) and isinstance(ranker.ranker, PlusRanker):
         weights, inner = ranker.ranker.weights.catalogue, ranker.ranker
     else:

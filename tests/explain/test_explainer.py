@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from stage_world import FAMILIES, FORMS
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.explainer import PARTS, Explainer, Writing, explain
+from engine.explain.explainer import PARTS, Explainer, OnPart, Writing, explain
 from engine.explain.explananda import (
     Candidates,
     Wanted,
@@ -37,20 +37,25 @@ def models() -> Models:
     return tiny_models()
 
 
+def _told(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPart | None = None) -> dict[str, Any]:
+    """As it is stored."""
+    return explain(explainer, parts, on_part).to_json()
+
+
 def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Models) -> None:
     explained = explanandum_of_user(models, "user 3")
     other = {"abc": SoftPrompt.from_vocabulary(models.backbone, 3, seed=9)}
-    answer = explain(Explainer(explained, other))
+    answer = _told(Explainer(explained, other))
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
-    assert set(PARTS) <= set(answer)
+    assert set(PARTS) == set(answer) & set(PARTS) | set(answer["inapplicable"])
     history, candidates = answer["history"], answer["candidates"]
     assert [item["item"] for item in history] == models.dataset.sequences[3][:-1][-12:].tolist()
     assert [item["item"] for item in candidates if item["chosen_next"]] == [models.dataset.sequences[3][-1]]
     assert answer["answer"]["rank"] == 1.0, "by default the model's own first answer is explained"
-    assert set(answer["effects"]["llm"]) == {"delete", "placeholder", "random"}
-    assert set(answer["effects"]["teacher"]) == {"delete", "random"}
-    assert all(len(found["margin"]) == len(history) for found in answer["effects"]["llm"].values())
-    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot", "llm-distilled"]
+    assert set(answer["effects"]["model"]) == {"delete", "placeholder", "random"}
+    assert set(answer["effects"]["beside"]) == {"delete", "random"}
+    assert all(len(found["margin"]) == len(history) for found in answer["effects"]["model"].values())
+    assert [rung["model"] for rung in answer["ladder"]] == ["sasrec", "llm-zero-shot", "llm-distilled"]
     own = answer["ladder"][-1]
     assert own["margin"] == pytest.approx(answer["answer"]["margin"], abs=1e-4)
     for effect in answer["prompt"]["prompts"]:
@@ -80,7 +85,7 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     twins = replace(catalogue, titles=tuple(titles))
     models.dataset = replace(models.dataset, catalogue=twins)
     explained = explanandum_of_user(models, "user 3")
-    answer = explain(
+    answer = _told(
         Explainer(explained), [part for part in PARTS if part not in ("gradients", "rationale", "prompt", "free")]
     )
     for item in (*answer["history"], *answer["candidates"], answer["rather"]["rather_than"]):
@@ -137,9 +142,9 @@ def test_the_rival_can_be_chosen_and_its_lead_is_what_the_scores_say(models: Mod
         found = Explainer(other).measure_rather()
         assert found["chosen"]
         assert found["rather_than"]["item"] == explained.instance.candidates[column]
-        scores = explained.llm.full()
+        scores = explained.model.full()
         assert found["lead"] == pytest.approx(scores[explained.instance.target] - scores[column], abs=1e-4)
-        without = explained.llm.scores([np.delete(explained.instance.history, 0)])[0]
+        without = explained.model.scores([np.delete(explained.instance.history, 0)])[0]
         after = without[explained.instance.target] - without[column]
         assert found["effects"][0] == pytest.approx(found["lead"] - after, abs=1e-4)
 
@@ -168,8 +173,8 @@ def test_an_edited_history_is_asked_about_the_same_candidates(models: Models, ca
     titles = [entry.title for entry in whole.entries]
     as_it_is = explanandum_of_edited(models, "user 3", titles, candidates=candidates)
     assert as_it_is.instance.candidates.tolist() == whole.instance.candidates.tolist()
-    assert as_it_is.llm.full().tolist() == whole.llm.full().tolist()
-    assert as_it_is.teacher.full().tolist() == whole.teacher.full().tolist(), "what is older stays, too"
+    assert as_it_is.model.full().tolist() == whole.model.full().tolist()
+    assert as_it_is.beside.full().tolist() == whole.beside.full().tolist(), "what is older stays, too"
     added = whole.title(int(whole.instance.candidates[0]))
     edited = explanandum_of_edited(models, "user 3", [*titles[1:], added, "wholly new"], candidates=candidates)
     assert edited.instance.candidates.tolist() == whole.instance.candidates[1:].tolist()
@@ -187,19 +192,19 @@ def test_on_the_catalogue_the_candidates_are_the_teachers_best(models: Models) -
 
 def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Models) -> None:
     explained = explanandum_of_titles(models, ["game A", "<b>${x}</b> {{y}} 🎬 שלום", "game B"])
-    answer = explain(Explainer(explained), ["effects", "summary"])
+    answer = _told(Explainer(explained), ["effects", "summary"])
     assert [item["known"] for item in answer["history"]] == [True, False, True]
     assert answer["history"][1]["title"] == "<b>${x}</b> {{y}} 🎬 שלום"
     assert "only the language model sees" in answer["notes"][0]
-    assert answer["effects"]["teacher"]["delete"]["margin"][1] == 0.0
-    assert answer["effects"]["llm"]["delete"]["margin"][1] != 0.0
+    assert answer["effects"]["beside"]["delete"]["margin"][1] == 0.0
+    assert answer["effects"]["model"]["delete"]["margin"][1] != 0.0
 
 
 def test_one_title_is_enough(models: Models) -> None:
-    answer = explain(Explainer(explanandum_of_titles(models, ["game A"])))
-    assert len(answer["effects"]["llm"]["delete"]["margin"]) == 1
-    assert answer["effects"]["spearman_with_teacher"]["delete"] is None
-    assert answer["order"]["llm"]["shuffled_margin"] is None
+    answer = _told(Explainer(explanandum_of_titles(models, ["game A"])))
+    assert len(answer["effects"]["model"]["delete"]["margin"]) == 1
+    assert answer["effects"]["agreement"]["delete"] is None
+    assert answer["order"]["model"]["shuffled_margin"] is None
 
 
 def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None:
@@ -210,7 +215,7 @@ def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None
 
 
 def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models) -> None:
-    answer = explain(Explainer(explanandum_of_user(models, "user 3")), ["reading"])
+    answer = _told(Explainer(explanandum_of_user(models, "user 3")), ["reading"])
     pieces = {(piece["kind"], piece["index"]): piece["text"] for piece in answer["reading"]["segments"]}
     for place, item in enumerate(answer["history"]):
         assert item["title"].partition(" (")[0] in pieces["history", place]
@@ -223,15 +228,16 @@ def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models
 def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str) -> None:
     models = tiny_models(family=family, form="sequence")
     explained = explanandum_of_user(models, "user 3")
-    answer = explain(Explainer(explained), [part for part in PARTS if part != "rationale"])
+    answer = _told(Explainer(explained), [part for part in PARTS if part != "rationale"])
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
     found = answer["reading"]
     assert found["answer"] == ""
     assert not [piece for piece in (*found["segments"], *found["reply"]) if piece["kind"] == "candidate"]
     told = [piece["text"] for piece in found["reply"] if piece["kind"] == "history"]
     assert told == [f" {item['title']}" for item in answer["history"]]
-    assert answer["stability"] is None, "there is no order of candidates to shuffle"
-    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot", "llm-distilled"]
+    assert "stability" not in answer, "there is no order of candidates to shuffle"
+    assert "reads no list" in answer["inapplicable"]["stability"]
+    assert [rung["model"] for rung in answer["ladder"]] == ["sasrec", "llm-zero-shot", "llm-distilled"]
     for rung in answer["ladder"][1:]:
         row = models.ranker(rung["model"]).scores([explained.instance.history], explained.instance.candidates[None])[0]
         assert rung["scores"] == pytest.approx(row.tolist(), abs=1e-4), "those of the table's rows"
@@ -246,11 +252,11 @@ def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str)
 
 
 def test_titles_of_ones_own_are_read_without_candidates_too() -> None:
-    answer = explain(
+    answer = _told(
         Explainer(explanandum_of_titles(tiny_models(form="sequence"), ["game A", "wholly new", "game B"])), ["effects"]
     )
     assert [item["known"] for item in answer["history"]] == [True, False, True]
-    assert answer["effects"]["llm"]["delete"]["margin"][1] != 0.0
+    assert answer["effects"]["model"]["delete"]["margin"][1] != 0.0
 
 
 def test_bad_input_is_told_in_one_line(models: Models) -> None:
@@ -275,9 +281,9 @@ def test_an_over_long_title_of_ones_own_is_cut_for_the_prompt(models: Models) ->
 def test_a_run_without_soft_prompt_has_no_effect_of_it(form: str) -> None:
     models = tiny_models("distill.prompt=none", form=form)
     assert method_row(models.config) == "llm-zero-shot"
-    answer = explain(Explainer(explanandum_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
+    answer = _told(Explainer(explanandum_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
     assert answer["prompt"] == {"prompts": None, "adapter": None}
-    assert [rung["model"] for rung in answer["ladder"]] == ["markov", "llm-zero-shot"]
+    assert [rung["model"] for rung in answer["ladder"]] == ["sasrec", "llm-zero-shot"]
 
 
 def test_plain_values_are_finite_or_refused() -> None:
@@ -298,7 +304,7 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
     heard: list[dict[str, Any]] = []
     writing = Writing(prompt="Say hello.", samples=2)
     reasons = Explainer(explanandum_of_user(models, "user 3"), writing=writing)
-    answer = explain(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
+    answer = _told(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
     assert [told["measuring"] for told in heard[:2]] == ["summary", "rationale"]
     assert all(told["target"] == answer["target"] for told in heard)
     assert heard[1]["summary"] == answer["summary"], "parts that are done stand beside the one under way"
@@ -310,14 +316,14 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
 
 def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) -> None:
     explained = explanandum_of_user(models, "user 3")
-    Explainer(explained).effects()
-    asked = explained.llm.asked
+    assert Explainer(explained).effects
+    asked = explained.model.asked
     column = explained.column(explained.title(int(explained.instance.candidates[2])))
     assert column == 2
-    reused = Explainer(explained.about(column)).effects()["delete"].margin
-    assert explained.llm.asked == asked
+    reused = Explainer(explained.about(column)).effects["delete"].margin
+    assert explained.model.asked == asked
     anew = explanandum_of_user(models, "user 3", Wanted(explained.title(int(explained.instance.candidates[2]))))
-    anew.llm.full()  # asked first and by itself, as above: sums in float32 depend on what is asked together
-    assert reused.tolist() == pytest.approx(Explainer(anew).effects()["delete"].margin)
+    anew.model.full()  # asked first and by itself, as above: sums in float32 depend on what is asked together
+    assert reused.tolist() == pytest.approx(Explainer(anew).effects["delete"].margin)
     missing = next(item for item in range(28) if item not in explained.instance.candidates)
     assert explained.column(explained.title(missing)) is None

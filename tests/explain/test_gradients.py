@@ -75,6 +75,6 @@ def test_a_row_without_the_adapter_is_attributed_too() -> None:
     assert plain.items == pytest.approx(wrapped.items)
 
 
-def test_what_reads_no_text_has_no_gradients() -> None:
-    with pytest.raises(StudioError, match="reads no text"):
+def test_what_has_no_inputs_has_no_gradients() -> None:
+    with pytest.raises(StudioError, match="no inputs to differentiate"):
         integrated_gradients(Checkerboard(), CASE)

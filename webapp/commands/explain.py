@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     multiple=True,
     help=r'A history, oldest first: "Toy Story; id:50"; \; is a semicolon in a title. With --user: replaces hers.',
 )
-@click.option("--item", metavar="ITEM", help="Candidate to explain, a title or id:…; default: the LLM's first.")
+@click.option("--item", metavar="ITEM", help="Item to explain, a title or id:…; default: the row's first.")
 @click.option(
     "--rival", metavar="ITEM", help="Why rather than this one? A title or id:…; default: the strongest other."
 )
-@click.option("--catalogue", is_flag=True, help="Candidates: the teacher's best, not those of the evaluation.")
+@click.option("--model", metavar="ROW", help="The row of the results table to explain; default: best on validation.")
+@click.option("--beside", metavar="ROW", help="The row to hold it against; default: the teacher.")
+@click.option("--catalogue", is_flag=True, help="Candidates: the row's best of all items, not the evaluation's.")
 @click.option("--only", "parts", multiple=True, metavar="PART", help="Measure this part only; may come repeatedly.")
 @click.option("--prompt-of", "other_runs", multiple=True, metavar="RUN", help="Try this run's soft prompt too.")
 @click.option(
@@ -43,6 +45,8 @@ def command(
     titles: tuple[str, ...],
     item: str | None,
     rival: str | None,
+    model: str | None,
+    beside: str | None,
     catalogue: bool,
     parts: tuple[str, ...],
     other_runs: tuple[str, ...],
@@ -51,9 +55,10 @@ def command(
 ) -> None:
     """Why is an item recommended? Measured by asking the models again with the history changed.
 
-    Effects of single titles for LLM and teacher, the smallest change that flips the answer, order, stability, soft
-    prompt, adapter, gradients. All of it takes a minute or two on two cores; --only summary takes seconds. Answers are
-    kept with the run, for the page Inspect too: what was asked before is not measured again.
+    Effects of single titles for the row and another one, why an item is not recommended, the smallest change that
+    flips the answer, order, stability, soft prompt, adapter, gradients. All of it takes a minute or two on two cores;
+    --only summary takes seconds. Answers are kept with the run, for the page Inspect too: what was asked before is not
+    measured again.
     """
     found = find_run(reference)
     if found.state != "done":
@@ -69,6 +74,7 @@ def command(
     from engine.data.references import checked_titles, split_titles
     from engine.explain.endpoint import name_of
     from engine.explain.report import PARTS, ExplanationReport, check_parts
+    from engine.rows import checked_row
     from engine.run_folder import write_text
     from engine.settings import make_config
     from jobs import answers
@@ -81,6 +87,8 @@ def command(
         tuple(checked_titles([title for part in titles for title in split_titles(part)])) if titles else None,
         item=_raw_id(found, item, "--item"),
         rival=_raw_id(found, rival, "--rival"),
+        model="" if model is None else checked_row(make_config(found.config), model, "--model"),
+        beside="" if beside is None else checked_row(make_config(found.config), beside, "--beside"),
         candidates="catalogue" if catalogue else "sampled",
     )
     if question.titles == ():
@@ -179,6 +187,13 @@ def _rather(console: Console, report: ExplanationReport) -> None:
     named = ", ".join(f"{report.history[place].title} ({found.effects[place]:+z.3f})" for place in order)
     said = f"Rather than {found.rather_than.title}: lead {found.lead:+z.3f}; what leaving a title out takes from it, "
     console.print(Text(f"{said}most first: {named}."))
+
+
+def _why_not(console: Console, report: ExplanationReport) -> None:
+    from rich.text import Text
+
+    assert report.why_not
+    console.print(Text(report.why_not.sentence))
 
 
 def _parts(console: Console, report: ExplanationReport) -> None:
@@ -284,6 +299,7 @@ SHOWN = {
     "ladder": _ladder,
     "effects": _effects,
     "rather": _rather,
+    "why_not": _why_not,
     "parts": _parts,
     "counterfactual": _counterfactual,
     "prompt": _prompt,

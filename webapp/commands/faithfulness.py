@@ -17,8 +17,9 @@ MEASURES = ("comprehensiveness", "sufficiency")
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--users", default=20, show_default=True, help="Test users to measure; always the same ones.")
+@click.option("--model", metavar="ROW", help="The row of the results table; default: the one best on validation.")
 @click.option("--json", "file", metavar="FILE", help="Write the figures to FILE as JSON.")
-def command(reference: str, users: int, file: str | None) -> None:
+def command(reference: str, users: int, model: str | None, file: str | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
     Takes half a minute to a minute and a half per user on two cores; what was measured before, here or in the page, is
@@ -35,10 +36,14 @@ def command(reference: str, users: int, file: str | None) -> None:
     from rich.progress import Progress
 
     from engine.explain.faithfulness import USERS
+    from engine.rows import checked_row
     from engine.run_folder import write_text
+    from engine.settings import make_config
     from jobs import answers
 
-    request = {} if users == USERS else {"users": users}  # as the page asks
+    request: dict[str, Any] = {} if users == USERS else {"users": users}  # as the page asks
+    if model is not None:
+        request["model"] = checked_row(make_config(found.config), model, "--model")
     with Progress(transient=True) as bars:
         task = bars.add_task("users", total=users)
 
@@ -56,6 +61,8 @@ def _show(figures: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from engine.labels import label
+
     console = Console()
     title = f"Faithfulness, {figures['users']} users, with 95 % intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -65,9 +72,11 @@ def _show(figures: dict[str, Any]) -> None:
     names = {"loo": "leave-one-out", "ig": "integrated gradients", "random": "random"}
     for part, suffix in ((figures, ""), (figures["normalised"] or {}, ", normalised")):
         for order, name in names.items():
-            if part:
+            if part and order in part["comprehensiveness"]:
                 table.add_row(name + suffix, *(_told(part[measure][order]) for measure in MEASURES))
     console.print(table)
+    if "verdict" in figures:
+        console.print(f"{label(figures['model'])}: {figures['verdict']}")
     console.print("Normalised: 0 is the least and 1 the most that any order was found to reach.")
     for pair, tau in figures["tau"].items():
         console.print(f"Kendall's tau {pair}: {_told(tau)}")

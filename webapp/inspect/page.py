@@ -90,7 +90,7 @@ def build(access: Access) -> None:
         Part("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
         Part("changes", changes, _changes_key, _shown(_changes)),
         Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
-        Part("rather", [reasons], lambda v: v.states("rather", "parts"), _rather),
+        Part("rather", [reasons], lambda v: v.states("rather", "why_not", "parts"), _rather),
         Part("smallest", smallest, lambda v: v.states("counterfactual"),
              _shown(lambda v, a: reasons_view.smallest(a, v.subjects.choice))),
         Part("confidence", confidence, lambda v: v.states("stability"),
@@ -252,7 +252,7 @@ def _rival(v: View) -> Html:
 def _rather(v: View) -> Sequence[Any]:
     if v.answer is None or not v.answer.rather:
         return [tag("p", "Being compared …", class_="dr-muted", role="status")]
-    return [join([reasons_view.reasons(v.answer), reasons_view.parts(v.answer)])]
+    return [join([reasons_view.why_not(v.answer), reasons_view.reasons(v.answer), reasons_view.parts(v.answer)])]
 
 
 def _shown(draw: Callable[[View, ExplanationReport], Html | None]) -> Callable[[View], Sequence[Any]]:

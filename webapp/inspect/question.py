@@ -13,7 +13,7 @@ from engine.errors import StudioError
 Candidates = Literal["sampled", "catalogue"]
 Weights = Literal["", "base", "adapter", "elsewhere"]
 
-REASONS = ("summary", "effects", "rather", "parts", "counterfactual", "stability")
+REASONS = ("summary", "effects", "rather", "why_not", "parts", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first; who ranks how comes with any of them."""
 WORDS, FREE, RATHER = "rationale", "free", "rather"
 DEPTHS = ("ladder", "reading", "prompt", "order", "gradients", FREE)
@@ -176,7 +176,8 @@ class Question:
             fresh = replace(fresh, user="", group="")
         if "model" in action or "beside" in action:  # the same item by another row
             rows = [str(action.get(name, getattr(fresh, name))) for name in ("model", "beside")]
-            fresh = replace(fresh, model=rows[0], beside=rows[1], rival="", prompt="", words="")
+            beside = rows[1] if rows[1] != rows[0] else ""
+            fresh = replace(fresh, model=rows[0], beside=beside, rival="", prompt="", words="")
         if "item" in action:
             fresh = replace(fresh, item=str(action["item"]), rival="", prompt="")
         if "rival" in action:

@@ -33,7 +33,8 @@ NAMES = {
     "summary": "first sentence",
     "effects": "effects of each title",
     "rather": "comparison with the rival",
-    "parts": "parts of DELRec-plus",
+    "why_not": "why it does not come first",
+    "parts": "parts that add up",
     "counterfactual": "smallest change",
     "stability": "stability",
     "rationale": "generated reasoning",
@@ -258,7 +259,8 @@ def in_run(question: Question, run_id: str) -> Question:
     fresh = question.changed({"run": run_id})
     if question.model or question.beside:
         rows = subjects_of(api.status(run_id)).rows
-        fresh = replace(fresh, **{name: "" for name in ("model", "beside") if getattr(fresh, name) not in rows})
+        model, beside = (row if row in rows else "" for row in (fresh.model, fresh.beside))
+        fresh = replace(fresh, model=model, beside=beside)
     if not any(id_in(entry) is not None for entry in fresh.titles or ()):
         return fresh
     here, there = (subjects_of(api.status(run)) for run in (question.run, run_id))

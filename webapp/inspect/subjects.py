@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from db.runs import Run
+from engine.chosen_row import ChosenRow, chosen_row
 from engine.config import RunConfig
 from engine.data import Dataset
 from engine.data.catalogue import Choice
@@ -22,7 +23,8 @@ from engine.evaluate import Predictions
 from engine.evaluate.people import Group, groups, slices_of
 from engine.evaluate.users import UserRow, user_rows
 from engine.recommend import HistoryItem, understand
-from engine.rows import all_rows, best_row, checked_row
+from engine.rows import all_rows, checked_row
+from engine.run_folder import RunFolder
 from engine.settings import make_config
 from webapp import previews
 from webapp.predictions import predictions_of
@@ -80,13 +82,18 @@ class Subjects:
         self._histories: dict[tuple[str, ...], History] = {}
         self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
 
+    @cached_property
+    def chosen(self) -> ChosenRow:
+        """The row that is explained where nobody asks for another, and why it is this one."""
+        return chosen_row(RunFolder(self.run.folder))
+
     def row_of(self, model: str) -> str:
         """The row that is explained: the one that is named, or else the one that was best on validation.
 
         Raises:
             StudioError: the run has no such row.
         """
-        return checked_row(self.config, model) if model else best_row(self.config)
+        return checked_row(self.config, model) if model else self.chosen.row
 
     def told_row(self, model: str) -> str:
         """The row whose outcomes tell the users apart: the one explained, where its predictions are stored."""

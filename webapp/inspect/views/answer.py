@@ -100,7 +100,7 @@ def _which(question: Question, m: int) -> str:
         return f"The best {m} of the whole catalogue after these titles."
     edited = " They were chosen for the history as it was, and stay while you edit it." if question.edited else ""
     if question.candidates == "catalogue":
-        return f"The best {m} of the whole catalogue, and what else was asked about.{edited}"
+        return f"The best {m} of the whole catalogue, by the row explained, and what else was asked about.{edited}"
     return f"The {m} candidates of the evaluation: the true next item and others drawn at random.{edited}"
 
 
@@ -132,6 +132,8 @@ def ranking(
         if number >= most and not marks:
             continue
         hint = f"score {rung.scores[column]:z.3f}"
+        if item.overall is not None and rung.model == answer.run.model:
+            hint += f", #{item.overall:,g} of all items"
         text = _named(item, frozen) if labels else tag("span", item.title, class_="dr-cut")
         places.append(Place(item.item, rung.places[column], whole[column], text, " ".join(marks), hint))
     listed = len(places)

@@ -44,7 +44,7 @@ def fold(answer: ExplanationReport, question: Question, *, frozen: bool = False)
 
 def _cannot(answer: ExplanationReport) -> Html | None:
     """What cannot be measured for this row, and why."""
-    said = [tag("li", why) for why in dict.fromkeys(answer.inapplicable.values())]
+    said = [tag("li", why) for part, why in answer.inapplicable.items() if part != "why_not"]
     return tag("ul", said, class_="dr-faults", aria_label="What this row cannot have") if said else None
 
 

@@ -21,23 +21,18 @@ COUNTED: tuple[Group, ...] = ("both", "only-model", "only-teacher", "none")
 def rows(subjects: Subjects, question: Question) -> Html:
     """Which row of the results table is explained, and which one stands beside it."""
     row = subjects.row_of(question.model)
-    best = subjects.row_of("")
     beside = question.beside or beside_row(subjects.config, row)
 
     def choice(name: str, words: str, chosen: str, others: list[str]) -> Html:
         options = [
-            tag("option", f"{label(it)}, best on validation" if it == best else label(it), value=it,
-                selected=it == chosen)
+            tag("option", label(it), value=it, selected=it == chosen)
             for it in others
         ]  # fmt: skip
         return tag("label", tag("span", words), tag("select", options, data_ask_value=name), class_="dr-rival")
 
-    return tag(
-        "div",
-        choice("model", "Explain", row, subjects.rows),
-        choice("beside", "Beside", beside, [it for it in subjects.rows if it != row]),
-        class_="dr-rows",
-    )
+    others = [it for it in subjects.rows if it != row]
+    choices = [choice("model", "Explain", row, subjects.rows), choice("beside", "Beside", beside, others)]
+    return join([tag("div", choices, class_="dr-rows"), tag("p", subjects.chosen.why, class_="dr-fine")])
 
 
 def group_names(subjects: Subjects, model: str = "") -> dict[Group, str]:

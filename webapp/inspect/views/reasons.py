@@ -22,7 +22,9 @@ def rather(answer: ExplanationReport) -> Html | None:
     """Why this item rather than its rival."""
     if answer.rather is None:
         return None
-    return join([tag("h2", _asked(answer, answer.rather.rather_than.title)), reasons(answer), parts(answer)])
+    return join(
+        [tag("h2", _asked(answer, answer.rather.rather_than.title)), why_not(answer), reasons(answer), parts(answer)]
+    )
 
 
 def _asked(answer: ExplanationReport, rival: str) -> str:
@@ -30,6 +32,11 @@ def _asked(answer: ExplanationReport, rival: str) -> str:
     if answer.rather and answer.rather.lead < 0:
         return f"Why is {answer.target.title} not recommended? {rival} stands before it"
     return f"Why {answer.target.title} rather than {rival}?"
+
+
+def why_not(answer: ExplanationReport) -> Html | None:
+    """Why the item does not come first, and what would raise it."""
+    return tag("p", answer.why_not.sentence, class_="dr-said") if answer.why_not else None
 
 
 def parts(answer: ExplanationReport) -> Html | None:
