@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
-from engine.data import Catalogue
 from engine.explain.constraint import Unwritable
 from engine.explain.counterfactual import Search, counterfactual
 from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
@@ -18,7 +17,7 @@ from engine.explain.gradients import differentiable, integrated_gradients, text_
 from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
-from engine.explain.plain import plain
+from engine.explain.plain import describe, plain
 from engine.explain.rationale import SAMPLES, freely, rationales, request
 from engine.explain.reading import reading
 from engine.explain.removal import Delete
@@ -333,19 +332,6 @@ def explain(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPar
 
 def _written(on_part: OnPart, known: Mapping[str, Any], writing: Mapping[str, Any]) -> None:
     on_part({**known, "writing": writing})
-
-
-def describe(catalogue: Catalogue, item: int) -> dict[str, Any]:
-    """An item for readers: dense id, the data set's id, title (with the id where another looks like it), year, genres,
-    whether the data set knows it."""
-    return {
-        "item": item,
-        "raw_id": catalogue.raw_ids[item],
-        "title": catalogue.choice(item).title,
-        "year": catalogue.years[item],
-        "genres": list(catalogue.genres[item]),
-        "known": item < catalogue.n_known,
-    }
 
 
 def _effects(found: Effects) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.data import Catalogue
+
 DIGITS = 6
 
 
@@ -31,3 +33,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating) and np.isfinite(value):
         return float(f"{float(value):.{DIGITS}g}")
     raise ValueError(f"{value!r} has no plain form")
+
+
+def describe(catalogue: Catalogue, item: int) -> dict[str, Any]:
+    """An item for readers: dense id, the data set's id, title (with the id where another looks like it), year, genres,
+    whether the data set knows it."""
+    return {
+        "item": item,
+        "raw_id": catalogue.raw_ids[item],
+        "title": catalogue.choice(item).title,
+        "year": catalogue.years[item],
+        "genres": list(catalogue.genres[item]),
+        "known": item < catalogue.n_known,
+    }

@@ -52,7 +52,7 @@ def measure(models: Models, user: str) -> dict[str, tuple[float, float]]:
     ranking, effects, words, cold, summary = GOALS
     found[ranking] = clocks(lambda: explanandum_of_user(models, user))  # it asks for the ranking once
     explained = explanandum_of_user(models, user)
-    found[effects] = clocks(lambda: leave_one_out(explained.llm, [Delete()]))
+    found[effects] = clocks(lambda: leave_one_out(explained.model, [Delete()]))
     found[words] = clocks(lambda: first_words(explained, Explainer(explained)))
     found[cold] = clocks(lambda: first_words(fresh := explanandum_of_user(models, user), Explainer(fresh)))
     found[summary] = clocks(lambda: Explainer(explanandum_of_user(models, user)).measure_summary())

@@ -13,7 +13,7 @@ from jobs import kinds
 
 def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "why.json"
-    said = shell("explain", "--run", "first", "--user", "1", "--json", str(file))
+    said = shell("explain", "--run", "first", "--user", "1", "--model", "DELRec", "--json", str(file))
     assert said.code == 0, said
     answer = json.loads(file.read_text(encoding="utf-8"))
     assert answer["run_id"] == smoke["run_id"]
@@ -28,6 +28,24 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
     assert " ".join(answer["summary"]["sentence"].split()) in words
     assert answer["counterfactual"]["sentence"] in words
     assert "completeness error" in words
+
+
+def test_any_row_is_explained_the_one_that_was_best_by_default(
+    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "why.json"
+    run = ("explain", "--run", "first", "--user", "1", "--json", str(file), "--only")
+    for row, beside in ((None, "sasrec"), ("sasrec", "delrec"), ("popularity", "delrec-plus")):
+        named = () if row is None else ("--model", row, "--beside", beside)
+        said = shell(*run, "summary", *named)
+        assert said.code == 0, said
+        about = json.loads(file.read_text(encoding="utf-8"))["run"]
+        assert (about["model"], about["beside"]) == (row or "delrec-plus", beside)
+    said = shell(*run, "gradients", "--model", "popularity")
+    assert "no inputs to differentiate" in said.out
+    for wrong in (("--model", "nobody"), ("--model", "sasrec", "--beside", "SASRec")):
+        said = shell(*run, "summary", *wrong)
+        assert (said.code, said.err.count("\n")) == (2, 1), said
 
 
 def test_where_no_writer_is_named_nothing_is_sent_elsewhere(shell: Shell, smoke: dict[str, Any]) -> None:

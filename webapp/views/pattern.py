@@ -38,6 +38,7 @@ PAIRS = {
     "loo/ig": "leave-one-out and gradients",
     "loo/random": "leave-one-out and a random order",
     "loo/teacher": "leave-one-out of the language model and of the teacher",
+    "loo/beside": "leave-one-out of this row and of the one beside it",
 }
 
 
@@ -140,7 +141,7 @@ def tokens(found: Mapping[str, Any]) -> Html:
 def trust(found: Mapping[str, Any]) -> Html:
     """What the figures say, and the figures."""
     leads = found["over_random"]["comprehensiveness"]
-    good = [ORDERS[name].lower() for name in ("loo", "ig") if leads[name]["low"] > 0]
+    good = [ORDERS[name].lower() for name in ("loo", "ig") if name in leads and leads[name]["low"] > 0]
     said = (
         f"Removing the titles that {' and '.join(good)} put first costs the recommendation more than a random order "
         "does: these reasons are the model's own."
@@ -166,9 +167,11 @@ def trust(found: Mapping[str, Any]) -> Html:
             data_order=order,
         )
         for order, name in ORDERS.items()
+        if order in found["comprehensiveness"]  # not every row has inputs to differentiate
     ]
     precision, variety = found["statement_precision"], found["variety"]
-    facts = [
+    facts = [tag("li", f"{label(found['model'])}: {found['verdict']}")] if "verdict" in found else []
+    facts += [
         tag("li", f"Kendall's tau between {PAIRS.get(pair, pair)}: {_told(tau)}") for pair, tau in found["tau"].items()
     ]
     facts += [
