@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from peft import AdaLoraConfig, PeftModel, get_peft_model
+from peft.tuners.adalora.layer import AdaLoraLayer
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -228,7 +229,7 @@ def keep_format(peft: nn.Module) -> None:
     """Let adapted layers with quantized weights answer in the number format in which they are asked; PEFT's of 8 bits
     answer in float32, which attention does not take beside others."""
     for module in peft.modules():
-        if hasattr(module, "lora_E") and not module.base_layer.weight.is_floating_point():
+        if isinstance(module, AdaLoraLayer) and not module.get_base_layer().weight.is_floating_point():
             module.register_forward_hook(lambda _, asked, answer: answer.to(asked[0].dtype))
 
 
