@@ -205,7 +205,7 @@ def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> 
     notes: list[str] = []
     if unknown:
         named = ", ".join(f"“{isolated(title)}”" for title in unknown)
-        told = "only the language model sees" if llm else "left out:"
+        told = "only what reads titles sees" if llm else "left out:"
         notes.append(f"Not in the catalogue, {told} {named}.")
     if not any_known:
         notes.append(f"{label(teacher)} knows none of the titles: its place is taken by popularity.")

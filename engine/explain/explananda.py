@@ -177,7 +177,7 @@ def _explanandum_of_entries(
     read = entries[-length:]
     notes += ambiguities(entries)
     own = [isolated(entry.title) for entry in read if entry.item is None]
-    notes += [f"Not in the catalogue, only the language model sees “{title}”." for title in own]
+    notes += [f"Not in the catalogue, only what reads titles sees “{title}”." for title in own]
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
     catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])

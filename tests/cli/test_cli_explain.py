@@ -68,7 +68,7 @@ def test_ones_own_titles_are_explained_part_by_part(shell: Shell, smoke: dict[st
     assert "summary" not in answer
     assert [item["known"] for item in answer["history"]] == [True, False]
     assert "<script>alert(1)</script>" in said.out
-    assert "only the language model sees" in said.out
+    assert "only what reads titles sees" in said.out
 
 
 def test_a_rival_is_chosen_and_an_edited_history_keeps_the_candidates(

@@ -195,7 +195,7 @@ def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Model
     answer = _told(Explainer(explained), ["effects", "summary"])
     assert [item["known"] for item in answer["history"]] == [True, False, True]
     assert answer["history"][1]["title"] == "<b>${x}</b> {{y}} 🎬 שלום"
-    assert "only the language model sees" in answer["notes"][0]
+    assert "only what reads titles sees" in answer["notes"][0]
     assert answer["effects"]["beside"]["delete"]["margin"][1] == 0.0
     assert answer["effects"]["model"]["delete"]["margin"][1] != 0.0
 
