@@ -47,13 +47,20 @@ def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
         prepare: called beside, once there is a finished run to be asked about.
     """
     stopping = Flag()
+    importing = threading.Lock()
+    """Libraries that load their parts on demand are not to be imported by two threads at once."""
     last: list[float] = []
     """When the last question was settled; empty at first and while one is worked on."""
 
     def work(message: str) -> None:
         last.clear()
-        answers.answer(int(message))
+        with importing:
+            answers.answer(int(message))
         last.append(time.monotonic())
+
+    def ahead() -> None:
+        with importing:
+            prepare()
 
     consumer = Queue(ANSWERS, work).huey.create_consumer(workers=1, periodic=False, max_delay=0.5)
     consumer.start()
@@ -66,7 +73,7 @@ def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
         if time.monotonic() >= look:
             look += LOOK_SECONDS
             if psutil.virtual_memory().available > LIBRARY_BYTES and _asked_about():
-                threading.Thread(target=prepare, daemon=True).start()
+                threading.Thread(target=ahead, daemon=True).start()
                 look = math.inf
         if last and time.monotonic() - last[0] > IDLE_SECONDS:
             break
