@@ -40,6 +40,15 @@ def load_libraries() -> None:
         importlib.import_module(name)
 
 
+def alone(work: Callable[..., None], *arguments: int) -> None:
+    """Libraries that load their parts on demand are not to be imported by two threads at once."""
+    with _importing:
+        work(*arguments)
+
+
+_importing = threading.Lock()
+
+
 def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
     """Answer until SIGTERM, the end of the process ``parent``, or idleness.
 
@@ -47,20 +56,13 @@ def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
         prepare: called beside, once there is a finished run to be asked about.
     """
     stopping = Flag()
-    importing = threading.Lock()
-    """Libraries that load their parts on demand are not to be imported by two threads at once."""
     last: list[float] = []
     """When the last question was settled; empty at first and while one is worked on."""
 
     def work(message: str) -> None:
         last.clear()
-        with importing:
-            answers.answer(int(message))
+        alone(answers.answer, int(message))
         last.append(time.monotonic())
-
-    def ahead() -> None:
-        with importing:
-            prepare()
 
     consumer = Queue(ANSWERS, work).huey.create_consumer(workers=1, periodic=False, max_delay=0.5)
     consumer.start()
@@ -73,7 +75,7 @@ def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
         if time.monotonic() >= look:
             look += LOOK_SECONDS
             if psutil.virtual_memory().available > LIBRARY_BYTES and _asked_about():
-                threading.Thread(target=ahead, daemon=True).start()
+                threading.Thread(target=alone, args=(prepare,), daemon=True).start()
                 look = math.inf
         if last and time.monotonic() - last[0] > IDLE_SECONDS:
             break
