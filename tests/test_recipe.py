@@ -14,7 +14,15 @@ from engine.settings import flatten, load_config, make_config, nest
 
 BASE = load_config("smoke", overrides=["teacher.also=[caser]"])
 WITHOUT_EFFECT = {
-    *("data.cold_share", "distill.prompt_run", "llm.prior", "distill.teacher", "run.processes"),
+    *(
+        "data.cold_share",
+        "distill.prompt_run",
+        "llm.prior",
+        "distill.teacher",
+        "run.processes",
+        "run.device",
+        "run.memory",
+    ),
     *("explain.writer_url", "explain.writer_model"),
     *(f"teacher.{name}" for name in ("bert4rec.mask_share", "bert4rec.last_share", "bert4rec.maskings")),
     *("teacher.gsasrec.negatives", "teacher.gsasrec.t", "teacher.gru4rec.hidden"),

@@ -14,8 +14,9 @@ from engine.errors import StudioError
 ROOT_PATH = "DELREC_ROOT_PATH"
 SEGMENTS = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@+-]+)+")
 LEAVES = frozenset(
-    {"api", "compare", "config", "data", "favicon.ico", "healthz", "inspect", "login", "logout", "manifest.json",
-     "monitoring", "openapi.json", "pattern", "pwa_icon", "robots.txt", "run", "runs", "theme.css", "tour", "users"}
+    {"api", "compare", "config", "data", "experiment", "favicon.ico", "healthz", "inspect", "login", "logout",
+     "machines", "manifest.json", "metrics", "monitoring", "openapi.json", "pattern", "pwa_icon", "robots.txt", "run",
+     "runs", "theme.css", "tour", "users"}
 )  # fmt: skip
 FOLDERS = frozenset({"-", "archives", "assets", "files", "gradio_api", "monitoring", "pwa_icon", "static", "svelte"})
 """First segments of the app's own addresses, those that stand alone and those with something below."""
