@@ -49,8 +49,15 @@ def _run(name: str, *overrides: str) -> tuple[dict, Noted, Path]:
     return run_pipeline(quick(*overrides), path, monitor), monitor, path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _sharing():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DELREC_SHARED_MB")
+        yield
+
+
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(_sharing, tmp_path_factory):
     """A data folder with one run, made once; every test gets a copy of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELREC_HOME", str(tmp_path_factory.mktemp("made") / "home"))

@@ -104,7 +104,7 @@ def test_added_rows_change_no_answer_and_are_told_wherever_it_is_asked(
     assert told in " ".join(explained.out.split())
     assert told in shell("falsify", "--run", "first", "--tests", "6", "--users", "2").err
     run = api.status("first")
-    assert told in users._titles(run)[1]
+    assert told in users._draw({"run": run.id})[2]
     address = SimpleNamespace(query_params={"run": run.id}, headers={}, session={})
     assert told in pattern._note(gr.Request(address))  # type: ignore[arg-type]
     subjects = subjects_of(run)
@@ -137,7 +137,7 @@ def test_other_data_are_refused_with_what_differs(
     ):
         with pytest.raises(StudioError, match=what):
             kinds.load(kind)(run.folder, request, lambda _: None)
-    assert what in users._titles(run)[1]
+    assert what in users._draw({"run": run.id})[2]
     subjects = subjects_of(run)
     assert (subjects.dataset, what in subjects.problem) == (None, True)
 

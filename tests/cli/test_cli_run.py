@@ -156,7 +156,7 @@ def test_explanations_can_be_asked_of_a_worker_part_by_part(smoke: dict[str, Any
     assert (found.state, found.error) == ("done", None)
     assert found.answer is not None
     assert found.answer["run_id"] == smoke["run_id"]
-    assert len(found.answer["effects"]["llm"]["delete"]["margin"]) == len(found.answer["history"])
+    assert len(found.answer["effects"]["model"]["delete"]["margin"]) == len(found.answer["history"])
     assert "gradients" not in found.answer
 
 

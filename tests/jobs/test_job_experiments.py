@@ -177,7 +177,16 @@ def test_the_outlook_counts_what_is_made_once():
     base = load_config("smoke")
     plan = Plan(base=base.model_dump(mode="json"), vary={"finetune.steps": [10, 20]}, seeds=[0, 1])
     assert outlook(plan).alone is None
-    seconds = {"data": 1.0, "llm": 1.0, "teacher": 10.0, "distil": 20.0, "finetune": 30.0, "plus": 5.0, "evaluate": 8.0}
+    seconds = {
+        "data": 1.0,
+        "llm": 1.0,
+        "teacher": 10.0,
+        "distil": 20.0,
+        "finetune": 30.0,
+        "text": 1.0,
+        "plus": 5.0,
+        "evaluate": 8.0,
+    }
     _measured(base.model_dump(mode="json"), seconds)
     found = outlook(plan)
     assert found.alone == pytest.approx(2 * (75 + 105), rel=0.2)

@@ -67,7 +67,7 @@ def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> No
         )
     rows = page.locator("#results-candidates tbody tr")
     names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
-    assert names[:6] == ["popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec"]
+    assert names[:7] == ["popularity", "markov", "sasrec", "text", "llm-zero-shot", "llm-distilled", "delrec"]
     expect(rows.last.locator("td").first).to_have_text(re.compile(r"^(\.\d{3}|1\.000)(\.\d{3}|1\.000) to "))
     expect(page.locator("#verdicts li").first).to_contain_text("40 users")
     expect(page.locator("#charts-distil .js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
