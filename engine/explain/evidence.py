@@ -53,7 +53,7 @@ class Evidence:
     """Title of the candidate that is explained."""
     rank: float
     teacher: str
-    """The teacher's name in the settings, e.g. ``sasrec``."""
+    """The row beside, by its name: the run's teacher unless ``is_teacher`` says otherwise."""
     teacher_rank: float
     noun: str
     """``movie``, ``game`` or ``item``."""
@@ -62,6 +62,8 @@ class Evidence:
     """Titles of all candidates, the target among them."""
     necessity: Necessity | None
     """``None`` where no title speaks for the target."""
+    is_teacher: bool = True
+    """Whether the row beside is the teacher; beside the teacher itself stands another one."""
 
     def isolated(self) -> Evidence:
         """The same with titles as they may stand in sentences, see :mod:`engine.bidi`."""
@@ -78,7 +80,7 @@ class Evidence:
 def gather(
     explained: Explanandum, effects: Effects, search: Search | None, title: Callable[[int], str] | None = None
 ) -> Evidence:
-    """The evidence from the language model's leave-one-out ``effects`` and, where it was made, the ``search``.
+    """The evidence from the row's leave-one-out ``effects`` and, where it was made, the ``search``.
 
     Args:
         title: how an item is called; as the language model reads it by default.
@@ -98,6 +100,7 @@ def gather(
         ),
         candidates=tuple(title(int(item)) for item in instance.candidates),
         necessity=_necessity(explained, values, search, title),
+        is_teacher=explained.other == explained.models.config.teacher.name,
     )
 
 

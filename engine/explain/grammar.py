@@ -23,6 +23,7 @@ from engine.explain.phrases import (
     FIRST_STANDS,
     HIGHER,
     LOWER,
+    OTHER_NAMES,
     PLACED,
     SENTENCES,
     TEACHER_NAMES,
@@ -86,7 +87,7 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
         "placed": FIRST_PLACED if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
         "stands": FIRST_STANDS if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
         "teacher": [name],
-        "teacher_name": TEACHER_NAMES,
+        "teacher_name": TEACHER_NAMES if evidence.is_teacher else OTHER_NAMES,
         "and_so": _compared(evidence.teacher_rank - evidence.rank),
         "as_teacher": [f"at #{evidence.teacher_rank:g}"],
     }

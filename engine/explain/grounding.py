@@ -205,14 +205,17 @@ def _places(clause: str, mentions: Mentions, evidence: Evidence) -> Iterator[str
     told = {int(rank) for rank in RANK.findall(clause)}
     yield from (None if rank in _ranks(evidence) else f"#{rank} was not measured" for rank in told)
     teacher = int(evidence.teacher_rank)
-    of_teacher = TEACHER.search(clause) or re.search(rf"\b{re.escape(teacher_label(evidence))}\b", clause)
+    who = "the teacher" if evidence.is_teacher else teacher_label(evidence)
+    of_teacher = (evidence.is_teacher and TEACHER.search(clause)) or re.search(
+        rf"\b{re.escape(teacher_label(evidence))}\b", clause
+    )
     if of_teacher and told and teacher not in told:
-        yield f"the teacher puts it at #{teacher}"
+        yield f"{who} puts it at #{teacher}"
     if of_teacher:
         behind = evidence.teacher_rank - evidence.rank
         for pattern, holds in COMPARED.items():
             if pattern.search(clause):
-                yield None if holds(behind) else f"the teacher puts it at #{teacher}"
+                yield None if holds(behind) else f"{who} puts it at #{teacher}"
     yield from (None if int(n) == len(evidence.candidates) else f"there are {len(evidence.candidates)} candidates"
                 for n in COUNT.findall(clause))  # fmt: skip
     if not of_teacher and (leads := LEADS.search(clause)):

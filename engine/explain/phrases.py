@@ -141,7 +141,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
 
 WATCHED = {"movie": ("watched", "watched"), "game": ("played", "played")}
 """What users did with items and had done with them, by the noun."""
-TEACHER_NAMES = ("the teacher, {teacher},", "the teacher {teacher}", "another model, {teacher},", "the model {teacher}")
+OTHER_NAMES = ("another model, {teacher},", "the model {teacher}")
+TEACHER_NAMES = ("the teacher, {teacher},", "the teacher {teacher}", *OTHER_NAMES)
 AGREES = ("agrees and puts", "agrees and places", "also puts", "also ranks", "likewise puts", "likewise places")
 LOWER = ("is less convinced and puts", "is less sure and places", "only puts", "disagrees and puts", "only ranks")
 HIGHER = ("is more convinced and puts", "is even surer and places", "even puts", "goes further and puts", "even ranks")

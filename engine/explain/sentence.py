@@ -41,7 +41,8 @@ def fallback(evidence: Evidence) -> str:
     against = sorted((i for i in evidence.history if i.mattered and i.effect < 0), key=lambda item: item.effect)
     if names := [item.title for item in against if item.title not in told][:2]:
         sentences.append(f"{listed(names)} {_speak(names)} against it.")
-    sentences.append(f"The teacher ({teacher_label(evidence)}) puts it at #{evidence.teacher_rank:g}.")
+    who = f"The teacher ({teacher_label(evidence)})" if evidence.is_teacher else teacher_label(evidence)
+    sentences.append(f"{who} puts it at #{evidence.teacher_rank:g}.")
     return " ".join(sentences)
 
 
@@ -57,5 +58,5 @@ def _speak(subjects: Sequence[str]) -> str:
 
 
 def teacher_label(evidence: Evidence) -> str:
-    """The teacher's name as people write it."""
+    """The name of the row beside, most often the teacher's, as people write it."""
     return label(evidence.teacher)

@@ -52,6 +52,7 @@ CASES = {
     "the teacher is ahead": replace(EVIDENCE, rank=4.0, teacher_rank=2.0, necessity=None),
     "games": replace(EVIDENCE, noun="game", teacher="gru4rec-2"),
     "items": replace(EVIDENCE, noun="item", teacher="ensemble"),
+    "beside the teacher stands another row": replace(EVIDENCE, teacher="delrec", is_teacher=False),
     "500 candidates": replace(EVIDENCE, candidates=(*EVIDENCE.candidates, *(f"Film {n} (1990)" for n in range(497)))),
 }  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.bidi import isolated
 from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
+from engine.explain.grammar import grammar
 from engine.explain.grounding import check
 from engine.explain.sentence import fallback, first_sentence
 
@@ -48,6 +51,17 @@ def test_the_stand_in_names_what_speaks_against_and_the_teacher() -> None:
     text = fallback(evidence(Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")))
     assert "Heat (1995) speaks against it." in text
     assert text.endswith("The teacher (SASRec) puts it at #4.")
+
+
+def test_beside_the_teacher_itself_stands_a_row_that_is_not_called_the_teacher() -> None:
+    told = replace(evidence(Necessity(("Alien (1979)",), 1.0, 2.0, "Fargo (1996)")), teacher="delrec", is_teacher=False)
+    text = fallback(told)
+    assert text.endswith(" DELRec puts it at #4.")
+    assert "teacher" not in text.lower()
+    assert check(text, told).badge == "grounded"
+    assert check("The recommendation is due to Alien. DELRec puts it at #3.", told).badge != "grounded"
+    assert "teacher" not in grammar(told), "rules are written large"
+    assert "teacher" in grammar(replace(told, is_teacher=True))
 
 
 def test_lists_read_naturally() -> None:
