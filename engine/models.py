@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,12 @@ from engine.llm.title_vectors import title_vectors
 from engine.llm.two_step import TitleSimilarity, TwoStepRanker
 from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer
 from engine.llm.verbalizers.base import NEUTRAL
-from engine.monitor import Monitor
+from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
 from engine.questions import llm_ranker, make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
-from engine.rows import BASELINES, TEXT, method_row, row_spec
+from engine.recommend import Recommendation, recommend
+from engine.rows import BASELINES, TEXT, last_row, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.stages import trained_teachers
@@ -53,13 +55,21 @@ class Models:
     """Of the rows that rank by likelihoods, where these are fitted (:mod:`engine.calibration`)."""
 
     @classmethod
-    def load(cls, folder: RunFolder, monitor: Monitor) -> Models:
+    def load(cls, folder: RunFolder | Path | str, monitor: Monitor = SILENT) -> Models:
         """The models of a finished run; they score as they did when it was evaluated.
+
+        >>> models = engine.Models.load(folder)
+        >>> models.ranker("delrec").scores([[0, 1]], np.array([[5, 6, 7]])).shape  # one history, three candidates
+        (1, 3)
+
+        Items are dense ids here; ``models.dataset.catalogue`` tells their titles.
 
         Raises:
             StudioError: parts of the run are missing or damaged, its data are others by now, or a newer version wrote
                 it.
         """
+        if not isinstance(folder, RunFolder):
+            folder = RunFolder.open(folder)
         folder.check_parts()
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
@@ -78,6 +88,26 @@ class Models:
             models.load_text(folder)
             models.plus = PlusWeights.read(folder.plus, models.plus_names)
         return models
+
+    def recommend(self, history: Sequence[str | int], k: int = 10) -> Recommendation:
+        """What the teacher and the run's last stage put after ``history``, as :func:`engine.recommend.recommend` says.
+
+        >>> titles = models.dataset.catalogue.titles[:2]
+        >>> found = models.recommend([*titles, "id:7", "A title that no catalogue has"], k=3)
+        >>> [place.rank for place in found.llm.items], [entry.title for entry in found.unknown]
+        ([1, 2, 3], ['A title that no catalogue has'])
+        """
+        popularity, _ = baselines(self.split)
+        return recommend(
+            history,
+            note=self.dataset.note,
+            catalogue=self.dataset.catalogue,
+            teacher=self.teacher,
+            popularity=popularity,
+            llm=partial(self.ranker, last_row(self.config)),
+            k=k,
+            top=self.config.eval.full_top,
+        )
 
     def prior(self, row: str) -> float:
         """What a row that ranks by likelihoods takes off: so many times those without the history."""

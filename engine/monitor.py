@@ -14,7 +14,15 @@ StageState = Literal["running", "done", "skipped"]
 
 
 class Monitor:
-    """Does nothing; override what you need. Calls come from the thread that runs the engine."""
+    """Does nothing; override what you need. Calls come from the thread that runs the engine.
+
+    >>> class Losses(engine.Monitor):
+    ...     def metrics(self, stage, step, values):
+    ...         if "loss" in values:
+    ...             print(stage, step, values["loss"])
+    >>> Losses().metrics("distil", 1, {"loss": 2.5})
+    distil 1 2.5
+    """
 
     def stage(self, name: str, state: StageState, *, total: int = 0, unit: str = "step", seconds: float = 0.0) -> None:
         """A stage begins (``total`` units of work), ends (``seconds`` taken over all attempts) or is skipped."""
@@ -39,6 +47,10 @@ class Monitor:
         """Raise :class:`Cancelled` if the run should stop."""
         if self.should_stop():
             raise Cancelled
+
+
+SILENT = Monitor()
+"""Where nobody listens, and nobody stops."""
 
 
 class MonitorGroup(Monitor):

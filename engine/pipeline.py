@@ -23,7 +23,7 @@ from engine.llm import Record, SoftPrompt, load_backbone
 from engine.llm.legibility import unread
 from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
-from engine.monitor import Monitor, MonitorGroup
+from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.processes import Together
 from engine.recipe import row_recipe, stage_recipes
@@ -39,13 +39,24 @@ from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
 
 
-def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | None = None) -> dict[str, Any]:
+def run_pipeline(
+    config: RunConfig, path: Path | str, monitor: Monitor = SILENT, run_id: str | None = None
+) -> dict[str, Any]:
     """Run DELRec from data to results, or continue the run that ``path`` holds.
 
     Finished stages are read back instead of repeated; an unfinished one goes on from its checkpoint and takes the
     same steps that it would have taken without the interruption.
 
     Processes that work together (:mod:`engine.processes`) all call this; each does its share, and one of them writes.
+
+    >>> config = engine.load_config("smoke")
+    >>> metrics = engine.run_pipeline(config, folder)  # seconds; an hour with the preset "full"
+    >>> [row["name"] for row in metrics["models"]][-2:]
+    ['delrec', 'delrec-plus']
+
+    Args:
+        path: of the run's folder, which is made where there is none (:mod:`engine.run_folder` lists what it holds).
+        run_id: how the run is called in its report; the folder's name by default.
 
     Returns:
         The object in ``metrics.json`` (:class:`engine.evaluate.Report`); nothing in processes other than the first.
@@ -55,7 +66,7 @@ def run_pipeline(config: RunConfig, path: Path, monitor: Monitor, run_id: str | 
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
     with processes.in_turn():
-        run = RunFolder.create(path, config, run_id)
+        run = RunFolder.create(Path(path), config, run_id)
     config = run.config()
     if run.metrics.exists():
         return run.report()

@@ -96,13 +96,19 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path | str) -> RunFolder:
         """Open an existing run's folder.
+
+        >>> run = engine.RunFolder.open(folder)
+        >>> run.config().teacher.name, [stage["name"] for stage in run.stages()][:4]
+        ('sasrec', ['data', 'llm', 'teacher', 'distil'])
+        >>> sorted(run.curves()[0])
+        ['name', 'stage', 'step', 'value']
 
         Raises:
             StudioError: no run is there, or a newer version of DELRec Studio wrote it.
         """
-        folder = cls(path)
+        folder = cls(Path(path))
         folder._record()
         return folder
 

@@ -41,6 +41,10 @@ def load_config(
     What stands behind an override's first ``=`` is taken literally where the setting is a text, see
     :func:`engine.values.parse`.
 
+    >>> config = engine.load_config("smoke", overrides=["teacher.name=gru4rec", "distill.steps=3"])
+    >>> config.teacher.name, config.distill.steps, config.data.dataset
+    ('gru4rec', 3, 'synthetic')
+
     Raises:
         StudioError: an unknown preset or key, a value of the wrong kind or out of range, settings that contradict.
     """

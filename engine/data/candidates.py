@@ -95,4 +95,5 @@ def _log_weights(dataset: Dataset, config: DataConfig, seed: int) -> np.ndarray 
     if config.negatives == "uniform":
         return None
     counts = split_dataset(dataset, config, seed).popularity()
-    return np.log(np.maximum(counts, 1e-12))
+    result: np.ndarray = np.log(np.maximum(counts, 1e-12))
+    return result

@@ -195,7 +195,8 @@ def _mixed(numbers: np.ndarray) -> np.ndarray:
     """uint64: each number with its bits spread over all places (the finaliser of SplitMix64)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
+    result: np.ndarray = numbers ^ (numbers >> np.uint64(31))
+    return result
 
 
 def _digest(*arrays: np.ndarray) -> str:

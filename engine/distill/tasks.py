@@ -134,4 +134,5 @@ def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndar
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
     shares: np.ndarray = np.exp(scores - scores.max()).astype(np.float32)
-    return shares / shares.sum()
+    result: np.ndarray = shares / shares.sum()
+    return result

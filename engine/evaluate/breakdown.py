@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.evaluate.render import Cell, ResultTable, TableRow, cells, listed, section_words, subjects
+from engine.evaluate.render import Cell, ResultTable, TableRow, cells, section_words, subjects
 from engine.evaluate.report import By, Estimate, Measure, Report, Slice
-from engine.labels import label
+from engine.labels import label, listed
 
 KINDS: Mapping[By, str] = {
     "rarity": "Training interactions of the target",

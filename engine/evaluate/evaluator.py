@@ -29,7 +29,7 @@ from engine.metrics.full import (
     sort_listing,
 )
 from engine.metrics.ranks import Ranks, checked_scores, target_columns, target_ranks
-from engine.monitor import Monitor
+from engine.monitor import SILENT, Monitor
 from engine.ranking import CatalogueRanker, Ranker
 from engine.rows import KINDS, Kind
 from engine.seeds import generator
@@ -85,11 +85,25 @@ def evaluate(
     n_items: int,
     top: int,
     folder: Path,
-    monitor: Monitor,
+    monitor: Monitor = SILENT,
     warm: np.ndarray | None = None,
     store: RowStore | None = None,
 ) -> Evaluation:
     """Rank the candidates and the full catalogue with every model.
+
+    >>> from engine.data import candidate_sets
+    >>> examples = models.split.test.take(np.arange(8))
+    >>> found = engine.evaluate_rankers(
+    ...     [engine.Entry("sasrec", "teacher", lambda: models.teacher), engine.Entry("own", "baseline", lambda: mine)],
+    ...     "sasrec",
+    ...     examples,
+    ...     candidate_sets(models.dataset, examples, models.config.data, seed=0, purpose="test"),
+    ...     n_items=models.split.n_items,
+    ...     top=10,
+    ...     folder=answers,
+    ... )
+    >>> list(found.rows), found.rows["own"].ranks.better.shape  # how many candidates are ahead of the true item
+    (['own', 'sasrec'], (8,))
 
     Args:
         entries: the models; rows come out as baselines, teachers, LLMs, each kind in the order given here.

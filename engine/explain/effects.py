@@ -31,12 +31,16 @@ class Effects:
     @property
     def margin(self) -> np.ndarray:
         """float64 ``[n]``: margin against the best other candidate, with the item minus without it."""
-        return margins(self.full, self.target) - margins(self.without, self.target).mean(axis=1)
+        result: np.ndarray = margins(self.full, self.target) - margins(self.without, self.target).mean(axis=1)
+        return result
 
     @property
     def probability(self) -> np.ndarray:
         """float64 ``[n]``: the same for the target's probability among the candidates."""
-        return probabilities(self.full, self.target) - probabilities(self.without, self.target).mean(axis=1)
+        result: np.ndarray = probabilities(self.full, self.target) - probabilities(self.without, self.target).mean(
+            axis=1
+        )
+        return result
 
     def rather_than(self, other: int) -> np.ndarray:
         """float64 ``[n]``: effects on the target's lead over column ``other``: why this one rather than that one."""
@@ -81,4 +85,5 @@ def _mean_ranks(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, np.float64)
     below = (values[None, :] < values[:, None]).sum(axis=1)
     same = (values[None, :] == values[:, None]).sum(axis=1)
-    return below + (same - 1) / 2
+    result: np.ndarray = below + (same - 1) / 2
+    return result

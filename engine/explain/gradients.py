@@ -238,4 +238,5 @@ def long_mean(embeddings: Tensor) -> Tensor:
     the first norm of a model would turn it round within the first step of the path."""
     tokens = embeddings.detach().float()
     mean = tokens.mean(dim=0)
-    return mean * (tokens.norm(dim=1).mean() / mean.norm().clamp(min=1e-12))
+    result: Tensor = mean * (tokens.norm(dim=1).mean() / mean.norm().clamp(min=1e-12))
+    return result

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
-from engine.evaluate.render import listed
 from engine.explain.constraint import unwritable
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mentions
@@ -30,6 +29,7 @@ from engine.explain.phrases import (
     WATCHED,
 )
 from engine.explain.sentence import teacher_label
+from engine.labels import listed
 from engine.seeds import generator
 
 NAMED = 3

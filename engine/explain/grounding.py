@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.bidi import isolated
-from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mention, Mentions
 from engine.explain.sentence import teacher_label
+from engine.labels import listed
 
 Verdict = Literal["supported", "unsupported", "neutral"]
 Badge = Literal["grounded", "partly", "ungrounded"]

@@ -76,11 +76,13 @@ class Predictor:
 
     def fresh(self, history: History) -> np.ndarray:
         """float32 ``[m]``: the answer to one history asked by itself, whatever was asked before."""
-        return self._ask([tuple(map(int, history))])[0]
+        result: np.ndarray = self._ask([tuple(map(int, history))])[0]
+        return result
 
     def full(self) -> np.ndarray:
         """float32 ``[m]``: the scores after the history as it is."""
-        return self.scores([self.instance.history])[0]
+        result: np.ndarray = self.scores([self.instance.history])[0]
+        return result
 
     def reordered(self, orders: Sequence[np.ndarray]) -> np.ndarray:
         """float32 ``[v, m]``: scores by the instance's own columns, the candidates listed in each of ``orders [m]``."""

@@ -13,13 +13,13 @@ from itertools import islice
 
 from engine.config_explain import ExplainConfig
 from engine.errors import StudioError
-from engine.evaluate.render import listed
 from engine.explain.endpoint import WriterFailed, name_of, write_there
 from engine.explain.evidence import Evidence
 from engine.explain.grammar import NAMED, grammar, sides
 from engine.explain.grounding import SENTENCE_END, Grounding, check
 from engine.explain.sentence import fallback, teacher_label
 from engine.explain.writer import MOST_TOKENS, write, write_under
+from engine.labels import listed
 from engine.llm import Backbone
 from engine.seeds import derive
 

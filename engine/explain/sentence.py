@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence
-from engine.labels import label
+from engine.labels import label, listed
 
 
 def first_sentence(evidence: Evidence) -> str:

@@ -14,14 +14,14 @@ from engine.falsify.experiment import FOLDER, Experiment
 from engine.falsify.record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.falsify.tests import COMPARING, TESTS
 from engine.models import Models
-from engine.monitor import Monitor
+from engine.monitor import SILENT, Monitor
 from engine.run_folder import RunFolder, write_text
 
 
 def falsify(
     models: Models,
     run: RunFolder,
-    monitor: Monitor,
+    monitor: Monitor = SILENT,
     *,
     users: int = USERS,
     tests: Collection[int] = tuple(TESTS),
@@ -29,6 +29,10 @@ def falsify(
     train: bool = False,
 ) -> Falsification:
     """Take the ``tests`` of a finished run and write ``falsification.json`` into its folder.
+
+    >>> found = engine.falsify_run(models, run, users=6, tests=[2])
+    >>> [(finding.number, finding.verdict) for finding in found.findings]  # so few users cannot tell
+    [(2, 'not decided')]
 
     Other tests that were taken earlier of the same users stay in that file, those that depend on the controls only with
     the same ones.

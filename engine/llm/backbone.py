@@ -243,7 +243,8 @@ class Backbone(nn.Module, ABC):
 
     def output_matrix(self) -> Tensor:
         """Output embeddings ``[vocabulary, width]``, detached."""
-        return self._core().get_output_embeddings().weight.detach() * self.output_scale
+        result: Tensor = self._core().get_output_embeddings().weight.detach() * self.output_scale
+        return result
 
     def logits(self, states: Tensor) -> Tensor:
         """The model's own logits ``[N, vocabulary]`` of ``states [N, width]``; differentiable in these."""
@@ -314,7 +315,8 @@ class Backbone(nn.Module, ABC):
             else normaliser(states, tokens)
             for tokens in head.split(TOKENS_AT_ONCE)
         ]
-        return (states.float() * head[targets].float()).sum(1) - torch.stack(parts, dim=1).logsumexp(1)
+        result: Tensor = (states.float() * head[targets].float()).sum(1) - torch.stack(parts, dim=1).logsumexp(1)
+        return result
 
     def _own_logprobs(self, states: Tensor, targets: Tensor, vocabulary: Tensor | None) -> Tensor:
         """The same with the model's own output layer; ``targets`` count within the vocabulary."""

@@ -21,7 +21,8 @@ class FusedRMSNorm(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """Same shape ``[..., width]`` and dtype."""
         if not states.is_cpu:
-            return rms_norm(states, self.weight.shape, eps=self.eps) * self.weight
+            result: Tensor = rms_norm(states, self.weight.shape, eps=self.eps) * self.weight
+            return result
         normed: Tensor = _Normed.apply(states, self.weight, self.eps)
         return normed
 
@@ -53,7 +54,8 @@ class _Normed(torch.autograd.Function):
         scale = torch.linalg.vector_norm(exact, dim=-1, keepdim=True).square_().div_(exact.shape[-1])
         scale = scale.add_(eps).rsqrt_()
         ctx.save_for_backward(states, weight, scale)
-        return (exact * scale).to(states.dtype).mul_(weight)
+        result: Tensor = (exact * scale).to(states.dtype).mul_(weight)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

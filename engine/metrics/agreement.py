@@ -54,4 +54,5 @@ def _tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     alike = np.count_nonzero(a & b, axis=(1, 2))  # every pair once: as it is ordered in both
     against = np.count_nonzero(a & b.transpose(0, 2, 1), axis=(1, 2))
     ordered = np.sqrt(np.count_nonzero(a, axis=(1, 2)).astype(float) * np.count_nonzero(b, axis=(1, 2)))
-    return np.divide(alike - against, ordered, out=np.zeros(len(a)), where=ordered > 0)
+    result: np.ndarray = np.divide(alike - against, ordered, out=np.zeros(len(a)), where=ordered > 0)
+    return result

@@ -50,7 +50,8 @@ def target_columns(candidates: np.ndarray, targets: np.ndarray) -> np.ndarray:
     found = candidates == targets[:, None]
     if not (found.sum(axis=1) == 1).all():
         raise ValueError("the true item must stand exactly once among its candidates")
-    return found.argmax(axis=1)
+    result: np.ndarray = found.argmax(axis=1)
+    return result
 
 
 def target_ranks(scores: np.ndarray, columns: np.ndarray) -> Ranks:

@@ -41,7 +41,8 @@ class BERT4Rec(Network):
         states = self.dropout(states)
         for block in self.blocks:
             states = block(states, real)
-        return self.norm(states)
+        result: Tensor = self.norm(states)
+        return result
 
     def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """The cloze task: a window's items, some of them masked, are asked for at the masks."""

@@ -21,4 +21,5 @@ class GRU4Rec(Network):
 
     def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
         states, _ = self.gru(self.dropout(self.items(sequences)))
-        return self.project(self.dropout(states))
+        result: Tensor = self.project(self.dropout(states))
+        return result

@@ -26,7 +26,8 @@ class SASRec(Network):
         states = self.dropout(states)
         for block in self.blocks:
             states = block(states)
-        return self.norm(states)
+        result: Tensor = self.norm(states)
+        return result
 
 
 class Block(nn.Module):
@@ -47,11 +48,13 @@ class Block(nn.Module):
     def forward(self, states: Tensor, real: Tensor | None = None) -> Tensor:
         """float32 ``[B, L, width]`` to the same shape; t attends to 0..t, or to all that is ``real [B, L]``."""
         states = states + self.dropout(self._attend(self.attention_norm(states), real))
-        return states + self.dropout(self.network(self.network_norm(states)))
+        result: Tensor = states + self.dropout(self.network(self.network_norm(states)))
+        return result
 
     def _attend(self, states: Tensor, real: Tensor | None) -> Tensor:
         split = self.query_key_value(states).unflatten(2, (3, self.heads, -1))  # [B, L, 3, heads, width / heads]
         query, key, value = split.permute(2, 0, 3, 1, 4)
         seen = None if real is None else real[:, None, None, :]
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, seen, is_causal=seen is None)
-        return self.attention_out(mixed.transpose(1, 2).flatten(2))
+        result: Tensor = self.attention_out(mixed.transpose(1, 2).flatten(2))
+        return result

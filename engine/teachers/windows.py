@@ -30,7 +30,8 @@ class Batch:
         """The rows of a tensor ``[copies * B, ...]`` that belong to :attr:`rows`."""
         if self.rows is None:
             return tensor
-        return tensor.unflatten(0, (-1, len(self.inputs)))[:, self.rows].flatten(0, 1)
+        result: Tensor = tensor.unflatten(0, (-1, len(self.inputs)))[:, self.rows].flatten(0, 1)
+        return result
 
 
 class Windows:

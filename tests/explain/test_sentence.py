@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from engine.bidi import isolated
-from engine.evaluate.render import listed
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
 from engine.explain.grammar import grammar
 from engine.explain.grounding import check
 from engine.explain.sentence import fallback, first_sentence
+from engine.labels import listed
 
 HISTORY = (ItemEvidence("Alien (1979)", 3.0, True), ItemEvidence("Heat (1995)", -2.0, True))
 
