@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 import engine
@@ -29,13 +31,19 @@ DOCUMENTED = (
 """Modules whose examples are run."""
 
 
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.py"))
+CELL = re.compile(r"^# %%(?P<text> \[markdown\])?$", re.M)
+
+
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("library")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run for all: where the notebooks look for theirs."""
+    home = tmp_path_factory.mktemp("library")
+    folder = home / "notebooks" / "smoke"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DELREC_HOME", str(folder / "home"))
-        engine.run_pipeline(engine.load_config("smoke"), folder / "run")
-    return folder / "run"
+        patch.setenv("DELREC_HOME", str(home))
+        engine.run_pipeline(engine.load_config("smoke"), folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +102,40 @@ def test_importing_the_library_is_light_and_unknown_names_are_refused() -> None:
 def test_paths_may_be_texts(run_folder: Path, known: dict[str, Any]) -> None:
     assert engine.RunFolder.open(str(run_folder)).path == run_folder
     assert engine.run_pipeline(known["models"].config, str(run_folder)) == known["run"].report()
+
+
+def _cells(path: Path) -> list[tuple[bool, str]]:
+    """Whether each cell is text, and what stands in it."""
+    parts = CELL.split(path.read_text(encoding="utf-8"))
+    assert parts[0] == "", f"{path.name}: something stands before the first cell"
+    return [(mark is not None, body) for mark, body in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def test_there_are_the_notebooks() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [
+        "a_teacher_of_your_own", "delrec_step_by_step", "explain_a_recommendation"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run_and_show_what_they_say(
+    path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Jupyter does: cell after cell, the value of a cell's last expression is what it shows."""
+    monkeypatch.setenv("DELREC_HOME", str(run_folder.parents[1]))
+    cells, names, shown = _cells(path), {"__name__": "__main__"}, []
+    assert cells[0][0], "it says first what it is about"
+    for is_text, body in cells:
+        if is_text:
+            assert all(line.startswith("#") for line in body.strip().splitlines())
+            continue
+        *before, last = ast.parse(body).body
+        exec(compile(ast.Module(before, []), path.name, "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), path.name, "eval"), names))
+        else:
+            exec(compile(ast.Module([last], []), path.name, "exec"), names)
+    figures = [it for it in shown if isinstance(it, go.Figure)]
+    assert figures
+    for figure in figures:
+        assert all(len(trace.y) and np.isfinite(np.asarray(trace.y, float)).all() for trace in figure.data)
+    assert capsys.readouterr().out or any(shown)

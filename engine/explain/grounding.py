@@ -9,7 +9,7 @@ is not held against a text, as long as it does not prevail.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +66,7 @@ ALONE = re.compile(r"\balone\b", re.IGNORECASE)
 NOTHING = re.compile(r"\b(?:no|none of the|nothing)\b.{0,60}\bspeaks? (for|against)\b", re.IGNORECASE)
 COUNT = re.compile(r"\b(\d+) candidates\b")
 TEACHER = re.compile(r"\bteacher\b", re.IGNORECASE)
-COMPARED = {
+COMPARED: Mapping[re.Pattern[str], Callable[[float], bool]] = {
     re.compile(r"(?<!dis)agrees\b", re.IGNORECASE): lambda behind: behind == 0,
     re.compile(r"\bdisagrees\b", re.IGNORECASE): lambda behind: behind != 0,
     re.compile(r"\bless (?:convinced|sure)\b", re.IGNORECASE): lambda behind: behind > 0,

@@ -6,7 +6,7 @@ through the last layer, of which only the answers are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -80,7 +80,8 @@ def _look(block: Any, states: Tensor, cos: Tensor, sin: Tensor, spans: Spans, as
     value = attention.v_proj(states).unflatten(1, head)
     if hasattr(attention, "q_norm"):
         query, key = attention.q_norm(query), attention.k_norm(key)
-    query, key = _Rotate.apply(query, of_asked(cos), of_asked(sin)), _Rotate.apply(key, cos, sin)
+    rotate: Callable[..., Tensor] = _Rotate.apply
+    query, key = rotate(query, of_asked(cos), of_asked(sin)), rotate(key, cos, sin)
     seen: Tensor = attention.o_proj(attend(query, key, value, spans, attention.scaling).flatten(1))
     return seen
 

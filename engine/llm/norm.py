@@ -23,7 +23,7 @@ class FusedRMSNorm(nn.Module):
         if not states.is_cpu:
             result: Tensor = rms_norm(states, self.weight.shape, eps=self.eps) * self.weight
             return result
-        normed: Tensor = _Normed.apply(states, self.weight, self.eps)
+        normed: Tensor = _Normed.apply(states, self.weight, self.eps)  # type: ignore[no-untyped-call]
         return normed
 
 

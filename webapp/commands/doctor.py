@@ -121,7 +121,8 @@ def _fits() -> Answer:
 
     from engine.memory import training_mb
     from engine.places import known_facts
-    from engine.settings import PRESETS, load_config
+    from engine.presets import PRESETS
+    from engine.settings import load_config
 
     configs = {name: load_config(name) for name in PRESETS}
     wanted = {name: training_mb(config, known_facts(config.llm.name)) for name, config in configs.items()}

@@ -38,7 +38,7 @@ REFERENCE = click.argument("experiment")
 @click.option("--write", "target", metavar="FILE", help="Write the plan to FILE, for --plan, and start nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before very many runs.")
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Queue every combination of what varies, for the worker; print the experiment's id.
 
     Without a subcommand it starts an experiment; the subcommands lead one that is there, by its id or name.

@@ -1,0 +1,93 @@
+"""What the documents for those who change the code name is there: files, folders, names within modules, settings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine.settings import setting_of
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md")
+PACKAGES = ("engine", "db", "jobs", "webapp")
+CODE = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/([\w-]+\.\w+)?|[A-Z]+\.md")
+DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
+SETTING = re.compile(r"(data|teacher|llm|distill|finetune|plus|eval|explain)(\.[a-z]\w*)+")
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def _spans(document: str) -> Iterator[str]:
+    text = re.sub(r"^```.*?^```", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.M | re.S)
+    for match in CODE.finditer(text):
+        yield match.group(1).split("=")[0].strip()
+
+
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """What a module defines, ``Class.member`` and what it imports among it."""
+    found: set[str] = set()
+
+    def of(body: list[ast.stmt], within: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                found.add(within + node.name)
+            if isinstance(node, ast.ClassDef):
+                of(node.body, f"{node.name}.")
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                found.update(within + name.id for target in targets for name in ast.walk(target)
+                             if isinstance(name, ast.Name))  # fmt: skip
+
+    of(ast.parse(path.read_text(encoding="utf-8")).body, "")
+    return frozenset(found)
+
+
+def missing(name: str) -> bool:
+    """Whether a dotted name is neither a module nor something that one defines."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:length])
+        module = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+        if module.is_file():
+            return length < len(parts) and ".".join(parts[length:]) not in _names(module)
+    return True
+
+
+def test_missing_names_are_found() -> None:
+    assert not missing("engine.training.fit")
+    assert not missing("engine.models.Models.ranker")
+    assert not missing("engine.llm.verbalizers.make_verbalizer")
+    assert not missing("engine.distill")
+    for wrong in ("engine.trainings.fit", "engine.training.fitted", "engine.models.Models.rankers", "jobs.nothing"):
+        assert missing(wrong)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_is_named_is_there(document: str) -> None:
+    wrong, looked = [], 0
+    for span in _spans(document):
+        if PATH.fullmatch(span) and "NAME" not in span:
+            looked += 1
+            wrong += [span] if not (ROOT / span).exists() else []
+        elif DOTTED.fullmatch(span):
+            looked += 1
+            wrong += [span] if missing(span) else []
+        elif SETTING.fullmatch(span):
+            looked += 1
+            setting_of(span)
+    for target in LINK.findall((ROOT / document).read_text(encoding="utf-8")):
+        looked += 1
+        wrong += [target] if not ((ROOT / document).parent / target).exists() else []
+    assert looked > (2 if document == "CHANGELOG.md" else 20)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md"])
+def test_readers_find_it(document: str) -> None:
+    assert f"]({document})" in (ROOT / "README.md").read_text(encoding="utf-8")
