@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,9 @@ def test_configuration_imports_no_model_library(module: str) -> None:
     code = f"import sys, {module}; print(*({{'torch', 'transformers', 'gradio', 'pandas'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == ""
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest imports them by name alone, where folders of tests are no packages: it would refuse the second one."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == []

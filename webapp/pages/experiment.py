@@ -110,10 +110,15 @@ def build(access: Access) -> None:
     def renewed(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
         return show(reference, baseline, model, metric, last, access.is_read_only(request))
 
+    def ticked(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
+        """All but the baseline, which its reader may be choosing."""
+        pieces = renewed(reference, baseline, model, metric, last, request)
+        return pieces[: outputs.index(base)] + pieces[outputs.index(base) + 1 :]
+
     asked = [chosen, base, model, metric, seen]
     blocks = gr.context.Context.root_block
     blocks.load(opened, None, [chosen, model, metric, *outputs], **QUIET).then(fn=None, js=OPENED)
-    timer.tick(renewed, asked, outputs, **QUIET)
+    timer.tick(ticked, asked, [output for output in outputs if output is not base], **QUIET)
     for control in (base, model, metric):
         event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
