@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.adalora.layer import AdaLoraLayer
 from stage_world import make_world
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
 
@@ -111,10 +112,10 @@ def test_quantized_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_adapted_layers_with_quantized_weights_keep_the_number_format() -> None:
-    class Layer(torch.nn.Module):
+    class Layer(torch.nn.Module, AdaLoraLayer):
         def __init__(self, weight: torch.Tensor) -> None:
-            super().__init__()
-            self.lora_E = self.base_layer = torch.nn.Module()
+            torch.nn.Module.__init__(self)
+            self.base_layer = torch.nn.Module()
             self.base_layer.weight = weight
 
         def forward(self, asked: torch.Tensor) -> torch.Tensor:
