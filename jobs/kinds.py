@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from engine.explain.explanandum import Explanandum
     from engine.llm import SoftPrompt
     from engine.models import Models
-    from engine.recommend import Recommendation
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Called with what is known of an answer so far; a long answer lets shorter ones pass meanwhile."""
@@ -140,7 +139,7 @@ class ExplainRequest(Request):
 def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
     """Answers a :class:`RecommendRequest`."""
     asked = RecommendRequest.read(request)
-    return asdict(recommendation(models(folder), asked.titles, asked.k))
+    return asdict(models(folder).recommend(asked.titles, asked.k))
 
 
 def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
@@ -163,26 +162,6 @@ def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     known = {"run_id": folder.name}
     reasons = explainer.Explainer(chosen, others, writing)
     return {**explainer.explain(reasons, parts, lambda partial: tell({**known, **partial})).to_json(), **known}
-
-
-def recommendation(models: Models, titles: Sequence[str], k: int) -> Recommendation:
-    """The teacher's answer and that of the run's last stage."""
-    from engine.recommend import recommend as answer
-    from engine.rows import last_row
-    from engine.teachers import baselines
-
-    config = models.config
-    popularity, _ = baselines(models.split)
-    return answer(
-        titles,
-        note=models.dataset.note,
-        catalogue=models.dataset.catalogue,
-        teacher=models.teacher,
-        popularity=popularity,
-        llm=lambda catalogue: models.ranker(last_row(config), catalogue),
-        k=k,
-        top=config.eval.full_top,
-    )
 
 
 def _changed(folder: Path) -> int:

@@ -210,7 +210,7 @@ def test_runs_of_earlier_versions_are_answered_with_their_own_ids_and_a_sentence
     old = as_by_an_earlier_version(api.status("first").folder, tmp_path / "run")
     models = Models.load(old, Monitor())
     assert models.dataset.catalogue.raw_ids == tuple(row[0] for row in csv_world.items())  # the rows' order, as then
-    answer = kinds.recommendation(models, ["Amber Amber A"], 3)
+    answer = models.recommend(["Amber Amber A"], 3)
     assert answer.notes[0] == UNCHECKED
     assert answer.llm is not None
 

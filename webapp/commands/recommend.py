@@ -59,7 +59,7 @@ def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> N
 def _ask(folder: Path, titles: list[str], k: int) -> Recommendation:
     from jobs import kinds
 
-    return kinds.recommendation(kinds.models(folder), titles, k)
+    return kinds.models(folder).recommend(titles, k)
 
 
 def _show(answer: Recommendation) -> None:
