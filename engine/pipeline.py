@@ -27,6 +27,7 @@ from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.processes import Together
 from engine.recipe import row_recipe, stage_recipes
+from engine.row_validation import validate_rows
 from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
@@ -86,6 +87,7 @@ def run_pipeline(
     _plus(run, models, shared, monitor)
     with run.stage("evaluate", monitor):
         calibrate(models, run.calibration, monitor, shared)
+        validate_rows(models, run, monitor)
         evaluation = _evaluate(run, models, shared, monitor)
         if processes.first():
             write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from engine.architectures import ARCHITECTURES
+from engine.chosen_row import chosen_row
 from engine.config import PlusConfig, RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import Report, read_predictions
@@ -16,6 +17,7 @@ from engine.evaluate.render import print_report, verdicts
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
+from engine.rows import all_rows, last_row
 from engine.run_folder import RunFolder
 from engine.settings import load_config
 from engine.stages import stage_names
@@ -131,6 +133,25 @@ def test_a_step_of_stage_1_whose_only_task_has_no_question_changes_nothing_and_e
     points = RunFolder.open(tmp_path / "run").curves()
     asked = {point["step"] for point in points if point["name"] == "loss.ta"}
     assert 0 < len(asked) < 6
+
+
+def test_the_row_that_is_best_on_validation_users_answers_for_the_run(tmp_path, finished, monkeypatch):
+    _, folder, _ = finished
+    run = RunFolder(folder)
+    kept = json.loads(run.validation.read_text())
+    config = run.config()
+    assert list(kept["rows"]) == [row for row in all_rows(config) if row not in ("llm-zero-shot", "llm-distilled")]
+    best = max(kept["rows"], key=kept["rows"].get)
+    assert chosen_row(run).row == best
+    assert f"{kept['users']} validation users" in chosen_row(run).why
+    other = "markov" if best != "markov" else "popularity"
+    monkeypatch.setattr(run, "validation", tmp_path / "other.json")
+    assert chosen_row(run).row == last_row(config), "an earlier version's run"
+    run.validation.write_text(json.dumps({"users": 3, "rows": {**kept["rows"], other: 1.5, "gone": 9}}))
+    assert chosen_row(run).row == other
+    run.validation.write_text("{")
+    with pytest.raises(StudioError, match="damaged"):
+        chosen_row(run)
 
 
 def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):

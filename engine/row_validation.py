@@ -1,0 +1,60 @@
+"""How well each row does on validation users: who answers for the run by default, without a look at test users."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from engine import processes
+from engine.data import candidate_sets
+from engine.metrics.ranks import ndcg, target_columns, target_ranks
+from engine.models import Models
+from engine.monitor import Monitor
+from engine.ranking import History, Ranker
+from engine.rows import all_rows, last_row, method_row
+from engine.run_folder import RunFolder, write_text
+from engine.seeds import generator
+
+USERS = 100
+AT_ONCE = 32
+
+
+def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
+    """Write ``validation.json``, unless it is there: ``users``, and ``rows``, the NDCG@5 of each among the candidates.
+
+    Earlier stages of the language model are on the way to the last one and are not asked.
+
+    Raises:
+        Cancelled: the monitor asked to stop; nothing is kept.
+    """
+    if run.validation.exists():
+        return
+    config, split = models.config, models.split
+    size = min(USERS, len(split.validation))
+    places = generator(config.seed, "row validation").choice(len(split.validation), size, replace=False)
+    examples = split.validation.take(np.sort(places))
+    candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "validation")
+    columns = target_columns(candidates, examples.targets)
+    final = (method_row(config), last_row(config))
+    rows = [row for row, kind in all_rows(config).items() if kind != "llm" or row in final]
+    found = {}
+    for row in rows:
+        ranker = models.ranker(row)
+        scores = np.empty(candidates.shape, np.float32)
+        for start in range(0, size, AT_ONCE):
+            monitor.check()
+            part = slice(start, start + AT_ONCE)
+            asked = partial(_scores, ranker, examples.histories[part], candidates[part])
+            scores[part] = processes.asked(len(candidates[part]), asked)
+        found[row] = round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
+    best = max(found, key=lambda row: found[row])
+    if processes.first():
+        write_text(run.validation, json.dumps({"users": size, "rows": found}, indent=1))
+    monitor.message(f"{best} is best on {size} validation users: NDCG@5 {found[best]:.3f} among the candidates")
+
+
+def _scores(ranker: Ranker, histories: Sequence[History], candidates: np.ndarray, own: slice) -> np.ndarray:
+    return ranker.scores(histories[own], candidates[own])
