@@ -8,6 +8,7 @@ from typing import Any
 
 from cli_shell import Shell
 
+from engine.run_folder import RunFolder
 from jobs import kinds
 
 
@@ -31,16 +32,18 @@ def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path:
 
 
 def test_any_row_is_explained_the_one_that_was_best_by_default(
-    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+    shell: Shell, smoke: dict[str, Any], smoke_home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "why.json"
     run = ("explain", "--run", "first", "--user", "1", "--json", str(file), "--only")
+    kept = json.loads(RunFolder(smoke_home / "runs" / smoke["run_id"]).validation.read_text(encoding="utf-8"))["rows"]
+    best = max(kept, key=kept.__getitem__)
     for row, beside in ((None, "sasrec"), ("sasrec", "delrec"), ("popularity", "delrec-plus")):
         named = () if row is None else ("--model", row, "--beside", beside)
         said = shell(*run, "summary", *named)
         assert said.code == 0, said
         about = json.loads(file.read_text(encoding="utf-8"))["run"]
-        assert (about["model"], about["beside"]) == (row or "delrec-plus", beside)
+        assert (about["model"], about["beside"]) == (row or best, beside)
     said = shell(*run, "gradients", "--model", "popularity")
     assert "no inputs to differentiate" in said.out
     for wrong in (("--model", "nobody"), ("--model", "sasrec", "--beside", "SASRec")):
@@ -72,7 +75,7 @@ def test_ones_own_titles_are_explained_part_by_part(shell: Shell, smoke: dict[st
 
 
 def test_a_rival_is_chosen_and_an_edited_history_keeps_the_candidates(
-    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+    shell: Shell, smoke: dict[str, Any], smoke_home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "why.json"
     run = ("explain", "--run", "first", "--user", "2", "--json", str(file))
@@ -91,7 +94,7 @@ def test_a_rival_is_chosen_and_an_edited_history_keeps_the_candidates(
 
 
 def test_items_are_named_by_id_and_titles_hold_the_separator(
-    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+    shell: Shell, smoke: dict[str, Any], smoke_home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "why.json"
     run = ("explain", "--run", "first", "--user", "2", "--only", "ladder", "--json", str(file))
@@ -160,7 +163,7 @@ def test_a_run_without_its_adapter_is_refused(shell: Shell, smoke: dict[str, Any
 
 def test_the_trust_figures_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "trust.json"
-    said = shell("faithfulness", "--run", "first", "--users", "3", "--json", str(file))
+    said = shell("faithfulness", "--run", "first", "--model", "delrec-plus", "--users", "3", "--json", str(file))
     assert said.code == 0, said
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert figures["users"] == 3

@@ -87,7 +87,7 @@ def _harmless(page: Page) -> None:
 def test_a_recommendation_is_explained_and_taken_along(
     page: Page, at_studio: Studio, run_id: str, tmp_path: Path
 ) -> None:
-    page.goto(f"{at_studio.url}/inspect?demo=1")
+    page.goto(f"{at_studio.url}/inspect?demo=1&model=delrec")
     expect(page.locator("#inspect-sides .dr-line")).to_have_count(10)
     page.wait_for_url(re.compile(f"run={run_id}"))
     assert "demo=1" in page.url
@@ -273,7 +273,7 @@ def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_stud
 def test_a_press_on_the_fold_counts_though_an_answer_draws_it_anew(
     page: Page, at_studio: Studio, run_id: str, moment: str
 ) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&candidates=all")
+    page.goto(f"{at_studio.url}/inspect?run={run_id}&model=delrec&candidates=all")
     fold = page.locator(".dr-fold > summary")
     _measured(page)
     page.evaluate("document.addEventListener('delrec-ask', event => (window.asked ||= []).push(event.detail))")
