@@ -26,7 +26,7 @@ from engine.explain.row_predictors import is_llm
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.side_by_side import agreement_sentence
 from engine.explain.variants import Answer, adapter_effect, make_answer, prompt_effects
-from engine.explain.why_not import places_of_all, why_not, why_not_sentence
+from engine.explain.why_not import places_of_all, why_not
 from engine.labels import label
 from engine.llm import SoftPrompt
 from engine.ranking import Ranker
@@ -170,8 +170,7 @@ class Explainer:
         explained = self.explained
         if int(explained.model.full().argmax()) == explained.instance.target:
             raise Inapplicable("It is recommended: it comes first.")
-        found = why_not(explained)
-        return {**plain(found), "sentence": why_not_sentence(found, explained)}
+        return why_not(explained).model_dump()
 
     def _rival(self) -> int:
         explained = self.explained

@@ -99,24 +99,32 @@ class Contrast(Part):
 
 
 class Raise(Part):
-    """A change of one title that raises the item: one of the history ``removed``, by place, or one ``added``, by id."""
+    """A change of one title that raises the item among the candidates, verified by asking about that history alone."""
 
     rank: float
+    """Where it then stands."""
     removed: int | None = None
+    """Place in the history of the title that goes ..."""
     added: int | None = None
+    """... or the id of the one that is added as the latest."""
 
 
 class WhyNot(Part):
-    """Why the item is not recommended; see :class:`engine.explain.why_not.WhyNot`."""
+    """Why the item does not come first."""
 
     rank: float
     first: int
+    """Id of the candidate that comes first in its place."""
     behind: float
+    """How far its score lies behind that one's."""
     against: tuple[int, ...]
+    """Places of the titles that speak most for the first one rather than for it ..."""
     speaking: tuple[int, ...]
+    """... and of those that speak most for it."""
     raised: Raise | None
+    """The change of one title that raises it most; ``None`` where none of those tried does."""
     tried: int
-    sentence: str
+    sentence: str = ""
 
 
 class PartOfSum(Part):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,42 +10,13 @@ from engine.explain.effects import leave_one_out
 from engine.explain.explanandum import Explanandum
 from engine.explain.predictor import ranks
 from engine.explain.removal import Delete
+from engine.explain.report_parts import Raise, WhyNot
 from engine.labels import label, listed
 
 NAMED = 2
 """Titles that are named for either side."""
 BEFORE = 5
 """Titles that are tried in front of it: those that most often go before it in training."""
-
-
-@dataclass(frozen=True)
-class Raise:
-    """A change of the history that raises the item, verified by asking about that history alone."""
-
-    rank: float
-    """Where it then stands among the candidates."""
-    removed: int | None = None
-    """Place in the history of the title that goes ..."""
-    added: int | None = None
-    """... or the id of the one that is added as the latest."""
-
-
-@dataclass(frozen=True)
-class WhyNot:
-    """Why the target does not come first."""
-
-    rank: float
-    first: int
-    """Id of the candidate that comes first in its place."""
-    behind: float
-    """How far its score lies behind that one's."""
-    against: tuple[int, ...]
-    """Places of the titles that speak most for the first one rather than for it ..."""
-    speaking: tuple[int, ...]
-    """... and of those that speak most for it."""
-    raised: Raise | None
-    """The change of one title that raises it most; ``None`` where none of those tried does."""
-    tried: int
 
 
 def places_of_all(explained: Explanandum) -> list[float | None]:
@@ -64,7 +34,7 @@ def places_of_all(explained: Explanandum) -> list[float | None]:
 
 
 def why_not(explained: Explanandum) -> WhyNot:
-    """Measure it by deletions, and by additions of titles that went before the item in training."""
+    """Measured by deletions, and by additions of titles that went before the item in training; with it in words."""
     predictor, instance = explained.model, explained.instance
     target, history = instance.target, instance.history
     full = predictor.full()
@@ -83,20 +53,22 @@ def why_not(explained: Explanandum) -> WhyNot:
         after = float(ranks(predictor.fresh(changes[best])[None], target)[0])
         removed = best if best < len(history) else None
         if after < rank:
-            raised = Raise(after, removed, None if removed is not None else added[best - len(history)])
-    return WhyNot(
-        rank,
-        int(instance.candidates[first]),
-        float(np.float64(full[first]) - full[target]),
-        tuple(int(place) for place in order[:NAMED] if lead[place] < 0),
-        tuple(int(place) for place in order[::-1][:NAMED] if lead[place] > 0),
-        raised,
-        len(changes),
+            raised = Raise(
+                rank=after, removed=removed, added=None if removed is not None else added[best - len(history)]
+            )
+    measured = WhyNot(
+        rank=rank,
+        first=int(instance.candidates[first]),
+        behind=float(np.float64(full[first]) - full[target]),
+        against=tuple(int(place) for place in order[:NAMED] if lead[place] < 0),
+        speaking=tuple(int(place) for place in order[::-1][:NAMED] if lead[place] > 0),
+        raised=raised,
+        tried=len(changes),
     )
+    return measured.model_copy(update={"sentence": _sentence(measured, explained)})
 
 
-def why_not_sentence(found: WhyNot, explained: Explanandum) -> str:
-    """The same in words."""
+def _sentence(found: WhyNot, explained: Explanandum) -> str:
     history = explained.instance.history
     name, first = explained.called(int(explained.instance.candidates[explained.instance.target])), found.first
 
