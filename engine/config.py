@@ -166,7 +166,8 @@ class FinetuneConfig(Section):
     validate_every: int = _field(25, unit="steps", advanced=True, ge=1)
     """Steps between validations; the best adapter is kept."""
     validation_users: int = _field(128, unit="users", advanced=True, ge=1)
-    """Validation users asked at each validation."""
+    """Validation users asked at each validation, and asked by every row at the end for the one that is explained by
+    default."""
 
     @model_validator(mode="after")
     def _ranks(self) -> FinetuneConfig:

@@ -18,12 +18,12 @@ from engine.rows import all_rows, last_row, method_row
 from engine.run_folder import RunFolder, write_text
 from engine.seeds import generator
 
-USERS = 100
 AT_ONCE = 32
 
 
 def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
-    """Write ``validation.json``, unless it is there: ``users``, and ``rows``, the NDCG@5 of each among the candidates.
+    """Write ``validation.json``, unless it is there: ``users``, and ``rows``, the NDCG@5 of each among the
+    candidates. As many users as stage 2 is validated on (``finetune.validation_users``).
 
     Earlier stages of the language model are on the way to the last one and are not asked.
 
@@ -33,7 +33,7 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     if run.validation.exists():
         return
     config, split = models.config, models.split
-    size = min(USERS, len(split.validation))
+    size = min(config.finetune.validation_users, len(split.validation))
     places = generator(config.seed, "row validation").choice(len(split.validation), size, replace=False)
     examples = split.validation.take(np.sort(places))
     candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "validation")
