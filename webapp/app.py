@@ -15,18 +15,18 @@ from fastapi.responses import JSONResponse
 
 from jobs import health, logs
 from jobs.settings import import_limits
-from webapp import downloads, machine, tour_file
+from webapp import downloads, endpoints, tour_file
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
 from webapp.inspect import page as inspect
+from webapp.pages import api as api_page
 from webapp.pages import compare, data, experiment, launch, machines, pattern, run, runs, tour, users
-from webapp.pages import machine as machine_page
 from webapp.proxy import BehindProxy, root_path
 from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
 
 MCP = "DELREC_MCP"
-"""Set to 1, the endpoints of :mod:`webapp.machine` are tools of an MCP server at ``/gradio_api/mcp``."""
+"""Set to 1, the endpoints of :mod:`webapp.endpoints` are tools of an MCP server at ``/gradio_api/mcp``."""
 HOUR = 3600
 MOST_SESSIONS = 300
 """Opened pages that are remembered, about 1 MB each; those not used for the longest time are forgotten first. A page
@@ -96,7 +96,7 @@ def build_pages(access: Access) -> gr.Blocks:
     with gr.Blocks(title="DELRec Studio", analytics_enabled=False, delete_cache=(HOUR, HOUR), fill_width=True) as pages:
         gr.Navbar(visible=False)
         launch.build(access)
-        machine.build(access)
+        endpoints.build(access)
         footer()
     with pages.route("Runs", "runs", show_in_navbar=False):
         runs.build(access)
@@ -129,7 +129,7 @@ def build_pages(access: Access) -> gr.Blocks:
         machines.build()
         footer()
     with pages.route("API", "api", show_in_navbar=False):
-        machine_page.build()
+        api_page.build()
         footer()
     return pages
 

@@ -12,7 +12,7 @@ from cli_shell import Shell
 from engine.presets import FOLDER, NAMED, PRESETS
 from webapp import commands
 from webapp.cli import COMMANDS
-from webapp.machine import Machine
+from webapp.endpoints import Machine
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -21,7 +21,7 @@ from engine.settings import load_config
 from jobs import api, foreground
 from webapp.access import Access
 from webapp.cli import main
-from webapp.machine import Machine
+from webapp.endpoints import Machine
 
 RELATIVE = ("data.dataset=csv", "data.path=my-data", "data.min_interactions=4")
 QUICK = ("teacher.epochs=2", "distill.steps=2", "finetune.steps=2", "plus.enabled=false", "eval.users=8")

@@ -10,7 +10,7 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from webapp.machine import ENDPOINTS
+from webapp.endpoints import ENDPOINTS
 
 
 def call_tools(

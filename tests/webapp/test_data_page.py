@@ -19,8 +19,8 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, data_work
 from webapp.access import Access
+from webapp.endpoints import Machine
 from webapp.events import Asked
-from webapp.machine import Machine
 from webapp.views.run import head as run_head
 
 

@@ -15,7 +15,7 @@ from webapp_studio import served_here
 from engine.settings import load_config
 from jobs import api
 from webapp.access import Access
-from webapp.machine import CHANGING
+from webapp.endpoints import CHANGING
 
 ADDRESS = "/gradio_api/mcp/"
 ARGUMENTS: dict[str, dict[str, Any]] = {

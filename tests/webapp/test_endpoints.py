@@ -1,4 +1,4 @@
-"""The machine interface: documented as it is, typed, and refused to those who only look; what pages call is private."""
+"""What programs call: documented as it is, typed, and refused to those who only look; what pages call is private."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.settings import load_config
 from jobs import api, data_work
-from webapp import machine
+from webapp import endpoints
 from webapp.access import Access
 from webapp.app import create_app
-from webapp.machine import CHANGING, ENDPOINTS, Machine
-from webapp.pages.machine import described
+from webapp.endpoints import CHANGING, ENDPOINTS, Machine
+from webapp.pages.api import described
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 MUTATORS = ("launch", "cancel", "resume", "retry", "clone", "rename", "annotate", "delete", "import_run")
@@ -102,20 +102,20 @@ def test_faults_are_told_in_a_sentence(
 
 
 def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "MOST_QUESTIONS", 1)
-    endpoints = Machine(Access())
+    monkeypatch.setattr(endpoints, "MOST_QUESTIONS", 1)
+    known = Machine(Access())
     said: list[str] = []
 
     def wait(*_: object) -> SimpleNamespace:
         with pytest.raises(StudioError) as refused:  # while this one waits
-            endpoints.recommend("r-known", ["Heat"])
+            known.recommend("r-known", ["Heat"])
         said.append(str(refused.value))
         return SimpleNamespace(state="done", answer={"titles": len(said)})
 
     monkeypatch.setattr(api, "workers", lambda: ["one"])
     monkeypatch.setattr(api, "ask", lambda *_: SimpleNamespace(id=1))
     monkeypatch.setattr(api, "wait_for_answer", wait)
-    assert [endpoints.recommend("r-known", ["Heat"]) for _ in range(2)] == [{"titles": 1}, {"titles": 2}]
+    assert [known.recommend("r-known", ["Heat"]) for _ in range(2)] == [{"titles": 1}, {"titles": 2}]
     assert all("1 questions are waiting already" in text for text in said)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from webapp.endpoints import ENDPOINTS, Machine
 from webapp.events import QUIET
 from webapp.html import Html, tag
-from webapp.machine import ENDPOINTS, Machine
 from webapp.shell import frame
 
 EXAMPLE = """\
