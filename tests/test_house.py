@@ -105,3 +105,17 @@ def test_no_two_files_of_tests_have_one_name() -> None:
     """Pytest imports them by name alone, where folders of tests are no packages: it would refuse the second one."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, number in names.items() if number > 1] == []
+
+
+def test_tests_assert_no_timings() -> None:
+    """A busy machine is slower than any bound: speeds are measured in tests/benchmarks, tests wait for what ends."""
+    clocks = ("process_time", "perf_counter", "monotonic", "thread_time", "time.time()", "timeit")
+    bounds = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node.test)}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+        for part in ast.walk(node.test)
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) and any(c in ast.unparse(part) for c in clocks)
+    ]
+    assert bounds == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +105,7 @@ def test_a_process_that_dies_ends_the_others_with_its_reason_and_one_alone_goes_
     wait_until(in_stage_one, process)
     (other,) = psutil.Process(process.pid).children()
     other.kill()
-    began = time.monotonic()
     _, err = process.communicate(timeout=PATIENCE)
-    assert time.monotonic() - began < 30
     assert process.returncode == 2, err
     (run,) = listed(shell)
     assert (run["state"], run["error"]) == ("failed", "process 2 of 2 ended: killed from outside (SIGKILL)")

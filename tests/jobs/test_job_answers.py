@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import fake_kinds
@@ -230,10 +229,7 @@ def test_a_killed_worker_takes_the_process_that_answers_along_and_the_next_one_a
     worker.wait()
     wait_for(lambda: gone(orphan), "the orphan to end")
     start_worker()
-    began = time.monotonic()
-    answered = _settled(asked)
-    assert answered.state == "done"
-    assert time.monotonic() - began < 30
+    assert _settled(asked).state == "done"
 
 
 def test_a_message_that_was_lost_is_sent_again(done):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from job_support import PATIENCE
 
 from jobs import process
 from jobs.process import Flag
@@ -35,7 +36,7 @@ print(flag.wait(0.1))
 
 
 def test_a_signal_may_interrupt_the_handler_of_another() -> None:
-    found = subprocess.run([sys.executable, "-c", STORM], capture_output=True, text=True, timeout=30)
+    found = subprocess.run([sys.executable, "-c", STORM], capture_output=True, text=True, timeout=PATIENCE)
     assert found.stdout.strip() == "True", found.stderr
 
 
@@ -44,15 +45,14 @@ def test_all_who_wait_are_woken() -> None:
     assert not flag.wait(0.01)
     assert not flag.is_set()
     woken: list[bool] = []
-    waiting = [threading.Thread(target=lambda: woken.append(flag.wait(30))) for _ in range(3)]
+    # for ever, as it were: who is not woken is found by the join
+    waiting = [threading.Thread(target=lambda: woken.append(flag.wait(3600)), daemon=True) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    began = time.monotonic()
     flag.set()
     for thread in waiting:
-        thread.join()
+        thread.join(PATIENCE)
     assert woken == [True] * 3
-    assert time.monotonic() - began < 10
     assert flag.is_set()
 
 

