@@ -17,12 +17,10 @@ from typing import NoReturn
 from engine.data.columns import plain
 from engine.data.files import BOM, MOST_LINE, File
 from engine.data.naming import clean
-from engine.data.sheet import Columns, Sheet
+from engine.data.sheet import SEPARATORS, Columns, Sheet
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons"}
-"""What usually stands between cells, and what messages call it."""
 _RETURN = ("not valid CSV: a carriage return within a line", "save the file with line ends of one kind")
 _INTRODUCTION = re.compile(r"(?:[ \t]*\r?\n)*(?:sep=.\r?\n)?(?:[ \t]*\r?\n)*", re.IGNORECASE)
 """What may stand before the names of the columns: empty lines, and Excel's own first line."""
@@ -114,6 +112,9 @@ class OwnSheet(Sheet):
                 self.before, text = introduction[0].count("\n"), text[introduction.end() :]
                 begun = bool(text)
             yield text
+
+    def _other_separator(self, line: str, columns: int) -> None:
+        return None
 
     def _first_row(self) -> list[str]:
         header = next(self._lines(), "")

@@ -23,6 +23,8 @@ from engine.monitor import Monitor
 REPORT_SECONDS = 3.0
 BLOCK = 1 << 22
 """Bytes read together."""
+GZIP = b"\x1f\x8b"
+"""What every gzip file begins with."""
 BOM = b"\xef\xbb\xbf"
 """What some programs put before UTF-8."""
 MOST_LINE = 1 << 24
@@ -119,10 +121,14 @@ class File:
                     archive = stack.enter_context(zipfile.ZipFile(raw))
                     total = archive.getinfo(self.member).compress_size
                     raw = text = stack.enter_context(archive.open(self.member))
-                if (self.member or self.path.name).lower().endswith(".gz"):
+                begin = raw.read(len(GZIP))
+                raw.seek(0)
+                if begin == GZIP:  # whatever it is called: some browsers unpack and keep the ending
                     text = cast("IO[bytes]", stack.enter_context(gzip.open(raw)))
             except zipfile.BadZipFile:
                 self.fail("not a readable archive, or a damaged copy", "fetch it anew")
+            except (EOFError, zlib.error):
+                self.fail("damaged or cut off", "fetch it anew")
             except KeyError:
                 self.fail("is gone from the archive", "read it again")
             except (RuntimeError, NotImplementedError):

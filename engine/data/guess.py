@@ -17,12 +17,13 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data.files import Place
 from engine.data.raw import Ids, Item, LogBuilder, Wanted
+from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.downloaded import Ambiguous, Downloaded
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
 FORMATS = ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "amazon-2023", "amazon-2014", "amazon-2018", "recbole")
-"""Tried in this order, after ml-100k and before csv: the names of files tell them apart."""
+"""Tried in this order, before ml-100k and csv: names of files, fields of records and columns tell them apart."""
 ROWS = 5
 
 
@@ -73,13 +74,19 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
     """
     place = Place(path)
     config = (config or DataConfig()).model_copy(update={"path": str(path)})
+    faulty = None
     for name in FORMATS:
         with contextlib.suppress(StudioError):
             try:
-                if _reader(name).find(place, config):
-                    return name
+                if _reader(name).find(place, config) is None:
+                    continue
             except Ambiguous:
                 return name
+            faulty = faulty or name
+            preview(path, name, config, rows=1)
+            return name
+    if faulty is not None:
+        return OWN_TABLES.name if _are_tables(place, config) else faulty
     if place.find(r"u\.data", r"ml-100k\.zip", r"ml-100k\.inter"):
         return "ml-100k"
     if place.find(r".+\.(csv|tsv|txt|dat)"):
@@ -95,8 +102,18 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
     )
 
 
+def _are_tables(place: Place, config: DataConfig) -> bool:
+    """Whether somebody's own tables only have such names: their columns can be read."""
+    with contextlib.suppress(StudioError):
+        return bool(OWN_TABLES.tables(place, config))
+    return False
+
+
 def _nearest(place: Place) -> str | None:
-    """The format that has a file with a name like one of these, the most particular name first."""
+    """The format of which some file holds something, or has a name, the most particular name first."""
+    for name in FORMATS:
+        if _reader(name).holds_some(place):
+            return name
     found = []
     for name in FORMATS:
         for word in re.findall(r"\w[\w.-]*\.\w+", _reader(name).files):

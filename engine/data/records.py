@@ -102,7 +102,7 @@ def _records(lines: Iterable[tuple[int, bytes]], file: File, first: int) -> Iter
     for place, line in lines:
         if line.isspace():
             continue
-        record = _parsed(line.removeprefix(b"\xef\xbb\xbf"))
+        record = parsed(line.removeprefix(b"\xef\xbb\xbf"))
         if not isinstance(record, dict):
             remedy = "correct the line; if it is the last one, the file was cut off: fetch it anew"
             file.fail("neither a JSON object nor a Python dictionary", remedy, first + place)
@@ -130,7 +130,8 @@ def _arrow(block: bytes, fields: tuple[str, str, str]) -> LogBatch | None:
     return users.dictionary_encode(), items.dictionary_encode(), times.to_numpy()
 
 
-def _parsed(line: bytes) -> object:
+def parsed(line: bytes) -> object:
+    """A line's value; ``None`` where it is neither JSON nor Python's notation."""
     parsers = (_python, json.loads) if line.lstrip()[1:2] in (b"'", b"u") else (json.loads, _python)
     for parse in parsers:
         try:

@@ -16,6 +16,8 @@ from engine.monitor import Monitor
 
 BATCH = 100_000
 csv.field_size_limit(MOST_LINE)
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons"}
+"""What usually stands between cells, and what messages call it."""
 Columns = list[Sequence[str]]
 Part = TypeVar("Part")
 
@@ -25,6 +27,8 @@ class Sheet:
     or several letters, without quotes.
 
     Args:
+        separator: what its format has between cells; where the first line lacks it, as in files that were saved anew,
+            another of :data:`SEPARATORS` is taken.
         names: its columns, where the first line does not say them.
 
     Attributes:
@@ -41,6 +45,9 @@ class Sheet:
         self.long = 0
         self.first = self._first_row()
         """Cells of the first line."""
+        if len(self.first) == 1 and (other := self._other_separator(self.first[0], len(names))):
+            self.separator = other
+            self.first = self._first_row()
         self.names = list(names) or [name.strip().lower().partition(":")[0] for name in self.first]
 
     def place(self, *names: str) -> int | None:
@@ -51,6 +58,12 @@ class Sheet:
         """As :meth:`place`; raises :class:`StudioError` where none of the names occurs."""
         found = self.place(*names)
         if found is None:
+            if len(self.first) == 1:
+                self.file.fail(
+                    f"no column with the {what}: the first line is one cell, {self.first[0][:80]!r}",
+                    f"put {SEPARATORS.get(self.separator, self.separator)} between cells",
+                    1,
+                )
             wanted = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
             self.file.fail(f"no column with the {what}", f"it is looked for as {wanted}; there are {self._shown()}", 1)
         return found
@@ -145,6 +158,13 @@ class Sheet:
         """As :meth:`batches`, row by row."""
         return chain.from_iterable(zip(*columns, strict=True) for columns in self.batches(places))
 
+    def _other_separator(self, line: str, columns: int) -> str | None:
+        """What stands between the cells of a first line that the separator does not part: of ``columns`` names, or of
+        as many as there are where that is 0."""
+        counts = {other: line.count(other) for other in SEPARATORS}
+        fitting = [other for other, count in counts.items() if count and columns in (0, count + 1)]
+        return max(fitting, key=counts.__getitem__, default=None)
+
     def _shown(self) -> str:
         return ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
 
@@ -213,12 +233,16 @@ class Sheet:
         return [_bare(cell) for cell in row]
 
     def _mended(self, batch: list[list[str]], number: int, places: Sequence[int | None]) -> list[list[str]]:
-        """Rows of another length than the first line's: empty ones go, further cells go, missing ones are faults
-        unless nobody asks for them."""
+        """Rows of another length than the first line's: empty ones go, further cells between tabs go, and are faults
+        otherwise, where they are the rest of a cell; missing ones are faults unless nobody asks for them."""
         size, least = len(self.names), 1 + max(place or 0 for place in places)
         kept = []
         for line, row in enumerate(batch, number):
             if len(row) > size:
+                if any(row[size:]) and self.separator != "\t":
+                    cells = f"put cells that contain {SEPARATORS.get(self.separator, self.separator)} in double quotes"
+                    remedy = cells if self.quoted else "correct the line"
+                    self.file.fail(f"{len(row)} cells instead of {size}", remedy, line)
                 self.long += any(row[size:])
                 row = row[:size]
             elif not row or row == [""]:

@@ -40,7 +40,7 @@ def test_columns_of_ratings_are_swapped_in_2018(tmp_path: Path) -> None:
         )
         assert shown(load(name, folder)) == EXPECTED  # somebody gave it a header
         (folder / order).write_text(lines(f"{b},{a},5.0,{FIRST}" for a, b in rows))
-        with pytest.raises(StudioError, match=r"in the other order.*data\.dataset=amazon-201"):
+        with pytest.raises(StudioError, match=r"holds ratings of Amazon 201.*data\.dataset=amazon-201"):
             load(name, folder)
 
 

@@ -15,6 +15,7 @@ from samples import (
 )
 from test_readers import load, shown
 
+from engine.data.sheet import SEPARATORS
 from engine.errors import StudioError
 
 
@@ -125,6 +126,28 @@ def test_times_may_be_floats_of_any_unit_and_it_is_said_which(tmp_path: Path, ce
 def test_lists_of_genres_are_written_in_many_ways(tmp_path: Path, cell: str, genres: tuple[str, ...]) -> None:
     items = "item_id:token\ttitle:token\tgenres:token_seq\n" + lines(f"{n}\tT{n}\t{cell}" for n in one_user(4))
     assert load("recbole", atomic(tmp_path, INTER, items)).catalogue.genres[0] == genres
+
+
+@pytest.mark.parametrize("mark", [",", ";", "|", "::"])
+def test_other_separators_are_recognised_and_said(tmp_path: Path, mark: str) -> None:
+    """As somebody's program saved them; a cell that holds the mark is quoted, where one letter parts cells."""
+    quoted = "A" if len(mark) > 1 else f'"A{mark} B"'
+    items = f"item_id:token{mark}title:token_seq\n1{mark}{quoted}\n" + lines(f"{n}{mark}T{n}" for n in (2, 3, 4))
+    dataset = load("recbole", atomic(tmp_path, INTER.replace("\t", mark), items))
+    assert shown(dataset) == {"u": [quoted.strip('"'), "T2", "T3", "T4"]}
+    assert dataset.cleaning is not None
+    assert f"{SEPARATORS[mark]} stand between cells" in dataset.cleaning.said()
+    (tmp_path / "x.item").write_text(items.replace(quoted, f"A{mark} B{mark} C"))
+    with pytest.raises(StudioError, match=r"4 cells instead of 2 \(.*x\.item, line 2\)"):
+        load("recbole", tmp_path)
+
+
+def test_a_first_line_that_nothing_parts_is_shown(tmp_path: Path) -> None:
+    atomic(tmp_path, INTER.replace("\t", " "), "item_id:token\ttitle:token\n1\tA\n")
+    with pytest.raises(
+        StudioError, match=r"one cell, 'user_id:token item_id:token .*x\.inter, line 1.*put tabs between"
+    ):
+        load("recbole", tmp_path)
 
 
 def test_published_in_parts(tmp_path: Path) -> None:

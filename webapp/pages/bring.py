@@ -58,7 +58,10 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         with gr.Column(visible=False, elem_id="bring-found") as shown:
             with gr.Row(elem_classes="dr-fields"):
                 form = gr.Dropdown(
-                    choices=list(READ_AS), label="Read as", elem_id="bring-format", info="Guessed by the files' names."
+                    choices=list(READ_AS),
+                    label="Read as",
+                    elem_id="bring-format",
+                    info="Guessed by the files' names and first rows.",
                 )
             with gr.Row(elem_classes="dr-fields", elem_id="bring-columns", visible=False) as columns:
                 roles = [

@@ -5,42 +5,38 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import ClassVar
 
 from engine.config import DataConfig
+from engine.data import first
 from engine.data.files import File, Place
 from engine.data.item_texts import tidy
 from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.readers.amazon_files import OLD, Kind, category_of, kind_of
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files, plain
 from engine.data.records import Record, logged, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
-ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
-"""What Amazon calls a product: its own number, or a book's ISBN."""
 _VISIT = re.compile(r"^Visit Amazon's (.+) Page$")
 _KIND = re.compile(r"[^<>{}]{2,80}")
 """A category; others are pieces of pages."""
 
 
 class Amazon(Downloaded):
-    """Interactions and items of one category. Patterns hold ``{c}`` for it."""
+    """Interactions and items of one category."""
 
     licence = "no licence stated; research use, to be cited (McAuley lab, UCSD)"
     items_at_least = 5
-    reviews: ClassVar[tuple[str, ...]]
-    """Names of files with a review per line, the better ones first."""
-    ratings: ClassVar[tuple[str, ...]]
-    """Names of files with columns."""
-    meta: ClassVar[str]
-    other: ClassVar[str] = r"(?:meta|reviews|ratings|steam|australian)_"
-    """How names begin that only seem to match."""
+    year: ClassVar[int]
+    meta: ClassVar[str] = "meta_{c}.json"
+    """What the file of items is called."""
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         found = self.categories(place)
         if not found:
+            self.refuse_others(place)
             return None
         if config.category:
             matching = [name for name in found if plain(name) == plain(config.category)]
@@ -51,7 +47,7 @@ class Amazon(Downloaded):
                     remedy="set data.category to one of them, or bring the files",
                 )
         elif len(found) > 1:
-            listed = any(place.find(self.meta.format(c=re.escape(name))) for name in found)
+            listed = any(self.items_of(name, files, place) for name, files in found.items())
             raise (Ambiguous if listed else StudioError)(
                 f"several categories: {', '.join(sorted(found))}",
                 where=f"data.path={place.path}",
@@ -60,45 +56,57 @@ class Amazon(Downloaded):
         else:
             matching = list(found)
         parts = found[matching[0]]
-        meta = place.pair([re.escape(parts[0].name)], [self.meta.format(c=re.escape(matching[0]))])
-        if meta is None and config.unlisted == "id":
-            return Files(parts, None)
-        if meta is None:
-            others = ", ".join(file.name for file in place.find(self.meta.format(c=".+"))[:5])
+        meta = self.items_of(matching[0], parts, place)
+        if meta is None and config.unlisted != "id":
+            others = [f"{file.name} ({kind})" for file, kind in _kinds(place) if kind.role == "items"]
             raise StudioError(
-                f"no items of {matching[0]}: looked for {self.meta.format(c=matching[0]).replace(chr(92), '')},"
-                f" found {others or 'no such file'}",
+                f"no items of {matching[0]}: looked for {self.meta.format(c=matching[0])},"
+                f" found {', '.join(others[:5]) or 'no such file'}",
                 where=f"data.path={place.path}",
                 remedy="bring the meta file of the same category, or set data.unlisted=id to do without titles",
             )
-        return Files(parts, meta[1])
+        return Files(parts, meta)
 
     def categories(self, place: Place) -> dict[str, list[File]]:
-        """What is there: by category, the parts of the best file of interactions."""
-        files = place.find(r".+")
-        if place.chosen and self._rank(place.chosen.name):
-            files = [place.chosen]
-        ranked = [(rank, file) for file in files if (rank := self._rank(file.name))]
+        """What is there: by category, the parts of the best file of interactions: reviews, those of a 5-core first."""
+        logs = [(file, kind) for file, kind in _kinds(place) if kind.role != "items" and self.year in kind.years]
+        if any(file == place.chosen for file, _ in logs):
+            logs = [pair for pair in logs if pair[0] == place.chosen]
+        logs.sort(key=lambda pair: (pair[1].role != "reviews", "_5" not in pair[0].name))  # stable: near ones first
         found: dict[str, list[File]] = {}
-        for (_, category), file in sorted(ranked, key=lambda pair: pair[0][0]):  # stable: near ones stay first
-            found.setdefault(category, [file])
+        for file, _ in logs:
+            found.setdefault(category_of(file), [file])
         return found
 
-    def _rank(self, name: str) -> tuple[int, str] | None:
-        """How good a file of interactions is, 0 for the best, and its category."""
-        for rank, pattern in enumerate((*self.reviews, *self.ratings)):
-            match = re.fullmatch(pattern.format(c="(.+?)"), name, re.IGNORECASE)
-            if match and not re.match(self.other, match[1], re.IGNORECASE):
-                return rank, match[1]
-        return None
+    def items_of(self, category: str, log: list[File], place: Place) -> File | None:
+        """The items that belong to a category: the nearest file that says so, or the only one if its name is free."""
+        years = OLD if self.year in OLD else {self.year}
+        files = [file for file, kind in _kinds(place) if kind.role == "items" and kind.years & years]
+        same = [file for file in files if plain(category_of(file)) == plain(category)]
+        near = [file for file in same if file.folder == log[0].folder]
+        free = [file for file in files if not file.name.lower().startswith("meta_")]
+        return next(iter((*near, *same, *(free if len(files) == 1 else ()))), None)
+
+    def holds_some(self, place: Place) -> bool:
+        return any(self.year in kind.years for _, kind in _kinds(place) if len(kind.years) < 3)
+
+    def refuse_others(self, place: Place) -> None:
+        """Raise where the interactions are another year's."""
+        for file, kind in _kinds(place):
+            if kind.role != "items" and file in (place.chosen or file, file):
+                raise StudioError(
+                    f"{file.name} holds {kind}",
+                    where=f"data.path={place.path}",
+                    remedy=f"take data.dataset=amazon-{max(kind.years)}",
+                )
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         for file in files:
-            if file.name.lower().endswith(".csv"):
-                self.read_ratings(file, log, monitor)
-            else:
+            if first.holds_records(file):
                 for batch in logged(file, self.fields, monitor, self.review):
                     log.add(*batch)
+            else:
+                self.read_ratings(file, log, monitor)
         return ()
 
     @abstractmethod
@@ -118,33 +126,27 @@ class Amazon(Downloaded):
             if raw in wanted:
                 yield Item(raw, text(record.get("title")), genres=self.path(record), brand=brand(record.get("brand")))
 
-    @abstractmethod
     def path(self, record: Record) -> tuple[str, ...]:
-        """Categories of an item from the general to the particular."""
+        """Categories of an item from the general to the particular: of the first path where there are several."""
+        value = record.get("categories") or record.get("category")
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            value = value[0]
+        return below_root(texts(value))
+
+
+def _kinds(place: Place) -> list[tuple[File, Kind]]:
+    """Amazon's files that are there, the one that was named first, near ones before those below."""
+    return [(file, kind) for file in first.likely(place) if (kind := kind_of(file)) is not None]
 
 
 def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, monitor: Monitor) -> None:
-    """Ratings without a header, or with one whose names do not matter: the order of the columns is the year's.
-
-    Raises:
-        StudioError: the columns stand in the order of another year.
-    """
+    """Ratings without a header, or with one whose names do not matter: the order of the columns is the year's."""
     sheet = Sheet(file, ",", monitor, names)
     if len(sheet.first) != len(names):
         file.fail(f"{len(sheet.first)} columns instead of {', '.join(names)}", "bring the ratings that were published")
-    user, item = names.index("user"), names.index("item")
     sheet.headed = not _is_number(sheet.first[2])
-    sample = list(islice(sheet.rows((user, item)), 1000))
-    if _share(row[0] for row in sample) > 0.9 > 0.1 > _share(row[1] for row in sample):
-        other = "amazon-2018" if names[0] == "user" else "amazon-2014"
-        file.fail("users and items stand in the other order", f"take data.dataset={other}, whose order this is")
-    for batch in sheet.log(user, item, 3):
+    for batch in sheet.log(names.index("user"), names.index("item"), 3):
         log.add(*batch)
-
-
-def _share(ids: Iterable[str]) -> float:
-    found = [bool(ASIN.fullmatch(raw)) for raw in ids]
-    return sum(found) / len(found) if found else 0.0
 
 
 def _is_number(cell: str) -> bool:
@@ -166,10 +168,3 @@ def below_root(path: Iterable[str]) -> tuple[str, ...]:
     """A path of categories without the first, which all items share, where there are more."""
     kinds = [kind for kind in path if _KIND.fullmatch(kind)]
     return tuple(kinds[1:] or kinds)
-
-
-def kinds_of(value: object) -> tuple[str, ...]:
-    """The first path of a list of paths, or the path itself."""
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        value = value[0]
-    return below_root(texts(value))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.raw import LogBuilder
-from engine.data.readers.amazon import Amazon, headless, kinds_of
+from engine.data.readers.amazon import Amazon, headless
 from engine.data.readers.mcauley import AMAZON_2014, SNAP
-from engine.data.records import Record
 from engine.data.remote import Remote
 from engine.monitor import Monitor
 
@@ -17,9 +16,7 @@ class Amazon2014(Amazon):
     title = "Amazon 2014"
     about = "reviews and items of 24 categories, 1996 to 2014, e.g. Beauty: 198,502 by 22,363 people (5-core)"
     files = "reviews_CATEGORY_5.json.gz, reviews_CATEGORY.json.gz or ratings_CATEGORY.csv, with meta_CATEGORY.json.gz"
-    reviews = (r"reviews_{c}_5\.json", r"reviews_{c}\.json")
-    ratings = (r"ratings_{c}\.csv",)
-    meta = r"meta_{c}\.json"
+    year = 2014
 
     choices = AMAZON_2014
 
@@ -29,9 +26,6 @@ class Amazon2014(Amazon):
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("user", "item", "rating", "time"), log, monitor)
-
-    def path(self, record: Record) -> tuple[str, ...]:
-        return kinds_of(record.get("categories"))
 
 
 READER = Amazon2014()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.raw import LogBuilder
-from engine.data.readers.amazon import Amazon, headless, kinds_of
+from engine.data.readers.amazon import Amazon, headless
 from engine.data.readers.mcauley import AMAZON_2018, mirrored
-from engine.data.records import Record
 from engine.data.remote import Remote
 from engine.monitor import Monitor
 
@@ -17,9 +16,7 @@ class Amazon2018(Amazon):
     title = "Amazon 2018"
     about = "reviews and items of 29 categories, 1996 to 2018, e.g. Office_Products: 800,357 by 101,501 people (5-core)"
     files = "CATEGORY_5.json.gz, CATEGORY.json.gz or CATEGORY.csv, with meta_CATEGORY.json.gz"
-    reviews = (r"{c}_5\.json", r"{c}\.json")
-    ratings = (r"{c}\.csv",)
-    meta = r"meta_{c}\.json"
+    year = 2018
 
     choices = AMAZON_2018
 
@@ -30,9 +27,6 @@ class Amazon2018(Amazon):
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("item", "user", "rating", "time"), log, monitor)
-
-    def path(self, record: Record) -> tuple[str, ...]:
-        return kinds_of(record.get("category"))
 
 
 READER = Amazon2018()

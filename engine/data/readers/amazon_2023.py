@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.amazon import Amazon, below_root, brand
+from engine.data.readers.amazon_files import PARTS, category_of
 from engine.data.readers.mcauley import AMAZON_2023, mirrored
 from engine.data.records import Record, records, text, texts
 from engine.data.remote import Remote
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
-
-PARTS = ("train", "valid", "test")
 
 
 class Amazon2023(Amazon):
@@ -22,9 +22,8 @@ class Amazon2023(Amazon):
     title = "Amazon 2023"
     about = "reviews and items of 33 categories, 1996 to 2023; 5-core files with times in milliseconds"
     files = "CATEGORY.train.csv.gz, .valid and .test, CATEGORY.csv.gz or CATEGORY.jsonl.gz, with meta_CATEGORY.jsonl.gz"
-    reviews = (r"{c}\.jsonl",)
-    ratings = (r"{c}\.csv",)
-    meta = r"meta_{c}\.jsonl"
+    year = 2023
+    meta = "meta_{c}.jsonl"
 
     choices = AMAZON_2023
 
@@ -42,14 +41,17 @@ class Amazon2023(Amazon):
             if part.lower() not in PARTS:
                 found[name] = files
                 continue
-            parts = [place.pair([rf"{category}\.{kind}\.csv"], [rf"{name}\.csv"]) for kind in PARTS]
+            stem, ending = re.escape(category), r"(?:\.\w+)*"
+            own = rf"{stem}\.{part}{ending}"
+            parts = [place.pair([rf"{stem}\.{kind}{ending}"], [own]) for kind in PARTS]
             found.setdefault(category, [pair[0] for pair in parts if pair])
         return found
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         """Parts of a leave-last-out split add up. Where the training part is not among them, the histories of the
         others stand for it."""
-        if not any(".train." in f".{file.name}" for file in files) and any(_is_part(file) for file in files):
+        parts = {category_of(file).rpartition(".")[2].lower() for file in files}
+        if "train" not in parts and parts & {*PARTS}:
             for file in files:
                 _read_histories(file, log, monitor)
             return ("the training part is lacking: histories stand for it, at the time of what followed",)
@@ -77,10 +79,6 @@ class Amazon2023(Amazon):
 
     def path(self, record: Record) -> tuple[str, ...]:
         return below_root(texts(record.get("categories"))) or below_root(texts(record.get("main_category")))
-
-
-def _is_part(file: File) -> bool:
-    return file.name.lower().endswith(tuple(f".{part}.csv" for part in PARTS))
 
 
 def _columns(file: File, monitor: Monitor) -> tuple[Sheet, int, int, int]:

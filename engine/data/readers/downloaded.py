@@ -52,6 +52,10 @@ class Downloaded(Reader):
             StudioError: several data sets are there and none was chosen, or another than the one chosen.
         """
 
+    def holds_some(self, place: Place) -> bool:
+        """Whether some file there is of this format, whatever it is called."""
+        return False
+
     @abstractmethod
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         """Read the parts into ``log``; yields what was decided on the way, for people."""
@@ -100,13 +104,20 @@ class Downloaded(Reader):
             raise place.lacks(self.title, self.files)
         return found
 
-    def pair(self, place: Place, config: DataConfig, log: Sequence[str], items: str) -> Files | None:
-        """Interactions in one file and items in another, by patterns of their names.
+    def pair(
+        self,
+        place: Place,
+        config: DataConfig,
+        log: Sequence[str],
+        items: str,
+        holds: Callable[[File], bool] = lambda _: True,
+    ) -> Files | None:
+        """Interactions in one file and items in another, by patterns of their names and by what the former ``holds``.
 
         Raises:
             StudioError: they are in several folders or archives, and ``data.category`` names none of these.
         """
-        pairs = place.pairs(log, [items])
+        pairs = {label: files for label, files in place.pairs(log, [items]).items() if holds(files[0])}
         if self.choices and config.category and place.chosen is None:
             wanted = plain(config.category)
             pairs = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}

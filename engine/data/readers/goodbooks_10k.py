@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
+from engine.data import first
 from engine.data.files import File, Place
 from engine.data.item_texts import year_in
 from engine.data.raw import Item, LogBuilder, Wanted
@@ -26,7 +27,7 @@ class Goodbooks(Downloaded):
         return (Remote("goodbooks-10k.zip", (release,)),)
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return self.pair(place, config, [r"ratings\.csv"], r"books\.csv")
+        return self.pair(place, config, [r"ratings\.csv", r"ratings(\.\w+)?"], r"books(\.\w+)?", _is_log)
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)
@@ -41,6 +42,11 @@ class Goodbooks(Downloaded):
         for raw, title, year, authors in sheet.rows((*places, *further)):
             if raw in wanted:
                 yield Item(raw, title, year_in(year), brand=authors)
+
+
+def _is_log(file: File) -> bool:
+    """By its name, or as saved anew under another one."""
+    return file.name.lower() == "ratings.csv" or {"user_id", "book_id"} <= first.header(file)
 
 
 READER = Goodbooks()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
+from engine.data import first
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files
@@ -29,7 +31,7 @@ class MovieLens1M(Downloaded):
         return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return self.pair(place, config, [r"ratings\.dat"], r"movies\.dat")
+        return self.pair(place, config, [r"ratings\.dat", r"ratings(\.\w+)?"], r"movies(\.\w+)?", _is_log)
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         for users, items, times in Sheet(files[0], "::", monitor, ("user", "item", "rating", "time")).batches(
@@ -42,6 +44,13 @@ class MovieLens1M(Downloaded):
         for raw, title, genres in Sheet(file, "::", monitor, ("item", "title", "genres")).rows((0, 1, 2)):
             if raw in wanted:
                 yield film(raw, title, tuple(genres.split("|")))
+
+
+def _is_log(file: File) -> bool:
+    """By its name, or as saved anew under another one: four cells a row, no header above rating and time."""
+    begin = next(iter(first.rows(file)), [])
+    numbers = [cell for cell in begin[2:] if re.fullmatch(r"\d+(\.\d+)?", cell)]
+    return file.name.lower() == "ratings.dat" or (len(begin), len(numbers)) == (4, 2)
 
 
 READER = MovieLens1M()

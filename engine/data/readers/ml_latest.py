@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
+from engine.data import first
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files
@@ -31,7 +32,7 @@ class MovieLensLatest(Downloaded):
         return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
-        return self.pair(place, config, [r"ratings\.csv"], r"movies\.csv")
+        return self.pair(place, config, [r"ratings\.csv", r"ratings(\.\w+)?"], r"movies(\.\w+)?", _is_log)
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         sheet = Sheet(files[0], ",", monitor)
@@ -46,6 +47,11 @@ class MovieLensLatest(Downloaded):
         for raw, title, genres in sheet.rows(places):
             if raw in wanted:
                 yield film(raw, title, tuple(genres.split("|")))
+
+
+def _is_log(file: File) -> bool:
+    """By its name, or as saved anew under another one."""
+    return file.name.lower() == "ratings.csv" or {"userid", "movieid"} <= first.header(file)
 
 
 READER = MovieLensLatest()

@@ -12,7 +12,7 @@ from engine.data.item_texts import NOTHING, year_in
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.readers.films import film
-from engine.data.sheet import Sheet
+from engine.data.sheet import SEPARATORS, Sheet
 from engine.monitor import Monitor
 
 USERS = ("user_id", "userid", "user", "reviewer_id", "session_id", "uid")
@@ -60,13 +60,16 @@ class RecBole(Downloaded):
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         long = 0
+        other = ""
         for file in files:
             sheet = Sheet(file, "\t", monitor)
+            other = other or sheet.separator.strip("\t")
             when = sheet.place(*TIMES)
             for batch in sheet.log(sheet.need("users", *USERS), sheet.need("items", *ITEMS), when):
                 log.add(*batch)
             long += sheet.long
-        return (f"{long:,} rows have a cell too many, which is passed over",) if long else ()
+        notes = [f"{SEPARATORS[other]} stand between cells, where RecBole has tabs"] if other else []
+        return [*notes, f"{long:,} rows have a cell too many, which is passed over"] if long else notes
 
     def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
         sheet = Sheet(file, "\t", monitor)

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.config import DataConfig
+from engine.data import first
 from engine.data.files import File, Place
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.moments import NONE
@@ -49,7 +50,11 @@ class Steam(Downloaded):
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         reviews = (r"australian_user_reviews\.json", r"steam_reviews\.json", r"steam_new\.json", r".*reviews.*\.json")
-        return self.pair(place, config, reviews, r"(?:.*_)?steam_games\.json") or RECBOLE.named(place, "steam[^.]*")
+        named = self.pair(place, config, reviews, r"(?:.*_)?steam_games\.json")
+        return named or RECBOLE.named(place, "steam[^.]*") or _by_records(place)
+
+    def holds_some(self, place: Place) -> bool:
+        return any(_holds_reviews(file) or _holds_games(file) for file in first.likely(place))
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         if files[0].name.lower().endswith(".inter"):
@@ -80,6 +85,25 @@ class Steam(Downloaded):
                 maker = text(record.get("developer")) or text(record.get("publisher"))
                 genres = texts(record.get("genres")) or texts(record.get("tags"))
                 yield Item(raw, title, year_in(text(record.get("release_date"))), genres, maker)
+
+
+def _by_records(place: Place) -> Files | None:
+    """The files however they are called."""
+    files = first.likely(place)
+    reviews, games = ([file for file in files if holds(file)] for holds in (_holds_reviews, _holds_games))
+    return Files(reviews[:1], games[0]) if reviews and games else None
+
+
+def _holds_reviews(file: File) -> bool:
+    names = first.fields(file)
+    return {"user_id", "reviews"} <= names or (
+        {"product_id", "date"} <= names and bool(names & {"username", "user_id"})
+    )
+
+
+def _holds_games(file: File) -> bool:
+    names = first.fields(file)
+    return "id" in names and bool(names & {"app_name", "developer"})
 
 
 def _reviews(file: File, monitor: Monitor) -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,127 @@
+"""Formats are told apart by what files hold: however they are called, packed or mixed with others."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, amazon_2023, lines, ml_latest, steam_v2
+from test_readers import EXPECTED, load, shown
+
+from engine.data.guess import guess_format
+from engine.errors import StudioError
+
+GUESSED = {name: WRITE[name] for name in ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "recbole")}
+GUESSED |= {"amazon-2014": amazon_2014, "amazon-2018": amazon_2018, "amazon-2023": amazon_2023, "steam 2": steam_v2}
+
+
+def unpacked(folder: Path, name: str) -> dict[str, bytes]:
+    """The plain files of a format."""
+    folder.mkdir()
+    GUESSED[name](folder, LOG)
+    if name == "ml-latest":
+        with zipfile.ZipFile(folder / "ml-latest-small.zip") as archive:
+            return {Path(member).name: archive.read(member) for member in archive.namelist() if "README" not in member}
+    return {path.name.removesuffix(".gz"): plain(path) for path in folder.iterdir()}
+
+
+def plain(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def put(folder: Path, files: Mapping[str, bytes]) -> Path:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl", ".TXT", ".csv", ".log", ""])
+@pytest.mark.parametrize("name", [name for name in GUESSED if name != "recbole"])
+def test_no_ending_makes_another_format_of_a_file(name: str, ending: str, tmp_path: Path) -> None:
+    """Renamed, packed, packed without saying so, unpacked by a browser that kept the name, in an archive each."""
+    files = {f"{Path(own).stem}{ending}": content for own, content in unpacked(tmp_path / "made", name).items()}
+    places = [
+        put(tmp_path / "renamed", files),
+        put(tmp_path / "packed", {f"{own}.gz": gzip.compress(content) for own, content in files.items()}),
+        put(tmp_path / "packed unsaid", {own: gzip.compress(content) for own, content in files.items()}),
+        put(tmp_path / "unpacked", {f"{own}.gz": content for own, content in files.items()}),
+    ]
+    (tmp_path / "archives").mkdir()
+    for own, content in files.items():
+        with zipfile.ZipFile(tmp_path / "archives" / f"{own}.zip", "w") as archive:
+            archive.writestr(own, content)
+    for path in (*places, tmp_path / "archives"):
+        assert guess_format(path) == name.removesuffix(" 2"), path
+    read = shown(load(name.removesuffix(" 2"), places[-1]))
+    assert {user if user.startswith("A") else f"A{user}": titles for user, titles in read.items()} == EXPECTED
+
+
+@pytest.mark.parametrize("other", ["amazon-2014", "amazon-2018", "amazon-2023"])
+@pytest.mark.parametrize("name", ["amazon-2014", "amazon-2018", "amazon-2023"])
+def test_another_year_s_files_say_which_data_set_reads_them(name: str, other: str, tmp_path: Path) -> None:
+    """Called as the year's own files are, so that only the records tell."""
+    called = {"amazon-2014": "reviews_X_5.json", "amazon-2018": "X_5.json", "amazon-2023": "X.jsonl"}[name]
+    GUESSED[other](tmp_path, [])
+    meta = next(tmp_path.glob("meta_*"))
+    meta = meta.rename(tmp_path / ("meta_X.jsonl.gz" if name == "amazon-2023" else "meta_X.json.gz"))
+    for path in set(tmp_path.iterdir()) - {meta}:
+        path.unlink()
+    old = {"reviewerID": 0, "asin": 1, "unixReviewTime": 2}
+    fields = old | {"helpful": "amazon-2014", "verified": "amazon-2018"}
+    fields = {"user_id": 0, "parent_asin": 1, "timestamp": 2} if other == "amazon-2023" else fields
+    kept = {field: at for field, at in fields.items() if at in (0, 1, 2, other)}
+    rows = [{field: row[at] if isinstance(at, int) else True for field, at in kept.items()} for row in LOG]
+    (tmp_path / called).write_text(lines(map(json.dumps, rows)))
+    assert guess_format(tmp_path) == other
+    if name == other:
+        assert shown(load(name, tmp_path)) == EXPECTED
+    else:
+        with pytest.raises(StudioError, match=f"{re.escape(called)} holds reviews of A.* take data.dataset={other}"):
+            load(name, tmp_path)
+
+
+def test_items_of_another_year_are_told_from_those_that_are_lacking(tmp_path: Path) -> None:
+    amazon_2014(tmp_path, LOG, "X")
+    (tmp_path / "meta_X.json.gz").unlink()
+    (tmp_path / "meta_X.json").write_text(lines(json.dumps({"parent_asin": raw, "title": "T"}) for raw in ITEMS))
+    with pytest.raises(StudioError, match=r"no items of X: .*found meta_X\.json \(items of Amazon 2023\)"):
+        load("amazon-2014", tmp_path)
+
+
+def test_files_without_the_usual_names_belong_together_if_there_are_no_others(tmp_path: Path) -> None:
+    amazon_2018(tmp_path, LOG, "Gift_Cards")
+    (tmp_path / "Gift_Cards_5.json.gz").rename(tmp_path / "what people bought.txt.gz")
+    (tmp_path / "meta_Gift_Cards.json.gz").rename(tmp_path / "things.gz")
+    assert guess_format(tmp_path) == "amazon-2018"
+    assert shown(load("amazon-2018", tmp_path)) == EXPECTED
+
+
+@pytest.mark.parametrize("items", ["movies", "books"])
+def test_own_tables_with_the_names_of_others_are_own_tables(items: str, tmp_path: Path) -> None:
+    log = lines(f'"{user}";"{item}";"{moment}"' for user, item, moment in LOG)
+    (tmp_path / "ratings.csv").write_text(f'"Reader";"ISBN";"When"\n{log}')
+    (tmp_path / f"{items}.csv").write_text('"ISBN";"Book-Title"\n' + lines(f'"{raw}";"{raw}"' for raw in ITEMS))
+    assert guess_format(tmp_path) == "csv"
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_tables_saved_anew_with_another_separator_are_read(mark: str, tmp_path: Path) -> None:
+    ml_latest(tmp_path, [])
+    archive = tmp_path / "ml-latest-small.zip"
+    with zipfile.ZipFile(archive) as packed:
+        listed = packed.read("ml-latest-small/movies.csv").decode().replace(',"', f'{mark}"').replace('",', f'"{mark}')
+    archive.unlink()
+    (tmp_path / "movies.csv").write_text(
+        listed.replace("movieId,title,genres", mark.join(("movieId", "title", "genres")))
+    )
+    log = lines(mark.join((user, str(list(ITEMS).index(item) + 1), "4.0", str(moment))) for user, item, moment in LOG)
+    (tmp_path / "ratings.csv").write_text(mark.join(("userId", "movieId", "rating", "timestamp")) + f"\n{log}")
+    assert guess_format(tmp_path) == "ml-latest"
+    assert shown(load("ml-latest", tmp_path)) == EXPECTED
