@@ -35,10 +35,11 @@ KINDS: dict[str, str] = {
     "explain": "jobs.kinds:explain",
     "pattern": "jobs.measures:pattern",
     "faithfulness": "jobs.measures:faithfulness",
+    "drivers": "jobs.measures:drivers",
     "falsify": "jobs.measures:falsify",
 }
 """Module and function of each kind."""
-LONG = frozenset({"pattern", "faithfulness", "falsify"})
+LONG = frozenset({"pattern", "faithfulness", "drivers", "falsify"})
 """Kinds that take minutes. They tell often, and only where the models may be asked something else in between."""
 WRITING = "writing"
 """In what is told of an answer while the model writes; the models may be asked something else in between."""

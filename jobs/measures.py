@@ -1,4 +1,5 @@
-"""Questions about a whole run that take minutes: did stage 1 distil anything, how far are the reasons to be trusted?"""
+"""Questions about a whole run that take minutes: did stage 1 distil anything, how far are the reasons to be trusted,
+what drives each row?"""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from db import runs
 from engine.chosen_row import chosen_row
+from engine.explain import drivers as reasons
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled
 from engine.falsify import suite
@@ -35,6 +37,14 @@ class FaithfulnessRequest(Request):
     users: int = Field(trust.USERS, ge=2, le=1000)
     model: str | None = None
     """The row of the results table; the one that was best on validation users by default."""
+
+
+class DriversRequest(Request):
+    """Which kinds of reasons drive the rows? See :func:`engine.explain.drivers.drivers`."""
+
+    users: int = Field(reasons.USERS, ge=2, le=1000)
+    rows: list[str] | None = Field(None, min_length=1)
+    """Of the results table; all by default."""
 
 
 class FalsifyRequest(Request):
@@ -76,6 +86,12 @@ def faithfulness(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[s
     asked = FaithfulnessRequest.read(request)
     row = asked.model or chosen_row(RunFolder.open(folder)).row
     return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell), row)}
+
+
+def drivers(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Answers a :class:`DriversRequest`."""
+    asked = DriversRequest.read(request)
+    return {"run_id": folder.name, **reasons.drivers(models(folder), asked.users, Telling(tell), asked.rows)}
 
 
 def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def build_pages(access: Access) -> gr.Blocks:
         pattern.build(access)
         footer()
     with pages.route("Users", "users", show_in_navbar=False):
-        users.build()
+        users.build(access)
         footer()
     with pages.route("Machines", "machines", show_in_navbar=False):
         machines.build()

@@ -37,6 +37,7 @@ COMMANDS = {
     "import": "Add the run of an archive.",
     "recommend": "Recommend for your own list of titles: teacher and LLM side by side.",
     "explain": "Why an item is recommended: effects of titles, counterfactuals, order, soft prompt.",
+    "drivers": "Which kinds of reasons drive each row of a run, and what the stages changed.",
     "faithfulness": "How far the reasons of a run are to be trusted, beside a random order.",
     "falsify": "Was the pattern distilled? Six tests that could show that it was not.",
     "reproduce": "Re-create the published tables, and compare.",

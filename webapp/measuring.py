@@ -8,8 +8,12 @@ from typing import Any
 
 from db.explanations import Explanation
 from db.runs import Run
+from engine.chosen_row import chosen_row
 from engine.errors import StudioError
 from engine.falsify.record import NUMBERS, USERS, Falsification, read_falsification
+from engine.rows import checked_row
+from engine.run_folder import RunFolder
+from engine.settings import make_config
 from jobs import answers, api
 
 
@@ -28,6 +32,8 @@ class Measurement:
     """What stands there for a run without a soft prompt, if it takes one."""
     repeat: bool = False
     """Whether it can be asked in another way once it is measured."""
+    of_row: bool = False
+    """Whether it is about one row of the results table, or about the run as a whole."""
 
 
 PATTERN = Measurement(
@@ -51,7 +57,16 @@ TRUST = Measurement(
     "trust",
     "Measure the trust figures",
     "Not measured yet. About six minutes on two cores, beside whatever else runs.",
+    of_row=True,
 )
+DRIVERS = Measurement(
+    "drivers",
+    "drivers",
+    "Measure what drives each row",
+    "Not measured yet. Up to a hundred test users, every row asked without each title of their histories: minutes on "
+    "two cores, beside whatever else runs.",
+)
+MEASUREMENTS = (PATTERN, TESTS, TRUST, DRIVERS)
 
 
 @dataclass(frozen=True)
@@ -110,8 +125,10 @@ class View:
     """What one look at the database, and at the run's folder, gives."""
 
     run: Run
+    row: str
+    """The row of the results table that the address names, or else the one that was best on validation."""
     asked: Mapping[str, Explanation]
-    """The latest question of each kind."""
+    """The latest question of each kind, about this row where it is about one."""
     tests: Falsification | None
     """Taken here or by ``delrec falsify``."""
     read_only: bool
@@ -179,40 +196,54 @@ def look(query: Mapping[str, str], *, read_only: bool) -> View:
     """What is known of a finished run.
 
     Raises:
-        StudioError: the address names none.
+        StudioError: the address names none, or a row that the run has not.
     """
     run = api.status(named_run(query))
     if run.state != "done":
         raise StudioError(f"{run.name} is {run.state}", remedy="a run's pattern can be measured once it is done")
-    return View(run, _latest(run.id), read_falsification(run.folder), read_only)
+    row = _row(run, query.get("model", ""))
+    return View(run, row, _latest(run, row), read_falsification(run.folder), read_only)
 
 
-def ask(what: Measurement, run_id: str, prompt_of: str | None = None) -> None:
+def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = None) -> None:
     """Have it measured, unless it is already.
 
     Args:
+        query: names run and row, as for :func:`look`.
         prompt_of: a run whose soft prompt is measured too, with the pattern.
 
     Raises:
-        StudioError: the run is not done.
+        StudioError: the run is not done, or has no such row.
     """
-    wanted = {"prompt_of": [prompt_of]} if prompt_of else {}
+    wanted: dict[str, Any] = {"prompt_of": [prompt_of]} if prompt_of else {}
+    seen = look(query, read_only=False)
     if what is TESTS:
-        wanted = look({"run": run_id}, read_only=False).tests_request()
-    api.ask(what.kind, run_id, wanted)
+        wanted = seen.tests_request()
+    if what.of_row and seen.row != _row(seen.run, ""):  # the shell asks just so, and shares the answer
+        wanted["model"] = seen.row
+    api.ask(what.kind, seen.run.id, wanted)
 
 
-def stop(what: Measurement, run_id: str) -> None:
+def stop(what: Measurement, query: Mapping[str, str]) -> None:
     """Ask nobody to measure it any more."""
-    asked = _latest(run_id).get(what.kind)
+    asked = look(query, read_only=False).asked.get(what.kind)
     if asked is not None:
         api.stop_answer(asked.id)
 
 
-def _latest(run_id: str) -> dict[str, Explanation]:
+def _row(run: Run, named: str) -> str:
+    """The row of this name, or else the one that was best on validation users."""
+    return checked_row(make_config(run.config), named) if named else chosen_row(RunFolder(run.folder)).row
+
+
+def _latest(run: Run, row: str) -> dict[str, Explanation]:
     latest: dict[str, Explanation] = {}
-    for asked in api.explanations(run_id):
-        known = latest.get(asked.kind)
-        if known is None or known.settled or not asked.settled:
-            latest[asked.kind] = asked
-    return {what.kind: latest[what.kind] for what in (PATTERN, TESTS, TRUST) if what.kind in latest}
+    default = _row(run, "")
+    for what in MEASUREMENTS:
+        for asked in api.explanations(run.id, what.kind):  # by kind: answers about single users are many, and large
+            if what.of_row and asked.request.get("model", default) != row:
+                continue
+            known = latest.get(what.kind)
+            if known is None or known.settled or not asked.settled:
+                latest[what.kind] = asked
+    return latest

@@ -83,6 +83,15 @@ def referred(catalogue: Catalogue, entry: str, where: str = "titles") -> int | N
     return item
 
 
+def series_of(title: str) -> str:
+    """What titles of one series have in common, their numbers and subtitles set aside: ``"star trek"`` for
+    ``"Star Trek VI: The Undiscovered Country"``. A title that is in no series is alone with its own."""
+    words = _key(_main_part(title) or title).split()
+    while len(words) > 1 and words[-1].isdigit():
+        words.pop()
+    return " ".join(words)
+
+
 def as_displayed(query: str, title: str) -> bool:
     """Whether what was typed is a displayed title, with or without its year or the id of a look-alike."""
     ways = (title, _REFERENCE.sub("", title))

@@ -31,10 +31,20 @@ class RowPredictors:
         catalogue: the data set's, extended by all titles that a history may hold.
         older: int64, as far back as the teachers remember.
         whole: whether candidates are scored as items of the whole catalogue; a row may weigh these otherwise.
+        made: rows about this very catalogue, without what is older, that predictors of other histories share.
     """
 
-    def __init__(self, models: Models, catalogue: Catalogue, older: np.ndarray, *, whole: bool = False) -> None:
+    def __init__(
+        self,
+        models: Models,
+        catalogue: Catalogue,
+        older: np.ndarray,
+        *,
+        whole: bool = False,
+        made: dict[str, Ranker] | None = None,
+    ) -> None:
         self.models, self.catalogue, self.older, self.whole = models, catalogue, older, whole
+        self._made = {} if made is None else made
         self._rankers: dict[str, Ranker] = {}
         self._predictors: dict[tuple[str, bytes], Predictor] = {}
 
@@ -73,18 +83,23 @@ class RowPredictors:
         return top_items(scores, seen, self.models.config.eval.full_top)
 
     def _ranker(self, row: str) -> Ranker:
-        models = self.models
         if not is_llm(row):
-            return Remembering(models.ranker(row, self.catalogue), self.older, row)  # type: ignore[arg-type]
+            return Remembering(self._bare(row), self.older, row)  # type: ignore[arg-type]
         if row_spec(row).mixed:
             return self.mixed(self._method)
-        return self._method if row == method_row(models.config) else models.ranker(row, self.catalogue)
+        return self._method if row == method_row(self.models.config) else self._bare(row)
+
+    def _bare(self, row: str) -> Ranker:
+        """A row that is no sum, as the run has it."""
+        if row not in self._made:
+            self._made[row] = self.models.ranker(row, self.catalogue)
+        return self._made[row]
 
     @cached_property
     def _method(self) -> Ranker:
         """The method's row, which DELRec-plus asks too: where it scores whole catalogues, each history is read once."""
         row = method_row(self.models.config)
-        made = self.models.ranker(row, self.catalogue)
+        made = self._bare(row)
         own = row in apart_rows(self.models.config)
         return made if own or not isinstance(made, CatalogueRanker) else Memo(made)
 
@@ -94,7 +109,7 @@ class RowPredictors:
         assert models.plus is not None
         assert isinstance(llm, CatalogueRanker)
         parts: dict[str, Any] = {
-            name: llm if is_llm(name) else Remembering(models.ranker(name, self.catalogue), self.older, name)  # type: ignore[arg-type]
+            name: llm if is_llm(name) else Remembering(self._bare(name), self.older, name)  # type: ignore[arg-type]
             for name in models.plus_names
         }
         return PlusRanker(parts, models.plus, models.split.n_items)

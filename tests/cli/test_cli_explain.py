@@ -174,3 +174,18 @@ def test_the_trust_figures_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_pat
     assert "integrated gradients" in said.out
     assert "leave-one-out, normalised" in said.out
     assert "two users" in shell.refuses("faithfulness", "--run", "first", "--users", "1")
+
+
+def test_what_drives_each_row_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "drivers.json"
+    rows = ("--model", "SASRec", "--model", "llm-distilled", "--model", "delrec")
+    said = shell("drivers", "--run", "first", "--users", "3", *rows, "--json", str(file))
+    assert said.code == 0, said
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert list(figures["rows"]) == ["sasrec", "llm-distilled", "delrec"]
+    assert [it["stage"] for it in figures["stages"]] == ["stage 2"]
+    for row in figures["rows"].values():
+        assert row["sentence"] in " ".join(said.out.split())
+    assert "Stage 2 (LLM distilled → DELRec): chosen item first" in said.out
+    assert "two users" in shell.refuses("drivers", "--run", "first", "--users", "1")
+    assert "no row 'nonsense'" in shell.refuses("drivers", "--run", "first", "--model", "nonsense")

@@ -15,8 +15,10 @@ from webapp_studio import Studio, pages
 from engine.data.references import UserLabels
 from engine.evaluate import read_predictions
 from engine.evaluate.users import UserRow
+from engine.explain.reason_kinds import kinds_of
 from engine.settings import load_config
-from jobs import api
+from jobs import answers, api
+from webapp.previews import dataset_of_run
 from webapp.shell import READING
 from webapp.views import users as users_view
 
@@ -93,7 +95,20 @@ def test_the_agreement_leads_to_the_users_behind_each_number(page: Page, at_quie
         has_text=re.compile("^(Both|Only the model)")
     )
     assert sum(int(text.rpartition(" ")[2]) for text in right.all_inner_texts()) == hits
-    assert "run=" in str(page.get_by_role("link", name="Inspect user").first.get_attribute("href"))
+    for row in ("delrec", "llm-zero-shot"):  # the reasons are those of the row that the list is about
+        page.goto(f"{at_quiet_studio.url}/users?run={run_id}&model={row}&slice=rarity:{part['name']}")
+        why = page.get_by_role("link", name="Inspect user").first
+        expect(why).to_have_attribute("href", re.compile(f"run={run_id}&user=.+&model={row}$"))
+    page.locator("#measure-drivers").click()
+    expect(page.locator("#drivers-progress")).to_contain_text("Waits for the worker")
+    page.locator("#stop-drivers").click()
+    expect(page.locator("#drivers-progress")).to_contain_text("Stopped. Ask again to go on.")
+    answers.here("drivers", api.status(run_id), {"users": 3})
+    page.reload()
+    expect(page.locator("#drivers li").first).to_contain_text("Popularity: For fewer than two of these users")
+    shown = page.locator("#drivers-charts .js-plotly-plot")
+    expect(shown).to_have_count(len(kinds_of(dataset_of_run(api.status(run_id)).catalogue)[0]))
+    expect(page.locator("#drivers-stages tr[data-change]").first.locator("td")).to_have_count(2)
 
 
 def test_users_whose_ids_look_alike_are_told_apart() -> None:

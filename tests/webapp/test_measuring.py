@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from smoke_runs import finished_run
 
+from db import lifecycle, runs
 from engine.environment import code_version
 from engine.errors import StudioError
 from engine.falsify.record import read_falsification
@@ -18,9 +19,10 @@ from engine.falsify.suite import falsify
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
+from engine.settings import load_config
 from jobs import api, kinds, measures
 from webapp import measuring
-from webapp.measuring import PATTERN, TESTS, TRUST, Standing
+from webapp.measuring import DRIVERS, PATTERN, TESTS, TRUST, Standing
 
 
 def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_disturb_them() -> None:
@@ -60,6 +62,32 @@ def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for
     seen = measuring.look({"run": run_id}, read_only=False)
     assert [seen.standing(what).due for what in (PATTERN, TESTS, TRUST)] == [False, False, True]
     assert "no soft prompt" in seen.standing(TESTS).wait
+
+
+def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> None:
+    config = load_config("smoke", overrides=["plus.enabled=false"])
+    run = runs.create("Rows", config.model_dump(mode="json"), state="starting")
+    RunFolder.create(run.folder, config, run.id)
+    lifecycle.finish(run.id, "done")
+    run_id = run.id
+
+    def seen(model: str = "") -> measuring.View:
+        return measuring.look({"run": run_id, "model": model}, read_only=False)
+
+    default = seen().row
+    other = next(row for row in ("delrec", "sasrec") if row != default)
+    measuring.ask(TRUST, {"run": run_id, "model": other})
+    assert (seen(other).standing(TRUST).busy, seen().standing(TRUST).due) == (True, True)
+    measuring.ask(TRUST, {"run": run_id, "model": default})
+    measuring.ask(DRIVERS, {"run": run_id, "model": other})
+    assert [asked.request.get("model") for asked in api.explanations(run_id)] == [other, None, None]
+    assert all(seen(row).standing(what).busy for row in ("", default, other) for what in (TRUST, DRIVERS))
+    measuring.stop(TRUST, {"run": run_id, "model": other})
+    assert (seen(other).standing(TRUST).due, seen().standing(TRUST).busy) == (True, True)
+    api.ask("faithfulness", run_id, {"model": default, "users": 3})  # as the shell may ask
+    assert seen().standing(TRUST).asked == api.explanations(run_id, "faithfulness")[-1]
+    with pytest.raises(StudioError, match="no row 'nonsense'"):
+        seen("nonsense")
 
 
 def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> None:

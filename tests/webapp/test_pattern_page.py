@@ -13,7 +13,7 @@ from webapp_studio import Studio, pages
 from engine.settings import load_config
 from jobs import api
 from webapp import measuring
-from webapp.pages import pattern as pattern_page
+from webapp.pages import measured
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +59,11 @@ def test_the_question_is_answered_with_intervals_and_the_address_keeps_the_answe
     )
     first.locator("summary").click()
     expect(first.locator("th", has_text="prompt of random lists").first).to_be_visible()
+    # Each row has trust figures of its own; the pattern is the run's.
+    page.locator("#trust-rows").get_by_role("link", name="LLM distilled").click()
+    expect(page.locator("#trust-progress")).to_contain_text("Not measured yet")
+    expect(page.locator("#trust-rows [aria-current=true]")).to_have_text("LLM distilled")
+    expect(page.locator("#pattern-agreement tbody tr")).to_have_count(7)
     page.goto(f"{at_studio.url}/pattern?run={run_id}&demo=1")
     expect(page.locator("#pattern-agreement tbody tr")).to_have_count(7)
     expect(page.locator("#measure-pattern")).to_be_hidden()
@@ -100,7 +105,7 @@ def test_what_was_wrong_with_a_question_stays_while_the_page_is_drawn_anew(monke
     problem = next(n for n, block in enumerate(look.outputs) if block.elem_id == "pattern-problem")
     unchanged = [gr.skip()] * (len(look.outputs) - 3)
     monkeypatch.setattr(measuring, "look", lambda *_, **__: None)
-    monkeypatch.setattr(pattern_page, "refresh", lambda *_: ({"drawn": True}, unchanged))
+    monkeypatch.setattr(measured, "refresh", lambda *_: ({"drawn": True}, unchanged))
     request = gr.Request(SimpleNamespace(query_params={}, headers={}, session={}))  # type: ignore[arg-type]
     assert look.fn({}, request)[problem] == "", "a page that is opened has nothing wrong"
     assert look.fn({"drawn": True}, request)[problem] == gr.skip()

@@ -1,7 +1,9 @@
-"""Users: the test users of a run on whom teacher and model agree or do not. The address says all."""
+"""Users: the test users of a run on whom teacher and model agree or do not, and what drives each row over many of them.
+The address says all."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,18 +13,23 @@ from engine.errors import StudioError
 from engine.evaluate.across import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
-from webapp.events import QUIET, tell
-from webapp.html import link
+from webapp.access import Access
+from webapp.events import QUIET, Part, tell
+from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
+from webapp.measuring import DRIVERS, View
+from webapp.pages.measured import answered, controls, live
 from webapp.predictions import answers_of
 from webapp.shell import READING, RUNS, empty, frame, notice
+from webapp.views import drivers as drivers_view
 from webapp.views import users as view
+from webapp.views.charts import chart_box, chart_data
 from webapp.views.compare import OUTCOMES, SLUGS
 
 PAGE = 25
 
 
-def build() -> None:
+def build(access: Access) -> None:
     """Draw the page."""
     frame("Compare", "Users")
     head = gr.HTML(READING, js_on_load=None, elem_id="users-head")
@@ -30,6 +37,15 @@ def build() -> None:
         filters = gr.HTML(js_on_load=None, elem_id="users-filters")
         table = gr.HTML(js_on_load=None, elem_id="users")
         pager = gr.HTML(js_on_load=None, elem_id="users-pager")
+    problem = gr.HTML(js_on_load=None, elem_id="drivers-problem")
+    with gr.Column(visible=False, elem_classes="dr-card", elem_id="drivers-card") as card:
+        gr.HTML(tag("h2", "What drives each row"), js_on_load=None)
+        asking = [controls(DRIVERS)]
+        drivers = gr.HTML(js_on_load=None, elem_id="drivers")
+        gr.HTML(chart_box("drivers"), js_on_load=None, elem_id="drivers-charts")
+        drawn = gr.HTML(js_on_load=None)
+        stages = gr.HTML(js_on_load=None, elem_id="drivers-stages")
+    live(access, problem, card, [Part("drivers", [drivers, drawn, stages], _drivers_key, _drivers)], asking)
 
     def opened(request: gr.Request) -> list[Any]:
         try:
@@ -39,6 +55,19 @@ def build() -> None:
             return [empty("No users to show", tell(error), back), "", "", ""]
 
     gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **QUIET)
+
+
+def _drivers_key(state: View) -> Hashable:
+    return answered(state, DRIVERS)
+
+
+def _drivers(state: View) -> Sequence[Any]:
+    answer = state.standing(DRIVERS).answer
+    if answer is None:
+        return ["", chart_data("drivers", []), ""]
+    figures = drivers_view.figures(answer, f"{state.run.id}/drivers")
+    told = join([drivers_view.told(answer), drivers_view.definitions(answer)])
+    return [told, chart_data("drivers", figures), drivers_view.stages(answer) or ""]
 
 
 def _draw(query: dict[str, str]) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from db.explanations import Explanation
 from db.runs import Run
@@ -27,6 +28,7 @@ DOING = {
     "agreement": "Holding rankings against the teacher's (1 of 2)",
     "effects": "Removing titles one by one (2 of 2)",
     "faithfulness": "Measuring users",
+    "drivers": "Asking every row about one user after the other",
     "falsify": "Test",
     "distil": "Distilling a prompt to compare with, from",
     "teacher": "Training a teacher to compare with,",
@@ -54,6 +56,18 @@ def head(run: Run) -> Html:
     text = "Did stage 1 distil anything? What the soft prompt causes, measured on users that no training has seen."
     return join([tag("h1", "The distilled pattern of ", link(run.name, f"./run?id={run.id}"), class_="dr-title"),
                  tag("p", text, class_="dr-lead")])  # fmt: skip
+
+
+def rows(run: Run, row: str, others: Iterable[str]) -> Html:
+    """Whose reasons are measured: links to every row of the results table."""
+    ways = [
+        link(label(it), f"./pattern?{urlencode({'run': run.id, 'model': it})}#trust-rows", class_="dr-chip dr-filter",
+             aria_current="true" if it == row else None)
+        for it in others
+    ]  # fmt: skip
+    whole = "What stands above is about the language model without and with the prompt, whichever row is chosen here."
+    return join([tag("nav", tag("span", "Reasons of", class_="dr-label"), ways, class_="dr-chips", aria_label="Row"),
+                 tag("p", whole, class_="dr-fine")])  # fmt: skip
 
 
 def state(asked: Explanation | None, wait: str) -> Html | str:

@@ -96,8 +96,8 @@ def _line(asked: Asked, row: UserRow, title: Title, models: Sequence[str], user:
             class_="dr-number dr-best" if row.ranks[model][0] == 1 else "dr-number", data_label=label(model))
         for model in models
     ]  # fmt: skip
-    why = link("Why?", f"./inspect?{urlencode({'run': asked.run, 'user': row.user_id})}",
-               aria_label=f"Inspect user {user}")  # fmt: skip
+    there = urlencode({"run": asked.run, "user": row.user_id, "model": asked.model})  # the row that the list is about
+    why = link("Why?", f"./inspect?{there}", aria_label=f"Inspect user {user}")
     history = " · ".join(title(item) for item in row.history)
     return tag(
         "tr",
