@@ -160,7 +160,7 @@ def _row(each: Sequence[UserDrivers], kinds: Sequence[str], samples: int, seed: 
 
 def _by_kind(
     columns: Mapping[str, np.ndarray], kinds: Sequence[str], samples: int, seed: int
-) -> dict[str, dict[str, object]]:
+) -> dict[str, dict[str, dict[str, float]]]:
     """Intervals by kind and column of values ``[users, kinds]``."""
     whole = np.concatenate(list(columns.values()), axis=1)
     figures = iter(map(interval, Bootstrap(len(whole), samples, seed).intervals(whole)))

@@ -72,7 +72,8 @@ class World:
         return np.isin(history * len(self.catalogue) + target, self._followed)
 
     def much_chosen(self, history: np.ndarray, _: int) -> np.ndarray:
-        return self.popular[history]
+        held: np.ndarray = self.popular[history]
+        return held
 
 
 def _each(history: np.ndarray, holds: Callable[[int], bool]) -> np.ndarray:
