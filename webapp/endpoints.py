@@ -7,7 +7,6 @@ MCP show them, and ``docs/api.md`` is checked against them.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -17,23 +16,23 @@ import gradio as gr
 from db.experiments import Experiment
 from db.runs import Run
 from engine.data.listing import listed, listing
+from engine.data.references import checked_titles
 from engine.errors import StudioError
 from engine.experiment.written import make_plan
+from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
 from jobs import api, data_work, experiments
 from jobs.forecast import forecast
 from jobs.outlook import outlook
 from jobs.preflight import refuse_problems
 from webapp.access import Access
+from webapp.answering import Answering
 from webapp.described import described
 from webapp.events import tell
+from webapp.inspect.question import RATHER, REASONS, Question
 from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
-ANSWER_SECONDS = 300.0
-"""A first question loads the language model."""
-MOST_QUESTIONS = 16
-"""Questions that wait for answers at a time: each holds one of the forty threads that also serve the pages."""
 HIDDEN = frozenset(
     {"host", "boot", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"}
 )
@@ -45,7 +44,7 @@ class Machine:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self._asking = threading.BoundedSemaphore(MOST_QUESTIONS)
+        self._answering = Answering()
 
     def launch(
         self, request: gr.Request, preset: str = "quickstart", settings: list[str] | None = None, name: str = ""
@@ -171,19 +170,51 @@ class Machine:
             titles: oldest first; exact titles go before forgiven ones, and "id:50" is the item with that id.
             k: how many to recommend, 1 to 100.
         """
-        if not api.workers():
-            raise StudioError("no worker is there to answer", remedy="start one: delrec worker")
-        if not self._asking.acquire(blocking=False):
-            raise StudioError(f"{MOST_QUESTIONS} questions are waiting already", remedy="ask again in a moment")
-        try:
-            asked = api.wait_for_answer(api.ask("recommend", run, {"titles": titles, "k": k}).id, ANSWER_SECONDS)
-        finally:
-            self._asking.release()
-        if asked.state == "failed":
-            raise StudioError(asked.error or "the question failed", remedy=asked.remedy or "")
-        if asked.answer is None:
-            raise StudioError("the answer takes too long", remedy="ask again: it is being worked out")
-        return asked.answer
+        return self._answering.wait(run, "recommend", [{"titles": titles, "k": k}])[0]
+
+    def explain(
+        self,
+        run: str,
+        user: str = "",
+        titles: list[str] | None = None,
+        item: str = "",
+        rival: str = "",
+        model: str = "",
+        beside: str = "",
+        catalogue: bool = False,
+        parts: list[str] | None = None,
+    ) -> dict[str, Any]:
+        """Why a row of a finished run recommends an item: the report of *Inspect* and `delrec explain`, as JSON.
+
+        Args:
+            run: id or name of a finished run.
+            user: a test user by id in the data set; or else titles.
+            titles: a history of your own, oldest first, as for `recommend`; with a user, what hers is changed to.
+            item: the item to explain, a title or "id:50"; empty for the row's first.
+            rival: why rather than this one, a title or "id:50"; empty for the strongest other.
+            model: the row of the results table that is explained; empty for the one that was best on validation.
+            beside: the row whose ranking and reasons stand beside it; empty for the teacher.
+            catalogue: candidates are the row's best of all items, not the evaluation's; with titles they always are.
+            parts: what is measured, such as "summary" (seconds), "effects" or "gradients"; all of *Inspect* if empty.
+        """
+        if not user and not titles:
+            raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
+        wanted = list(parts or REASONS)
+        check_parts(wanted)
+        question = Question(
+            user=user,
+            titles=tuple(checked_titles(titles)) if titles else None,
+            model=model,
+            beside=beside,
+            candidates="catalogue" if catalogue else "sampled",
+        )
+        items = {"item": item} if item else {}
+        rivals = {"rival": rival} if rival else {}
+        requests = [question.request(part) | items | (rivals if part == RATHER else {}) for part in wanted]
+        found = self._answering.wait(run, "explain", requests)
+        report = ExplanationReport.merged(map(ExplanationReport.read, found))
+        assert report is not None
+        return report.only(wanted).to_json()
 
     def data_sets(self) -> list[dict[str, Any]]:
         """Every data set: name, what it is, terms, state, and how it comes here; `imported` ones can be changed."""
@@ -233,7 +264,7 @@ LED: dict[str, Callable[[str], Any]] = {
 """What can be done with an experiment as a whole."""
 ENDPOINTS = (
     *("launch", "runs", "status", "metrics", "results", "cancel", "resume"),
-    *("experiment", "experiments", "lead_experiment", "recommend"),
+    *("experiment", "experiments", "lead_experiment", "recommend", "explain"),
     *("data_sets", "data_set", "rename_data_set", "delete_data_set"),
 )
 CHANGING = frozenset(

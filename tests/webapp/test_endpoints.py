@@ -18,13 +18,15 @@ from webapp_studio import Studio, pages
 from engine.config import DataConfig
 from engine.data import bringing
 from engine.errors import StudioError
+from engine.explain.report import ExplanationReport
 from engine.monitor import Monitor
 from engine.settings import load_config
 from jobs import api, data_work
-from webapp import endpoints
+from webapp import answering
 from webapp.access import Access
 from webapp.app import create_app
 from webapp.endpoints import CHANGING, ENDPOINTS, Machine
+from webapp.inspect.question import Question
 from webapp.pages.api import described
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -55,7 +57,7 @@ def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
 
 @pytest.mark.browser
 def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    example, explaining = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert "http://127.0.0.1:7860" in example
     names: dict[str, Any] = {}
     exec(example.replace("http://127.0.0.1:7860", at_studio.url), names)
@@ -64,6 +66,32 @@ def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pyt
     assert "delrec" in [model["name"] for model in names["report"]["models"]]
     assert len(names["answer"]["teacher"]["items"]) == len(names["answer"]["llm"]["items"]) == 3
     assert "delrec " in capsys.readouterr().out
+
+    # Every row is explained, in the one form; what was asked is shared with the page.
+    exec(explaining, names)
+    report = ExplanationReport.read(names["report"])
+    assert (report.run.model, report.run.beside) == ("sasrec", "delrec")
+    assert report.effects
+    assert report.summary
+    assert report.summary.sentence in capsys.readouterr().out
+    titled = {"titles": ["The Paper Island"], "item": names["picked"], "model": "Popularity", "beside": "delrec-plus"}
+    told = names["studio"].predict(run=names["run"]["id"], **titled, parts=["parts", "rather"], api_name="/explain")
+    assert (told["run"]["model"], told["run"]["beside"]) == ("popularity", "delrec-plus")
+    assert told["target"]["raw_id"] == names["picked"].removeprefix("id:")
+    assert "is no sum of parts" in told["inapplicable"]["parts"]
+    shared = Question(names["run"]["id"], "4", model="sasrec").request("summary")
+    assert shared in [
+        {name: value for name, value in asked.request.items() if name != "code"}
+        for asked in api.explanations(names["run"]["id"], "explain")
+    ]
+    for values, message in (
+        ({"user": "4", "model": "nonsense"}, "no row 'nonsense'"),
+        ({"user": "nobody"}, "no test user 'nobody'"),
+        ({"user": "4", "parts": ["nonsense"]}, "no part 'nonsense'"),
+        ({}, "whose recommendation?"),
+    ):
+        with pytest.raises(AppError, match=message):
+            names["studio"].predict(run=names["run"]["id"], **values, api_name="/explain")
 
 
 @pytest.mark.browser
@@ -102,7 +130,7 @@ def test_faults_are_told_in_a_sentence(
 
 
 def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "MOST_QUESTIONS", 1)
+    monkeypatch.setattr(answering, "MOST_QUESTIONS", 1)
     known = Machine(Access())
     said: list[str] = []
 
