@@ -20,7 +20,7 @@ from typing import IO, NoReturn, cast
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
-REPORT_SECONDS = 3.0
+REPORT_SECONDS = 1.0
 BLOCK = 1 << 22
 """Bytes read together."""
 GZIP = b"\x1f\x8b"

@@ -143,6 +143,9 @@ def parsed(line: bytes) -> object:
 
 def _python(line: bytes) -> object:
     told = line.decode("utf-8", "replace").strip()
+    if '"' not in told and "\\" not in told:  # every ' opens or closes a text: JSON reads it ten times as fast
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(told.replace("'", '"'))
     with contextlib.suppress(ValueError, SyntaxError):
         return ast.literal_eval(_UNREAD.sub("", told))
     return ast.literal_eval(told)

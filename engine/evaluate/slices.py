@@ -58,22 +58,30 @@ class Context:
 def context(dataset: Dataset, split: Split, examples: Examples) -> Context:
     """Look everything up; ``examples`` are those of ``split``, or some of them."""
     popularity = split.popularity()
-    tied = np.zeros(len(examples), bool)
-    for place, (user, history, target) in enumerate(
-        zip(examples.users, examples.histories, examples.targets, strict=True)
-    ):
-        items, times = dataset.sequences[user], dataset.timestamps[user]
-        before = times[items == history[-1]] if len(history) else times[:0]
-        tied[place] = bool(np.isin(times[items == target], before).any())
     return Context(
         popularity=popularity,
         train_users=sum(len(items) > 0 for items in split.train),
         genres=dataset.catalogue.genres,
         rarity=popularity[examples.targets],
         lengths=np.array([len(history) for history in examples.histories], np.int64),
-        tied=tied,
+        tied=_tied(dataset, examples),
         cold_items=len(split.cold),
     )
+
+
+def _tied(dataset: Dataset, examples: Examples) -> np.ndarray:
+    """bool ``[n]``, see :attr:`Context.tied`."""
+    n = len(dataset.catalogue)
+    users = np.repeat(np.arange(dataset.n_users), [len(items) for items in dataset.sequences])
+    choices = users * n + np.concatenate(dataset.sequences)  # no user has an item twice
+    order = np.argsort(choices)
+    choices, times = choices[order], np.concatenate(dataset.timestamps)[order]
+    last = np.array([history[-1] if len(history) else -1 for history in examples.histories], np.int64)
+    asked = np.stack([examples.users * n + last, examples.users * n + examples.targets])
+    places = np.minimum(np.searchsorted(choices, asked), len(choices) - 1)
+    before, now = times[places]
+    tied: np.ndarray = (last >= 0) & (choices[places] == asked).all(axis=0) & (before == now)
+    return tied
 
 
 def slices(columns: Columns, about: Context, teacher: str, bootstrap: Bootstrap) -> list[Slice]:

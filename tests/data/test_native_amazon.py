@@ -20,6 +20,7 @@ from samples import (
 )
 from test_readers import EXPECTED, load, shown
 
+from engine.data.records import parsed
 from engine.errors import StudioError
 
 
@@ -120,6 +121,23 @@ def test_python_dictionaries_are_read_and_never_run(tmp_path: Path) -> None:
     assert not marker.exists()
     gz(meta, lines({"asin": raw, "title": f'It\'s "{raw}" {{}}'} for raw in ITEMS))
     assert titles(load("amazon-2014", tmp_path))["B000000001"] == 'It\'s "B000000001" {}'
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"asin": "B1", "price": 9.49, "categories": [["A", "B & C"]], "n": -3},
+        {"asin": "B1", "title": "It's"},
+        {"asin": "B1", "title": 'a "b" c'},
+        {"asin": "B1", "title": 'It\'s "both" \\ and\ta tab'},
+        {"asin": "B1", "title": None, "new": True, "pair": ("a", 1)},
+        {"asin": "B1", "title": "Café \x7f \u2028 {': ', }"},
+        {1: {"a": []}, "": "'"},
+    ],
+)
+def test_quick_and_careful_ways_of_reading_python_agree(record: dict[object, object]) -> None:
+    assert parsed(str(record).encode()) == record
+    assert parsed(json.dumps(record).encode()) == json.loads(json.dumps(record))
 
 
 @pytest.mark.parametrize("line", ["[1, 2]", "'text'", "{'a': ", "{" * 100_000, "[" * 100_000, "{'a': 1} + 1", "nan"])
