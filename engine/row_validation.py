@@ -10,6 +10,8 @@ import numpy as np
 
 from engine import processes
 from engine.data import candidate_sets
+from engine.explain.predictor import EMPTY
+from engine.explain.row_predictors import RowPredictors
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models
 from engine.monitor import Monitor
@@ -41,8 +43,10 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     final = (method_row(config), last_row(config))
     rows = [row for row, kind in all_rows(config).items() if kind != "llm" or row in final]
     found = {}
+    # DELRec-plus asks DELRec, which has a row of its own: its answers are remembered.
+    predictors = RowPredictors(models, models.dataset.catalogue, EMPTY)
     for row in rows:
-        ranker = models.ranker(row)
+        ranker = predictors.ranker(row)
         scores = np.empty(candidates.shape, np.float32)
         for start in range(0, size, AT_ONCE):
             monitor.check()

@@ -78,12 +78,18 @@ class Evidence:
 
 
 def gather(
-    explained: Explanandum, effects: Effects, search: Search | None, title: Callable[[int], str] | None = None
+    explained: Explanandum,
+    effects: Effects,
+    search: Search | None,
+    title: Callable[[int], str] | None = None,
+    *,
+    alone: bool = False,
 ) -> Evidence:
     """The evidence from the row's leave-one-out ``effects`` and, where it was made, the ``search``.
 
     Args:
         title: how an item is called; as the language model reads it by default.
+        alone: leaves the row beside unasked; its rank is no number then.
     """
     instance, title = explained.instance, title or explained.title
     values = effects.margin
@@ -92,7 +98,7 @@ def gather(
         target=title(int(instance.candidates[instance.target])),
         rank=float(ranks(effects.full[None], instance.target)[0]),
         teacher=explained.beside.name,
-        teacher_rank=float(ranks(explained.beside.full()[None], instance.target)[0]),
+        teacher_rank=np.nan if alone else float(ranks(explained.beside.full()[None], instance.target)[0]),
         noun=explained.models.prompts().words.noun,
         history=tuple(
             ItemEvidence(title(int(item)), float(value), bool(abs(value) >= needed > 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
@@ -18,7 +18,7 @@ from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
 from engine.explain.plain import describe, plain
-from engine.explain.rationale import SAMPLES, freely, rationales, request
+from engine.explain.rationale import Writing, freely, rationales, request
 from engine.explain.reading import reading
 from engine.explain.removal import Delete
 from engine.explain.report import PARTS, ExplanationReport, check_parts
@@ -38,22 +38,11 @@ SUMS = (
 )
 
 
+FIRST = "summary"
+"""The part whose sentence is read first."""
 OnPart = Callable[[Mapping[str, Any]], None]
 """Called with the explanation as far as it goes: ``measuring`` names the part under way; while the rationale is
 written, ``writing`` holds its ``request`` and ``texts``, one per sample."""
-
-
-@dataclass(frozen=True)
-class Writing:
-    """How the model is asked for its own words."""
-
-    prompt: str | None = None
-    """Instead of the request that is made of the evidence."""
-    adapter: bool = False
-    """Whether the fine-tuned weights write, or the base ones."""
-    samples: int = SAMPLES
-    elsewhere: bool = False
-    """Whether the endpoint of the run's ``explain.writer_url`` is asked first."""
 
 
 class Inapplicable(Exception):
@@ -107,7 +96,7 @@ class Explainer:
         return make_answer(row, self.explained.ask(row).full(), self.explained.instance)
 
     def facts(self) -> dict[str, Any]:
-        """The question and the plain answer: history, candidates, the rankings of the row and of the one beside."""
+        """The question and the plain answer: history, candidates, the row's ranking."""
         explained, instance = self.explained, self.explained.instance
         queries = [entry.query for entry in explained.entries]
         overall = places_of_all(explained)
@@ -128,7 +117,6 @@ class Explainer:
                 for item, place in zip(instance.candidates, overall, strict=True)
             ],
             "answer": plain(self.answer(explained.row)),
-            "beside": plain(self.answer(explained.other)),
             "notes": list(explained.notes),
         }
 
@@ -266,6 +254,15 @@ class Explainer:
         shown = told.isolated()
         return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
+    def first_words(self) -> dict[str, Any]:
+        """The same as far as it is known before the row beside is asked: all but where that one puts the item."""
+        called = self.explained.called if self.explained.has_look_alikes else None
+        evidence = gather(self.explained, self.deletions(), None, called, alone=True)
+        told = plain(replace(evidence, teacher_rank=0.0))
+        del told["teacher_rank"]
+        sentence = first_sentence(evidence.isolated())
+        return {"sentence": sentence, "fallback": sentence, "evidence": told}
+
     def measure_rationale(self) -> dict[str, Any]:
         """Texts of the model under the evidence's grammar, checked against it, best grounded first."""
         evidence, writing = self.evidence(), self.writing
@@ -313,7 +310,11 @@ def explain(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPar
         StudioError: no such part.
     """
     check_parts(parts)
-    found = explainer.facts()
+    found, explained = explainer.facts(), explainer.explained
+    if on_part and FIRST in parts and is_llm(explained.other) and not is_llm(explained.row):
+        # A language model takes a second or two: what a quick row says, and why, does not wait for it.
+        on_part({**found, FIRST: explainer.first_words(), "measuring": FIRST})
+    found["beside"] = plain(explainer.answer(explained.other))
     inapplicable: dict[str, str] = {}
     for name, measure in MEASURES.items():
         if name not in parts:

@@ -33,6 +33,19 @@ OnText = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
+class Writing:
+    """How the model is asked for its own words."""
+
+    prompt: str | None = None
+    """Instead of the request that is made of the evidence."""
+    adapter: bool = False
+    """Whether the fine-tuned weights write, or the base ones."""
+    samples: int = SAMPLES
+    elsewhere: bool = False
+    """Whether the endpoint of the run's ``explain.writer_url`` is asked first."""
+
+
+@dataclass(frozen=True)
 class Rationale:
     """A text and the verdict on it."""
 

@@ -15,7 +15,7 @@ from stage_world import FAMILIES, FORMS
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
-from engine.explain.explainer import PARTS, Explainer, OnPart, Writing, explain
+from engine.explain.explainer import PARTS, Explainer, OnPart, explain
 from engine.explain.explananda import (
     Candidates,
     Wanted,
@@ -25,6 +25,7 @@ from engine.explain.explananda import (
 )
 from engine.explain.explanandum import Explanandum
 from engine.explain.plain import plain
+from engine.explain.rationale import Writing
 from engine.explain.report import ExplanationReport
 from engine.llm import SoftPrompt
 from engine.models import Models
@@ -312,6 +313,21 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
     assert {told["request"] for told in words} == {"Say hello."} == {answer["rationale"]["request"]}
     assert all(a["texts"][0] == b["texts"][0][: len(a["texts"][0])] for a, b in itertools.pairwise(words))
     assert [text.strip() for text in words[-1]["texts"]] == [text["text"] for text in answer["rationale"]["texts"]]
+
+
+def test_a_quick_row_has_its_sentence_before_a_language_model_beside_it_is_asked(models: Models) -> None:
+    explained = explanandum_of_user(models, "user 3", Wanted(model="sasrec", beside="llm-distilled"))
+    heard: list[tuple[int, dict[str, Any]]] = []
+    answer = _told(Explainer(explained), ["summary"], lambda told: heard.append((explained.beside.asked, dict(told))))
+    (asked, first), (_, second) = heard
+    assert asked == 0
+    early = ExplanationReport.read(first)
+    assert early.beside is None
+    assert early.summary
+    assert early.summary.sentence == answer["summary"]["sentence"]
+    assert early.summary.evidence["history"] == answer["summary"]["evidence"]["history"]
+    assert second["beside"] == answer["beside"]
+    assert "puts it at #" in answer["summary"]["fallback"]
 
 
 def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) -> None:

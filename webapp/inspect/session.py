@@ -124,6 +124,13 @@ class View:
         waits = [self.standing.pending, self.before is not None and self.before.pending]
         return any(waits) or (self.lists is not None and self.lists.state in ("queued", "running"))
 
+    @property
+    def told(self) -> tuple[bool, bool, bool]:
+        """Whether the ranking is known, its first sentence, and the ranking of the row beside: while it is answered,
+        they come in this order."""
+        answer = self.answer
+        return answer is not None, bool(answer and answer.summary), bool(answer and answer.beside)
+
     def states(self, *parts: str) -> tuple[Hashable, ...]:
         """Changes when the question or one of these parts does."""
         return (self.question.address(), *(self.standing.state(part) for part in parts))
