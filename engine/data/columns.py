@@ -13,6 +13,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "user": (
         *("user", "userid", "username", "uid", "reviewerid", "reviewer", "customerid", "customer", "memberid"),
         *("visitorid", "visitor", "clientid", "accountid", "profilename", "sessionid", "session", "personid", "reader"),
+        *("client", "buyer"),
     ),
     "item": (
         *("item", "itemid", "iid", "parentasin", "asin", "productid", "product", "sku", "movieid", "movie", "filmid"),

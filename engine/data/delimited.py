@@ -21,6 +21,7 @@ from engine.data.sheet import SEPARATORS, Columns, Sheet
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
+_CALLED = SEPARATORS | {" ": "blanks"}
 _RETURN = ("not valid CSV: a carriage return within a line", "save the file with line ends of one kind")
 _INTRODUCTION = re.compile(r"(?:[ \t]*\r?\n)*(?:sep=.\r?\n)?(?:[ \t]*\r?\n)*", re.IGNORECASE)
 """What may stand before the names of the columns: empty lines, and Excel's own first line."""
@@ -49,6 +50,8 @@ class OwnSheet(Sheet):
         if "\r" in re.sub(r'"[^"]*"', "", header).rstrip("\r\n"):
             self.file.fail(*_RETURN, self.before + 1)
         possible = {*SEPARATORS} | {char for char in header if not char.isalnum() and char not in " _-.'\"\r\n"}
+        if not any(separator in header for separator in possible) and self._are_words(header, known):
+            possible = {" "}
         found = {separator: _cells(header, separator) for separator in possible}
 
         def fits(separator: str) -> tuple[int, bool, int, str]:
@@ -60,6 +63,13 @@ class OwnSheet(Sheet):
         super().__init__(file, separator, monitor, numbers)
         self.shown = numbers or [clean(name) for name in self.first]
         self.names = [name.lower().partition(":")[0] for name in self.shown]
+
+    @staticmethod
+    def _are_words(header: str, known: Collection[str]) -> bool:
+        """Whether blanks part cells: several names of columns, or numbers alone."""
+        words = header.split(" ")
+        names = {plain(word) for word in words} & {*known}
+        return len(names) > 1 or (len(words) > 1 and all(word.strip().isdecimal() for word in words))
 
     def first_rows(self) -> Iterator[list[str]]:
         """Rows as they stand, the header first, one after the other; raises :class:`csv.Error` for wrong quotes."""
@@ -141,7 +151,7 @@ class OwnSheet(Sheet):
             what, remedy = f"{len(row)} cells instead of {size}", "put cells that contain {} in double quotes"
             if further := "".join(row).count("\n"):
                 what, remedy = f"{what}, as a quoted cell goes on to line {begin + further}", "close the quote earlier"
-            self.fail_at(what, remedy.format(SEPARATORS.get(self.separator, self.separator)), begin)
+            self.fail_at(what, remedy.format(_CALLED.get(self.separator, self.separator)), begin)
         return [row[:size] for row in rows]
 
     def _fits(self, row: Sequence[str]) -> bool:

@@ -176,3 +176,45 @@ def test_packed_tables_are_read(tmp_path: Path) -> None:
     for path in (tmp_path / "a", tmp_path / "b.zip"):
         raw, items = read(path)
         assert (rows(raw)[0], items[0].title) == (("u", "a", 3), "Heat")
+
+
+def test_blanks_part_cells_where_nothing_else_does(tmp_path: Path) -> None:
+    """As logs of research code have them; a title of several words needs quotes there, or another separator."""
+    (tmp_path / "log.txt").write_text("user item time\nu a 3\nu b 1\n")
+    (tmp_path / "things.txt").write_text('id title\na "Heat and Dust"\nb Up\n')
+    raw, found = read(tmp_path)
+    assert rows(raw) == [("u", "a", 3), ("u", "b", 1)]
+    assert [item.title for item in found] == ["Heat and Dust", "Up"]
+    (tmp_path / "things.txt").write_text("id,long title\na,Heat and Dust\nb,Up\n")
+    raw, found = read(tmp_path, "title=long title")
+    assert [item.title for item in found] == ["Heat and Dust", "Up"]
+    (tmp_path / "things.txt").write_text("id title\na Heat and Dust\nb Up\n")
+    with pytest.raises(StudioError, match=r"4 cells instead of 2 \(.*things\.txt, line 2\).*cells that contain blanks"):
+        read(tmp_path)
+    (tmp_path / "things.txt").unlink()
+    (tmp_path / "log.txt").write_text("1 7 3\n1 8 1\n")
+    raw, _ = read(tmp_path, "user=1,item=2,timestamp=3,title=-")
+    assert rows(raw) == [("1", "7", 3), ("1", "8", 1)]
+
+
+def test_the_question_is_about_the_table_that_looks_like_interactions(tmp_path: Path) -> None:
+    (tmp_path / "a catalogue.csv").write_text("sku,title\ns1,Heat\n")
+    (tmp_path / "b log.csv").write_text("when,sku,patron\n1,s1,p\n")
+    assert "which column is the user" in (told := refused(tmp_path))
+    assert "there are: when, sku, patron" in told
+
+
+def test_hetrec_last_fm_has_no_times_and_quotes_nothing(tmp_path: Path) -> None:
+    """Another of its tables names users and items as well: then the one of interactions has to be named."""
+    names = ["MALICE MIZER", 'Diary of "Dreams', '"Weird" Al', 'x"y', "Bj\u00f6rk"]
+    listed = "".join(f"{number}\t{name}\thttp://x\t\n" for number, name in enumerate(names))
+    (tmp_path / "artists.dat").write_text(f"id\tname\turl\tpictureURL\n{listed}")
+    log = "".join(f"2\t{number}\t13883\n" for number in (4, 2, 0, 1, 3))
+    (tmp_path / "user_artists.dat").write_text(f"userID\tartistID\tweight\n{log}")
+    assert "which column is the timestamp?" in refused(tmp_path)
+    raw, found = read(tmp_path, "timestamp=-")
+    assert [item for _, item, _ in rows(raw)] == ["4", "2", "0", "1", "3"]
+    assert [item.title for item in found] == names
+    (tmp_path / "user_taggedartists.dat").write_text("userID\tartistID\ttagID\n2\t1\t13\n")
+    assert "several tables may be meant: user_artists.dat, user_taggedartists.dat" in refused(tmp_path, "timestamp=-")
+    assert rows(read(tmp_path / "user_artists.dat", "timestamp=-")[0]) == rows(raw)

@@ -87,7 +87,7 @@ class OwnTables(Downloaded):
             _ask(tables[0], [role for role in said if role in absent], said, absent=True)
         log = _only([table for table in tables if {"user", "item"} <= table.role.keys()], place, LOG)
         if log is None or ("timestamp" not in log.role and said.get("timestamp") != NONE):
-            _ask(log or tables[0], LOG_ROLES, said)
+            _ask(log or max(tables, key=_like_a_log), LOG_ROLES, said)
         lists = [table for table in tables if {"item", "title"} <= table.role.keys() and "user" not in table.role]
         both = "title" in log.role or said.get("title") == NONE
         items = log if both and (log.file == place.chosen or not lists) else _only(lists, place, ITEMS)
@@ -176,6 +176,11 @@ def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:
             remedy="set data.path to one file, or to a folder without the others",
         )
     return first[0] if first else None
+
+
+def _like_a_log(table: Table) -> tuple[int, bool]:
+    """How much a table whose columns are not all known looks like interactions."""
+    return sum(role in table.role for role in LOG_ROLES), "title" not in table.role
 
 
 def _ask(table: Table, wanted: Sequence[str], said: Mapping[str, str], *, absent: bool = False) -> NoReturn:
