@@ -10,6 +10,8 @@ from webapp.charts import PALETTE, Figure, dress, titled
 
 RARE = ("0", "1-4")
 """Slices of rare targets, which have a colour of their own."""
+COUNTS = {"exponentformat": "SI"}
+"""Ticks of counts: 20k, where losses and rates have powers of ten, which take more room than there is."""
 MOST_POINTS = 200
 """Points of the popularity curve, evenly spaced by ratio."""
 
@@ -32,7 +34,7 @@ def length_figure(found: Statistics, key: str) -> Figure:
         hovermode="closest",
         bargap=0.12,
         xaxis={"type": "category", "tickangle": -45, "automargin": True},
-        yaxis={"title": titled("users")},
+        yaxis={"title": titled("users")} | COUNTS,
     )
 
 
@@ -56,7 +58,7 @@ def popularity_figure(found: Statistics, key: str) -> Figure:
         legend=False,
         hovermode="closest",
         xaxis={"type": "log", "dtick": 1},
-        yaxis={"type": "log", "dtick": 1, "title": titled("interactions")},
+        yaxis={"type": "log", "dtick": 1, "title": titled("interactions")} | COUNTS,
     )
 
 

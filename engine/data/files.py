@@ -226,8 +226,18 @@ class Place:
         """The nearest of :meth:`pairs`."""
         return next(iter(self.pairs(*kinds).values()), None)
 
+    def packed_otherwise(self) -> StudioError | None:
+        """What to raise where a file is packed as none is read here."""
+        for file in self.files:
+            if re.search(r"\.(tar|tgz|7z|rar|bz2|xz|zst|lz4)$", file.name, re.IGNORECASE):
+                what = f"{file.name} is packed in a way that is not read"
+                return StudioError(what, where=str(file), remedy="unpack it, or pack its files as .gz or .zip")
+        return None
+
     def lacks(self, name: str, wanted: str) -> StudioError:
         """What to raise where the files of ``name`` are not here: says which were looked for and what is here."""
+        if fault := self.packed_otherwise():
+            return fault
         here = ", ".join(file.name for file in self.files[:4]) + (", …" if len(self.files) > 4 else "")
         if self.faults:
             here = f"{here or 'nothing else'}; {'; '.join(self.faults[:2])}"

@@ -18,7 +18,10 @@ from engine.errors import StudioError
 LINES, BYTES = 20, 1 << 18
 """How much of a file is looked at, at most."""
 
-OTHERS = re.compile(r"\.(parquet|safetensors|pt|pkl|np[yz]|jpe?g|png|pdf|md|html?|inter|item|user|kg|link)$", re.I)
+OTHERS = re.compile(
+    r"\.(tar|tgz|7z|rar|bz2|xz|zst|lz4|xlsx|parquet|safetensors|pt|pkl|np[yz]|jpe?g|png|pdf|md|html?|inter|item|user|kg|link)$",
+    re.I,
+)
 """Endings of files that say by themselves what they are."""
 MOST_FILES = 200
 """Files of a folder into which is looked."""
@@ -38,7 +41,7 @@ def rows(file: File) -> list[list[str]]:
     """Cells of its first lines, parted by what stands most often in the first one; one cell each where nothing does.
     None where there are records, or the file cannot be read."""
     lines = [text_of(line).rstrip("\r\n") for line in first_lines(file)]
-    if not lines or lines[0].lstrip().startswith("{"):
+    if not lines or _begins_a_record(lines[0]):
         return []
     separator = max(SEPARATORS, key=lines[0].count)
     if len(separator) > 1 or separator not in lines[0]:
@@ -58,7 +61,12 @@ def holds_records(file: File) -> bool:
     first = next(iter(first_lines(file)), None)
     if first is None:
         return re.search(r"\.(csv|tsv|txt|dat)$", file.name, re.IGNORECASE) is None
-    return first.lstrip().startswith(b"{")
+    return _begins_a_record(text_of(first))
+
+
+def _begins_a_record(line: str) -> bool:
+    """Or a list of records, which says so when it is read."""
+    return line.lstrip().startswith(("{", "[{")) or line.strip() == "["
 
 
 def first_lines(file: File) -> tuple[bytes, ...]:

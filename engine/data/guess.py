@@ -74,15 +74,18 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
     """
     place = Place(path)
     config = (config or DataConfig()).model_copy(update={"path": str(path)})
-    faulty = None
+    faulty = lacking = None
     for name in FORMATS:
+        try:
+            if _reader(name).find(place, config) is None:
+                continue
+        except Ambiguous:
+            return name
+        except StudioError as error:
+            lacking = lacking or (error if _reader(name).holds_some(place) else None)
+            continue
+        faulty = faulty or name
         with contextlib.suppress(StudioError):
-            try:
-                if _reader(name).find(place, config) is None:
-                    continue
-            except Ambiguous:
-                return name
-            faulty = faulty or name
             preview(path, name, config, rows=1)
             return name
     if faulty is not None:
@@ -91,6 +94,8 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
         return "ml-100k"
     if place.find(r".+\.(csv|tsv|txt|dat)"):
         return "csv"
+    if fault := lacking or place.packed_otherwise():
+        raise fault
     here = ", ".join(file.name for file in place.files[:5]) or "nothing"
     near = _nearest(place)
     raise StudioError(
@@ -103,9 +108,10 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
 
 
 def _are_tables(place: Place, config: DataConfig) -> bool:
-    """Whether somebody's own tables only have such names: their columns can be read."""
+    """Whether somebody's own tables only have such names: all have columns."""
     with contextlib.suppress(StudioError):
-        return bool(OWN_TABLES.tables(place, config))
+        tables = OWN_TABLES.tables(place, config)
+        return bool(tables) and all(len(table.names) > 1 for table in tables)
     return False
 
 

@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -125,3 +125,52 @@ def test_tables_saved_anew_with_another_separator_are_read(mark: str, tmp_path: 
     (tmp_path / "ratings.csv").write_text(mark.join(("userId", "movieId", "rating", "timestamp")) + f"\n{log}")
     assert guess_format(tmp_path) == "ml-latest"
     assert shown(load("ml-latest", tmp_path)) == EXPECTED
+
+
+def reviews_2014(folder: Path) -> None:
+    amazon_2014(folder, LOG, "X")
+    (folder / "meta_X.json.gz").rename(folder / "meta_Other.json.gz")
+
+
+def listed_2014(folder: Path) -> None:
+    amazon_2014(folder, LOG, "X")
+    content = gzip.decompress((folder / "reviews_X_5.json.gz").read_bytes()).decode().strip().replace("\n", ",\n")
+    (folder / "reviews_X_5.json.gz").write_bytes(gzip.compress(f"[{content}]\n".encode()))
+
+
+def page(folder: Path) -> None:
+    """What some servers answer where a file is gone."""
+    ml_latest(folder, LOG)
+    with zipfile.ZipFile(folder / "ml-latest-small.zip") as archive:
+        (folder / "movies.csv").write_bytes(archive.read("ml-latest-small/movies.csv"))
+    (folder / "ml-latest-small.zip").unlink()
+    (folder / "ratings.csv").write_text("<!DOCTYPE html><html><body>not found</body></html>\n")
+
+
+def tar(folder: Path) -> None:
+    amazon_2014(folder, LOG, "X")
+    for path in folder.iterdir():
+        path.rename(path.with_name(path.name.replace(".json.gz", ".tar.gz")))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "told"),
+    [
+        (reviews_2014, "amazon-2014", r"no items of X: looked for meta_X\.json, found meta_Other\.json \(items of"),
+        (
+            listed_2014,
+            "amazon-2014",
+            r"neither a JSON object nor a Python dictionary \(.*reviews_X_5\.json\.gz, line 1",
+        ),
+        (page, "ml-latest", r"no column with the users: the first line is one cell, '<!DOCTYPE html>"),
+        (tar, "amazon-2014", r"X(_5)?\.tar is packed in a way that is not read .*unpack it"),
+    ],
+)
+def test_what_is_the_matter_with_files_is_said_whether_their_format_is_named_or_guessed(
+    make: Callable[[Path], None], name: str, told: str, tmp_path: Path
+) -> None:
+    make(tmp_path)
+    with pytest.raises(StudioError, match=told):
+        load(name, tmp_path)
+    with pytest.raises(StudioError, match=told):
+        load(guess_format(tmp_path), tmp_path)

@@ -171,6 +171,12 @@ def test_every_kind_of_figure_is_one_that_plotly_knows(figure: Figure) -> None:
     assert all(len(trace.x) for trace in drawn.data)
 
 
+@pytest.mark.parametrize("name", ["lengths", "popularity"])
+def test_many_users_and_items_are_counted_in_thousands(name: str) -> None:
+    """Powers of ten were cut off at the edge and stood over the axis' title."""
+    assert go.Figure(FIGURES[name]).layout.yaxis.exponentformat == "SI"
+
+
 def test_the_check_above_finds_what_plotly_does_not_know() -> None:
     with pytest.raises(ValueError, match="nticks"):
         go.Figure(FIGURES["cost"] | {"layout": {"yaxis": {"nticks": "many"}}})

@@ -51,7 +51,7 @@ class Amazon(Downloaded):
             raise (Ambiguous if listed else StudioError)(
                 f"several categories: {', '.join(sorted(found))}",
                 where=f"data.path={place.path}",
-                remedy="set data.category to one of them",
+                remedy="set data.category to one of them, or bring the files of one",
             )
         else:
             matching = list(found)

@@ -126,7 +126,7 @@ class Downloaded(Reader):
             raise Ambiguous(
                 f"several data sets: {', '.join(pairs)}",
                 where=f"data.path={place.path}",
-                remedy="set data.path to one of them",
+                remedy="set data.path to one of them, or bring the files of one",
             )
         return next((Files(files[:1], files[1]) for files in named.values()), None)
 

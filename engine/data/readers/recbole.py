@@ -45,7 +45,7 @@ class RecBole(Downloaded):
             raise Ambiguous(
                 f"several data sets: {', '.join(names[:6])}",
                 where=f"data.path={place.path}",
-                remedy="set data.path to the .inter file of one of them",
+                remedy="set data.path to the .inter file of one of them, or bring the files of one",
             )
         return self.named(place, re.escape(names[0])) if names else None
 
