@@ -109,13 +109,6 @@ def members(experiment_id: str) -> list[Member]:
         return [Member(*row) for row in session.execute(query.order_by(MemberRow.position))]
 
 
-def of_run(run_id: str) -> list[Experiment]:
-    """The experiments that a run is in."""
-    query = select(ExperimentRow).join(MemberRow).where(MemberRow.run_id == run_id).order_by(ExperimentRow.created_at)
-    with reading() as session:
-        return [_record(row) for row in session.scalars(query)]
-
-
 def add(experiment_id: str, run_ids: Sequence[str]) -> int:
     """Put runs into an experiment; those that are in it stay where they are. Returns how many came to it."""
     with writing() as session:
@@ -123,29 +116,6 @@ def add(experiment_id: str, run_ids: Sequence[str]) -> int:
         fresh = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in there]
         _enter(session, experiment_id, ((run_id, None) for run_id in fresh))
         return len(fresh)
-
-
-def remove(experiment_id: str, run_ids: Collection[str]) -> None:
-    """Take runs out of an experiment."""
-    mine = (MemberRow.experiment_id == experiment_id, MemberRow.run_id.in_(run_ids))
-    with writing() as session:
-        session.execute(delete(MemberRow).where(*mine))
-
-
-def change(experiment_id: str, *, name: str | None = None, question: str | None = None) -> None:
-    """Another name or question; what is ``None`` stays.
-
-    Raises:
-        StudioError: the name is taken or unusable, or the question too long.
-    """
-    with writing() as session:
-        values: dict[str, Any] = {}
-        if name is not None:
-            values["name"] = _valid(session, name, besides=experiment_id)
-        if question is not None:
-            values["question"] = _said(question)
-        if values:
-            session.execute(update(ExperimentRow).where(ExperimentRow.id == experiment_id).values(**values))
 
 
 def pause(experiment_id: str, paused: bool) -> None:
@@ -184,9 +154,9 @@ def _enter(session: Session, experiment_id: str, runs: Iterable[tuple[str, str |
         session.execute(insert(MemberRow), rows)
 
 
-def _valid(session: Session, name: str, besides: str = "") -> str:
+def _valid(session: Session, name: str) -> str:
     chosen = valid_name(name, "an experiment", LONGEST_NAME)
-    if session.scalar(select(func.count()).where(ExperimentRow.name == chosen, ExperimentRow.id != besides)):
+    if session.scalar(select(func.count()).where(ExperimentRow.name == chosen)):
         what = f"an experiment called {chosen!r} exists already"
         raise StudioError(what, where="name", remedy="choose another name")
     return chosen

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Insert, func, select, tuple_
+from sqlalchemy import ColumnElement, Insert, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from db.schema import Base, CurveRow, PointRow
 from db.store import reading
+from engine.curves import CurveName
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Curve:
     """A series for a chart: equally long ``steps`` and ``values``, oldest first."""
 
     run_id: str
-    stage: str
-    name: str
+    name: CurveName
     steps: tuple[int, ...]
     values: tuple[float, ...]
 
@@ -75,16 +75,16 @@ def since(run_id: str, after: int = 0, limit: int | None = None) -> list[Point]:
         return [Point(*row) for row in session.execute(query)]
 
 
-def names(run_ids: Collection[str]) -> list[tuple[str, str]]:
-    """Stage and name of the curves that any of these runs has, in the order in which they came."""
+def names(run_ids: Collection[str]) -> list[CurveName]:
+    """The curves that any of these runs has, in the order in which they came."""
     query = select(CurveRow.stage, CurveRow.name).where(CurveRow.run_id.in_(run_ids))
     with reading() as session:
         found = session.execute(query.group_by(CurveRow.stage, CurveRow.name).order_by(func.min(CurveRow.id)))
-        return [(stage, name) for stage, name in found]
+        return [CurveName.named(stage, name) for stage, name in found]
 
 
 def curves(
-    run_ids: Collection[str], *, names: Collection[str] = (), stages: Collection[str] = (), limit: int = 500
+    run_ids: Collection[str], *, names: Collection[CurveName] = (), stages: Collection[str] = (), limit: int = 500
 ) -> list[Curve]:
     """Curves of some runs, each with at most ``limit`` points.
 
@@ -93,7 +93,7 @@ def curves(
     """
     wanted = select(CurveRow.id).where(CurveRow.run_id.in_(run_ids))
     if names:
-        wanted = wanted.where(CurveRow.name.in_(names))
+        wanted = wanted.where(_is_one_of(names))
     if stages:
         wanted = wanted.where(CurveRow.stage.in_(stages))
     numbered = (
@@ -126,11 +126,12 @@ def curves(
             for curve_id, step, value in session.execute(query):
                 series[curve_id][0].append(step)
                 series[curve_id][1].append(value)
-    return [Curve(row.run_id, row.stage, row.name, tuple(series[row.id][0]), tuple(series[row.id][1])) for row in sizes]
+    named = [(row, CurveName.named(row.stage, row.name)) for row in sizes]
+    return [Curve(row.run_id, name, tuple(series[row.id][0]), tuple(series[row.id][1])) for row, name in named]
 
 
-def best(run_id: str, names: Mapping[str, str]) -> dict[str, Best]:
-    """The best point, by stage, of the curve that ``names`` has for the stage; stages without such points are left out.
+def best(run_id: str, names: Collection[CurveName]) -> dict[str, Best]:
+    """The best point of each of these curves, one of a stage, by the stage; those without points are left out.
 
     All points count, however few of them a chart shows.
     """
@@ -144,12 +145,16 @@ def best(run_id: str, names: Mapping[str, str]) -> dict[str, Best]:
             func.row_number().over(partition_by=curve, order_by=falling).label("place"),
         )
         .join(CurveRow, PointRow.curve_id == CurveRow.id)
-        .where(CurveRow.run_id == run_id, tuple_(CurveRow.stage, CurveRow.name).in_(names.items()))
+        .where(CurveRow.run_id == run_id, _is_one_of(names))
         .subquery()
     )
     query = select(ranked.c.stage, ranked.c.step, ranked.c.value, ranked.c.last).where(ranked.c.place == 1)
     with reading() as session:
         return {stage: Best(*values) for stage, *values in session.execute(query)}
+
+
+def _is_one_of(names: Collection[CurveName]) -> ColumnElement[bool]:
+    return tuple_(CurveRow.stage, CurveRow.name).in_([(name.stage, name.name) for name in names])
 
 
 def _by_width(sizes: Iterable[tuple[int, int]], limit: int) -> dict[int, list[int]]:

@@ -19,7 +19,7 @@ from db.store import reading, writing
 from engine.errors import StudioError
 
 State = Literal["queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted"]
-Origin = Literal["new", "retry", "clone", "import"]
+Origin = Literal["new", "retry", "import"]
 
 STATES: tuple[State, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("starting", "running", "cancelling")

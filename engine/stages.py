@@ -70,6 +70,7 @@ STAGES = (
 )
 """First to last; ``teacher`` stands for every teacher that a run trains."""
 TITLES = {stage.name: stage.title for stage in STAGES}
+UNITS = {stage.name: stage.unit for stage in STAGES}
 SELECTED_BY = {stage.name: stage.selects for stage in STAGES if stage.selects}
 
 

@@ -6,7 +6,7 @@ Importing this module is cheap: nothing here loads torch or a model.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from db import runs as run_store
 from db import stages as stage_store
 from db.asked import Progress
 from db.explanations import Explanation
-from db.metrics import Curve, Point
-from db.results import Result
+from db.metrics import Point
 from db.runs import Origin, Run, State
 from db.stages import Stage
 from db.store import DatabaseUnreachable
@@ -30,7 +29,7 @@ from engine.monitor import Monitor
 from engine.paths import home, writable
 from engine.places import settled
 from engine.run_folder import RunFolder
-from engine.settings import load_config, stored_config, to_yaml
+from engine.settings import stored_config
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 from jobs.answers import Q
@@ -125,17 +124,6 @@ def retry(reference: str, name: str | None = None) -> str:
     return launch(stored_config(run.config), run.preset, name, origin="retry", parent_id=run.id)
 
 
-def clone(reference: str, overrides: Iterable[str] = (), name: str | None = None) -> str:
-    """Queue a new run with a run's settings, changed by ``a.b=c`` overrides. Returns the new id.
-
-    Raises:
-        StudioError: no such run, or a bad override.
-    """
-    run = status(reference)
-    config = load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=overrides)
-    return launch(config, run.preset, name, origin="clone", parent_id=run.id)
-
-
 def recover() -> None:
     """Make all states true and put lost runs back into the queue; call at the start of web app and worker."""
     recovery.settle()
@@ -221,11 +209,6 @@ def progress(
     return answers.progress(run_id, questions, read)
 
 
-def explanation(explanation_id: int) -> Explanation:
-    """A question as it stands. Raises :class:`StudioError` if there is none."""
-    return explanation_store.get(explanation_id)
-
-
 def explanations(reference: str, kind: str | None = None) -> list[Explanation]:
     """Questions asked about a run, oldest first."""
     return explanation_store.of(status(reference).id, kind)
@@ -246,16 +229,6 @@ def metrics(reference: str, after: int = 0, limit: int | None = None) -> list[Po
     return curve_store.since(status(reference).id, after, limit)
 
 
-def curve_names(references: Sequence[str]) -> list[tuple[str, str]]:
-    """Stage and name of each curve that any of these runs has; far cheaper than the curves."""
-    return curve_store.names([status(reference).id for reference in references])
-
-
-def curves(references: Sequence[str], *, names: Collection[str] = (), limit: int = 500) -> list[Curve]:
-    """Curves of some runs for a chart, each down-sampled to at most ``limit`` points in stable buckets."""
-    return curve_store.curves([status(reference).id for reference in references], names=names, limit=limit)
-
-
 def results(reference: str) -> dict[str, Any]:
     """The object of ``metrics.json``.
 
@@ -267,18 +240,6 @@ def results(reference: str) -> dict[str, Any]:
     if report is None:
         raise StudioError(f"run {run.name!r} has no results, it is {run.state}", where=run.id)
     return report
-
-
-def result_rows(
-    references: Sequence[str],
-    *,
-    models: Collection[str] = (),
-    protocols: Collection[str] = (),
-    metrics: Collection[str] = (),
-) -> list[Result]:
-    """Numbers of several runs' results tables, narrowed where names are given; runs without results have none."""
-    ids = [status(reference).id for reference in references]
-    return result_store.table(ids, models=models, protocols=protocols, metrics=metrics)
 
 
 def log_tail(reference: str, lines: int = 200) -> str:

@@ -106,21 +106,11 @@ def add_or_gather(reference: str, runs: Sequence[str]) -> int:
     return len(runs)
 
 
-def remove(reference: str, runs: Sequence[str]) -> None:
-    """Take runs out of an experiment; they stay among the runs."""
-    store.remove(store.find(reference).id, [api.status(run).id for run in runs])
-
-
 def listed() -> list[tuple[Experiment, dict[State, int]]]:
     """All experiments, newest first, with how many of their runs are in which state."""
     found = store.every()
     counts = store.states([it.id for it in found])
     return [(it, counts[it.id]) for it in found]
-
-
-def of_run(run_id: str) -> list[Experiment]:
-    """The experiments that a run is in."""
-    return store.of_run(run_id)
 
 
 def standing(reference: str) -> Standing:
@@ -164,11 +154,6 @@ def retry_failed(reference: str) -> int:
     number = lifecycle.requeue_all(_in(standing(reference), ("failed",)))
     _woken(reference)
     return number
-
-
-def change(reference: str, *, name: str | None = None, question: str | None = None) -> None:
-    """Another name or question; what is ``None`` stays."""
-    store.change(store.find(reference).id, name=name, question=question)
 
 
 def delete(reference: str, *, with_runs: bool = False) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import explanations, runs
+from db import explanations, migrate, runs, store
 from db.runs import STATES
 from engine.environment import code_version, version
 from engine.errors import StudioError
@@ -40,6 +40,13 @@ def fault() -> str:
     except (StudioError, SQLAlchemyError) as error:
         return f"the database is out of reach: {error}"
     return ""
+
+
+def database() -> str:
+    """Where the database is, its schema, and how many runs it knows."""
+    with store.database().connect() as connection:
+        schema = migrate.current(connection)
+    return f"{store.database_url().render_as_string()}, schema {schema}, {sum(runs.counts().values())} runs"
 
 
 def exposition(busy: Callable[[], str] | None = None) -> bytes:

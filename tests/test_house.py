@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -11,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from engine.fields import describe
+from jobs import records
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "engine": {"engine"},
     "db": {"db", "engine"},
     "jobs": {"jobs", "db", "engine"},
-    "webapp": {"webapp", "jobs", "db", "engine"},
+    "webapp": {"webapp", "jobs", "engine"},  # the database's one door is jobs
 }
 MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 MOST_LINES = 350
@@ -39,6 +42,58 @@ def test_imports_flow_one_way(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         upwards = (_imported_packages(path) & set(MAY_IMPORT)) - MAY_IMPORT[package]
         assert not upwards, f"{path.relative_to(ROOT)} imports {upwards}"
+
+
+def test_what_jobs_hand_on_of_the_database_only_reads() -> None:
+    """What changes something is an action of ``jobs``, which knows who works on a run."""
+    handed = [getattr(records, name) for name in records.__all__]
+    queries = [it for it in handed if inspect.isfunction(it)]
+    assert {"curves", "table"} <= {it.__name__ for it in queries}
+    writers = [
+        it for it in queries if "writing" in it.__code__.co_names or "session" in inspect.signature(it).parameters
+    ]
+    assert writers == []
+
+
+def _uses(module: str, tree: ast.Module) -> set[str]:
+    """Dotted names of what a module takes from others or calls of its own."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known = {it.asname or it.name: f"{node.module}.{it.name}" for node in imports for it in node.names}
+    used = {f"{node.module}.{it.name}" for node in imports for it in node.names}
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                used.add(f"{known.get(node.value.id)}.{node.attr}")
+            elif isinstance(node, ast.Name) and node.id != getattr(statement, "name", ""):
+                used.add(f"{module}.{node.id}")
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # as in jobs.kinds: "module:name"
+                used.add(node.value.replace(":", "."))
+    return used
+
+
+def test_no_function_of_pages_jobs_or_database_is_without_a_caller() -> None:
+    defined, used = set(), set()
+    for path in MODULES:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        used |= _uses(module, tree)
+        if not module.startswith(("engine", "db.migrations")):  # the library's are called by its users
+            functions = [it for it in tree.body if isinstance(it, ast.FunctionDef) and not it.decorator_list]
+            defined |= {f"{module}.{it.name}" for it in functions}
+    assert {"jobs.api.launch", "db.runs.find", "webapp.charts.panels"} <= defined & used
+    assert sorted(defined - used) == []
+
+
+def test_only_the_engine_puts_names_of_curves_together() -> None:
+    """Elsewhere they are an ``engine.curves.CurveName``."""
+    words = [
+        f"{path.relative_to(ROOT)}: {node.value}"
+        for path in MODULES
+        if path.relative_to(ROOT).parts[0] != "engine"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and re.match(r"(\w+ )?(validation|loss|rank|weight)\.\w*$", str(node.value))
+    ]
+    assert words == []
 
 
 LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.places"}

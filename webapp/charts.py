@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from db.metrics import Curve
+from engine.curves import OBJECTIVE, POPULARITY, CurveName
 from engine.labels import label
 from engine.stages import STAGES
+from jobs.records import Curve
 
 Figure = dict[str, Any]
 """``data`` and ``layout`` as plotly.js reads them. Plotly's own objects check every value of every point, which takes
@@ -27,8 +28,6 @@ LONGEST_LABEL = 26
 FEW_POINTS = 60
 """Curves with fewer points show each of them."""
 
-POPULARITY = "validation.popularity"
-"""What a teacher has to exceed."""
 WORDS = {"ta": "TA", "rps": "RPS", "lsr": "LSR", "lr": "learning rate"}
 LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
     "Loss",
@@ -41,6 +40,7 @@ LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS = (
 BRIEF = {stage.name: stage.brief for stage in STAGES if stage.brief}
 ORDER = (LOSS, WEIGHTS, VALIDATION, ACCURACY, RATE, RANKS)
 """Titles of the panels that stages are known to fill; others follow."""
+TITLES = {"loss": LOSS, "accuracy": ACCURACY, "weight": WEIGHTS, "lr": RATE, "rank": RANKS}
 BOUNDS = {WEIGHTS: (0.0, 1.0), ACCURACY: (0.0, 1.0)}
 
 
@@ -83,18 +83,19 @@ def panels(curves: Sequence[Curve]) -> list[Panel]:
     Left out: the objective of stage 1 (minus the validation losses, which are drawn) and the rank of each single
     module where their mean is known.
     """
-    several = len({curve.stage for curve in curves}) > 1
-    popular = next((curve for curve in curves if curve.name == POPULARITY), None)
-    averaged = any(curve.name == "rank.mean" for curve in curves)
+    several = len({curve.name.stage for curve in curves}) > 1
+    popular = next((curve for curve in curves if curve.name.what == POPULARITY), None)
+    averaged = any(curve.name.what == "rank" and not curve.name.of_module for curve in curves)
     found: dict[str, list[Line]] = {}
     for curve in curves:
-        if curve.name == "validation.objective" or (averaged and curve.name.startswith("rank.model")):
+        name = curve.name
+        if name.what == OBJECTIVE or (averaged and name.of_module):
             continue
-        if curve.name == POPULARITY and curve is not popular:  # the same for all teachers
+        if name.what == POPULARITY and curve is not popular:  # the same for all teachers
             continue
-        title, word, validation = _place(curve.name)
-        if several and curve.name != POPULARITY:
-            word = f"{label(curve.stage.partition(':')[2]) or 'teacher'} {word}"
+        title, word, validation = _place(name)
+        if several and name.what != POPULARITY:
+            word = f"{label(name.stage.partition(':')[2]) or 'teacher'} {word}"
         found.setdefault(title, []).append(Line(word, curve.steps, curve.values, validation))
     titles = [title for title in ORDER if title in found] + [title for title in found if title not in ORDER]
     return [Panel(title, tuple(sorted(found[title], key=_rank))) for title in titles]
@@ -105,23 +106,16 @@ def _rank(line: Line) -> tuple[bool, bool]:
     return line.validation, line.label == "RPS"
 
 
-def _place(name: str) -> tuple[str, str, bool]:
+def _place(name: CurveName) -> tuple[str, str, bool]:
     """Panel and label of a curve, and whether it is of validation beside training."""
-    group, _, rest = name.partition(".")
-    if group == "validation":
-        inner, _, task = rest.partition(".")
-        if inner == "loss":
-            return LOSS, WORDS.get(task, task) or "loss", True
-        if inner == "accuracy":
-            return ACCURACY, WORDS.get(task, task) or "accuracy", False
-        return VALIDATION, rest, False
-    titles = {"loss": LOSS, "weight": WEIGHTS, "lr": RATE, "rank": RANKS}
-    return titles.get(group, group.capitalize()), WORDS.get(rest or group, rest or group), False
+    title = TITLES.get(name.what, VALIDATION if name.validation else name.what.capitalize())
+    word = name.of or name.what
+    return title, WORDS.get(word, word), name.validation and name.what == "loss"
 
 
-def curve_title(stage: str, name: str) -> str:
+def curve_title(name: CurveName) -> str:
     """What a curve is called where it stands alone, e.g. ``Stage 2 · Validation: NDCG@10``."""
-    base, _, detail = stage.partition(":")
+    base, _, detail = name.stage.partition(":")
     title, word, validation = _place(name)
     where = f"{BRIEF.get(base, base)} {label(detail)}".rstrip()
     shown = title if not word or word.lower() in title.lower() else f"{title}: {word}"

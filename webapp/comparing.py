@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from db import metrics as curve_store
-from db import results as result_store
-from db.runs import Run
+from engine.curves import CurveName
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.report import By
 from engine.labels import label
 from engine.metrics.bootstrap import Interval
-from webapp.charts import Estimate, Figure, Line, Panel, line_figure
+from engine.stages import UNITS
+from jobs import records
+from jobs.records import Run
+from webapp.charts import Estimate, Figure, Line, Panel, curve_title, line_figure
 from webapp.slice_charts import slice_figure
 from webapp.views import compare as view
 from webapp.views.charts import chart_data
@@ -31,7 +32,7 @@ def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, 
         place: whose colour each run has.
     """
     ids = [run.id for run in runs]
-    stored = result_store.slices(ids)
+    stored = records.slices(ids)
     parts = {run_id: [part for part in stored.get(run_id, ()) if part["by"] == by] for run_id in ids}
     told = {name for run_id, own in parts.items() for part in own for name in part["models"].get(models[run_id], ())}
     metric = next((name for name in (f"candidates.{wanted}", f"full.{wanted}") if name in told), "")
@@ -67,8 +68,7 @@ def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, 
 
 def overlaid(
     runs: Sequence[Run],
-    curves: Sequence[str],
-    titles: Mapping[str, str],
+    curves: Sequence[CurveName],
     place: Mapping[str, int],
     names: Mapping[str, str] | None = None,
 ) -> list[tuple[str, Figure]]:
@@ -76,21 +76,18 @@ def overlaid(
 
     ``names``: what the runs are called, by id, where not by their names.
     """
-    pairs = [(chosen, *chosen.split(" ", 1)) for chosen in curves]
     ids = [run.id for run in runs]
-    if not pairs:
+    if not curves:
         return []
-    stages, wanted = {stage for _, stage, _ in pairs}, {name for _, _, name in pairs}
     limit = min(500, max(100, MOST_DRAWN // len(ids))) if ids else 1
-    curves_of = curve_store.curves(ids, names=wanted, stages=stages, limit=limit)
-    found = {(c.stage, c.name, c.run_id): c for c in curves_of}
+    found = {(curve.name, curve.run_id): curve for curve in records.curves(ids, names=curves, limit=limit)}
     called = names or {run.id: run.name for run in runs}
     drawn = []
-    for chosen, stage, name in pairs:
-        known = [(run, found[stage, name, run.id]) for run in runs if (stage, name, run.id) in found]
+    for name in curves:
+        known = [(run, found[name, run.id]) for run in runs if (name, run.id) in found]
         lines = tuple(Line(called[run.id], curve.steps, curve.values, place=place[run.id]) for run, curve in known)
         if lines:
-            unit = "epoch" if stage.startswith("teacher") else "step"
-            key = f"{','.join(run.id for run, _ in known)}/{chosen}"
-            drawn.append((titles[chosen], line_figure(Panel(name, lines), unit=unit, key=key, legend=False)))
+            unit = UNITS.get(name.stage.partition(":")[0], "step")
+            key = f"{','.join(run.id for run, _ in known)}/{name}"
+            drawn.append((curve_title(name), line_figure(Panel(name.name, lines), unit=unit, key=key, legend=False)))
     return drawn

@@ -7,12 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from db.runs import Run
 from engine.config import DataConfig
 from engine.errors import StudioError
 from engine.places import data_presence
 from engine.settings import make_config
 from jobs import data_work
+from jobs.records import Run
 from webapp.previews import last_change
 
 KEPT = 32

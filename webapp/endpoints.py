@@ -13,8 +13,6 @@ from typing import Any
 
 import gradio as gr
 
-from db.experiments import Experiment
-from db.runs import Run
 from engine.data.listing import listed, listing
 from engine.data.references import checked_titles
 from engine.errors import StudioError
@@ -25,6 +23,7 @@ from jobs import api, data_work, experiments
 from jobs.forecast import forecast
 from jobs.outlook import outlook
 from jobs.preflight import refuse_problems
+from jobs.records import Experiment, Run
 from webapp.access import Access
 from webapp.answering import Answering
 from webapp.described import described

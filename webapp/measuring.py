@@ -6,8 +6,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db.explanations import Explanation
-from db.runs import Run
 from engine.chosen_row import chosen_row
 from engine.errors import StudioError
 from engine.falsify.record import NUMBERS, USERS, Falsification, read_falsification
@@ -15,6 +13,7 @@ from engine.rows import checked_row
 from engine.run_folder import RunFolder
 from engine.settings import make_config
 from jobs import answers, api
+from jobs.records import Explanation, Run
 
 
 @dataclass(frozen=True)

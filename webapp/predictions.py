@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from db.runs import Run
 from engine.errors import StudioError
 from engine.evaluate import Predictions, read_predictions, read_scores
 from engine.evaluate.across import Answers, answers
 from engine.evaluate.predictions import Scores
+from jobs.records import Run
 
 KEPT_ANSWERS, KEPT_SCORES, KEPT_TABLES = 256, 64, 4
 """Models' answers are small, all their scores are less so, whole tables are not."""

@@ -20,8 +20,8 @@ from engine.settings import make_config
 from webapp.access import Access
 
 if TYPE_CHECKING:
-    from db.runs import Run
     from engine.preview import Preview
+    from jobs.records import Run
 
 KEPT = 4
 """Data sets kept in memory, of settings and of runs."""

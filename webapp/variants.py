@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from db.runs import Run
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.evaluate.across import Answers
@@ -18,6 +17,7 @@ from engine.rows import method_row
 from engine.settings import flatten, stored_config
 from engine.values import write
 from jobs.experiments import Standing
+from jobs.records import Run
 from webapp.predictions import answers_of
 
 METHOD = "method"

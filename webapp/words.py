@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from db.clock import now as time_now
+from jobs.records import now as time_now
 
 STATES = {
     "queued": "Queued",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.curves import CurveName
 from engine.data import candidate_sets
 from engine.errors import StudioError
 from engine.evaluate import sample_users
@@ -222,12 +223,11 @@ def nearest_tokens(models: Models) -> list[list[dict[str, float | str]]]:
 
 def task_accuracy(folder: RunFolder) -> dict[str, list[dict[str, float]]]:
     """Stage 1's accuracy in the tasks ``ta`` and ``rps`` on held-out users: ``step`` and ``value`` by validation."""
-    prefix = "validation.accuracy."
     found: dict[str, list[dict[str, float]]] = {}
     for point in folder.curves():
-        if point["stage"] == "distil" and point["name"].startswith(prefix):
-            task = point["name"].removeprefix(prefix)
-            found.setdefault(task, []).append({"step": point["step"], "value": point["value"]})
+        name = CurveName.named(point["stage"], point["name"])
+        if (name.stage, name.what, name.validation) == ("distil", "accuracy", True):
+            found.setdefault(name.of, []).append({"step": point["step"], "value": point["value"]})
     return found
 
 

@@ -18,10 +18,12 @@ from db import lifecycle, metrics, results, runs, stages
 from db.stages import Stage
 from db.store import writing
 from engine.config import RunConfig
+from engine.curves import CurveName
 from jobs import api
 
 CURVES = {"teacher": ("loss",), "distil": ("loss.ta", "loss.rps", "weight.ta", "weight.rps", "lr")}
 CURVES |= {"finetune": ("loss", "lr", "validation.HR@1", "validation.NDCG@10")}
+VALIDATION = CurveName("finetune", "NDCG@10", validation=True)
 MODELS = ("popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec")
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 USERS = 943
@@ -70,15 +72,15 @@ def looks(ids: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "Runs: headline figures", lambda: results.table(newest, protocols={"candidates", "full"}, metrics=headline)
     yield "Run: state and stages", lambda: (api.status(ids[0]), api.stages(ids[0]))
     yield "Run: curves of one stage", lambda: metrics.curves([ids[0]], stages=["distil"])
-    yield "Run: all curves", lambda: api.curves([ids[0]])
+    yield "Run: all curves", lambda: metrics.curves([ids[0]])
     yield "Run: results", lambda: api.results(ids[0])
     yield "Run: new points", lambda: api.metrics(ids[0], after=last - 100)
     for size in (2, 10, 50):
         chosen = ids[:size]
-        yield f"Compare {size}: table", lambda chosen=chosen: api.result_rows(chosen, models=["delrec"])
-        yield f"Compare {size}: names of curves", lambda chosen=chosen: api.curve_names(chosen)
-        yield f"Compare {size}: all curves", lambda chosen=chosen: api.curves(chosen)
-        yield f"Compare {size}: one curve", lambda chosen=chosen: api.curves(chosen, names=["validation.NDCG@10"])
+        yield f"Compare {size}: table", lambda chosen=chosen: results.table(chosen, models=["delrec"])
+        yield f"Compare {size}: names of curves", lambda chosen=chosen: metrics.names(chosen)
+        yield f"Compare {size}: all curves", lambda chosen=chosen: metrics.curves(chosen)
+        yield f"Compare {size}: one curve", lambda chosen=chosen: metrics.curves(chosen, names=[VALIDATION])
 
 
 def main(count: int = 200, points: int = 10_000) -> None:

@@ -13,7 +13,7 @@ from engine.evaluate import read_predictions
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
-from jobs import api
+from jobs import api, records
 
 
 def _seen(run_id: str) -> dict[str, Any]:
@@ -21,10 +21,10 @@ def _seen(run_id: str) -> dict[str, Any]:
     return {
         "metrics.json": folder.metrics.read_bytes(),
         "results": api.results(run_id),
-        "table": api.result_rows([run_id]),
+        "table": records.table([run_id]),
         "stages": api.stages(run_id),
         "points": [(point.stage, point.name, point.step, point.value) for point in api.metrics(run_id)],
-        "curves": api.curves([run_id]),
+        "curves": records.curves([run_id]),
         "folder's curves": folder.curves(),
     }
 

@@ -46,11 +46,6 @@ def by_retry() -> None:
     api.retry(runs.create("old", values, state="failed").id)
 
 
-def by_clone() -> None:
-    values = load_config("smoke").model_dump(mode="json")
-    api.clone(runs.create("old", values, state="failed").id, RELATIVE)
-
-
 def by_shell() -> None:
     assert main(["launch", "--preset", "smoke", *(word for it in RELATIVE for word in ("--set", it))]) == 0
 
@@ -73,7 +68,7 @@ def in_foreground() -> None:
         foreground.run(load_config("smoke", overrides=RELATIVE), None, None, None, recipe)
 
 
-@pytest.mark.parametrize("make", [by_api, by_retry, by_clone, by_shell, by_yaml, by_program, in_foreground])
+@pytest.mark.parametrize("make", [by_api, by_retry, by_shell, by_yaml, by_program, in_foreground])
 def test_what_is_recorded_is_absolute(places: tuple[Path, Path], make: Callable[[], None]) -> None:
     make()
     assert api.runs()[0].config["data"]["path"] == str(places[0] / "my-data")

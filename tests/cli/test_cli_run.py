@@ -11,7 +11,7 @@ import psutil
 import pytest
 from cli_shell import PATIENCE, Shell, listed, start, wait_until
 
-from db import workers
+from db import explanations, workers
 from db.schema import RunRow
 from db.store import reading
 from engine.evaluate import read_predictions
@@ -136,7 +136,7 @@ def test_recommendations_take_ids_and_titles_with_the_separator(shell: Shell, sm
 def test_recommendations_can_be_asked_of_a_worker(smoke: dict[str, Any]) -> None:
     known = api.ask("recommend", "first", {"titles": ["Zzyzx Quux"], "k": 3})
     answers.answer(known.id)
-    found = api.explanation(known.id)
+    found = explanations.get(known.id)
     assert (found.state, found.error) == ("done", None)
     assert found.answer is not None
     assert [entry["item"] for entry in found.answer["history"]] == [None]
@@ -149,7 +149,7 @@ def test_explanations_can_be_asked_of_a_worker_part_by_part(smoke: dict[str, Any
     request = {"user": user, "parts": ["effects"], "prompt_of": [smoke["run_id"]]}
     known = api.ask("explain", "first", request)
     answers.answer(known.id)
-    found = api.explanation(known.id)
+    found = explanations.get(known.id)
     assert (found.state, found.error) == ("done", None)
     assert found.answer is not None
     assert found.answer["run_id"] == smoke["run_id"]
@@ -175,7 +175,7 @@ def test_unusable_questions_say_what_is_wrong(
 ) -> None:
     bad = api.ask(kind, "first", request_)
     answers.answer(bad.id)
-    assert reason in str(api.explanation(bad.id).error)
+    assert reason in str(explanations.get(bad.id).error)
 
 
 def test_queued_runs_without_a_worker_are_told(shell: Shell) -> None:

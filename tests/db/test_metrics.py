@@ -7,6 +7,7 @@ from db.metrics import Best
 from db.schema import CurveRow, PointRow
 from db.store import reading, writing
 from engine.config import RunConfig
+from engine.curves import CurveName
 
 CONFIG = RunConfig().model_dump(mode="json")
 
@@ -49,8 +50,12 @@ def test_short_curves_come_exactly():
     _append(run_id, "loss", range(1, 6))
     _append(run_id, "validation.NDCG@10", range(0, 10, 5))
     loss, validation = metrics.curves([run_id], limit=5)
-    assert (loss.name, loss.steps, loss.values) == ("loss", (1, 2, 3, 4, 5), (1.0, 2.0, 3.0, 4.0, 5.0))
-    assert (validation.stage, validation.steps) == ("distil", (0, 5))
+    assert (loss.name, loss.steps, loss.values) == (
+        CurveName("distil", "loss"),
+        (1, 2, 3, 4, 5),
+        (1.0, 2.0, 3.0, 4.0, 5.0),
+    )
+    assert (validation.name.stage, validation.steps) == ("distil", (0, 5))
 
 
 def test_long_curves_are_averaged_in_buckets_of_a_power_of_two():
@@ -77,8 +82,10 @@ def test_curves_are_chosen_by_run_and_name():
     for run_id in (first, second):
         _append(run_id, "loss", range(3))
         _append(run_id, "lr", range(3))
-    chosen = metrics.curves([first, second], names=["lr"])
-    assert [(curve.run_id, curve.name) for curve in chosen] == [(first, "lr"), (second, "lr")]
+    chosen = metrics.curves([first, second], names=[CurveName("distil", "lr")])
+    assert [(curve.run_id, curve.name) for curve in chosen] == [
+        (run, CurveName("distil", "lr")) for run in (first, second)
+    ]
     assert metrics.curves([first], stages=["finetune"]) == []
 
 
@@ -90,9 +97,10 @@ def test_the_best_point_is_the_first_highest_of_all_points_of_the_stages_own_cur
     with writing() as session:
         metrics.append(mine, rising_and_level + losses + elsewhere, session)
         metrics.append(other, [("teacher", "validation.NDCG@10", 90, 9.0)], session)
-    names = {"teacher": "validation.NDCG@10", "distil": "validation.objective", "finetune": "validation.NDCG@10"}
+    pairs = (("teacher", "NDCG@10"), ("distil", "objective"), ("finetune", "NDCG@10"))
+    names = [CurveName(stage, what, validation=True) for stage, what in pairs]
     assert metrics.best(mine, names) == {"teacher": Best(40, 0.4, 60), "distil": Best(7, 0.0, 999)}
-    assert metrics.best(mine, {}) == {}
+    assert metrics.best(mine, []) == {}
 
 
 def test_a_deleted_run_takes_its_points_along_and_others_read_on():

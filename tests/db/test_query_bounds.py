@@ -16,6 +16,7 @@ from sqlalchemy import event
 from db import lifecycle, metrics, results, runs
 from db.store import database, writing
 from engine.config import RunConfig
+from engine.curves import CurveName
 from jobs import api
 
 CURVES, POINTS, MODELS, LIMIT = 4, 600, 3, 50
@@ -101,19 +102,19 @@ def test_the_list_of_runs_takes_the_same_statements_for_any_number_of_runs(ids):
 
 def test_curves_leave_the_database_down_sampled(ids):
     with _counted() as work:
-        curves = api.curves(ids[:3], limit=LIMIT)
+        curves = metrics.curves(ids[:3], limit=LIMIT)
     assert len(curves) == 3 * CURVES
     assert work.rows <= 3 * CURVES * (LIMIT + 1) + 3
     assert work.statements <= 3 + 2
     with _counted() as one:
-        api.curves(ids[:3], names=["curve 1"], limit=LIMIT)
+        metrics.curves(ids[:3], names=[CurveName("distil", "curve 1")], limit=LIMIT)
     assert one.rows <= 3 * (LIMIT + 1) + 3
 
 
 def test_names_of_curves_come_without_points(ids):
     with _counted() as work:
-        names = api.curve_names(ids)
-    assert names == [("distil", f"curve {place}") for place in range(CURVES)]
+        names = metrics.names(ids)
+    assert names == [CurveName("distil", f"curve {place}") for place in range(CURVES)]
     assert work.rows <= CURVES + len(ids)
 
 

@@ -87,7 +87,7 @@ def test_an_answered_question_is_not_asked_again(start_worker, done):
 def test_a_question_that_cannot_be_answered_says_why(done, way, error, remedy):
     asked = api.ask("echo", done, {"way": way})
     answers.answer(asked.id)
-    failed = api.explanation(asked.id)
+    failed = explanations.get(asked.id)
     assert (failed.state, failed.error, failed.answer) == ("failed", error, None)
     assert remedy in failed.remedy
 
@@ -118,7 +118,7 @@ def test_several_workers_answer_each_question_once(start_worker, done):
 def test_what_is_known_of_an_answer_so_far_can_be_read_while_it_is_found(start_worker, done):
     start_worker()
     asked = api.ask("echo", done, {"half": "the first words", "seconds": 1})
-    wait_for(lambda: api.explanation(asked.id).partial == {"half": "the first words"}, "the first half")
+    wait_for(lambda: explanations.get(asked.id).partial == {"half": "the first words"}, "the first half")
     answered = _settled(asked)
     assert answered.answer["said"]["half"] == "the first words"
     assert answered.partial is None
@@ -127,44 +127,44 @@ def test_what_is_known_of_an_answer_so_far_can_be_read_while_it_is_found(start_w
 def test_a_long_measurement_lets_a_short_question_pass(start_worker, done):
     start_worker()
     long = api.ask("measure", done, {})
-    wait_for(lambda: (api.explanation(long.id).partial or {}).get("done", 0) > 2, "the measurement to be under way")
+    wait_for(lambda: (explanations.get(long.id).partial or {}).get("done", 0) > 2, "the measurement to be under way")
     short = _settled(api.ask("echo", done, {"number": 4}))
     assert short.state == "done"
     assert _settled(long).answer["steps"] > 2
-    assert short.finished_at < api.explanation(long.id).finished_at
+    assert short.finished_at < explanations.get(long.id).finished_at
     assert _times_asked(done) == 1
 
 
 def test_what_is_newer_is_answered_while_a_text_is_written(start_worker, done):
     start_worker()
     text = api.ask("write", done, {"words": 600})
-    wait_for(lambda: (api.explanation(text.id).partial or {}).get("writing"), "the first words")
+    wait_for(lambda: (explanations.get(text.id).partial or {}).get("writing"), "the first words")
     newer = _settled(api.ask("echo", done, {"number": 4}))
     assert newer.state == "done"
-    assert api.explanation(text.id).state == "running", "the text is not done yet, and goes on"
+    assert explanations.get(text.id).state == "running", "the text is not done yet, and goes on"
     api.stop_answer(text.id)
 
 
 def test_a_text_that_nobody_waits_for_is_stopped_and_nothing_of_it_is_kept(start_worker, done):
     start_worker()
     text = api.ask("write", done, {"words": 600})
-    wait_for(lambda: (api.explanation(text.id).partial or {}).get("writing"), "the first words")
+    wait_for(lambda: (explanations.get(text.id).partial or {}).get("writing"), "the first words")
     api.stop_answer(text.id)
-    stopped = api.explanation(text.id)
+    stopped = explanations.get(text.id)
     assert (stopped.state, stopped.partial, stopped.answer) == ("failed", None, None)
     assert stopped.error.startswith("stopped")
     assert _settled(api.ask("echo", done, {"number": 4})).state == "done", "the process goes on with the next question"
     short = api.ask("write", done, {"words": 2})
     assert _settled(short).answer == {"text": "word word "}
     api.stop_answer(short.id)
-    assert api.explanation(short.id).state == "done", "what is answered stays answered"
+    assert explanations.get(short.id).state == "done", "what is answered stays answered"
 
 
 def test_a_question_that_waits_can_be_stopped_and_asked_again(done):
     asked = api.ask("echo", done, {})
     api.stop_answer(asked.id)
     answers.answer(asked.id)
-    assert api.explanation(asked.id).state == "failed"
+    assert explanations.get(asked.id).state == "failed"
     assert api.ask("echo", done, {}).state == "queued"
 
 
@@ -177,7 +177,9 @@ def test_changed_code_answers_anew(done, monkeypatch):
         again = api.ask("echo", done, {"number": 1})
     assert (again.state, again.id != first.id) == ("queued", True)
     answers.answer(again.id)
-    assert "another version" in api.explanation(again.id).error, "no answer under the name of code that did not give it"
+    assert "another version" in explanations.get(again.id).error, (
+        "no answer under the name of code that did not give it"
+    )
 
 
 def test_an_answer_found_here_is_stored_and_a_stored_one_is_taken(done):
@@ -197,16 +199,16 @@ def test_an_answer_found_here_is_stored_and_a_stored_one_is_taken(done):
 def test_what_another_process_works_on_is_waited_for(start_worker, done):
     start_worker()
     asked = api.ask("echo", done, {"seconds": 1})
-    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
-    assert answers.here("echo", runs.get(done), {"seconds": 1})["pid"] == api.explanation(asked.id).pid
+    wait_for(lambda: explanations.get(asked.id).state == "running", "the question to be taken up")
+    assert answers.here("echo", runs.get(done), {"seconds": 1})["pid"] == explanations.get(asked.id).pid
     assert _times_asked(done) == 1
 
 
 def test_a_killed_process_is_replaced_and_its_question_answered_by_the_next(start_worker, done):
     start_worker()
     asked = api.ask("echo", done, {"seconds": 3})
-    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
-    first = api.explanation(asked.id).pid
+    wait_for(lambda: explanations.get(asked.id).state == "running", "the question to be taken up")
+    first = explanations.get(asked.id).pid
     kill(first)
     answered = _settled(asked)
     assert (answered.state, answered.attempts) == ("done", 2)
@@ -223,8 +225,8 @@ def test_a_question_that_kills_its_process_twice_is_given_up(start_worker, done)
 def test_a_killed_worker_takes_the_process_that_answers_along_and_the_next_one_answers(start_worker, done):
     worker = start_worker()
     asked = api.ask("echo", done, {"seconds": 5})
-    wait_for(lambda: api.explanation(asked.id).state == "running", "the question to be taken up")
-    orphan = api.explanation(asked.id).pid
+    wait_for(lambda: explanations.get(asked.id).state == "running", "the question to be taken up")
+    orphan = explanations.get(asked.id).pid
     kill(worker.pid)
     worker.wait()
     wait_for(lambda: gone(orphan), "the orphan to end")
@@ -246,27 +248,27 @@ def test_a_question_taken_on_another_machine_is_lost_when_nothing_is_heard_from_
     there = Owner(6, 6.0, "another-machine")
     explanations.claim(asked.id, there)
     api.recover()
-    assert api.explanation(asked.id).state == "running", "a shell without any worker on its machine"
+    assert explanations.get(asked.id).state == "running", "a shell without any worker on its machine"
     _heard(asked.id, seconds_ago=60)
     late = threading.Timer(0.2, lambda: explanations.beat(asked.id, there))
     late.start()
     api.recover()
     late.join()
-    assert api.explanation(asked.id).state == "running", "it gave a sign of life after all"
+    assert explanations.get(asked.id).state == "running", "it gave a sign of life after all"
     _heard(asked.id, seconds_ago=60)
     api.recover()
-    assert api.explanation(asked.id).state == "queued"
+    assert explanations.get(asked.id).state == "queued"
 
 
 def test_whoever_answers_gives_signs_of_life(done):
     asked = api.ask("echo", done, {"seconds": 3})
     answering = threading.Thread(target=answers.answer, args=(asked.id,))
     answering.start()
-    wait_for(lambda: api.explanation(asked.id).heartbeat is not None, "the question to be taken up")
-    first = api.explanation(asked.id).heartbeat
-    wait_for(lambda: api.explanation(asked.id).heartbeat > first, "a sign of life")
+    wait_for(lambda: explanations.get(asked.id).heartbeat is not None, "the question to be taken up")
+    first = explanations.get(asked.id).heartbeat
+    wait_for(lambda: explanations.get(asked.id).heartbeat > first, "a sign of life")
     answering.join()
-    assert api.explanation(asked.id).state == "done"
+    assert explanations.get(asked.id).state == "done"
 
 
 def _heard(explanation_id, seconds_ago):

@@ -75,14 +75,6 @@ def test_results_before_the_end_are_refused_in_one_line():
     api.launch(config(), name="waiting")
     with pytest.raises(StudioError, match="run 'waiting' has no results, it is queued"):
         api.results("waiting")
-    assert api.result_rows(["waiting"]) == []
-
-
-def test_rows_of_several_runs_are_compared():
-    first, second = _done("first"), _done("second")
-    rows = api.result_rows(["first", "second"], models=["delrec"], metrics=["HR@1"])
-    assert [(row.run_id, row.value) for row in rows] == sorted([(first, 0.5), (second, 0.5)])
-    assert [curve.name for curve in api.curves([first])] == ["loss"]
 
 
 def test_names_tags_and_notes_are_edited():

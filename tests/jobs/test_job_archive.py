@@ -70,8 +70,8 @@ def _known(run_id: str) -> dict[str, Any]:
     }
     return {name: getattr(run, name) for name in kept} | {
         "points": [(point.stage, point.name, point.step, point.value) for point in api.metrics(run_id)],
-        "curves": [(curve.name, curve.steps, curve.values) for curve in api.curves([run_id], limit=10)],
-        "table": [(row.model, row.protocol, row.metric, row.value, row.low) for row in api.result_rows([run_id])],
+        "curves": [(curve.name, curve.steps, curve.values) for curve in metrics.curves([run_id], limit=10)],
+        "table": [(row.model, row.protocol, row.metric, row.value, row.low) for row in results.table([run_id])],
         "report": api.results(run_id),
         "questions": [(it.kind, it.request, it.state, it.answer, it.created_at) for it in explanations.of(run_id)],
         "files": files,

@@ -22,6 +22,7 @@ from db.owner import Owner
 from db.schema import Base
 from db.store import DatabaseUnreachable, database, writing
 from engine.config import RunConfig
+from engine.curves import CurveName
 from engine.errors import StudioError
 from jobs import api, queues, recovery
 
@@ -202,4 +203,4 @@ def test_curves_on_postgresql_count_repeated_steps_once_and_are_averaged_in_buck
     assert [point.step for point in metrics.since(run_id)] == list(range(12))
     (curve,) = metrics.curves([run_id], limit=3)
     assert (curve.steps, curve.values) == ((3, 7, 11), (1.5, 5.5, 9.5))
-    assert metrics.best(run_id, {"teacher": "validation.NDCG@10"}) == {"teacher": Best(11, 11.0, 11)}
+    assert metrics.best(run_id, [CurveName("teacher", "NDCG@10", validation=True)]) == {"teacher": Best(11, 11.0, 11)}

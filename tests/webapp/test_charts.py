@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import pytest
 
 from db.metrics import Curve
+from engine.curves import CurveName
 from engine.data import Statistics
 from engine.evaluate.breakdown import Advantage
 from engine.evaluate.report import Estimate as Figures
@@ -44,7 +45,7 @@ from webapp.views.charts import chart_data
 
 
 def _curve(name: str, stage: str = "distil") -> Curve:
-    return Curve("r-abc234", stage, name, (1, 2, 3), (0.5, 0.4, 0.3))
+    return Curve("r-abc234", CurveName.named(stage, name), (1, 2, 3), (0.5, 0.4, 0.3))
 
 
 def _titles(*names: str) -> dict[str, list[str]]:
@@ -81,14 +82,16 @@ def test_a_curve_nobody_foresaw_is_drawn_too() -> None:
 
 
 def test_what_is_drawn_already_is_not_drawn_twice() -> None:
-    assert _titles("validation.objective", "rank.mean", "rank.model.layers.0.q") == {"Mean AdaLoRA rank": ["mean"]}
+    assert _titles("validation.objective", "rank.mean", "rank.model.layers.0.q", "rank.decoder.block.1.o") == {
+        "Mean AdaLoRA rank": ["mean"]
+    }
 
 
 def test_several_teachers_share_charts_and_are_named() -> None:
     curves = [_curve("loss", stage) for stage in ("teacher", "teacher:caser", "teacher:sasrec-2")]
     (panel,) = panels(curves)
     assert [line.label for line in panel.lines] == ["teacher loss", "Caser loss", "SASRec, copy 2 loss"]
-    assert curve_title("teacher:sasrec-2", "loss") == "Teacher SASRec, copy 2 · Loss"
+    assert curve_title(CurveName("teacher:sasrec-2", "loss")) == "Teacher SASRec, copy 2 · Loss"
 
 
 def test_a_line_has_its_points_and_a_task_keeps_its_colour_in_validation() -> None:

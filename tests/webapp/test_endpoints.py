@@ -30,7 +30,7 @@ from webapp.inspect.question import Question
 from webapp.pages.api import described
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-MUTATORS = ("launch", "cancel", "resume", "retry", "clone", "rename", "annotate", "delete", "import_run")
+MUTATORS = ("launch", "cancel", "resume", "retry", "rename", "annotate", "delete", "import_run")
 
 
 def _client(studio: Studio, **options: Any) -> Client:

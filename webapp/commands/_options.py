@@ -13,8 +13,8 @@ from engine.errors import StudioError
 from engine.presets import NAMED
 
 if TYPE_CHECKING:
-    from db.runs import Run
     from engine.config import RunConfig
+    from jobs.records import Run
 
 Function = Callable[..., Any]
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from engine.curves import CurveName
 from engine.labels import label
 from engine.monitor import Monitor, StageState
 from engine.stages import stage_title
@@ -43,7 +44,8 @@ class ShellMonitor(Monitor):
             self._latest = {}
 
     def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        self._latest.update({key: value for key, value in values.items() if key.startswith(("loss", "validation."))})
+        names = {key: CurveName.named(stage, key) for key in values}
+        self._latest.update({key: values[key] for key, it in names.items() if it.validation or it.what == "loss"})
 
     def taken(self, stage: str, run_id: str, part: str = "") -> None:
         self.message(f"{stage_title(stage)}{f', {label(part)}' if part else ''}: as in {run_id}")

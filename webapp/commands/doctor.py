@@ -153,14 +153,9 @@ def _data_folder() -> Answer:
 
 
 def _database() -> Answer:
-    from db import migrate
-    from db.store import database, database_url
-    from jobs import api
+    from jobs import health
 
-    with database().connect() as connection:
-        schema = migrate.current(connection)
-    place = database_url().render_as_string()
-    return "ok", f"{place}, schema {schema}, {len(api.runs())} runs"
+    return "ok", health.database()
 
 
 def _queue() -> Answer:

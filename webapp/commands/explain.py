@@ -14,8 +14,8 @@ from webapp.commands._options import find_run, target_file
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from db.runs import Run
     from engine.explain.report import ExplanationReport
+    from jobs.records import Run
 
 
 @click.command()

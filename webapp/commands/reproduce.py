@@ -15,11 +15,11 @@ from engine.errors import Cancelled, StudioError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from db.runs import Run
     from engine.config import RunConfig
     from engine.falsify.record import Falsification
     from engine.published.record import Found, Record
     from engine.run_folder import RunFolder
+    from jobs.records import Run
 
 README = "README.md"
 GOES_ON = "the same command, with --work or --write, goes on from here"

@@ -56,7 +56,7 @@ def command(text: str, as_json: bool) -> None:
 
 def _figures(run_ids: list[str]) -> dict[str, dict[str, Any]]:
     """The figures that the page shows, by run id: of which model, and each with its interval."""
-    from db.results import headline
+    from jobs.records import headline
 
     told: dict[str, dict[str, Any]] = {}
     for (run_id, protocol, metric), row in headline(run_ids).items():

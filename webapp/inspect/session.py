@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from db.asked import Progress
-from db.runs import Run
 from engine.data.references import checked_titles, id_in
 from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
 from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
+from jobs.records import Progress, Run
 from webapp.inspect.question import WORDS, Question
 from webapp.inspect.subjects import MOST_KEPT, History, Subjects, kept, subjects_of
 from webapp.measuring import TRUST

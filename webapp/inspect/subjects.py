@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 
-from db.runs import Run
 from engine.chosen_row import ChosenRow, chosen_row
 from engine.config import RunConfig
 from engine.data import Dataset
@@ -26,6 +25,7 @@ from engine.recommend import HistoryItem, understand
 from engine.rows import all_rows, checked_row
 from engine.run_folder import RunFolder
 from engine.settings import make_config
+from jobs.records import Run
 from webapp import previews
 from webapp.predictions import predictions_of
 

@@ -9,18 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from db import metrics as curve_store
-from db import results as result_store
-from db import stages as stage_store
-from db.results import Result
-from db.runs import Run
+from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.evaluate.across import UNPAIRED, Answers, differences, outcomes
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval
-from jobs import api
+from jobs import api, records
+from jobs.records import Result, Run
 from webapp.charts import Estimate, cost_figure, curve_title, interval_figure
 from webapp.comparing import overlaid, slices
 from webapp.events import OPENED, QUIET, tell
@@ -34,7 +31,12 @@ from webapp.words import plural
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 SAMPLES = 1000
 MOST, SUGGESTED = 500, 5
-CURVES = ("teacher validation.NDCG@10", "distil loss.rps", "finetune loss.lsr", "finetune validation.NDCG@10")
+CURVES = (
+    CurveName("teacher", "NDCG@10", validation=True),
+    CurveName("distil", "loss", "rps"),
+    CurveName("finetune", "loss", "lsr"),
+    CurveName("finetune", "NDCG@10", validation=True),
+)
 """Those shown at first, as far as there are any."""
 KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide, by) => {
   const [all, shown, hidden] = [runs, curves, hide].map((list) => (list || []).join(","));
@@ -50,7 +52,7 @@ class Choice:
     baseline: str
     model: str
     metric: str
-    curves: tuple[str, ...]
+    curves: tuple[CurveName, ...]
     hidden: tuple[str, ...]
     by: By
     """What tells the slices apart."""
@@ -65,7 +67,7 @@ class Choice:
             baseline=base if base in chosen else (chosen[0] if chosen else ""),
             model=model if model in LABELS else "delrec",
             metric=metric if metric in METRICS else METRICS[0],
-            curves=tuple(curves or ()),
+            curves=tuple(map(CurveName.read, curves or ())),
             hidden=tuple(run for run in hide or () if run in chosen),
             by=next((kind for kind in KINDS if kind == by), "rarity"),
         )
@@ -132,8 +134,7 @@ def build() -> None:
         known = {run.id: run for run in api.runs(limit=MOST)}
         wanted = Choice.sound(known, *given)
         runs = [known[run_id] for run_id in wanted.runs]
-        names = [(stage, name) for stage, name in curve_store.names(wanted.runs) if not name.startswith("rank.model")]
-        curves = {f"{stage} {name}": curve_title(stage, name) for stage, name in names}
+        curves = [name for name in records.curve_names(wanted.runs) if not name.of_module]
         kept = tuple(curve for curve in wanted.curves if curve in curves)
         wanted = replace(wanted, curves=kept or tuple(curve for curve in CURVES if curve in curves))
         named = [(run.name, run.id) for run in runs]
@@ -142,10 +143,10 @@ def build() -> None:
             gr.Dropdown(choices=named, value=wanted.baseline or None),
             wanted.model,
             wanted.metric,
-            gr.Dropdown(choices=[(title, curve) for curve, title in curves.items()], value=list(wanted.curves)),
+            gr.Dropdown(choices=[(curve_title(it), str(it)) for it in curves], value=[str(it) for it in wanted.curves]),
             gr.Dropdown(choices=named, value=list(wanted.hidden)),
             wanted.by,
-            *_safely(runs, wanted, curves),
+            *_safely(runs, wanted),
         ]
 
     def wire(control: gr.Dropdown) -> None:
@@ -166,7 +167,7 @@ def build() -> None:
         wire(control)
 
 
-def _safely(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
+def _safely(runs: list[Run], wanted: Choice) -> list[Any]:
     if not runs:
         done = [run.id for run in api.runs(states=["done"], limit=SUGGESTED)]
         suggested = (f"Compare the last {plural(len(done), 'finished run')}", f"./compare?runs={','.join(done)}")
@@ -175,23 +176,23 @@ def _safely(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any
                         link(words, target, class_="dr-button"))  # fmt: skip
         return [nothing, gr.Column(visible=False), *[gr.skip()] * 8]
     try:
-        return ["", gr.Column(visible=True), *_draw(runs, wanted, titles)]
+        return ["", gr.Column(visible=True), *_draw(runs, wanted)]
     except Exception as error:
         return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 8]
 
 
-def _draw(runs: list[Run], wanted: Choice, titles: dict[str, str]) -> list[Any]:
+def _draw(runs: list[Run], wanted: Choice) -> list[Any]:
     seen = [run for run in runs if run.id not in wanted.hidden]
     place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
     with ThreadPoolExecutor(1) as beside:
-        curves = beside.submit(overlaid, seen, wanted.curves, titles, place)
+        curves = beside.submit(overlaid, seen, wanted.curves, place)
         return [*_figures(runs, seen, wanted, place), chart_data("curves", curves.result())]
 
 
 def _figures(runs: list[Run], seen: list[Run], wanted: Choice, place: dict[str, int]) -> list[Any]:
     ids, model, metric = [run.id for run in runs], wanted.model, wanted.metric
-    rows = result_store.table(ids, models={model}, protocols={"candidates", "full"})
+    rows = records.table(ids, models={model}, protocols={"candidates", "full"})
     results = {(row.run_id, row.protocol, row.metric): row for row in rows}
     baseline = next(run for run in runs if run.id == wanted.baseline)
     differences = _differences(runs, baseline, model, metric)
@@ -222,7 +223,7 @@ def _estimates(
 
 
 def _costs(runs: Sequence[Run], estimates: dict[str, Estimate]) -> list[tuple[float, Estimate]]:
-    seconds = stage_store.total_seconds(list(estimates))
+    seconds = records.total_seconds(list(estimates))
     return [(seconds[run.id], estimates[run.id]) for run in runs if run.id in estimates and run.id in seconds]
 
 

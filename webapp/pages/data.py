@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from db.runs import Run
 from engine import datasets
 from engine.config import DataConfig
 from engine.data import Statistics
 from engine.data.listing import Listed, listed, listing
 from engine.errors import Cancelled, StudioError
 from jobs import api, data_work
+from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.described import Found, described

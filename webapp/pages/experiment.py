@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from db import metrics as curve_store
+from engine.curves import CurveName
 from engine.labels import LABELS, label
-from jobs import experiments
+from jobs import experiments, records
 from jobs.experiments import Standing
 from webapp.access import Access
-from webapp.charts import Estimate, curve_title, interval_figure
+from webapp.charts import Estimate, interval_figure
 from webapp.comparing import overlaid, slices
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
@@ -25,10 +25,10 @@ from webapp.words import plural
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
 CURVES = (
-    "teacher validation.NDCG@10",
-    "distil validation.loss.rps",
-    "finetune loss.lsr",
-    "finetune validation.NDCG@10",
+    CurveName("teacher", "NDCG@10", validation=True),
+    CurveName("distil", "loss", "rps", validation=True),
+    CurveName("finetune", "loss", "lsr"),
+    CurveName("finetune", "NDCG@10", validation=True),
 )
 SECONDS = 3.0
 KEEP_IN_ADDRESS = """(id, base, model, metric) => {
@@ -180,8 +180,6 @@ def _effects(variants: list[Group], figures: Any, metric: str, key: str) -> list
 def _curves(variants: list[Group], place: dict[str, int]) -> list[tuple[str, Any]]:
     """The usual curves of all runs that have begun, in the colours of their variants."""
     runs = [run for group in variants for run in group.runs.values() if run.started_at]
-    there = {f"{stage} {name}" for stage, name in curve_store.names([run.id for run in runs])}
-    wanted = [curve for curve in CURVES if curve in there]
-    titles = {curve: curve_title(*curve.split(" ", 1)) for curve in wanted}
+    there = records.curve_names([run.id for run in runs])
     named = {run.id: f"{group.label}, seed {seed}" for group in variants for seed, run in group.runs.items()}
-    return overlaid(runs, wanted, titles, place, named)
+    return overlaid(runs, [curve for curve in CURVES if curve in there], place, named)

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from db.runs import Run
 from engine.errors import StudioError
 from jobs import api
+from jobs.records import Run
 from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.shell import notice

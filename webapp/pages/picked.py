@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from db.runs import Run
 from engine.errors import StudioError
 from jobs import api, experiments
+from jobs.records import Run
 from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.html import Html, link, tag

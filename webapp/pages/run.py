@@ -9,17 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from db import clock
-from db import metrics as curve_store
-from db.metrics import Curve
-from db.runs import Run
-from db.stages import Stage
+from engine.curves import POPULARITY, CurveName
 from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.evaluate.render import sections
 from engine.settings import make_config, to_yaml
 from engine.stages import SELECTED_BY, STAGES
-from jobs import api
+from jobs import api, records
+from jobs.records import Curve, Run, Stage
 from webapp import downloads
 from webapp.access import Access
 from webapp.charts import line_figure, panels
@@ -180,7 +177,7 @@ def _charts(stage: str, title: str, unit: str) -> Part[View]:
 def _curves(state: View, stage: str) -> list[Curve]:
     """Curves of a stage and of those of its kind (``teacher:caser``), down-sampled for a chart."""
     names = {known.name for known in state.stages if known.name.partition(":")[0] == stage}
-    return curve_store.curves([state.run.id], stages=names) if names else []
+    return records.curves([state.run.id], stages=names) if names else []
 
 
 def _run_id(request: gr.Request) -> str:
@@ -193,7 +190,7 @@ def _run_id(request: gr.Request) -> str:
 def _view(run_id: str, read_only: bool) -> View:
     run = api.status(run_id)
     position = api.queue_position(run_id) if run.state == "queued" else None
-    waited = (clock.now() - run.queued_at).total_seconds()
+    waited = (records.now() - run.queued_at).total_seconds()
     idle = position is not None and waited > PATIENCE_SECONDS and not api.workers(api.needs(run_id))
     return View(run, api.stages(run_id), position, idle, read_only)
 
@@ -211,9 +208,9 @@ def _stages_key(state: View) -> Hashable:
 
 def _stage_list(state: View) -> Sequence[Any]:
     bases = {stage.name: stage.name.partition(":")[0] for stage in state.stages}
-    names = {name: f"validation.{SELECTED_BY[base]}" for name, base in bases.items() if base in SELECTED_BY}
-    popular = {name: "validation.popularity" for name in names if name.partition(":")[0] == "teacher"}
-    best, beside = curve_store.best(state.run.id, names), curve_store.best(state.run.id, popular)
+    names = [CurveName(name, SELECTED_BY[base], validation=True) for name, base in bases.items() if base in SELECTED_BY]
+    popular = [CurveName(name, POPULARITY, validation=True) for name, base in bases.items() if base == "teacher"]
+    best, beside = records.best(state.run.id, names), records.best(state.run.id, popular)
     return [view.stage_list(state.run, state.stages, best, {name: it.value for name, it in beside.items()})]
 
 

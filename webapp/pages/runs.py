@@ -7,9 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from db import results as result_store
-from db.runs import ACTIVE, RESUMABLE, State
-from jobs import api, storage
+from jobs import api, records, storage
+from jobs.records import ACTIVE, RESUMABLE, State
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, tag
@@ -117,7 +116,7 @@ def _draw(text: str, wanted: str) -> tuple[Html, Html, str]:
     except Exception as error:
         html = notice("bad", tell(error))
         return html, Html(), html
-    figures = result_store.headline([run.id for run in runs if run.state == "done"])
+    figures = records.headline([run.id for run in runs if run.state == "done"])
     narrowed = text.strip() or (wanted if wanted != "all" else "")
     html = view.run_table(runs, figures, places) if runs else view.no_runs(narrowed)
     return html, noted, html + noted

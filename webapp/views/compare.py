@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from db.results import Result
-from db.runs import Run
 from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.render import short, signed
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, stored_config
+from jobs.records import Result, Run
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
 from webapp.words import plural

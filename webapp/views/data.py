@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from db.runs import Run
 from engine.data.cleaning import SAID
 from engine.data.listing import Listed
 from engine.data.remote import said as sized
+from jobs.records import Run
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
 from webapp.views.run import pairs

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from db.experiments import Experiment
-from db.runs import State
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
 from jobs.experiments import Standing
 from jobs.outlook import Outlook
+from jobs.records import Experiment, State
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty, notice

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from db.workers import Worker
 from jobs.offers import Offers
+from jobs.records import Worker
 from webapp.html import Html, link, tag
 from webapp.shell import empty
 from webapp.words import plural

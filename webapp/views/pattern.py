@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from db.explanations import Explanation
-from db.runs import Run
 from engine.evaluate.render import MEASURES
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
 from engine.labels import label
 from jobs.failures import ANSWER_STOPPED
+from jobs.records import Explanation, Run
 from webapp.html import Html, join, link, tag
 from webapp.pattern_charts import ORDERS
 from webapp.shell import notice

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from db.metrics import Best
-from db.runs import ACTIVE, Run
-from db.stages import Stage
 from engine.labels import label
 from engine.settings import stored_config
 from engine.stages import stage_names, stage_title
+from jobs.records import ACTIVE, Best, Run, Stage
 from webapp.downloads import FILES, address, archive_address
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice

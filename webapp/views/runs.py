@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from db.results import HEADLINE, Result
-from db.runs import Run
 from engine.evaluate.render import short
 from engine.stages import stage_title
+from jobs.records import HEADLINE, Result, Run
 from webapp.html import Html, link, tag
 from webapp.shell import HOME, empty
 from webapp.views.run import badge

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from db.runs import Run
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.users import UserRow
 from engine.labels import label
+from jobs.records import Run
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty
 from webapp.views.compare import OUTCOMES, scrolled, users_address

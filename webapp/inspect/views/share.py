@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from db.asked import Progress
 from engine.labels import label
+from jobs.records import Progress
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.session import NAMES, Standing

@@ -1,0 +1,41 @@
+"""What pages and shell read of the database as it is, by the ids of runs: records, and the queries that give them.
+
+With :mod:`jobs.api` and its like, which act, find by name and look after processes, the only way to the database.
+"""
+
+from __future__ import annotations
+
+from db.asked import Progress
+from db.clock import now
+from db.experiments import Experiment
+from db.explanations import Explanation
+from db.metrics import Best, Curve, best, curves
+from db.metrics import names as curve_names
+from db.results import HEADLINE, Result, headline, slices, table
+from db.runs import ACTIVE, RESUMABLE, Run, State
+from db.stages import Stage, total_seconds
+from db.workers import Worker
+
+__all__ = [
+    "ACTIVE",
+    "HEADLINE",
+    "RESUMABLE",
+    "Best",
+    "Curve",
+    "Experiment",
+    "Explanation",
+    "Progress",
+    "Result",
+    "Run",
+    "Stage",
+    "State",
+    "Worker",
+    "best",
+    "curve_names",
+    "curves",
+    "headline",
+    "now",
+    "slices",
+    "table",
+    "total_seconds",
+]
