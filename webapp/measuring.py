@@ -62,8 +62,8 @@ DRIVERS = Measurement(
     "drivers",
     "drivers",
     "Measure what drives each row",
-    "Not measured yet. Up to a hundred test users, every row asked without each title of their histories: minutes on "
-    "two cores, beside whatever else runs.",
+    "Not measured yet. Up to a hundred test users, every row asked without each title of their histories: about five "
+    "minutes on two cores, beside whatever else runs.",
 )
 MEASUREMENTS = (PATTERN, TESTS, TRUST, DRIVERS)
 

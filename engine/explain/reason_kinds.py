@@ -106,7 +106,7 @@ class ReasonKind:
 KINDS: dict[str, ReasonKind] = {
     "recent": ReasonKind("recent titles", f"one of the last {RECENT} that are read", World.recent),
     "followed": ReasonKind(
-        "titles that it followed",
+        "titles that it came after",
         "somebody in the training data chose the recommended item right after it",
         World.followed,
     ),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cli_shell import Shell
 
 from engine.run_folder import RunFolder
@@ -151,14 +152,32 @@ def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], t
     assert "no folder to stand in" in shell.refuses(*run, "--user", "1", "--json", missing)
 
 
-def test_a_run_without_its_adapter_is_refused(shell: Shell, smoke: dict[str, Any], smoke_home: Path) -> None:
-    adapter = smoke_home / "runs" / smoke["run_id"] / "adapter"
-    hidden = adapter.rename(adapter.with_name("adapter-away"))
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("adapter", "no usable adapter"),
+        ("soft_prompt.safetensors", "no readable soft prompt"),
+        ("head.safetensors", "no usable head"),
+        ("plus.json", "no usable weights of DELRec-plus"),
+        ("teacher.safetensors", "no teacher here"),
+        ("text.safetensors", "no teacher here"),
+        ("data.safetensors", "the fingerprint of the run's data is missing"),
+    ],
+)
+def test_a_row_without_its_files_is_refused(
+    lost: str, said: str, shell: Shell, smoke: dict[str, Any], smoke_home: Path
+) -> None:
+    file = smoke_home / "runs" / smoke["run_id"] / lost
+    hidden = file.rename(file.with_name("away"))
     kinds._loaded.cache_clear()  # commands of these tests share a process, and with it the models
     try:
-        assert "no usable adapter" in shell.refuses("explain", "--run", "first", "--user", "4")
+        told = shell.refuses(
+            "explain", "--run", "first", "--user", "4", "--only", "summary", "--model", "llm-distilled"
+        )
+        assert said in told
+        assert str(file) in told.replace("\n", "")
     finally:
-        hidden.rename(adapter)
+        hidden.rename(file)
 
 
 def test_the_trust_figures_of_a_run(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:

@@ -67,11 +67,11 @@ def _show(found: Mapping[str, Any]) -> None:
     from engine.labels import label
 
     console = Console()
-    title = f"Share of the reasons, of {found['users']} users, and of the history anyway"
+    title = f"% of the reasons, 95 % interval, and (% of the history anyway), {found['users']} users"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("row")
+    table.add_column("row", no_wrap=True)
     for kind in found["kinds"].values():
-        table.add_column(kind["words"].removeprefix("titles "), justify="right")
+        table.add_column(_brief(kind["words"]), justify="right")
     for row, it in found["rows"].items():
         if it["kinds"]:
             table.add_row(label(row), *(_beside(it["kinds"][name]) for name in found["kinds"]))
@@ -89,6 +89,11 @@ def _show(found: Mapping[str, Any]) -> None:
 
 
 def _beside(figures: Mapping[str, Mapping[str, float]]) -> str:
-    """The share with its interval, and below it the control."""
-    share, control = figures["share"], figures["control"]
-    return f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}]\nbeside {control['value']:.0%}"
+    """The share, below it its interval and the control."""
+    share, low, high = (100 * figures["share"][name] for name in ("value", "low", "high"))
+    return f"{share:z.0f}\n{low:z.0f}–{high:z.0f}\n({100 * figures['control']['value']:z.0f})"
+
+
+def _brief(words: str) -> str:
+    """Room is scarce: ``same genre`` for ``titles of the same genre``."""
+    return words.removeprefix("titles ").removeprefix("of the ").removeprefix("that ").removesuffix(" titles")

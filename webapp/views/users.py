@@ -24,7 +24,7 @@ def head(run: Run, teacher: str, model: str) -> Html:
         f"Test users, by whether {label(teacher)} and {label(model)} put the true next item first among the candidates."
     )
     return join([tag("h1", "Users of ", link(run.name, f"./run?id={run.id}"), class_="dr-title"),
-                 tag("p", text, class_="dr-lead")])  # fmt: skip
+                 tag("p", text, " ", link("What drives each row", "#drivers-card"), class_="dr-lead")])  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def sentence(answer: ExplanationReport, trust: Html | None = None) -> Html:
 def trusted(run_id: str, row: str, verdict: str | None) -> Html:
     """How far the reasons of a row are to be trusted; where that is not measured, how it is."""
     figures = link("The figures", f"./pattern?{urlencode({'run': run_id, 'model': row})}#trust-rows")
+    figures = join([figures, " · ", link("What drives each row", f"./users?{urlencode({'run': run_id})}")])
     if verdict is not None:
         return tag("p", tag("b", f"How far to trust {label(row)}? "), verdict, " ", figures, class_="dr-fine dr-trust")
     told = f"How far to trust the reasons of {label(row)} is not measured yet. It takes minutes: "
