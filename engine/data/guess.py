@@ -53,9 +53,9 @@ def together(paths: Sequence[Path]) -> Iterator[Path]:
         yield paths[0]
         return
     if len({path.name for path in paths}) < len(paths):
-        raise StudioError(
-            "two files have the same name", where=str(paths[0]), remedy="put each set into its own folder"
-        )
+        twice = next(path.name for path in paths if sum(path.name == other.name for other in paths) > 1)
+        remedy = "bring the files of one data set, or an archive of its folder"
+        raise StudioError("two files have the same name", where=twice, remedy=remedy)
     with tempfile.TemporaryDirectory(prefix="delrec-") as folder:
         for path in paths:
             link = Path(folder) / path.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -174,3 +175,19 @@ def test_what_is_the_matter_with_files_is_said_whether_their_format_is_named_or_
         load(name, tmp_path)
     with pytest.raises(StudioError, match=told):
         load(guess_format(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ml-1m", "goodbooks-10k", "steam", "steam 2"])
+def test_samples_below_a_data_set_are_no_other_one(name: str, tmp_path: Path) -> None:
+    """As in the repository of goodbooks-10k; two beside each other are still asked about."""
+    folder, name = tmp_path / "above" / "the set", name.removesuffix(" 2")
+    for place, rows in ((folder, LOG), (folder / "samples", LOG[:3])):
+        place.mkdir(parents=True)
+        GUESSED[name](place, rows)
+    shutil.make_archive(str(tmp_path / "packed"), "zip", folder.parent)
+    for path in (folder, folder.parent, tmp_path / "packed.zip"):
+        assert guess_format(path) == name
+        assert load(name, path).n_interactions == len(LOG)
+    (folder / "samples").rename(folder.parent / "other")
+    with pytest.raises(StudioError, match="several data sets: "):
+        load(name, folder.parent)

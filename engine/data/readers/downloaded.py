@@ -121,6 +121,8 @@ class Downloaded(Reader):
         if self.choices and config.category and place.chosen is None:
             wanted = plain(config.category)
             pairs = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}
+        folders = [files[0].folder for files in pairs.values()]
+        pairs = {label: files for label, files in pairs.items() if not _is_below(files[0].folder, folders)}
         named = {plain(label): files for label, files in reversed(pairs.items())}  # one that is unpacked beside too
         if len(named) > 1 and place.chosen is None:
             raise Ambiguous(
@@ -169,6 +171,11 @@ class Downloaded(Reader):
                 return choice
         what = f"there is no {category!r} in {self.title}" if category else f"{self.title}: which part?"
         raise StudioError(what, where="data.category", remedy=f"choose one of {', '.join(self.choices)}")
+
+
+def _is_below(folder: str, others: Iterable[str]) -> bool:
+    """Whether one of the others holds it: samples and copies lie below the data set that is meant."""
+    return any(folder.startswith(f"{other}/") for other in others)
 
 
 def plain(name: str) -> str:
