@@ -95,15 +95,20 @@ def test_both_models_stand_side_by_side_with_the_true_item_marked() -> None:
     assert "SASRec #2, DELRec #3" in _text(view.agreement(read()))
 
 
-def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place() -> None:
+@pytest.mark.parametrize("count", [30, 500])
+def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place(count: int) -> None:
     answer = explanation()
-    answer["candidates"] = [item(n, f"T{n}", chosen_next=n == 24) for n in range(30)]
+    answer["candidates"] = [item(n, f"T{n}", chosen_next=n == 24) for n in range(count)]
     answer["target"] = item(3, "T3")
-    answer["answer"] |= {"scores": [float(-n) for n in range(30)], "places": [n + 1.0 for n in range(30)], "top": 0}
+    answer["answer"] |= {"scores": [float(-n) for n in range(count)], "top": 0}
+    answer["answer"]["places"] = answer["beside"]["places"] = [n + 1.0 for n in range(count)]
+    answer["beside"]["scores"] = answer["answer"]["scores"]
     long = read(answer)
     places = view.ranking(long, long.answer, labels=False).places
     assert [place.rank for place in places] == [*range(1, 11), 25]
-    assert "11 of 30" in view.ranking(long, long.answer, labels=False).note
+    assert f"11 of {count}" in view.ranking(long, long.answer, labels=False).note
+    assert reasons_view.rival(long, "0").count("<option") == count - 1
+    assert view.sides(long, ASKED).count('class="dr-line') == 22
 
 
 def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
@@ -289,6 +294,8 @@ def test_delrec_plus_is_told_in_honest_words() -> None:
     answer = explanation()
     answer["ladder"].append(rung("delrec-plus", 0.1, 0.2, 0.9))
     answer["run"]["plus"] = {"sasrec": 0.9, "delrec": 0.3}
+    assert "beyond the paper" not in _text(view.sides(read(answer), ASKED)), "it is neither of the two rows"
+    answer["run"]["model"] = "delrec-plus"
     said = _text(view.sides(read(answer), ASKED))
     assert "the opinions of SASRec (0.90) and DELRec (0.30)" in said
     assert "the less its agreement with it says" in said

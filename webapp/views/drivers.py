@@ -58,7 +58,7 @@ def _figure(rows: Mapping[str, Mapping[str, Figures]], key: str) -> Figure:
         "automargin": True,
         "showgrid": False,
     }
-    xaxis = {"range": [-0.03, 1.03], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%", "tickangle": 0}
+    xaxis = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%", "tickangle": 0}
     xaxis |= {"showgrid": True, "gridcolor": GREY}
     height = 100 + 30 * len(rows)
     return dress(traces, key, "share", legend=True, height=height, hovermode="closest", xaxis=xaxis, yaxis=names)

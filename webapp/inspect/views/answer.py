@@ -15,6 +15,7 @@ from webapp.shell import notice
 
 SHOWN = 10
 """Candidates listed beside each other; the expert fold has all."""
+PLUS = "delrec-plus"
 CANDIDATES = {"sampled": "Candidates of the evaluation", "catalogue": "Whole catalogue"}
 
 
@@ -72,7 +73,9 @@ def sides(answer: ExplanationReport, question: Question, *, frozen: bool = False
             rankings(columns, "The rows' order of the candidates"),
             _legend(answer),
             tag("p", note, class_="dr-fine"),
-            tag("p", _about_plus(answer), class_="dr-fine") if answer.run.plus else None,
+            tag("p", _about_plus(answer), class_="dr-fine")
+            if answer.run.plus and PLUS in (answer.run.model, answer.run.beside)
+            else None,
         ]
     )
 
@@ -85,7 +88,7 @@ def _about_plus(answer: ExplanationReport) -> str:
     mixed = f"adds the opinions of {listed(who)}, weighed by what fitted other users best"
     if next(iter(weights.values()), 0.0):
         mixed += "; the more it weighs the first, the less its agreement with it says"
-    return f"DELRec-plus goes beyond the paper: it {mixed}."
+    return f"{label(PLUS)} goes beyond the paper: it {mixed}."
 
 
 def _switch(question: Question) -> Html:
