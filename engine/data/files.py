@@ -55,6 +55,11 @@ class File:
         return re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
 
     @property
+    def called(self) -> str:
+        """Its name before a browser numbered a copy of it: ``movies (1).csv``."""
+        return re.sub(r" ?\(\d{1,2}\)(?=\.|$)", "", self.name)
+
+    @property
     def folder(self) -> str:
         """The folder or archive, and the folder within it, in which the file lies."""
         return f"{self.path}/{PurePosixPath(self.member).parent}" if self.member else str(self.path.parent)
@@ -207,7 +212,7 @@ class Place:
             return file != self.chosen, len(file.path.parts), file.member.count("/"), file.packed
 
         near = sorted(self.files, key=rank)
-        return [file for pattern in patterns for file in near if re.fullmatch(pattern, file.name, re.IGNORECASE)]
+        return [file for pattern in patterns for file in near if re.fullmatch(pattern, file.called, re.IGNORECASE)]
 
     def pairs(self, *kinds: Sequence[str]) -> dict[str, list[File]]:
         """One file of each kind, by the first pattern that is met, for each folder or archive that has them all; by

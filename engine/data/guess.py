@@ -18,7 +18,7 @@ from engine.config import DataConfig
 from engine.data.files import Place
 from engine.data.raw import Ids, Item, LogBuilder, Wanted
 from engine.data.readers.csv import READER as OWN_TABLES
-from engine.data.readers.downloaded import Ambiguous, Downloaded
+from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -81,6 +81,8 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
                 continue
         except Ambiguous:
             return name
+        except AnotherSet:
+            continue
         except StudioError as error:
             lacking = lacking or (error if _reader(name).holds_some(place) else None)
             continue

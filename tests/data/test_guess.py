@@ -148,6 +148,12 @@ def page(folder: Path) -> None:
     (folder / "ratings.csv").write_text("<!DOCTYPE html><html><body>not found</body></html>\n")
 
 
+def other_years_items(folder: Path) -> None:
+    amazon_2018(folder, LOG, "X")
+    (folder / "meta_X.json.gz").unlink()
+    (folder / "meta_X.json").write_text(lines(json.dumps({"parent_asin": raw, "title": "T"}) for raw in ITEMS))
+
+
 def tar(folder: Path) -> None:
     amazon_2014(folder, LOG, "X")
     for path in folder.iterdir():
@@ -191,3 +197,14 @@ def test_samples_below_a_data_set_are_no_other_one(name: str, tmp_path: Path) ->
     (folder / "samples").rename(folder.parent / "other")
     with pytest.raises(StudioError, match="several data sets: "):
         load(name, folder.parent)
+
+
+@pytest.mark.parametrize("copied", ["{} (1){}", "{}(2){}"])
+@pytest.mark.parametrize("name", list(GUESSED))
+def test_copies_that_a_browser_numbered_are_what_they_were(name: str, copied: str, tmp_path: Path) -> None:
+    files = {copied.format(Path(own).stem, Path(own).suffix): content
+             for own, content in unpacked(tmp_path / "made", name).items()}  # fmt: skip
+    folder = put(tmp_path / "copied", files)
+    (folder / "package.json").write_text('{\n "private": true\n}\n')
+    assert guess_format(folder) == name.removesuffix(" 2")
+    assert load(name.removesuffix(" 2"), folder).n_interactions == len(LOG)

@@ -12,8 +12,8 @@ from engine.data import first
 from engine.data.files import File, Place
 from engine.data.item_texts import tidy
 from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.amazon_files import OLD, Kind, category_of, kind_of
-from engine.data.readers.downloaded import Ambiguous, Downloaded, Files, plain
+from engine.data.readers.amazon_files import OLD, YEARS, Kind, category_of, kind_of
+from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded, Files, plain
 from engine.data.records import Record, logged, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
@@ -70,6 +70,8 @@ class Amazon(Downloaded):
     def categories(self, place: Place) -> dict[str, list[File]]:
         """What is there: by category, the parts of the best file of interactions: reviews, those of a 5-core first."""
         logs = [(file, kind) for file, kind in _kinds(place) if kind.role != "items" and self.year in kind.years]
+        certain = [pair for pair in logs if len(pair[1].years) < len(YEARS)]
+        logs = certain or logs
         if any(file == place.chosen for file, _ in logs):
             logs = [pair for pair in logs if pair[0] == place.chosen]
         logs.sort(key=lambda pair: (pair[1].role != "reviews", "_5" not in pair[0].name))  # stable: near ones first
@@ -88,13 +90,13 @@ class Amazon(Downloaded):
         return next(iter((*near, *same, *(free if len(files) == 1 else ()))), None)
 
     def holds_some(self, place: Place) -> bool:
-        return any(self.year in kind.years for _, kind in _kinds(place) if len(kind.years) < 3)
+        return any(self.year in kind.years for _, kind in _kinds(place) if len(kind.years) < len(YEARS))
 
     def refuse_others(self, place: Place) -> None:
         """Raise where the interactions are another year's."""
         for file, kind in _kinds(place):
             if kind.role != "items" and file in (place.chosen or file, file):
-                raise StudioError(
+                raise AnotherSet(
                     f"{file.name} holds {kind}",
                     where=f"data.path={place.path}",
                     remedy=f"take data.dataset=amazon-{max(kind.years)}",

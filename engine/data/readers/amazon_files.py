@@ -15,6 +15,7 @@ PARTS = ("train", "valid", "test")
 """Of a leave-last-out split, as files of 2023 are called."""
 OLD = frozenset({2014, 2018})
 """Their reviews differ in fields that are not read here."""
+YEARS = OLD | {2023}
 _REVIEWS = {2014: {"helpful"}, 2018: {"verified", "style", "vote", "image"}}
 _ITEMS = {
     2014: {"categories", "salesRank", "imUrl", "related"},
@@ -49,7 +50,7 @@ def kind_of(file: File) -> Kind | None:
 
 def category_of(file: File) -> str:
     """The category that a file's name says, and the part of it where it is one: ``All_Beauty.train``."""
-    name = re.sub(r"^(reviews|ratings|meta)_", "", file.name, flags=re.IGNORECASE)
+    name = re.sub(r"^(reviews|ratings|meta)_", "", file.called, flags=re.IGNORECASE)
     while "." in name.strip(".") and name.rpartition(".")[2].lower() not in PARTS:
         name = name.rpartition(".")[0]
     return re.sub(r"_5$", "", name)
@@ -77,7 +78,7 @@ def _of_name(file: File) -> Kind | None:
     """Of a file at fault, so that reading it says what is the matter with it."""
     if not re.search(r"\.(jsonl?|csv)$", file.name, re.IGNORECASE):
         return None
-    return Kind("items" if file.name.lower().startswith("meta_") else "reviews", OLD | {2023})
+    return Kind("items" if file.name.lower().startswith("meta_") else "reviews", YEARS)
 
 
 def _share(ids: Iterable[str]) -> float:

@@ -41,7 +41,7 @@ class Reader(ABC):
 
     @abstractmethod
     def presence(self, config: DataConfig) -> Presence:
-        """Whether it can be read at once; looks at the names of files only.
+        """Whether it can be read at once; looks at names and first lines of files only.
 
         Raises:
             StudioError: it can neither be read nor fetched; says what was looked for.

@@ -27,6 +27,10 @@ class Ambiguous(StudioError):
     """Several data sets of this format are there, and none was chosen."""
 
 
+class AnotherSet(StudioError):
+    """The files are those of another data set."""
+
+
 @dataclass(frozen=True)
 class Files:
     """What was found of a data set."""

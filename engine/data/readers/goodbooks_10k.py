@@ -46,7 +46,7 @@ class Goodbooks(Downloaded):
 
 def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one."""
-    return file.name.lower() == "ratings.csv" or {"user_id", "book_id"} <= first.header(file)
+    return file.called.lower() == "ratings.csv" or {"user_id", "book_id"} <= first.header(file)
 
 
 READER = Goodbooks()

@@ -50,7 +50,7 @@ def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one: four cells a row, no header above rating and time."""
     begin = next(iter(first.rows(file)), [])
     numbers = [cell for cell in begin[2:] if re.fullmatch(r"\d+(\.\d+)?", cell)]
-    return file.name.lower() == "ratings.dat" or (len(begin), len(numbers)) == (4, 2)
+    return file.called.lower() == "ratings.dat" or (len(begin), len(numbers)) == (4, 2)
 
 
 READER = MovieLens1M()

@@ -51,7 +51,7 @@ class MovieLensLatest(Downloaded):
 
 def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one."""
-    return file.name.lower() == "ratings.csv" or {"userid", "movieid"} <= first.header(file)
+    return file.called.lower() == "ratings.csv" or {"userid", "movieid"} <= first.header(file)
 
 
 READER = MovieLensLatest()

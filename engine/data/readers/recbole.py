@@ -99,7 +99,7 @@ def listed(cell: str) -> tuple[str, ...]:
 
 
 def _stem(file: File) -> str:
-    return re.sub(rf"(\.({'|'.join(PARTS)}))?\.inter$", "", file.name, flags=re.IGNORECASE)
+    return re.sub(rf"(\.({'|'.join(PARTS)}))?\.inter$", "", file.called, flags=re.IGNORECASE)
 
 
 def _plain(name: str) -> str:
