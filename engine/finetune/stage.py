@@ -72,7 +72,7 @@ def finetune(
     try:
         progress = fit(stage, plan, checkpoint, monitor)
     finally:
-        backbone.remember(0)
+        backbone.cache_activations(0)
     ranks = stage.adalora.ranks()
     monitor.metrics("finetune", progress.best_step, {f"rank.{module}": rank for module, rank in ranks.items()})
     monitor.message(
@@ -117,7 +117,7 @@ class FinetuneStage:
         self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
         adapted = config.finetune.top_layers or backbone.layer_count
-        backbone.remember(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
+        backbone.cache_activations(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0

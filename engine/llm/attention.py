@@ -1,6 +1,6 @@
 """Attention over spans: all prompts of a batch lie in one row, where nothing is padded and nothing shared stands twice.
 
-Attention looks at no more keys than it must, and the linear layers get fewer tokens than in a padded batch.
+No more keys are computed with than are visible, and the linear layers get fewer tokens than in a padded batch.
 Shapes below: N tokens, H heads of queries, G of keys and values (G divides H), D dimensions each.
 """
 
@@ -37,7 +37,7 @@ class Span:
 
     @property
     def path(self) -> tuple[Span, ...]:
-        """The spans above and this one: all whose keys are looked at."""
+        """The spans above and this one: all whose keys are attended to."""
         return (*self.above, self)
 
     def places(self, positions: Iterable[int]) -> Iterator[int]:
@@ -57,9 +57,9 @@ class Spans:
     def __init__(self, spans: Sequence[Span], asked: Sequence[int] | None = None) -> None:
         self.spans = tuple(spans)
         self.sizes = [len(span) for span in spans]
-        wanted = range(sum(self.sizes)) if asked is None else asked
-        ends = [bisect_left(wanted, span.end) for span in spans]
-        parts = (wanted[start:end] for start, end in itertools.pairwise([0, *ends]))
+        queried = range(sum(self.sizes)) if asked is None else asked
+        ends = [bisect_left(queried, span.end) for span in spans]
+        parts = (queried[start:end] for start, end in itertools.pairwise([0, *ends]))
         self.asked = {span: places for span, places in zip(spans, parts, strict=True) if places}
         self._masks: list[Tensor] = []
 
@@ -75,7 +75,7 @@ class Spans:
         """Of each span with queries among ``query [A, H, D]``: the span, its own, and what is added to their scores.
 
         Queries ``[G, a * H / G, D]``, below each other what shares keys, so that none has to be copied; masks
-        ``[a * H / G, T]``, T counting the keys that the span looks at, filled up.
+        ``[a * H / G, T]``, T counting the keys that the span attends to, filled up.
         """
         if not self._masks:
             heads = query.shape[1] // groups
@@ -115,7 +115,7 @@ def _flash(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float
     keys, values = spans.split(key), spans.split(value)
     answers = []
     for span, q, mask in spans.questions(query, key.shape[1]):
-        k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
+        k, v = (_attended(span, found, mask.shape[1]) for found in (keys, values))
         answer = scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask, scale=scale)
         answers.append(_by_token(answer[0], query.shape[1]))
     return torch.cat(answers)
@@ -132,7 +132,7 @@ class _Plain(torch.autograd.Function):
         keys, values = spans.split(key), spans.split(value)
         answers, saved = [], []
         for span, q, mask in spans.questions(query, key.shape[1]):
-            k, v = (_looked_at(span, found, mask.shape[1]) for found in (keys, values))
+            k, v = (_attended(span, found, mask.shape[1]) for found in (keys, values))
             weights = torch.baddbmm(mask.expand(len(k), -1, -1), q, k.transpose(1, 2), alpha=scale).softmax(-1)
             answers.append(_by_token(weights @ v, query.shape[1]))
             saved += [q, k, v, weights]
@@ -172,15 +172,15 @@ def _by_token(part: Tensor, heads: int) -> Tensor:
     return part.view(G, -1, heads // G, D).transpose(0, 1).reshape(-1, heads, D)
 
 
-def _looked_at(span: Span, parts: dict[Span, Tensor], size: int) -> Tensor:
-    """Keys or values that a span looks at, filled up: ``[G, size, D]``."""
+def _attended(span: Span, parts: dict[Span, Tensor], size: int) -> Tensor:
+    """Keys or values that a span attends to, filled up: ``[G, size, D]``."""
     found = [parts[seen] for seen in span.path]
     missing = size - sum(map(len, found))
     return torch.cat([*found, found[0].new_zeros(missing, *found[0].shape[1:])]).transpose(0, 1)
 
 
 def _add(sums: dict[Span, Tensor], span: Span, gradients: Tensor) -> None:
-    """Add ``gradients [G, T, D]`` to what the spans looked at have."""
+    """Add ``gradients [G, T, D]`` to what the spans attended to have."""
     sizes = [len(seen) for seen in span.path]
     for seen, part in zip(span.path, gradients[:, : sum(sizes)].split(sizes, dim=1), strict=True):
         sums[seen] += part.transpose(0, 1)

@@ -172,8 +172,8 @@ class Backbone(nn.Module, ABC):
             block = self._core().get_submodule(name)
             block.forward = _again(block.forward)
 
-    def remember(self, layers: int) -> None:
-        """From now on remember what the first ``layers`` blocks made of prompts; their weights must stay. 0: forget."""
+    def cache_activations(self, layers: int) -> None:
+        """From now on keep the activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them."""
 
     @abstractmethod
     def answer_states(self, batch: Embedded) -> Tensor:

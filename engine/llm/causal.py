@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import StudioError
+from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
-from engine.llm.decoder import read
+from engine.llm.decoder import packed_forward
 from engine.llm.frame import Frame
 from engine.llm.library import Library, blocks
-from engine.llm.memory import Memory
 from engine.llm.packing import Packed, pack
+from engine.llm.prefix_tree import lay_out
 from engine.llm.proof import Found, Way, prove, prove_head
-from engine.llm.sharing import share
 
 PROOF = 192
 """Tokens of the text by which a way to read is proved, and ..."""
@@ -50,12 +50,12 @@ class CausalBackbone(Backbone):
         self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: Frame | None = None
     ) -> None:
         super().__init__(model, tokenizer, name, source, context, frame)
-        self.memory: Memory | None = None
+        self.activation_cache: ActivationCache | None = None
         self._found: dict[int, Found] = {}
         """By length of the proof."""
 
-    def remember(self, layers: int) -> None:
-        self.memory = Memory(layers) if layers else None
+    def cache_activations(self, layers: int) -> None:
+        self.activation_cache = ActivationCache(layers) if layers else None
 
     def prove(self, length: int = 0) -> None:
         self._way(length)
@@ -79,16 +79,16 @@ class CausalBackbone(Backbone):
         """States at these places of each prompt, prompt after prompt."""
         if self._way(int(batch.lengths.max())) != "packed":
             return self._library.at(batch, slots)
-        layout = share(batch)
+        layout = lay_out(batch)
         places = [place for leaf, wanted in zip(layout.leaves, slots, strict=True) for place in leaf.places(wanted)]
         asked = sorted(set(places))
-        states = read(
+        states = packed_forward(
             self._decoder(),
             layout.gather(batch.inputs),
             layout.position,
             layout.spans,
             asked,
-            self.memory,
+            self.activation_cache,
             checkpointing=self.checkpointing,
         )
         order = {place: index for index, place in enumerate(asked)}
@@ -119,7 +119,7 @@ class CausalBackbone(Backbone):
 
     def _continued_packed(self, batch: Embedded, packed: Packed) -> tuple[Tensor, Tensor]:
         """States at the ends of prompts, ``[B, width]``, and at all further tokens of continuations, ``[N, width]``."""
-        layout = share(batch)
+        layout = lay_out(batch)
         places, visible = packed.real(), packed.visible()
         spans = list(layout.spans)
         for leaf, seen, size in zip(layout.leaves, visible, packed.sizes(), strict=True):
@@ -127,13 +127,13 @@ class CausalBackbone(Backbone):
                 start = spans[-1].end
                 spans.append(Span(start, start + size, leaf.path, seen[:size, :size]))
         N, B = len(layout.position), len(layout.leaves)
-        states = read(
+        states = packed_forward(
             self._decoder(),
             torch.cat([layout.gather(batch.inputs), self.embedding()(packed.inputs[places])]),
             torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
             spans,
             [*layout.ends, *range(N, spans[-1].end)],
-            self.memory,
+            self.activation_cache,
             checkpointing=self.checkpointing,
         )
         return states[:B], states[B:]

@@ -13,29 +13,29 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span, Spans, attend, joined
-from engine.llm.memory import Memory
 
 
-def read(
+def packed_forward(
     decoder: Any,
     inputs: Tensor,
     position: Tensor,
     spans: Sequence[Span],
-    wanted: Sequence[int],
-    memory: Memory | None = None,
+    output_positions: Sequence[int],
+    cache: ActivationCache | None = None,
     *,
     checkpointing: bool = False,
 ) -> Tensor:
-    """States after the final norm at the places ``wanted`` of a row.
+    """States after the final norm at the places ``output_positions`` of a row.
 
     Args:
         decoder: a decoder of Transformers, without its output layer.
         inputs: ``[N, width]``, one token after another.
         position: int64 ``[N]``, of each token in its prompt.
         spans: who sees whom.
-        wanted: W places of the row, ascending.
-        memory: of what the lower blocks made of such a row before; the last block is never among them.
+        output_positions: W places of the row, ascending.
+        cache: of what the lower blocks made of such a row before; the last block is never among them.
         checkpointing: what a block makes of the row is made again in the backward pass.
 
     Returns:
@@ -44,11 +44,11 @@ def read(
     cos, sin = (table[0, :, None] for table in decoder.rotary_emb(inputs[None], position_ids=position[None]))
     half = sin.shape[-1] // 2
     sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-    looked = spans if inputs.is_cpu else [joined(spans, inputs.device)]
-    everyone = Spans(looked)
+    packed = spans if inputs.is_cpu else [joined(spans, inputs.device)]
+    all_queries = Spans(packed)
 
     def one(block: Any, states: Tensor) -> Tensor:
-        return _think(block, states + _look(block, states, cos, sin, everyone))
+        return _mlp(block, states + _attention(block, states, cos, sin, all_queries))
 
     def through(blocks: Iterable[Any], states: Tensor) -> Tensor:
         again = checkpointing and torch.is_grad_enabled()
@@ -56,18 +56,20 @@ def read(
             states = checkpoint(one, block, states, use_reentrant=False) if again else one(block, states)
         return states
 
-    if memory is None or inputs.requires_grad:
+    if cache is None or inputs.requires_grad:
         states = through(decoder.layers[:-1], inputs)
     else:
-        lower, upper = decoder.layers[: memory.layers], decoder.layers[memory.layers : -1]
-        states = through(upper, memory.recall(inputs, position, spans, lambda: through(lower, inputs)))
-    last, answers = decoder.layers[-1], torch.tensor(wanted, device=inputs.device)
-    states = states[answers] + _look(last, states, cos, sin, Spans(looked, wanted), answers)
-    normed: Tensor = decoder.norm(_think(last, states))
+        lower, upper = decoder.layers[: cache.layers], decoder.layers[cache.layers : -1]
+        states = through(upper, cache.get(inputs, position, spans, lambda: through(lower, inputs)))
+    last, answers = decoder.layers[-1], torch.tensor(output_positions, device=inputs.device)
+    states = states[answers] + _attention(last, states, cos, sin, Spans(packed, output_positions), answers)
+    normed: Tensor = decoder.norm(_mlp(last, states))
     return normed
 
 
-def _look(block: Any, states: Tensor, cos: Tensor, sin: Tensor, spans: Spans, asked: Tensor | None = None) -> Tensor:
+def _attention(
+    block: Any, states: Tensor, cos: Tensor, sin: Tensor, spans: Spans, asked: Tensor | None = None
+) -> Tensor:
     """What attention finds for the tokens ``asked`` (int64 ``[A]``; ``None``: all) of ``states``: ``[A, width]``."""
 
     def of_asked(row: Tensor) -> Tensor:
@@ -86,9 +88,9 @@ def _look(block: Any, states: Tensor, cos: Tensor, sin: Tensor, spans: Spans, as
     return seen
 
 
-def _think(block: Any, states: Tensor) -> Tensor:
-    thought: Tensor = states + block.mlp(block.post_attention_layernorm(states))
-    return thought
+def _mlp(block: Any, states: Tensor) -> Tensor:
+    result: Tensor = states + block.mlp(block.post_attention_layernorm(states))
+    return result
 
 
 class _Rotate(torch.autograd.Function):

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
-from engine.llm.decoder import read
+from engine.llm.decoder import packed_forward
 from engine.llm.library import Library
 from engine.llm.norm import fuse_norms
 from engine.seeds import generator
 
 Way = Literal["packed", "cached", "whole"]
-"""``packed``: :func:`engine.llm.decoder.read`. By the library, behind one prompt many texts: ``cached``: the prompt is
-read once; ``whole``: anew for each."""
+"""``packed``: :func:`engine.llm.decoder.packed_forward`. By the library, many texts behind one prompt: ``cached``: the
+prompt is computed once; ``whole``: anew for each."""
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.25}
 """Largest relative error of a state. SmolLM2's are 2e-6 and .07; a window that ends within the text makes them .5."""
@@ -157,7 +157,7 @@ def _packed(decoder: Any, inputs: Tensor) -> Tensor:
     rest = T - prompt.end
     seen = torch.ones(rest, rest, dtype=torch.bool, device=inputs.device).tril()
     spans = [stem, prompt, Span(prompt.end, T, prompt.path, seen)]
-    return read(decoder, inputs, torch.arange(T, device=inputs.device), spans, range(T))
+    return packed_forward(decoder, inputs, torch.arange(T, device=inputs.device), spans, range(T))
 
 
 def _continued(library: Library, inputs: Tensor, *, cached: bool) -> Tensor:

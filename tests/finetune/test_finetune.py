@@ -250,14 +250,14 @@ def test_every_batch_is_asked_as_often_as_there_are_passes() -> None:
 
 
 @every_kind
-def test_memory_changes_nothing_but_the_time(
+def test_the_activation_cache_changes_nothing_but_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, answers: str
 ) -> None:
     settings = ("finetune.passes=2", "finetune.top_layers=1", *ANSWERS[answers])
-    remembered = run(make_world(*settings, family=family), tmp_path / "remembered")
-    monkeypatch.setattr(Backbone, "remember", lambda *_: None)
-    monkeypatch.setattr(CausalBackbone, "remember", lambda *_: None)
-    assert same(run(make_world(*settings, family=family), tmp_path / "read"), remembered)
+    cached = run(make_world(*settings, family=family), tmp_path / "cached")
+    monkeypatch.setattr(Backbone, "cache_activations", lambda *_: None)
+    monkeypatch.setattr(CausalBackbone, "cache_activations", lambda *_: None)
+    assert same(run(make_world(*settings, family=family), tmp_path / "read"), cached)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -284,9 +284,9 @@ def test_resumed_amid_a_pass_equals_uninterrupted(tmp_path: Path, stop: int) -> 
 
 
 @pytest.mark.parametrize("ends", ["well", "stopped"])
-def test_memory_ends_with_the_stage(tmp_path: Path, ends: str) -> None:
+def test_the_activation_cache_ends_with_the_stage(tmp_path: Path, ends: str) -> None:
     """Whoever asks afterwards may change what was taken for frozen."""
     world = make_world("finetune.passes=2", "finetune.top_layers=1")
     with contextlib.nullcontext() if ends == "well" else cancelled():
         run(world, tmp_path, None if ends == "well" else Recorder(2))
-    assert world.backbone.memory is None
+    assert world.backbone.activation_cache is None

@@ -1,4 +1,4 @@
-"""Read again, a row comes from memory as it was computed; changed, it is computed."""
+"""Read again, a row comes from the cache as it was computed; changed, it is computed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span
-from engine.llm.memory import Memory
 
 ROW = torch.randn(6, 4)
 PLACES = torch.arange(6)
@@ -29,8 +29,8 @@ class Lower:
 
 
 def test_the_same_row_is_computed_once() -> None:
-    memory, lower = Memory(2), Lower()
-    first, second = (memory.recall(ROW, PLACES, SPANS, lower) for _ in range(2))
+    cache, lower = ActivationCache(2), Lower()
+    first, second = (cache.get(ROW, PLACES, SPANS, lower) for _ in range(2))
     assert lower.asked == 1
     assert torch.equal(first, second)
 
@@ -48,23 +48,23 @@ def test_the_same_row_is_computed_once() -> None:
     ids=["inputs", "number format", "positions", "spans", "what a span looks at", "whom tokens see"],
 )
 def test_another_row_is_computed(changed: Callable[[], tuple[Tensor, Tensor, tuple[Span, ...]]]) -> None:
-    memory, lower = Memory(2), Lower()
-    memory.recall(ROW, PLACES, SPANS, lower)
-    memory.recall(*changed(), lower)
+    cache, lower = ActivationCache(2), Lower()
+    cache.get(ROW, PLACES, SPANS, lower)
+    cache.get(*changed(), lower)
     assert lower.asked == 2
 
 
 def test_without_room_all_is_computed_again() -> None:
-    memory, lower = Memory(2, most_bytes=6 * 4 * 4), Lower()
+    cache, lower = ActivationCache(2, most_bytes=6 * 4 * 4), Lower()
     for row in (ROW, 2 * ROW, ROW, 2 * ROW):
-        memory.recall(row, PLACES, SPANS, lower)
+        cache.get(row, PLACES, SPANS, lower)
     assert lower.asked == 3, "the first row fills it, the second is computed each time"
 
 
 def test_what_ranking_remembered_can_be_trained_on() -> None:
-    memory = Memory(2)
+    cache = ActivationCache(2)
     with torch.inference_mode():
-        memory.recall(ROW, PLACES, SPANS, lambda: torch.ones(6, 4))
+        cache.get(ROW, PLACES, SPANS, lambda: torch.ones(6, 4))
     weight = torch.ones(4, requires_grad=True)
-    (memory.recall(ROW, PLACES, SPANS, Lower()) @ weight).sum().backward()
+    (cache.get(ROW, PLACES, SPANS, Lower()) @ weight).sum().backward()
     assert weight.grad is not None

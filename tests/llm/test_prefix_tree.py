@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.llm.backbone import Embedded
-from engine.llm.sharing import SHORTEST_STEM, share
+from engine.llm.prefix_tree import SHORTEST_STEM, lay_out
 from engine.llm.tiny import tiny_causal
 
 
@@ -50,12 +50,12 @@ def test_shared_reading_equals_reading_one_by_one(backbone, prompts):
 
 def shape(batch: Embedded) -> list[tuple[int, ...]]:
     """For each prompt: the lengths of the spans that make it up."""
-    return [tuple(len(span) for span in leaf.path) for leaf in share(batch).leaves]
+    return [tuple(len(span) for span in leaf.path) for leaf in lay_out(batch).leaves]
 
 
 def test_every_token_is_laid_out_once_and_every_prompt_is_whole(backbone):
     prompts = PROMPTS["stems"]
-    layout = share(batch_of(backbone, prompts))
+    layout = lay_out(batch_of(backbone, prompts))
     assert len(layout.prompt) == len(TRUNK + ANNA + BELA) + 3 + 4
     assert [span.start for span in layout.spans[1:]] == [span.end for span in layout.spans[:-1]]
     for number, (prompt, leaf) in enumerate(zip(prompts, layout.leaves, strict=True)):

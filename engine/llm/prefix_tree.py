@@ -1,4 +1,4 @@
-"""Prompts of a batch are laid out as a tree in one row: what some of them begin with is read once.
+"""Prompts of a batch as a prefix tree in one row: what some of them begin with is computed once.
 
 All prompts of a run begin with the same instruction and soft prompt; two questions about one user share her history as
 well. What is shared is found by comparing embeddings, so that changed inputs are never mistaken.
@@ -41,7 +41,7 @@ class Layout:
         return inputs[self.prompt, self.position]
 
 
-def share(batch: Embedded) -> Layout:
+def lay_out(batch: Embedded) -> Layout:
     """The layout of a batch; prompts that begin alike should stand side by side."""
     lengths, alike = batch.lengths.tolist(), _alike(batch)
     spans: list[Span] = []

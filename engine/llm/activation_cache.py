@@ -1,4 +1,4 @@
-"""What the layers below the adapters make of a row of prompts never changes: read again, it is remembered."""
+"""Activations of the frozen blocks below the adapters: the same row of prompts is computed once and then cached."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST_BYTES = 1 << 30
 """Of states that are kept. Rows for which there is no room are computed whenever they are read."""
 
 
-class Memory:
+class ActivationCache:
     """States behind the first ``layers`` blocks of a decoder, by the exact content of the rows that were read.
 
     Args:
-        layers: blocks whose weights do not change while this memory is in use.
+        layers: blocks whose weights do not change while this cache is in use.
         most_bytes: room for states.
     """
 
@@ -28,8 +28,9 @@ class Memory:
         self.bytes = 0
         self._states: dict[bytes, Tensor] = {}
 
-    def recall(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], compute: Callable[[], Tensor]) -> Tensor:
-        """States ``[N, width]`` of a row, from memory or from ``compute``; arguments as of :func:`decoder.read`."""
+    def get(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], compute: Callable[[], Tensor]) -> Tensor:
+        """States ``[N, width]`` of a row, from the cache or from ``compute``; arguments as of
+        :func:`engine.llm.decoder.packed_forward`."""
         key = _fingerprint(inputs, position, spans)
         if key in self._states:
             return self._states[key]
