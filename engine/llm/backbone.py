@@ -173,7 +173,7 @@ class Backbone(nn.Module, ABC):
             block.forward = _again(block.forward)
 
     def cache_activations(self, layers: int) -> None:
-        """From now on keep the activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them."""
+        """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them."""
 
     @abstractmethod
     def answer_states(self, batch: Embedded) -> Tensor:
