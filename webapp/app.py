@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from jobs import health, logs
 from jobs.settings import import_limits
-from webapp import downloads, endpoints, tour_file
+from webapp import downloads, endpoints, experiment_file, tour_file
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
 from webapp.inspect import page as inspect
@@ -55,6 +55,7 @@ def create_app(access: Access | None = None, root: str | None = None) -> FastAPI
     app.include_router(downloads.router)
     app.include_router(inspect_downloads.router)
     app.include_router(tour_file.router)
+    app.include_router(experiment_file.router)
     if access.read_only:
         app.add_middleware(NoUploads)
     if access.password:

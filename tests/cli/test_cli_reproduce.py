@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_shell import Shell
 
-from jobs import api
+from engine.errors import StudioError
+from engine.published import embedded
+from engine.published.embedded import BEGIN, END, read_report
+from engine.settings import load_config
+from jobs import api, experiments
 
 MARKS = "# {name}\n\n<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n\nAfter.\n"
 
@@ -202,3 +207,70 @@ def test_the_published_tables_are_those_of_the_record(shell: Shell) -> None:
     for experiment in record.experiments.values():
         assert [run.seed for run in experiment.runs] in ([], experiment.seeds)
         assert experiment.command(experiment.seeds[0]).startswith("delrec run --preset")
+
+
+UNKNOWN = {"preset": "smoke", "overrides": ["x.y=1"]}
+HOSTILE = "</script><img src=x onerror=alert(1)> & <b>x</b>"
+
+
+def test_a_report_needs_nothing_but_itself_and_its_runs_are_made_again(
+    shell: Shell, smoke: dict[str, Any], tmp_path: Path
+) -> None:
+    experiments.gather([smoke["run_id"]], HOSTILE, f"is it {HOSTILE}?")
+    file = tmp_path / "report.html"
+    said = shell("experiment", "report", HOSTILE, str(file))
+    assert (said.code, said.out) == (0, f"{file}\n"), said
+    text = file.read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert text.count("</script>") == 1, "that of the record"
+    assert not re.search(r"<(link|iframe|object)\b|<\w+[^>]*\s(src|href)=|url\(|@import", text)
+    assert re.findall(r"<script[^>]*>", text) == [BEGIN]
+    assert str(Path(os.environ["DELREC_HOME"])) not in text, "no folder of this machine"
+    for words in (
+        "0 comparisons",
+        "40 of",
+        "Finished seeds of a variant: 1",
+        "Candidates: 10, drawn uniformly",
+        "<svg",
+    ):
+        assert words in text
+    (recorded,) = read_report(file).experiments.values()
+    run = api.status(smoke["run_id"])
+    assert recorded.config(run.seed).model_dump(mode="json") == run.config
+
+    home = os.environ["DELREC_HOME"]
+    again = shell("reproduce", str(file), "--work", home)
+    assert (again.code, "as recorded" in again.out) == (0, True), again
+    file.write_text(re.sub(r'"low": -?[\d.]+', '"low": 2.0', text))
+    forged = shell("reproduce", str(file), "--work", home)
+    assert forged.code == 1
+    assert "delrec candidates.NDCG@5 is" in forged.out
+    assert "does not go with a report" in shell.refuses("reproduce", str(file), "--write")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("<html></html>", "no report of an experiment"),
+        (f"{BEGIN}{{{END}", "record is damaged"),
+        (
+            f'{BEGIN}{{"experiments": {{"a": {{"preset": "smoke", "overrides": ["x.y=1"]}}}}, "tables": {{}}}}{END}',
+            "x.y",
+        ),
+    ],
+)
+def test_what_is_no_report_is_refused(shell: Shell, tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "report.html"
+    if text is not None:
+        file.write_text(text)
+    assert said in shell.refuses("reproduce", str(file))
+
+
+def test_data_of_a_folder_are_recorded_without_it() -> None:
+    config = load_config("smoke", overrides=["data.dataset=csv", "data.path=/home/me/secret/my-data"])
+    found = embedded.experiment("mine", config, None, [])
+    assert (found.files, "/home/me" in found.model_dump_json()) == ("my-data", False)
+    assert found.config(3, "/elsewhere").data.path == "/elsewhere/my-data"
+    with pytest.raises(StudioError, match="not fetched"):
+        found.config(3)

@@ -175,6 +175,27 @@ def show(experiment: str, as_json: bool) -> None:
 
 @command.command()
 @REFERENCE
+@click.argument("file", required=False, metavar="[FILE]")
+@click.option("--base", default="", metavar="VARIANT", help="Compare with this variant instead of the first.")
+@click.option("--model", default="method", show_default=True, metavar="ROW", help="The row of each run's results.")
+@click.option("--metric", default="HR@1", show_default=True, metavar="NAME", help="What is compared.")
+def report(experiment: str, file: str | None, base: str, model: str, metric: str) -> None:
+    """Write it as one HTML file for readers without the app; 'delrec reproduce FILE' makes its runs again."""
+    from pathlib import Path
+
+    from engine.run_folder import write_text
+    from jobs import experiments
+    from webapp import experiment_file
+    from webapp.commands._options import writable_file
+
+    found = experiments.standing(experiment)
+    path = Path(writable_file(file or f"delrec-experiment-{found.experiment.id}.html"))
+    write_text(path, experiment_file.report(found, base, model, metric))
+    click.echo(str(path))
+
+
+@command.command()
+@REFERENCE
 def cancel(experiment: str) -> None:
     """Stop all its runs that wait or are under way; each keeps a checkpoint."""
     from jobs import experiments

@@ -27,6 +27,7 @@ CHOICES = ("all", "readme", "results")
 
 
 @click.command()
+@click.argument("report", required=False, metavar="[FILE]")
 @click.option(
     "--what", default="all", show_default=True, metavar="WHAT", help="readme, results, all, or a table's name."
 )
@@ -40,6 +41,7 @@ CHOICES = ("all", "readme", "results")
 @click.pass_context
 def command(
     context: click.Context,
+    report: str | None,
     what: str,
     work: str | None,
     write: bool,
@@ -52,16 +54,22 @@ def command(
     Runs everything that the record names (docs/results.json: presets, changes, seeds) in an empty data folder, takes
     the falsification tests that it names, and fails with exit code 1 where a figure leaves its recorded interval, or
     where a table is not that of the record.
+    With FILE, a report of 'delrec experiment report', its runs are made again instead, and compared alike.
     With --write the record and the tables are made from what is found: finished runs of this data folder with exactly
     these settings are taken as they are, others are run.
     """
     from rich.console import Console
 
-    from engine.published import record, tables
+    from engine.published import embedded, record, tables
     from engine.run_folder import write_text
 
     path = Path(file) if file else Path(__file__).resolve().parents[2] / "docs" / "results.json"
-    known = record.read_record(path)
+    if report is not None:
+        if clash := next((name for name in ("what", "write", "tables_only", "file") if _said(context, name)), None):
+            option = {"tables_only": "--tables", "file": "--record"}.get(clash, f"--{clash}")
+            raise StudioError(f"{option} does not go with a report", where=option, remedy="leave it out")
+        path = Path(report)
+    known = embedded.read_report(path) if report is not None else record.read_record(path)
     console = Console(stderr=True)
     chosen = _tables(known, what)
     runs = _Runs(known, data, console)
@@ -88,15 +96,23 @@ def command(
     if not tables_only:
         with ExitStack() as stack:
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
-            for key in known.needed(chosen):
+            for key in known.experiments if report is not None else known.needed(chosen):
                 faults += runs.again(key)
             for key in known.needed_trials(chosen):
                 faults += runs.taken_again(key)
     for fault in faults:
         click.echo(fault)
-    click.echo(f"{len(faults)} departures from {path}" if faults else f"as recorded in {path}: {', '.join(chosen)}")
+    click.echo(
+        f"{len(faults)} departures from {path}"
+        if faults
+        else f"as recorded in {path}: {', '.join(chosen or known.experiments)}"
+    )
     if faults:
         context.exit(1)
+
+
+def _said(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _tables(known: Record, what: str) -> list[str]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
 from engine.curves import CurveName
+from engine.errors import StudioError
+from engine.evaluate import Report
 from engine.labels import LABELS, label
-from jobs import experiments, records
+from jobs import api, experiments, records
 from jobs.experiments import Standing
+from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import Estimate, interval_figure
 from webapp.comparing import overlaid, slices
@@ -21,6 +26,7 @@ from webapp.variants import METHOD, Group, against, groups, read_answers, row_of
 from webapp.views import experiment as view
 from webapp.views.charts import chart_box, chart_data
 from webapp.views.compare import legend
+from webapp.views.yardsticks import published
 from webapp.words import plural
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
@@ -148,6 +154,8 @@ def _draw(found: Standing, chosen: str | None, model: str, metric: str, locked: 
     differences = against(variants, baseline.place, metric)
     shown = (variants, figures, differences, METRICS, metric, baseline)
     runs = [run for group in variants for run in group.runs.values() if run.state == "done"]
+    asked = {"id": found.experiment.id, "base": baseline.label, "model": model, "metric": metric}
+    report = f"./-/experiment.html?{urlencode(asked)}"
     place = {run.id: group.place for group in variants for run in group.runs.values()}
     models = {run.id: row_of(run, model) for run in runs}
     return [
@@ -156,13 +164,22 @@ def _draw(found: Standing, chosen: str | None, model: str, metric: str, locked: 
         gr.Dropdown(choices=[group.label for group in variants], value=baseline.label),
         view.head(found),
         view.results(*shown),
-        view.copies(table(found.experiment.name, *shown)),
+        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *shown), report)),
         chart_data("effects", _effects(variants, figures, metric, found.experiment.id)),
         view.by_seed(variants, metric),
         *slices(runs, models, metric, "rarity", place),
         legend([(group.label, group.place) for group in variants]),
         chart_data("curves", _curves(variants, place)),
     ]
+
+
+def _reports(runs: Sequence[Run]) -> list[Report]:
+    """Of one run of each data set, as far as there are results."""
+    found = []
+    for run in {run.config["data"]["dataset"]: run for run in reversed(runs)}.values():
+        with suppress(StudioError):
+            found.append(Report.model_validate(api.results(run.id)))
+    return found
 
 
 def _effects(variants: list[Group], figures: Any, metric: str, key: str) -> list[tuple[str, Any]]:

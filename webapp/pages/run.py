@@ -28,6 +28,7 @@ from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import results as result_view
 from webapp.views import run as view
 from webapp.views.charts import chart_box, chart_data
+from webapp.views.yardsticks import published
 
 LIVE_SECONDS, IDLE_SECONDS = 3.0, 10.0
 """Browser and server take each look from the processor that the training shares: not oftener than a reader needs."""
@@ -229,7 +230,12 @@ def _results(state: View) -> Sequence[Any]:
     drawn = {section: result_view.table(report, section) for section in sections(report)}
     candidates = tag("div", drawn["candidates"], drawn.get("warm_candidates"))
     tables = [candidates, drawn["full"], drawn["agreement"]]
-    return [gr.Column(visible=True), result_view.verdicts(report), *tables, result_view.protocol(report)]
+    return [
+        gr.Column(visible=True),
+        result_view.verdicts(report),
+        *tables,
+        tag("div", published([report]), result_view.protocol(report)),
+    ]
 
 
 def _log_key(state: View) -> Hashable:

@@ -9,7 +9,7 @@ from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
 from jobs.experiments import Standing
 from jobs.outlook import Outlook
-from jobs.records import Experiment, State
+from jobs.records import Experiment, Run, State
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty, notice
@@ -46,8 +46,8 @@ def counted(counts: Mapping[State, int]) -> str:
     return ", ".join(f"{number} {STATES[state].lower()}" for state, number in counts.items()) or "no runs"
 
 
-def head(found: Standing) -> Html:
-    """Name, question, how far it is, and why runs failed."""
+def head(found: Standing, *, frozen: bool = False) -> Html:
+    """Name, question, how far it is, and why runs failed; ``frozen``: without links."""
     done, total = found.counts.get("done", 0), len(found.runs)
     bar = tag(
         "div",
@@ -61,8 +61,7 @@ def head(found: Standing) -> Html:
     )
     failed = found.failed
     reasons = [
-        tag("li", link(run.name, f"./run?id={run.id}"), f": {run.reason}", class_="dr-worse")
-        for run in failed[:MOST_FAILURES]
+        tag("li", _run(run, run.name, frozen), f": {run.reason}", class_="dr-worse") for run in failed[:MOST_FAILURES]
     ]
     more = [tag("li", f"and {len(failed) - MOST_FAILURES} more")] if len(failed) > MOST_FAILURES else []
     return tag(
@@ -76,8 +75,12 @@ def head(found: Standing) -> Html:
     )  # fmt: skip
 
 
-def by_seed(variants: Sequence[Group], metric: str) -> Html:
-    """A row per variant, a column per seed; each cell leads to its run."""
+def _run(run: Run, words: str, frozen: bool) -> Html | str:
+    return words if frozen else link(words, f"./run?id={run.id}", title=run.name)
+
+
+def by_seed(variants: Sequence[Group], metric: str, *, frozen: bool = False) -> Html:
+    """A row per variant, a column per seed; each cell leads to its run, unless ``frozen``."""
     seeds = sorted({seed for group in variants for seed in group.runs})
     heads = [tag("th", "Variant", scope="col")]
     heads += [tag("th", f"seed {seed}", scope="col", class_="dr-number") for seed in seeds]
@@ -91,7 +94,7 @@ def by_seed(variants: Sequence[Group], metric: str) -> Html:
                 continue
             answers = group.answers.get(seed)
             words = short(float(answers.metrics[metric].mean())) if answers else STATES[run.state].lower()
-            cells.append(tag("td", link(words, f"./run?id={run.id}", title=run.name), class_="dr-number"))
+            cells.append(tag("td", _run(run, words, frozen), class_="dr-number"))
         rows.append(tag("tr", cells))
     return scrolled("By seed", tag("thead", tag("tr", heads)), tag("tbody", rows))
 
@@ -126,8 +129,8 @@ def results(
     )
 
 
-def copies(table: Table) -> Html:
-    """The table as LaTeX, CSV and Markdown, each with a button that copies it."""
+def copies(table: Table, report: str) -> Html:
+    """The table as LaTeX, CSV and Markdown, each with a copying button; and the whole as a file at ``report``."""
     parts = [
         tag(
             "details",
@@ -138,7 +141,8 @@ def copies(table: Table) -> Html:
         )
         for name, text in (("LaTeX", table.latex()), ("CSV", table.csv()), ("Markdown", table.markdown()))
     ]  # fmt: skip
-    return tag("div", parts)
+    whole = link("Report: one HTML file", report, download=True, class_="dr-button", id="experiment-report")
+    return tag("div", parts, tag("p", whole, style="margin-top:12px"))
 
 
 def expected(found: Outlook) -> Html:

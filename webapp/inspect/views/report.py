@@ -27,9 +27,12 @@ FONTS = "--font-mono:ui-monospace,Menlo,Consolas,monospace"
 PLAIN = """
 body { margin: 0; background: var(--ground); color: var(--body-text-color); font: 15px/1.5 system-ui, sans-serif; }
 * { box-sizing: border-box; }
-main { display: grid; gap: 16px; } ol, ul { list-style: none; padding: 0; margin: 0; } p { margin: 0; }
+main { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
+ol, ul { list-style: none; padding: 0; margin: 0; } p { margin: 0; }
 .dr-pair { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 7fr); gap: 16px; }
 .dr-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); gap: 16px; }
+figure { margin: 12px 0; } .dr-svg { width: 100%; max-width: 760px; font-size: 13px; }
+.dr-svg text { fill: currentColor; }
 @media (max-width: 760px) { .dr-pair { grid-template-columns: minmax(0, 1fr); } }
 @media print { body { background: none; } .dr-card { break-inside: avoid; } }
 """
