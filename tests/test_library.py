@@ -20,6 +20,7 @@ import engine
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTED = (
     "engine",
+    "engine.curves",
     "engine.evaluate.evaluator",
     "engine.falsify.suite",
     "engine.models",
