@@ -125,22 +125,24 @@ def kill_group(leader: int) -> None:
 
 @contextlib.contextmanager
 def marked(run_id: str) -> Iterator[None]:
-    """What this process starts meanwhile is known for a part of the run."""
+    """What this process starts meanwhile is known for a part of the run, and is ended before the run's end is told:
+    nobody looks for what belonged to a run that has ended."""
     os.environ[MARK] = run_id
     try:
         yield
     finally:
         del os.environ[MARK]
+        kill_leftovers(os.getpgrp(), run_id)
 
 
 def kill_leftovers(leader: int, run_id: str) -> None:
-    """End what a run's dead process left running: members of its group that the run has started.
+    """End what a run's process left running: members of its group that the run has started.
 
     The number of the group may have been given to strangers since.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            mine = process.pid != leader and os.getpgid(process.pid) == leader
+            mine = process.pid not in (leader, os.getpid()) and os.getpgid(process.pid) == leader
             if mine and process.environ().get(MARK) == run_id:
                 process.kill()
 

@@ -124,7 +124,7 @@ def test_a_killed_training_process_is_told_apart_and_the_worker_takes_the_next_r
 
 def test_a_killed_worker_is_replaced_and_its_run_is_interrupted(start_app: Start) -> None:
     app = start_app()
-    first, second = api.launch(config(steps=STEPS, way=HELD)), api.launch(config(steps=3))
+    first, second = api.launch(config(steps=STEPS, way=f"{HELD} offspring")), api.launch(config(steps=3))
     run = _moment(first, PAST)
     before = _below(app.pid)
     _kill(run.worker_pid or 0)
