@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,44 @@ def writable_file(file: str) -> Path:
         raise StudioError(f"the file {fault}", where=file, remedy="name a file in an existing folder")
     writable(path.parent)
     return path
+
+
+def measured_over_users(
+    kind: str, reference: str, users: int, file: str | None, rows: Callable[[RunConfig], dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures of a ``kind`` of answer over ``users`` test users, measured with a progress bar unless known before;
+    into ``file`` too.
+
+    Args:
+        rows: what the request says of rows of the results table; empty is as the page asks.
+
+    Raises:
+        StudioError: no such run, one that is not finished, fewer than two users, or a file that cannot be written.
+    """
+    found = find_run(reference)
+    if found.state != "done":
+        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
+    if users < 2:
+        raise StudioError("intervals need two users", where="--users", remedy="measure more users")
+    target = target_file(file)
+    say_note(found)
+
+    from rich.progress import Progress
+
+    from engine.explain import drivers, faithfulness
+    from engine.run_folder import write_text
+    from engine.settings import make_config
+    from jobs import answers
+
+    usual = {"drivers": drivers.USERS, "faithfulness": faithfulness.USERS}[kind]
+    request = rows(make_config(found.config)) | ({} if users == usual else {"users": users})  # as the page asks
+    with Progress(transient=True) as bars:
+        task = bars.add_task("users")
+
+        def tell(partial: Mapping[str, Any]) -> None:
+            bars.update(task, completed=partial["done"], total=partial["total"])
+
+        figures = answers.here(kind, found, request, tell)
+    if target is not None:
+        write_text(target, json.dumps(figures, indent=1) + "\n")
+    return figures

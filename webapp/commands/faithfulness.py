@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.errors import StudioError
-from webapp.commands._options import find_run, say_note, target_file
+from webapp.commands._options import measured_over_users
+
+if TYPE_CHECKING:
+    from engine.config import RunConfig
 
 MEASURES = ("comprehensiveness", "sufficiency")
 
@@ -25,35 +25,13 @@ def command(reference: str, users: int, model: str | None, file: str | None) -> 
     Takes half a minute to a minute and a half per user on two cores; what was measured before, here or in the page, is
     told at once.
     """
-    found = find_run(reference)
-    if found.state != "done":
-        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
-    if users < 2:
-        raise StudioError("intervals need two users", where="--users", remedy="measure more users")
-    target = target_file(file)
-    say_note(found)
 
-    from rich.progress import Progress
+    def rows(config: RunConfig) -> dict[str, Any]:
+        from engine.rows import checked_row
 
-    from engine.explain.faithfulness import USERS
-    from engine.rows import checked_row
-    from engine.run_folder import write_text
-    from engine.settings import make_config
-    from jobs import answers
+        return {} if model is None else {"model": checked_row(config, model, "--model")}
 
-    request: dict[str, Any] = {} if users == USERS else {"users": users}  # as the page asks
-    if model is not None:
-        request["model"] = checked_row(make_config(found.config), model, "--model")
-    with Progress(transient=True) as bars:
-        task = bars.add_task("users", total=users)
-
-        def tell(partial: Mapping[str, Any]) -> None:
-            bars.update(task, completed=partial["done"], total=partial["total"])
-
-        figures = answers.here("faithfulness", found, request, tell)
-    if target is not None:
-        write_text(target, json.dumps(figures, indent=1) + "\n")
-    _show(figures)
+    _show(measured_over_users("faithfulness", reference, users, file, rows))
 
 
 def _show(figures: dict[str, Any]) -> None:
