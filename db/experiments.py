@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import CursorResult, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db import clock
@@ -31,6 +31,12 @@ class Experiment:
     name: str
     question: str
     plan: dict[str, Any]
+    search: dict[str, Any] | None
+    """An :class:`engine.experiment.search.Search`, whose runs are its trials; ``None`` of other experiments."""
+    tried: int
+    """Trials that were begun, those that are deleted by now too."""
+    closed: bool
+    """A search has ended for good, so test users may be asked."""
     paused: bool
     """Its queued runs wait until it goes on."""
     created_at: datetime
@@ -51,6 +57,7 @@ def create(
     configs: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     preset: str | None,
+    search: Mapping[str, Any] | None = None,
 ) -> tuple[Experiment, list[str]]:
     """Write an experiment and queue its runs, all or nothing; returns it with the runs' ids.
 
@@ -59,6 +66,8 @@ def create(
     """
     with writing() as session:
         row = _new(session, name, question, plan)
+        if search is not None:
+            row.search, row.tried = dict(search), len(configs)
         ids = create_many(configs, preset, row.name, session) if configs else []
         _enter(session, row.id, zip(ids, labels, strict=True))
         return _record(row), ids
@@ -107,6 +116,54 @@ def members(experiment_id: str) -> list[Member]:
     query = select(MemberRow.run_id, MemberRow.label).where(MemberRow.experiment_id == experiment_id)
     with reading() as session:
         return [Member(*row) for row in session.execute(query.order_by(MemberRow.position))]
+
+
+def open_searches() -> list[Experiment]:
+    """Searches that go on, oldest first."""
+    row = ExperimentRow
+    query = select(row).where(row.search.is_not(None), row.closed.is_(False), row.paused.is_(False))
+    with reading() as session:
+        return [_record(found) for found in session.scalars(query.order_by(row.created_at))]
+
+
+def search_of(run_id: str) -> Experiment | None:
+    """The search that a run is a trial of, as long as it is not closed."""
+    row = ExperimentRow
+    query = select(row).join(MemberRow).where(MemberRow.run_id == run_id, MemberRow.label.is_not(None))
+    with reading() as session:
+        found = session.scalar(query.where(row.search.is_not(None), row.closed.is_(False)).limit(1))
+        return None if found is None else _record(found)
+
+
+def add_trial(experiment_id: str, number: int, config: Mapping[str, Any], label: str) -> str | None:
+    """Queue trial ``number`` (from 0) of a search and return its run's id.
+
+    ``None`` if somebody else has meanwhile, or the search was paused or closed.
+    """
+    row = ExperimentRow
+    goes_on = (row.id == experiment_id, row.tried == number, row.closed.is_(False), row.paused.is_(False))
+    with writing() as session:
+        begun = session.execute(update(row).where(*goes_on).values(tried=number + 1))
+        if cast(CursorResult[Any], begun).rowcount != 1:
+            return None
+        found = session.scalars(select(row).where(row.id == experiment_id)).one()
+        (run_id,) = create_many([config], (found.search or {}).get("preset"), found.name, session)
+        _enter(session, experiment_id, [(run_id, label)])
+        return run_id
+
+
+def change_search(experiment_id: str, search: Mapping[str, Any]) -> None:
+    """Another description of what is searched."""
+    with writing() as session:
+        session.execute(update(ExperimentRow).where(ExperimentRow.id == experiment_id).values(search=dict(search)))
+
+
+def close(experiment_id: str) -> bool:
+    """End a search for good; ``False`` if it was closed already."""
+    mine = (ExperimentRow.id == experiment_id, ExperimentRow.closed.is_(False))
+    with writing() as session:
+        closed = session.execute(update(ExperimentRow).where(*mine).values(closed=True, paused=False))
+        return cast(CursorResult[Any], closed).rowcount == 1
 
 
 def add(experiment_id: str, run_ids: Sequence[str]) -> int:

@@ -3,9 +3,10 @@
 ::
 
     queued ──claim──▶ starting ──begin──▶ running ──finish──▶ done | failed | interrupted | cancelled
+      │                  │                   └─────finish──▶ validated | pruned (trials of a search)
       │                  └────── request_cancel ──▶ cancelling ──finish──▶ cancelled (done, if it was faster)
       └─ request_cancel ──▶ cancelled
-    failed | cancelled | interrupted ──requeue──▶ queued
+    failed | cancelled | interrupted | validated | pruned ──requeue──▶ queued
 """
 
 from __future__ import annotations

@@ -18,13 +18,17 @@ from db.schema import RunRow
 from db.store import reading, writing
 from engine.errors import StudioError
 
-State = Literal["queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted"]
+State = Literal[
+    "queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted", "validated", "pruned"
+]
 Origin = Literal["new", "retry", "import"]
 
 STATES: tuple[State, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("starting", "running", "cancelling")
 """A process works on the run."""
-RESUMABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
+JUDGED: tuple[State, ...] = ("validated", "pruned")
+"""A trial that went as far as its search needs: to the end of what is validated, or until it fell behind."""
+RESUMABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted", *JUDGED)
 """The run stopped before its end and can go on from its last checkpoint."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, UniqueConstraint
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, UniqueConstraint, false
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -208,6 +208,9 @@ class ExperimentRow(Base):
     name: Mapped[str] = mapped_column(unique=True)
     question: Mapped[str]
     plan: Mapped[dict[str, Any]]
+    search: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    tried: Mapped[int] = mapped_column(default=0, server_default="0")
+    closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     paused: Mapped[bool]
     created_at: Mapped[datetime]
 

@@ -13,7 +13,7 @@ from db.runs import Run
 from db.schema import RunRow
 from db.stages import Stage
 
-Ended = Literal["done", "failed", "cancelled", "interrupted"]
+Ended = Literal["done", "failed", "cancelled", "interrupted", "validated", "pruned"]
 
 
 class _Record(BaseModel):

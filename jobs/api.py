@@ -19,7 +19,7 @@ from db import stages as stage_store
 from db.asked import Progress
 from db.explanations import Explanation
 from db.metrics import Point
-from db.runs import Origin, Run, State
+from db.runs import JUDGED, Origin, Run, State
 from db.stages import Stage
 from db.store import DatabaseUnreachable
 from db.workers import Worker
@@ -34,6 +34,7 @@ from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 from jobs.answers import Q
 from jobs.offers import Offers
+from jobs.trials import refuse_trial
 
 LOG_BYTES = 256 * 1024
 
@@ -89,7 +90,10 @@ def resume_in_foreground(
 
     ``processes``: how many work on it from now on, instead of ``run.processes``.
     """
-    return foreground.resume(status(reference), monitor, processes=processes)
+    run = status(reference)
+    if run.state in JUDGED:
+        refuse_trial(run)
+    return foreground.resume(run, monitor, processes=processes)
 
 
 def cancel(reference: str) -> State:
@@ -112,6 +116,8 @@ def resume(reference: str) -> str:
         StudioError: no such run, or it is queued, under way or done.
     """
     run = status(reference)
+    if run.state in JUDGED:
+        refuse_trial(run)
     if not lifecycle.requeue(run.id):
         raise foreground.not_resumable(status(run.id))
     queues.training().add(run.id)
@@ -121,6 +127,7 @@ def resume(reference: str) -> str:
 def retry(reference: str, name: str | None = None) -> str:
     """Queue a new run with the same settings, from the start; its origin says so. Returns the new id."""
     run = status(reference)
+    refuse_trial(run)
     return launch(stored_config(run.config), run.preset, name, origin="retry", parent_id=run.id)
 
 

@@ -9,14 +9,14 @@ from db import experiments as store
 from db import lifecycle
 from db import runs as run_store
 from db.experiments import Experiment
-from db.runs import ACTIVE, Run, State
+from db.runs import ACTIVE, RESUMABLE, Run, State
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, expand
 from engine.paths import home, writable
 from jobs import api, queues
 from jobs.outlook import ASKED_FROM, refuse_problems
 
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
+ENDED: tuple[State, ...] = ("done", *RESUMABLE)
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ def add(reference: str, runs: Sequence[str]) -> int:
     """Put runs into an experiment; returns how many were not in it.
 
     Raises:
-        StudioError: no such experiment or run.
+        StudioError: no such experiment or run, or it is a search that is not closed.
     """
     run_ids = [api.status(run).id for run in runs]
-    return store.add(store.find(reference).id, run_ids)
+    return store.add(_whose_runs_may_change(reference).id, run_ids)
 
 
 def add_or_gather(reference: str, runs: Sequence[str]) -> int:
@@ -127,8 +127,14 @@ def standing(reference: str) -> Standing:
 
 
 def cancel(reference: str) -> int:
-    """Stop all runs of an experiment that wait or are under way; returns how many. Each keeps a checkpoint."""
-    return lifecycle.request_cancel_of(_in(standing(reference), ("queued", *ACTIVE)))
+    """Stop all runs of an experiment that wait or are under way; returns how many. Each keeps a checkpoint.
+
+    A search begins no further trials until it is resumed.
+    """
+    found = standing(reference)
+    if found.experiment.search and not found.experiment.closed:
+        store.pause(found.experiment.id, True)
+    return lifecycle.request_cancel_of(_in(found, ("queued", *ACTIVE)))
 
 
 def pause(reference: str) -> int:
@@ -170,6 +176,14 @@ def delete(reference: str, *, with_runs: bool = False) -> int:
             api.delete(run.id)
     store.forget(found.experiment.id)
     return len(found.runs) if with_runs else 0
+
+
+def _whose_runs_may_change(reference: str) -> Experiment:
+    found = store.find(reference)
+    if found.search and not found.closed:
+        what = f"{found.name!r} is a search: its runs are its trials"
+        raise StudioError(what, where=found.id, remedy=f"close it first: delrec tune close {found.name}")
+    return found
 
 
 def _in(found: Standing, states: Collection[str]) -> list[str]:

@@ -57,7 +57,7 @@ def outlook(plan: Plan, *, sharing: bool = True) -> Outlook:
         StudioError: as :func:`engine.experiment.plan.expand`.
     """
     planned = expand(_smaller(plan) if plan.size >= ASKED_FROM else plan)
-    forecasts, problems = _looked_at(planned)
+    forecasts, found = _looked_at(planned)
     made: set[str] = set()
     runs = tuple(_expected(it, forecasts[it.label], made if sharing else set()) for it in planned)
     scale = plan.size / len(runs)
@@ -68,21 +68,26 @@ def outlook(plan: Plan, *, sharing: bool = True) -> Outlook:
         _sum([it.alone for it in runs], scale),
         _sum([it.shared for it in runs], scale),
         max(memory) if memory else None,
-        tuple(map(str, problems)),
+        tuple(map(str, found)),
     )
 
 
 def refuse_problems(planned: Sequence[Planned]) -> None:
     """Raise :class:`StudioError` for the first thing that would make a variant fail."""
-    for problem in _looked_at(planned)[1]:
+    for problem in problems(planned):
         raise problem
+
+
+def problems(planned: Sequence[Planned]) -> list[StudioError]:
+    """What would make variants fail."""
+    return _looked_at(planned)[1]
 
 
 def _looked_at(planned: Sequence[Planned]) -> tuple[dict[str, Forecast], list[StudioError]]:
     """Forecasts by label, and what is in the way; seeds make no difference, so only the first one's runs are asked."""
     done = done_here()
     forecasts: dict[str, Forecast] = {}
-    problems: dict[str, StudioError] = {}
+    faults: dict[str, StudioError] = {}
     for it in planned:
         if it.label in forecasts:
             continue
@@ -90,8 +95,8 @@ def _looked_at(planned: Sequence[Planned]) -> tuple[dict[str, Forecast], list[St
         for check in preflight(it.config, forecasts[it.label]):
             if check.state == "problem":
                 fault = StudioError(f"{it.label}: {check.detail}", where=check.name, remedy=check.remedy)
-                problems.setdefault(check.detail, fault)
-    return forecasts, list(problems.values())
+                faults.setdefault(check.detail, fault)
+    return forecasts, list(faults.values())
 
 
 def _smaller(plan: Plan) -> Plan:

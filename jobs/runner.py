@@ -22,6 +22,7 @@ from engine.settings import stored_config
 from jobs import failures, process, together, trackers
 from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
+from jobs.trials import TrialMonitor, monitor_of
 
 Recipe = Callable[[RunConfig, Path, Monitor], dict[str, Any]]
 """Runs a configuration in a folder, resuming what is there; returns the object of ``metrics.json``."""
@@ -48,20 +49,27 @@ def execute(
         processes: how many work on it, instead of ``run.processes``.
 
     Raises:
-        Cancelled: the run was asked to stop; it is ``cancelled``, or ``interrupted`` if nobody cancelled it.
+        Cancelled: the run was asked to stop; it is ``cancelled``, or ``interrupted`` if nobody cancelled it. Or it is a
+            trial, which has gone as far as its search needs (:mod:`jobs.trials`).
         Exception: whatever the recipe raised; the run is ``failed`` with a reason, the log has the trace.
     """
     run = runs.get(run_id)
+    trial: TrialMonitor | None = None
     try:
         if not lifecycle.begin(run_id, process.owner()):
             raise Cancelled
         config = stored_config(run.config)
+        trial = monitor_of(run_id)
         with process.marked(run_id), monitor, contextlib.ExitStack() as stack:
             tracked = [stack.enter_context(tracker) for tracker in trackers.monitors(run_id)]
             work = recipe or _pipeline()
             with together.working(config, run.folder, processes or config.run.processes, partial(_give_up, run_id)):
-                report = work(config, run.folder, MonitorGroup([monitor, *tracked, *others]))
+                stops = [trial] if trial is not None else []
+                report = work(config, run.folder, MonitorGroup([monitor, *stops, *tracked, *others]))
     except (Cancelled, KeyboardInterrupt):
+        if trial is not None and trial.outcome is not None:
+            _end(run_id, trial.outcome, trial.reason, None)
+            raise Cancelled(f"a trial of {trial.experiment.name!r}: {trial.outcome}") from None
         _end(run_id, "interrupted", "stopped before its end", failures.CHECKPOINT)
         raise
     except Exception as error:
@@ -88,7 +96,7 @@ def _give_up(run_id: str, reason: str, remedy: str) -> None:
     _end(run_id, "failed", reason, remedy)
 
 
-def _end(run_id: str, state: State, reason: str, remedy: str) -> None:
+def _end(run_id: str, state: State, reason: str | None, remedy: str | None) -> None:
     """Write down that it has not come to its end; what it ended for is not hidden by a database out of reach."""
 
     def finish() -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import workers
 from engine import interpreter
 from engine.errors import StudioError
-from jobs import api, health, logs, offers, process, signs, trackers
+from jobs import api, health, logs, offers, process, searches, signs, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -54,6 +54,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     api.recover()
     stopping = Flag()
     at_work: list[str] = []
+    fault = signs.Fault("what was lost is not looked for")
 
     def beat() -> bool:
         return workers.beat(me, replace(own, run="".join(at_work[:1])).as_dict())
@@ -67,6 +68,8 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
             supervise(run_id, stopping, command)
         finally:
             at_work.remove(run_id)
+        with fault.told_once():
+            searches.advance()
 
     queue = Queue(TRAINING, work)
     consumer = queue.huey.create_consumer(workers=1, periodic=False, max_delay=1.0, graceful_signal="TERM")
@@ -76,7 +79,6 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     if parent is not None:
         end_with_parent(parent, stopping.set)
     beside = _start([*answerer, str(me.pid)])
-    fault = signs.Fault("what was lost is not looked for")
     moved = time.monotonic()
     with (
         signs.given(beat),
@@ -86,6 +88,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
             moved = time.monotonic()
             with fault.told_once():  # out of reach for a while; what is lost is found next time
                 api.recover()
+                searches.advance()
             consumer.check_worker_health()
             if beside.poll() is not None:
                 beside = _start([*answerer, str(me.pid)])

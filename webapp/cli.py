@@ -29,6 +29,7 @@ COMMANDS = {
     "run": "Run the pipeline here, with progress bars and a final table.",
     "launch": "Put a run into the queue of the worker.",
     "experiment": "Many runs as one question: start, follow and lead them together.",
+    "tune": "Search for the configuration that validates best, by Optuna.",
     "resume": "Continue an unfinished run from its last checkpoint.",
     "cancel": "Stop a run; it keeps a checkpoint.",
     "runs": "List the runs with their state.",

@@ -16,19 +16,22 @@ import gradio as gr
 from engine.data.listing import listed, listing
 from engine.data.references import checked_titles
 from engine.errors import StudioError
+from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
+from engine.experiment.space import read_space
 from engine.experiment.written import make_plan
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
-from jobs import api, data_work, experiments
+from jobs import api, data_work, experiments, searches
 from jobs.forecast import forecast
 from jobs.outlook import outlook
 from jobs.preflight import refuse_problems
-from jobs.records import Experiment, Run
+from jobs.records import Run
 from webapp.access import Access
 from webapp.answering import Answering
 from webapp.described import described
 from webapp.events import tell
 from webapp.inspect.question import RATHER, REASONS, Question
+from webapp.led import LED, about, told
 from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
@@ -141,25 +144,58 @@ class Machine:
         if dry_run:
             return asdict(outlook(plan))
         self.access.require_change(request)
-        return _led(experiments.start(plan, name.strip() or None).id)
+        return told(experiments.start(plan, name.strip() or None).id)
+
+    def tune(
+        self,
+        request: gr.Request,
+        vary: list[str],
+        preset: str = "quickstart",
+        settings: list[str] | None = None,
+        metric: str = DEFAULT,
+        trials: int = USUAL_TRIALS,
+        pruning: bool = True,
+        name: str = "",
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Search, trial after trial, for what validates best. Returns it as `lead_experiment` does, or what it takes.
+
+        Args:
+            vary: ranges such as "finetune.lr=1e-4..1e-2", or lists such as "teacher.name=sasrec,gru4rec".
+            preset: smoke, quickstart, full, sparse or paper.
+            settings: changes of the base such as "distill.steps=50".
+            metric: finetune.NDCG@10, teacher.NDCG@10 or text.NDCG@10, all on validation users.
+            trials: configurations to try at most.
+            pruning: give up trials that fall behind.
+            name: a unique name; chosen for you if empty.
+            dry_run: only say how many trials it has, how long they take at most in seconds and what is in the way.
+        """
+        base = load_config(preset, overrides=settings or ())
+        wanted = make_search(preset, base, read_space(vary), metric=metric, trials=trials, pruning=pruning)
+        if dry_run:
+            return asdict(searches.outlook(wanted))
+        self.access.require_change(request)
+        return told(searches.start(wanted, name.strip() or None).id)
 
     def experiments(self) -> list[dict[str, Any]]:
         """All experiments, newest first: id, name, question, whether it is paused, how many runs are in each state."""
-        return [{**_about(it), "runs": counts} for it, counts in experiments.listed()]
+        return [{**about(it), "runs": counts} for it, counts in experiments.listed()]
 
     def lead_experiment(self, request: gr.Request, experiment: str, action: str = "show") -> dict[str, Any]:
         """Lead all runs of an experiment at once. Returns it with each run: id, variant, seed, state, error and remedy.
 
+        A search is told with its trials, best first, and their values; test users are not asked before it is closed.
+
         Args:
             experiment: id or name.
-            action: show, cancel, pause, resume or retry-failed.
+            action: show, cancel, pause, resume, retry-failed, or of a search close.
         """
         if action not in LED:
             raise StudioError(f"unknown action {action!r}", remedy=f"choose one of {', '.join(LED)}")
         if action != "show":
             self.access.require_change(request)
         LED[action](experiment)
-        return _led(experiment)
+        return told(experiment)
 
     def recommend(self, run: str, titles: list[str], k: int = 10) -> dict[str, Any]:
         """What comes after a list of titles, by a finished run: the teacher's list and the language model's.
@@ -253,21 +289,13 @@ class Machine:
         return [run.name for run in made]
 
 
-LED: dict[str, Callable[[str], Any]] = {
-    "show": experiments.standing,
-    "cancel": experiments.cancel,
-    "pause": experiments.pause,
-    "resume": experiments.resume,
-    "retry-failed": experiments.retry_failed,
-}
-"""What can be done with an experiment as a whole."""
 ENDPOINTS = (
     *("launch", "runs", "status", "metrics", "results", "cancel", "resume"),
-    *("experiment", "experiments", "lead_experiment", "recommend", "explain"),
+    *("experiment", "experiments", "lead_experiment", "tune", "recommend", "explain"),
     *("data_sets", "data_set", "rename_data_set", "delete_data_set"),
 )
 CHANGING = frozenset(
-    {"launch", "cancel", "resume", "experiment", "lead_experiment", "rename_data_set", "delete_data_set"}
+    {"launch", "cancel", "resume", "experiment", "lead_experiment", "tune", "rename_data_set"} | {"delete_data_set"}
 )
 
 
@@ -294,19 +322,6 @@ def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _within(limit: int, most: int) -> int:
     return max(1, min(limit, most))
-
-
-def _about(experiment: Experiment) -> dict[str, Any]:
-    return {name: getattr(experiment, name) for name in ("id", "name", "question", "paused")}
-
-
-def _led(reference: str) -> dict[str, Any]:
-    found = experiments.standing(reference)
-    own = ("id", "name", "seed", "state", "error", "remedy")
-    runs = [
-        {name: getattr(run, name) for name in own} | {"variant": found.labels[run.id] or run.name} for run in found.runs
-    ]
-    return {**_about(found.experiment), "runs": runs}
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -15,6 +15,8 @@ STATES = {
     "failed": "Failed",
     "cancelled": "Cancelled",
     "interrupted": "Interrupted",
+    "validated": "Validated",
+    "pruned": "Pruned",
 }
 
 
@@ -73,3 +75,11 @@ def memory(megabytes: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 run``, ``3 runs``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def expected_search(trials: int, seconds: float | None, megabytes: float | None) -> str:
+    """What a search takes."""
+    whole = f"{plural(trials, 'trial')} at most"
+    if seconds is None:
+        return f"{whole}; how long they take is known once a run like them was done on this machine"
+    return f"{whole}: up to {duration(seconds)}; at most {memory(megabytes)}"

@@ -115,15 +115,15 @@ def _in_state(state: str) -> str:
         lifecycle.begin(run_id, ME)
     if state == "cancelling":
         lifecycle.request_cancel(run_id)
-    if state in ("done", "failed", "cancelled", "interrupted"):
+    if state == "done" or state in STOPPED:
         lifecycle.finish(run_id, state)
     assert runs.get(run_id).state == state
     return run_id
 
 
-STATES = ("queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted")
+STOPPED = {"failed", "cancelled", "interrupted", "validated", "pruned"}
+STATES = ("queued", "starting", "running", "cancelling", "done", *STOPPED)
 ACTIVE = {"starting", "running", "cancelling"}
-STOPPED = {"failed", "cancelled", "interrupted"}
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -14,7 +14,7 @@ from db import lifecycle, metrics, runs
 from db.store import writing
 from engine.evaluate.across import Answers
 from engine.settings import load_config
-from jobs import api, experiments
+from jobs import api, experiments, process
 from webapp import variants
 from webapp.pages import experiment as page_of
 from webapp.views import experiment as view
@@ -143,3 +143,33 @@ def test_an_experiment_is_previewed_and_launched_from_the_form(page: Page, at_qu
     page.wait_for_url("**/experiment?id=x-*")
     expect(page.locator("#experiment-head")).to_contain_text("4 runs: 4 queued")
     experiments.delete("from the form", with_runs=True)
+
+
+@pytest.mark.browser
+def test_a_search_is_begun_in_the_form_and_closed_on_its_page(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(f"{at_quiet_studio.url}/?preset=smoke")
+    expect(page.locator("#launch-summary")).to_contain_text("smoke")
+    page.locator("#vary-search > button").click()
+    page.locator("#vary-settings textarea").fill("finetune.lr=1e-2..1e-4")
+    page.locator("#search-start").click()
+    expect(page.locator("#search-said")).to_contain_text("nothing in it to choose from")
+    page.locator("#vary-settings textarea").fill("finetune.lr=1e-4..1e-2")
+    page.locator("#search-preview").click()
+    expect(page.locator("#search-said")).to_contain_text("20 trials at most")
+    page.locator("#vary-name input, #vary-name textarea").fill("searched")
+    page.locator("#search-start").click()
+    page.wait_for_url("**/experiment?id=x-*")
+    expect(page.locator("#experiment-search")).to_contain_text("1 of 20 configurations tried: 1 under way")
+    expect(page.locator("#experiment-results")).to_be_hidden()
+    (run,) = experiments.standing("searched").runs
+    lifecycle.claim(run.id, process.owner())
+    with writing() as session:
+        metrics.append(run.id, [("finetune", "validation.NDCG@10", step, 0.1 * step) for step in (1, 2)], session)
+        lifecycle.end(run.id, "validated", session)
+    expect(page.locator("#search-best")).to_contain_text(".200 with finetune.lr=0.001")
+    expect(page.locator("#search-best a").first).to_have_attribute("href", f"./?clone={run.id}")
+    page.locator("#experiment-close").click()
+    expect(page.locator("#experiment-said")).to_contain_text(f"Closed: {run.name} goes on to the test users")
+    expect(page.locator("#experiment-close")).to_be_hidden()
+    experiments.cancel("searched")
+    experiments.delete("searched", with_runs=True)

@@ -76,6 +76,24 @@ def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ..
     return load_config(preset, text=None if file is None else read_text(file), where=file or "", overrides=overrides)
 
 
+def chosen_base(
+    preset: str | None, file: str | None, overrides: tuple[str, ...], like: str | None
+) -> tuple[str | None, RunConfig]:
+    """Preset and configuration that something starts from: :func:`chosen_config`, or those of the run ``like``.
+
+    Raises:
+        StudioError: as :func:`chosen_config` and :func:`find_run`, or both were named.
+    """
+    if like is None:
+        return preset, chosen_config(preset, file, overrides)
+    if preset or file:
+        raise StudioError("two bases", where="--like", remedy="start from a run or from a preset")
+    from engine.settings import load_config, stored_config, to_yaml
+
+    run = find_run(like)
+    return run.preset, load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=overrides)
+
+
 def read_text(file: str) -> str:
     """The text of a file of settings.
 

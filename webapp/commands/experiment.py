@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import StudioError
-from webapp.commands._options import chosen_config, find_run, read_text, settings_options
+from webapp.commands._options import chosen_base, find_run, read_text, settings_options
 
 if TYPE_CHECKING:
     from engine.experiment.plan import Plan
@@ -83,17 +83,7 @@ def _plan(given: dict[str, Any]) -> tuple[Plan, str, str]:
             raise StudioError(what, where="--plan", remedy="write it into the file")
         plan, name, question = plan_from_yaml(read_text(file), file)
         return plan, given["name"] or name, given["question"] or question
-    preset = given["preset"]
-    if like := given["like"]:
-        if preset or given["file"]:
-            raise StudioError("two bases", where="--like", remedy="start from a run or from a preset")
-        from engine.settings import load_config, stored_config, to_yaml
-
-        run = find_run(like)
-        preset = run.preset
-        base = load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=given["overrides"])
-    else:
-        base = chosen_config(preset, given["file"], given["overrides"])
+    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
     plan = make_plan(
         preset,
         base,

@@ -13,7 +13,7 @@ from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.labels import LABELS, label
-from jobs import api, experiments, records
+from jobs import api, experiments, records, searches
 from jobs.experiments import Standing
 from jobs.records import Run
 from webapp.access import Access
@@ -24,6 +24,7 @@ from webapp.html import Html, link, tag
 from webapp.shell import EXPERIMENT, empty, frame, notice
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
 from webapp.views import experiment as view
+from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
 from webapp.views.compare import legend
 from webapp.views.yardsticks import published
@@ -52,7 +53,12 @@ def build(access: Access) -> None:
         buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in LEADING.items()}
     said = gr.HTML(js_on_load=None, elem_id="experiment-said")
     with gr.Column(visible=False) as page:
-        with gr.Column(elem_classes="dr-card dr-opens"):
+        with gr.Column(visible=False, elem_classes="dr-card dr-opens") as searching:
+            gr.HTML(tag("h2", "Search"), js_on_load=None)
+            trials = gr.HTML(js_on_load=None, elem_id="experiment-search")
+            with gr.Row(elem_classes="dr-actions"):
+                close = gr.Button(CLOSE, size="sm", elem_id="experiment-close")
+        with gr.Column(elem_classes="dr-card dr-opens") as results_card:
             gr.HTML(tag("h2", "Results"), js_on_load=None)
             with gr.Row(elem_classes="dr-fields"):
                 base = gr.Dropdown([], label="Baseline", filterable=False, elem_id="experiment-base")
@@ -63,10 +69,10 @@ def build(access: Access) -> None:
             copies = gr.HTML(js_on_load=None, elem_id="experiment-copies")
             gr.HTML(chart_box("effects"), js_on_load=None)
             effects = gr.HTML(js_on_load=None)
-        with gr.Column(elem_classes="dr-card"):
+        with gr.Column(elem_classes="dr-card") as seeds_card:
             gr.HTML(tag("h2", "Runs by seed"), js_on_load=None)
             seeds = gr.HTML(js_on_load=None, elem_id="experiment-seeds")
-        with gr.Column(elem_classes="dr-card"):
+        with gr.Column(elem_classes="dr-card") as slices_card:
             gr.HTML(tag("h2", "By rarity of the next item"), js_on_load=None)
             sliced = gr.HTML(js_on_load=None, elem_id="experiment-slices")
             gr.HTML(chart_box("slices"), js_on_load=None)
@@ -78,7 +84,8 @@ def build(access: Access) -> None:
             curves = gr.HTML(js_on_load=None)
     seen = gr.State("")
     timer = gr.Timer(SECONDS)
-    drawn = [top, results, copies, effects, seeds, sliced, slice_charts, colours, curves]
+    cards = [searching, close, results_card, seeds_card, slices_card]
+    drawn = [*cards, top, trials, results, copies, effects, seeds, sliced, slice_charts, colours, curves]
     outputs = [seen, page, actions, base, *drawn]
 
     def opened(request: gr.Request) -> list[Any]:
@@ -92,7 +99,7 @@ def build(access: Access) -> None:
         try:
             if not reference:
                 everything = tag("h1", "Experiments", class_="dr-title") + view.listing(experiments.listed())
-                return ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), Html(everything), *BLANK]
+                return [*HIDDEN, Html(everything), *BLANK]
             found = experiments.standing(reference)
             now = f"{[(run.id, run.state) for run in found.runs]}{found.experiment}{baseline}{model}{metric}"
             if now == last:
@@ -101,7 +108,7 @@ def build(access: Access) -> None:
         except Exception as error:
             back = link("All experiments", EXPERIMENT[0], class_="dr-button")
             failed = empty("No experiment to show", tell(error), back)
-            return ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), failed, *BLANK]
+            return [*HIDDEN, failed, *BLANK]
 
     def lead(action: Callable[[str], int], words: str) -> Callable[..., Html]:
         def act(reference: str, request: gr.Request) -> Html:
@@ -112,6 +119,15 @@ def build(access: Access) -> None:
                 return notice("bad", tell(error))
 
         return act
+
+    def closed(reference: str, request: gr.Request) -> Html:
+        try:
+            access.require_change(request)
+            best = searches.close(reference)
+            told = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
+            return notice("ok", f"Closed: {told}.")
+        except Exception as error:
+            return notice("bad", tell(error))
 
     def renewed(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
         return show(reference, baseline, model, metric, last, access.is_read_only(request))
@@ -130,6 +146,7 @@ def build(access: Access) -> None:
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
     for name, (action, words) in ACTIONS.items():
         buttons[name].click(lead(action, words), chosen, said, **QUIET).then(renewed, asked, outputs, **QUIET)
+    close.click(closed, chosen, said, **QUIET).then(renewed, asked, outputs, **QUIET)
 
 
 LEADING = {"pause": "Pause", "resume": "Resume", "retry": "Retry failed", "cancel": "Cancel"}
@@ -139,37 +156,54 @@ ACTIONS: dict[str, tuple[Callable[[str], int], str]] = {
     "retry": (experiments.retry_failed, "queued again"),
     "cancel": (experiments.cancel, "stopped"),
 }
-BLANK = [""] * 8
+CLOSE = "Close, and test the best"
+BLANK = [""] * 9
+HIDDEN = ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), *[gr.skip()] * 5]
+"""Before the head, where no experiment is shown."""
 
 
 def _draw(found: Standing, chosen: str | None, model: str, metric: str, locked: bool) -> list[Any]:
     """Everything below the fingerprint, in the order of the outputs."""
-    variants = groups(found)
-    if not variants:
-        nothing = [gr.Column(visible=False), gr.Row(visible=not locked), gr.skip(), view.head(found)]
-        return [*nothing, *BLANK]
-    baseline = next((group for group in variants if group.label == chosen), variants[0])
-    read_answers(variants, model)
-    figures = spreads(variants, METRICS)
-    differences = against(variants, baseline.place, metric)
-    shown = (variants, figures, differences, METRICS, metric, baseline)
-    runs = [run for group in variants for run in group.runs.values() if run.state == "done"]
+    variants, sought = groups(found), None
+    measured = variants
+    if found.experiment.search is not None:
+        sought = searches.standing(found.experiment.id)
+        measured = [group for group in variants if any(run.state == "done" for run in group.runs.values())]
+    shown = bool(measured) and (sought is None or found.experiment.closed)
+    cards = [
+        gr.Column(visible=sought is not None),
+        gr.Button(visible=not (locked or found.experiment.closed)),
+        *[gr.Column(visible=shown)] * 3,
+    ]
+    page = [gr.Column(visible=bool(variants)), gr.Row(visible=not locked)]
+    head = view.head(found, sought.search.trials if sought else None)
+    trials = search_view.sought(sought) if sought else ""
+    place = {run.id: group.place for group in variants for run in group.runs.values()}
+    curves = [legend([(group.label, group.place) for group in variants]),
+              chart_data("curves", _curves(variants, place))] if variants else ["", ""]  # fmt: skip
+    if not shown:
+        return [*page, gr.skip(), *cards, head, trials, *[""] * 6, *curves]
+    baseline = next((group for group in measured if group.label == chosen), measured[0])
+    read_answers(measured, model)
+    figures = spreads(measured, METRICS)
+    differences = against(measured, baseline.place, metric)
+    told = (measured, figures, differences, METRICS, metric, baseline)
+    runs = [run for group in measured for run in group.runs.values() if run.state == "done"]
     asked = {"id": found.experiment.id, "base": baseline.label, "model": model, "metric": metric}
     report = f"./-/experiment.html?{urlencode(asked)}"
-    place = {run.id: group.place for group in variants for run in group.runs.values()}
     models = {run.id: row_of(run, model) for run in runs}
     return [
-        gr.Column(visible=True),
-        gr.Row(visible=not locked),
-        gr.Dropdown(choices=[group.label for group in variants], value=baseline.label),
-        view.head(found),
-        view.results(*shown),
-        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *shown), report)),
-        chart_data("effects", _effects(variants, figures, metric, found.experiment.id)),
-        view.by_seed(variants, metric),
+        *page,
+        gr.Dropdown(choices=[group.label for group in measured], value=baseline.label),
+        *cards,
+        head,
+        trials,
+        view.results(*told),
+        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *told), report)),
+        chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
+        view.by_seed(measured, metric),
         *slices(runs, models, metric, "rarity", place),
-        legend([(group.label, group.place) for group in variants]),
-        chart_data("curves", _curves(variants, place)),
+        *curves,
     ]
 
 

@@ -15,6 +15,7 @@ from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.form import Form
 from webapp.html import Html, tag
+from webapp.pages import search
 from webapp.shell import notice
 from webapp.views.experiment import expected
 
@@ -43,6 +44,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             look = gr.Button("Preview", size="sm", elem_id="vary-preview")
             start = gr.Button("Launch all", variant="primary", size="sm", elem_id="vary-launch")
         said = gr.HTML(js_on_load=None, elem_id="vary-said")
+        search.build(access, form, preset, [vary, name, question, template, seeds])
     destination = gr.Textbox(visible=False)
 
     def plan(base: str, given: tuple[Any, ...]) -> Plan:

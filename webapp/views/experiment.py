@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
-from jobs.experiments import Standing
+from jobs.experiments import ENDED, Standing
 from jobs.outlook import Outlook
 from jobs.records import Experiment, Run, State
 from webapp.charts import colour
@@ -32,7 +32,7 @@ def listing(found: Sequence[tuple[Experiment, Mapping[State, int]]]) -> Html:
             "tr",
             tag("th", link(it.name, f"./experiment?id={it.id}"), tag("small", it.question) if it.question else None,
                 scope="row", class_="dr-run-name"),
-            tag("td", counted(counts), tag("small", "paused") if it.paused else None),
+            tag("td", counted(counts), tag("small", notes) if (notes := _notes(it)) else None),
             tag("td", ago(it.created_at)),
             data_experiment=it.id,
         )
@@ -41,22 +41,34 @@ def listing(found: Sequence[tuple[Experiment, Mapping[State, int]]]) -> Html:
     return scrolled("Experiments", tag("thead", tag("tr", heads)), tag("tbody", rows))
 
 
+def _notes(it: Experiment) -> str:
+    """What kind of experiment it is, if it is a special one."""
+    kind = ["search, closed" if it.closed else "search"] if it.search else []
+    return ", ".join([*kind, *(["paused"] if it.paused else [])])
+
+
 def counted(counts: Mapping[State, int]) -> str:
     """``3 done, 1 failed``."""
     return ", ".join(f"{number} {STATES[state].lower()}" for state, number in counts.items()) or "no runs"
 
 
-def head(found: Standing, *, frozen: bool = False) -> Html:
-    """Name, question, how far it is, and why runs failed; ``frozen``: without links."""
+def head(found: Standing, trials: int | None = None, *, frozen: bool = False) -> Html:
+    """Name, question, how far it is, and why runs failed.
+
+    Args:
+        trials: how many a search has at most.
+        frozen: without links.
+    """
     done, total = found.counts.get("done", 0), len(found.runs)
+    reached, aim = (done, total) if trials is None else (sum(run.state in ENDED for run in found.runs), trials)
     bar = tag(
         "div",
-        tag("i", style=f"width:{100 * done / max(total, 1):.1f}%"),
+        tag("i", style=f"width:{100 * reached / max(aim, 1):.1f}%"),
         class_="dr-progress",
         role="progressbar",
-        aria_valuenow=done,
+        aria_valuenow=reached,
         aria_valuemin=0,
-        aria_valuemax=total,
+        aria_valuemax=aim,
         aria_label="Runs that are done",
     )
     failed = found.failed

@@ -14,11 +14,12 @@ from webapp.html import Html, join, link, tag
 from webapp.shell import notice
 from webapp.words import STATES, about, ago, clock, duration, memory, plural
 
-REASON = {"failed": "bad", "interrupted": "warn", "cancelled": "info"}
+REASON = {"failed": "bad", "interrupted": "warn", "cancelled": "info", "validated": "info", "pruned": "info"}
 NEXT_STEP = {
     "cancelled": "Cancelled; its last checkpoint is kept. Resume goes on from there.",
     "interrupted": "The process that worked on it is gone. Resume goes on from the last checkpoint.",
     "failed": "It failed; the log says where.",
+    "validated": "A trial of a search, as far as the search needs: test users are not asked before it is closed.",
 }
 NO_WORKER = "No worker is running, so what is queued waits. Start one: delrec worker (delrec serve brings its own)."
 

@@ -1,0 +1,203 @@
+"""Searches: experiments whose runs are drawn one after the other. The worker begins the next as soon as there is room.
+
+Everything that a search knows stands in its runs (:mod:`jobs.trials`), so any worker carries it on after any kill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from db import experiments as store
+from db import lifecycle
+from db.experiments import Experiment
+from db.runs import ACTIVE
+from engine.errors import StudioError
+from engine.experiment.plan import Planned
+from engine.experiment.search import Search, corners
+from engine.experiment.trials import best_of, suggest
+from engine.paths import home, writable
+from engine.recipe import stage_recipes
+from engine.stages import stage_names
+from jobs import api, queues, signs
+from jobs.forecast import forecast
+from jobs.outlook import problems, refuse_problems
+from jobs.trials import Tried, search_in, tried
+
+GIVEN_UP = 5
+"""So many failures before anything was validated, and nothing more is tried until somebody has looked."""
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A search and its trials as they stand."""
+
+    experiment: Experiment
+    search: Search
+    tried: tuple[Tried, ...]
+
+    @property
+    def best(self) -> Tried | None:
+        """The trial with the highest value so far."""
+        place = best_of([it.trial for it in self.tried])
+        return None if place is None else self.tried[place]
+
+    @property
+    def ranked(self) -> list[Tried]:
+        """Best first, then those without a value in their order."""
+        return sorted(self.tried, key=lambda it: (it.trial.value is None, -(it.trial.value or 0.0)))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing but failures has come of it."""
+        failed = sum(it.run.state == "failed" for it in self.tried)
+        return failed >= GIVEN_UP and self.best is None
+
+    @property
+    def waiting(self) -> int:
+        """Trials that are queued or under way."""
+        return sum(it.run.state in ("queued", *ACTIVE) for it in self.tried)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all trials were begun and have ended."""
+        return self.experiment.tried >= self.search.trials and not self.waiting
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: what is searched, how far it is, and every trial, best first."""
+        about = {name: getattr(self.experiment, name) for name in ("id", "name", "question", "paused", "closed")}
+        searched = self.search.model_dump(mode="json", include={"metric", "space", "trials"})
+        counted = {"tried": self.experiment.tried, "told": self.told}
+        best = None if self.best is None else self.best.run.id
+        own = ("id", "name", "state", "error", "remedy")
+        runs = [
+            {name: getattr(it.run, name) for name in own} | {"settings": it.label, "value": it.trial.value}
+            for it in self.ranked
+        ]
+        return about | searched | counted | {"best": best, "runs": runs}
+
+    @property
+    def told(self) -> str:
+        """How many configurations were seen, in words."""
+        states = [it.run.state for it in self.tried]
+        parts = {
+            "validated to the end": sum(it.trial.value is not None for it in self.tried),
+            "given up early": states.count("pruned"),
+            "failed": states.count("failed"),
+            "under way": self.waiting,
+            "deleted": self.experiment.tried - len(self.tried),
+        }
+        counted = ", ".join(f"{number} {words}" for words, number in parts.items() if number)
+        seen = f"{self.experiment.tried} of {self.search.trials} configurations tried"
+        return f"{seen}: {counted}" if counted else seen
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a search will take at most."""
+
+    trials: int
+    seconds: float | None
+    """``None`` where the speed of a stage is not known here."""
+    memory_mb: float | None
+    problems: tuple[str, ...]
+    """What would make trials fail, a sentence each."""
+
+
+def outlook(search: Search) -> Expected:
+    """Look at a search before it starts: nothing given up early, and what does not vary made once."""
+    base = corners(search)[0].config
+    names = stage_names(base)
+    needed = names[: names.index(search.stage) + 1]
+    expected = forecast(base)
+    memory = [forecast(it.config).memory_mb for it in corners(search)]
+    seconds = None
+    if all(name in expected.stages for name in needed):
+        recipes = [stage_recipes(it.config) for it in corners(search)]
+        again = [name for name in needed if name not in recipes[0] or len({it.get(name) for it in recipes}) > 1]
+        alone, shared = (sum(expected.stages[name] for name in part) for part in (needed, again))
+        seconds = alone + (search.trials - 1) * shared
+    known = [it for it in memory if it]
+    found = tuple(map(str, problems(corners(search))))
+    return Expected(search.trials, seconds, max(known) if known else None, found)
+
+
+def start(search: Search, name: str | None = None, question: str = "") -> Experiment:
+    """Queue the first trial; the worker queues the others, each once there is room.
+
+    Raises:
+        StudioError: a search that cannot be carried out, a name that is taken; data folder, database or queue cannot
+            be used.
+    """
+    refuse_problems(corners(search))
+    first = suggest(search, [], 0)
+    if first is None:
+        raise StudioError("no combination of these values is usable", where="--vary", remedy="let settings vary less")
+    writable(home() / "runs")
+    values = first.config.model_dump(mode="json")
+    made, run_ids = store.create(
+        name, question, {}, [values], [first.label], search.preset, search.model_dump(mode="json")
+    )
+    queues.training().add_many(run_ids)
+    return made
+
+
+def standing(reference: str) -> Sought:
+    """A search and its trials as they stand.
+
+    Raises:
+        StudioError: no such search.
+    """
+    experiment = store.find(reference)
+    return Sought(experiment, search_in(experiment), tuple(tried(experiment)))
+
+
+def listed() -> list[Experiment]:
+    """All searches, newest first."""
+    return [it for it in store.every() if it.search is not None]
+
+
+def advance() -> None:
+    """Queue the next trials of all searches that go on, as many at a time as there are workers."""
+    for experiment in store.open_searches():
+        with _faults.setdefault(experiment.id, signs.Fault(f"the search {experiment.name!r} waits")).told_once():
+            while _next(experiment.id):
+                pass
+
+
+_faults: dict[str, signs.Fault] = {}
+
+
+def _next(experiment_id: str) -> bool:
+    """Queue one more trial of a search; ``False`` if there is no room, or nothing left to try."""
+    found = standing(experiment_id)
+    number = found.experiment.tried
+    if found.waiting >= max(1, len(api.workers())) or number >= found.search.trials or found.hopeless:
+        return False
+    planned: Planned | None = suggest(found.search, [it.trial for it in found.tried], number)
+    if planned is None:
+        store.change_search(experiment_id, found.search.model_copy(update={"trials": number}).model_dump(mode="json"))
+        return False
+    run_id = store.add_trial(experiment_id, number, planned.config.model_dump(mode="json"), planned.label)
+    if run_id is not None:
+        queues.training().add(run_id)
+    return run_id is not None
+
+
+def close(reference: str) -> Tried | None:
+    """End a search for good: what is under way is stopped, and the best trial goes on to the test users.
+
+    Returns:
+        that trial, which is queued; ``None`` if none was validated.
+
+    Raises:
+        StudioError: no such search, or it is closed already.
+    """
+    found = standing(reference)
+    if not store.close(found.experiment.id):
+        raise StudioError(f"the search {found.experiment.name!r} is closed already", where=found.experiment.id)
+    lifecycle.request_cancel_of([it.run.id for it in found.tried if it.run.state in ("queued", *ACTIVE)])
+    best = standing(reference).best
+    if best is not None and lifecycle.requeue(best.run.id):
+        queues.training().add(best.run.id)
+    return best

@@ -1,0 +1,133 @@
+"""``delrec tune``: search for the configuration that validates best; test users are asked once the search is closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.experiment.space import REMEDY
+from webapp.commands._options import chosen_base, settings_options
+
+if TYPE_CHECKING:
+    from jobs.records import Experiment
+    from jobs.searches import Sought
+
+REFERENCE = click.argument("search")
+
+
+@click.group(invoke_without_command=True)
+@settings_options
+@click.option("--like", metavar="RUN", help="Start from the settings of a run.")
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="NAME=LOW..HIGH",
+    help="A range of numbers, or values as in NAME=VALUE,VALUE; may come repeatedly.",
+)
+@click.option("--trials", type=int, metavar="N", help="Configurations to try at most.  [default: 20]")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="What is searched for on validation users: finetune.NDCG@10 (default), teacher.NDCG@10 or text.NDCG@10.",
+)
+@click.option("--no-pruning", is_flag=True, help="See every trial to its end, those that fall behind too.")
+@click.option("--name", metavar="NAME", help="What to call the search; unique.")
+@click.option("--question", default="", metavar="TEXT", help="What is asked, in words.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be searched, and how long that takes.")
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Search by Optuna, trial after trial, for the worker; print the search's id.
+
+    Trials are runs, and the search is an experiment: 'delrec experiment pause', 'resume', 'cancel', 'retry-failed' and
+    'delete' lead it. Without a subcommand it starts a search; the subcommands are about one that is there.
+    """
+    if ctx.invoked_subcommand is None:
+        _start(given)
+
+
+def _start(given: dict[str, Any]) -> None:
+    from engine.experiment.search import DEFAULT, USUAL_TRIALS, choice_words, make_search
+    from engine.experiment.space import read_space
+    from jobs import searches
+
+    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
+    search = make_search(
+        preset,
+        base,
+        read_space(given["vary"]),
+        metric=given["metric"] or DEFAULT,
+        trials=USUAL_TRIALS if given["trials"] is None else given["trials"],
+        pruning=not given["no_pruning"],
+    )
+    if given["dry_run"]:
+        from webapp.words import expected_search
+
+        found = searches.outlook(search)
+        for name, choice in search.space.items():
+            click.echo(f"{name}: {choice_words(choice)}")
+        click.echo(expected_search(found.trials, found.seconds, found.memory_mb))
+        for problem in found.problems:
+            click.echo(f"problem: {problem}", err=True)
+        return
+    made = searches.start(search, given["name"] or None, given["question"])
+    click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
+    click.echo(made.id)
+
+
+@command.command("list")
+def list_all() -> None:
+    """All searches, newest first."""
+    from jobs import searches
+
+    found = searches.listed()
+    if not found:
+        click.echo(f"no searches yet: {REMEDY}", err=True)
+    for it in found:
+        click.echo(f"{it.id}  {it.name}{_state(it)}: {it.tried} configurations tried")
+
+
+@command.command()
+@REFERENCE
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(search: str, as_json: bool) -> None:
+    """The trials of a search, best first, by what they reached on validation users."""
+    from jobs import searches
+
+    found = searches.standing(search)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found.as_dict(), indent=1))
+        return
+    click.echo(f"{found.experiment.name} ({found.experiment.id}){_state(found.experiment)}: {found.told}")
+    for it in found.ranked:
+        value = "     " if it.trial.value is None else f"{it.trial.value:.3f}"
+        reason = f": {it.run.reason}" if it.run.reason else ""
+        click.echo(f"  {value}  {it.run.id}  {it.run.state:<11} {it.label}{reason}")
+    _say_next(found)
+
+
+@command.command()
+@REFERENCE
+def close(search: str) -> None:
+    """End a search for good, and have its best trial go on to the test users."""
+    from jobs import searches
+
+    best = searches.close(search)
+    if best is None:
+        click.echo(f"{search}: closed; no trial was validated")
+    else:
+        click.echo(f"{search}: closed; {best.run.id} ({best.label}) goes on to the test users")
+
+
+def _say_next(found: Sought) -> None:
+    name = found.experiment.name
+    if found.hopeless:
+        click.echo(f"all trials failed; mend that, then: delrec experiment retry-failed {name}", err=True)
+    elif found.ended and not found.experiment.closed:
+        click.echo(f"it has ended; to see how the best does on test users: delrec tune close {name}", err=True)
+
+
+def _state(experiment: Experiment) -> str:
+    return " (closed)" if experiment.closed else " (paused)" if experiment.paused else ""

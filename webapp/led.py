@@ -1,0 +1,36 @@
+"""What programs can do with an experiment as a whole, and what they are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jobs import experiments, searches
+from jobs.records import Experiment
+
+LED: dict[str, Callable[[str], Any]] = {
+    "show": experiments.standing,
+    "cancel": experiments.cancel,
+    "pause": experiments.pause,
+    "resume": experiments.resume,
+    "retry-failed": experiments.retry_failed,
+    "close": searches.close,
+}
+"""What can be done with an experiment as a whole."""
+
+
+def about(experiment: Experiment) -> dict[str, Any]:
+    """Its head."""
+    return {name: getattr(experiment, name) for name in ("id", "name", "question", "paused")}
+
+
+def told(reference: str) -> dict[str, Any]:
+    """An experiment with its runs; of a search, :meth:`jobs.searches.Sought.as_dict`."""
+    found = experiments.standing(reference)
+    if found.experiment.search is not None:
+        return searches.standing(reference).as_dict()
+    own = ("id", "name", "seed", "state", "error", "remedy")
+    runs = [
+        {name: getattr(run, name) for name in own} | {"variant": found.labels[run.id] or run.name} for run in found.runs
+    ]
+    return {**about(found.experiment), "runs": runs}
