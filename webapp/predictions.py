@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import StudioError
 from engine.evaluate import Predictions, read_predictions, read_scores
-from engine.evaluate.across import Answers, answers
+from engine.evaluate.paired import Answers, answers
 from engine.evaluate.predictions import Scores
 from jobs.records import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.evaluate.across import Answers
+from engine.evaluate.paired import Answers
 from engine.evaluate.render import short, signed
 from engine.experiment.plan import label_of, of_columns
 from engine.experiment.statistics import TEST, Difference, Spread, differences, spread

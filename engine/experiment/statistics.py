@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.evaluate.across import Answers
+from engine.evaluate.paired import Answers
 from engine.metrics.bootstrap import LEVEL, Interval
 from engine.seeds import generator
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.evaluate.across import Answers
+from engine.evaluate.paired import Answers
 from engine.experiment.statistics import differences, holm, sign_flip, spread
 from engine.experiment.tables import Table
 

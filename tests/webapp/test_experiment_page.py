@@ -12,7 +12,7 @@ from webapp_studio import Studio
 
 from db import lifecycle, metrics, runs
 from db.store import writing
-from engine.evaluate.across import Answers
+from engine.evaluate.paired import Answers
 from engine.settings import load_config
 from jobs import api, experiments, process
 from webapp import variants

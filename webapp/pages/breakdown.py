@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from engine.evaluate import Report
-from engine.evaluate.across import ONLY_B
 from engine.evaluate.breakdown import KINDS, advantages, list_table, metric_words, slice_metrics, slice_table
+from engine.evaluate.paired import ONLY_B
 from engine.evaluate.report import By
 from engine.labels import label
 from webapp.charts import Figure

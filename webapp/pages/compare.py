@@ -11,8 +11,8 @@ import gradio as gr
 
 from engine.curves import CurveName
 from engine.errors import StudioError
-from engine.evaluate.across import UNPAIRED, Answers, differences, outcomes
 from engine.evaluate.breakdown import KINDS
+from engine.evaluate.paired import UNPAIRED, Answers, differences, outcomes
 from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval

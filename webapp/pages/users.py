@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from engine.errors import StudioError
-from engine.evaluate.across import outcome_of_each
+from engine.evaluate.paired import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
 from webapp.access import Access

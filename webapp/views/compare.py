@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from engine.evaluate.across import BOTH, NONE, ONLY_A, ONLY_B
+from engine.evaluate.paired import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.render import short, signed
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval

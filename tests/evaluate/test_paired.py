@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import StudioError
-from engine.evaluate.across import answers, difference, outcomes
+from engine.evaluate.paired import answers, difference, outcomes
 from engine.evaluate.predictions import Scores
 
 CANDIDATES = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 5, 9]]
