@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.evaluate.people import Group
+from engine.evaluate.user_groups import Group
 from engine.explain.report import ExplanationReport
 from webapp.inspect.question import WORDS, Question
 from webapp.inspect.session import FIRST, Standing, advance, look

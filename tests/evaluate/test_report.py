@@ -22,7 +22,7 @@ from engine.evaluate import (
     write_predictions,
 )
 from engine.evaluate import predictions as module
-from engine.evaluate.people import groups
+from engine.evaluate.user_groups import groups
 from engine.evaluate.users import user_rows
 from engine.metrics.ranks import METRICS, per_example
 from engine.monitor import Monitor

@@ -19,7 +19,7 @@ from engine.data.references import UserLabels, id_in
 from engine.data.search import TitleSearch
 from engine.errors import StudioError
 from engine.evaluate import Predictions
-from engine.evaluate.people import Group, groups, slices_of
+from engine.evaluate.user_groups import Group, groups, slices_of
 from engine.evaluate.users import UserRow, user_rows
 from engine.recommend import HistoryItem, understand
 from engine.rows import all_rows, checked_row

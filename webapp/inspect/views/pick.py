@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from engine.evaluate.people import GROUPS, Group
+from engine.evaluate.user_groups import GROUPS, Group
 from engine.labels import label
 from engine.rows import beside_row
 from webapp.html import Html, join, link, tag

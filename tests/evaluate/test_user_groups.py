@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from engine.evaluate.people import GROUPS, groups, popularity
 from engine.evaluate.predictions import Predictions
+from engine.evaluate.user_groups import GROUPS, groups, popularity
 
 TABLE = pd.DataFrame(
     {
