@@ -14,7 +14,7 @@ from engine.errors import StudioError
 from engine.experiment.plan import Plan, expand
 from engine.paths import home, writable
 from jobs import api, queues
-from jobs.outlook import ASKED_FROM, refuse_problems
+from jobs.experiment_forecast import ASKED_FROM, refuse_problems
 
 ENDED: tuple[State, ...] = ("done", *RESUMABLE)
 

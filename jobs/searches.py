@@ -20,8 +20,8 @@ from engine.paths import home, writable
 from engine.recipe import stage_recipes
 from engine.stages import stage_names
 from jobs import api, queues, signs
+from jobs.experiment_forecast import problems, refuse_problems
 from jobs.forecast import forecast
-from jobs.outlook import problems, refuse_problems
 from jobs.trials import Tried, search_in, tried
 
 GIVEN_UP = 5

@@ -22,8 +22,8 @@ from engine.experiment.written import make_plan
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
 from jobs import api, data_work, experiments, searches
+from jobs.experiment_forecast import outlook
 from jobs.forecast import forecast
-from jobs.outlook import outlook
 from jobs.preflight import refuse_problems
 from jobs.records import Run
 from webapp.access import Access

@@ -13,7 +13,7 @@ from db import lifecycle, runs
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, Variant
 from jobs import api, experiments, process, queues
-from jobs.outlook import ASKED_FROM, outlook
+from jobs.experiment_forecast import ASKED_FROM, outlook
 
 
 def _plan(ways: dict[str, str], steps: int = 3, **given: Any) -> Plan:
@@ -29,7 +29,7 @@ def _start(plan: Plan, name: str = "mine") -> store.Experiment:
 @pytest.fixture(autouse=True)
 def _no_preflight(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake recipe's data are nowhere."""
-    monkeypatch.setattr("jobs.outlook.preflight", lambda *_: [])
+    monkeypatch.setattr("jobs.experiment_forecast.preflight", lambda *_: [])
 
 
 def test_all_runs_are_queued_in_order_and_known_by_their_variant():

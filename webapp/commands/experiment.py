@@ -11,8 +11,8 @@ from webapp.commands._options import chosen_base, find_run, read_text, settings_
 
 if TYPE_CHECKING:
     from engine.experiment.plan import Plan
+    from jobs.experiment_forecast import Outlook
     from jobs.experiments import Standing
-    from jobs.outlook import Outlook
 
 MOST_SHOWN = 40
 """Runs of a preview that are written out."""
@@ -59,7 +59,7 @@ def _start(given: dict[str, Any]) -> None:
         write_text(Path(writable_file(target)), plan_to_yaml(plan))
         return
     from jobs import experiments
-    from jobs.outlook import ASKED_FROM, outlook
+    from jobs.experiment_forecast import ASKED_FROM, outlook
 
     many = plan.size >= ASKED_FROM
     if given["dry_run"] or many:

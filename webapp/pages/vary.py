@@ -10,7 +10,7 @@ from engine.experiment.plan import Plan
 from engine.experiment.templates import TEMPLATES
 from engine.experiment.written import make_plan
 from jobs import experiments
-from jobs.outlook import ASKED_FROM, outlook
+from jobs.experiment_forecast import ASKED_FROM, outlook
 from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.form import Form

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
+from jobs.experiment_forecast import Outlook
 from jobs.experiments import ENDED, Standing
-from jobs.outlook import Outlook
 from jobs.records import Experiment, Run, State
 from webapp.charts import colour
 from webapp.html import Html, join, link, tag
