@@ -30,8 +30,8 @@ from webapp.access import Access
 from webapp.answering import Answering
 from webapp.described import described
 from webapp.events import tell
+from webapp.experiment_actions import LED, about, told
 from webapp.inspect.question import RATHER, REASONS, Question
-from webapp.led import LED, about, told
 from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
