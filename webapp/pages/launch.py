@@ -18,7 +18,7 @@ from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.form import SECTIONS, Form
 from webapp.html import Html, tag
-from webapp.pages import preview, vary
+from webapp.pages import preview, sweep
 from webapp.shell import frame, notice
 from webapp.views import launch as view
 
@@ -59,7 +59,7 @@ def build(access: Access) -> None:
                 launch = gr.Button("Launch", variant="primary", size="lg", elem_id="launch")
                 problem = gr.HTML(js_on_load=None, elem_id="launch-problem")
                 command = gr.HTML(first_command, js_on_load=None, elem_id="launch-command")
-            vary.build(access, form, preset)
+            sweep.build(access, form, preset)
             with gr.Column(elem_classes="dr-card dr-opens"):
                 gr.HTML(
                     tag("h2", "YAML") + tag("p", "The whole configuration. Edit or paste, then put it into the form."),
