@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from engine.errors import Cancelled
 from jobs import failures
-from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
 from jobs.process import end_with_parent
+from jobs.retrying import insist
 from jobs.runner import Recipe, execute
 from jobs.settings import job_settings
 

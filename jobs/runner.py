@@ -20,8 +20,8 @@ from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import FolderMonitor, RunFolder
 from engine.settings import stored_config
 from jobs import failures, process, together, trackers
-from jobs.insist import insist
 from jobs.monitor import DatabaseMonitor
+from jobs.retrying import insist
 from jobs.trials import TrialMonitor, monitor_of
 
 Recipe = Callable[[RunConfig, Path, Monitor], dict[str, Any]]

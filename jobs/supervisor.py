@@ -15,7 +15,7 @@ from engine import interpreter
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
 from jobs import failures, process, signs
-from jobs.insist import insist
+from jobs.retrying import insist
 from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from engine.monitor import Monitor
 from engine.paths import home
 from engine.run_folder import RunFolder
 from engine.training import write_atomically
-from jobs import api, failures, foreground, insist, monitor, runner
+from jobs import api, failures, foreground, monitor, retrying, runner
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 STEPS = 25
@@ -179,7 +179,7 @@ def test_a_queue_that_another_program_has_locked_is_told(monkeypatch) -> None:
 
 
 def test_a_run_that_is_done_while_the_database_is_locked_is_recorded_as_soon_as_it_can_be(monkeypatch) -> None:
-    monkeypatch.setattr(insist, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.1)
     ended = []
 
     def recipe_then_lock(config: RunConfig, folder: Path, monitor: Monitor):
@@ -198,7 +198,7 @@ def test_a_run_that_is_done_while_the_database_is_locked_is_recorded_as_soon_as_
 
 
 def test_a_run_that_is_done_but_cannot_be_recorded_at_all_is_recorded_without_work_later(monkeypatch) -> None:
-    monkeypatch.setattr(insist, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(runner, "SAVE_SECONDS", 0.5)
 
     def recipe_then_lock(config: RunConfig, folder: Path, monitor: Monitor):
