@@ -19,7 +19,7 @@ from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
 from engine.errors import StudioError
-from jobs import failures, kinds, process, queues, signs
+from jobs import failures, heartbeat, kinds, process, queues
 from jobs.workers import lives
 
 LONGEST_REQUEST = 64 * 1024
@@ -125,7 +125,7 @@ def _find(asked: Explanation, tell: kinds.Tell) -> None:
         if request.pop("code", None) != code_version():
             raise StudioError(failures.OTHER_CODE[0], remedy=failures.OTHER_CODE[1])
         me = process.owner()
-        with signs.given(lambda: explanations.beat(asked.id, me)):
+        with heartbeat.given(lambda: explanations.beat(asked.id, me)):
             found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
         explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
     except Stopped:
@@ -181,7 +181,7 @@ def settle() -> None:
 def _lost(running: Sequence[Explanation]) -> set[int]:
     """Ids of those that nobody works on: the process is dead or, on another machine, gives no sign of life."""
     here = {asked.id for asked in running if process.here(asked.host, asked.boot)}
-    silent = {asked.id for asked in running if asked.id not in here and signs.silent(asked.heartbeat)}
+    silent = {asked.id for asked in running if asked.id not in here and heartbeat.silent(asked.heartbeat)}
     if silent:
-        signs.confirm()
+        heartbeat.confirm()
     return silent | {asked.id for asked in running if asked.id in here and not process.alive(asked.process)}

@@ -20,9 +20,9 @@ from engine.run_folder import RunFolder
 from engine.settings import stored_config
 from engine.stages import stage_names
 from jobs.estimate import Estimate
+from jobs.heartbeat import Fault
 from jobs.process import Flag, owner
 from jobs.settings import HEARTBEAT_SECONDS
-from jobs.signs import Fault
 
 
 class DatabaseMonitor(Monitor):

@@ -16,7 +16,7 @@ from db.workers import Role
 from engine import environment
 from engine.errors import StudioError
 from engine.paths import home
-from jobs import process, queues, signs
+from jobs import heartbeat, process, queues
 from jobs.workers import lives
 
 NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
@@ -123,7 +123,7 @@ def app_here(own: Offers) -> Iterator[None]:
         return workers.beat(me, own.as_dict(), "app")
 
     beat()
-    with signs.given(beat):
+    with heartbeat.given(beat):
         yield
     with contextlib.suppress(SQLAlchemyError, StudioError):
         workers.leave(me)

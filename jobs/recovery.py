@@ -11,7 +11,7 @@ from db.runs import ACTIVE, Run
 from db.store import writing
 from engine.errors import StudioError
 from engine.paths import home
-from jobs import failures, process, queues, signs
+from jobs import failures, heartbeat, process, queues
 
 TRASH = ".trash-"
 
@@ -23,7 +23,7 @@ def settle() -> list[str]:
     """
     active = [(run, _state(run)) for run in runs.search(states=ACTIVE)]
     if any(state == "silent" for _, state in active):
-        signs.confirm()
+        heartbeat.confirm()
     return [run.id for run, state in active if state != "living" and _end(run)]
 
 
@@ -37,7 +37,7 @@ def _state(run: Run) -> Literal["living", "silent", "dead"]:
             return "living"
         if not process.alive(run.worker):
             return "dead"
-    return "silent" if signs.silent(run.heartbeat) else "living"
+    return "silent" if heartbeat.silent(run.heartbeat) else "living"
 
 
 def _end(run: Run) -> bool:

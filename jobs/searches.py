@@ -19,7 +19,7 @@ from engine.experiment.trials import best_of, suggest
 from engine.paths import home, writable
 from engine.recipe import stage_recipes
 from engine.stages import stage_names
-from jobs import api, queues, signs
+from jobs import api, heartbeat, queues
 from jobs.experiment_forecast import problems, refuse_problems
 from jobs.forecast import forecast
 from jobs.trials import Tried, search_in, tried
@@ -160,12 +160,12 @@ def listed() -> list[Experiment]:
 def advance() -> None:
     """Queue the next trials of all searches that go on, as many at a time as there are workers."""
     for experiment in store.open_searches():
-        with _faults.setdefault(experiment.id, signs.Fault(f"the search {experiment.name!r} waits")).told_once():
+        with _faults.setdefault(experiment.id, heartbeat.Fault(f"the search {experiment.name!r} waits")).told_once():
             while _next(experiment.id):
                 pass
 
 
-_faults: dict[str, signs.Fault] = {}
+_faults: dict[str, heartbeat.Fault] = {}
 
 
 def _next(experiment_id: str) -> bool:

@@ -14,7 +14,7 @@ from db import lifecycle, runs
 from engine import interpreter
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
-from jobs import failures, process, signs
+from jobs import failures, heartbeat, process
 from jobs.retrying import insist
 from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
@@ -53,7 +53,7 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
         reason, remedy = failures.explain(error)
         lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
         return
-    with signs.given(lambda: lifecycle.await_start(run_id, worker)):
+    with heartbeat.given(lambda: lifecycle.await_start(run_id, worker)):
         _wait(run_id, child, stopping, job_settings())
     process.kill_group(child.pid)
     reason, remedy = failures.explain_exit(child.returncode, folder.log, failures.memory_kills() - kills)

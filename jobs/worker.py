@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import workers
 from engine import interpreter
 from engine.errors import StudioError
-from jobs import api, health, logs, offers, process, searches, signs, trackers
+from jobs import api, health, heartbeat, logs, offers, process, searches, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -54,7 +54,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     api.recover()
     stopping = Flag()
     at_work: list[str] = []
-    fault = signs.Fault("what was lost is not looked for")
+    fault = heartbeat.Fault("what was lost is not looked for")
 
     def beat() -> bool:
         return workers.beat(me, replace(own, run="".join(at_work[:1])).as_dict())
@@ -81,7 +81,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     beside = _start([*answerer, str(me.pid)])
     moved = time.monotonic()
     with (
-        signs.given(beat),
+        heartbeat.given(beat),
         health.served(lambda: "".join(at_work[:1]), lambda: moved, STUCK_SECONDS),
     ):
         while not stopping.wait(RECOVER_SECONDS):

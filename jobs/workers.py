@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db import workers
 from db.workers import Worker
-from jobs import process, signs
+from jobs import heartbeat, process
 
 
 def living() -> list[Worker]:
@@ -23,4 +23,4 @@ def lives(worker: Worker) -> bool:
     """On this machine its process tells, elsewhere only its last sign of life."""
     if process.here(worker.process.host, worker.process.boot):
         return process.alive(worker.process)
-    return not signs.silent(worker.heartbeat)
+    return not heartbeat.silent(worker.heartbeat)

@@ -13,7 +13,7 @@ import pytest
 import servers
 from job_support import PATIENCE, gone, wait_for
 
-from jobs import signs
+from jobs import heartbeat
 
 WORKER = Path(__file__).with_name("fake_worker.py")
 
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _quick_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who seems dead, by signs of life alone, is waited for shortly."""
-    monkeypatch.setattr(signs, "CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "CONFIRM_SECONDS", 0.5)
 
 
 @pytest.fixture

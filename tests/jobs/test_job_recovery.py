@@ -20,7 +20,7 @@ from db import clock, lifecycle, runs
 from db.owner import Owner
 from db.schema import RunRow
 from db.store import writing
-from jobs import api, process, queues, recovery, signs
+from jobs import api, heartbeat, process, queues, recovery
 from jobs.supervisor import supervise
 
 
@@ -155,8 +155,8 @@ def test_a_step_of_the_clock_ends_no_run_that_lives_here_or_elsewhere(monkeypatc
         with writing() as session:
             return lifecycle.beat(living, elsewhere, {}, session)
 
-    monkeypatch.setattr(signs, "HEARTBEAT_SECONDS", 0.1)
-    with signs.given(beat):
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.1)
+    with heartbeat.given(beat):
         assert recovery.settle() == [dead]
     assert [runs.get(run_id).state for run_id in (mine, living)] == ["running", "running"]
 
@@ -178,8 +178,8 @@ def test_after_a_restart_of_the_machine_and_in_another_container_only_signs_of_l
 
 
 def test_a_run_whose_process_takes_long_to_start_is_not_given_up_while_its_worker_waits(monkeypatch):
-    monkeypatch.setattr(signs, "STALE_SECONDS", 0.5)
-    monkeypatch.setattr(signs, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.1)
     run_id = api.launch(config())
     slow = (sys.executable, "-c", "import time; time.sleep(2)")
     waiting = threading.Thread(target=supervise, args=(run_id, process.Flag(), slow))
