@@ -19,7 +19,7 @@ from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
 from engine.errors import StudioError
-from jobs import failures, heartbeat, kinds, process, queues
+from jobs import failures, heartbeat, process, queues, requests
 from jobs.workers import lives
 
 LONGEST_REQUEST = 64 * 1024
@@ -60,7 +60,7 @@ def progress(
     return {digests[digest]: it for digest, it in found.items()}, any(map(lives, workers))
 
 
-def here(kind: str, run: Run, request: Mapping[str, Any], tell: kinds.Tell = lambda _: None) -> dict[str, Any]:
+def here(kind: str, run: Run, request: Mapping[str, Any], tell: requests.Tell = lambda _: None) -> dict[str, Any]:
     """The answer, from the store or else found in this process and stored; another process at work is waited for.
 
     Args:
@@ -82,8 +82,8 @@ def here(kind: str, run: Run, request: Mapping[str, Any], tell: kinds.Tell = lam
 
 
 def _stored(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
-    if kind not in kinds.KINDS:
-        remedy = f"choose one of {', '.join(kinds.KINDS)}"
+    if kind not in requests.KINDS:
+        remedy = f"choose one of {', '.join(requests.KINDS)}"
         raise StudioError(f"nothing of the kind {kind!r} can be asked", where="kind", remedy=remedy)
     if run.state != "done":
         raise StudioError(f"run {run.name!r} is {run.state}", where=run.id, remedy="ask about a finished run")
@@ -118,7 +118,7 @@ def answer(explanation_id: int) -> None:
         logger.exception("question %s of run %s", explanation_id, asked.run_id)
 
 
-def _find(asked: Explanation, tell: kinds.Tell) -> None:
+def _find(asked: Explanation, tell: requests.Tell) -> None:
     """Answer a question that was claimed. What goes wrong is stored and then raised; a stopped one just ends."""
     request = dict(asked.request)
     try:
@@ -126,7 +126,7 @@ def _find(asked: Explanation, tell: kinds.Tell) -> None:
             raise StudioError(failures.OTHER_CODE[0], remedy=failures.OTHER_CODE[1])
         me = process.owner()
         with heartbeat.given(lambda: explanations.beat(asked.id, me)):
-            found = kinds.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
+            found = requests.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
         explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
     except Stopped:
         pass
@@ -138,7 +138,7 @@ def _find(asked: Explanation, tell: kinds.Tell) -> None:
         raise
 
 
-def _teller(asked: Explanation) -> kinds.Tell:
+def _teller(asked: Explanation) -> requests.Tell:
     """Stores what is known of the answer so far, and ends one that was stopped.
 
     In a long one, and while the model writes, questions that take seconds are answered in between.
@@ -147,9 +147,9 @@ def _teller(asked: Explanation) -> kinds.Tell:
 
     def tell(partial: Mapping[str, Any]) -> None:
         nonlocal told
-        if asked.kind in kinds.LONG or kinds.WRITING in partial:
+        if asked.kind in requests.LONG or requests.WRITING in partial:
             for other in explanations.unsettled():
-                if other.state == "queued" and other.kind not in kinds.LONG:
+                if other.state == "queued" and other.kind not in requests.LONG:
                     answer(other.id)
         if time.monotonic() - told >= TELL_SECONDS:
             if not explanations.tell(asked.id, json.loads(json.dumps(partial, allow_nan=False))):

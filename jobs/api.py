@@ -191,7 +191,7 @@ def needs(reference: str) -> dict[str, Any]:
 
 
 def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
-    """Ask a worker about a finished run; :data:`jobs.kinds.KINDS` names what can be asked.
+    """Ask a worker about a finished run; :data:`jobs.requests.KINDS` names what can be asked.
 
     An equal question that was asked before is not asked again, unless it failed or other code answered it: its answer
     may be there already.

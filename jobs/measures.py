@@ -19,7 +19,7 @@ from engine.falsify.record import NUMBERS, USERS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
-from jobs.kinds import Request, Tell, models, soft_prompts
+from jobs.requests import Request, Tell, models, soft_prompts
 
 
 class PatternRequest(Request):

@@ -66,7 +66,7 @@ def _uses(module: str, tree: ast.Module) -> set[str]:
                 used.add(f"{known.get(node.value.id)}.{node.attr}")
             elif isinstance(node, ast.Name) and node.id != getattr(statement, "name", ""):
                 used.add(f"{module}.{node.id}")
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # as in jobs.kinds: "module:name"
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # as in jobs.requests: "module:name"
                 used.add(node.value.replace(":", "."))
     return used
 

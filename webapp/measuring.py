@@ -21,7 +21,7 @@ class Measurement:
     """Something to measure, asked by a button."""
 
     kind: str
-    """In :data:`jobs.kinds.KINDS`, and ..."""
+    """In :data:`jobs.requests.KINDS`, and ..."""
     name: str
     """... in the page's elements."""
     label: str

@@ -21,7 +21,7 @@ from engine.pipeline import run_pipeline
 from engine.run_data import UNCHECKED
 from engine.run_folder import RunFolder
 from engine.settings import load_config
-from jobs import api, kinds
+from jobs import api, requests
 from webapp.inspect.subjects import subjects_of
 from webapp.pages import measured, users
 
@@ -42,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
         data = write(home.parent / "data", csv_world.items(), csv_world.interactions())
         api.run_in_foreground(load_config("smoke", overrides=[*QUICK, f"data.path={data}"]), name="first")
         run = api.status("first")
-        yield home, json.dumps(kinds.recommend(run.folder, {"titles": TITLES.split("; "), "k": 5}, lambda _: None))
+        yield home, json.dumps(requests.recommend(run.folder, {"titles": TITLES.split("; "), "k": 5}, lambda _: None))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def change(world: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
         how(items, log)
         shutil.rmtree(folder)
         write(folder, items, log)
-        kinds._loaded.cache_clear()
+        requests._loaded.cache_clear()
 
     yield to
     to(lambda items, log: None)
@@ -136,7 +136,7 @@ def test_other_data_are_refused_with_what_differs(
         ("explain", {"user": "u1"}),
     ):
         with pytest.raises(StudioError, match=what):
-            kinds.load(kind)(run.folder, request, lambda _: None)
+            requests.load(kind)(run.folder, request, lambda _: None)
     assert what in users._draw({"run": run.id})[2]
     subjects = subjects_of(run)
     assert (subjects.dataset, what in subjects.problem) == (None, True)

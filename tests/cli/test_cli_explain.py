@@ -10,7 +10,7 @@ import pytest
 from cli_shell import Shell
 
 from engine.run_folder import RunFolder
-from jobs import kinds
+from jobs import requests
 
 
 def test_a_test_user_is_explained(shell: Shell, smoke: dict[str, Any], tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_row_without_its_files_is_refused(
 ) -> None:
     file = smoke_home / "runs" / smoke["run_id"] / lost
     hidden = file.rename(file.with_name("away"))
-    kinds._loaded.cache_clear()  # commands of these tests share a process, and with it the models
+    requests._loaded.cache_clear()  # commands of these tests share a process, and with it the models
     try:
         told = shell.refuses(
             "explain", "--run", "first", "--user", "4", "--only", "summary", "--model", "llm-distilled"

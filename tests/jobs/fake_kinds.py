@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import StudioError
-from jobs import kinds
+from jobs import requests
 
 
-def echo(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
+def echo(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
     """Answers with the request, its own process and the run's id; the request says how long it takes, how it fails."""
     with (folder.parent / "asked.txt").open("a") as file:
         file.write(f"{request.get('number', 0)}\n")
@@ -31,7 +31,7 @@ def echo(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str
     return {"said": dict(request), "run": folder.name, "pid": os.getpid(), "parent": os.getppid()}
 
 
-def measure(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
+def measure(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
     """A long answer in steps, which ends when a question about the same run was answered meanwhile."""
     for step in range(1000):
         tell({"done": step})
@@ -41,17 +41,17 @@ def measure(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[
     raise TimeoutError
 
 
-def write(folder: Path, request: Mapping[str, Any], tell: kinds.Tell) -> dict[str, Any]:
+def write(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
     """A text of as many words as the request says."""
     text = ""
     for _ in range(request["words"]):
         text += "word "
-        tell({kinds.WRITING: text})
+        tell({requests.WRITING: text})
         time.sleep(0.05)
     return {"text": text}
 
 
 def register() -> None:
     """Make ``echo``, the long ``measure`` and ``write`` kinds in this process."""
-    kinds.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure", "write": "fake_kinds:write"}
-    kinds.LONG = kinds.LONG | {"measure"}
+    requests.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure", "write": "fake_kinds:write"}
+    requests.LONG = requests.LONG | {"measure"}

@@ -18,13 +18,13 @@ from db.owner import Owner
 from db.schema import ExplanationRow, WorkerRow
 from db.store import writing
 from engine.errors import StudioError
-from jobs import answers, api, kinds, process, queues
+from jobs import answers, api, process, queues, requests
 
 
 @pytest.fixture(autouse=True)
 def _echo(monkeypatch):
-    monkeypatch.setattr(kinds, "KINDS", dict(kinds.KINDS))
-    monkeypatch.setattr(kinds, "LONG", kinds.LONG)
+    monkeypatch.setattr(requests, "KINDS", dict(requests.KINDS))
+    monkeypatch.setattr(requests, "LONG", requests.LONG)
     fake_kinds.register()
 
 
@@ -64,7 +64,7 @@ def test_a_question_is_answered_beside_a_training_that_goes_on(start_worker, don
 
 
 def test_every_kind_has_a_function():
-    assert all(callable(kinds.load(kind)) for kind in kinds.KINDS)
+    assert all(callable(requests.load(kind)) for kind in requests.KINDS)
 
 
 def test_an_answered_question_is_not_asked_again(start_worker, done):

@@ -17,7 +17,7 @@ from engine.config import RunConfig
 from engine.data import Catalogue
 from engine.errors import StudioError
 from jobs import answers
-from jobs.kinds import ExplainRequest
+from jobs.requests import ExplainRequest
 from webapp.events import Asked
 from webapp.inspect import page as inspect_page
 from webapp.inspect import session

@@ -20,7 +20,7 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from engine.settings import load_config
-from jobs import api, kinds, measures
+from jobs import api, measures, requests
 from webapp import measuring
 from webapp.measuring import DRIVERS, PATTERN, TESTS, TRUST, Standing
 
@@ -31,8 +31,8 @@ def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_distur
     shutil.copytree(folder, undisturbed)
 
     def recommended() -> dict[str, Any]:
-        known = kinds.models(folder).dataset.catalogue.titles[:5]
-        return kinds.recommend(folder, {"titles": list(known)}, lambda _: None)
+        known = requests.models(folder).dataset.catalogue.titles[:5]
+        return requests.recommend(folder, {"titles": list(known)}, lambda _: None)
 
     before = recommended()
     meanwhile: dict[str, dict[str, Any]] = {}

@@ -57,9 +57,9 @@ def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> N
 
 
 def _ask(folder: Path, titles: list[str], k: int) -> Recommendation:
-    from jobs import kinds
+    from jobs import requests
 
-    return kinds.models(folder).recommend(titles, k)
+    return requests.models(folder).recommend(titles, k)
 
 
 def _show(answer: Recommendation) -> None:

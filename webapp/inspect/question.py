@@ -131,7 +131,7 @@ class Question:
         return (*REASONS, *((WORDS,) if self.writes else ()), *(DEPTHS if self.expert else ()))
 
     def request(self, part: str) -> dict[str, Any]:
-        """The request of one part, see :class:`jobs.kinds.ExplainRequest`."""
+        """The request of one part, see :class:`jobs.requests.ExplainRequest`."""
         asked: dict[str, Any] = {"parts": [*WITH.get(part, ()), part]}
         if self.user:
             asked["user"] = self.user

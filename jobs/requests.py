@@ -31,8 +31,8 @@ Tell = Callable[[Mapping[str, Any]], None]
 Answer = Callable[[Path, Mapping[str, Any], Tell], Mapping[str, Any]]
 
 KINDS: dict[str, str] = {
-    "recommend": "jobs.kinds:recommend",
-    "explain": "jobs.kinds:explain",
+    "recommend": "jobs.requests:recommend",
+    "explain": "jobs.requests:explain",
     "pattern": "jobs.measures:pattern",
     "faithfulness": "jobs.measures:faithfulness",
     "drivers": "jobs.measures:drivers",
