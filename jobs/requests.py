@@ -33,10 +33,10 @@ Answer = Callable[[Path, Mapping[str, Any], Tell], Mapping[str, Any]]
 KINDS: dict[str, str] = {
     "recommend": "jobs.requests:recommend",
     "explain": "jobs.requests:explain",
-    "pattern": "jobs.measures:pattern",
-    "faithfulness": "jobs.measures:faithfulness",
-    "drivers": "jobs.measures:drivers",
-    "falsify": "jobs.measures:falsify",
+    "pattern": "jobs.measurements:pattern",
+    "faithfulness": "jobs.measurements:faithfulness",
+    "drivers": "jobs.measurements:drivers",
+    "falsify": "jobs.measurements:falsify",
 }
 """Module and function of each kind."""
 LONG = frozenset({"pattern", "faithfulness", "drivers", "falsify"})

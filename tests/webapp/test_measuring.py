@@ -20,7 +20,7 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from engine.settings import load_config
-from jobs import api, measures, requests
+from jobs import api, measurements, requests
 from webapp import measuring
 from webapp.measuring import DRIVERS, PATTERN, TESTS, TRUST, Standing
 
@@ -41,13 +41,13 @@ def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_distur
         if partial["measuring"] not in meanwhile:
             meanwhile[partial["measuring"]] = recommended()
 
-    answer = measures.falsify(folder, {"users": 4}, tell)
+    answer = measurements.falsify(folder, {"users": 4}, tell)
     assert {"distil:gru4rec", "distil:random-lists", "falsify:1", "falsify:6"} <= meanwhile.keys()
     assert all(found == before for found in meanwhile.values())
     taken = read_falsification(folder)
     assert taken is not None
     assert answer == taken.model_dump(mode="json")
-    measures.falsify(undisturbed, {"users": 4}, lambda _: None)
+    measurements.falsify(undisturbed, {"users": 4}, lambda _: None)
     alone = read_falsification(undisturbed)
     assert alone is not None
     assert alone.findings == taken.findings
@@ -57,7 +57,7 @@ def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for
     run_id = finished_run(["distill.prompt=none", "plus.enabled=false"], "Plain")
     folder = api.status(run_id).folder
     with pytest.raises(StudioError, match="no soft prompt"):
-        measures.falsify(folder, {}, lambda _: None)
+        measurements.falsify(folder, {}, lambda _: None)
     assert not (folder / "falsification").exists()
     seen = measuring.look({"run": run_id}, read_only=False)
     assert [seen.standing(what).due for what in (PATTERN, TESTS, TRUST)] == [False, False, True]
@@ -102,10 +102,10 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
     falsify(Models.load(run, Monitor()), run, Monitor(), users=4, tests=[6])
     whole = {"users": 4, "tests": [1, 2, 3, 4, 5, 6]}
     assert seen().tests_request() == whole, "figures beside no prompts to compare with do not mix with others"
-    measures.falsify(run.path, {"users": 4, "tests": [2, 4, 6]}, lambda _: None)
+    measurements.falsify(run.path, {"users": 4, "tests": [2, 4, 6]}, lambda _: None)
     assert seen().standing(TESTS).wait == "Not taken of these users: 1, 3, 5."
     assert seen().tests_request() == {"users": 4, "tests": [1, 3, 5]}
-    measures.falsify(run.path, seen().tests_request(), lambda _: None)
+    measurements.falsify(run.path, seen().tests_request(), lambda _: None)
     assert seen().tests_left == []
     assert not seen().standing(TESTS).due
     assert seen().tests_request() == whole, "should they be asked again, by other code"
@@ -127,9 +127,9 @@ def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() ->
 
 
 def test_tests_taken_of_many_users_can_be_completed() -> None:
-    assert measures.FalsifyRequest.read({"users": 6040, "tests": [1]}).users == 6040
+    assert measurements.FalsifyRequest.read({"users": 6040, "tests": [1]}).users == 6040
     with pytest.raises(StudioError, match="greater than or equal to 2"):
-        measures.FalsifyRequest.read({"users": 1})
+        measurements.FalsifyRequest.read({"users": 1})
 
 
 def test_figures_that_other_code_measured_are_told_apart_and_can_be_measured_again() -> None:
