@@ -19,7 +19,7 @@ from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import FolderMonitor, RunFolder
 from engine.settings import stored_config
-from jobs import failures, process, together, trackers
+from jobs import failures, process, process_group, trackers
 from jobs.monitor import DatabaseMonitor
 from jobs.retrying import insist
 from jobs.trials import TrialMonitor, monitor_of
@@ -63,7 +63,9 @@ def execute(
         with process.marked(run_id), monitor, contextlib.ExitStack() as stack:
             tracked = [stack.enter_context(tracker) for tracker in trackers.monitors(run_id)]
             work = recipe or _pipeline()
-            with together.working(config, run.folder, processes or config.run.processes, partial(_give_up, run_id)):
+            with process_group.working(
+                config, run.folder, processes or config.run.processes, partial(_give_up, run_id)
+            ):
                 stops = [trial] if trial is not None else []
                 report = work(config, run.folder, MonitorGroup([monitor, *stops, *tracked, *others]))
     except (Cancelled, KeyboardInterrupt):

@@ -49,17 +49,17 @@ def as_another_process(processes: int | None) -> bool:
     Raises:
         StudioError: a launcher's number of processes and ``processes`` differ.
     """
-    from jobs import together
+    from jobs import process_group
 
-    if (started := together.launched()) > 1 and processes not in (None, started):
+    if (started := process_group.launched()) > 1 and processes not in (None, started):
         raise StudioError(
             f"the launcher started {started} processes, not {processes}",
             where="--processes",
             remedy="leave it out: the launcher says how many",
         )
-    if not together.beside_the_first():
+    if not process_group.beside_the_first():
         return False
-    together.help_the_first()
+    process_group.help_the_first()
     return True
 
 

@@ -23,7 +23,7 @@ from engine.errors import Cancelled, StudioError
 from engine.settings import make_config
 from jobs import failures, process
 
-OTHER = interpreter.command("jobs.together")
+OTHER = interpreter.command("jobs.process_group")
 LOST_STATUS = 4
 """How one ends whose connection broke: not of its own fault."""
 SETTLE_SECONDS = 10.0
