@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine import processes
+from engine import distributed
 from engine.data.candidates import candidate_sets
 from engine.finetune.stage import validation_places
 from engine.llm.verbalizers import TitleLikelihood
@@ -83,12 +83,12 @@ def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
     assert isinstance(verbalizer, TitleLikelihood)
     verbalizer.prior = 0.0
     likelihoods = np.empty(candidates.shape, np.float32)
-    at_once = config.llm.batch_size * processes.count()
+    at_once = config.llm.batch_size * distributed.count()
     for start in range(0, len(examples), at_once):
         monitor.check()
         histories, some = examples.histories[start : start + at_once], candidates[start : start + at_once]
         ask = partial(_scores, ranker, histories, some)
-        likelihoods[start : start + at_once] = processes.asked(len(histories), ask)
+        likelihoods[start : start + at_once] = distributed.asked(len(histories), ask)
     priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
     columns = target_columns(candidates, examples.targets)
     values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]

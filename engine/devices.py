@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from engine import processes
+from engine import distributed
 from engine.errors import StudioError
 
 
@@ -21,8 +21,8 @@ def choose_device(setting: str, where: str, order: Sequence[str] = ("cuda", "mps
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if setting == "auto":
         chosen = next(name for name in order if name in available)
-        several = chosen == "cuda" and processes.count() > 1
-        return torch.device(f"cuda:{processes.local_rank()}" if several else chosen)
+        several = chosen == "cuda" and distributed.count() > 1
+        return torch.device(f"cuda:{distributed.local_rank()}" if several else chosen)
     if setting not in available:
         raise StudioError(
             f"this machine has no device {setting!r}", where=where, remedy=f"choose auto, {', '.join(available)}"

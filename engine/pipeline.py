@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from engine import processes
+from engine import distributed
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
+from engine.distributed import Together
 from engine.environment import environment, peak_memory_mb
 from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
 from engine.evaluate.report import TeacherCheck
@@ -25,7 +26,6 @@ from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
-from engine.processes import Together
 from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
 from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_rows
@@ -47,7 +47,7 @@ def run_pipeline(
     Finished stages are read back instead of repeated; an unfinished one goes on from its checkpoint and takes the
     same steps that it would have taken without the interruption.
 
-    Processes that work together (:mod:`engine.processes`) all call this; each does its share, and one of them writes.
+    Processes that work together (:mod:`engine.distributed`) all call this; each does its share, and one of them writes.
 
     >>> config = engine.load_config("smoke")
     >>> metrics = engine.run_pipeline(config, folder)  # seconds; an hour with the preset "full"
@@ -65,7 +65,7 @@ def run_pipeline(
         Cancelled: the monitor asked to stop; a checkpoint is left behind.
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
-    with processes.in_turn():
+    with distributed.in_turn():
         run = RunFolder.create(Path(path), config, run_id)
     config = run.config()
     if run.metrics.exists():
@@ -73,7 +73,7 @@ def run_pipeline(
     run.check_parts()
     monitor = Together(MonitorGroup([FolderMonitor(run), monitor]))
 
-    with run.stage("data", monitor), processes.in_turn():
+    with run.stage("data", monitor), distributed.in_turn():
         for unheard in config.teacher.unheard():
             monitor.message(f"Warning: {unheard}")
         dataset = dataset_to_learn(run, config, monitor.own)
@@ -89,9 +89,9 @@ def run_pipeline(
         calibrate(models, run.calibration, monitor, shared)
         validate_rows(models, run, monitor)
         evaluation = _evaluate(run, models, shared, monitor)
-        if processes.first():
+        if distributed.first():
             write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
-    if not processes.first():
+    if not distributed.first():
         return {}
     report = build_report(
         evaluation,
@@ -115,7 +115,7 @@ def run_pipeline(
 
 
 def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Together) -> Models:
-    with run.stage("llm", monitor), processes.in_turn():
+    with run.stage("llm", monitor), distributed.in_turn():
         earlier = Record.read(run.llm)
         backbone = load_backbone(config.llm, monitor.own, earlier)
         if earlier is None and backbone.record is not None:
@@ -164,7 +164,7 @@ def _soft_prompt(run: RunFolder, models: Models, shared: Shared, monitor: Monito
                         run.soft_prompt
                     )
     elif config.distill.prompt == "random":
-        with processes.in_turn():
+        with distributed.in_turn():
             random_prompt(config, backbone).save(run.soft_prompt)
     elif run.is_done("distil"):
         run.skip("distil", monitor)

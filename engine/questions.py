@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from engine import processes
+from engine import distributed
 from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
@@ -52,7 +52,7 @@ class Questions:
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
         """Mean loss, and the share of questions whose label comes first."""
         scores = torch.from_numpy(
-            processes.asked(len(self), lambda own: scorer.scores(self.prompts[own], self.candidates[own]))
+            distributed.asked(len(self), lambda own: scorer.scores(self.prompts[own], self.candidates[own]))
         )
         labels = torch.from_numpy(self.labels)
         return float(cross_entropy(scores, labels)), float((scores.argmax(1) == labels).float().mean())

@@ -38,7 +38,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError, safe_open
 
-from engine import processes
+from engine import distributed
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
@@ -198,7 +198,7 @@ class RunFolder:
             stages = {entry["name"]: entry for entry in self.stages()}
             stages[name] = {"name": name, "seconds": seconds, "done": finished}  # a resumed stage keeps its place
             write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
-        processes.wait()  # the others find what this one wrote
+        distributed.wait()  # the others find what this one wrote
         monitor.stage(name, "done", seconds=seconds)
 
     def missing(self, *, finished: bool) -> list[str]:
@@ -237,7 +237,7 @@ class RunFolder:
         monitor.stage(name, "skipped", seconds=seconds)
 
     def clear_checkpoints(self) -> None:
-        if processes.first():
+        if distributed.first():
             shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _record(self) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def append(path: Path, lines: str) -> None:
 
     Of several processes only the first writes, here and in :func:`write_text`.
     """
-    if not processes.first():
+    if not distributed.first():
         return
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
@@ -318,7 +318,7 @@ def append(path: Path, lines: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that ``path`` is either the old one or the whole new one."""
-    if not processes.first():
+    if not distributed.first():
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from engine import processes
+from engine import distributed
 from engine.llm.prompts import Prompt
 from engine.llm.scorer import PromptScorer
 from engine.ranking import PrefixRanker
@@ -154,14 +154,14 @@ class SequenceQuestions:
         """Mean loss and the share of questions whose label comes first, asked ``size`` prompts at a time."""
         loss = hits = 0.0
         with torch.inference_mode():
-            for number, (part, share) in enumerate(self.parts(size, processes.count())):
-                if number % processes.count() != processes.rank():
+            for number, (part, share) in enumerate(self.parts(size, distributed.count())):
+                if number % distributed.count() != distributed.rank():
                     continue
                 scores = scorer.slot_scores(part.prompts, ends=self.ends)
                 loss += share * float(part._loss(scores))
                 first = self.learned[scores.cpu()[:, self.learned].argmax(1)]
                 hits += share * float((first == torch.cat(part.labels)).float().mean())
-        loss, hits = processes.add_up((), loss, hits)
+        loss, hits = distributed.add_up((), loss, hits)
         return loss, hits
 
     def _opinions(self) -> Tensor | None:

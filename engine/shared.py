@@ -29,7 +29,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from engine import processes
+from engine import distributed
 from engine.environment import processor, stage_code
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -96,7 +96,7 @@ class Shared:
 
     def __init__(self, run: RunFolder, facts: Mapping[str, Any], monitor: Monitor) -> None:
         self.run, self.facts, self.monitor = run, dict(facts), monitor
-        self.on = limit_bytes() > 0 and processes.count() == 1
+        self.on = limit_bytes() > 0 and distributed.count() == 1
 
     def key(self, stage: str, recipe: str) -> str:
         """Of the result of a stage, or of a part of it, with this recipe."""

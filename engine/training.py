@@ -2,7 +2,7 @@
 
 Teachers, stage 1 and stage 2 only say what a step and a validation are (:class:`Trainable`). Randomness is
 reseeded before every step from (seed, stage, step), and batches are drawn from the step's number, so a resumed
-run takes exactly the steps that an uninterrupted one would have taken. Of several processes (:mod:`engine.processes`)
+run takes exactly the steps that an uninterrupted one would have taken. Of several processes (:mod:`engine.distributed`)
 each takes every step with its share of the batch; the first decides and writes.
 """
 
@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine import processes
+from engine import distributed
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.seeds import derive
@@ -102,13 +102,13 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
         StudioError: training diverged: a loss or the validation metric is not finite.
     """
     progress, best = _load(stage, checkpoint)
-    processes.wait()  # all have read it before it is written again
+    distributed.wait()  # all have read it before it is written again
     began = time.monotonic() - progress.seconds
     saved = time.monotonic()
 
     def validate() -> None:
         nonlocal best
-        values = processes.from_first(stage.validate())
+        values = distributed.from_first(stage.validate())
         refuse_infinite({plan.select: values[plan.select]})
         monitor.metrics(plan.name, progress.step, {f"validation.{key}": value for key, value in values.items()})
         if values[plan.select] > progress.best_value:
@@ -125,7 +125,7 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     def save() -> None:
         nonlocal saved
         progress.seconds = time.monotonic() - began
-        if processes.first():
+        if distributed.first():
             _save(stage, progress, best, checkpoint)
         saved = time.monotonic()
 
@@ -165,7 +165,7 @@ def write_atomically(tensors: Tensors, path: Path, metadata: dict[str, str] | No
     Raises:
         StudioError: the disk is full or the folder cannot be written.
     """
-    if not processes.first():
+    if not distributed.first():
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

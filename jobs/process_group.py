@@ -70,7 +70,7 @@ def working(
         others.end(0)
         raise
     except Exception as error:
-        from engine.processes import lost
+        from engine.distributed import lost
 
         fault = others.fault(SETTLE_SECONDS) if lost(error) else None
         others.end(0)
@@ -87,10 +87,10 @@ def working(
 
 @contextlib.contextmanager
 def _first(config: RunConfig, folder: Path) -> Iterator[None]:
-    from engine import processes
+    from engine import distributed
 
-    with processes.joined():
-        processes.from_first((config.model_dump(mode="json"), str(folder)))
+    with distributed.joined():
+        distributed.from_first((config.model_dump(mode="json"), str(folder)))
         yield
 
 
@@ -100,16 +100,16 @@ def help_the_first() -> None:
     Raises:
         Cancelled, StudioError: as the recipe.
     """
-    from engine import processes
+    from engine import distributed
     from engine.monitor import Monitor
     from engine.pipeline import run_pipeline
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first one decides
         signal.signal(number, signal.SIG_IGN)
     process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
-    with processes.joined():
+    with distributed.joined():
         nothing: tuple[dict[str, Any], str] = ({}, "")
-        values, folder = processes.from_first(nothing)
+        values, folder = distributed.from_first(nothing)
         run_pipeline(make_config(values), Path(folder), Monitor())
 
 
@@ -200,7 +200,7 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    from engine.processes import lost
+    from engine.distributed import lost
 
     try:
         help_the_first()

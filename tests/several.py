@@ -42,13 +42,13 @@ class _Failed:
 
 
 def _work(rank: int, count: int, port: int, work: Callable[[], Any], answers: Queue[tuple[int, Any]]) -> None:
-    from engine import processes
+    from engine import distributed
 
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), MASTER_PORT=str(port))
     os.environ.update(MASTER_ADDR="127.0.0.1", ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
     torch.set_num_threads(1)  # a forked pool of threads is none
     try:
-        with processes.joined():
+        with distributed.joined():
             answers.put((rank, work()))
     except BaseException:
         answers.put((rank, _Failed(traceback.format_exc())))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine import processes
+from engine import distributed
 from engine.config import RunConfig
 from engine.data.dataset import Dataset
 from engine.data.split import Split
@@ -117,12 +117,12 @@ class DistilStage:
         total, parameters = 0.0, list(self.trainable.values())
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
         with learning(self.head):
-            for part, share in processes.mine(questions, self.config.llm.micro_batch):
+            for part, share in distributed.mine(questions, self.config.llm.micro_batch):
                 loss = share * part.loss(self.scorer)
                 for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
                     gradient += added
                 total += float(loss.detach())
-        (total,) = processes.add_up(gradients, total)
+        (total,) = distributed.add_up(gradients, total)
         return total, gradients
 
     def validate(self) -> dict[str, float]:

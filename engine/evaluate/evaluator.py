@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine import processes
+from engine import distributed
 from engine.data.split import Examples
 from engine.errors import Cancelled
 from engine.evaluate.rows import Evaluation, Row, RowFile, Shapes, fingerprint
@@ -242,8 +242,8 @@ class _Task:
             if self.monitor.should_stop():
                 file.save()
                 raise Cancelled
-            part = slice(file.done, min(file.done + CHUNK * processes.count(), n))
-            own = processes.rows(part.stop - part.start)
+            part = slice(file.done, min(file.done + CHUNK * distributed.count(), n))
+            own = distributed.rows(part.stop - part.start)
             ask(ranker, slice(part.start + own.start, part.start + own.stop))
             self._share(file, part, own)
             file.done = part.stop
@@ -256,9 +256,9 @@ class _Task:
 
     def _share(self, file: RowFile, part: slice, own: slice) -> None:
         """Give all processes what each has found out about its own rows of a ``part``."""
-        if processes.count() > 1:
+        if distributed.count() > 1:
             found = {name: array[part][own] for name, array in file.arrays.items()}
-            for rows, answers in processes.gathered((own, found)):
+            for rows, answers in distributed.gathered((own, found)):
                 for name, answer in answers.items():
                     file.arrays[name][part][rows] = answer
 

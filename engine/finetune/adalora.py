@@ -19,7 +19,7 @@ from peft.tuners.adalora.layer import AdaLoraLayer
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from engine import processes
+from engine import distributed
 from engine.config import FinetuneConfig
 from engine.dropout import Dropout
 from engine.errors import StudioError, first_line
@@ -192,7 +192,7 @@ def save_adapter(backbone: Backbone, folder: Path) -> None:
     Raises:
         StudioError: the folder cannot be written.
     """
-    if not processes.first():
+    if not distributed.first():
         return
     partial = folder.with_name(f"{folder.name}.part")
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from engine import processes
+from engine import distributed
 from engine.config import RunConfig
 from engine.data.candidates import candidate_sets
 from engine.data.dataset import Dataset
@@ -122,11 +122,11 @@ class FinetuneStage:
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
         with self.adalora.dropout(), learning(self.head):
-            for part, share in processes.mine(self.task.batch(self.batch_number(step)), self.micro_batch):
+            for part, share in distributed.mine(self.task.batch(self.batch_number(step)), self.micro_batch):
                 loss = share * part.loss(self.scorer)
                 loss.backward()
                 total += float(loss.detach())
-        (total,) = processes.add_gradients(self.optimizer.parameters.values(), total)
+        (total,) = distributed.add_gradients(self.optimizer.parameters.values(), total)
         orthogonality = self.adalora.orthogonality()
         (self.settings.orthogonality * orthogonality).backward()
         rate = self.optimizer.step(step)
@@ -149,7 +149,7 @@ class FinetuneStage:
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 on the sampled validation users, with the protocol's candidates."""
-        scores = processes.asked(
+        scores = distributed.asked(
             len(self.examples),
             lambda own: self.ranker.scores(self.examples.histories[own], self.candidates[own]),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import processes
+from engine import distributed
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
@@ -75,11 +75,11 @@ def learn_weights(
     opinions = {name: np.empty((size, split.n_items), np.float32) for name in parts}
     done, total = 0, size * len(parts)
     for name, ranker in parts.items():
-        for start in range(0, size, USERS_AT_ONCE * processes.count()):
+        for start in range(0, size, USERS_AT_ONCE * distributed.count()):
             monitor.check()
-            part = slice(start, min(start + USERS_AT_ONCE * processes.count(), size))
+            part = slice(start, min(start + USERS_AT_ONCE * distributed.count(), size))
             histories = examples.histories[part]
-            opinions[name][part] = processes.asked(len(histories), partial(_scores, ranker, histories))
+            opinions[name][part] = distributed.asked(len(histories), partial(_scores, ranker, histories))
             done += part.stop - part.start
             monitor.progress(STAGE, done, total)
     if split.weighing is None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine import processes
+from engine import distributed
 from engine.architectures import TeacherName
 from engine.config import TeacherConfig
 from engine.data import Split
@@ -114,11 +114,11 @@ class _Epochs:
         total, count, device = 0.0, 0.0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
             self.optimizer.zero_grad()
-            shared = replace(batch.to(device), rows=processes.rows(len(batch.real)))
-            with drawn_for(processes.rows(len(batch.real)), len(batch.real)):
+            shared = replace(batch.to(device), rows=distributed.rows(len(batch.real)))
+            with drawn_for(distributed.rows(len(batch.real)), len(batch.real)):
                 loss, labels = self.network.backward(shared, self.learned, drawing)
             times = (
-                processes.count() if len(batch.real) < processes.count() else 1
+                distributed.count() if len(batch.real) < distributed.count() else 1
             )  # too few to be shared: all take all
             loss, labels = self._together(loss / times, labels / times)
             total, count = total + loss, count + labels
@@ -130,11 +130,11 @@ class _Epochs:
 
     def _together(self, loss: float, labels: float) -> tuple[float, float]:
         """The summed loss of all processes and of how many labels; gradients become those of its mean."""
-        if processes.count() > 1:
+        if distributed.count() > 1:
             gradients = [it.grad for it in self.network.parameters() if it.grad is not None]
             for gradient in gradients:
                 gradient *= labels
-            loss, labels = processes.add_up(gradients, loss, labels)
+            loss, labels = distributed.add_up(gradients, loss, labels)
             for gradient in gradients:
                 gradient /= labels
         return loss, labels
@@ -168,7 +168,7 @@ class _Epochs:
                 found.append(ndcg(catalogue_ranks(scores, part.histories, part.targets), 10))
             return np.concatenate(found)
 
-        return float(processes.asked(len(self.validation), gains).mean())
+        return float(distributed.asked(len(self.validation), gains).mean())
 
     def state(self) -> dict[str, Tensor]:
         """Weights and AdamW's moments."""

@@ -12,7 +12,7 @@ import torch
 from several import together
 from stage_world import Recorder, cancelled, make_world
 
-from engine import processes
+from engine import distributed
 from engine.architectures import TeacherName
 from engine.distill.stage import DistilStage
 from engine.evaluate import Entry, evaluate
@@ -90,10 +90,10 @@ def test_a_checkpoint_of_two_goes_on_in_one_and_in_three(tmp_path: Path) -> None
         stage = DistilStage(world.config, world.dataset, world.split, world.teacher, world.backbone)
         monitor = Recorder(stop)
         if stop is None:
-            fit(stage, plan, tmp_path / name, processes.Together(monitor))
+            fit(stage, plan, tmp_path / name, distributed.Together(monitor))
         else:
             with cancelled():
-                fit(stage, plan, tmp_path / name, processes.Together(monitor))
+                fit(stage, plan, tmp_path / name, distributed.Together(monitor))
         return monitor.curve("loss.rps")
 
     whole = train("whole")
@@ -126,8 +126,8 @@ def test_users_are_shared_out_and_everybody_knows_all_answers(tmp_path: Path) ->
             candidates,
             n_items=world.split.n_items,
             top=5,
-            folder=tmp_path / str(processes.count()),
-            monitor=processes.Together(Recorder()),
+            folder=tmp_path / str(distributed.count()),
+            monitor=distributed.Together(Recorder()),
         )
         row = found.rows["popularity"]
         return sum(asked), row.candidates, row.listing.items
