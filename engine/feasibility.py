@@ -18,9 +18,9 @@ from engine.evaluate import sample_users
 from engine.finetune.stage import make_task, validation_places
 from engine.llm import Backbone, Prompt, PromptEncoder, Prompts
 from engine.llm.sequence_prompts import SequencePrompts
-from engine.questions import make_prompts
 from engine.rows import likelihood_rows, llm_rows
 from engine.teachers import Popularity
+from engine.training_prompts import make_prompts
 
 FEWEST_USERS = 2
 """Test users without whom no interval can be told."""

@@ -25,7 +25,6 @@ from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer
 from engine.llm.verbalizers.base import NEUTRAL
 from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
-from engine.questions import llm_ranker, make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.recommend import Recommendation, recommend
 from engine.rows import BASELINES, TEXT, last_row, method_row, row_spec
@@ -34,6 +33,7 @@ from engine.run_folder import RunFolder
 from engine.stages import trained_teachers
 from engine.teachers import Ensemble, Teacher, TextRecommender, baselines, load_teacher, load_text
 from engine.training import Tensors
+from engine.training_prompts import llm_ranker, make_prompts
 
 
 @dataclass

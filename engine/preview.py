@@ -15,10 +15,10 @@ from engine.feasibility import check_data, longest_prompt, soft_tokens
 from engine.finetune.stage import make_task
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
 from engine.llm.legibility import unread
-from engine.questions import Task, make_prompts
 from engine.sequence_tasks import NextTitle
 from engine.sequences import SequenceQuestions
 from engine.teachers import baselines
+from engine.training_prompts import Task, make_prompts
 
 
 @dataclass(frozen=True)

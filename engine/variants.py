@@ -9,10 +9,10 @@ from engine.distill import random_prompt
 from engine.errors import StudioError
 from engine.llm import PromptScorer, SoftPrompt, Verbalizer
 from engine.models import Models, without_adapter
-from engine.questions import llm_ranker
 from engine.ranking import Ranker
 from engine.rows import method_row
 from engine.seeds import generator
+from engine.training_prompts import llm_ranker
 
 FROZEN = "llm-distilled"
 """The row that answers without the adapter."""

@@ -31,13 +31,13 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.plus import learn_weights
-from engine.questions import Questions
 from engine.run_folder import RunFolder
 from engine.sequences import SequenceQuestions
 from engine.settings import load_config
 from engine.teachers import Teacher, baselines, train_teacher, train_text
 from engine.teachers import network as network_module
 from engine.teachers.base import CatalogueScorer
+from engine.training_prompts import Questions
 from tests.stage_world import CANDIDATES, FORMS, checkpoint_in, letter_titles, make_dataset
 
 ITEMS, USERS = 24, 30

@@ -23,9 +23,9 @@ from engine.llm.prompts import Prompts
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
-from engine.questions import make_prompts
 from engine.settings import load_config
 from engine.teachers import Popularity
+from engine.training_prompts import make_prompts
 
 TITLES = [f"Film {number}" for number in range(30)]
 TINY = (*CANDIDATES, "data.candidates=4", "distill.teacher_top=2", "eval.full_top=4", "data.history=3")

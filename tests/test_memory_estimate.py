@@ -18,8 +18,8 @@ from engine.llm.verbalizers import make_verbalizer
 from engine.memory import Shape, training_mb
 from engine.places import OTHER_NAMES, SIZES
 from engine.quantization import check
-from engine.questions import make_prompts
 from engine.settings import load_config
+from engine.training_prompts import make_prompts
 
 SMOLLM2 = {
     **{"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9},

@@ -12,8 +12,8 @@ from engine.feasibility import check_prompts
 from engine.llm import load_backbone
 from engine.monitor import Monitor
 from engine.preview import preview_prompts
-from engine.questions import make_prompts
 from engine.settings import load_config
+from engine.training_prompts import make_prompts
 
 forms = pytest.mark.parametrize("form", FORMS)
 

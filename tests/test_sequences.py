@@ -15,11 +15,11 @@ from engine.distill.stage import make_tasks
 from engine.errors import StudioError
 from engine.finetune.stage import make_task
 from engine.llm import PromptScorer, make_verbalizer
-from engine.questions import make_prompts
 from engine.ranking import History
 from engine.sequence_tasks import NextTitle
 from engine.sequences import SequenceQuestions
 from engine.teachers.base import CatalogueScorer
+from engine.training_prompts import make_prompts
 
 
 class DigestTeacher(CatalogueScorer):

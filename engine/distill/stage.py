@@ -24,12 +24,12 @@ from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import TitleHead, learning, make_verbalizer
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
-from engine.questions import Questions, Task, make_prompts
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle, distil_tasks
 from engine.sequences import SequenceQuestions
 from engine.training import Plan, Tensors, fit
+from engine.training_prompts import Questions, Task, make_prompts
 
 SELECT = "objective"
 

@@ -11,8 +11,8 @@ from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.llm.prompts import Prompts
-from engine.questions import Question, Task
 from engine.ranking import CatalogueRanker
+from engine.training_prompts import Question, Task
 
 ALPHA = 4
 """Items at the head of a TA window that make its demonstration."""

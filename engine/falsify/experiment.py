@@ -24,10 +24,10 @@ from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.models import Models, WithoutAdapter
 from engine.monitor import Monitor
 from engine.plus import PlusRanker
-from engine.questions import Questions
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.rows import LLM_ROWS
 from engine.run_folder import RunFolder
+from engine.training_prompts import Questions
 from engine.variants import LLMVariants
 
 FOLDER = "falsification"

@@ -14,9 +14,9 @@ from engine.falsify.record import NUMBERS, Finding
 from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
 from engine.metrics.ranks import target_ranks
 from engine.models import Models
-from engine.questions import Questions, make_prompts
 from engine.rows import row_spec
 from engine.seeds import generator
+from engine.training_prompts import Questions, make_prompts
 
 TAU = "kendall-tau"
 ORDERS = 4

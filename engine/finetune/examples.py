@@ -10,7 +10,7 @@ from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.llm.prompts import Prompts
-from engine.questions import Question, Task
+from engine.training_prompts import Question, Task
 
 
 class NextItem(Task):

@@ -23,11 +23,11 @@ from engine.llm.verbalizers import TitleHead, learning, make_verbalizer
 from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.monitor import Monitor
 from engine.optim import StageOptimizer
-from engine.questions import llm_ranker, make_prompts
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle
 from engine.training import Plan, Tensors, fit
+from engine.training_prompts import llm_ranker, make_prompts
 
 SELECT = "NDCG@10"
 

@@ -21,9 +21,9 @@ from engine.finetune.adalora import quiet
 from engine.llm.sources import load_encoder
 from engine.metrics.full import catalogue_ranks
 from engine.metrics.ranks import ndcg
-from engine.questions import Questions
 from engine.seeds import generator
 from engine.teachers.teacher import Teacher
+from engine.training_prompts import Questions
 
 PREFIXES = 256
 """Prefixes in a batch of the prefix-augmented loop."""

@@ -28,10 +28,10 @@ from engine.llm import Backbone, LLMRanker, PromptScorer, load_backbone, make_ve
 from engine.llm.prompts import prompt_titles
 from engine.llm.verbalizers import TitleTokens
 from engine.monitor import Monitor
-from engine.questions import make_prompts
 from engine.settings import load_config
 from engine.teachers import Markov, train_teacher
 from engine.teachers.teacher import Teacher
+from engine.training_prompts import make_prompts
 
 LENGTHS = (5, 10, 20, 40)
 CANDIDATES = (5, 10, 20, 40)

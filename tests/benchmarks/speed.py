@@ -25,7 +25,7 @@ from engine.settings import load_config
 if TYPE_CHECKING:
     from engine.data import Dataset, Split
     from engine.llm import Backbone
-    from engine.questions import Questions
+    from engine.training_prompts import Questions
 
 CANDIDATES = ("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false", "finetune.soft_labels=0",
               "finetune.targets=[]", "finetune.passes=2", "finetune.batch_size=16")  # fmt: skip
@@ -86,7 +86,7 @@ def questions(step: int) -> Questions:
     import numpy as np
 
     from engine.finetune.examples import NextItem
-    from engine.questions import make_prompts
+    from engine.training_prompts import make_prompts
 
     config, dataset, split = data()
     users = np.arange(len(split.train))
@@ -158,7 +158,7 @@ def _asked(verbalizer: str) -> tuple[Any, list[Any], Any]:
     from engine.data import candidate_sets
     from engine.distill import random_prompt
     from engine.llm import LLMRanker, PromptScorer, make_verbalizer
-    from engine.questions import make_prompts
+    from engine.training_prompts import make_prompts
 
     config, dataset, split, backbone = world()
     settings = config.llm.model_copy(update={"verbalizer": verbalizer})

@@ -22,7 +22,7 @@ from engine.errors import Cancelled, StudioError
 from engine.fields import describe as settings
 from engine.monitor import Monitor
 from engine.places import data_presence
-from engine.questions import domain_of
+from engine.training_prompts import domain_of
 
 GUESSED = [name for name in FILES if name not in ("beauty", "home-and-kitchen")]
 

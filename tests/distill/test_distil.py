@@ -13,7 +13,7 @@ from engine.distill import distil
 from engine.distill.stage import DistilStage, part_users
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import title_head
-from engine.questions import Questions
+from engine.training_prompts import Questions
 
 every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 

@@ -33,10 +33,10 @@ from engine.metrics.bootstrap import Interval
 from engine.models import Models, llm_of
 from engine.monitor import Monitor
 from engine.plus import PlusWeights
-from engine.questions import make_prompts
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.run_folder import RunFolder
 from engine.teachers import Markov, TextRecommender
+from engine.training_prompts import make_prompts
 
 
 @dataclass

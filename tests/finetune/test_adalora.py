@@ -20,8 +20,8 @@ from engine.finetune.stage import FinetuneStage
 from engine.llm.ranker import LLMRanker
 from engine.llm.scorer import PromptScorer
 from engine.llm.verbalizers import TitleHead, make_verbalizer
-from engine.questions import make_prompts
 from engine.training import Tensors
+from engine.training_prompts import make_prompts
 
 every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 families = pytest.mark.parametrize("family", list(FAMILIES))

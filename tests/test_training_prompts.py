@@ -14,10 +14,10 @@ from engine.data import Dataset, split_dataset
 from engine.distill.tasks import ALPHA, PatternSimulating, TemporalAnalysis, best_items
 from engine.errors import StudioError
 from engine.finetune.examples import NextItem
-from engine.questions import Task, make_prompts, passes
 from engine.ranking import History
 from engine.settings import load_config
 from engine.teachers import Markov
+from engine.training_prompts import Task, make_prompts, passes
 
 MakeTask = Callable[..., Task]
 
