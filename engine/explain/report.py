@@ -1,6 +1,6 @@
 """One recommendation with its reasons, as pages, shell, files and API read it. Light to import: no model is needed.
 
-An answer to the question ``explain`` (:class:`jobs.requests.ExplainRequest`) is the JSON of an :class:`ExplanationReport`;
+An answer to the question ``explain`` (:class:`jobs.requests.ExplainRequest`) is an :class:`ExplanationReport` as JSON;
 :meth:`ExplanationReport.read` reads it back, one of an earlier version too.
 """
 
