@@ -26,7 +26,7 @@ from engine.ranking import History, Ranker
 from engine.recipe import prior_recipe
 from engine.rows import likelihood_rows
 from engine.run_folder import write_text
-from engine.shared import Shared
+from engine.stage_cache import Shared
 
 GRID = np.arange(0, 1.51, 0.1).round(1)
 """Values of ``a`` that are tried."""

@@ -32,8 +32,8 @@ from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_row
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
-from engine.shared import Shared, SharedRows
 from engine.shared_facts import asked, choices
+from engine.stage_cache import Shared, SharedRows
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically

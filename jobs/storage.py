@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import shared
+from engine import stage_cache
 from engine.paths import home
 from jobs import recovery
 
@@ -21,7 +21,7 @@ class Taken:
     """Bytes on the disk."""
 
     runs: int
-    shared: int
+    stage_cache: int
     results: int
     """How many results are shared."""
 
@@ -38,14 +38,14 @@ def clean(megabytes: float | None = None) -> int:
     Returns the bytes that were removed.
     """
     recovery.sweep()
-    removed = shared.clean(0 if megabytes is None else megabytes * 1e6)
+    removed = stage_cache.clean(0 if megabytes is None else megabytes * 1e6)
     _taken.cache_clear()
     return removed
 
 
 @functools.lru_cache(maxsize=1)
 def _taken(folder: Path, _: int) -> Taken:
-    number, size = shared.sizes()
+    number, size = stage_cache.sizes()
     return Taken(_size(folder / "runs"), size, number)
 
 

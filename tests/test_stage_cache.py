@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import shared
+from engine import stage_cache
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import read_scores
 from engine.experiment.plan import expand
@@ -21,7 +21,7 @@ from engine.monitor import Monitor
 from engine.paths import home
 from engine.pipeline import run_pipeline
 from engine.run_folder import RunFolder
-from engine.shared import Shared, clean, folder, sizes
+from engine.stage_cache import Shared, clean, folder, sizes
 from tests.test_pipeline import StopAt, figures, quick
 
 
@@ -127,7 +127,7 @@ def test_a_changed_title_makes_another_prompt_and_no_other_teacher(first, monkey
     one, other = (Shared(run, {**facts, "data": data}, Monitor()) for data in ("titles", "other titles"))
     assert one.key("distil", "x") != other.key("distil", "x")
     before = one.key("distil", "x")
-    monkeypatch.setattr(shared, "stage_code", lambda modules: "changed")
+    monkeypatch.setattr(stage_cache, "stage_code", lambda modules: "changed")
     assert one.key("distil", "x") != before
 
 
@@ -181,14 +181,14 @@ def test_disk_is_bounded_and_what_was_used_last_stays(first, monkeypatch):
 def test_a_limit_that_is_no_size_is_refused(size, monkeypatch):
     monkeypatch.setenv("DELREC_SHARED_MB", size)
     with pytest.raises(StudioError, match="is not a size"):
-        shared.limit_bytes()
+        stage_cache.limit_bytes()
 
 
 def test_a_disk_that_is_full_keeps_nobody_from_their_own_result(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shared, "_copy", full)
+    monkeypatch.setattr(stage_cache, "_copy", full)
     report, _, path = _run("r-first2", "plus.enabled=false")
     assert report["models"]
     assert "not shared with other runs: No space left on device" in (path / "log.txt").read_text()
@@ -239,7 +239,7 @@ def test_of_two_that_need_the_same_one_makes_it_and_a_killed_maker_lets_go(first
 
 
 def test_who_waits_can_be_stopped(first, monkeypatch):
-    monkeypatch.setattr(shared, "_machine", dict)
+    monkeypatch.setattr(stage_cache, "_machine", dict)
 
     class Stopped(Monitor):
         def should_stop(self):
