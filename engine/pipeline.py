@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine import distributed
+from engine.cache_keys import asked, choices
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
@@ -32,7 +33,6 @@ from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_row
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
-from engine.shared_facts import asked, choices
 from engine.stage_cache import Shared, SharedRows
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
