@@ -39,17 +39,17 @@ import yaml
 from safetensors import SafetensorError, safe_open
 
 from engine import distributed
+from engine.compatibility import check_parts, earlier, modernised
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor, StageState
 from engine.places import settled
-from engine.retired import check_parts, earlier, modernised
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
 
 FORMAT = 4
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
-Until 3 its settings may be such as :mod:`engine.retired` lists; until 4 DELRec-plus had no text recommender."""
+Until 3 its settings may be such as :mod:`engine.compatibility` lists; until 4 DELRec-plus had no text recommender."""
 
 
 class RunFolder:

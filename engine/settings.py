@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from engine.compatibility import modernised
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
 from engine.presets import FOLDER, PRESETS
-from engine.retired import modernised
 from engine.values import parse, read_yaml, sections, write
 
 

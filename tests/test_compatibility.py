@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from engine.compatibility import RETIRED, modernised
 from engine.errors import StudioError
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
-from engine.retired import RETIRED, modernised
 from engine.rows import table_rows
 from engine.run_folder import FORMAT, RunFolder
 from engine.settings import flatten, load_config, stored_config
