@@ -15,7 +15,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
 from engine.presets import FOLDER, PRESETS
-from engine.values import parse, read_yaml, sections, write
+from engine.setting_values import parse, read_yaml, sections, write
 
 
 def preset_values(name: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def load_config(
     """Defaults, then a preset, then YAML ``text``, then ``a.b=c`` overrides; later ones win.
 
     What stands behind an override's first ``=`` is taken literally where the setting is a text, see
-    :func:`engine.values.parse`.
+    :func:`engine.setting_values.parse`.
 
     >>> config = engine.load_config("smoke", overrides=["teacher.name=gru4rec", "distill.steps=3"])
     >>> config.teacher.name, config.distill.steps, config.data.dataset

@@ -14,8 +14,8 @@ from engine.experiment.plan import label_of, of_columns
 from engine.experiment.statistics import TEST, Difference, Spread, differences, spread
 from engine.experiment.tables import Table
 from engine.rows import method_row
+from engine.setting_values import write
 from engine.settings import flatten, stored_config
-from engine.values import write
 from jobs.experiments import Standing
 from jobs.records import Run
 from webapp.predictions import answers_of

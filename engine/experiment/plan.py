@@ -13,8 +13,8 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.places import settled
 from engine.recipe import identity
+from engine.setting_values import write
 from engine.settings import checked_names, flatten, make_config, nest
-from engine.values import write
 
 MOST_RUNS = 20_000
 BASE = "as it stands"

@@ -16,9 +16,9 @@ from engine.experiment.space import Choice, Range
 from engine.places import settled
 from engine.recipe import stage_recipes
 from engine.seeds import generator
+from engine.setting_values import write
 from engine.settings import flatten, make_config, nest
 from engine.stages import SELECTED_BY, TITLES, stage_names
-from engine.values import write
 
 METRICS = {f"{stage}.{SELECTED_BY[stage]}": stage for stage in ("finetune", "teacher", "text")}
 """What can be searched for: by what these stages keep their best weights, on validation users. The first by default."""

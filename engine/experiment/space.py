@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from engine.errors import StudioError
 from engine.experiment.written import varied
 from engine.fields import Setting
+from engine.setting_values import write
 from engine.settings import setting_of
-from engine.values import write
 
 LOG_FROM = 10
 """Ranges whose ends are so many times apart are searched by their logarithm."""

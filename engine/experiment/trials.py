@@ -19,8 +19,8 @@ from engine.experiment.search import Search, configure
 from engine.experiment.space import Choice, Range
 from engine.recipe import stage_recipes
 from engine.seeds import derive, generator
+from engine.setting_values import write
 from engine.settings import flatten, make_config
-from engine.values import write
 
 STARTUP = 5
 """Trials that are seen to their end before others are given up."""

@@ -14,8 +14,8 @@ from engine.errors import StudioError
 from engine.experiment.plan import Plan, Variant
 from engine.experiment.templates import apply, seeds
 from engine.fields import Setting
+from engine.setting_values import parse, write
 from engine.settings import checked_names, load_config, setting_of
-from engine.values import parse, write
 
 KEYS = ("preset", "base", "vary", "variants", "datasets", "seeds", "template", "name", "question")
 LIST = "write NAME=VALUE,VALUE, e.g. teacher.name=sasrec,gru4rec; a value with a comma in double quotes or brackets"

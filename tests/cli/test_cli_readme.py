@@ -10,8 +10,8 @@ import click
 import pytest
 
 from engine.config import RunConfig
+from engine.setting_values import sections
 from engine.settings import flatten, load_config
-from engine.values import sections
 from webapp.cli import delrec
 
 ROOT = Path(__file__).resolve().parents[2]

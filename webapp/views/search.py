@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.errors import StudioError
 from engine.evaluate.render import short
 from engine.experiment.search import Search, choice_words
+from engine.setting_values import write
 from engine.settings import flatten
 from engine.stages import TITLES
-from engine.values import write
 from jobs.searches import Expected, Sought
 from jobs.trials import Tried
 from webapp.html import Html, join, link, tag
