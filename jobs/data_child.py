@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data import bringing, load_dataset, statistics
+from engine.data import importing, load_dataset, statistics
 from engine.data.dataset import Dataset
 from engine.data.description import describe
 from engine.data.load import cleaned
@@ -77,14 +77,14 @@ def main(parent: int) -> int:
 
 def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    found = bringing.look(files, request["form"], request["columns"])
+    found = importing.look(files, request["form"], request["columns"])
     tell("look", asdict(found) | {"fault": None})
     if found.fault is not None:
         to_choose = found.own and "data.columns" in found.fault.remedy
         shown = f"{found.fault.what} Choose it above." if to_choose else str(found.fault)
         return {"fault": shown, "unreadable": True}
     config = DataConfig(columns=request["columns"])
-    with bringing.read_together(files, found.format, config, monitor) as (raw, read):
+    with importing.read_together(files, found.format, config, monitor) as (raw, read):
         try:
             return _described(cleaned(raw, read, monitor), read)
         except StudioError as error:
@@ -94,7 +94,7 @@ def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, An
 def _import(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
     config = DataConfig(columns=request["columns"])
-    return asdict(bringing.bring(files, request["name"], request["form"], config, monitor))
+    return asdict(importing.bring(files, request["name"], request["form"], config, monitor))
 
 
 def _offers(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:

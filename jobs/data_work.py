@@ -127,7 +127,7 @@ class DataWork:
 
 
 def look(paths: Sequence[Path], form: str | None, columns: str | None) -> DataWork:
-    """Tells the first rows of files (``look``: :class:`engine.data.bringing.Look` as an object), then what is left of
+    """Tells the first rows of files (``look``: :class:`engine.data.importing.Look` as an object), then what is left of
     them after cleaning (``result``, as of :func:`describe`, or ``{"fault": …}`` where nothing is)."""
     return DataWork({"do": "look", "files": list(map(str, paths)), "form": form, "columns": columns})
 

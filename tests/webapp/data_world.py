@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from webapp_studio import pages
 
 from engine.config import DataConfig
-from engine.data import bringing
+from engine.data import importing
 from engine.monitor import Monitor
 from webapp.access import Access
 
@@ -39,7 +39,7 @@ COLUMNS = "user=Who,timestamp=Moment,item=What,title=Called"
 
 
 def imported(name: str, folder: Path) -> None:
-    bringing.bring(visits(folder), name, "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.bring(visits(folder), name, "csv", DataConfig(columns=COLUMNS), Monitor())
 
 
 def request(query: str = "") -> Any:

@@ -16,7 +16,7 @@ from webapp_studio import Studio
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data import bringing
+from engine.data import importing
 from engine.errors import StudioError
 from jobs import data_work
 from webapp.events import Asked
@@ -141,7 +141,7 @@ def test_what_is_refused_at_the_first_look_is_not_imported_either(tmp_path: Path
 def test_hostile_names_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("user,item,timestamp,title\n")
     with pytest.raises(StudioError, match="no name for a file"):
-        bringing.check_files([tmp_path / name], 1e9)
+        importing.check_files([tmp_path / name], 1e9)
 
 
 def test_size_and_number_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,9 +150,9 @@ def test_size_and_number_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = told(handlers("dropped")([str(path) for path in paths], Asked(None), request()))
     assert "too large" in found["bring-said"]
     with pytest.raises(StudioError, match="51 files"):
-        bringing.check_files(paths[:1] * 51, 1e9)
+        importing.check_files(paths[:1] * 51, 1e9)
     with pytest.raises(StudioError, match="no files"):
-        bringing.check_files([], 1e9)
+        importing.check_files([], 1e9)
 
 
 @pytest.mark.parametrize("name", ["DELREC_IMPORT_MB", "DELREC_IMPORT_SECONDS"])
@@ -202,13 +202,13 @@ def test_names_are_suggested_that_are_free(tmp_path: Path) -> None:
 
 
 def test_a_column_whose_name_has_a_comma_can_be_said() -> None:
-    text = bringing.columns_of({"title": 'Name, "full"', "user": "uid"})
+    text = importing.columns_of({"title": 'Name, "full"', "user": "uid"})
     assert DataConfig(columns=text).columns == text
     from engine.config_data import columns_said
 
     assert columns_said(text) == {"title": 'Name, "full"', "user": "uid"}
     assert columns_said("user=a, item=b") == {"user": "a", "item": "b"}
-    assert bringing.columns_of({}) is None
+    assert importing.columns_of({}) is None
 
 
 @pytest.mark.browser

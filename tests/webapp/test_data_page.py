@@ -11,7 +11,7 @@ from webapp_studio import pages
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data import bringing
+from engine.data import importing
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.run_data import dataset_to_learn
@@ -148,13 +148,13 @@ def test_the_data_of_a_run_are_those_that_it_was_made_with(tmp_path: Path) -> No
     dataset_to_learn(RunFolder.create(api.status(run).folder, config, run), config, Monitor())
     api.cancel(run)
     data_work.delete("mine")
-    bringing.bring(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.bring(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))
     assert said == ""
     assert "Since this run was made its data were changed" in figures
     assert ">84<" in figures
     data_work.delete("mine")
-    bringing.bring(visits(tmp_path, users=9), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.bring(visits(tmp_path, users=9), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, _, _) = handlers("measured")(request(f"run={run}"))
     assert "the data are not those that the run was made with" in said
 

@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 from webapp_studio import Studio, pages
 
 from engine.config import DataConfig
-from engine.data import bringing
+from engine.data import importing
 from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from engine.monitor import Monitor
@@ -157,7 +157,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     run_id = api.launch(load_config("smoke"), "smoke")
     (tmp_path / "log.csv").write_text("user,item,timestamp,title\na,b,1,T\n")
-    bringing.bring([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
+    importing.bring([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
     for name in MUTATORS:
         monkeypatch.setattr(api, name, recorder(name))
     for name in ("rename", "delete", "bring"):

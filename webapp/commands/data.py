@@ -102,7 +102,7 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
 @SET
 def import_files(files: tuple[str, ...], name: str, form: str | None, overrides: tuple[str, ...]) -> None:
     """Keep a data set in the data folder, made of FILES: a folder, an archive, or the files of any known format."""
-    from engine.data.bringing import bring
+    from engine.data.importing import bring
     from engine.paths import expanded
 
     paths = [expanded(file) for file in files]

@@ -11,7 +11,7 @@ import gradio as gr
 
 from engine import datasets
 from engine.config_data import ROLES
-from engine.data import bringing, named
+from engine.data import importing, named
 from engine.data.columns import NONE
 from engine.data.guess import FORMATS
 from engine.errors import Cancelled
@@ -97,7 +97,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         try:
             access.require_change(request)
             found = [Path(path) for path in paths]
-            bringing.check_files(found, import_limits()[0])
+            importing.check_files(found, import_limits()[0])
             work = asked.now = data_work.look(found, wanted, None if guessed is None else _columns(chosen, guessed))
             closed = gr.Row(visible=False)
             yield {said: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
@@ -159,7 +159,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         try:
             access.require_change(request)
             found = [Path(path) for path in paths or ()]
-            bringing.check_files(found, import_limits()[0])
+            importing.check_files(found, import_limits()[0])
             named.free(new := (new or "").strip())
             work = asked.now = data_work.bring(found, new, wanted, _columns(chosen, guessed or {}))
             yield {
@@ -219,7 +219,7 @@ def suggested(file: str) -> str:
 def _columns(chosen: Sequence[str | None], guessed: Mapping[str, str]) -> str | None:
     """``data.columns`` for what was chosen otherwise than guessed."""
     said = {role: name for role, name in zip(ROLES, chosen, strict=False) if name and name != guessed.get(role)}
-    return bringing.columns_of(said)
+    return importing.columns_of(said)
 
 
 def _cleaned(value: Mapping[str, Any]) -> Html:
