@@ -53,7 +53,7 @@ def handlers(name: str, access: Access = Access()) -> Callable[..., Any]:  # noq
         for block in pages(access).fns.values()
         if block.fn is not None
         and getattr(block.fn, "__name__", "") == name
-        and block.fn.__module__ in ("webapp.pages.data", "webapp.pages.bring")
+        and block.fn.__module__ in ("webapp.pages.data", "webapp.pages.import_data")
     ]
     return found[0]
 

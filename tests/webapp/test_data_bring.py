@@ -20,7 +20,7 @@ from engine.data import importing
 from engine.errors import StudioError
 from jobs import data_work
 from webapp.events import Asked
-from webapp.pages.bring import guessed_roles, suggested
+from webapp.pages.import_data import guessed_roles, suggested
 
 
 def test_columns_with_odd_names_are_chosen_and_the_files_imported(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.described import Found, described
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
-from webapp.pages import bring, fetching
+from webapp.pages import fetching, import_data
 from webapp.pages.run import GO
 from webapp.shell import empty, frame, notice, progress
 from webapp.views import data as view
@@ -43,7 +43,7 @@ def build(access: Access) -> None:
     with gr.Column(visible=False, elem_id="data-all") as every:
         with gr.Column(elem_classes="dr-card"):
             table = gr.HTML(js_on_load=None, elem_id="data-sets")
-        own = bring.build(access, READING)
+        own = import_data.build(access, READING)
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-one") as one:
         said = gr.HTML(js_on_load=None, elem_id="data-said")
         figures = gr.HTML(js_on_load=None, elem_id="data-figures")
