@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from engine.config import DataConfig
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.item_texts import tidy
 from engine.data.raw import Item, LogBuilder, Wanted
@@ -104,7 +104,7 @@ class Amazon(Downloaded):
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         for file in files:
-            if first.holds_records(file):
+            if sniffing.holds_records(file):
                 for batch in logged(file, self.fields, monitor, self.review):
                     log.add(*batch)
             else:
@@ -138,7 +138,7 @@ class Amazon(Downloaded):
 
 def _kinds(place: Place) -> list[tuple[File, Kind]]:
     """Amazon's files that are there, the one that was named first, near ones before those below."""
-    return [(file, kind) for file in first.likely(place) if (kind := kind_of(file)) is not None]
+    return [(file, kind) for file in sniffing.likely(place) if (kind := kind_of(file)) is not None]
 
 
 def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, monitor: Monitor) -> None:

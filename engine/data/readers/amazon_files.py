@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File
 
 ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 
 def kind_of(file: File) -> Kind | None:
     """``None`` for a file of something else, or one that cannot be read."""
-    names = first.fields(file)
+    names = sniffing.fields(file)
     if "parent_asin" in names or {"user_id", "asin"} <= names:
         return Kind("reviews" if "user_id" in names else "items", frozenset({2023}))
     if {"reviewerID", "asin"} <= names:
@@ -45,7 +45,7 @@ def kind_of(file: File) -> Kind | None:
         return Kind("items", _years(names, _ITEMS))
     if names:
         return None
-    return _of_name(file) if first.holds_records(file) or not first.first_lines(file) else _of_table(file)
+    return _of_name(file) if sniffing.holds_records(file) or not sniffing.first_lines(file) else _of_table(file)
 
 
 def category_of(file: File) -> str:
@@ -64,10 +64,10 @@ def _years(names: frozenset[str], own: dict[int, set[str]]) -> frozenset[int]:
 
 def _of_table(file: File) -> Kind | None:
     """Of rows: with a header in 2023, without one before, when users came first in 2014 and items in 2018."""
-    names = first.header(file)
+    names = sniffing.header(file)
     if {"user_id", "timestamp"} <= names and names & {"parent_asin", "asin"}:
         return Kind("ratings", frozenset({2023}))
-    rows = [row for row in first.rows(file) if len(row) == 4 and re.fullmatch(r"\d+(\.\d+)?", row[3].strip())]
+    rows = [row for row in sniffing.rows(file) if len(row) == 4 and re.fullmatch(r"\d+(\.\d+)?", row[3].strip())]
     before, behind = (_share(row[place] for row in rows) for place in (0, 1))
     if max(before, behind) <= 0.5:
         return None

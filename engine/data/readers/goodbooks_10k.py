@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.item_texts import year_in
 from engine.data.raw import Item, LogBuilder, Wanted
@@ -46,7 +46,7 @@ class Goodbooks(Downloaded):
 
 def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one."""
-    return file.called.lower() == "ratings.csv" or {"user_id", "book_id"} <= first.header(file)
+    return file.called.lower() == "ratings.csv" or {"user_id", "book_id"} <= sniffing.header(file)
 
 
 READER = Goodbooks()

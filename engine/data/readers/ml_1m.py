@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files
@@ -48,7 +48,7 @@ class MovieLens1M(Downloaded):
 
 def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one: four cells a row, no header above rating and time."""
-    begin = next(iter(first.rows(file)), [])
+    begin = next(iter(sniffing.rows(file)), [])
     numbers = [cell for cell in begin[2:] if re.fullmatch(r"\d+(\.\d+)?", cell)]
     return file.called.lower() == "ratings.dat" or (len(begin), len(numbers)) == (4, 2)
 

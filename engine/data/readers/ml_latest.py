@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files
@@ -51,7 +51,7 @@ class MovieLensLatest(Downloaded):
 
 def _is_log(file: File) -> bool:
     """By its name, or as saved anew under another one."""
-    return file.called.lower() == "ratings.csv" or {"userid", "movieid"} <= first.header(file)
+    return file.called.lower() == "ratings.csv" or {"userid", "movieid"} <= sniffing.header(file)
 
 
 READER = MovieLensLatest()

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.config import DataConfig
-from engine.data import first
+from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.moments import NONE
@@ -54,7 +54,7 @@ class Steam(Downloaded):
         return named or RECBOLE.named(place, "steam[^.]*") or _by_records(place)
 
     def holds_some(self, place: Place) -> bool:
-        return any(_holds_reviews(file) or _holds_games(file) for file in first.likely(place))
+        return any(_holds_reviews(file) or _holds_games(file) for file in sniffing.likely(place))
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         if files[0].name.lower().endswith(".inter"):
@@ -89,20 +89,20 @@ class Steam(Downloaded):
 
 def _by_records(place: Place) -> Files | None:
     """The files however they are called."""
-    files = first.likely(place)
+    files = sniffing.likely(place)
     reviews, games = ([file for file in files if holds(file)] for holds in (_holds_reviews, _holds_games))
     return Files(reviews[:1], games[0]) if reviews and games else None
 
 
 def _holds_reviews(file: File) -> bool:
-    names = first.fields(file)
+    names = sniffing.fields(file)
     return {"user_id", "reviews"} <= names or (
         {"product_id", "date"} <= names and bool(names & {"username", "user_id"})
     )
 
 
 def _holds_games(file: File) -> bool:
-    names = first.fields(file)
+    names = sniffing.fields(file)
     return "id" in names and bool(names & {"app_name", "developer"})
 
 
