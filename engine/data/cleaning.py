@@ -11,8 +11,8 @@ from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Rows
 from engine.data.item_texts import detail, tidied
-from engine.data.moments import NONE
 from engine.data.raw import Item, Raw, Wanted
+from engine.data.timestamps import NONE
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

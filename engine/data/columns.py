@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from engine.data.moments import PER_SECOND, Unit
+from engine.data.timestamps import PER_SECOND, Unit
 
 NONE = "-"
 """What ``data.columns`` says where there is no such column."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.data.catalogue import Catalogue
-from engine.data.moments import Unit
+from engine.data.timestamps import Unit
 
 if TYPE_CHECKING:
     from engine.data.cleaning import Cleaning

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.moments import Moments
+from engine.data.timestamps import Moments
 from engine.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Log:
     items: np.ndarray
     """int32 places in ``item_ids``."""
     times: np.ndarray
-    """int64, growing with time; :data:`engine.data.moments.NONE` where there is none."""
+    """int64, growing with time; :data:`engine.data.timestamps.NONE` where there is none."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from engine.data.columns import KNOWN
 from engine.data.delimited import OwnSheet
 from engine.data.fast import Fast, FastLog
 from engine.data.files import File
-from engine.data.moments import Moments
 from engine.data.raw import LogBuilder, Wanted
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.sheet import Sheet
+from engine.data.timestamps import Moments
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

@@ -14,10 +14,10 @@ from engine.config_data import columns_said
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, plain, roles, unit_of
 from engine.data.delimited import OwnSheet
 from engine.data.files import File, Place
-from engine.data.moments import Moments
 from engine.data.naming import clean, plain_id, title_and_year, year_of
 from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
+from engine.data.timestamps import Moments
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

@@ -13,13 +13,13 @@ from engine.config import DataConfig
 from engine.data import sniffing
 from engine.data.files import File, Place
 from engine.data.item_texts import NOTHING, year_in
-from engine.data.moments import NONE
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files, batched
 from engine.data.readers.mcauley import MCAULEY
 from engine.data.readers.recbole import READER as RECBOLE
 from engine.data.records import records, text, texts
 from engine.data.remote import Remote
+from engine.data.timestamps import NONE
 from engine.monitor import Monitor
 
 WCKANG = "https://cseweb.ucsd.edu/~wckang/"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.moments import NONE, PER_SECOND, Decided, Moments, Unit
+from engine.data.timestamps import NONE, PER_SECOND, Decided, Moments, Unit
 from engine.errors import StudioError
 
 BEGIN = datetime(2024, 5, 1, 10, 38, 20, tzinfo=UTC)
