@@ -18,7 +18,7 @@ from db import runs as run_store
 from db.runs import Run
 from engine import datasets, interpreter
 from engine.config import DataConfig
-from engine.data import named
+from engine.data import imported
 from engine.errors import Cancelled, StudioError
 from jobs import failures, process
 from jobs.settings import import_limits
@@ -133,7 +133,7 @@ def look(paths: Sequence[Path], form: str | None, columns: str | None) -> DataWo
 
 
 def bring(paths: Sequence[Path], name: str, form: str | None, columns: str | None) -> DataWork:
-    """Imports files; the result is :class:`engine.data.named.Named` as an object."""
+    """Imports files; the result is :class:`engine.data.imported.Named` as an object."""
     files = list(map(str, paths))
     return DataWork({"do": "import", "files": files, "form": form, "columns": columns, "name": name})
 
@@ -161,7 +161,7 @@ def used_by(name: str) -> list[Run]:
     names = {name}
     if name in datasets.imported():
         with contextlib.suppress(StudioError):  # damaged: nobody knows what it was called
-            names |= {*named.about(name).formerly} - {*datasets.names()}
+            names |= {*imported.about(name).formerly} - {*datasets.names()}
     return [run for run in run_store.search() if run.config["data"]["dataset"] in names]
 
 
@@ -183,7 +183,7 @@ def rename(name: str, new: str) -> None:
         StudioError: there is none, the new name will not do, or a run on it is queued or under way.
     """
     _refuse_if_in_use(name, "renamed")
-    named.rename(name, new)
+    imported.rename(name, new)
 
 
 def delete(name: str) -> None:
@@ -193,7 +193,7 @@ def delete(name: str) -> None:
         StudioError: there is none, or a run on it is queued or under way.
     """
     _refuse_if_in_use(name, "deleted")
-    named.delete(name)
+    imported.delete(name)
 
 
 def _refuse_if_in_use(name: str, done: str) -> None:

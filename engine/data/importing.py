@@ -13,7 +13,7 @@ from pathlib import Path
 from engine import datasets
 from engine.config import DataConfig
 from engine.config_data import columns_said
-from engine.data import named
+from engine.data import imported
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, plain
 from engine.data.files import Place
 from engine.data.guess import ROWS, guess_format, preview, together
@@ -131,7 +131,7 @@ def read_together(
         yield replace(raw, source=", ".join(path.name for path in paths)), config
 
 
-def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig, monitor: Monitor) -> named.Named:
+def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig, monitor: Monitor) -> imported.Named:
     """Keep files under a name that ``data.dataset`` then takes.
 
     Args:
@@ -142,9 +142,9 @@ def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig
         StudioError: the name is taken or will not do; files of no known format, unreadable or damaged.
         Cancelled: the monitor asked to stop; nothing is left behind.
     """
-    named.free(name)
+    imported.free(name)
     with read_together(paths, form, config, monitor) as (raw, read):
-        return named.save(raw, name, read.dataset, monitor)
+        return imported.save(raw, name, read.dataset, monitor)
 
 
 @contextlib.contextmanager

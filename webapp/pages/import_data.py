@@ -11,7 +11,7 @@ import gradio as gr
 
 from engine import datasets
 from engine.config_data import ROLES
-from engine.data import importing, named
+from engine.data import imported, importing
 from engine.data.columns import NONE
 from engine.data.guess import FORMATS
 from engine.errors import Cancelled
@@ -160,7 +160,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             access.require_change(request)
             found = [Path(path) for path in paths or ()]
             importing.check_files(found, import_limits()[0])
-            named.free(new := (new or "").strip())
+            imported.free(new := (new or "").strip())
             work = asked.now = data_work.bring(found, new, wanted, _columns(chosen, guessed or {}))
             yield {
                 said: progress("Importing …"),

@@ -1,9 +1,9 @@
-"""Data sets that people brought, see :mod:`engine.data.named`."""
+"""Data sets that people brought, see :mod:`engine.data.imported`."""
 
 from __future__ import annotations
 
 from engine.config import DataConfig
-from engine.data import named
+from engine.data import imported
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader
 from engine.monitor import Monitor
@@ -16,7 +16,7 @@ class Imported(Reader):
     licence = "that of its source"
 
     def __init__(self, name: str) -> None:
-        found = named.about(name)
+        found = imported.about(name)
         self.name = self.title = name
         self.about = f"{found.rows:,} rows of {found.items:,} items by {found.users:,} users, from {found.source}"
         self.items_at_least, self.domain = found.items_at_least, found.domain
@@ -25,4 +25,4 @@ class Imported(Reader):
         return "here"
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
-        return named.load(self.name, monitor)
+        return imported.load(self.name, monitor)

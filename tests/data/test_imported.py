@@ -13,7 +13,7 @@ from test_readers import EXPECTED, FILES, load, shown
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data import Dataset, load_dataset, named
+from engine.data import Dataset, imported, load_dataset
 from engine.data.description import describe
 from engine.data.guess import guess_format, preview, together
 from engine.data.raw import Raw
@@ -40,7 +40,7 @@ def test_an_imported_data_set_is_the_same_as_its_files(name: str, tmp_path: Path
     rows = [*LOG, (*LOG[0][:2], LOG[-1][2])]  # repeats stay for the cleaning
     WRITE[name](tmp_path, rows)
     first = load(name, tmp_path)
-    made = named.save(raw_of(name, tmp_path), "mine", name, Monitor())
+    made = imported.save(raw_of(name, tmp_path), "mine", name, Monitor())
     assert (made.rows, made.users, made.format) == (len(rows), 3, name)
     again = loaded("mine")
     assert again.catalogue == first.catalogue
@@ -56,16 +56,16 @@ def test_an_imported_data_set_is_the_same_as_its_files(name: str, tmp_path: Path
 
 def test_it_is_a_choice_at_once_and_can_be_renamed_and_deleted(tmp_path: Path) -> None:
     recbole(tmp_path, LOG)
-    named.save(raw_of("recbole", tmp_path), "Bücher-2.0", "recbole", Monitor())
+    imported.save(raw_of("recbole", tmp_path), "Bücher-2.0", "recbole", Monitor())
     choices = next(setting for setting in settings() if setting.name == "data.dataset").choices
     assert choices[-1] == "Bücher-2.0"
-    named.rename("Bücher-2.0", "books")
+    imported.rename("Bücher-2.0", "books")
     assert datasets.imported() == ("books",)
-    assert named.about("books").name == "books"
+    assert imported.about("books").name == "books"
     assert shown(loaded("books")) == EXPECTED
-    named.delete("books")
+    imported.delete("books")
     assert datasets.imported() == ()
-    for refused in (lambda: loaded("books"), lambda: named.delete("books"), lambda: named.rename("books", "b")):
+    for refused in (lambda: loaded("books"), lambda: imported.delete("books"), lambda: imported.rename("books", "b")):
         with pytest.raises(StudioError, match="there is no"):
             refused()
 
@@ -80,20 +80,20 @@ def test_it_is_a_choice_at_once_and_can_be_renamed_and_deleted(tmp_path: Path) -
 def test_names_that_lead_astray_or_are_taken_are_refused(name: str, tmp_path: Path, delrec_home: Path) -> None:
     recbole(tmp_path, LOG)
     raw = raw_of("recbole", tmp_path)
-    named.save(raw, "taken", "recbole", Monitor())
+    imported.save(raw, "taken", "recbole", Monitor())
     before = sorted(delrec_home.rglob("*"))
     with pytest.raises(StudioError, match=r"no name for a data set|there is a data set"):
-        named.save(raw, name, "recbole", Monitor())
+        imported.save(raw, name, "recbole", Monitor())
     with pytest.raises(StudioError):
-        named.rename("taken", name)
+        imported.rename("taken", name)
     assert sorted(delrec_home.rglob("*")) == before
 
 
-@pytest.mark.parametrize("part", [named.LOG, named.ITEMS, "manifest.json"])
+@pytest.mark.parametrize("part", [imported.LOG, imported.ITEMS, "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "gone", "other"])
 def test_damage_is_noticed(part: str, damage: str, tmp_path: Path) -> None:
     recbole(tmp_path, LOG)
-    named.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
+    imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
     victim = datasets.folder("mine") / part
     content = victim.read_bytes()
     if damage == "gone":
@@ -106,7 +106,7 @@ def test_damage_is_noticed(part: str, damage: str, tmp_path: Path) -> None:
 
 def test_a_manifest_cannot_point_elsewhere(tmp_path: Path) -> None:
     recbole(tmp_path, LOG)
-    named.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
+    imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
     manifest = datasets.folder("mine") / "manifest.json"
     facts = json.loads(manifest.read_text())
     facts["sha256"]["../../../etc/passwd"] = "0"
@@ -122,10 +122,10 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
 
     recbole(tmp_path, LOG)
     with pytest.raises(Cancelled):
-        named.save(raw_of("recbole", tmp_path), "mine", "recbole", Stopping())
+        imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Stopping())
     assert datasets.imported() == ()
     assert not [path for path in datasets.folder("mine").parent.iterdir() if not path.name.endswith(".lock")]
-    named.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
+    imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
 
 
 @pytest.mark.parametrize("name", GUESSED)
