@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.naming import clean, seen, shows_nothing, split_year
 from engine.data.references import by_id
+from engine.data.title_parsing import clean, seen, shows_nothing, split_year
 from engine.errors import StudioError
 
 

@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from engine.data.columns import plain
 from engine.data.files import BOM, MOST_LINE, File
-from engine.data.naming import clean
 from engine.data.sheet import SEPARATORS, Columns, Sheet
+from engine.data.title_parsing import clean
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

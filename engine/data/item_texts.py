@@ -9,8 +9,8 @@ from functools import lru_cache
 from html.entities import html5
 from typing import Literal
 
-from engine.data.naming import clean, shows_nothing
 from engine.data.raw import Item
+from engine.data.title_parsing import clean, shows_nothing
 
 Choice = Literal["title", "title+category", "title+brand"]
 Fault = Literal["broken", "untitled"]

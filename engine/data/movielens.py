@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.naming import clean, natural_title
+from engine.data.title_parsing import clean, natural_title
 from engine.errors import StudioError
 
 ARCHIVE = "ml-100k.zip"

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from engine.data.naming import clean, plain_id, visible
+from engine.data.title_parsing import clean, plain_id, visible
 from engine.errors import StudioError
 
 ID = "id:"

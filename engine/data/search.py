@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 from engine.data.catalogue import Catalogue
-from engine.data.naming import JOINERS, clean, seen
 from engine.data.references import id_in
+from engine.data.title_parsing import JOINERS, clean, seen
 from engine.data.titles import exact_items, match_titles
 
 MOST = 8

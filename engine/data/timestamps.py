@@ -19,7 +19,7 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from engine.data.dates import alike, midnight, offset, readable, span, whole_numbers
-from engine.data.naming import NO_WORD
+from engine.data.title_parsing import NO_WORD
 from engine.errors import StudioError
 
 Unit = Literal["s", "ms", "us", "ns"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from engine.data.catalogue import Catalogue
-from engine.data.naming import ARTICLES, JOINERS, article_first, clean, seen, split_year
 from engine.data.references import ID, id_in
+from engine.data.title_parsing import ARTICLES, JOINERS, article_first, clean, seen, split_year
 from engine.errors import StudioError
 
 ACCEPT = 85.0

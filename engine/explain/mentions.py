@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal
 
 from engine.data import Catalogue, match_titles
-from engine.data.naming import split_year
+from engine.data.title_parsing import split_year
 from engine.explain.evidence import Evidence
 
 Kind = Literal["history", "candidate", "invented", "name"]

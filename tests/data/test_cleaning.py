@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from engine.config import DataConfig
 from engine.data.cleaning import clean_rows
 from engine.data.item_texts import detail, tidied, tidy, year_in
-from engine.data.naming import clean, shows_nothing
 from engine.data.raw import Item, LogBuilder, Raw, Wanted
+from engine.data.title_parsing import clean, shows_nothing
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data import Catalogue, match_titles
-from engine.data.naming import clean
 from engine.data.references import by_id
 from engine.data.search import TitleSearch
+from engine.data.title_parsing import clean
 from engine.errors import StudioError
 from engine.explain.explanandum import find_item
 from engine.recommend import ambiguities, understand

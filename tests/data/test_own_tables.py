@@ -14,9 +14,9 @@ from engine.config import DataConfig
 from engine.data import load_dataset
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.naming import clean
 from engine.data.raw import Item
 from engine.data.tables import write_tables
+from engine.data.title_parsing import clean
 from engine.errors import StudioError
 from engine.monitor import Monitor
 

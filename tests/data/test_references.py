@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.naming import clean
 from engine.data.references import UserLabels, by_id, checked_titles, id_in, join_titles, split_titles, user_meant
+from engine.data.title_parsing import clean
 from engine.errors import StudioError
 
 PIECES = st.text(st.sampled_from("aB;\\|, \"'\n#:😀ש!"), max_size=8)

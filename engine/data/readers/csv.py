@@ -14,10 +14,10 @@ from engine.config_data import columns_said
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, plain, roles, unit_of
 from engine.data.delimited import OwnSheet
 from engine.data.files import File, Place
-from engine.data.naming import clean, plain_id, title_and_year, year_of
 from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.timestamps import Moments
+from engine.data.title_parsing import clean, plain_id, title_and_year, year_of
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -216,7 +216,7 @@ def _check_ids(log: Log, table: Table, monitor: Monitor) -> None:
 
 
 def _with_plain_ids(log: Log) -> Log:
-    """Ids of items as :func:`engine.data.naming.plain_id` writes them, some of which may be one then."""
+    """Ids of items as :func:`engine.data.title_parsing.plain_id` writes them, some of which may be one then."""
     codes: dict[str, int] = {}
     code_of = np.array([codes.setdefault(plain_id(raw), len(codes)) for raw in log.item_ids], np.int32)
     return replace(log, user_ids=_apart(log.user_ids), item_ids=tuple(codes), items=code_of[log.items])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from engine.data.item_texts import tidy
-from engine.data.naming import natural_title
 from engine.data.raw import Item
 from engine.data.remote import Remote
+from engine.data.title_parsing import natural_title
 
 _SPAN = re.compile(r"\((\d{4})\s*[-–—]\s*(?:\d{4})?\s*\)\s*$")
 """The years of a series: ``(2006–2007)``, ``(2009– )``."""

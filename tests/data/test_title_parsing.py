@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.naming import ARTICLES, article_first, clean, natural_title, shows_nothing, split_year
+from engine.data.title_parsing import ARTICLES, article_first, clean, natural_title, shows_nothing, split_year
 
 
 @pytest.mark.parametrize(
