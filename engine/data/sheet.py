@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NoReturn, TypeVar
 
-from engine.data.fast import Distinct, Fast, FastLog
+from engine.data.arrow import Distinct, Fast, FastLog
 from engine.data.files import BOM, MOST_LINE, File, text_of
 from engine.data.raw import LogBatch
 from engine.monitor import Monitor

@@ -9,9 +9,9 @@ import pytest
 
 from engine.config import DataConfig
 from engine.data import files
+from engine.data.arrow import Fast, FastLog
 from engine.data.columns import KNOWN
 from engine.data.delimited import OwnSheet
-from engine.data.fast import Fast, FastLog
 from engine.data.files import File
 from engine.data.raw import LogBuilder, Wanted
 from engine.data.readers.csv import READER as OWN_TABLES
