@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.encoder import Encoded
+from engine.llm.equivalence import HEAD_TOLERANCE
 from engine.llm.packing import pack
-from engine.llm.proof import HEAD_TOLERANCE
 from engine.seeds import generator
 
 PROOF = 112
