@@ -17,9 +17,9 @@ from engine.llm.backbone import Backbone, Continuations, Embedded
 from engine.llm.decoder import packed_forward
 from engine.llm.equivalence import Found, Way, prove, prove_head
 from engine.llm.frame import Frame
-from engine.llm.library import Library, blocks
 from engine.llm.packing import Packed, pack
 from engine.llm.prefix_tree import lay_out
+from engine.llm.transformers_forward import Library, blocks
 
 PROOF = 192
 """Tokens of the text by which a way to read is proved, and ..."""

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
 from engine.llm.decoder import packed_forward
-from engine.llm.library import Library
 from engine.llm.norm import fuse_norms
+from engine.llm.transformers_forward import Library
 from engine.seeds import generator
 
 Way = Literal["packed", "cached", "whole"]
