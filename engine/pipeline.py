@@ -22,7 +22,7 @@ from engine.evaluate.report import TeacherCheck
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import Record, SoftPrompt, load_backbone
-from engine.llm.legibility import unread
+from engine.llm.unknown_tokens import unread
 from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup

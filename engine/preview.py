@@ -14,7 +14,7 @@ from engine.errors import StudioError
 from engine.feasibility import check_data, longest_prompt, soft_tokens
 from engine.finetune.stage import make_task
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
-from engine.llm.legibility import unread
+from engine.llm.unknown_tokens import unread
 from engine.sequence_tasks import NextTitle
 from engine.sequences import SequenceQuestions
 from engine.teachers import baselines

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from engine.llm.encoder import PromptEncoder
-from engine.llm.legibility import unread
 from engine.llm.tiny import tiny_causal
+from engine.llm.unknown_tokens import unread
 
 ENGLISH = ["Heat", "Up", "Alien"]
 
