@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers.pytorch_utils import Conv1D
 
 from engine.errors import StudioError
+from engine.llm.chat_template import Family, Frame
 from engine.llm.encoder import Encoded, PromptEncoder
-from engine.llm.frame import Family, Frame
 from engine.llm.prompts import Prompt
 
 if TYPE_CHECKING:

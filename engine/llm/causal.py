@@ -14,9 +14,9 @@ from engine.errors import StudioError
 from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
+from engine.llm.chat_template import Frame
 from engine.llm.decoder import packed_forward
 from engine.llm.equivalence import Found, Way, prove, prove_head
-from engine.llm.frame import Frame
 from engine.llm.packing import Packed, pack
 from engine.llm.prefix_tree import lay_out
 from engine.llm.transformers_forward import Library, blocks

@@ -20,7 +20,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from engine.errors import StudioError, first_line
-from engine.llm.frame import Family
+from engine.llm.chat_template import Family
 from engine.monitor import Monitor
 from engine.places import model_facts
 

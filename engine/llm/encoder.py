@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import StudioError
-from engine.llm.frame import Family, Frame, make_frame
+from engine.llm.chat_template import Family, Frame, make_frame
 from engine.llm.prompts import Kind, Prompt
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
-from engine.llm.frame import Frame
+from engine.llm.chat_template import Frame
 from engine.run_folder import write_text
 
 SAMPLE = (

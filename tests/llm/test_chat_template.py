@@ -9,7 +9,7 @@ import pytest
 from tokenizers import processors
 
 from engine.errors import StudioError
-from engine.llm.frame import REQUEST, Frame, make_frame
+from engine.llm.chat_template import REQUEST, Frame, make_frame
 from engine.llm.tiny import CHAT_TEMPLATE, END, START, tiny_tokenizer
 
 USER = "{% for m in messages %}[{{ m.role }}]CONTENT{% endfor %}[reply]"
