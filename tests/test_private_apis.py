@@ -152,7 +152,9 @@ def test_what_loading_reports(tmp_path: Path) -> None:
     assert (key, tuple(there), tuple(wanted)) == ("model.norm.weight", (3,), (32,))
 
 
-@relies("transformers", "the tokenizer of the library tokenizers within", "engine/llm/record.py", "backend_tokenizer")
+@relies(
+    "transformers", "the tokenizer of the library tokenizers within", "engine/llm/fingerprint.py", "backend_tokenizer"
+)
 def test_the_tokenizer_within() -> None:
     from engine.llm.tiny import tiny_tokenizer
 

@@ -2,9 +2,9 @@
 
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.encoder import Encoded, PromptEncoder
+from engine.llm.fingerprint import Record
 from engine.llm.prompts import Prompt, Prompts, Segment
 from engine.llm.ranker import LLMRanker
-from engine.llm.record import Record
 from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.sources import load_backbone, load_encoder

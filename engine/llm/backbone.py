@@ -19,7 +19,7 @@ from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
 
 if TYPE_CHECKING:
-    from engine.llm.record import Record
+    from engine.llm.fingerprint import Record
     from engine.llm.title_encoder import TitleEncoder
 
 Continuations = Sequence[Sequence[Sequence[int]]]

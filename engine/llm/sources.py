@@ -28,7 +28,7 @@ from engine.llm.causal import CausalBackbone
 from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, refuse_incomplete
 from engine.llm.dtype import choose_dtype
 from engine.llm.encoder import PromptEncoder
-from engine.llm.record import Record
+from engine.llm.fingerprint import Record
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.llm.title_encoder import TitleEncoder

@@ -69,6 +69,6 @@ class TitleEncoder:
     @property
     def prints(self) -> dict[str, str]:
         """What tells it from other encoders."""
-        from engine.llm.record import print_of_weights
+        from engine.llm.fingerprint import print_of_weights
 
         return {"title encoder": print_of_weights(self.model.parameters())}
