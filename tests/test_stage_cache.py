@@ -15,8 +15,8 @@ import pytest
 from engine import stage_cache
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import read_scores
+from engine.experiment.parsing import make_plan
 from engine.experiment.plan import expand
-from engine.experiment.written import make_plan
 from engine.monitor import Monitor
 from engine.paths import home
 from engine.pipeline import run_pipeline

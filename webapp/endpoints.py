@@ -16,9 +16,9 @@ import gradio as gr
 from engine.data.listing import listed, listing
 from engine.data.references import checked_titles
 from engine.errors import StudioError
+from engine.experiment.parsing import make_plan
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
 from engine.experiment.space import read_space
-from engine.experiment.written import make_plan
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
 from jobs import api, data_work, experiments, searches

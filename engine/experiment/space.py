@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import StudioError
-from engine.experiment.written import varied
+from engine.experiment.parsing import varied
 from engine.fields import Setting
 from engine.setting_values import write
 from engine.settings import setting_of

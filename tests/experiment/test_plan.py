@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import StudioError
+from engine.experiment.parsing import make_plan, plan_from_yaml, plan_to_yaml, varied, written
 from engine.experiment.plan import expand, label_of, of_columns
 from engine.experiment.templates import TEMPLATES, seeds
-from engine.experiment.written import make_plan, plan_from_yaml, plan_to_yaml, varied, written
 from engine.settings import load_config, setting_of
 
 SMOKE = load_config("smoke")

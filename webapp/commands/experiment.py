@@ -52,7 +52,7 @@ def _start(given: dict[str, Any]) -> None:
     if target := given["target"]:
         from pathlib import Path
 
-        from engine.experiment.written import plan_to_yaml
+        from engine.experiment.parsing import plan_to_yaml
         from engine.run_folder import write_text
         from webapp.commands._options import writable_file
 
@@ -75,7 +75,7 @@ def _start(given: dict[str, Any]) -> None:
 
 def _plan(given: dict[str, Any]) -> tuple[Plan, str, str]:
     """The plan with the experiment's name and question."""
-    from engine.experiment.written import make_plan, plan_from_yaml
+    from engine.experiment.parsing import make_plan, plan_from_yaml
 
     if file := given["plan"]:
         if clash := [option for option in ("preset", "file", "like", "vary", "seeds", "template") if given[option]]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from engine.experiment.parsing import make_plan
 from engine.experiment.plan import Plan
 from engine.experiment.templates import TEMPLATES
-from engine.experiment.written import make_plan
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, outlook
 from webapp.access import Access
