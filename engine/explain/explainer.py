@@ -17,12 +17,12 @@ from engine.explain.gradients import differentiable, integrated_gradients, text_
 from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
-from engine.explain.plain import describe, plain
 from engine.explain.rationale import Writing, freely, rationales, request
 from engine.explain.removal import Delete
 from engine.explain.report import PARTS, ExplanationReport, check_parts
 from engine.explain.row_predictors import is_llm
 from engine.explain.sentence import fallback, first_sentence
+from engine.explain.serialization import describe, plain
 from engine.explain.side_by_side import agreement_sentence
 from engine.explain.tokenized_prompt import reading
 from engine.explain.variants import Answer, adapter_effect, make_answer, prompt_effects

@@ -18,9 +18,9 @@ from engine.evaluate import sample_users
 from engine.explain.effects import leave_one_out, spearman
 from engine.explain.explananda import remembered
 from engine.explain.faithfulness import interval
-from engine.explain.plain import plain
 from engine.explain.predictor import Instance, Predictor
 from engine.explain.removal import Delete
+from engine.explain.serialization import plain
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, verdict
 from engine.labels import label
 from engine.llm import SoftPrompt

@@ -24,9 +24,9 @@ from engine.explain.explananda import (
     explanandum_of_user,
 )
 from engine.explain.explanandum import Explanandum
-from engine.explain.plain import plain
 from engine.explain.rationale import Writing
 from engine.explain.report import ExplanationReport
+from engine.explain.serialization import plain
 from engine.llm import SoftPrompt
 from engine.models import Models
 from engine.rows import last_row, method_row
