@@ -22,8 +22,8 @@ from engine.explain.gradients import differentiable, integrated_gradients
 from engine.explain.predictor import probabilities
 from engine.explain.rationale import rationales
 from engine.explain.removal import Delete
+from engine.explain.text_diversity import commonest, distinct_2, skeleton
 from engine.explain.trust import trust_sentence
-from engine.explain.variety import commonest, distinct_2, skeleton
 from engine.metrics.agreement import kendall_tau
 from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.models import Models

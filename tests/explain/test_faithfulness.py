@@ -16,7 +16,7 @@ from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.faithfulness import UserFigures, faithfulness, summary
 from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
-from engine.explain.variety import commonest, distinct_2, skeleton
+from engine.explain.text_diversity import commonest, distinct_2, skeleton
 from engine.monitor import Monitor
 from engine.ranking import Ranker
 
