@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from db import runs
-from engine.chosen_row import chosen_row
+from engine.default_row import chosen_row
 from engine.explain import drivers as reasons
 from engine.explain import faithfulness as trust
 from engine.explain import pattern as distilled

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.naming import run_folder
-from engine.chosen_row import chosen_row
+from engine.default_row import chosen_row
 from engine.errors import StudioError
 from engine.explain.report import PARTS, check_parts
 from engine.run_folder import RunFolder

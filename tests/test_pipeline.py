@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from engine.architectures import ARCHITECTURES
-from engine.chosen_row import chosen_row
 from engine.config import PlusConfig, RunConfig
+from engine.default_row import chosen_row
 from engine.errors import Cancelled, StudioError
 from engine.evaluate import Report, read_predictions
 from engine.evaluate.render import print_report, verdicts

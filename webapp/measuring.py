@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.chosen_row import chosen_row
+from engine.default_row import chosen_row
 from engine.errors import StudioError
 from engine.falsify.record import NUMBERS, USERS, Falsification, read_falsification
 from engine.rows import checked_row

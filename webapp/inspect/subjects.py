@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.chosen_row import ChosenRow, chosen_row
 from engine.config import RunConfig
 from engine.data import Dataset
 from engine.data.catalogue import Choice
 from engine.data.references import UserLabels, id_in
 from engine.data.search import TitleSearch
+from engine.default_row import ChosenRow, chosen_row
 from engine.errors import StudioError
 from engine.evaluate import Predictions
 from engine.evaluate.user_groups import Group, groups, slices_of
