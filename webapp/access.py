@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import StudioError
 from webapp.attempts import Attempts
+from webapp.formatting import duration
 from webapp.html import Html, tag
 from webapp.proxy import own_path
-from webapp.words import duration
 
 PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})

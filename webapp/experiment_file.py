@@ -23,6 +23,7 @@ from jobs.experiments import Standing
 from jobs.records import Run
 from webapp.charts import Estimate
 from webapp.comparing import slices
+from webapp.formatting import plural
 from webapp.html import Html, tag
 from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.views.report import document
@@ -30,7 +31,6 @@ from webapp.svg import intervals
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads
 from webapp.views import experiment as view
 from webapp.views.yardsticks import published
-from webapp.words import plural
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
 CHOSEN = (

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.bidi import isolated
+from webapp.formatting import about, ago, duration, memory
 from webapp.html import Html, join, link, tag
-from webapp.words import about, ago, duration, memory
 
 
 def test_text_is_escaped_and_elements_are_not() -> None:

@@ -11,7 +11,7 @@ import click
 def command(megabytes: float | None, dry_run: bool) -> None:
     """Remove results of stages that are kept for other runs to share; the runs themselves stay whole."""
     from jobs import storage
-    from webapp.words import memory, plural
+    from webapp.formatting import memory, plural
 
     found = storage.taken()
     shared = f"{plural(found.results, 'shared result')} take {memory(found.shared / 1e6)}"

@@ -129,7 +129,7 @@ def rename(name: str, new: str) -> None:
 def delete(name: str, yes: bool) -> None:
     """Delete the imported data set NAME. Runs made on it keep their results, and can no longer be asked or resumed."""
     from jobs import data_work
-    from webapp.words import plural
+    from webapp.formatting import plural
 
     made = data_work.runs_to_lose(name)
     named = f" ({plural(len(made), 'run')} on it: {', '.join(run.name for run in made[:5])})" if made else ""

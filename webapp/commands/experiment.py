@@ -102,7 +102,7 @@ def _show(found: Outlook) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from webapp.words import duration, memory
+    from webapp.formatting import duration, memory
 
     table = Table("variant", "seed", "alone", "shared", "memory", box=box.SIMPLE_HEAD, pad_edge=False)
     for run in found.runs[:MOST_SHOWN]:

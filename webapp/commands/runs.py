@@ -35,7 +35,7 @@ def command(text: str, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from webapp.words import ago
+    from webapp.formatting import ago
 
     table = Table("id", "name", "state", "stage", "step", "begun", box=box.SIMPLE_HEAD, pad_edge=False)
     for run in found:

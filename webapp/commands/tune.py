@@ -61,7 +61,7 @@ def _start(given: dict[str, Any]) -> None:
         pruning=not given["no_pruning"],
     )
     if given["dry_run"]:
-        from webapp.words import expected_search
+        from webapp.formatting import expected_search
 
         found = searches.outlook(search)
         for name, choice in search.space.items():

@@ -20,6 +20,7 @@ from webapp.access import Access
 from webapp.charts import Estimate, interval_figure
 from webapp.comparing import overlaid, slices
 from webapp.events import OPENED, QUIET, tell
+from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.shell import EXPERIMENT, empty, frame, notice
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
@@ -28,7 +29,6 @@ from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
 from webapp.views.compare import legend
 from webapp.views.yardsticks import published
-from webapp.words import plural
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
 CURVES = (

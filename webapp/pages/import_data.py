@@ -20,10 +20,10 @@ from jobs.data_work import DataWork
 from jobs.settings import import_limits
 from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
+from webapp.formatting import about, memory
 from webapp.html import Html, tag
 from webapp.shell import notice, progress
 from webapp.views import data as view
-from webapp.words import about, memory
 
 READ_AS = (*FORMATS, "ml-100k", "csv")
 NEEDED = ("user", "item", "timestamp", "title")

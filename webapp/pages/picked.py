@@ -11,9 +11,9 @@ from jobs import api, experiments
 from jobs.records import Run
 from webapp.access import Access
 from webapp.events import QUIET, tell
+from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.shell import notice
-from webapp.words import plural
 
 PICKED = "() => delrecPicked()"
 MOST_NAMED = 5

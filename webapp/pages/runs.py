@@ -11,12 +11,12 @@ from jobs import api, records, storage
 from jobs.records import ACTIVE, RESUMABLE, State
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
+from webapp.formatting import memory, plural
 from webapp.html import Html, tag
 from webapp.pages import picked
 from webapp.shell import frame, notice
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
-from webapp.words import memory, plural
 
 SECONDS = 2.0
 MOST = 500

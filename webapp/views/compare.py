@@ -14,8 +14,8 @@ from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, stored_config
 from jobs.records import Result, Run
 from webapp.charts import colour
+from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
-from webapp.words import plural
 
 COLUMNS = (
     ("candidates", "HR@1"),

@@ -10,10 +10,10 @@ from engine.data.cleaning import SAID
 from engine.data.listing import Listed
 from engine.data.remote import said as sized
 from jobs.records import Run
+from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
 from webapp.views.run import pairs
-from webapp.words import plural
 
 STATES = {
     "here": ("done", "Here"),

@@ -8,9 +8,9 @@ from typing import Any
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
 from webapp.charts import GREY, PALETTE, Figure, brief, dress, plain, whiskers
+from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.views.compare import scrolled
-from webapp.words import plural
 
 NOTHING = tag("td", "–", class_="dr-number dr-muted")
 Figures = Mapping[str, float]

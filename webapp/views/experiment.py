@@ -11,11 +11,11 @@ from jobs.experiment_forecast import Outlook
 from jobs.experiments import ENDED, Standing
 from jobs.records import Experiment, Run, State
 from webapp.charts import colour
+from webapp.formatting import STATES, ago, duration, memory, plural
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty, notice
 from webapp.variants import NOTE, Group, difference_words, p_words
 from webapp.views.compare import scrolled
-from webapp.words import STATES, ago, duration, memory, plural
 
 MOST_FAILURES = 10
 MOST_PREVIEWED = 60

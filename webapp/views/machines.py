@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from jobs.offers import Offers
 from jobs.records import Worker
+from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.shell import empty
-from webapp.words import plural
 
 HEADS = ("Machine", "Processor", "GPUs", "Version", "At work on")
 

@@ -10,9 +10,9 @@ from engine.settings import stored_config
 from engine.stages import stage_names, stage_title
 from jobs.records import ACTIVE, Best, Run, Stage
 from webapp.downloads import FILES, address, archive_address
+from webapp.formatting import STATES, about, ago, clock, duration, memory, plural
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
-from webapp.words import STATES, about, ago, clock, duration, memory, plural
 
 REASON = {"failed": "bad", "interrupted": "warn", "cancelled": "info", "validated": "info", "pruned": "info"}
 NEXT_STEP = {

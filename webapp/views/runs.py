@@ -8,10 +8,10 @@ from datetime import datetime
 from engine.evaluate.render import short
 from engine.stages import stage_title
 from jobs.records import HEADLINE, Result, Run
+from webapp.formatting import ago, clock, duration
 from webapp.html import Html, link, tag
 from webapp.shell import HOME, empty
 from webapp.views.run import badge
-from webapp.words import ago, clock, duration
 
 WORDS = {"candidates": "candidates", "full": "full catalogue"}
 

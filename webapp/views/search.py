@@ -10,11 +10,11 @@ from engine.settings import flatten
 from engine.stages import TITLES
 from jobs.searches import Expected, Sought
 from jobs.trials import Tried
+from webapp.formatting import expected_search
 from webapp.html import Html, join, link, tag
 from webapp.shell import notice
 from webapp.views.compare import scrolled
 from webapp.views.run import badge
-from webapp.words import expected_search
 
 HIDDEN = "Test users are not asked before the search is closed: nothing of them is known, nor can be chosen by."
 CHOSEN = "The best of many looks better on the validation users than it is, as it was chosen by them."

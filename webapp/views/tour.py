@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from engine.evaluate import Report
 from engine.explain.report import ExplanationReport
 from engine.labels import label
+from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Subjects
@@ -21,7 +22,6 @@ from webapp.inspect.views.pick import COUNTED, group_names
 from webapp.shell import empty
 from webapp.touring import STEPS, TRIED, WRONG, Stop
 from webapp.views import results as result_view
-from webapp.words import plural
 
 
 def names(subjects: Subjects) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from engine.evaluate.breakdown import KINDS
 from engine.evaluate.users import UserRow
 from engine.labels import label
 from jobs.records import Run
+from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.shell import empty
 from webapp.views.compare import OUTCOMES, scrolled, users_address
-from webapp.words import plural
 
 Title = Callable[[int], str]
 

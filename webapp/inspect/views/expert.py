@@ -9,13 +9,13 @@ from itertools import pairwise
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import OrderOfHistory, Piece, RankedCandidates
 from engine.labels import label
+from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import percent, rankings, signed
 from webapp.inspect.question import Question
 from webapp.inspect.views.answer import ranking
 from webapp.inspect.views.words import written
 from webapp.views.compare import scrolled
-from webapp.words import plural
 
 PROMPTS = {
     "removed": "removed",

@@ -9,13 +9,13 @@ from engine.data.titles import as_displayed
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import HistoryItem
 from engine.labels import label
+from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Entry, History
 from webapp.inspect.views.buttons import asking, editing, finding
 from webapp.shell import notice
-from webapp.words import plural
 
 MATTERS = 0.25
 """A title matters if its effect is at least this share of the strongest one's."""

@@ -8,11 +8,11 @@ from engine.data.catalogue import Choice
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Item
 from engine.labels import label, listed
+from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar, percent, signed
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.history import asking_for
-from webapp.words import plural
 
 COLD = 5
 """Items with at most so many training interactions are hardly known to the teacher."""
