@@ -28,7 +28,7 @@ from jobs.preflight import refuse_problems
 from jobs.records import Run
 from webapp.access import Access
 from webapp.answering import Answering
-from webapp.described import described
+from webapp.data_descriptions import described
 from webapp.events import tell
 from webapp.experiment_actions import LED, about, told
 from webapp.inspect.question import RATHER, REASONS, Question

@@ -16,7 +16,7 @@ from jobs import api, data_work
 from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
-from webapp.described import Found, described
+from webapp.data_descriptions import Found, described
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
 from webapp.pages import fetching, import_data
