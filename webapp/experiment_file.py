@@ -22,11 +22,11 @@ from jobs import api, experiments
 from jobs.experiments import Standing
 from jobs.records import Run
 from webapp.charts import Estimate
-from webapp.comparing import slices
 from webapp.formatting import plural
 from webapp.html import Html, tag
 from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.views.report import document
+from webapp.run_slices import slices
 from webapp.svg import intervals
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads
 from webapp.views import experiment as view

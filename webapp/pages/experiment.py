@@ -18,10 +18,10 @@ from jobs.experiments import Standing
 from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import Estimate, interval_figure
-from webapp.comparing import overlaid, slices
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
+from webapp.run_slices import overlaid, slices
 from webapp.shell import EXPERIMENT, empty, frame, notice
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
 from webapp.views import experiment as view
