@@ -12,7 +12,7 @@ from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.session import look
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views.report import document, measured_by
-from webapp.touring import STEPS, stops
+from webapp.tour_stops import STEPS, stops
 from webapp.views import tour as view
 
 router = APIRouter()

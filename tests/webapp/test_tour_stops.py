@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from webapp import touring
+from webapp import tour_stops
 from webapp.inspect.question import Question
-from webapp.touring import Stop, stops
+from webapp.tour_stops import Stop, stops
 
 
 class Run:
@@ -40,7 +40,7 @@ class Run:
 
 
 def found(monkeypatch: pytest.MonkeyPatch, run: Run) -> dict[int, Stop]:
-    monkeypatch.setattr(touring, "look", run.look)
+    monkeypatch.setattr(tour_stops, "look", run.look)
     return stops(run)  # type: ignore[arg-type]
 
 
@@ -54,7 +54,7 @@ def test_reasons_must_carry_the_recommendation_and_be_measured_first(monkeypatch
     assert users(asked) == ["3", "6", "8"]
     assert [stop.settled for stop in asked.values()] == [False, False, True]
     assert asked[2].tried == 2
-    assert asked[2].parts() == (touring.FIRST,), "nothing else is measured of a user who may not be shown"
+    assert asked[2].parts() == (tour_stops.FIRST,), "nothing else is measured of a user who may not be shown"
     done = found(monkeypatch, Run(groups, {1: 0.0, 2: None, 3: 2.0, 6: -1.0, 7: 1.0}))
     assert users(done) == ["3", "7", "8"]
     assert all(stop.settled for stop in done.values())
@@ -64,7 +64,7 @@ def test_where_no_reasons_are_clear_the_clearest_case_is_shown(monkeypatch: pyte
     nobody = dict.fromkeys(range(20), 0.0)
     asked = found(monkeypatch, Run({"both": range(10), "only-model": [11], "none": [12]}, nobody))
     assert users(asked) == ["0", "11", "12"]
-    assert asked[2].tried == touring.TRIED
+    assert asked[2].tried == tour_stops.TRIED
 
 
 @pytest.mark.parametrize(
