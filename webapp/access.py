@@ -21,9 +21,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import StudioError
-from webapp.attempts import Attempts
 from webapp.formatting import duration
 from webapp.html import Html, tag
+from webapp.login_attempts import Attempts
 from webapp.proxy import own_path
 
 PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"

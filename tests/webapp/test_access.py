@@ -17,7 +17,7 @@ from engine.settings import load_config
 from jobs import api
 from webapp.access import Access, OwnPages
 from webapp.app import create_app, serve
-from webapp.attempts import FIRST_SECONDS, FREE, Attempts
+from webapp.login_attempts import FIRST_SECONDS, FREE, Attempts
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_a_client_is_an_address_or_an_ipv6_network(first: str, other: str, same:
 
 
 def test_no_more_clients_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.attempts.MOST_CLIENTS", 2)
+    monkeypatch.setattr("webapp.login_attempts.MOST_CLIENTS", 2)
     attempts = Attempts()
     for client in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         for _ in range(FREE):
