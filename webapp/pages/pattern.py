@@ -14,12 +14,12 @@ from engine.errors import StudioError
 from engine.rows import all_rows
 from engine.settings import make_config
 from jobs import api
-from webapp import measuring
+from webapp import measurements
 from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import QUIET, Part
 from webapp.html import Html, tag
-from webapp.measuring import PATTERN, TESTS, TRUST, View
+from webapp.measurements import PATTERN, TESTS, TRUST, View
 from webapp.pages.measured import answered, controls, live, noted
 from webapp.shell import frame
 from webapp.views import falsification
@@ -81,7 +81,7 @@ def build(access: Access) -> None:
     def offered(request: gr.Request) -> Sequence[Any]:
         """Once, when the page opens: a tick would undo what somebody chose meanwhile."""
         try:
-            return _others(measuring.look(dict(request.query_params), read_only=access.is_read_only(request)))
+            return _others(measurements.look(dict(request.query_params), read_only=access.is_read_only(request)))
         except StudioError:  # the first look says it
             return [gr.skip(), gr.skip()]
 

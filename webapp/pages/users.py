@@ -17,7 +17,7 @@ from webapp.access import Access
 from webapp.events import QUIET, Part, tell
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
-from webapp.measuring import DRIVERS, View
+from webapp.measurements import DRIVERS, View
 from webapp.pages.measured import answered, controls, live
 from webapp.predictions import answers_of
 from webapp.shell import READING, RUNS, empty, frame, notice
