@@ -13,7 +13,7 @@ from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import memory, plural
 from webapp.html import Html, tag
-from webapp.pages import picked
+from webapp.pages import selected_runs
 from webapp.shell import frame, notice
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
@@ -60,7 +60,7 @@ def build(access: Access) -> None:
         )
     warning = gr.HTML(js_on_load=None, elem_id="runs-warning")
     with gr.Column(elem_classes="dr-card"):
-        actions = picked.build(access)
+        actions = selected_runs.build(access)
         table = gr.HTML(js_on_load=None, elem_id="runs")
     with gr.Row(elem_classes="dr-actions"):
         upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
