@@ -23,7 +23,7 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, requests
 from webapp.inspect.subjects import subjects_of
-from webapp.pages import measured, users
+from webapp.pages import measurement_controls, users
 
 QUICK = (
     *("data.dataset=csv", "data.min_interactions=4", "teacher.epochs=2", "teacher.validate_every=1"),
@@ -106,7 +106,7 @@ def test_added_rows_change_no_answer_and_are_told_wherever_it_is_asked(
     run = api.status("first")
     assert told in users._draw({"run": run.id})[2]
     address = SimpleNamespace(query_params={"run": run.id}, headers={}, session={})
-    assert told in measured.noted(gr.Request(address))  # type: ignore[arg-type]
+    assert told in measurement_controls.noted(gr.Request(address))  # type: ignore[arg-type]
     subjects = subjects_of(run)
     assert subjects.dataset is not None
     assert told in subjects.dataset.note

@@ -20,7 +20,7 @@ from webapp.access import Access
 from webapp.events import QUIET, Part
 from webapp.html import Html, tag
 from webapp.measurements import PATTERN, TESTS, TRUST, View
-from webapp.pages.measured import answered, controls, live, noted
+from webapp.pages.measurement_controls import answered, controls, live, noted
 from webapp.shell import frame
 from webapp.views import falsification
 from webapp.views import pattern as view
