@@ -22,7 +22,7 @@ from webapp.access import Access
 from webapp.charts import line_figure, panels
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link, tag
-from webapp.pages import naming
+from webapp.pages import rename_run
 from webapp.pages.breakdown import breakdown
 from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import results as result_view
@@ -105,7 +105,7 @@ def build(access: Access) -> None:
             with gr.Tab("Files"):
                 files = gr.HTML(js_on_load=None, elem_id="files")
             with gr.Tab("Name and notes"):
-                save, saved = naming.build(access, _run_id, said)
+                save, saved = rename_run.build(access, _run_id, said)
     destination = gr.Textbox(visible=False)
     seen = gr.State({})
 
