@@ -49,7 +49,7 @@ class Shape:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Shape | None:
-        """``facts`` as of :func:`engine.places.model_facts`; ``None`` where the sizes are not told."""
+        """``facts`` as of :func:`engine.locations.model_facts`; ``None`` where the sizes are not told."""
         width, layers = facts.get("hidden_size") or facts.get("d_model"), facts.get("num_hidden_layers")
         layers, vocabulary = layers or facts.get("num_layers"), facts.get("vocab_size")
         if not (width and layers and vocabulary):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import StudioError
-from engine.places import TINY_NAMES
+from engine.locations import TINY_NAMES
 
 if TYPE_CHECKING:
     import torch

@@ -42,8 +42,8 @@ from engine import distributed
 from engine.compatibility import check_parts, earlier, modernised
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.locations import settled
 from engine.monitor import Monitor, StageState
-from engine.places import settled
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
 

@@ -25,9 +25,9 @@ from db.store import DatabaseUnreachable
 from db.workers import Worker
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.locations import settled
 from engine.monitor import Monitor
 from engine.paths import home, writable
-from engine.places import settled
 from engine.run_folder import RunFolder
 from engine.settings import stored_config
 from jobs import answers, archive, foreground, queues, recovery

@@ -12,7 +12,7 @@ from db.stages import Done
 from engine.config import RunConfig
 from engine.config_data import PROTOCOL
 from engine.errors import StudioError
-from engine.places import settled
+from engine.locations import settled
 from engine.settings import flatten, make_config
 from engine.stages import stage_names, trained_teachers
 

@@ -12,9 +12,9 @@ from db import lifecycle, runs
 from db.runs import Run
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.locations import settled
 from engine.monitor import Monitor
 from engine.paths import home, writable
-from engine.places import settled
 from jobs import failures, process
 from jobs.monitor import DatabaseMonitor
 from jobs.runner import Recipe, execute

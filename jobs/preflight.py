@@ -15,9 +15,9 @@ from db.runs import run_folder
 from engine import environment, quantization
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.locations import SMOLLM2, TINY_NAMES, data_fault, data_presence, known_facts, model_folder, model_presence
 from engine.memory import training_mb
 from engine.paths import home
-from engine.places import SMOLLM2, TINY_NAMES, data_fault, data_presence, known_facts, model_folder, model_presence
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast

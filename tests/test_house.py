@@ -96,7 +96,7 @@ def test_only_the_engine_puts_names_of_curves_together() -> None:
     assert words == []
 
 
-LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.places"}
+LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.locations"}
 """May reach each other by imports within functions: names of imported data sets are answers to a setting."""
 
 

@@ -15,8 +15,8 @@ from engine.finetune.adalora import keep_format
 from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
+from engine.locations import OTHER_NAMES, SIZES
 from engine.memory import Shape, training_mb
-from engine.places import OTHER_NAMES, SIZES
 from engine.quantization import check
 from engine.settings import load_config
 from engine.training_prompts import make_prompts

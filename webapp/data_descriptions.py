@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.config import DataConfig
 from engine.errors import StudioError
-from engine.places import data_presence
+from engine.locations import data_presence
 from engine.settings import make_config
 from jobs import data_work
 from jobs.records import Run

@@ -11,9 +11,9 @@ from engine.config import DataConfig, RunConfig
 from engine.config_data import PROTOCOL
 from engine.data import Dataset, Statistics, load_dataset, statistics
 from engine.errors import StudioError
+from engine.locations import SMOLLM2, TINY_NAMES, data_presence
 from engine.monitor import Monitor
 from engine.paths import expanded
-from engine.places import SMOLLM2, TINY_NAMES, data_presence
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.settings import make_config

@@ -18,9 +18,9 @@ from engine.data.tables import INTERACTIONS, ITEMS, write_tables
 from engine.datasets import MANIFEST
 from engine.errors import StudioError
 from engine.fetch import digest, download, intact, locked
+from engine.locations import movielens_folder
 from engine.monitor import Monitor
 from engine.paths import writable
-from engine.places import movielens_folder
 from engine.wheels import Member, wheel_members
 
 FORMAT = 1

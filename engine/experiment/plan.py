@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.places import settled
+from engine.locations import settled
 from engine.recipe import identity
 from engine.setting_values import write
 from engine.settings import checked_names, flatten, make_config, nest

@@ -13,7 +13,7 @@ from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.experiment.plan import BASE, Planned, label_of
 from engine.experiment.space import Choice, Range
-from engine.places import settled
+from engine.locations import settled
 from engine.recipe import stage_recipes
 from engine.seeds import generator
 from engine.setting_values import write

@@ -21,8 +21,8 @@ from transformers.utils import logging
 
 from engine.errors import StudioError, first_line
 from engine.llm.chat_template import Family
+from engine.locations import model_facts
 from engine.monitor import Monitor
-from engine.places import model_facts
 
 SEQ2SEQ = ("t5", "mt5")
 UNBOUNDED_CONTEXT = 2048

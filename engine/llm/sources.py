@@ -32,9 +32,7 @@ from engine.llm.fingerprint import Record
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.llm.title_encoder import TitleEncoder
-from engine.monitor import Monitor
-from engine.paths import absolute, expanded
-from engine.places import (
+from engine.locations import (
     HUB_ID,
     MINILM,
     RECORD,
@@ -47,6 +45,8 @@ from engine.places import (
     model_folder,
     smollm2_folder,
 )
+from engine.monitor import Monitor
+from engine.paths import absolute, expanded
 from engine.wheels import Member, wheel_member, wheel_members
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

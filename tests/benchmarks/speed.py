@@ -142,7 +142,7 @@ def plain_stage_two() -> Turn:
     from plain import PlainFinetune
 
     from engine.llm.prompts import prompt_titles
-    from engine.places import model_folder
+    from engine.locations import model_folder
 
     config, dataset, _ = data()
     folder = model_folder(config.llm.name)

@@ -20,8 +20,8 @@ from engine.data.raw import Raw
 from engine.data.readers.downloaded import Downloaded
 from engine.errors import Cancelled, StudioError
 from engine.fields import describe as settings
+from engine.locations import data_presence
 from engine.monitor import Monitor
-from engine.places import data_presence
 from engine.training_prompts import domain_of
 
 GUESSED = [name for name in FILES if name not in ("beauty", "home-and-kitchen")]

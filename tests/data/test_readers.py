@@ -18,8 +18,8 @@ from engine.data import Dataset, load_dataset
 from engine.data.cleaning import Cleaning
 from engine.errors import Cancelled, StudioError
 from engine.fields import describe
+from engine.locations import data_fault, data_presence
 from engine.monitor import Monitor
-from engine.places import data_fault, data_presence
 
 FILES = [name for name in datasets.names() if name != "synthetic"]
 NATIVE = [name for name in FILES if name not in ("ml-100k", "csv")]

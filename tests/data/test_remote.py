@@ -17,8 +17,8 @@ from engine.data.readers.downloaded import Downloaded
 from engine.data.remote import Remote, fetch, look, said
 from engine.errors import Cancelled, StudioError
 from engine.fetch import download
+from engine.locations import data_fault, data_presence
 from engine.monitor import Monitor
-from engine.places import data_fault, data_presence
 from tests.file_server import Server, serving
 
 CATEGORY = {"amazon-2014": "Home_and_Kitchen", "amazon-2018": "Gift_Cards", "amazon-2023": "All_Beauty"}

@@ -21,7 +21,7 @@ from engine.config import DataConfig
 from engine.data.listing import listed
 from engine.fields import describe
 from engine.interpreter import ROOT
-from engine.places import data_presence
+from engine.locations import data_presence
 from jobs import data_work
 from tests.file_server import Server, serving
 from webapp.access import Access

@@ -119,8 +119,8 @@ def _memory() -> Answer:
 def _fits() -> Answer:
     import psutil
 
+    from engine.locations import known_facts
     from engine.memory import training_mb
-    from engine.places import known_facts
     from engine.presets import PRESETS
     from engine.settings import load_config
 
@@ -236,7 +236,7 @@ def _recbole() -> Answer:
 def _data_sets() -> Answer:
     from engine import datasets
     from engine.config import DataConfig
-    from engine.places import data_presence
+    from engine.locations import data_presence
 
     here = [name for name in datasets.names() if data_presence(DataConfig(dataset=name)) in ("here", "built in")]
     return "ok", f"{', '.join(here)}; 'delrec data list' says how to get the others"

@@ -206,7 +206,7 @@ class _Runs:
 
     def finished(self, key: str, seed: int) -> RunFolder:
         """A run with these settings: one that is there, one that can be gone on with, or a new one."""
-        from engine.places import settled
+        from engine.locations import settled
         from engine.run_folder import RunFolder
         from engine.settings import command_line
         from jobs import api

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.config import RunConfig
-from engine.places import data_presence
+from engine.locations import data_presence
 from webapp import previews
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure

@@ -10,9 +10,9 @@ from engine.config import DataConfig
 from engine.data.raw import Raw
 from engine.data.remote import Found, Remote
 from engine.errors import StudioError
+from engine.locations import Presence
 from engine.monitor import Monitor
 from engine.paths import expanded
-from engine.places import Presence
 
 
 class Reader(ABC):

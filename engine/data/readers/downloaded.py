@@ -16,9 +16,9 @@ from engine.data.readers.base import Reader, existing
 from engine.data.remote import Found, fetch
 from engine.datasets import FETCHED
 from engine.errors import StudioError
+from engine.locations import Presence
 from engine.monitor import Monitor
 from engine.paths import home
-from engine.places import Presence
 
 FIRST, SIZE = 50, 50_000
 

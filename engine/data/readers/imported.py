@@ -6,8 +6,8 @@ from engine.config import DataConfig
 from engine.data import imported
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader
+from engine.locations import Presence
 from engine.monitor import Monitor
-from engine.places import Presence
 
 
 class Imported(Reader):

@@ -12,8 +12,8 @@ from engine.data.readers.base import Reader, existing
 from engine.data.remote import Found
 from engine.data.sources import movielens_100k
 from engine.datasets import MANIFEST
+from engine.locations import Presence, movielens_folder
 from engine.monitor import Monitor
-from engine.places import Presence, movielens_folder
 
 
 class MovieLens100K(Reader):

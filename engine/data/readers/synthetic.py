@@ -9,8 +9,8 @@ from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader
+from engine.locations import Presence
 from engine.monitor import Monitor
-from engine.places import Presence
 from engine.seeds import generator
 
 USERS = 120
