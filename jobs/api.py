@@ -33,7 +33,7 @@ from engine.settings import stored_config
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 from jobs.answers import Q
-from jobs.offers import Offers
+from jobs.resources import Offers
 from jobs.trials import refuse_trial
 
 LOG_BYTES = 256 * 1024

@@ -21,7 +21,7 @@ from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast
-from jobs.offers import Offers
+from jobs.resources import Offers
 
 State = Literal["ok", "note", "problem"]
 GB = 1e9

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import workers
 from engine import interpreter
 from engine.errors import StudioError
-from jobs import api, health, heartbeat, logs, offers, process, searches, trackers
+from jobs import api, health, heartbeat, logs, process, resources, searches, trackers
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
@@ -43,13 +43,13 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     as well. ``command`` is the program that trains, ``answerer`` the one that answers questions.
 
     Raises:
-        StudioError: it does not belong to the others (:func:`jobs.offers.check_in`); database, queue, a tracker or the
+        StudioError: it does not belong to the others (:func:`jobs.resources.check_in`); database, queue, a tracker or the
             address at which it answers cannot be used.
     """
     trackers.check()
     health.address()
-    me, own = process.owner(), offers.here()
-    offers.check_in("worker", own)
+    me, own = process.owner(), resources.here()
+    resources.check_in("worker", own)
     workers.beat(me, own.as_dict())
     api.recover()
     stopping = Flag()

@@ -12,9 +12,9 @@ from job_support import wait_state
 from db import workers
 from db.owner import Owner
 from engine.errors import StudioError
-from jobs import api, offers, process, worker
-from jobs.offers import Gpu, Offers
+from jobs import api, process, resources, worker
 from jobs.preflight import Check, preflight
+from jobs.resources import Gpu, Offers
 from webapp.views.machines import table
 
 SMALL = Offers(cores=2, memory_mb=16_000.0)
@@ -66,13 +66,13 @@ def test_a_run_waits_for_a_worker_that_has_what_it_needs(start_worker) -> None:
 def test_a_worker_of_another_data_folder_says_so_at_start(
     delrec_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = offers.here()
-    offers.check_in("app", own)
-    offers.check_in("worker", own)
+    own = resources.here()
+    resources.check_in("app", own)
+    resources.check_in("worker", own)
     monkeypatch.setenv("DELREC_DATABASE_URL", f"sqlite:///{delrec_home}/studio.db")
     monkeypatch.setenv("DELREC_HOME", str(tmp_path / "not mounted"))
     with pytest.raises(StudioError, match="this app sees another data folder"):
-        offers.check_in("app", own)
+        resources.check_in("app", own)
     with pytest.raises(StudioError, match="this worker sees another data folder"):
         worker.run_worker()
     assert workers.known() == []
@@ -80,15 +80,15 @@ def test_a_worker_of_another_data_folder_says_so_at_start(
 
 @pytest.mark.parametrize("role", ["app", "worker"])
 def test_a_worker_of_another_version_says_so_at_start(role: workers.Role) -> None:
-    own = offers.here()
+    own = resources.here()
     workers.beat(process.owner(), replace(own, code="0ther").as_dict(), role)
-    offers.check_in("worker", own)  # of a checkout on this machine that was changed meanwhile
+    resources.check_in("worker", own)  # of a checkout on this machine that was changed meanwhile
     workers.beat(ELSEWHERE, own.as_dict(), role)
-    offers.check_in("worker", own)
+    resources.check_in("worker", own)
     workers.beat(ELSEWHERE, replace(own, version="9.9", code="0ther").as_dict(), role)
     with pytest.raises(StudioError, match=rf"the {role} on elsewhere 9.9 \(code 0ther\).*install the same version"):
-        offers.check_in("worker", own)
-    offers.check_in("app", own)  # the first to be brought up to date
+        resources.check_in("worker", own)
+    resources.check_in("app", own)  # the first to be brought up to date
     assert [it.role for it in workers.known(role=None)] == [role, role]
     assert len(api.workers()) == (2 if role == "worker" else 0)
 

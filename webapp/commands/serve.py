@@ -34,7 +34,7 @@ def command(
     """
     from engine import network
     from engine.settings import load_config
-    from jobs import api, health, logs, offers, trackers
+    from jobs import api, health, logs, resources, trackers
     from jobs.settings import job_settings
     from jobs.worker import worker_process
     from webapp import proxy
@@ -53,13 +53,13 @@ def command(
         health.address()
     _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
     logs.prepare()
-    own = offers.here()
-    offers.check_in("app", own)
+    own = resources.here()
+    resources.check_in("app", own)
     api.recover()
     if config is not None and first_run is not None:
         _begin(first_run, config)
     beside = contextlib.nullcontext() if no_worker else worker_process()
-    with _sigterm_like_ctrl_c(), _own_uploads(), offers.app_here(own), beside:
+    with _sigterm_like_ctrl_c(), _own_uploads(), resources.app_here(own), beside:
         from webapp.app import serve
 
         shown = f"[{host}]" if ":" in host else host

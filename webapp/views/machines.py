@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobs.offers import Offers
 from jobs.records import Worker
+from jobs.resources import Offers
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.shell import empty
