@@ -19,10 +19,10 @@ from webapp import downloads, endpoints, experiment_file, tour_file
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
 from webapp.inspect import page as inspect
+from webapp.layout import footer
 from webapp.pages import api as api_page
 from webapp.pages import compare, data, experiment, launch, machines, pattern, run, runs, tour, users
 from webapp.proxy import BehindProxy, root_path
-from webapp.shell import footer
 from webapp.theme import STATIC, head, theme
 
 MCP = "DELREC_MCP"

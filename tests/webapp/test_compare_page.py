@@ -18,8 +18,8 @@ from engine.evaluate.users import UserRow
 from engine.explain.reason_kinds import kinds_of
 from engine.settings import load_config
 from jobs import answers, api
+from webapp.layout import READING
 from webapp.previews import dataset_of_run
-from webapp.shell import READING
 from webapp.views import users as users_view
 
 pytestmark = pytest.mark.browser

@@ -23,7 +23,7 @@ from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import finding
-from webapp.shell import HOME, READING, RUNS, empty, frame, notice
+from webapp.layout import HOME, READING, RUNS, empty, frame, notice
 
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500

@@ -10,7 +10,7 @@ import gradio as gr
 from webapp.endpoints import ENDPOINTS, Machine
 from webapp.events import QUIET
 from webapp.html import Html, tag
-from webapp.shell import frame
+from webapp.layout import frame
 
 EXAMPLE = """\
 from gradio_client import Client

@@ -22,9 +22,9 @@ from webapp.charts import Estimate, cost_figure, curve_title, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import link, tag
+from webapp.layout import RUNS, empty, frame, notice
 from webapp.predictions import answers_of
 from webapp.run_slices import overlaid, slices
-from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import compare as view
 from webapp.views.charts import chart_box, chart_data
 

@@ -19,9 +19,9 @@ from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.data_descriptions import Found, described
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
+from webapp.layout import empty, frame, notice, progress
 from webapp.pages import fetching, import_data
 from webapp.pages.run import GO
-from webapp.shell import empty, frame, notice, progress
 from webapp.views import data as view
 from webapp.views.charts import chart_box, chart_data
 

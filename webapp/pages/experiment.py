@@ -21,8 +21,8 @@ from webapp.charts import Estimate, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
+from webapp.layout import EXPERIMENT, empty, frame, notice
 from webapp.run_slices import overlaid, slices
-from webapp.shell import EXPERIMENT, empty, frame, notice
 from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
 from webapp.views import experiment as view
 from webapp.views import search as search_view

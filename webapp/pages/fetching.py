@@ -15,8 +15,8 @@ from jobs.data_work import DataWork
 from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
 from webapp.html import tag
+from webapp.layout import notice, progress
 from webapp.pages.run import GO
-from webapp.shell import notice, progress
 from webapp.views import data as view
 
 FETCHING: dict[str, Any] = {"queue": True, "concurrency_id": "fetch", "concurrency_limit": 2, "show_progress": "hidden"}

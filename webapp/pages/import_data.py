@@ -22,7 +22,7 @@ from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
 from webapp.formatting import about, memory
 from webapp.html import Html, tag
-from webapp.shell import notice, progress
+from webapp.layout import notice, progress
 from webapp.views import data as view
 
 READ_AS = (*FORMATS, "ml-100k", "csv")

@@ -18,8 +18,8 @@ from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.form import SECTIONS, Form
 from webapp.html import Html, tag
+from webapp.layout import frame, notice
 from webapp.pages import preview, sweep
-from webapp.shell import frame, notice
 from webapp.views import launch as view
 
 FIRST = "quickstart"

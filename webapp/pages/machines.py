@@ -7,7 +7,7 @@ import gradio as gr
 from jobs import api
 from webapp.events import QUIET
 from webapp.html import Html, tag
-from webapp.shell import frame
+from webapp.layout import frame
 from webapp.views import machines as view
 
 POLL_SECONDS = 5.0

@@ -15,8 +15,8 @@ from webapp import measurements, previews
 from webapp.access import Access
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link
+from webapp.layout import RUNS, empty, notice
 from webapp.measurements import Measurement, Standing, View
-from webapp.shell import RUNS, empty, notice
 from webapp.views import pattern as view
 
 LIVE_SECONDS = 1.5

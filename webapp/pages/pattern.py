@@ -19,9 +19,9 @@ from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import QUIET, Part
 from webapp.html import Html, tag
+from webapp.layout import frame
 from webapp.measurements import PATTERN, TESTS, TRUST, View
 from webapp.pages.measurement_controls import answered, controls, live, noted
-from webapp.shell import frame
 from webapp.views import falsification
 from webapp.views import pattern as view
 from webapp.views.charts import chart_box, chart_data

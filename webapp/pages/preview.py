@@ -15,7 +15,7 @@ from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure
 from webapp.events import tell
 from webapp.html import tag
-from webapp.shell import notice
+from webapp.layout import notice
 from webapp.views import launch as view
 from webapp.views.charts import chart_box, chart_data
 

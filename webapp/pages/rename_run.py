@@ -13,7 +13,7 @@ from jobs import api
 from jobs.records import Run
 from webapp.access import Access
 from webapp.events import QUIET, tell
-from webapp.shell import notice
+from webapp.layout import notice
 
 
 def build(access: Access, run_id: Callable[[gr.Request], str], said: gr.HTML) -> tuple[gr.Button, Dependency]:

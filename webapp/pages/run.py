@@ -22,9 +22,9 @@ from webapp.access import Access
 from webapp.charts import line_figure, panels
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link, tag
+from webapp.layout import RUNS, empty, frame, notice
 from webapp.pages import rename_run
 from webapp.pages.breakdown import breakdown
-from webapp.shell import RUNS, empty, frame, notice
 from webapp.views import results as result_view
 from webapp.views import run as view
 from webapp.views.charts import chart_box, chart_data

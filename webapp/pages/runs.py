@@ -13,8 +13,8 @@ from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import memory, plural
 from webapp.html import Html, tag
+from webapp.layout import frame, notice
 from webapp.pages import selected_runs
-from webapp.shell import frame, notice
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
 

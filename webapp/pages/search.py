@@ -14,7 +14,7 @@ from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.form import Form
 from webapp.html import Html, tag
-from webapp.shell import notice
+from webapp.layout import notice
 from webapp.views import search as view
 
 BRIEF = {stage.name: stage.brief for stage in STAGES}

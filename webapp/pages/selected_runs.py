@@ -13,7 +13,7 @@ from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
-from webapp.shell import notice
+from webapp.layout import notice
 
 PICKED = "() => delrecPicked()"
 MOST_NAMED = 5

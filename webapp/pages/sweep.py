@@ -15,8 +15,8 @@ from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.form import Form
 from webapp.html import Html, tag
+from webapp.layout import notice
 from webapp.pages import search
-from webapp.shell import notice
 from webapp.views.experiment import expected
 
 GO = "(url) => { if (url) window.location.href = url }"

@@ -20,7 +20,7 @@ from webapp.inspect.question import Question
 from webapp.inspect.session import Standing, finished_run
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
-from webapp.shell import READING, RUNS, empty, frame, notice
+from webapp.layout import READING, RUNS, empty, frame, notice
 from webapp.tour_stops import STEPS, Stop, measured, stops
 from webapp.views import tour as view
 

@@ -17,10 +17,10 @@ from webapp.access import Access
 from webapp.events import QUIET, Part, tell
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
+from webapp.layout import READING, RUNS, empty, frame, notice
 from webapp.measurements import DRIVERS, View
 from webapp.pages.measurement_controls import answered, controls, live
 from webapp.predictions import answers_of
-from webapp.shell import READING, RUNS, empty, frame, notice
 from webapp.views import drivers as drivers_view
 from webapp.views import users as view
 from webapp.views.charts import chart_box, chart_data

@@ -12,7 +12,7 @@ from engine.data.remote import said as sized
 from jobs.records import Run
 from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
-from webapp.shell import notice
+from webapp.layout import notice
 from webapp.views.run import pairs
 
 STATES = {

@@ -13,7 +13,7 @@ from jobs.records import Experiment, Run, State
 from webapp.charts import colour
 from webapp.formatting import STATES, ago, duration, memory, plural
 from webapp.html import Html, join, link, tag
-from webapp.shell import empty, notice
+from webapp.layout import empty, notice
 from webapp.variants import NOTE, Group, difference_words, p_words
 from webapp.views.compare import scrolled
 

@@ -11,7 +11,7 @@ from jobs.forecast import Forecast
 from jobs.preflight import Check
 from webapp.formatting import about, duration, memory, plural
 from webapp.html import Html, join, tag
-from webapp.shell import notice
+from webapp.layout import notice
 
 if TYPE_CHECKING:  # they load torch, which the web process does without until a preview is asked for
     from engine.llm.prompts import Segment

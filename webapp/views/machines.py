@@ -8,7 +8,7 @@ from jobs.records import Worker
 from jobs.resources import Offers
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
-from webapp.shell import empty
+from webapp.layout import empty
 
 HEADS = ("Machine", "Processor", "GPUs", "Version", "At work on")
 

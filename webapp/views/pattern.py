@@ -12,8 +12,8 @@ from engine.labels import label
 from jobs.failures import ANSWER_STOPPED
 from jobs.records import Explanation, Run
 from webapp.html import Html, join, link, tag
+from webapp.layout import notice
 from webapp.pattern_charts import ORDERS
-from webapp.shell import notice
 from webapp.views.compare import scrolled
 
 STATES = {

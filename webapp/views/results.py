@@ -20,7 +20,7 @@ from engine.evaluate.render import (
 )
 from engine.evaluate.report import Comparison
 from webapp.html import Html, tag
-from webapp.shell import notice
+from webapp.layout import notice
 
 
 def verdicts(report: Report) -> Html:

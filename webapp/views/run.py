@@ -12,7 +12,7 @@ from jobs.records import ACTIVE, Best, Run, Stage
 from webapp.downloads import FILES, address, archive_address
 from webapp.formatting import STATES, about, ago, clock, duration, memory, plural
 from webapp.html import Html, join, link, tag
-from webapp.shell import notice
+from webapp.layout import notice
 
 REASON = {"failed": "bad", "interrupted": "warn", "cancelled": "info", "validated": "info", "pruned": "info"}
 NEXT_STEP = {

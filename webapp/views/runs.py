@@ -10,7 +10,7 @@ from engine.stages import stage_title
 from jobs.records import HEADLINE, Result, Run
 from webapp.formatting import ago, clock, duration
 from webapp.html import Html, link, tag
-from webapp.shell import HOME, empty
+from webapp.layout import HOME, empty
 from webapp.views.run import badge
 
 WORDS = {"candidates": "candidates", "full": "full catalogue"}

@@ -12,7 +12,7 @@ from jobs.searches import Expected, Sought
 from jobs.trials import Tried
 from webapp.formatting import expected_search
 from webapp.html import Html, join, link, tag
-from webapp.shell import notice
+from webapp.layout import notice
 from webapp.views.compare import scrolled
 from webapp.views.run import badge
 

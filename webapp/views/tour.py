@@ -19,7 +19,7 @@ from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.pick import COUNTED, group_names
-from webapp.shell import empty
+from webapp.layout import empty
 from webapp.tour_stops import STEPS, TRIED, WRONG, Stop
 from webapp.views import results as result_view
 

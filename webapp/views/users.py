@@ -12,7 +12,7 @@ from engine.labels import label
 from jobs.records import Run
 from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
-from webapp.shell import empty
+from webapp.layout import empty
 from webapp.views.compare import OUTCOMES, scrolled, users_address
 
 Title = Callable[[int], str]

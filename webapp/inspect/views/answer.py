@@ -11,7 +11,7 @@ from webapp.html import Html, join, link, tag
 from webapp.inspect.charts import Place, Ranking, rankings, shares
 from webapp.inspect.question import Question
 from webapp.inspect.views.buttons import asking
-from webapp.shell import notice
+from webapp.layout import notice
 
 SHOWN = 10
 """Candidates listed beside each other; the expert fold has all."""

@@ -15,7 +15,7 @@ from webapp.inspect.charts import effect_bar
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Entry, History
 from webapp.inspect.views.buttons import asking, editing, finding
-from webapp.shell import notice
+from webapp.layout import notice
 
 MATTERS = 0.25
 """A title matters if its effect is at least this share of the strongest one's."""

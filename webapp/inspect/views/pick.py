@@ -11,7 +11,7 @@ from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Subjects
 from webapp.inspect.views.buttons import asking
-from webapp.shell import notice
+from webapp.layout import notice
 
 MOST_LISTED = 2000
 """User ids that the field suggests."""

@@ -10,7 +10,7 @@ from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.session import NAMES, Standing
 from webapp.inspect.views.buttons import asking
-from webapp.shell import empty, notice
+from webapp.layout import empty, notice
 from webapp.views.run import NO_WORKER
 
 MARKS = {"done": ("✓", "done"), "running": ("●", "under way"), "queued": ("○", "next"), "absent": ("○", "to come"),

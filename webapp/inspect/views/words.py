@@ -13,7 +13,7 @@ from webapp.html import Html, join, tag
 from webapp.inspect.question import Question
 from webapp.inspect.views.answer import both
 from webapp.inspect.views.buttons import asking
-from webapp.shell import notice
+from webapp.layout import notice
 
 BADGES = {
     "grounded": ("Grounded in the measurements", "dr-done"),
