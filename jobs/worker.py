@@ -43,8 +43,8 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     as well. ``command`` is the program that trains, ``answerer`` the one that answers questions.
 
     Raises:
-        StudioError: it does not belong to the others (:func:`jobs.resources.check_in`); database, queue, a tracker or the
-            address at which it answers cannot be used.
+        StudioError: it does not belong to the others (:func:`jobs.resources.check_in`); database, queue, a tracker
+            or the address at which it answers cannot be used.
     """
     trackers.check()
     health.address()
