@@ -16,7 +16,7 @@ from jobs.failures import ANSWER_STOPPED
 from jobs.records import Progress, Run
 from webapp.inspect.question import WORDS, Question
 from webapp.inspect.subjects import MOST_KEPT, History, Subjects, kept, subjects_of
-from webapp.measurements import TRUST
+from webapp.measurement_state import TRUST
 
 FIRST = "summary"
 """The part that all others need, and that is told first: without it there is nothing to explain."""

@@ -11,12 +11,12 @@ from gradio.components import Component
 
 from engine.errors import StudioError
 from jobs import api
-from webapp import measurements, previews
+from webapp import measurement_state, previews
 from webapp.access import Access
 from webapp.events import QUIET, Part, refresh, tell
 from webapp.html import Html, link
 from webapp.layout import RUNS, empty, notice
-from webapp.measurements import Measurement, Standing, View
+from webapp.measurement_state import Measurement, Standing, View
 from webapp.views import pattern as view
 
 LIVE_SECONDS = 1.5
@@ -88,7 +88,7 @@ def live(
 
     def look(known: dict[str, Any], request: gr.Request) -> list[Any]:
         try:
-            state = measurements.look(dict(request.query_params), read_only=access.is_read_only(request))
+            state = measurement_state.look(dict(request.query_params), read_only=access.is_read_only(request))
         except Exception as error:
             back = link("All runs", RUNS[0], class_="dr-button")
             told = empty(nothing, tell(error), back) if nothing else ""
@@ -106,10 +106,10 @@ def live(
 
     def wire(each: Controls) -> None:
         def asked(request: gr.Request, chosen: str | None = None) -> Html | str:
-            return change(lambda query: measurements.ask(each.what, query, chosen), request)
+            return change(lambda query: measurement_state.ask(each.what, query, chosen), request)
 
         def stopped(request: gr.Request) -> Html | str:
-            return change(lambda query: measurements.stop(each.what, query), request)
+            return change(lambda query: measurement_state.stop(each.what, query), request)
 
         each.ask.click(asked, each.extra, problem, **QUIET).success(look, seen, outputs, **QUIET)
         each.stop.click(stopped, None, problem, **QUIET).success(look, seen, outputs, **QUIET)
@@ -123,7 +123,7 @@ def live(
 def noted(request: gr.Request) -> Html | str:
     """What is to be known about the run's data, if anything; what was measured is told without them."""
     try:
-        note = previews.dataset_of_run(api.status(measurements.named_run(dict(request.query_params)))).note
+        note = previews.dataset_of_run(api.status(measurement_state.named_run(dict(request.query_params)))).note
     except StudioError:
         return ""
     return notice("info", note) if note else ""

@@ -14,13 +14,13 @@ from engine.errors import StudioError
 from engine.rows import all_rows
 from engine.settings import make_config
 from jobs import api
-from webapp import measurements
+from webapp import measurement_state
 from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import QUIET, Part
 from webapp.html import Html, tag
 from webapp.layout import frame
-from webapp.measurements import PATTERN, TESTS, TRUST, View
+from webapp.measurement_state import PATTERN, TESTS, TRUST, View
 from webapp.pages.measurement_controls import answered, controls, live, noted
 from webapp.views import falsification
 from webapp.views import pattern as view
@@ -81,7 +81,7 @@ def build(access: Access) -> None:
     def offered(request: gr.Request) -> Sequence[Any]:
         """Once, when the page opens: a tick would undo what somebody chose meanwhile."""
         try:
-            return _others(measurements.look(dict(request.query_params), read_only=access.is_read_only(request)))
+            return _others(measurement_state.look(dict(request.query_params), read_only=access.is_read_only(request)))
         except StudioError:  # the first look says it
             return [gr.skip(), gr.skip()]
 

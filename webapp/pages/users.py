@@ -18,7 +18,7 @@ from webapp.events import QUIET, Part, tell
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
 from webapp.layout import READING, RUNS, empty, frame, notice
-from webapp.measurements import DRIVERS, View
+from webapp.measurement_state import DRIVERS, View
 from webapp.pages.measurement_controls import answered, controls, live
 from webapp.predictions import answers_of
 from webapp.views import drivers as drivers_view

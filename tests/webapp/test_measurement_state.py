@@ -21,8 +21,8 @@ from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, measurements, requests
-from webapp import measurements
-from webapp.measurements import DRIVERS, PATTERN, TESTS, TRUST, Standing
+from webapp import measurement_state
+from webapp.measurement_state import DRIVERS, PATTERN, TESTS, TRUST, Standing
 
 
 def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_disturb_them() -> None:
@@ -59,7 +59,7 @@ def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for
     with pytest.raises(StudioError, match="no soft prompt"):
         measurements.falsify(folder, {}, lambda _: None)
     assert not (folder / "falsification").exists()
-    seen = measurements.look({"run": run_id}, read_only=False)
+    seen = measurement_state.look({"run": run_id}, read_only=False)
     assert [seen.standing(what).due for what in (PATTERN, TESTS, TRUST)] == [False, False, True]
     assert "no soft prompt" in seen.standing(TESTS).wait
 
@@ -71,18 +71,18 @@ def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> No
     lifecycle.finish(run.id, "done")
     run_id = run.id
 
-    def seen(model: str = "") -> measurements.View:
-        return measurements.look({"run": run_id, "model": model}, read_only=False)
+    def seen(model: str = "") -> measurement_state.View:
+        return measurement_state.look({"run": run_id, "model": model}, read_only=False)
 
     default = seen().row
     other = next(row for row in ("delrec", "sasrec") if row != default)
-    measurements.ask(TRUST, {"run": run_id, "model": other})
+    measurement_state.ask(TRUST, {"run": run_id, "model": other})
     assert (seen(other).standing(TRUST).busy, seen().standing(TRUST).due) == (True, True)
-    measurements.ask(TRUST, {"run": run_id, "model": default})
-    measurements.ask(DRIVERS, {"run": run_id, "model": other})
+    measurement_state.ask(TRUST, {"run": run_id, "model": default})
+    measurement_state.ask(DRIVERS, {"run": run_id, "model": other})
     assert [asked.request.get("model") for asked in api.explanations(run_id)] == [other, None, None]
     assert all(seen(row).standing(what).busy for row in ("", default, other) for what in (TRUST, DRIVERS))
-    measurements.stop(TRUST, {"run": run_id, "model": other})
+    measurement_state.stop(TRUST, {"run": run_id, "model": other})
     assert (seen(other).standing(TRUST).due, seen().standing(TRUST).busy) == (True, True)
     api.ask("faithfulness", run_id, {"model": default, "users": 3})  # as the shell may ask
     assert seen().standing(TRUST).asked == api.explanations(run_id, "faithfulness")[-1]
@@ -93,8 +93,8 @@ def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> No
 def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> None:
     run_id = finished_run(["plus.enabled=false"], "Shell")
 
-    def seen(*, read_only: bool = False) -> measurements.View:
-        return measurements.look({"run": run_id}, read_only=read_only)
+    def seen(*, read_only: bool = False) -> measurement_state.View:
+        return measurement_state.look({"run": run_id}, read_only=read_only)
 
     assert (seen().standing(TESTS).due, seen(read_only=True).standing(TESTS).due) == (True, False)
     assert seen().tests_request() == {}
@@ -118,7 +118,7 @@ def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() ->
 
     def standing(answer: Mapping[str, Any]) -> Standing:
         asked: Any = SimpleNamespace(state="done", request={"code": "000000000000"}, settled=True, answer=answer)
-        seen = measurements.look({"run": run_id}, read_only=False)
+        seen = measurement_state.look({"run": run_id}, read_only=False)
         return dataclasses.replace(seen, asked={TESTS.kind: asked}).standing(TESTS)
 
     assert standing(record.model_dump(mode="json")).outdated
