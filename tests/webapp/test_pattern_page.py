@@ -12,6 +12,7 @@ from webapp_studio import Studio, pages
 
 from engine.settings import load_config
 from jobs import api
+from webapp import measurement_state
 from webapp.pages import measurement_controls
 
 pytestmark = pytest.mark.browser
