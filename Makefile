@@ -2,7 +2,8 @@
 # make demo    the app with its worker on http://$(HOST):$(PORT); the first time it also starts the quickstart run
 # make test    all tests: the real data and model are fetched once, browser tests need a chromium
 # make lint    ruff and mypy
-# make bench   speeds beside plain loops, as ratios of one run, and how costs grow (docs/scaling.svg)
+# make docs    the documentation as a site in build/site, which opens from the file system; no link may be broken
+# make bench   speeds beside plain loops, as ratios of one run, and how costs grow
 # make lock    requirements.lock anew, from pyproject.toml
 SHELL := /bin/bash
 HOST ?= 127.0.0.1
@@ -17,7 +18,7 @@ PYTEST ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 
-.PHONY: setup demo test lint bench lock browser
+.PHONY: setup demo test lint docs bench lock browser
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -45,6 +46,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/scaling.py
@@ -65,7 +70,8 @@ lock:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && set -o pipefail && \
 	"$(PYTHON)" -m venv "$$folder" && \
 	"$$folder/bin/python" -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-	print('setuptools', *project['dependencies'], *project['optional-dependencies']['dev'], sep='\n')" > "$$folder/wanted.txt" && \
+	extras = project['optional-dependencies']; \
+	print('setuptools', *project['dependencies'], *extras['dev'], *extras['docs'], sep='\n')" > "$$folder/wanted.txt" && \
 	"$$folder/bin/pip" install --quiet --requirement "$$folder/wanted.txt" && \
 	{ echo "# Made by 'make lock' from pyproject.toml; do not edit."; \
 	  "$$folder/bin/pip" freeze --all --exclude pip --exclude delrec-studio | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock

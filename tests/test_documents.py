@@ -14,10 +14,13 @@ from engine.settings import setting_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md")
+PAGES = tuple(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 PACKAGES = ("engine", "db", "jobs", "webapp")
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/([\w-]+\.\w+)?|[A-Z]+\.md")
 DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
+PIECE = re.compile(r"^<!-- code: ([\w.]+) -->$", re.M)
+"""Where the site's build puts a piece of the code."""
 SETTING = re.compile(r"(data|teacher|llm|distill|finetune|plus|eval|explain)(\.[a-z]\w*)+")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -91,3 +94,11 @@ def test_what_is_named_is_there(document: str) -> None:
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md"])
 def test_readers_find_it(document: str) -> None:
     assert f"]({document})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pieces_of_code_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    pieces = PIECE.findall(text)
+    assert len(pieces) == text.count("<!-- code")
+    assert [name for name in pieces if missing(name)] == []

@@ -14,7 +14,7 @@ from webapp import commands
 from webapp.cli import COMMANDS
 from webapp.endpoints import Machine
 
-README = Path(__file__).parents[2] / "README.md"
+SHELL = Path(__file__).parents[2] / "docs" / "shell.md"
 
 HEAVY = {"torch", "transformers", "gradio", "pydantic", "pandas", "numpy", "sqlalchemy", "huey", "rich", "yaml"}
 
@@ -51,7 +51,7 @@ def test_help_names_every_preset(shell: Shell, command: str) -> None:
     assert f"Start from {NAMED}." in " ".join(shell(command, "--help").out.split())
     assert {*PRESETS} == {path.stem for path in FOLDER.iterdir() if path.suffix == ".yaml"}
     assert NAMED in " ".join(str(Machine.launch.__doc__).split())  # what programs read
-    assert all(f"`{name}`" in README.read_text(encoding="utf-8") for name in PRESETS)
+    assert all(f"`{name}`" in SHELL.read_text(encoding="utf-8") for name in PRESETS)
 
 
 def test_version(shell: Shell) -> None:
