@@ -41,6 +41,9 @@ class LLMConfig(Section):
     empty fits it on validation users, for each row that is asked for likelihoods."""
     show_year: bool = _field(False, advanced=True)
     """Print the year behind every title in prompts, for more tokens than most titles. Shared titles always get it."""
+    title_length: int = _field(120, unit="characters", advanced=True, ge=20, le=1000)
+    """Longer titles are cut in prompts: reading them is most of the cost, and products are told by their first words.
+    Those that would become alike keep their ends. Title vectors see 120 in any case."""
     dtype: Literal["auto", "float32", "bfloat16"] = _field("auto")
     """Number format of the frozen weights; auto measures once which is faster on this machine."""
     weights: Literal["full", "8bit", "4bit"] = _field("full", advanced=True)

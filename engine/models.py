@@ -21,7 +21,7 @@ from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, Record, SoftP
 from engine.llm.ranker import SequenceRanker
 from engine.llm.title_vectors import title_vectors
 from engine.llm.two_step import TitleSimilarity, TwoStepRanker
-from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer
+from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer, titles_of_vectors
 from engine.llm.verbalizers.base import NEUTRAL
 from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
@@ -130,7 +130,8 @@ class Models:
 
     def title_vectors(self, catalogue: Catalogue | None = None) -> Tensor:
         """float32 ``[titles, k]`` of the run's catalogue, or one extended by titles of one's own."""
-        return title_vectors(self.backbone, self.prompts(catalogue).titles, self.split.n_items)
+        titles = titles_of_vectors(self.config.llm, catalogue or self.dataset.catalogue)
+        return title_vectors(self.backbone, titles, self.split.n_items)
 
     def load_text(self, folder: RunFolder) -> None:
         """Read DELRec-plus's text recommender, if the run has one.

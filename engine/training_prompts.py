@@ -200,4 +200,5 @@ def make_prompts(config: RunConfig, catalogue: Catalogue, teacher: str | None = 
     ``teacher``: how it is called instead of by its own name.
     """
     form = SequencePrompts if config.llm.prompts == "sequence" else Prompts
-    return form(domain_of(config.data), teacher or label(distilled_teacher(config)), catalogue, config.llm.show_year)
+    name = teacher or label(distilled_teacher(config))
+    return form(domain_of(config.data), name, catalogue, config.llm.show_year, config.llm.title_length)

@@ -16,8 +16,8 @@ Kind = Literal["text", "history", "candidate", "soft"]
 Items = Iterable[int]
 
 SOFT_MARK = "[soft prompt]"
-MOST_LETTERS = 120
-"""Characters of a title that prompts show: some shops write paragraphs."""
+TITLE_LENGTH = 120
+"""Characters of a title that are read, if nothing else is asked for: some shops write paragraphs."""
 JOINER = "\u200d"
 
 
@@ -80,35 +80,36 @@ DOMAINS = {
 }
 
 
-def prompt_titles(catalogue: Titles, show_year: bool = False) -> tuple[str, ...]:
+def prompt_titles(catalogue: Titles, show_year: bool = False, length: int = TITLE_LENGTH) -> tuple[str, ...]:
     """One-line titles by dense id, as prompts and verbalizers write them.
 
     Without ``show_year`` the year stands only where an item shares its title with one of the data set: it costs more
-    tokens than most titles. Titles of more than ``MOST_LETTERS`` are cut; where that would make two of them one, they
-    keep their ends too. One's own titles never change how those of the data set are written. What ``data.text`` adds
-    stands behind.
+    tokens than most titles. Titles of more than ``length`` characters are cut; where that would make two of them one,
+    they keep their ends too. One's own titles never change how those of the data set are written. What ``data.text``
+    adds stands behind.
     """
     known = Counter(catalogue.titles[: catalogue.n_known])
-    beginnings = [shortened(title) for title in catalogue.titles]
+    beginnings = [shortened(title, length) for title in catalogue.titles]
     met = Counter(beginnings[: catalogue.n_known])
     written = []
     for item, (title, beginning) in enumerate(zip(catalogue.titles, beginnings, strict=True)):
         own = int(item < catalogue.n_known)
         year = catalogue.display(item).removeprefix(title) if show_year or known[title] > own else ""
         both_ends = beginning != title and met[beginning] > own
-        written.append(" ".join(f"{shortened(title, both_ends)}{year}{catalogue.details[item]}".split()))
+        written.append(" ".join(f"{shortened(title, length, both_ends)}{year}{catalogue.details[item]}".split()))
     return tuple(written)
 
 
-def shortened(text: str, both_ends: bool = False) -> str:
-    """At most ``MOST_LETTERS`` characters and an ellipsis, cut between words where that is possible, and never within
+def shortened(text: str, length: int = TITLE_LENGTH, both_ends: bool = False) -> str:
+    """At most ``length`` characters and an ellipsis, cut between words where that is possible, and never within
     a letter and its marks or an emoji."""
-    if len(text) <= MOST_LETTERS:
+    if len(text) <= length:
         return text
     if not both_ends:
-        return f"{text[: _place(text, MOST_LETTERS)].rstrip()}…"
-    half = MOST_LETTERS // 2
-    return f"{text[: _place(text, half)].rstrip()} … {text[_place(text, len(text) - half) :].lstrip()}"
+        return f"{text[: _place(text, length, length // 4)].rstrip()}…"
+    half = length // 2
+    end = _place(text, len(text) - half, length // 4)
+    return f"{text[: _place(text, half, length // 4)].rstrip()} … {text[end:].lstrip()}"
 
 
 def _parts(text: str, place: int) -> bool:
@@ -116,10 +117,10 @@ def _parts(text: str, place: int) -> bool:
     return unicodedata.category(text[place]) not in ("Mn", "Mc", "Me", "Cf", "Sk") and text[place - 1] != JOINER
 
 
-def _place(text: str, wanted: int) -> int:
-    """The last place before ``wanted`` where a word ends, not far from it, or where the text may be parted at all."""
+def _place(text: str, wanted: int, slack: int) -> int:
+    """The last place before ``wanted`` where a word ends, ``slack`` from it at most, or the text may be parted."""
     places = [place for place in range(wanted, 0, -1) if _parts(text, place)] or [wanted]
-    return next((place for place in places if text[place].isspace() and wanted - place <= MOST_LETTERS // 4), places[0])
+    return next((place for place in places if text[place].isspace() and wanted - place <= slack), places[0])
 
 
 class Prompts:
@@ -130,12 +131,20 @@ class Prompts:
         teacher_label: how the teacher is called in the text, e.g. ``SASRec``.
         catalogue: titles by dense id; an extended catalogue brings one's own titles.
         show_year: print the year behind every title.
+        title_length: characters of a title that are printed at most.
     """
 
-    def __init__(self, domain: str, teacher_label: str, catalogue: Titles, show_year: bool = False) -> None:
+    def __init__(
+        self,
+        domain: str,
+        teacher_label: str,
+        catalogue: Titles,
+        show_year: bool = False,
+        title_length: int = TITLE_LENGTH,
+    ) -> None:
         self.words = DOMAINS[domain]
         self.teacher = teacher_label
-        self.titles = prompt_titles(catalogue, show_year)
+        self.titles = prompt_titles(catalogue, show_year, title_length)
 
     def lsr(self, history: Items, candidates: Items, soft: bool) -> Prompt:
         """LLM-based Sequential Recommendation (stage 2, and every ranking): which candidate comes next.

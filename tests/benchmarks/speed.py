@@ -147,7 +147,9 @@ def plain_stage_two() -> Turn:
     config, dataset, _ = data()
     folder = model_folder(config.llm.name)
     assert folder is not None, "our side has fetched it"
-    loop = PlainFinetune(config, folder, list(prompt_titles(dataset.catalogue, config.llm.show_year)))
+    loop = PlainFinetune(
+        config, folder, list(prompt_titles(dataset.catalogue, config.llm.show_year, config.llm.title_length))
+    )
     batch = iter(range(10**6))
     # One micro-batch with its optimizer step: a whole batch takes half a minute on two cores, and no less per prompt.
     return lambda: loop.step(next(questions(next(batch)).parts(config.llm.micro_batch))[0])

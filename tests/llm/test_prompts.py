@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from llm_world import CANDIDATES, HISTORY, TITLES, make_catalogue
 
+from engine.config import LLMConfig
 from engine.data.catalogue import Catalogue
 from engine.llm import Prompt, Prompts
-from engine.llm.prompts import MOST_LETTERS, SOFT_MARK, prompt_titles
+from engine.llm.prompts import SOFT_MARK, TITLE_LENGTH, prompt_titles
+from engine.llm.verbalizers import titles_of_vectors
 
 
 def kinds_in_order(prompt: Prompt) -> list[str]:
@@ -114,10 +116,10 @@ def test_titles_are_one_line() -> None:
 
 def test_long_titles_are_cut_between_words_and_stay_whole_in_the_catalogue() -> None:
     long = "Argan Oil for Hair " * 40
-    catalogue = make_catalogue((long, "Heat", "x" * MOST_LETTERS, "y" * 879))
+    catalogue = make_catalogue((long, "Heat", "x" * TITLE_LENGTH, "y" * 879))
     cut, *rest = prompt_titles(catalogue)
     assert cut == ("Argan Oil for Hair " * 6).rstrip() + " Argan…"
-    assert rest == ["Heat", "x" * MOST_LETTERS, "y" * MOST_LETTERS + "…"]
+    assert rest == ["Heat", "x" * TITLE_LENGTH, "y" * TITLE_LENGTH + "…"]
     assert catalogue.titles[0] == long
 
 
@@ -127,7 +129,7 @@ def test_titles_that_differ_only_in_what_is_cut_keep_their_ends() -> None:
     red, blue, also_red, heat = prompt_titles(catalogue)
     assert red.endswith("Natural Oils in Red (1970)")
     assert len({red, blue, also_red, heat}) == 4
-    assert max(map(len, (red, blue))) <= MOST_LETTERS + 10
+    assert max(map(len, (red, blue))) <= TITLE_LENGTH + 10
     own = catalogue.extended([f"{beginning}in Green"])
     assert prompt_titles(own)[:4] == (red, blue, also_red, heat)
     assert "in Green" in prompt_titles(own)[4]
@@ -150,3 +152,16 @@ def test_letters_and_emoji_are_not_cut_apart(letter: str) -> None:
         (alone,) = prompt_titles(make_catalogue(titles[:1]))
         for cut in (*one.split(" … "), *two.split(" … "), alone.removesuffix("…")):
             assert cut.strip("xab").replace(letter, "") == ""
+
+
+def test_what_prompts_cut_title_vectors_still_read() -> None:
+    catalogue = make_catalogue(
+        ("Heavy-duty Stapler with Staples, Black", "Heavy-duty Stapler with Staples, Red", "Heat")
+    )
+    config = LLMConfig(title_length=24)
+    cut = Prompts("item", "SASRec", catalogue, title_length=config.title_length).titles
+    assert cut == prompt_titles(catalogue, length=24)
+    assert cut == ("Heavy-duty … Staples, Black", "Heavy-duty … Staples, Red", "Heat")
+    assert titles_of_vectors(config, catalogue) == prompt_titles(catalogue) == catalogue.titles
+    long = make_catalogue(("x" * 300,))
+    assert titles_of_vectors(LLMConfig(title_length=200), long) == ("x" * 200 + "…",)

@@ -7,7 +7,7 @@ import numpy as np
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
-from engine.llm.prompts import Titles, prompt_titles
+from engine.llm.prompts import TITLE_LENGTH, Titles, prompt_titles
 from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
 from engine.llm.verbalizers.title_head import TitleHead, learning
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
@@ -28,6 +28,11 @@ __all__ = [
 VERBALIZERS = (TitleTokens.name, TitleLikelihood.name, TitleHead.name)
 
 
+def titles_of_vectors(config: LLMConfig, catalogue: Titles) -> tuple[str, ...]:
+    """What title vectors are made of, by dense id: read once, so they see the ends that prompts cut off."""
+    return prompt_titles(catalogue, config.show_year, max(config.title_length, TITLE_LENGTH))
+
+
 def make_verbalizer(
     config: LLMConfig, backbone: Backbone, catalogue: Titles, popularity: np.ndarray | None = None, seed: int = 0
 ) -> Verbalizer:
@@ -42,14 +47,14 @@ def make_verbalizer(
     """
     if popularity is None:
         popularity = np.zeros(catalogue.n_known, np.int64)
-    titles = prompt_titles(catalogue, config.show_year)
+    titles = prompt_titles(catalogue, config.show_year, config.title_length)
     match config.verbalizer:
         case TitleTokens.name:
             return TitleTokens(backbone, titles, len(popularity))
         case TitleLikelihood.name:
             return TitleLikelihood(backbone, titles, len(popularity), config.prior or 0.0)
         case TitleHead.name:
-            return TitleHead(backbone, titles, popularity, seed)
+            return TitleHead(backbone, titles_of_vectors(config, catalogue), popularity, seed)
     raise StudioError(
         f"unknown verbalizer {config.verbalizer!r}",
         where="llm.verbalizer",
