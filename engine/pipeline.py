@@ -19,6 +19,8 @@ from engine.distributed import Together
 from engine.environment import environment, peak_memory_mb
 from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
 from engine.evaluate.report import TeacherCheck
+from engine.explain.predictor import EMPTY
+from engine.explain.row_predictors import RowPredictors
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.llm import Record, SoftPrompt, load_backbone
@@ -29,7 +31,7 @@ from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
-from engine.rows import TEXT, apart_rows, likelihood_rows, table_rows, whole_rows
+from engine.rows import TEXT, apart_rows, likelihood_rows, llm_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
@@ -237,31 +239,41 @@ def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> N
 
 
 def _evaluate(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> Evaluation:
+    """The test users' answers. Rows of the language model are asked together: DELRec-plus adds to what DELRec said, and
+    blocks below the adapters make the same of a prompt in all of them."""
     config, split = models.config, models.split
     examples = split.test.take(sample_users(len(split.test), config.eval.users, config.seed))
+    predictors = RowPredictors(models, models.dataset.catalogue, EMPTY)
+    together = {row.name for row in llm_rows(config) if not row.likelihood(config)}
+    entries = [
+        Entry(
+            name,
+            kind,
+            partial(predictors.ranker, name),
+            version=shared.key("evaluate", row_recipe(config, name)) if shared.on else "",
+            whole=name in whole_rows(config),
+            apart=name in apart_rows(config),
+            group="llm" if name in together else "",
+        )
+        for name, kind in table_rows(config).items()
+    ]
 
     def draw(purpose: str) -> np.ndarray:
         return candidate_sets(models.dataset, examples, config.data, config.seed, purpose)
 
-    return evaluate(
-        [
-            Entry(
-                name,
-                kind,
-                partial(models.ranker, name),
-                version=shared.key("evaluate", row_recipe(config, name)) if shared.on else "",
-                whole=name in whole_rows(config),
-                apart=name in apart_rows(config),
-            )
-            for name, kind in table_rows(config).items()
-        ],
-        config.teacher.name,
-        examples,
-        draw("test"),
-        n_items=split.n_items,
-        top=config.eval.full_top,
-        folder=run.checkpoints / "evaluate",
-        monitor=monitor,
-        warm=draw("warm") if len(split.cold) else None,
-        store=SharedRows(shared) if shared.on else None,
-    )
+    models.backbone.cache_activations(models.backbone.layers_below(config.finetune.top_layers), latest=True)
+    try:
+        return evaluate(
+            entries,
+            config.teacher.name,
+            examples,
+            draw("test"),
+            n_items=split.n_items,
+            top=config.eval.full_top,
+            folder=run.checkpoints / "evaluate",
+            monitor=monitor,
+            warm=draw("warm") if len(split.cold) else None,
+            store=SharedRows(shared) if shared.on else None,
+        )
+    finally:
+        models.backbone.cache_activations(0)

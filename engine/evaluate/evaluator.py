@@ -1,6 +1,6 @@
 """Asks every model about the same test users and keeps the raw answers; tables are made from them elsewhere.
 
-Models are built one at a time and only when something is left to ask them, so the LLM rows can share one backbone.
+Models are built only when something is left to ask them, and let go of afterwards; the LLM rows share one backbone.
 Users are taken in chunks: progress, cancellation and checkpoints fall between chunks, and a resumed evaluation asks
 exactly the chunks that are missing. Several processes share each chunk.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -55,6 +56,9 @@ class Entry:
     whole: bool = False
     apart: bool = False
     """One whose scores of candidates are not those that it gives them in the catalogue."""
+    group: str = ""
+    """Consecutive entries of one group are asked about a chunk of users one after another, before the next chunk: what
+    they compute alike they can share."""
 
 
 class RowStore(Protocol):
@@ -128,27 +132,46 @@ def evaluate(
     task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor, store)
     # A catalogue model answers a chunk of users in about the time that an LLM takes for one.
     units = {name: len(examples) if kind == "llm" else -(-len(examples) // CHUNK) for name, kind in kinds.items()}
+    report = _Report(monitor, units, len(examples))
     rows: dict[str, Row] = {}
-    for entry in entries:
-        before = sum(units[name] for name in rows)
-        report = _Report(monitor, before, units[entry.name], sum(units.values()))
-        rows[entry.name] = (
-            task.rerank(entry, rows[teacher], report)
-            if entry.kind == "llm" and not entry.whole
-            else task.rank_all(entry, report)
-        )
+    for _, group in groupby(entries, lambda entry: entry.group or entry.name):
+        questions = [
+            task.rerank(entry, rows[teacher]) if entry.kind == "llm" and not entry.whole else task.rank_all(entry)
+            for entry in group
+        ]
+        task.ask(questions, report)
+        rows |= {question.entry.name: question.row() for question in questions}
     whole = tuple(entry.name for entry in entries if entry.kind == "llm" and entry.whole)
     return Evaluation(examples, candidates, teacher, n_items, rows, whole)
 
 
 class _Report:
-    """Turns a row's finished share into the stage's progress."""
+    """Turns finished shares of rows into the stage's progress."""
 
-    def __init__(self, monitor: Monitor, before: int, units: int, total: int) -> None:
-        self._monitor, self._before, self._units, self._total = monitor, before, units, total
+    def __init__(self, monitor: Monitor, units: Mapping[str, int], users: int) -> None:
+        """``units``: of work, by row."""
+        self._monitor, self._units, self._users = monitor, units, users
+        self._done = dict.fromkeys(units, 0)
 
-    def __call__(self, done: int, users: int) -> None:
-        self._monitor.progress(STAGE, self._before + self._units * done // users, self._total)
+    def __call__(self, row: str, users: int) -> None:
+        """``users`` of a row are done."""
+        self._done[row] = self._units[row] * users // self._users
+        self._monitor.progress(STAGE, sum(self._done.values()), sum(self._units.values()))
+
+
+@dataclass
+class _Question:
+    """A row that is being filled.
+
+    ``ask`` puts a ranker's answers about some users into the file's arrays; ``row`` is the finished row.
+    """
+
+    entry: Entry
+    file: RowFile
+    ask: Callable[[Ranker, slice], None]
+    row: Callable[[], Row]
+    ranker: Ranker | None = None
+    """While it has users left to be asked about."""
 
 
 class _Task:
@@ -171,7 +194,7 @@ class _Task:
         about = [np.asarray(examples.users), examples.targets, *sets.values()]
         self.key = fingerprint([*about, f"{n_items}/{k}", *map(_ids, examples.histories)])
 
-    def rank_all(self, entry: Entry, report: _Report) -> Row:
+    def rank_all(self, entry: Entry) -> _Question:
         """A model that scores the catalogue."""
         n = len(self.examples)
         shapes: Shapes = {
@@ -196,12 +219,14 @@ class _Task:
             ranks = catalogue_ranks(scores, histories, self.examples.targets[part])
             file.arrays["better"][part], file.arrays["tied"][part] = ranks.better, ranks.tied
 
-        self._ask_all(entry, file, ask, report)
-        arrays = file.arrays
-        full = Ranks(arrays["better"], arrays["tied"])
-        return self._row(entry, file, full, Listing(arrays["listed"], arrays["scores"]))
+        def row() -> Row:
+            arrays = file.arrays
+            full = Ranks(arrays["better"], arrays["tied"])
+            return self._row(entry, file, full, Listing(arrays["listed"], arrays["scores"]))
 
-    def rerank(self, entry: Entry, teacher: Row, report: _Report) -> Row:
+        return _Question(entry, file, ask, row)
+
+    def rerank(self, entry: Entry, teacher: Row) -> _Question:
         """An LLM, which orders the candidates and the best items of the teacher."""
         listed = teacher.listing.items
         file = self._file(entry, fingerprint([self.key, listed]), {"scores": (listed.shape, np.float32)})
@@ -214,10 +239,12 @@ class _Task:
                 asked = self.sets["warm"][part]
                 file.arrays["warm"][part] = checked_scores(entry.name, ranker.scores(histories, asked), asked.shape)
 
-        self._ask_all(entry, file, ask, report)
-        scores = file.arrays["scores"]
-        full = reranked_ranks(listed, scores, self.examples.targets, teacher.full)
-        return self._row(entry, file, full, sort_listing(listed, scores))
+        def row() -> Row:
+            scores = file.arrays["scores"]
+            full = reranked_ranks(listed, scores, self.examples.targets, teacher.full)
+            return self._row(entry, file, full, sort_listing(listed, scores))
+
+        return _Question(entry, file, ask, row)
 
     def _file(self, entry: Entry, key: str, shapes: Shapes) -> RowFile:
         path = self.folder / f"{entry.name}.safetensors"
@@ -233,26 +260,40 @@ class _Task:
         scores = file.arrays["candidates"]
         return Row(entry.name, entry.kind, scores, ranks["candidates"], full, listing, ranks.get("warm"))
 
-    def _ask_all(self, entry: Entry, file: RowFile, ask: Callable[[Ranker, slice], None], report: _Report) -> None:
+    def ask(self, questions: Sequence[_Question], report: _Report) -> None:
+        """Fill rows: each chunk of users is asked of all of them before the next one."""
         n = len(self.examples)
-        report(file.done, n)
-        ranker = entry.build() if file.done < n else None
+        for question in questions:
+            report(question.entry.name, question.file.done)
         saved = time.monotonic()
-        while ranker is not None and file.done < n:
+        while (start := min(question.file.done for question in questions)) < n:
             if self.monitor.should_stop():
-                file.save()
+                for question in questions:
+                    question.file.save()
                 raise Cancelled
-            part = slice(file.done, min(file.done + CHUNK * distributed.count(), n))
-            own = distributed.rows(part.stop - part.start)
-            ask(ranker, slice(part.start + own.start, part.start + own.stop))
-            self._share(file, part, own)
-            file.done = part.stop
-            report(file.done, n)
-            if file.done == n or time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                file.save()
-                saved = time.monotonic()
-        if ranker is not None and self.store:
-            self.store.keep(entry.name, file.key, file.path)
+            ahead = [question.file.done for question in questions if question.file.done > start]
+            part = slice(start, min([start + CHUNK * distributed.count(), n, *ahead]))
+            due = time.monotonic() - saved >= CHECKPOINT_SECONDS
+            for question in questions:
+                if question.file.done == start:
+                    self._ask_part(question, part)
+                    report(question.entry.name, part.stop)
+                    if due and part.stop < n:
+                        question.file.save()
+            saved = time.monotonic() if due else saved
+
+    def _ask_part(self, question: _Question, part: slice) -> None:
+        file, entry = question.file, question.entry
+        own = distributed.rows(part.stop - part.start)
+        question.ranker = question.ranker or entry.build()
+        question.ask(question.ranker, slice(part.start + own.start, part.start + own.stop))
+        self._share(file, part, own)
+        file.done = part.stop
+        if file.done == len(self.examples):
+            question.ranker = None
+            file.save()
+            if self.store:
+                self.store.keep(entry.name, file.key, file.path)
 
     def _share(self, file: RowFile, part: slice, own: slice) -> None:
         """Give all processes what each has found out about its own rows of a ``part``."""

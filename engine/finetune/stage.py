@@ -116,8 +116,8 @@ class FinetuneStage:
         self.ranker = llm_ranker("delrec", self.scorer, prompts, config, split.n_items)
         self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
-        adapted = config.finetune.top_layers or backbone.layer_count
-        backbone.cache_activations(backbone.layer_count - adapted if config.finetune.passes > 1 else 0)
+        frozen = backbone.layers_below(config.finetune.top_layers)
+        backbone.cache_activations(frozen if config.finetune.passes > 1 else 0)
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0

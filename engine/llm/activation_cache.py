@@ -11,7 +11,10 @@ from torch import Tensor
 from engine.llm.attention import Span
 
 MOST_BYTES = 1 << 30
-"""Of states that are kept. Rows for which there is no room are computed whenever they are read."""
+"""Of states that are kept where rows come round again in passes. Those for which there is no room are computed whenever
+they are read: if they drove out others, in each pass all would be driven out before they are read again."""
+LATEST_BYTES = 1 << 28
+"""Of the latest states, where a row is read again at once or never."""
 
 
 class ActivationCache:
@@ -19,12 +22,14 @@ class ActivationCache:
 
     Args:
         layers: blocks whose weights do not change while this cache is in use.
-        most_bytes: room for states.
+        latest: whether a new row drives out the oldest ones.
+        most_bytes: room for states; by default what suits that.
     """
 
-    def __init__(self, layers: int, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, layers: int, *, latest: bool = False, most_bytes: int | None = None) -> None:
         self.layers = layers
-        self.most_bytes = most_bytes
+        self.latest = latest
+        self.most_bytes = most_bytes or (LATEST_BYTES if latest else MOST_BYTES)
         self.bytes = 0
         self._states: dict[bytes, Tensor] = {}
 
@@ -38,6 +43,8 @@ class ActivationCache:
         if states.is_inference():  # ranking makes such; training could not use them
             with torch.inference_mode(False):
                 states = states.clone()
+        while self.latest and self._states and self.bytes + states.nbytes > self.most_bytes:
+            self.bytes -= self._states.pop(next(iter(self._states))).nbytes
         if self.bytes + states.nbytes <= self.most_bytes:
             self.bytes += states.nbytes
             self._states[key] = states

@@ -172,8 +172,15 @@ class Backbone(nn.Module, ABC):
             block = self._core().get_submodule(name)
             block.forward = _again(block.forward)
 
-    def cache_activations(self, layers: int) -> None:
-        """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them."""
+    def layers_below(self, top_layers: int | None) -> int:
+        """Blocks below the last ``top_layers``, which are those with adapters; ``None``: all have them."""
+        return 0 if top_layers is None else self.layer_count - top_layers
+
+    def cache_activations(self, layers: int, *, latest: bool = False) -> None:
+        """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them.
+
+        ``latest``: of the latest prompts, not of the first (:class:`engine.llm.activation_cache.ActivationCache`).
+        """
 
     @abstractmethod
     def answer_states(self, batch: Embedded) -> Tensor:

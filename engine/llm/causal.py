@@ -54,8 +54,8 @@ class CausalBackbone(Backbone):
         self._found: dict[int, Found] = {}
         """By length of the proof."""
 
-    def cache_activations(self, layers: int) -> None:
-        self.activation_cache = ActivationCache(layers) if layers else None
+    def cache_activations(self, layers: int, *, latest: bool = False) -> None:
+        self.activation_cache = ActivationCache(layers, latest=latest) if layers else None
 
     def prove(self, length: int = 0) -> None:
         self._way(length)

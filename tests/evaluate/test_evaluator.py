@@ -276,3 +276,66 @@ def test_the_teacher_must_be_among_the_entries(world: Any, tmp_path: Path, recor
         _evaluate(world, tmp_path, recorder(), ["popularity", "delrec"])
     with pytest.raises(ValueError, match="different names"):
         _evaluate(world, tmp_path, recorder(), ["sasrec", "delrec", "delrec"])
+
+
+def _together(world: Any, folder: Path, monitor: Any) -> Any:
+    """All LLM rows in one group, which score the whole catalogue, and the order in which they were asked."""
+    order: list[str] = []
+    for name, ranker in world.rankers.items():
+        inner = type(ranker).catalogue_scores.__get__(ranker)
+
+        def told(histories: Any, name: str = name, inner: Any = inner) -> np.ndarray:
+            order.append(name)
+            answer: np.ndarray = inner(histories)
+            return answer
+
+        ranker.catalogue_scores = told
+    entries = [
+        replace(entry, whole=entry.kind == "llm", group="llm" if entry.kind == "llm" else "")
+        for entry in world.entries()
+    ]
+    sizes = {"n_items": world.n_items, "top": 8}
+    try:
+        return evaluate(
+            entries, "sasrec", world.examples, world.candidates, folder=folder, monitor=monitor, **sizes
+        ), order
+    finally:
+        for ranker in world.rankers.values():
+            del ranker.catalogue_scores
+
+
+LLMS = ["llm-zero-shot", "llm-distilled", "delrec"]
+
+
+def test_a_group_is_asked_chunk_by_chunk_and_answers_as_one_by_one(
+    world: Any, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    monitor = recorder()
+    together, order = _together(world, tmp_path / "together", monitor)
+    assert order == ["popularity"] * 3 + ["sasrec"] * 3 + LLMS * 3
+    done = [done for done, _ in monitor.reports]
+    assert done == sorted(done)
+    assert monitor.reports[-1] == (231, 231)
+    world.rankers = {name: world.rankers[name] for name in ("popularity", "sasrec", "delrec")}
+    alone = _evaluate(world, tmp_path / "alone", recorder(), whole="delrec")
+    for name, row in alone.rows.items():
+        assert np.array_equal(row.candidates, together.rows[name].candidates)
+        assert np.array_equal(row.listing.items, together.rows[name].listing.items)
+
+
+@pytest.mark.parametrize("stop_after", range(8, 17, 2))
+def test_a_group_that_was_cancelled_goes_on_where_each_of_its_rows_was(
+    world: Any, tmp_path: Path, recorder: Callable[..., Any], stop_after: int
+) -> None:
+    whole, _ = _together(world, tmp_path / "whole", recorder())
+    for ranker in world.rankers.values():
+        ranker.asked.clear()
+    with pytest.raises(Cancelled):
+        _together(world, tmp_path / "cut", recorder(stop_after))
+    (tmp_path / "cut" / "llm-distilled.safetensors").unlink(missing_ok=True)  # one that has to catch up
+    before = sum(world.rankers["llm-distilled"].asked)
+    again, order = _together(world, tmp_path / "cut", recorder())
+    _assert_equal(again, whole)
+    for name, ranker in world.rankers.items():
+        assert sum(ranker.asked) == 75 + (before if name == "llm-distilled" else 0)
+    assert order[-3:] == LLMS or "llm-zero-shot" not in order, "those that have caught up go on together"

@@ -61,6 +61,23 @@ def test_without_room_all_is_computed_again() -> None:
     assert lower.asked == 3, "the first row fills it, the second is computed each time"
 
 
+def test_the_latest_rows_drive_out_the_oldest() -> None:
+    cache, lower = ActivationCache(2, latest=True, most_bytes=2 * 6 * 4 * 4), Lower()
+    for row in (ROW, 2 * ROW, 2 * ROW, 3 * ROW, 2 * ROW, 3 * ROW):
+        cache.get(row, PLACES, SPANS, lower)
+    assert lower.asked == 3
+    cache.get(ROW, PLACES, SPANS, lower)
+    assert lower.asked == 4, "the first row was driven out"
+    assert cache.bytes == 2 * 6 * 4 * 4
+
+
+def test_a_row_that_is_larger_than_the_room_is_computed_and_not_kept() -> None:
+    cache, lower = ActivationCache(2, latest=True, most_bytes=6 * 4 * 4 - 1), Lower()
+    for _ in range(2):
+        cache.get(ROW, PLACES, SPANS, lower)
+    assert (lower.asked, cache.bytes) == (2, 0)
+
+
 def test_what_ranking_remembered_can_be_trained_on() -> None:
     cache = ActivationCache(2)
     with torch.inference_mode():
