@@ -103,7 +103,7 @@ def build(access: Access) -> None:
 def _taken() -> Html:
     """What runs and shared results take on the disk."""
     found = storage.taken()
-    shared = f"{plural(found.results, 'shared result')} {memory(found.shared / 1e6)}"
+    shared = f"{plural(found.results, 'shared result')} {memory(found.stage_cache / 1e6)}"
     return tag("p", f"On the disk: runs {memory(found.runs / 1e6)}, {shared}.", class_="dr-muted")
 
 
