@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from engine import datasets
+from engine import datasets, encodings
 from engine.config_base import Section
 from engine.config_base import setting as _field
 
@@ -29,6 +29,9 @@ class DataConfig(Section):
     columns: str | None = _field(None)
     """With csv, what columns are, e.g. user=uid,item=sku,timestamp=when,title=name; - for none, places from 1 where the
     first line names none; the rest is guessed."""
+    encoding: str = _field(encodings.UTF8, choices=lambda: encodings.USUAL)
+    """Of the files' text, e.g. cp1252, gb18030, or another that Python knows; files that begin with a mark (UTF-16 and
+    UTF-8 of some programs) say theirs themselves."""
     domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
     """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
     split: Literal["leave-one-out", "temporal", "cold-items"] = _field("leave-one-out")
@@ -60,6 +63,11 @@ class DataConfig(Section):
     """Turn HTML entities in texts into letters."""
     unused_items: bool = _field(False, advanced=True)
     """Keep items of the items file that nobody chose: they are candidates and may be recommended."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, name: str) -> str:
+        return encodings.known(name)
 
     @field_validator("columns")
     @classmethod

@@ -77,13 +77,14 @@ def main(parent: int) -> int:
 
 def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    found = importing.look(files, request["form"], request["columns"])
+    said = _said(request)
+    found = importing.look(files, request["form"], None if request["settings"] is None else said)
     tell("look", asdict(found) | {"fault": None})
     if found.fault is not None:
         to_choose = found.own and "data.columns" in found.fault.remedy
         shown = f"{found.fault.what} Choose it above." if to_choose else str(found.fault)
         return {"fault": shown, "unreadable": True}
-    config = DataConfig(columns=request["columns"])
+    config = said.model_copy(update={"encoding": found.encoding})
     with importing.read_together(files, found.format, config, monitor) as (raw, read):
         try:
             return _described(cleaned(raw, read, monitor), read)
@@ -93,8 +94,11 @@ def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, An
 
 def _import(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    config = DataConfig(columns=request["columns"])
-    return asdict(importing.bring(files, request["name"], request["form"], config, monitor))
+    return asdict(importing.bring(files, request["name"], request["form"], _said(request), monitor))
+
+
+def _said(request: dict[str, Any]) -> DataConfig:
+    return make_config({"data": request["settings"] or {}}).data
 
 
 def _offers(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:

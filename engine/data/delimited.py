@@ -1,7 +1,7 @@
 """Tables that people export by themselves: any separator, and every fault named where it is.
 
 Between tabs a quote is a quote, unless it opens and closes a cell; with other separators cells may be quoted as in CSV.
-Text is UTF-8. Columns that nobody asks for may hold whatever they like.
+Columns that nobody asks for may hold whatever they like.
 """
 
 from __future__ import annotations
@@ -111,10 +111,9 @@ class OwnSheet(Sheet):
             try:
                 text = block.decode("utf-8" if passed else "utf-8-sig")
             except UnicodeDecodeError as error:
-                line = passed + block.count(b"\n", 0, error.start) + 1
-                self.file.fail("not UTF-8 text", "save the file as UTF-8", line)
+                self.file.fail_as_text(passed + block.count(b"\n", 0, error.start) + 1)
             if "\0" in text and "\0" in text.partition("\n")[0] and not begun:
-                self.file.fail("not UTF-8 text", "save the file as UTF-8")
+                self.file.fail_as_text()
             passed += text.count("\n") or 1
             if "\r" in text and "\n" not in text:  # as old Macs wrote them
                 text = text.replace("\r", "\n")

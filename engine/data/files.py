@@ -5,18 +5,20 @@ Nothing is unpacked to the disk, and no file is read whole: lines are streamed, 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
+import io
 import re
-import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn, cast
 
+from engine import encodings
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -25,7 +27,7 @@ BLOCK = 1 << 22
 """Bytes read together."""
 GZIP = b"\x1f\x8b"
 """What every gzip file begins with."""
-BOM = b"\xef\xbb\xbf"
+BOM = codecs.BOM_UTF8
 """What some programs put before UTF-8."""
 MOST_LINE = 1 << 24
 """Bytes of the longest line; what is longer is no table of rows."""
@@ -40,10 +42,13 @@ DEPTH = 2
 
 @dataclass(frozen=True)
 class File:
-    """A file on the disk, or a member of an archive; ``str()`` names it for messages."""
+    """A file on the disk, or a member of an archive, read as UTF-8 whatever its encoding; ``str()`` names it for
+    messages."""
 
     path: Path
     member: str = ""
+    encoding: str = encodings.UTF8
+    """Of its text, unless it begins with the mark of another."""
 
     def __str__(self) -> str:
         return f"{self.path}/{self.member}" if self.member else str(self.path)
@@ -85,7 +90,10 @@ class File:
             StudioError: it cannot be read, is damaged or cut off, or is no file of lines.
             Cancelled: the monitor asked to stop.
         """
-        with self.open() as handle:
+        yield from self._blocks(self.open(), monitor)
+
+    def _blocks(self, opened: contextlib.AbstractContextManager[_Handle], monitor: Monitor) -> Iterator[bytes]:
+        with opened as handle:
             report = _Report(self, handle, monitor)
             size, rest = 0, b""
             try:
@@ -111,12 +119,49 @@ class File:
             monitor.message(f"Warning: {self.name} does not end with the end of a line: it may have been cut off")
             yield rest
 
+    def fail_as_text(self, line: int = 0) -> NoReturn:
+        """Raise because it is not text of its encoding; says which one would fit."""
+        named = "UTF-8" if self.encoding == encodings.UTF8 else self.encoding
+        fitting = self.guessed_encoding()
+        other = f"={fitting}, which fits," if fitting not in (None, self.encoding) else ""
+        self.fail(f"not {named} text", f"set data.encoding{other} or save the file as UTF-8", line)
+
+    def _fail_as_marked(self, line: int) -> NoReturn:
+        self.fail("not the text that its first bytes say it is, or cut off", "save the file as UTF-8", line)
+
+    def guessed_encoding(self) -> str | None:
+        """In which encoding it probably is, by all its lines that are not UTF-8; None where nothing fits, or it says
+        its encoding itself or cannot be read."""
+        odd, size = [], 0
+        with contextlib.suppress(StudioError):
+            with self._bytes() as handle:
+                if encodings.marked(handle.begin):
+                    return None
+            for block in self._blocks(self._bytes(), Monitor()):
+                if size < encodings.SAMPLE and not _is_utf8(block):
+                    lines = [line for line in block.splitlines(keepends=True) if not _is_utf8(line)]
+                    odd, size = odd + lines, size + sum(map(len, lines))
+            return encodings.guess(b"".join(odd)) if odd else encodings.UTF8
+        return None
+
     def fail(self, what: str, remedy: str, line: int = 0) -> NoReturn:
         """Raise for the file, or for a line of it."""
         raise StudioError(what, where=f"{self}, line {line}" if line else str(self), remedy=remedy)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[_Handle]:
+        """The unpacked text as UTF-8, with the place in the packed bytes."""
+        with self._bytes() as handle:
+            mark = encodings.marked(handle.begin)
+            codec = mark or self.encoding
+            if codec in (encodings.UTF8, "utf-8-sig"):
+                yield handle
+            else:
+                read = encodings.AsUtf8(handle.text, codec, self._fail_as_marked if mark else self.fail_as_text)
+                yield replace(handle, text=cast("IO[bytes]", io.BufferedReader(read, BLOCK)))
+
+    @contextlib.contextmanager
+    def _bytes(self) -> Iterator[_Handle]:
         """The unpacked bytes, with the place in the packed ones."""
         with contextlib.ExitStack() as stack:
             try:
@@ -130,6 +175,8 @@ class File:
                 raw.seek(0)
                 if begin == GZIP:  # whatever it is called: some browsers unpack and keep the ending
                     text = cast("IO[bytes]", stack.enter_context(gzip.open(raw)))
+                plain, begin = text is raw and not self.member, text.read(encodings.MOST_MARK)
+                text.seek(0)
             except zipfile.BadZipFile:
                 self.fail("not a readable archive, or a damaged copy", "fetch it anew")
             except (EOFError, zlib.error):
@@ -140,7 +187,7 @@ class File:
                 self.fail("locked by a password or packed in a way that cannot be read", "unpack the archive")
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")
-            yield _Handle(text, raw, total, plain=text is raw and not self.member)
+            yield _Handle(text, raw, total, begin, plain=plain)
 
 
 @dataclass
@@ -149,6 +196,8 @@ class _Handle:
     raw: IO[bytes]
     total: int
     """Bytes of the packed file."""
+    begin: bytes
+    """The first ones of the unpacked text."""
     plain: bool
     """It is not packed."""
 
@@ -168,133 +217,9 @@ class _Report:
             )
         if time.monotonic() - self.said >= REPORT_SECONDS:
             self.said = time.monotonic()
-            at = size if self.handle.text is self.handle.raw else self.handle.raw.tell()
+            at = size if self.handle.plain else self.handle.raw.tell()
             share = f"{min(at / packed, 1):.0%} of {packed / 1e6:.0f} MB" if packed else f"{size / 1e6:.0f} MB"
             self.monitor.message(f"Reading {self.file.name}: {share}")
-
-
-class Place:
-    """Where ``data.path`` points: a folder, an archive, or one file with its neighbours.
-
-    Attributes:
-        files: all files there, those above before those below, by name.
-        chosen: the file that was named, where one was.
-        faults: archives that cannot be read.
-
-    Raises:
-        StudioError: nothing is there, or the archive is unreadable or holds hostile names.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.chosen: File | None = None
-        self.faults: list[str] = []
-        try:
-            if path.is_dir():
-                self.files = _below(path, self.faults)
-            elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-                self.files = _members(path)
-            elif path.is_file():
-                self.chosen = File(path)
-                beside = (file for file in path.parent.iterdir() if file != path and file.is_file())
-                self.files = [self.chosen, *(File(file) for file in sorted(beside)[:MOST_FILES])]
-            else:
-                raise StudioError(f"there is no {path}", where="data.path", remedy="correct data.path")
-        except OSError as error:
-            remedy = "check the folder's rights"
-            raise StudioError(f"cannot be read: {error.strerror or error}", where=str(path), remedy=remedy) from None
-
-    def find(self, *patterns: str) -> list[File]:
-        """Files whose name matches a pattern in full, letter case aside: those of the first pattern first, the one
-        that was named before others, near ones before those below, plain ones before packed ones."""
-
-        def rank(file: File) -> tuple[bool, int, int, bool]:
-            return file != self.chosen, len(file.path.parts), file.member.count("/"), file.packed
-
-        near = sorted(self.files, key=rank)
-        return [file for pattern in patterns for file in near if re.fullmatch(pattern, file.called, re.IGNORECASE)]
-
-    def pairs(self, *kinds: Sequence[str]) -> dict[str, list[File]]:
-        """One file of each kind, by the first pattern that is met, for each folder or archive that has them all; by
-        its name. Where none has, files of several folders."""
-        found = [self.find(*patterns) for patterns in kinds]
-        pairs: dict[str, list[File]] = {}
-        for first in found[0]:
-            together = [[file for file in files if file.folder == first.folder] for files in found]
-            if all(together):
-                pairs.setdefault(first.label, [first, *(files[0] for files in together[1:])])
-        if not pairs and all(found):
-            pairs[found[0][0].label] = [files[0] for files in found]
-        return pairs
-
-    def pair(self, *kinds: Sequence[str]) -> list[File] | None:
-        """The nearest of :meth:`pairs`."""
-        return next(iter(self.pairs(*kinds).values()), None)
-
-    def packed_otherwise(self) -> StudioError | None:
-        """What to raise where a file is packed as none is read here."""
-        for file in self.files:
-            if re.search(r"\.(tar|tgz|7z|rar|bz2|xz|zst|lz4)$", file.name, re.IGNORECASE):
-                what = f"{file.name} is packed in a way that is not read"
-                return StudioError(what, where=str(file), remedy="unpack it, or pack its files as .gz or .zip")
-        return None
-
-    def lacks(self, name: str, wanted: str) -> StudioError:
-        """What to raise where the files of ``name`` are not here: says which were looked for and what is here."""
-        if fault := self.packed_otherwise():
-            return fault
-        here = ", ".join(file.name for file in self.files[:4]) + (", …" if len(self.files) > 4 else "")
-        if self.faults:
-            here = f"{here or 'nothing else'}; {'; '.join(self.faults[:2])}"
-        return StudioError(
-            f"no files of {name}: looked for {wanted}, found {here or 'nothing'}",
-            where=f"data.path={self.path}",
-            remedy="correct data.path, or data.dataset if these are another set's files",
-        )
-
-
-def _below(folder: Path, faults: list[str], depth: int = DEPTH) -> list[File]:
-    files: list[File] = []
-    folders: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            folders.append(path)
-        elif path.suffix.lower() == ".zip" and path.is_file():
-            try:
-                files += _members(path)
-            except StudioError as error:  # perhaps not the one that is looked for
-                faults.append(f"{path.name}: {error.what}")
-        elif path.is_file():
-            files.append(File(path))
-    if depth > 1:
-        for below in folders:
-            if len(files) < MOST_FILES:
-                with contextlib.suppress(OSError):
-                    files += _below(below, faults, depth - 1)
-    return files[:MOST_FILES]
-
-
-def _members(path: Path) -> list[File]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
-        what = "not a readable archive, or a damaged copy"
-        raise StudioError(what, where=str(path), remedy="fetch it anew") from None
-    if len(entries) > MOST_FILES:
-        raise StudioError(f"an archive of {len(entries)} files", where=str(path), remedy="bring the published one")
-    files = []
-    for entry in entries:
-        parts = PurePosixPath(entry.filename.replace("\\", "/"))
-        odd = parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0] if parts.parts else True
-        if odd or stat.S_ISLNK(entry.external_attr >> 16) or not entry.filename.isprintable():
-            what = f"the archive holds {entry.filename!r}, which leads out of it"
-            raise StudioError(what, where=str(path), remedy="bring the published archive")
-        if not entry.is_dir() and not parts.name.startswith(".") and parts.parts[0] != "__MACOSX":
-            files.append(File(path, entry.filename))
-    return files
 
 
 def text_of(block: bytes) -> str:
@@ -303,3 +228,10 @@ def text_of(block: bytes) -> str:
         return block.decode("utf-8")
     except UnicodeDecodeError:
         return block.decode("latin-1")
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return b"\0" not in text and (text.isascii() or bool(text.decode()))
+    except UnicodeDecodeError:
+        return False

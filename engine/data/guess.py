@@ -15,7 +15,7 @@ import numpy as np
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data.files import Place
+from engine.data.place import Place
 from engine.data.raw import Ids, Item, LogBuilder, Wanted
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded
@@ -72,8 +72,9 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
     Raises:
         StudioError: they are of no known format; says what is known.
     """
-    place = Place(path)
-    config = (config or DataConfig()).model_copy(update={"path": str(path)})
+    config = config or DataConfig()
+    place = Place(path, config.encoding)
+    config = config.model_copy(update={"path": str(path)})
     faulty = lacking = None
     for name in FORMATS:
         try:

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from engine import datasets
+from engine import datasets, encodings
 from engine.config import DataConfig
 from engine.config_data import columns_said
 from engine.data import imported
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, plain
-from engine.data.files import Place
 from engine.data.guess import ROWS, guess_format, preview, together
+from engine.data.place import Place
 from engine.data.raw import Item, Raw, Wanted
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.csv import Table, is_number
+from engine.data.readers.downloaded import Ambiguous
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -55,6 +56,10 @@ class Look:
     """As they stand in the files for tables of one's own, else as they are read: interactions, then items."""
     own: bool
     """The columns can be chosen."""
+    encoding: str
+    """In which text is read: as said, else guessed for tables of one's own that are not UTF-8."""
+    categories: tuple[str, ...] = ()
+    """What ``data.category`` can name where the files are several data sets and none was chosen."""
     fault: StudioError | None = None
     """Why they cannot be read like this."""
 
@@ -86,30 +91,39 @@ def check_files(paths: Sequence[Path], most_bytes: float) -> None:
         raise StudioError(f"too large: {size}", where=", ".join(path.name for path in paths[:5]), remedy=remedy)
 
 
-def look(paths: Sequence[Path], form: str | None = None, columns: str | None = None, rows: int = ROWS) -> Look:
-    """The first rows of files, and as what they would be read; ``form`` and ``columns`` where they are said.
+def look(paths: Sequence[Path], form: str | None = None, config: DataConfig | None = None, rows: int = ROWS) -> Look:
+    """The first rows of files, and as what they would be read.
+
+    Args:
+        form: the data set of the registry as which they are read; guessed where it is None.
+        config: settings of the reading: ``columns``, ``category``, ``encoding``; None guesses the encoding as well.
 
     Raises:
         StudioError: of no known format, or damaged at their very beginning.
     """
     with _together(paths) as path:
-        chosen = form or guess_format(path)
-        config = DataConfig(dataset=chosen, path=str(path), columns=columns)
+        settings = config or DataConfig()
+        chosen = form or guess_format(path, settings)
+        if config is None and chosen == OWN_TABLES.name and (text := _guessed_encoding(path)):
+            settings = settings.model_copy(update={"encoding": text})
+        config = settings.model_copy(update={"dataset": chosen, "path": str(path)})
         if chosen != OWN_TABLES.name:
-            fault = None
+            fault, several = None, ()
             tables: list[FirstRows] = []
             try:
                 tables = _as_read(path, chosen, config, rows)
             except StudioError as error:
                 fault = _nearer(error, path)
-            return Look(chosen, tuple(tables), own=False, fault=fault)
-        place = Place(path)
-        found = [_as_written(table, rows) for table in OWN_TABLES.tables(place, config)]
+                several = error.choices if isinstance(error, Ambiguous) else ()
+            return Look(chosen, tuple(tables), False, config.encoding, several, fault)
+        place = Place(path, config.encoding)
+        found: list[FirstRows] = []
         try:
+            found = [_as_written(table, rows) for table in OWN_TABLES.tables(place, config)]
             fault = None if OWN_TABLES.find(place, config) else place.lacks(OWN_TABLES.title, OWN_TABLES.files)
         except StudioError as error:
             fault = _nearer(error, path)
-        return Look(chosen, tuple(found), own=True, fault=fault)
+        return Look(chosen, tuple(found), True, config.encoding, (), fault)
 
 
 @contextlib.contextmanager
@@ -128,7 +142,8 @@ def read_together(
         monitor.message(f"read as {chosen} ({reader.title})")
         config = config.model_copy(update={"dataset": chosen, "path": str(path)})
         raw = reader.read(config, 0, monitor)
-        yield replace(raw, source=", ".join(path.name for path in paths)), config
+        part = f"{config.category} of " if config.category else ""
+        yield replace(raw, source=part + ", ".join(path.name for path in paths)), config
 
 
 def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig, monitor: Monitor) -> imported.Named:
@@ -136,7 +151,7 @@ def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig
 
     Args:
         form: the data set of the registry as which they are read; guessed where it is None.
-        config: settings of the reading: ``columns``, ``category``.
+        config: settings of the reading: ``columns``, ``category``, ``encoding``.
 
     Raises:
         StudioError: the name is taken or will not do; files of no known format, unreadable or damaged.
@@ -145,6 +160,13 @@ def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig
     imported.free(name)
     with read_together(paths, form, config, monitor) as (raw, read):
         return imported.save(raw, name, read.dataset, monitor)
+
+
+def _guessed_encoding(path: Path) -> str | None:
+    """Of the first table that is not UTF-8; None where all are, or nothing fits."""
+    files = OWN_TABLES.files_in(Place(path))
+    guesses = (file.guessed_encoding() for file in files)
+    return next((guess for guess in guesses if guess not in (None, encodings.UTF8)), None)
 
 
 @contextlib.contextmanager

@@ -200,8 +200,8 @@ class Sheet:
     def _decoded(self, blocks: Iterator[bytes], number: int) -> Iterator[str]:
         """Pieces as text, the first of which begins in a line of the file."""
         for block in blocks:
-            if (number == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff"))) or b"\0" in block:
-                self.file.fail("not UTF-8 text", "save the file as UTF-8")
+            if b"\0" in block:
+                self.file.fail_as_text()
             yield text_of(block.removeprefix(BOM) if number == 1 else block)
             number += 1
 

@@ -10,7 +10,8 @@ import zipfile
 import zlib
 from functools import lru_cache
 
-from engine.data.files import BOM, File, Place, text_of
+from engine.data.files import BOM, File, text_of
+from engine.data.place import Place
 from engine.data.records import parsed
 from engine.data.sheet import SEPARATORS
 from engine.errors import StudioError

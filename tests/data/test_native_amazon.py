@@ -20,8 +20,11 @@ from samples import (
 )
 from test_readers import EXPECTED, load, shown
 
+from engine.config import DataConfig
+from engine.data import importing
 from engine.data.records import parsed
 from engine.errors import StudioError
+from engine.monitor import Monitor
 
 
 def test_columns_of_ratings_are_swapped_in_2018(tmp_path: Path) -> None:
@@ -229,3 +232,26 @@ def test_long_lists_of_related_items_are_skipped_and_change_nothing(tmp_path: Pa
     found = titles(load("amazon-2014", tmp_path))
     assert found["B000000001"] == "TB000000001"
     assert found["B000000004"] == "a 'related': { b"
+
+
+def test_several_categories_that_are_brought_together_are_asked_for_and_chosen(tmp_path: Path) -> None:
+    files = []
+    for category, letter in (("Toys_and_Games", "A"), ("Garden & Patio", "B")):
+        asins = [f"B0000000{letter}{n}" for n in range(6)]
+        reviews = "".join(
+            f'{{"reviewerID": "U{letter}{n % 4}", "asin": "{asins[n % 6]}", "helpful": [0], "unixReviewTime": {n}}}\n'
+            for n in range(24)
+        )
+        meta = "".join(f"{{'asin': '{asin}', 'title': '{category} {asin}', 'imUrl': ''}}\n" for asin in asins)
+        for name, text in ((f"reviews_{category}_5.json", reviews), (f"meta_{category}.json", meta)):
+            (tmp_path / name).write_text(text)
+            files.append(tmp_path / name)
+    found = importing.look(files)
+    assert found.categories == ("Garden & Patio", "Toys_and_Games")
+    assert str(tmp_path) not in str(found.fault)
+    chosen = importing.look(files, found.format, DataConfig(category=found.categories[0]))
+    assert (chosen.fault, chosen.categories) == (None, ())
+    assert chosen.tables[1].rows[0][1].startswith("Garden & Patio")
+    kept = importing.bring(files, "mine", None, DataConfig(category="toys and games"), Monitor())
+    assert (kept.rows, kept.items) == (24, 6)
+    assert kept.source.startswith("toys and games of ")

@@ -161,7 +161,7 @@ def test_published_in_parts(tmp_path: Path) -> None:
 def test_several_data_sets_in_a_folder_are_asked_for(tmp_path: Path) -> None:
     for name in ("one", "two"):
         atomic(tmp_path, INTER, f"item_id:token\ttitle:token\n1\t{name}\n2\tB\n3\tC\n4\tD\n", name)
-    with pytest.raises(StudioError, match=r"several data sets: one, two.*data\.path to the \.inter file"):
+    with pytest.raises(StudioError, match=r"several data sets: one, two.*data\.category to one of them"):
         load("recbole", tmp_path)
     assert shown(load("recbole", tmp_path / "two.inter"))["u"][0] == "two"
 

@@ -56,8 +56,9 @@ def test_dates_and_whole_numbers_are_timestamps(tmp_path: Path) -> None:
         ("item,title,year\na,Heat,1995.5\n", LOG, ["'1995.5' is not a year", "line 2, column year"]),
         (ITEMS, f"user,item,timestamp\nu,a,1\nu,{'x' * 501},1\n", ["longer than 500", "line 3, column item"]),
         (ITEMS, f"user,item,timestamp\nu,a,1\n{'x' * 501},a,1\n", ["longer than 500", "line 3, column user"]),
-        (b"item,title\na,Heat\nb,Up\nc,Caf\xe9\n", LOG, ["not UTF-8", "items.csv, line 4", "save the file as UTF-8"]),
-        ("item,title\na,Heat\n".encode("utf-16"), LOG, ["not UTF-8", "items.csv"]),
+        (b"item,title\na,Heat\nb,Up\nc,Caf\xe9\n", LOG, ["not UTF-8", "items.csv, line 4", "encoding=cp1252, which"]),
+        ("item,title\na,Heat\n".encode("utf-16-le"), LOG, ["not UTF-8", "items.csv", "data.encoding=utf-16-le"]),
+        ("item,title\na,Heat\n".encode("utf-16")[:-1], LOG, ["first bytes", "items.csv, line 2"]),
         ('item,title\na,"Heat\nb,Up\n', LOG, ["never closed", "items.csv, line 2, column title"]),
     ],
 )  # fmt: skip

@@ -22,6 +22,9 @@ from jobs import data_work
 from webapp.events import Asked
 from webapp.pages.import_data import guessed_roles, suggested
 
+NOTHING = ({}, None, "utf-8")
+"""Nothing chosen otherwise than guessed."""
+
 
 def test_columns_with_odd_names_are_chosen_and_the_files_imported(tmp_path: Path) -> None:
     files = [str(path) for path in visits(tmp_path)]
@@ -35,18 +38,49 @@ def test_columns_with_odd_names_are_chosen_and_the_files_imported(tmp_path: Path
     assert "&lt;img src=x" in found["bring-rows"]
     assert "\u202e" not in found["bring-rows"]
     guess = guessed_roles([])
-    chosen = ["Who", "What", "Moment", "Called", "-", "Kinds", "-", "-"]
-    found = told(handlers("chose")(files, "csv", guess, Asked(None), request(), *chosen))
+    chosen = [guess, None, "utf-8", "Who", "What", "Moment", "Called", "-", "Kinds", "-", "-"]
+    found = told(handlers("chose")(files, "csv", Asked(None), request(), *chosen))
     assert found["bring-keep"].visible
     assert "84" in found["bring-cleaned"]
-    bad = told(handlers("kept")(files, "csv", guess, Asked(None), "a b", request(), *chosen))
+    bad = told(handlers("kept")(files, "csv", Asked(None), "a b", request(), *chosen))
     assert "is no name for a data set" in bad["bring-said"]
-    done = told(handlers("kept")(files, "csv", guess, Asked(None), "visits", request(), *chosen))
+    done = told(handlers("kept")(files, "csv", Asked(None), "visits", request(), *chosen))
     assert "84 rows of 8 items by 12 users" in done["bring-said"]
     assert datasets.imported() == ("visits",)
     assert "there is a data set" in told(
-        handlers("kept")(files, "csv", guess, Asked(None), "visits", request(), *chosen)
+        handlers("kept")(files, "csv", Asked(None), "visits", request(), *chosen)
     )["bring-said"]  # fmt: skip
+
+
+def test_an_encoding_is_guessed_and_said_and_another_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "films.csv"
+    rows = "".join(f"u{n // 6},i{n % 6},{n},Война и мир {n % 6}\n" for n in range(36))
+    path.write_bytes(f"user,item,timestamp,title\n{rows}".encode("cp1251"))
+    found = told(handlers("dropped")([str(path)], Asked(None), request()))
+    assert found["bring-encoding"] == "cp1251"
+    assert "not UTF-8. They are read as cp1251" in found["bring-rows"]
+    assert "Война и мир" in found["bring-rows"]
+    other = told(handlers("chose")([str(path)], "csv", Asked(None), request(), {}, None, "utf-8"))
+    assert "not UTF-8 text" in other["bring-cleaned"]
+    assert "data.encoding=cp1251" in other["bring-cleaned"]
+
+
+def test_of_several_categories_one_is_chosen(tmp_path: Path) -> None:
+    for name in ("Left", "Right"):
+        rows = "".join(f"u{n // 6}\ti{n % 6}\t{n}\n" for n in range(36))
+        (tmp_path / f"{name}.inter").write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{rows}")
+        titles = "".join(f"i{n}\t{name} {n}\n" for n in range(6))
+        (tmp_path / f"{name}.item").write_text(f"item_id:token\ttitle:token_seq\n{titles}")
+    files = [str(path) for path in tmp_path.iterdir()]
+    found = told(handlers("dropped")(files, Asked(None), request()))
+    assert found["bring-category"].visible
+    assert {choice for choice, _ in found["bring-category"].choices} == {"Left", "Right"}
+    assert "Choose above" in found["bring-cleaned"]
+    assert not found["bring-keep"].visible
+    chosen = told(handlers("chose")(files, "recbole", Asked(None), request(), {}, "Right", "utf-8"))
+    assert "Right 0" in chosen["bring-rows"]
+    assert "Left" not in chosen["bring-rows"]
+    assert chosen["bring-keep"].visible
 
 
 def test_a_file_that_cleaning_leaves_nothing_of_can_be_imported_all_the_same(tmp_path: Path) -> None:
@@ -131,7 +165,7 @@ def test_hostile_files_are_refused_in_a_sentence(make: Callable[[Path], Path], w
 
 def test_what_is_refused_at_the_first_look_is_not_imported_either(tmp_path: Path) -> None:
     for make in (_climbing_zip, _pickle):
-        kept = told(handlers("kept")([str(make(tmp_path))], "", {}, Asked(None), "mine", request()))
+        kept = told(handlers("kept")([str(make(tmp_path))], "", Asked(None), "mine", request(), *NOTHING))
         assert "dr-bad" in kept["bring-said"]
     assert datasets.imported() == ()
     assert not list(datasets.folder("mine").parent.glob("*/*"))
@@ -166,7 +200,7 @@ def test_limits_that_are_none_are_refused(name: str, value: str, monkeypatch: py
 def test_it_is_given_up_after_the_time_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELREC_IMPORT_SECONDS", "0.05")
     files = [str(path) for path in visits(tmp_path)]
-    found = told(handlers("kept")(files, "csv", {}, Asked(None), "mine", request()))
+    found = told(handlers("kept")(files, "csv", Asked(None), "mine", request(), *NOTHING))
     assert "was given up" in found["bring-said"]
     assert found["bring-import"].interactive
     assert datasets.imported() == ()

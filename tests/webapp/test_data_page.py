@@ -173,7 +173,9 @@ def test_a_visitor_who_only_looks_changes_nothing(access: Access, tmp_path: Path
         handlers("deleted", access)(request(query))[0],
         handlers("ask", access)(request(query))[2],
         told(handlers("dropped", access)(files, Asked(None), request(query)))["bring-said"],
-        told(handlers("kept", access)(files, "csv", {}, Asked(None), "new", request(query)))["bring-said"],
+        told(handlers("kept", access)(files, "csv", Asked(None), "new", request(query), {}, None, "utf-8"))[
+            "bring-said"
+        ],
     ]
     assert all(READ_ONLY in text for text in said)
     assert datasets.imported() == ("mine",)

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from engine import datasets
+from engine import datasets, encodings
 from engine.config_data import ROLES
 from engine.data import imported, importing
 from engine.data.columns import NONE
@@ -21,7 +21,7 @@ from jobs.settings import import_limits
 from webapp.access import Access
 from webapp.events import QUIET, Asked, tell
 from webapp.formatting import about, memory
-from webapp.html import Html, tag
+from webapp.html import Html, join, tag
 from webapp.layout import notice, progress
 from webapp.views import data as view
 
@@ -37,6 +37,7 @@ LABELS = {
     "brand": "Brand or author",
     "aliases": "Other titles",
 }
+ASK_WHICH = notice("info", "The files are several data sets. Choose above which of them is meant.")
 HELP = {"timestamp": "None takes the order of the rows.", "title": "None shows items by their id."}
 
 
@@ -63,6 +64,20 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
                     elem_id="bring-format",
                     info="Guessed by the files' names and first rows.",
                 )
+                category = gr.Dropdown(
+                    choices=[],
+                    label="Which of them",
+                    visible=False,
+                    elem_id="bring-category",
+                    info="The files are several data sets (data.category).",
+                )
+                encoding = gr.Dropdown(
+                    choices=list(encodings.USUAL),
+                    allow_custom_value=True,
+                    label="Encoding",
+                    elem_id="bring-encoding",
+                    info="Of the text. UTF-16 is known by its mark.",
+                )
             with gr.Row(elem_classes="dr-fields", elem_id="bring-columns", visible=False) as columns:
                 roles = [
                     gr.Dropdown(choices=[], label=LABELS[role], info=HELP.get(role), elem_id=f"bring-{role}")
@@ -79,37 +94,38 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             )
             keep = gr.Button("Import", variant="primary", elem_id="bring-import")
     working, guess = gr.State(Asked(None)), gr.State({})
-    outputs = [said, stop, shown, form, columns, *roles, rows, cleaned, keeping, name, guess]
+    chosen_by = [guess, category, encoding, *roles]
+    outputs = [said, stop, shown, form, category, encoding, columns, *roles, rows, cleaned, keeping, name, guess]
 
     def looked(
         paths: Sequence[str] | None,
         wanted: str | None,
-        guessed: Mapping[str, str] | None,
+        settings: Mapping[str, str] | None,
         asked: Asked[DataWork | None],
         request: gr.Request,
-        chosen: Sequence[str | None] = (),
     ) -> Iterator[dict[Any, Any]]:
-        """The first rows, then what cleaning takes. ``guessed``: the columns stay as they are chosen."""
+        """The first rows, then what cleaning takes. ``settings`` as they are chosen; None guesses."""
         if not paths:
             yield _nothing_yet()
             return
-        fresh = guessed is None
+        fresh = settings is None
         try:
             access.require_change(request)
             found = [Path(path) for path in paths]
             importing.check_files(found, import_limits()[0])
-            work = asked.now = data_work.look(found, wanted, None if guessed is None else _columns(chosen, guessed))
+            work = asked.now = data_work.look(found, wanted, settings)
             closed = gr.Row(visible=False)
             yield {said: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
-            readable = True
+            readable, several = True, False
             for kind, value in work.told():
                 if kind == "message":
                     yield {said: progress(value)}
                 elif kind == "look":
                     yield _first(value, found[0].name) if fresh else {rows: view.first_rows(value["tables"])}
+                    several = bool(value["categories"])
                 else:
                     readable = not value.get("unreadable")
-                    yield {said: "", cleaned: _cleaned(value)}
+                    yield {said: "", cleaned: ASK_WHICH if several else _cleaned(value)}
             yield {stop: gr.Button(visible=False), keeping: gr.Row(visible=readable)}
         except Cancelled:
             yield {said: notice("info", "Stopped."), stop: gr.Button(visible=False)}
@@ -133,7 +149,8 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             controls[control] = gr.Dropdown(choices=own, value=mine)
         return {
             shown: gr.Column(visible=True), form: value["format"], columns: gr.Row(visible=value["own"]), **controls,
-            rows: view.first_rows(value["tables"]), name: suggested(file), guess: guessed,
+            category: gr.Dropdown(choices=value["categories"], value=None, visible=bool(value["categories"])),
+            encoding: value["encoding"], rows: _told(value), name: suggested(file), guess: guessed,
         }  # fmt: skip
 
     def dropped(paths: list[str] | None, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -143,14 +160,13 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         yield from looked(paths, wanted, None, asked, request)
 
     def chose(
-        paths: list[str] | None, wanted: str, guessed: dict[str, str], asked: Any, request: gr.Request, *chosen: Any
+        paths: list[str] | None, wanted: str, asked: Any, request: gr.Request, *chosen: Any
     ) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, wanted, guessed, asked, request, chosen)
+        yield from looked(paths, wanted, _settings(*chosen), asked, request)
 
     def kept(
         paths: list[str] | None,
         wanted: str,
-        guessed: dict[str, str],
         asked: Asked[DataWork | None],
         new: str,
         request: gr.Request,
@@ -161,7 +177,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             found = [Path(path) for path in paths or ()]
             importing.check_files(found, import_limits()[0])
             imported.free(new := (new or "").strip())
-            work = asked.now = data_work.bring(found, new, wanted, _columns(chosen, guessed or {}))
+            work = asked.now = data_work.bring(found, new, wanted, _settings(*chosen))
             yield {
                 said: progress("Importing …"),
                 stop: gr.Button(visible=True),
@@ -183,12 +199,14 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             asked.now.stop()
 
     again: dict[str, Any] = {**reading, "trigger_mode": "always_last"}
-    changed = [form.input, *(role.input for role in roles), files.change]
+    choices = [control.input for control in (category, encoding, *roles)]
+    changed = [form.input, *choices, files.change]
     gr.on([*changed, stop.click], stopped, working, None, **QUIET)  # what was asked before is overtaken
     files.change(dropped, [files, working], outputs, **again)
     form.input(formed, [files, form, working], outputs, **again)
-    gr.on([role.input for role in roles], chose, [files, form, guess, working, *roles], outputs, **again)
-    keep.click(kept, [files, form, guess, working, name, *roles], [said, stop, keep], **reading)
+    gr.on(choices, chose, [files, form, working, *chosen_by], outputs, **again)
+    category.input(suggested, category, name, **QUIET)
+    keep.click(kept, [files, form, working, name, *chosen_by], [said, stop, keep], **reading)
     return card
 
 
@@ -216,10 +234,21 @@ def suggested(file: str) -> str:
                 not in taken)  # fmt: skip
 
 
-def _columns(chosen: Sequence[str | None], guessed: Mapping[str, str]) -> str | None:
-    """``data.columns`` for what was chosen otherwise than guessed."""
+def _settings(
+    guessed: Mapping[str, str], category: str | None, encoding: str | None, *chosen: str | None
+) -> dict[str, str]:
+    """Settings of the section ``data`` for what was chosen; of the columns what was chosen otherwise than guessed."""
     said = {role: name for role, name in zip(ROLES, chosen, strict=False) if name and name != guessed.get(role)}
-    return importing.columns_of(said)
+    settings = {"category": category, "encoding": encoding, "columns": importing.columns_of(said)}
+    return {name: value for name, value in settings.items() if value}
+
+
+def _told(value: Mapping[str, Any]) -> Html:
+    """The first rows, and that their encoding is guessed where it is not the usual one."""
+    text = f"The tables are not UTF-8. They are read as {value['encoding']}, as their letters suggest: choose another "\
+        "encoding if these rows look wrong."  # fmt: skip
+    odd = value["encoding"] != encodings.UTF8
+    return join([notice("info", text) if odd else None, view.first_rows(value["tables"])])
 
 
 def _cleaned(value: Mapping[str, Any]) -> Html:

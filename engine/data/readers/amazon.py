@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from engine.config import DataConfig
 from engine.data import sniffing
-from engine.data.files import File, Place
+from engine.data.files import File
 from engine.data.item_texts import tidy
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.amazon_files import OLD, YEARS, Kind, category_of, kind_of
 from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded, Files, plain
@@ -48,11 +49,11 @@ class Amazon(Downloaded):
                 )
         elif len(found) > 1:
             listed = any(self.items_of(name, files, place) for name, files in found.items())
-            raise (Ambiguous if listed else StudioError)(
-                f"several categories: {', '.join(sorted(found))}",
-                where=f"data.path={place.path}",
-                remedy="set data.category to one of them, or bring the files of one",
-            )
+            what, where = f"several categories: {', '.join(sorted(found))}", f"data.path={place.path}"
+            remedy = "set data.category to one of them, or bring the files of one"
+            if listed:
+                raise Ambiguous(what, where=where, remedy=remedy, choices=sorted(found))
+            raise StudioError(what, where=where, remedy=remedy)
         else:
             matching = list(found)
         parts = found[matching[0]]

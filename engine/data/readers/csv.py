@@ -13,7 +13,8 @@ from engine.config import DataConfig
 from engine.config_data import columns_said
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, plain, roles, unit_of
 from engine.data.delimited import OwnSheet
-from engine.data.files import File, Place
+from engine.data.files import File
+from engine.data.place import Place
 from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.timestamps import Moments
@@ -45,7 +46,7 @@ class Table(File):
     @property
     def file(self) -> File:
         """Itself, without columns."""
-        return File(self.path, self.member)
+        return File(self.path, self.member, self.encoding)
 
     @property
     def role(self) -> Mapping[str, int]:
@@ -98,8 +99,12 @@ class OwnTables(Downloaded):
 
     def tables(self, place: Place, config: DataConfig) -> list[Table]:
         """Everything that may be a table. Raises :class:`StudioError` for one that cannot be read."""
+        return [table_of(file, columns_said(config.columns)) for file in self.files_in(place)]
+
+    def files_in(self, place: Place) -> list[File]:
+        """Those that may be tables, by their names."""
         files = [file for file in (place.chosen, *place.find(LOG, ITEMS, rf".+\.({ENDINGS})")) if file]
-        return [table_of(file, columns_said(config.columns)) for file in dict.fromkeys(files[: MOST_TABLES + 2])]
+        return list(dict.fromkeys(files[: MOST_TABLES + 2]))
 
     def read(self, config: DataConfig, seed: int, monitor: Monitor) -> Raw:
         raw = super().read(config, seed, monitor)
@@ -161,7 +166,8 @@ def table_of(file: File, said: Mapping[str, str]) -> Table:
     headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(is_number, names))
     if not headed:
         names = [str(number) for number in range(1, len(names) + 1)]
-    return Table(file.path, file.member, tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
+    columns = (tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
+    return Table(file.path, file.member, file.encoding, *columns)
 
 
 def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from engine import encodings
 from engine.config import DataConfig
-from engine.data.files import File, Place
+from engine.data.files import File
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Raw, Wanted
 from engine.data.readers.base import Reader, existing
 from engine.data.remote import Found, fetch
@@ -24,7 +26,11 @@ FIRST, SIZE = 50, 50_000
 
 
 class Ambiguous(StudioError):
-    """Several data sets of this format are there, and none was chosen."""
+    """Several data sets of this format are there, and none was chosen; ``data.category`` takes one of ``choices``."""
+
+    def __init__(self, what: str, *, where: str, remedy: str, choices: Sequence[str] = ()) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.choices = tuple(choices)
 
 
 class AnotherSet(StudioError):
@@ -82,7 +88,8 @@ class Downloaded(Reader):
             return iter(()) if files.items is None else self.items(files.items, wanted, monitor)
 
         source = f"{' and '.join(file.name for file in files.log)} in {files.log[0].folder}"
-        return Raw(rows, items, source, (times, *notes), self.as_written)
+        text = [] if config.encoding == encodings.UTF8 else [f"text read as {config.encoding}"]
+        return Raw(rows, items, source, (times, *text, *notes), self.as_written)
 
     def located(self, config: DataConfig) -> Files:
         """The files in ``data.path``, or those that were fetched.
@@ -91,7 +98,7 @@ class Downloaded(Reader):
             StudioError: they are not there; says what was looked for.
         """
         if config.path:
-            place = Place(existing(config))
+            place = Place(existing(config), config.encoding)
         elif self.folder.is_dir():
             place = Place(self.folder)
         else:
@@ -122,9 +129,10 @@ class Downloaded(Reader):
             StudioError: they are in several folders or archives, and ``data.category`` names none of these.
         """
         pairs = {label: files for label, files in place.pairs(log, [items]).items() if holds(files[0])}
-        if self.choices and config.category and place.chosen is None:
+        if config.category and place.chosen is None:
             wanted = plain(config.category)
-            pairs = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}
+            meant = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}
+            pairs = meant if self.choices else meant or pairs
         folders = [files[0].folder for files in pairs.values()]
         pairs = {label: files for label, files in pairs.items() if not _is_below(files[0].folder, folders)}
         named = {plain(label): files for label, files in reversed(pairs.items())}  # one that is unpacked beside too
@@ -132,7 +140,8 @@ class Downloaded(Reader):
             raise Ambiguous(
                 f"several data sets: {', '.join(pairs)}",
                 where=f"data.path={place.path}",
-                remedy="set data.path to one of them, or bring the files of one",
+                remedy="set data.category to one of them, or data.path to its folder",
+                choices=list(pairs),
             )
         return next((Files(files[:1], files[1]) for files in named.values()), None)
 

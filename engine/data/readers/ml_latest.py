@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
 from engine.data import sniffing
-from engine.data.files import File, Place
+from engine.data.files import File
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files
 from engine.data.readers.films import archive, film

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
-from engine.data.files import File, Place
+from engine.data.files import File
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.amazon_2014 import READER as AMAZON
 from engine.data.readers.downloaded import Downloaded, Files

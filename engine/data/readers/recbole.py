@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from engine.config import DataConfig
-from engine.data.files import File, Place
+from engine.data.files import File
 from engine.data.item_texts import NOTHING, year_in
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.readers.films import film
@@ -40,12 +41,15 @@ class RecBole(Downloaded):
             logs = [place.chosen]
         names = list(dict.fromkeys(_stem(file) for file in logs))
         if config.category:
-            names = [name for name in names if _plain(config.category) in _plain(name)] or names
+            wanted = _plain(config.category)
+            near = [name for name in names if wanted in _plain(name)]
+            names = [name for name in near if wanted == _plain(name)] or near or names
         if len(names) > 1:
             raise Ambiguous(
                 f"several data sets: {', '.join(names[:6])}",
                 where=f"data.path={place.path}",
-                remedy="set data.path to the .inter file of one of them, or bring the files of one",
+                remedy="set data.category to one of them, or data.path to its .inter file",
+                choices=names,
             )
         return self.named(place, re.escape(names[0])) if names else None
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from engine.config import DataConfig
 from engine.data import sniffing
-from engine.data.files import File, Place
+from engine.data.files import File
 from engine.data.item_texts import NOTHING, year_in
+from engine.data.place import Place
 from engine.data.raw import Item, LogBuilder, Wanted
 from engine.data.readers.downloaded import Downloaded, Files, batched
 from engine.data.readers.mcauley import MCAULEY
