@@ -132,7 +132,8 @@ class File:
     def guessed_encoding(self) -> str | None:
         """In which encoding it probably is, by all its lines that are not UTF-8; None where nothing fits, or it says
         its encoding itself or cannot be read."""
-        odd, size = [], 0
+        odd: list[bytes] = []
+        size = 0
         with contextlib.suppress(StudioError):
             with self._bytes() as handle:
                 if encodings.marked(handle.begin):

@@ -108,7 +108,8 @@ def look(paths: Sequence[Path], form: str | None = None, config: DataConfig | No
             settings = settings.model_copy(update={"encoding": text})
         config = settings.model_copy(update={"dataset": chosen, "path": str(path)})
         if chosen != OWN_TABLES.name:
-            fault, several = None, ()
+            fault = None
+            several: tuple[str, ...] = ()
             tables: list[FirstRows] = []
             try:
                 tables = _as_read(path, chosen, config, rows)
