@@ -9,18 +9,18 @@ from typing import Any
 from sqlalchemy import case, null, select
 
 from db import workers
-from db.explanations import State
+from db.explanations import ExplanationState
 from db.schema import ExplanationRow
 from db.store import reading
 from db.workers import Worker
 
 
 @dataclass(frozen=True)
-class Progress:
+class AnswerProgress:
     """How a question stands."""
 
     id: int
-    state: State
+    state: ExplanationState
     partial: dict[str, Any] | None
     error: str | None
     remedy: str | None
@@ -30,7 +30,7 @@ class Progress:
 
 def progress(
     run_id: str, digests: Collection[str], read: Collection[int] = ()
-) -> tuple[dict[str, Progress], list[Worker]]:
+) -> tuple[dict[str, AnswerProgress], list[Worker]]:
     """By digest, those of these questions that were asked about the run; and the workers that might answer them, as
     :func:`db.workers.known` tells them. One moment of the database.
 
@@ -42,5 +42,5 @@ def progress(
     columns = (row.digest, row.id, row.state, row.partial, row.error, row.remedy, answer)
     query = select(*columns).where(row.run_id == run_id, row.digest.in_(digests))
     with reading() as session:
-        found = {digest: Progress(*values) for digest, *values in session.execute(query)}
+        found = {digest: AnswerProgress(*values) for digest, *values in session.execute(query)}
         return found, workers.known(session)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db import clock
 from db.naming import drawn_id, valid_name
-from db.runs import State, create_many
+from db.runs import RunState, create_many
 from db.schema import ExperimentRow, MemberRow, RunRow
 from db.store import reading, writing
 from engine.errors import StudioError
@@ -43,7 +43,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Member:
+class ExperimentRun:
     """A run of an experiment; ``label``: its variant's, ``None`` of those that were put into it afterwards."""
 
     run_id: str
@@ -100,22 +100,22 @@ def every() -> list[Experiment]:
         ]
 
 
-def states(ids: Collection[str]) -> dict[str, dict[State, int]]:
+def states(ids: Collection[str]) -> dict[str, dict[RunState, int]]:
     """How many runs of each experiment are in which state."""
     query = select(MemberRow.experiment_id, RunRow.state, func.count()).join(RunRow, RunRow.id == MemberRow.run_id)
     query = query.where(MemberRow.experiment_id.in_(ids)).group_by(MemberRow.experiment_id, RunRow.state)
-    found: dict[str, dict[State, int]] = {experiment: {} for experiment in ids}
+    found: dict[str, dict[RunState, int]] = {experiment: {} for experiment in ids}
     with reading() as session:
         for experiment, state, count in session.execute(query):
-            found[experiment][cast(State, state)] = count
+            found[experiment][cast(RunState, state)] = count
     return found
 
 
-def members(experiment_id: str) -> list[Member]:
+def members(experiment_id: str) -> list[ExperimentRun]:
     """The runs of an experiment in its order."""
     query = select(MemberRow.run_id, MemberRow.label).where(MemberRow.experiment_id == experiment_id)
     with reading() as session:
-        return [Member(*row) for row in session.execute(query.order_by(MemberRow.position))]
+        return [ExperimentRun(*row) for row in session.execute(query.order_by(MemberRow.position))]
 
 
 def open_searches() -> list[Experiment]:

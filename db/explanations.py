@@ -27,7 +27,7 @@ from db.schema import ExplanationRow
 from db.store import reading, writing
 from engine.errors import StudioError
 
-State = Literal["queued", "running", "done", "failed"]
+ExplanationState = Literal["queued", "running", "done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Explanation:
     digest: str
     """SHA-256 of kind and request, see :func:`digest`."""
     request: dict[str, Any]
-    state: State
+    state: ExplanationState
     answer: dict[str, Any] | None
     partial: dict[str, Any] | None
     """What is known so far, while ``state`` is ``running``."""
@@ -177,12 +177,16 @@ def fail(explanation_id: int, error: str, remedy: str) -> bool:
 def stop(explanation_id: int, error: str, remedy: str) -> bool:
     """Fail a question that waits or is worked on: nobody wants its answer any more."""
     ended = {"partial": None, "finished_at": clock.now()}
-    states: tuple[State, ...] = ("queued", "running")
+    states: tuple[ExplanationState, ...] = ("queued", "running")
     return any(_move(explanation_id, at, state="failed", error=error, remedy=remedy, **ended) for at in states)
 
 
 def _move(
-    explanation_id: int, before: State, only_if: Mapping[str, Any] = types.MappingProxyType({}), /, **values: Any
+    explanation_id: int,
+    before: ExplanationState,
+    only_if: Mapping[str, Any] = types.MappingProxyType({}),
+    /,
+    **values: Any,
 ) -> bool:
     mine = {"id": explanation_id, "state": before, **only_if}
     with writing() as session:

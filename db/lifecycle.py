@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from db import clock
 from db.owner import Owner
-from db.runs import ACTIVE, RESUMABLE, State, queue_time
+from db.runs import ACTIVE, RESUMABLE, RunState, queue_time
 from db.schema import ExperimentRow, MemberRow, RunRow, StageRow
 from db.store import reading, writing
 
@@ -61,7 +61,7 @@ def begin(run_id: str, worker: Owner) -> bool:
         return _update(session, RunRow.id == run_id, RunRow.state == "starting", **values)
 
 
-def request_cancel(run_id: str) -> State | None:
+def request_cancel(run_id: str) -> RunState | None:
     """Ask for the end of a run: at once if queued, else ``cancelling``; ``None`` if it had ended before."""
     now = clock.now()
     with writing() as session:
@@ -85,7 +85,7 @@ def request_cancel_of(run_ids: Collection[str]) -> int:
         return sum(cast(CursorResult[Any], result).rowcount for result in (waited, stopped))
 
 
-def finish(run_id: str, state: State, *, error: str | None = None, remedy: str | None = None) -> bool:
+def finish(run_id: str, state: RunState, *, error: str | None = None, remedy: str | None = None) -> bool:
     """End an active run; ``False`` if it has ended already."""
     with writing() as session:
         return end(run_id, state, session, error=error, remedy=remedy)
@@ -93,7 +93,7 @@ def finish(run_id: str, state: State, *, error: str | None = None, remedy: str |
 
 def end(
     run_id: str,
-    state: State,
+    state: RunState,
     session: Session,
     *,
     error: str | None = None,
@@ -188,7 +188,7 @@ def _waits_its_turn() -> tuple[ColumnElement[bool], ...]:
     return RunRow.state == "queued", RunRow.id.not_in(paused)
 
 
-def _is(states: tuple[State, ...]) -> ColumnElement[bool]:
+def _is(states: tuple[RunState, ...]) -> ColumnElement[bool]:
     return RunRow.state.in_(states)
 
 

@@ -18,17 +18,17 @@ from db.schema import RunRow
 from db.store import reading, writing
 from engine.errors import StudioError
 
-State = Literal[
+RunState = Literal[
     "queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted", "validated", "pruned"
 ]
-Origin = Literal["new", "retry", "import"]
+RunOrigin = Literal["new", "retry", "import"]
 
-STATES: tuple[State, ...] = get_args(State)
-ACTIVE: tuple[State, ...] = ("starting", "running", "cancelling")
+STATES: tuple[RunState, ...] = get_args(RunState)
+ACTIVE: tuple[RunState, ...] = ("starting", "running", "cancelling")
 """A process works on the run."""
-JUDGED: tuple[State, ...] = ("validated", "pruned")
+JUDGED: tuple[RunState, ...] = ("validated", "pruned")
 """A trial that went as far as its search needs: to the end of what is validated, or until it fell behind."""
-RESUMABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted", *JUDGED)
+RESUMABLE: tuple[RunState, ...] = ("failed", "cancelled", "interrupted", *JUDGED)
 """The run stopped before its end and can go on from its last checkpoint."""
 
 
@@ -38,8 +38,8 @@ class Run:
 
     id: str
     name: str
-    state: State
-    origin: Origin
+    state: RunState
+    origin: RunOrigin
     """new; retry or clone of ``parent_id``; import."""
     parent_id: str | None
     preset: str | None
@@ -126,9 +126,9 @@ def create(
     config: Mapping[str, Any],
     *,
     preset: str | None = None,
-    origin: Origin = "new",
+    origin: RunOrigin = "new",
     parent_id: str | None = None,
-    state: State = "queued",
+    state: RunState = "queued",
     stem: str = "run",
     owner: Owner | None = None,
 ) -> Run:

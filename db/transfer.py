@@ -62,7 +62,7 @@ class ExplanationRecord(_Record):
     created_at: AwareDatetime
 
 
-class Record(_Record):
+class ExportedRun(_Record):
     """A run with all that hangs on it."""
 
     run: RunRecord
@@ -74,10 +74,10 @@ class Record(_Record):
     explanations: list[ExplanationRecord]
 
 
-def read(run: Run) -> Record:
+def read(run: Run) -> ExportedRun:
     """The record of a run that has ended."""
     asked = (entry for entry in explanations.of(run.id) if entry.state == "done")
-    return Record(
+    return ExportedRun(
         run=RunRecord.model_validate(run),
         stages=[StageRecord.model_validate(stage) for stage in stages.of(run.id)],
         points=[(point.stage, point.name, point.step, point.value) for point in metrics.since(run.id)],
@@ -86,7 +86,7 @@ def read(run: Run) -> Record:
     )
 
 
-def insert(record: Record, run_id: str, name: str, session: Session) -> None:
+def insert(record: ExportedRun, run_id: str, name: str, session: Session) -> None:
     """Write a record as the imported run ``run_id`` called ``name``, within the caller's transaction.
 
     Its times stay, its place in the list is that of its creation, no machine is noted for it.

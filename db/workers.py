@@ -28,7 +28,7 @@ class Worker:
     heartbeat: datetime
     role: Role = "worker"
     offers: dict[str, Any] = field(default_factory=dict, compare=False)
-    """What it says of itself: :class:`jobs.resources.Offers`."""
+    """What it says of itself: :class:`jobs.resources.Resources`."""
 
 
 def beat(process: Owner, offers: Mapping[str, Any] | None = None, role: Role = "worker") -> bool:

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.errors import StudioError
-    from engine.evaluate import Entry
+    from engine.evaluate import RowEntry
     from engine.evaluate import evaluate as evaluate_rankers
     from engine.explain.explainer import Explainer
     from engine.explain.explainer import explain as explain_recommendation
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CatalogueRanker",
-    "Entry",
     "Explainer",
     "Models",
     "Monitor",
     "Ranker",
+    "RowEntry",
     "RunFolder",
     "StudioError",
     "evaluate_rankers",
@@ -76,7 +76,7 @@ __all__ = [
 ]
 _HOMES = {
     "CatalogueRanker": "engine.ranking:CatalogueRanker",
-    "Entry": "engine.evaluate:Entry",
+    "RowEntry": "engine.evaluate:RowEntry",
     "Explainer": "engine.explain.explainer:Explainer",
     "Models": "engine.models:Models",
     "Monitor": "engine.monitor:Monitor",

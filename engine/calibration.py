@@ -26,13 +26,13 @@ from engine.ranking import History, Ranker
 from engine.recipe import prior_recipe
 from engine.rows import likelihood_rows
 from engine.run_folder import write_text
-from engine.stage_cache import Shared
+from engine.stage_cache import StageCache
 
 GRID = np.arange(0, 1.51, 0.1).round(1)
 """Values of ``a`` that are tried."""
 
 
-def calibrate(models: Models, path: Path, monitor: Monitor, shared: Shared | None = None) -> None:
+def calibrate(models: Models, path: Path, monitor: Monitor, shared: StageCache | None = None) -> None:
     """Give ``models`` the ``a`` of every row that ranks by likelihoods: those in the file ``path``, or fitted ones.
 
     A fitted ``a`` has the highest NDCG@10 among the candidates of ``finetune.validation_users`` validation users, and
@@ -54,7 +54,7 @@ def calibrate(models: Models, path: Path, monitor: Monitor, shared: Shared | Non
             )
 
 
-def _prior(models: Models, row: str, path: Path, monitor: Monitor, shared: Shared | None) -> float:
+def _prior(models: Models, row: str, path: Path, monitor: Monitor, shared: StageCache | None) -> float:
     """As an earlier run fitted it for the same row, or fitted now."""
     if shared is None or not shared.on:
         return fit_prior(models, row, monitor)
@@ -83,12 +83,12 @@ def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
     assert isinstance(verbalizer, TitleLikelihood)
     verbalizer.prior = 0.0
     likelihoods = np.empty(candidates.shape, np.float32)
-    at_once = config.llm.batch_size * distributed.count()
+    at_once = config.llm.batch_size * distributed.world_size()
     for start in range(0, len(examples), at_once):
         monitor.check()
         histories, some = examples.histories[start : start + at_once], candidates[start : start + at_once]
         ask = partial(_scores, ranker, histories, some)
-        likelihoods[start : start + at_once] = distributed.asked(len(histories), ask)
+        likelihoods[start : start + at_once] = distributed.map_rows(len(histories), ask)
     priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
     columns = target_columns(candidates, examples.targets)
     values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]

@@ -21,7 +21,7 @@ def choose_device(setting: str, where: str, order: Sequence[str] = ("cuda", "mps
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if setting == "auto":
         chosen = next(name for name in order if name in available)
-        several = chosen == "cuda" and distributed.count() > 1
+        several = chosen == "cuda" and distributed.world_size() > 1
         return torch.device(f"cuda:{distributed.local_rank()}" if several else chosen)
     if setting not in available:
         raise StudioError(

@@ -31,13 +31,13 @@ SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer"
 """In what the libraries say of a lost connection."""
 
 
-class Batch(Protocol):
+class DivisibleBatch(Protocol):
     """A step's questions, which can be asked in parts whose losses add up by their shares."""
 
     def parts(self, size: int, least: int = 1) -> Iterator[tuple[Self, float]]: ...
 
 
-Asked = TypeVar("Asked", bound=Batch)
+BatchT = TypeVar("BatchT", bound=DivisibleBatch)
 
 
 class _Place:
@@ -46,7 +46,7 @@ class _Place:
     rank, count = 0, 1
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes work together; 1: this one is alone."""
     return _Place.count
 
@@ -56,7 +56,7 @@ def rank() -> int:
     return _Place.rank
 
 
-def first() -> bool:
+def is_main_process() -> bool:
     """Whether it is the one that writes."""
     return _Place.rank == 0
 
@@ -107,7 +107,7 @@ def joined() -> Iterator[None]:
         PartialState._reset_state()
 
 
-def mine(batch: Asked, size: int) -> Iterator[tuple[Asked, float]]:
+def own_parts(batch: BatchT, size: int) -> Iterator[tuple[BatchT, float]]:
     """This process's parts of ``batch``, of at most ``size`` prompts each, with their shares of the whole.
 
     Randomness is drawn for each part from the step's seed and the part's number, so that it does not matter which
@@ -124,21 +124,21 @@ def mine(batch: Asked, size: int) -> Iterator[tuple[Asked, float]]:
     torch.manual_seed(derive(seed, "behind"))
 
 
-def rows(n: int) -> slice:
+def own_rows(n: int) -> slice:
     """Which of ``n`` rows are this process's; all where there are fewer rows than processes."""
     if n < _Place.count:
         return slice(0, n)
     return slice(n * _Place.rank // _Place.count, n * (_Place.rank + 1) // _Place.count)
 
 
-def asked(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
+def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
     """What ``ask`` answers about ``n`` rows, of which each process asks its own; everybody gets all."""
     if n < _Place.count or _Place.count == 1:
         return ask(slice(0, n))
-    return np.concatenate(gathered(ask(rows(n))))
+    return np.concatenate(all_gather(ask(own_rows(n))))
 
 
-def gathered(value: Value) -> list[Value]:
+def all_gather(value: Value) -> list[Value]:
     """The value of every process, in their order."""
     if _Place.count == 1:
         return [value]
@@ -148,7 +148,7 @@ def gathered(value: Value) -> list[Value]:
     return found
 
 
-def from_first(value: Value) -> Value:
+def broadcast(value: Value) -> Value:
     """The first process's value."""
     if _Place.count == 1:
         return value
@@ -158,7 +158,7 @@ def from_first(value: Value) -> Value:
     return found[0]
 
 
-def add_up(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
+def all_reduce(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
     """Replace each of the ``tensors`` by its sum over all processes; returns the sums of the ``numbers``.
 
     Sums are made in float32 (numbers in float64), in one exchange for each device.
@@ -182,8 +182,8 @@ def add_up(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
     return together.tolist()
 
 
-def add_gradients(parameters: Iterable[nn.Parameter], *numbers: float) -> list[float]:
-    """:func:`add_up` of the parameters' gradients; one that has none here adds nothing."""
+def all_reduce_gradients(parameters: Iterable[nn.Parameter], *numbers: float) -> list[float]:
+    """:func:`all_reduce` of the parameters' gradients; one that has none here adds nothing."""
     if _Place.count == 1:
         return list(numbers)
     import torch
@@ -192,10 +192,10 @@ def add_gradients(parameters: Iterable[nn.Parameter], *numbers: float) -> list[f
     for parameter in learned:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    return add_up([parameter.grad for parameter in learned if parameter.grad is not None], *numbers)
+    return all_reduce([parameter.grad for parameter in learned if parameter.grad is not None], *numbers)
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until all are here."""
     if _Place.count > 1:
         import torch
@@ -205,16 +205,16 @@ def wait() -> None:
 
 
 @contextmanager
-def in_turn() -> Iterator[None]:
+def main_process_first() -> Iterator[None]:
     """The first does this before the others, who find what it has left."""
-    if not first():
-        wait()
+    if not is_main_process():
+        barrier()
     yield
-    if first():
-        wait()
+    if is_main_process():
+        barrier()
 
 
-def lost(error: BaseException | None) -> bool:
+def is_connection_error(error: BaseException | None) -> bool:
     """Whether this tells that another process has ended, not what for."""
     from torch import distributed
 
@@ -228,17 +228,17 @@ def lost(error: BaseException | None) -> bool:
     return False
 
 
-class Together(MonitorGroup):
+class SynchronizedMonitor(MonitorGroup):
     """The first process tells what happens and hears whether to stop; the others do as it does.
 
-    :meth:`should_stop` must be asked by all of them at the same points, but for what is done :func:`in_turn`, which
-    gets :attr:`own`.
+    :meth:`should_stop` must be asked by all of them at the same points, but for what is done under
+    :func:`main_process_first`, which gets :attr:`own`.
     """
 
     def __init__(self, monitor: Monitor) -> None:
-        super().__init__([monitor] if first() else [])
+        super().__init__([monitor] if is_main_process() else [])
         self.own = MonitorGroup(self.monitors)
         """Asks for this process alone."""
 
     def should_stop(self) -> bool:
-        return from_first(super().should_stop())
+        return broadcast(super().should_stop())

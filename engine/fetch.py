@@ -152,7 +152,7 @@ def _stream(url: str, part: Path, monitor: Monitor, resume: bool = False) -> Non
             total = int(response.headers.get("content-length", 0)) + handle.tell()
             if goes_on:
                 monitor.message(f"Fetching {name}: going on at {there / 1e6:.1f} MB")
-            report = Report(name, total, monitor)
+            report = DownloadProgress(name, total, monitor)
             for chunk in response.iter_raw():  # as it is stored: a .gz is not to be unpacked on the way
                 handle.write(chunk)
                 report(handle.tell())
@@ -188,7 +188,7 @@ def _version(url: str, part: Path) -> str:
     return ""
 
 
-class Report:
+class DownloadProgress:
     """Says every few seconds how far a transfer is, and stops it when the run is cancelled."""
 
     def __init__(self, name: str, total: int, monitor: Monitor) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from engine.config import RunConfig
 
-Kind = Literal["number", "whole", "switch", "text", "list"]
+SettingKind = Literal["number", "whole", "switch", "text", "list"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Setting:
     """A JSON value; ``None`` for empty."""
     optional: bool
     """It may be left empty."""
-    kind: Kind
+    kind: SettingKind
     choices: tuple[str, ...]
     """The words allowed, where they are few: of the value, or of each entry of a list."""
     open: bool
@@ -53,7 +53,7 @@ def describe(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[S
         yield Setting(f"{prefix}{name}", default, optional, kind, choices, bool(usual), unit, words, advanced)
 
 
-def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
+def _kind(annotation: Any) -> tuple[SettingKind, tuple[str, ...]]:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kind(inner[0])
@@ -63,5 +63,5 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
         return "text", tuple(inner)
     if origin is tuple:
         return "list", _kind(inner[0])[1]
-    plain: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number"}
+    plain: dict[Any, SettingKind] = {bool: "switch", int: "whole", float: "number"}
     return plain.get(annotation, "text"), ()

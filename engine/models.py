@@ -17,7 +17,16 @@ from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, split_dataset
 from engine.errors import StudioError
 from engine.finetune import load_adapter
-from engine.llm import Backbone, LLMRanker, Prompts, PromptScorer, Record, SoftPrompt, load_backbone, make_verbalizer
+from engine.llm import (
+    Backbone,
+    BackboneFingerprint,
+    LLMRanker,
+    Prompts,
+    PromptScorer,
+    SoftPrompt,
+    load_backbone,
+    make_verbalizer,
+)
 from engine.llm.ranker import SequenceRanker
 from engine.llm.title_vectors import title_vectors
 from engine.llm.two_step import TitleSimilarity, TwoStepRanker
@@ -73,7 +82,7 @@ class Models:
         folder.check_parts()
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
-        backbone = load_backbone(config.llm, monitor, Record.read(folder.llm))
+        backbone = load_backbone(config.llm, monitor, BackboneFingerprint.read(folder.llm))
         models = cls(config, dataset, split_dataset(dataset, config.data, config.seed), backbone)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
@@ -284,7 +293,7 @@ def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> S
     """The soft prompt of the run that ``distill.prompt_run`` names: a folder, or the id of a run beside this one."""
     named = Path(str(config.distill.prompt_run))
     other = RunFolder.open(named if named.is_absolute() else run.path.parent / named.name)
-    earlier = Record.read(other.llm)
+    earlier = BackboneFingerprint.read(other.llm)
     if earlier is not None and backbone.record is not None:
         earlier.check(backbone.record, backbone.name)
     return SoftPrompt.load(other.soft_prompt, backbone)

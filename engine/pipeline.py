@@ -15,15 +15,15 @@ from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
 from engine.distill import distil, random_prompt
-from engine.distributed import Together
+from engine.distributed import SynchronizedMonitor
 from engine.environment import environment, peak_memory_mb
-from engine.evaluate import Entry, Evaluation, build_report, context, evaluate, sample_users, write_predictions
+from engine.evaluate import Evaluation, RowEntry, build_report, context, evaluate, sample_users, write_predictions
 from engine.evaluate.report import TeacherCheck
 from engine.explain.predictor import EMPTY
 from engine.explain.row_predictors import RowPredictors
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
-from engine.llm import Record, SoftPrompt, load_backbone
+from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
 from engine.llm.unknown_tokens import unread
 from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
@@ -35,7 +35,7 @@ from engine.rows import TEXT, apart_rows, likelihood_rows, llm_rows, table_rows,
 from engine.run_data import dataset_to_learn
 from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
 from engine.seeds import derive
-from engine.stage_cache import Shared, SharedRows
+from engine.stage_cache import RowCache, StageCache
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
@@ -67,15 +67,15 @@ def run_pipeline(
         Cancelled: the monitor asked to stop; a checkpoint is left behind.
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
-    with distributed.in_turn():
+    with distributed.main_process_first():
         run = RunFolder.create(Path(path), config, run_id)
     config = run.config()
     if run.metrics.exists():
         return run.report()
     run.check_parts()
-    monitor = Together(MonitorGroup([FolderMonitor(run), monitor]))
+    monitor = SynchronizedMonitor(MonitorGroup([FolderMonitor(run), monitor]))
 
-    with run.stage("data", monitor), distributed.in_turn():
+    with run.stage("data", monitor), distributed.main_process_first():
         for unheard in config.teacher.unheard():
             monitor.message(f"Warning: {unheard}")
         dataset = dataset_to_learn(run, config, monitor.own)
@@ -83,7 +83,7 @@ def run_pipeline(
         check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
-    shared = Shared(run, asked(run, models), monitor)
+    shared = StageCache(run, asked(run, models), monitor)
     _soft_prompt(run, models, shared, monitor)
     _adapter(run, models, shared, monitor)
     _plus(run, models, shared, monitor)
@@ -91,9 +91,9 @@ def run_pipeline(
         calibrate(models, run.calibration, monitor, shared)
         validate_rows(models, run, monitor)
         evaluation = _evaluate(run, models, shared, monitor)
-        if distributed.first():
+        if distributed.is_main_process():
             write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
-    if not distributed.first():
+    if not distributed.is_main_process():
         return {}
     report = build_report(
         evaluation,
@@ -116,9 +116,11 @@ def run_pipeline(
     return report.model_dump(mode="json")
 
 
-def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: Together) -> Models:
-    with run.stage("llm", monitor), distributed.in_turn():
-        earlier = Record.read(run.llm)
+def _language_model(
+    run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: SynchronizedMonitor
+) -> Models:
+    with run.stage("llm", monitor), distributed.main_process_first():
+        earlier = BackboneFingerprint.read(run.llm)
         backbone = load_backbone(config.llm, monitor.own, earlier)
         if earlier is None and backbone.record is not None:
             backbone.record.write(run.llm)
@@ -136,7 +138,7 @@ def _language_model(run: RunFolder, config: RunConfig, dataset: Dataset, split: 
 
 def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
     config, split = models.config, models.split
-    shared, recipes = Shared(run, choices(run), monitor), stage_recipes(config)
+    shared, recipes = StageCache(run, choices(run), monitor), stage_recipes(config)
     for name, (architecture, copy) in trained_teachers(config).items():
         stage, file = teacher_stage(config, name), run.teacher(None if name == config.teacher.name else name)
         if run.is_done(stage):
@@ -151,7 +153,7 @@ def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
         models.teachers[name] = load_teacher(file, split.n_items, config.teacher.device)
 
 
-def _soft_prompt(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
+def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """Stage 1, unless the prompt is another run's, untrained or absent."""
     config, backbone = models.config, models.backbone
     if config.distill.prompt == "none":
@@ -166,14 +168,14 @@ def _soft_prompt(run: RunFolder, models: Models, shared: Shared, monitor: Monito
                         run.soft_prompt
                     )
     elif config.distill.prompt == "random":
-        with distributed.in_turn():
+        with distributed.main_process_first():
             random_prompt(config, backbone).save(run.soft_prompt)
     elif run.is_done("distil"):
         run.skip("distil", monitor)
     models.soft_prompt = SoftPrompt.load(run.soft_prompt, backbone)
 
 
-def _adapter(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
+def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """Stage 2."""
     config, backbone = models.config, models.backbone
     if not config.finetune.enabled:
@@ -205,7 +207,7 @@ def _finetune(run: RunFolder, models: Models, monitor: Monitor) -> None:
             write_atomically(models.head, run.head)
 
 
-def _text(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
+def _text(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     config = models.config
     if run.is_done(TEXT):
         run.skip(TEXT, monitor)
@@ -218,7 +220,7 @@ def _text(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> N
     models.load_text(run)
 
 
-def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> None:
+def _plus(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """The extension, beside the two stages of the paper."""
     config = models.config
     if not config.plus.enabled:
@@ -238,7 +240,7 @@ def _plus(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> N
     models.plus = PlusWeights.read(run.plus, models.plus_names)
 
 
-def _evaluate(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) -> Evaluation:
+def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> Evaluation:
     """The test users' answers. Rows of the language model are asked together: DELRec-plus adds to what DELRec said, and
     blocks below the adapters make the same of a prompt in all of them."""
     config, split = models.config, models.split
@@ -246,7 +248,7 @@ def _evaluate(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) 
     predictors = RowPredictors(models, models.dataset.catalogue, EMPTY)
     together = {row.name for row in llm_rows(config) if not row.likelihood(config)}
     entries = [
-        Entry(
+        RowEntry(
             name,
             kind,
             partial(predictors.ranker, name),
@@ -273,7 +275,7 @@ def _evaluate(run: RunFolder, models: Models, shared: Shared, monitor: Monitor) 
             folder=run.checkpoints / "evaluate",
             monitor=monitor,
             warm=draw("warm") if len(split.cold) else None,
-            store=SharedRows(shared) if shared.on else None,
+            store=RowCache(shared) if shared.on else None,
         )
     finally:
         models.backbone.cache_activations(0)

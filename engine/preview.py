@@ -16,9 +16,9 @@ from engine.finetune.stage import make_task
 from engine.llm import Prompt, PromptEncoder, Prompts, load_encoder
 from engine.llm.unknown_tokens import unread
 from engine.sequence_tasks import NextTitle
-from engine.sequences import SequenceQuestions
+from engine.sequences import SequenceBatch
 from engine.teachers import baselines
-from engine.training_prompts import Task, make_prompts
+from engine.training_prompts import TrainingTask, make_prompts
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
 
 def _tasks(
     config: RunConfig, dataset: Dataset, split: Split, prompts: Prompts, user: int | None, *, everywhere: bool
-) -> list[Task | NextTitle]:
+) -> list[TrainingTask | NextTitle]:
     """The tasks that the settings switch on, each about the same user: TA, RPS, LSR."""
     distils, soft = config.distill.prompt == "distilled", soft_tokens(config) > 0
     markov = baselines(split)[1]
 
-    def about(users: np.ndarray) -> list[Task | NextTitle]:
+    def about(users: np.ndarray) -> list[TrainingTask | NextTitle]:
         tasks = make_tasks(config, dataset, split, markov, users, everywhere=everywhere) if distils else []
         return [
             *sorted(tasks, key=lambda task: ("ta", "rps").index(task.name)),
@@ -102,11 +102,11 @@ def _tasks(
     return about(np.array([user]))
 
 
-def _shown(task: Task | NextTitle, prompts: Prompts, encoder: PromptEncoder | None, soft: int) -> PromptPreview:
+def _shown(task: TrainingTask | NextTitle, prompts: Prompts, encoder: PromptEncoder | None, soft: int) -> PromptPreview:
     question = task.last()
     prompt = question.prompts[0]
     questions = 1
-    if isinstance(question, SequenceQuestions):
+    if isinstance(question, SequenceBatch):
         answer, questions = prompts.titles[int(question.labels[0][-1])], len(question.labels[0])
     else:
         answer = prompts.titles[question.candidates[0, question.labels[0]]]

@@ -11,10 +11,10 @@ from engine.locations import TINY_NAMES
 if TYPE_CHECKING:
     import torch
 
-Weights = Literal["full", "8bit", "4bit"]
+WeightFormat = Literal["full", "8bit", "4bit"]
 
 
-def check(weights: Weights, name: str) -> None:
+def check(weights: WeightFormat, name: str) -> None:
     """Make sure that weights can be quantized, before any are fetched.
 
     Raises:
@@ -32,7 +32,7 @@ def check(weights: Weights, name: str) -> None:
         )
 
 
-def settings(weights: Weights, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+def settings(weights: WeightFormat, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """What ``from_pretrained`` is told beside: layers compute in ``dtype`` and lie on ``device`` from the start."""
     if weights == "full":
         return {}

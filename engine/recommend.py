@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.bidi import isolated
 from engine.data import Catalogue, match_titles
-from engine.data.catalogue import Choice
+from engine.data.catalogue import ItemLabel
 from engine.data.references import tidy
 from engine.data.titles import referred
 from engine.errors import StudioError
@@ -24,7 +24,7 @@ from engine.ranking import CatalogueRanker, Ranker
 
 
 @dataclass(frozen=True)
-class HistoryItem:
+class MatchedTitle:
     """One title of the history as it was understood."""
 
     query: str
@@ -33,9 +33,9 @@ class HistoryItem:
     """Dense item id, or None for a title that the catalogue lacks."""
     title: str
     """What a reader tells the item by, see :meth:`engine.data.Catalogue.choice`, or the query."""
-    suggestions: tuple[Choice, ...] = ()
+    suggestions: tuple[ItemLabel, ...] = ()
     """What else might have been meant, best first."""
-    alike: tuple[Choice, ...] = ()
+    alike: tuple[ItemLabel, ...] = ()
     """Those among them that are exactly what was typed too."""
     reference: str | None = None
     """What asks for the very item, ``"id:50"``; None for a title that the catalogue lacks."""
@@ -67,7 +67,7 @@ class RankedList:
 class Recommendation:
     """Two answers to one history."""
 
-    history: tuple[HistoryItem, ...]
+    history: tuple[MatchedTitle, ...]
     teacher: RankedList
     """The teacher's best k; popularity's where the teacher knows no title of the history."""
     llm: RankedList | None
@@ -78,7 +78,7 @@ class Recommendation:
     """What the reader must know: data that changed, unknown titles, popularity in the teacher's place."""
 
     @property
-    def unknown(self) -> tuple[HistoryItem, ...]:
+    def unknown(self) -> tuple[MatchedTitle, ...]:
         """Titles that the catalogue lacks."""
         return tuple(entry for entry in self.history if entry.item is None)
 
@@ -137,7 +137,7 @@ def recommend(
 
 
 def _answer(
-    ranker: Ranker, entries: Sequence[HistoryItem], catalogue: Catalogue, listed: np.ndarray, k: int
+    ranker: Ranker, entries: Sequence[MatchedTitle], catalogue: Catalogue, listed: np.ndarray, k: int
 ) -> RankedList:
     own = iter(range(len(catalogue), len(catalogue) + len(entries)))  # the ids that `extended` gave, in order
     history = np.array([next(own) if entry.item is None else entry.item for entry in entries], np.int64)
@@ -149,7 +149,7 @@ def _answer(
     return _ranked(ranker.name, catalogue, ordered.items[0, :k], ordered.scores[0, :k])
 
 
-def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[HistoryItem, ...]:
+def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[MatchedTitle, ...]:
     """Titles (see :func:`engine.data.match_titles`), references such as ``"id:50"``, or dense ids, oldest first.
 
     What comes twice keeps its first place.
@@ -161,28 +161,28 @@ def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[Hist
     entries = [_understood(entry, catalogue) for entry in wanted if entry != ""]
     if not entries:
         raise StudioError("the history is empty", where="titles", remedy='give one or more, e.g. "Toy Story; Heat"')
-    first: dict[str | int, HistoryItem] = {}
+    first: dict[str | int, MatchedTitle] = {}
     for entry in entries:
         first.setdefault(entry.title.casefold() if entry.item is None else entry.item, entry)
     return tuple(first.values())
 
 
-def _understood(entry: str | int, catalogue: Catalogue) -> HistoryItem:
+def _understood(entry: str | int, catalogue: Catalogue) -> MatchedTitle:
     item = referred(catalogue, entry) if isinstance(entry, str) else entry
     if item is None:
         match = match_titles(catalogue, [str(entry)])[0]
         suggestions, alike = (tuple(map(catalogue.choice, items)) for items in (match.suggestions, match.alike))
         if match.item is None:
-            return HistoryItem(match.query, None, match.query, suggestions)
+            return MatchedTitle(match.query, None, match.query, suggestions)
         found = catalogue.choice(match.item)
-        return HistoryItem(match.query, match.item, found.title, suggestions, alike, found.reference)
+        return MatchedTitle(match.query, match.item, found.title, suggestions, alike, found.reference)
     if not 0 <= item < catalogue.n_known:
         raise StudioError(f"no item {item}", where="history", remedy=f"ids run from 0 to {catalogue.n_known - 1}")
     found = catalogue.choice(item)
-    return HistoryItem(catalogue.display(item), item, found.title, reference=found.reference)
+    return MatchedTitle(catalogue.display(item), item, found.title, reference=found.reference)
 
 
-def ambiguities(entries: Sequence[HistoryItem]) -> list[str]:
+def ambiguities(entries: Sequence[MatchedTitle]) -> list[str]:
     """A sentence for each title that several items carry exactly so."""
     return [
         f"“{isolated(entry.query)}” is the title of {len(entry.alike) + 1} items: {isolated(entry.title)} was taken, "

@@ -52,10 +52,10 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
             monitor.check()
             part = slice(start, start + AT_ONCE)
             asked = partial(_scores, ranker, examples.histories[part], candidates[part])
-            scores[part] = distributed.asked(len(candidates[part]), asked)
+            scores[part] = distributed.map_rows(len(candidates[part]), asked)
         found[row] = round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
     best = max(found, key=lambda row: found[row])
-    if distributed.first():
+    if distributed.is_main_process():
         write_text(run.validation, json.dumps({"users": size, "rows": found}, indent=1))
     monitor.message(f"{best} is best on {size} validation users: NDCG@5 {found[best]:.3f} among the candidates")
 

@@ -11,8 +11,8 @@ from engine.errors import StudioError
 from engine.labels import label
 from engine.stages import other_teachers, stage_names, trained_teachers
 
-Kind = Literal["baseline", "teacher", "llm"]
-KINDS: tuple[Kind, ...] = ("baseline", "teacher", "llm")
+RowKind = Literal["baseline", "teacher", "llm"]
+KINDS: tuple[RowKind, ...] = ("baseline", "teacher", "llm")
 """In the order of the table."""
 
 
@@ -81,9 +81,9 @@ def llm_rows(config: RunConfig) -> list[RowSpec]:
     return [row for row in LLM_ROWS if row.there(config) and row.name in config.eval.llm_rows]
 
 
-def table_rows(config: RunConfig) -> dict[str, Kind]:
+def table_rows(config: RunConfig) -> dict[str, RowKind]:
     """All rows of the results table in order, with their kinds."""
-    rows: dict[str, Kind] = {**dict.fromkeys(BASELINES, "baseline"), config.teacher.name: "teacher"}
+    rows: dict[str, RowKind] = {**dict.fromkeys(BASELINES, "baseline"), config.teacher.name: "teacher"}
     rows |= dict.fromkeys(other_teachers(config), "teacher")
     if len(trained_teachers(config)) > 1:
         rows["ensemble"] = "teacher"
@@ -127,10 +127,10 @@ def row_spec(name: str) -> RowSpec:
     return {row.name: row for row in LLM_ROWS}[name]
 
 
-def all_rows(config: RunConfig) -> dict[str, Kind]:
+def all_rows(config: RunConfig) -> dict[str, RowKind]:
     """Every row that a run can answer, whether its table shows it or not, in the order of the table."""
     shown = table_rows(config)
-    rows: dict[str, Kind] = {name: kind for name, kind in shown.items() if kind != "llm"}
+    rows: dict[str, RowKind] = {name: kind for name, kind in shown.items() if kind != "llm"}
     return rows | {row.name: "llm" for row in LLM_ROWS if row.there(config)}
 
 

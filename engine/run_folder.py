@@ -198,7 +198,7 @@ class RunFolder:
             stages = {entry["name"]: entry for entry in self.stages()}
             stages[name] = {"name": name, "seconds": seconds, "done": finished}  # a resumed stage keeps its place
             write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
-        distributed.wait()  # the others find what this one wrote
+        distributed.barrier()  # the others find what this one wrote
         monitor.stage(name, "done", seconds=seconds)
 
     def missing(self, *, finished: bool) -> list[str]:
@@ -237,7 +237,7 @@ class RunFolder:
         monitor.stage(name, "skipped", seconds=seconds)
 
     def clear_checkpoints(self) -> None:
-        if distributed.first():
+        if distributed.is_main_process():
             shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _record(self) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def append(path: Path, lines: str) -> None:
 
     Of several processes only the first writes, here and in :func:`write_text`.
     """
-    if not distributed.first():
+    if not distributed.is_main_process():
         return
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
@@ -318,7 +318,7 @@ def append(path: Path, lines: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that ``path`` is either the old one or the whole new one."""
-    if not distributed.first():
+    if not distributed.is_main_process():
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -14,7 +14,7 @@ from engine.errors import StudioError
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
-from engine.sequences import SequenceBatches, SequenceQuestions, Sequences
+from engine.sequences import SequenceBatch, SequenceBatches, Sequences
 
 HIDDEN = 4
 """Titles of a window that TA hides, each in a prompt of its own."""
@@ -71,20 +71,20 @@ class NextTitle:
             everywhere=everywhere,
         )
 
-    def batch(self, step: int) -> SequenceQuestions:
+    def batch(self, step: int) -> SequenceBatch:
         return self.ask(self.batches.batch(step), step)
 
-    def last(self) -> SequenceQuestions:
+    def last(self) -> SequenceBatch:
         return self.ask(self.batches.last(self.sequences), 0)
 
-    def ask(self, windows: Sequences, step: int) -> SequenceQuestions:
+    def ask(self, windows: Sequences, step: int) -> SequenceBatch:
         histories = windows.histories()
         if self.task == "rps":
             prompts = [self.prompts.rps(history, ()) for history in histories]
         else:
             prompts = [self.prompts.lsr(history, (), self.soft) for history in histories]
         labels = self._first_choices(windows) if self.task == "rps" else windows.labels()
-        return SequenceQuestions(
+        return SequenceBatch(
             prompts, labels, self.learned, self.window, windows=windows, teacher=self.teacher, share=self.share
         )
 
@@ -126,13 +126,13 @@ class HiddenTitle(NextTitle):
             task="ta",
         )
 
-    def last(self) -> SequenceQuestions:
+    def last(self) -> SequenceBatch:
         return self._hidden(self.batches.last(self.sequences), 0, 1)
 
-    def ask(self, windows: Sequences, step: int) -> SequenceQuestions:
+    def ask(self, windows: Sequences, step: int) -> SequenceBatch:
         return self._hidden(windows, step, HIDDEN)
 
-    def _hidden(self, windows: Sequences, step: int, most: int) -> SequenceQuestions:
+    def _hidden(self, windows: Sequences, step: int, most: int) -> SequenceBatch:
         """Up to ``most`` titles of each window are hidden, drawn by the step's number."""
         random = generator(self.seed, "ta", "hidden", step)
         prompts, labels = [], []
@@ -142,7 +142,7 @@ class HiddenTitle(NextTitle):
             for place in np.sort(random.choice(places, min(most, len(places)), replace=False)).tolist():
                 prompts.append(self.prompts.hidden(items[:place], int(items[place + 1])))
                 labels.append(torch.tensor([items[place]]))
-        return SequenceQuestions(prompts, labels, self.learned, self.window, ends=True)
+        return SequenceBatch(prompts, labels, self.learned, self.window, ends=True)
 
 
 def distil_tasks(

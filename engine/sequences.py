@@ -101,7 +101,7 @@ class SequenceBatches:
 
 
 @dataclass(frozen=True)
-class SequenceQuestions:
+class SequenceBatch:
     """Prompts that are asked at each of their slots, or at their ends alone."""
 
     prompts: list[Prompt]
@@ -122,7 +122,7 @@ class SequenceQuestions:
     def __len__(self) -> int:
         return sum(map(len, self.labels))
 
-    def parts(self, size: int, least: int = 1) -> Iterator[tuple[SequenceQuestions, float]]:
+    def parts(self, size: int, least: int = 1) -> Iterator[tuple[SequenceBatch, float]]:
         """Pieces as long as ``size`` whole windows, each with its share of all questions: losses add up by these.
 
         What costs is text, so many short windows go together: the catalogue is scored once for all of them. There are
@@ -154,14 +154,14 @@ class SequenceQuestions:
         """Mean loss and the share of questions whose label comes first, asked ``size`` prompts at a time."""
         loss = hits = 0.0
         with torch.inference_mode():
-            for number, (part, share) in enumerate(self.parts(size, distributed.count())):
-                if number % distributed.count() != distributed.rank():
+            for number, (part, share) in enumerate(self.parts(size, distributed.world_size())):
+                if number % distributed.world_size() != distributed.rank():
                     continue
                 scores = scorer.slot_scores(part.prompts, ends=self.ends)
                 loss += share * float(part._loss(scores))
                 first = self.learned[scores.cpu()[:, self.learned].argmax(1)]
                 hits += share * float((first == torch.cat(part.labels)).float().mean())
-        loss, hits = distributed.add_up((), loss, hits)
+        loss, hits = distributed.all_reduce((), loss, hits)
         return loss, hits
 
     def _opinions(self) -> Tensor | None:

@@ -80,14 +80,14 @@ def limit_bytes() -> float:
 
 
 @dataclass(frozen=True)
-class Origin:
+class CacheOrigin:
     """Where a result came from: the run that made it, and the seconds that it took there."""
 
     run_id: str
     seconds: float
 
 
-class Shared:
+class StageCache:
     """Shared results as one run sees them; a run of several processes, which add up otherwise, shares nothing.
 
     Args:
@@ -96,7 +96,7 @@ class Shared:
 
     def __init__(self, run: RunFolder, facts: Mapping[str, Any], monitor: Monitor) -> None:
         self.run, self.facts, self.monitor = run, dict(facts), monitor
-        self.on = limit_bytes() > 0 and distributed.count() == 1
+        self.on = limit_bytes() > 0 and distributed.world_size() == 1
 
     def key(self, stage: str, recipe: str) -> str:
         """Of the result of a stage, or of a part of it, with this recipe."""
@@ -128,7 +128,7 @@ class Shared:
                 curves = [point for point in self.run.curves() if point["stage"] == name]
                 self.keep(key, name, files, seconds, curves)
 
-    def take(self, key: str, files: Mapping[str, Path]) -> Origin | None:
+    def take(self, key: str, files: Mapping[str, Path]) -> CacheOrigin | None:
         """Copy a result to where ``files`` says; ``None`` where there is none, or no sound one."""
         place = folder() / key[:32]
         try:
@@ -143,7 +143,7 @@ class Shared:
                     path.unlink()
                     raise ValueError(f"{name} is damaged")
             os.utime(place / ABOUT)
-            return Origin(str(about["run"]), float(about["seconds"]))
+            return CacheOrigin(str(about["run"]), float(about["seconds"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -203,10 +203,10 @@ class Shared:
                 self.monitor.metrics(stage, step, values)
 
 
-class SharedRows:
+class RowCache:
     """Rows of the results table among the shared results; see :class:`engine.evaluate.evaluator.RowStore`."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: StageCache) -> None:
         self._shared = shared
 
     def take(self, row: str, key: str, path: Path) -> bool:

@@ -60,7 +60,7 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitArguments:
     """How long to train and what to watch."""
 
     name: str
@@ -80,7 +80,7 @@ class Plan:
 
 
 @dataclass
-class Progress:
+class FitState:
     """Where training stands; stored with every checkpoint."""
 
     step: int = 0
@@ -90,7 +90,7 @@ class Progress:
     seconds: float = 0.0
 
 
-def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Progress:
+def fit(stage: Trainable, plan: FitArguments, checkpoint: Path, monitor: Monitor) -> FitState:
     """Train ``stage`` by ``plan`` and leave its best weights in place.
 
     Continues from ``checkpoint`` where that file exists; the caller removes it once the stage's result is stored.
@@ -102,13 +102,13 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
         StudioError: training diverged: a loss or the validation metric is not finite.
     """
     progress, best = _load(stage, checkpoint)
-    distributed.wait()  # all have read it before it is written again
+    distributed.barrier()  # all have read it before it is written again
     began = time.monotonic() - progress.seconds
     saved = time.monotonic()
 
     def validate() -> None:
         nonlocal best
-        values = distributed.from_first(stage.validate())
+        values = distributed.broadcast(stage.validate())
         refuse_infinite({plan.select: values[plan.select]})
         monitor.metrics(plan.name, progress.step, {f"validation.{key}": value for key, value in values.items()})
         if values[plan.select] > progress.best_value:
@@ -125,7 +125,7 @@ def fit(stage: Trainable, plan: Plan, checkpoint: Path, monitor: Monitor) -> Pro
     def save() -> None:
         nonlocal saved
         progress.seconds = time.monotonic() - began
-        if distributed.first():
+        if distributed.is_main_process():
             _save(stage, progress, best, checkpoint)
         saved = time.monotonic()
 
@@ -165,7 +165,7 @@ def write_atomically(tensors: Tensors, path: Path, metadata: dict[str, str] | No
     Raises:
         StudioError: the disk is full or the folder cannot be written.
     """
-    if not distributed.first():
+    if not distributed.is_main_process():
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -202,22 +202,22 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, tensors: Tensors) -> 
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _save(stage: Trainable, progress: Progress, best: Tensors, path: Path) -> None:
+def _save(stage: Trainable, progress: FitState, best: Tensors, path: Path) -> None:
     tensors = {f"state/{name}": tensor for name, tensor in _copy(stage.state()).items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     write_atomically(tensors, path, {"progress": json.dumps(asdict(progress))})
 
 
-def _load(stage: Trainable, path: Path) -> tuple[Progress, dict[str, Tensor]]:
+def _load(stage: Trainable, path: Path) -> tuple[FitState, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
+            progress = FitState(**json.loads(file.metadata()["progress"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError:
-        return Progress(), {}
+        return FitState(), {}
     except (SafetensorError, KeyError, TypeError, ValueError):  # damaged: start over rather than lose the run
         path.unlink(missing_ok=True)
-        return Progress(), {}
+        return FitState(), {}
     stage.load_state({name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")})
     return progress, {name.removeprefix("best/"): t for name, t in tensors.items() if name.startswith("best/")}
 

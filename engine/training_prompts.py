@@ -31,7 +31,7 @@ from engine.stages import distilled_teacher
 
 
 @dataclass(frozen=True)
-class Questions:
+class TrainingBatch:
     """A batch to be asked."""
 
     prompts: list[Prompt]
@@ -52,12 +52,12 @@ class Questions:
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
         """Mean loss, and the share of questions whose label comes first."""
         scores = torch.from_numpy(
-            distributed.asked(len(self), lambda own: scorer.scores(self.prompts[own], self.candidates[own]))
+            distributed.map_rows(len(self), lambda own: scorer.scores(self.prompts[own], self.candidates[own]))
         )
         labels = torch.from_numpy(self.labels)
         return float(cross_entropy(scores, labels)), float((scores.argmax(1) == labels).float().mean())
 
-    def parts(self, size: int, least: int = 1) -> Iterator[tuple[Questions, float]]:
+    def parts(self, size: int, least: int = 1) -> Iterator[tuple[TrainingBatch, float]]:
         """Pieces of at most ``size`` questions, each with its share of all: their losses add up by these shares.
 
         There are at least ``least`` of them, if there are as many questions.
@@ -65,12 +65,12 @@ class Questions:
         size = min(size, max(1, len(self) // least))
         for start in range(0, len(self), size):
             piece = slice(start, start + size)
-            part = Questions(self.prompts[piece], self.candidates[piece], self.labels[piece], self.aims[piece])
+            part = TrainingBatch(self.prompts[piece], self.candidates[piece], self.labels[piece], self.aims[piece])
             yield part, len(part) / len(self)
 
 
 @dataclass(frozen=True)
-class Question:
+class TrainingPrompt:
     """One prompt with its candidates (int64 ``[m]``) and the column of the right one.
 
     ``opinion``: float32 ``[m]``, how probable each candidate is, where training aims at more than the label.
@@ -82,11 +82,11 @@ class Question:
     opinion: np.ndarray | None = None
 
 
-def gather(questions: Sequence[Question]) -> Questions:
+def collate(questions: Sequence[TrainingPrompt]) -> TrainingBatch:
     """Single questions of one task as one batch; all have equally many candidates, and all have opinions or none."""
     labels = np.array([question.label for question in questions], dtype=np.int64)
     opinions = [question.opinion for question in questions if question.opinion is not None]
-    return Questions(
+    return TrainingBatch(
         [question.prompt for question in questions],
         np.stack([question.candidates for question in questions]),
         labels,
@@ -94,7 +94,7 @@ def gather(questions: Sequence[Question]) -> Questions:
     )
 
 
-class Task(ABC):
+class TrainingTask(ABC):
     """Something to ask about the training sequences: where to cut them, and what to ask there.
 
     A *cut* of a user's training sequence ``s`` is a number ``e``: the question may use ``s[:e]`` and nothing after it,
@@ -138,19 +138,19 @@ class Task(ABC):
         """int64: the cuts of a training sequence at which this task can be asked, ascending; may be empty."""
 
     @abstractmethod
-    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[TrainingPrompt]:
         """One question for each (user, cut)."""
 
-    def batch(self, step: int) -> Questions:
+    def batch(self, step: int) -> TrainingBatch:
         """The training batch of step number ``step``."""
         random = generator(self.seed, self.name, "step", step)
         users = passes(self.users, step, self.batch_size, self.seed, self.name)
-        return gather(self.ask([(int(user), int(random.choice(self.cuts[user]))) for user in users], random))
+        return collate(self.ask([(int(user), int(random.choice(self.cuts[user]))) for user in users], random))
 
-    def last(self) -> Questions:
+    def last(self) -> TrainingBatch:
         """One fixed question for every user, at the last cut: what validation asks."""
         random = generator(self.seed, self.name, "last")
-        return gather(self.ask([(user, int(cuts[-1])) for user, cuts in self.cuts.items()], random))
+        return collate(self.ask([(user, int(cuts[-1])) for user, cuts in self.cuts.items()], random))
 
     def candidates(self, user: int, fixed: Sequence[int], random: np.random.Generator) -> tuple[np.ndarray, int]:
         """Shuffled candidates (int64 ``[m]``) and the column of the label: ``fixed``, label first, and uniform fillers.

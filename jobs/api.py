@@ -16,10 +16,10 @@ from db import metrics as curve_store
 from db import results as result_store
 from db import runs as run_store
 from db import stages as stage_store
-from db.asked import Progress
+from db.asked import AnswerProgress
 from db.explanations import Explanation
 from db.metrics import Point
-from db.runs import JUDGED, Origin, Run, State
+from db.runs import JUDGED, Run, RunOrigin, RunState
 from db.stages import Stage
 from db.store import DatabaseUnreachable
 from db.workers import Worker
@@ -33,7 +33,7 @@ from engine.settings import stored_config
 from jobs import answers, archive, foreground, queues, recovery
 from jobs import workers as worker_records
 from jobs.answers import Q
-from jobs.resources import Offers
+from jobs.resources import Resources
 from jobs.trials import refuse_trial
 
 LOG_BYTES = 256 * 1024
@@ -44,7 +44,7 @@ def launch(
     preset: str | None = None,
     name: str | None = None,
     *,
-    origin: Origin = "new",
+    origin: RunOrigin = "new",
     parent_id: str | None = None,
 ) -> str:
     """Queue a run and return its id; :func:`queue_position` says how many go first.
@@ -96,7 +96,7 @@ def resume_in_foreground(
     return foreground.resume(run, monitor, processes=processes)
 
 
-def cancel(reference: str) -> State:
+def cancel(reference: str) -> RunState:
     """Ask a run to stop; it keeps a checkpoint. Returns ``cancelled`` (was queued) or ``cancelling``.
 
     Raises:
@@ -141,7 +141,7 @@ def recover() -> None:
     answers.settle()
 
 
-def runs(text: str = "", *, states: Collection[State] = (), limit: int | None = None) -> list[Run]:
+def runs(text: str = "", *, states: Collection[RunState] = (), limit: int | None = None) -> list[Run]:
     """Runs, newest first; ``text`` is looked for in id, name, preset, state, tags and note."""
     with contextlib.suppress(DatabaseUnreachable):  # on a full disk, what is there can be read
         recovery.settle()
@@ -182,7 +182,7 @@ def workers(needs: Mapping[str, Any] | None = None) -> list[Worker]:
     Args:
         needs: of a run, as :func:`needs` tells them; only workers that meet them count.
     """
-    return [it for it in worker_records.living() if needs is None or not Offers.of(it.offers).lacks(needs)]
+    return [it for it in worker_records.living() if needs is None or not Resources.of(it.offers).lacks(needs)]
 
 
 def needs(reference: str) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
 
 def progress(
     run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int] = ()
-) -> tuple[dict[Q, Progress], bool]:
+) -> tuple[dict[Q, AnswerProgress], bool]:
     """How questions stand that were asked about a run, each a kind and a request, in one read; none is asked.
 
     Args:

@@ -30,7 +30,7 @@ from db import naming, runs, transfer
 from db.naming import ID, run_folder
 from db.runs import Run
 from db.store import writing
-from db.transfer import Record
+from db.transfer import ExportedRun
 from engine.errors import StudioError
 from engine.paths import home, writable
 from engine.run_folder import RunFolder, write_text
@@ -132,7 +132,7 @@ def sweep() -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str:
+def _settle(record: ExportedRun, staged: Path, chosen: str | None, path: Path) -> str:
     """Give the unpacked run an id and a name; its folder and its record appear together."""
     with_files = any(staged.iterdir())
     if with_files and RunFolder.open(staged).config() != stored_config(record.run.config):
@@ -158,7 +158,7 @@ def _settle(record: Record, staged: Path, chosen: str | None, path: Path) -> str
     return run_id
 
 
-def _renumbered(record: Record, staged: Path, run_id: str, path: Path) -> Record:
+def _renumbered(record: ExportedRun, staged: Path, run_id: str, path: Path) -> ExportedRun:
     """The record of a run that gets another id; the files that tell its id are changed as well."""
     for file in (staged / "run.json", staged / "metrics.json", staged / "falsification.json"):
         if not file.exists():
@@ -216,7 +216,7 @@ def _harmless(name: str) -> bool:
     return len(parts) <= DEEPEST and all(map(PART.fullmatch, parts)) and Path(parts[-1]).suffix in SUFFIXES
 
 
-def _record(archive: zipfile.ZipFile, path: Path) -> Record:
+def _record(archive: zipfile.ZipFile, path: Path) -> ExportedRun:
     about, found = _json(archive, ABOUT, path), _json(archive, RECORD, path)
     form = about.get("format")
     if not isinstance(form, int):
@@ -230,7 +230,7 @@ def _record(archive: zipfile.ZipFile, path: Path) -> Record:
     from engine.evaluate.report import Report  # takes a second to import, and nothing else here needs it
 
     try:
-        record = Record.model_validate(found)
+        record = ExportedRun.model_validate(found)
         if record.report is not None:
             Report.model_validate(record.report)
     except ValidationError as error:

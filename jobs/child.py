@@ -11,7 +11,7 @@ from engine.errors import Cancelled
 from jobs import failures
 from jobs.monitor import DatabaseMonitor
 from jobs.process import end_with_parent
-from jobs.retrying import insist
+from jobs.retrying import retry
 from jobs.runner import Recipe, execute
 from jobs.settings import job_settings
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str], recipe: Recipe | None = None) -> int:
     """
     run_id, parent = arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    monitor = insist(lambda: DatabaseMonitor(run_id), START_SECONDS)
+    monitor = retry(lambda: DatabaseMonitor(run_id), START_SECONDS)
     signal.signal(signal.SIGTERM, lambda *_: monitor.request_stop())
     end_with_parent(int(parent), monitor.request_stop, job_settings().grace_seconds)
     try:

@@ -19,7 +19,7 @@ from engine.data.dataset import Dataset
 from engine.data.description import describe
 from engine.data.load import cleaned
 from engine.data.readers.base import Reader
-from engine.data.remote import Found, look, said
+from engine.data.remote import AvailableFile, look, said
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.run_data import run_dataset
@@ -28,14 +28,14 @@ from engine.settings import make_config
 from jobs import failures
 from jobs.process import end_with_parent
 
-Tell = Callable[[str, Any], None]
+Send = Callable[[str, Any], None]
 STOP_GRACE = 2.0
 
 
-class Telling(Monitor):
+class DataMonitor(Monitor):
     """Tells the parent what is said on the way; stops when asked to."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Send) -> None:
         self._tell = tell
         self._stop = False
 
@@ -59,7 +59,7 @@ def main(parent: int) -> int:
     def tell(kind: str, value: Any) -> None:
         _write(told, kind, value)
 
-    monitor = Telling(tell)
+    monitor = DataMonitor(tell)
     signal.signal(signal.SIGTERM, lambda *_: monitor.request_stop())
     end_with_parent(parent, monitor.request_stop, STOP_GRACE)
     try:
@@ -75,10 +75,10 @@ def main(parent: int) -> int:
     return 0
 
 
-def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, Any]:
+def _look(request: dict[str, Any], tell: Send, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
     said = _said(request)
-    found = importing.look(files, request["form"], None if request["settings"] is None else said)
+    found = importing.inspect_files(files, request["form"], None if request["settings"] is None else said)
     tell("look", asdict(found) | {"fault": None})
     if found.fault is not None:
         to_choose = found.own and "data.columns" in found.fault.remedy
@@ -92,16 +92,16 @@ def _look(request: dict[str, Any], tell: Tell, monitor: Monitor) -> dict[str, An
             return {"fault": str(error), "unreadable": False}
 
 
-def _import(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+def _import(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    return asdict(importing.bring(files, request["name"], request["form"], _said(request), monitor))
+    return asdict(importing.import_files(files, request["name"], request["form"], _said(request), monitor))
 
 
 def _said(request: dict[str, Any]) -> DataConfig:
     return make_config({"data": request["settings"] or {}}).data
 
 
-def _offers(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+def _offers(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
     reader, config = _of_owners(request)
     files = look(reader.remotes(config), monitor)
     known = [offer.size for offer in files if offer.size is not None]
@@ -110,10 +110,10 @@ def _offers(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any
     return {"files": told, "size": size}
 
 
-def _fetch(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+def _fetch(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
     reader, config = _of_owners(request)
     remotes = {remote.name: remote for remote in reader.remotes(config)}
-    offers = [Found(remotes[offer["name"]], offer["url"], offer["size"]) for offer in request["files"]]
+    offers = [AvailableFile(remotes[offer["name"]], offer["url"], offer["size"]) for offer in request["files"]]
     return {"folder": str(reader.fetch(config, offers, monitor))}
 
 
@@ -121,7 +121,7 @@ def _of_owners(request: dict[str, Any]) -> tuple[Reader, DataConfig]:
     return datasets.reader(request["dataset"]), DataConfig(dataset=request["dataset"], category=request["category"])
 
 
-def _describe(request: dict[str, Any], _: Tell, monitor: Monitor) -> dict[str, Any]:
+def _describe(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
     if request["run"]:
         folder = RunFolder.open(Path(request["run"]))
         whole = make_config({"data": request["data"], "seed": request["seed"]})
@@ -135,7 +135,7 @@ def _described(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
     return {"description": describe(dataset, config, found).json(), "statistics": asdict(found), "note": dataset.note}
 
 
-WORK: dict[str, Callable[[dict[str, Any], Tell, Monitor], dict[str, Any]]] = {
+WORK: dict[str, Callable[[dict[str, Any], Send, Monitor], dict[str, Any]]] = {
     "look": _look,
     "import": _import,
     "describe": _describe,

@@ -127,13 +127,13 @@ class DataWork:
 
 
 def look(paths: Sequence[Path], form: str | None, settings: Mapping[str, str] | None) -> DataWork:
-    """Tells the first rows of files (``look``: :class:`engine.data.importing.Look` as an object), then what is left of
-    them after cleaning (``result``, as of :func:`describe`, or ``{"fault": …}`` where nothing is)."""
+    """Tells the first rows of files (``look``: an :class:`engine.data.importing.FileInspection` as an object), then
+    what is left of them after cleaning (``result``, as of :func:`describe`, or ``{"fault": …}`` where nothing is)."""
     return DataWork({"do": "look", "files": list(map(str, paths)), "form": form, "settings": settings})
 
 
 def bring(paths: Sequence[Path], name: str, form: str | None, settings: Mapping[str, str]) -> DataWork:
-    """Imports files; the result is :class:`engine.data.imported.Named` as an object."""
+    """Imports files; the result is :class:`engine.data.imported.ImportedDataset` as an object."""
     files = list(map(str, paths))
     return DataWork({"do": "import", "files": files, "form": form, "settings": settings, "name": name})
 

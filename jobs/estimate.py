@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 
-class Estimate:
+class TimeEstimate:
     """Time left of the current stage and of the whole run."""
 
     def __init__(self, order: Sequence[str], measured: Mapping[str, float]) -> None:

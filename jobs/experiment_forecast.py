@@ -19,7 +19,7 @@ SAMPLED = 40
 
 
 @dataclass(frozen=True)
-class Expected:
+class RunForecast:
     """One run of the preview; seconds are ``None`` where its speed is not known here."""
 
     label: str
@@ -32,10 +32,10 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class ExperimentForecast:
     """What an experiment will take."""
 
-    runs: tuple[Expected, ...]
+    runs: tuple[RunForecast, ...]
     """All, or the first of each variant that was looked at where there are very many."""
     size: int
     alone: float | None
@@ -48,7 +48,7 @@ class Outlook:
     """What would make variants fail, a sentence each."""
 
 
-def outlook(plan: Plan, *, sharing: bool = True) -> Outlook:
+def forecast_experiment(plan: Plan, *, sharing: bool = True) -> ExperimentForecast:
     """Look at a plan before it starts.
 
     A plan of very many runs is judged by some of them, so that it can be refused within a second.
@@ -62,7 +62,7 @@ def outlook(plan: Plan, *, sharing: bool = True) -> Outlook:
     runs = tuple(_expected(it, forecasts[it.label], made if sharing else set()) for it in planned)
     scale = plan.size / len(runs)
     memory = [it.memory_mb for it in runs if it.memory_mb]
-    return Outlook(
+    return ExperimentForecast(
         runs,
         plan.size,
         _sum([it.alone for it in runs], scale),
@@ -127,21 +127,21 @@ def _smaller(plan: Plan) -> Plan:
     )
 
 
-def _expected(it: Planned, expected: Forecast, made: set[str]) -> Expected:
+def _expected(it: Planned, expected: Forecast, made: set[str]) -> RunForecast:
     """``made``: recipes of what runs before this one leave behind; this one's are added."""
     fresh = {name for name, recipe in stage_recipes(it.config).items() if recipe not in made}
     rows = {name: row_recipe(it.config, name) for name in table_rows(it.config)}
     new_rows = [name for name, recipe in rows.items() if recipe not in made]
     made.update(stage_recipes(it.config).values(), rows.values())
     if expected.seconds is None:
-        return Expected(it.label, it.config.seed, None, None, expected.memory_mb)
+        return RunForecast(it.label, it.config.seed, None, None, expected.memory_mb)
     shared = 0.0
     for stage, seconds in expected.stages.items():
         if stage == "evaluate":
             shared += seconds * _weight(new_rows) / _weight(list(rows))
         elif stage in ("data", "llm") or stage in fresh:
             shared += seconds
-    return Expected(it.label, it.config.seed, expected.seconds, shared, expected.memory_mb)
+    return RunForecast(it.label, it.config.seed, expected.seconds, shared, expected.memory_mb)
 
 
 def _weight(rows: Sequence[str]) -> float:

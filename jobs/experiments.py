@@ -9,18 +9,18 @@ from db import experiments as store
 from db import lifecycle
 from db import runs as run_store
 from db.experiments import Experiment
-from db.runs import ACTIVE, RESUMABLE, Run, State
+from db.runs import ACTIVE, RESUMABLE, Run, RunState
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, expand
 from engine.paths import home, writable
 from jobs import api, queues
 from jobs.experiment_forecast import ASKED_FROM, refuse_problems
 
-ENDED: tuple[State, ...] = ("done", *RESUMABLE)
+ENDED: tuple[RunState, ...] = ("done", *RESUMABLE)
 
 
 @dataclass(frozen=True)
-class Standing:
+class ExperimentState:
     """An experiment with its runs, in its order."""
 
     experiment: Experiment
@@ -29,9 +29,9 @@ class Standing:
     """Of the runs' variants by run id; ``None`` of runs that were put into it afterwards."""
 
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[RunState, int]:
         """How many runs are in which state."""
-        found: dict[State, int] = {}
+        found: dict[RunState, int] = {}
         for run in self.runs:
             found[run.state] = found.get(run.state, 0) + 1
         return found
@@ -106,14 +106,14 @@ def add_or_gather(reference: str, runs: Sequence[str]) -> int:
     return len(runs)
 
 
-def listed() -> list[tuple[Experiment, dict[State, int]]]:
+def listed() -> list[tuple[Experiment, dict[RunState, int]]]:
     """All experiments, newest first, with how many of their runs are in which state."""
     found = store.every()
     counts = store.states([it.id for it in found])
     return [(it, counts[it.id]) for it in found]
 
 
-def standing(reference: str) -> Standing:
+def standing(reference: str) -> ExperimentState:
     """An experiment and its runs as they stand.
 
     Raises:
@@ -123,7 +123,7 @@ def standing(reference: str) -> Standing:
     members = store.members(experiment.id)
     found = {run.id: run for run in run_store.search(ids=[it.run_id for it in members])}
     there = [it for it in members if it.run_id in found]
-    return Standing(experiment, tuple(found[it.run_id] for it in there), {it.run_id: it.label for it in there})
+    return ExperimentState(experiment, tuple(found[it.run_id] for it in there), {it.run_id: it.label for it in there})
 
 
 def cancel(reference: str) -> int:
@@ -186,7 +186,7 @@ def _whose_runs_may_change(reference: str) -> Experiment:
     return found
 
 
-def _in(found: Standing, states: Collection[str]) -> list[str]:
+def _in(found: ExperimentState, states: Collection[str]) -> list[str]:
     return [run.id for run in found.runs if run.state in states]
 
 

@@ -32,7 +32,7 @@ def confirm() -> None:
     time.sleep(CONFIRM_SECONDS)
 
 
-class Fault:
+class WriteFault:
     """A database that is out of reach, told when that begins and when it ends, not every second."""
 
     def __init__(self, what: str) -> None:
@@ -62,7 +62,7 @@ def given(beat: Callable[[], bool]) -> Iterator[None]:
     ending = threading.Event()
 
     def keep() -> None:
-        wanted, fault = True, Fault("signs of life are not written")
+        wanted, fault = True, WriteFault("signs of life are not written")
         while wanted and not ending.wait(HEARTBEAT_SECONDS):
             with fault.told_once():
                 wanted = beat()

@@ -19,7 +19,7 @@ from engine.falsify.record import NUMBERS, USERS
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
-from jobs.requests import Request, Tell, models, soft_prompts
+from jobs.requests import OnProgress, Request, models, soft_prompts
 
 
 class PatternRequest(Request):
@@ -56,23 +56,23 @@ class FalsifyRequest(Request):
     """Tests to take."""
 
 
-class Telling(Monitor):
+class ProgressMonitor(Monitor):
     """Tells the progress of a measurement as its answer so far: ``measuring``, ``done`` and ``total``."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: OnProgress) -> None:
         self.tell = tell
 
     def progress(self, stage: str, done: int, total: int) -> None:
         self.tell({"measuring": stage, "done": done, "total": total})
 
 
-def pattern(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def pattern(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Answers a :class:`PatternRequest`; ``others`` says which runs the further prompts are of."""
     asked = PatternRequest.read(request)
     loaded = models(folder)
     others = [runs.get(run_id) for run_id in asked.prompt_of]
     prompts = soft_prompts(asked.prompt_of, loaded)
-    found = distilled.pattern(loaded, Telling(tell), prompts, asked.users, asked.effect_users)
+    found = distilled.pattern(loaded, ProgressMonitor(tell), prompts, asked.users, asked.effect_users)
     return {
         "run_id": folder.name,
         **found,
@@ -81,24 +81,24 @@ def pattern(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, A
     }
 
 
-def faithfulness(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def faithfulness(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Answers a :class:`FaithfulnessRequest`."""
     asked = FaithfulnessRequest.read(request)
     row = asked.model or chosen_row(RunFolder.open(folder)).row
-    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, Telling(tell), row)}
+    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, ProgressMonitor(tell), row)}
 
 
-def drivers(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def drivers(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Answers a :class:`DriversRequest`."""
     asked = DriversRequest.read(request)
-    return {"run_id": folder.name, **reasons.drivers(models(folder), asked.users, Telling(tell), asked.rows)}
+    return {"run_id": folder.name, **reasons.drivers(models(folder), asked.users, ProgressMonitor(tell), asked.rows)}
 
 
-def falsify(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def falsify(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Answers a :class:`FalsifyRequest`; prompts to compare with are distilled first, unless they are there."""
     asked = FalsifyRequest.read(request)
     run = RunFolder.open(folder)
     # Models of its own: while prompts are distilled the adapter is off, and others ask theirs in between.
-    loaded, monitor = Models.load(run, Monitor()), Telling(tell)
+    loaded, monitor = Models.load(run, Monitor()), ProgressMonitor(tell)
     found = suite.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, train=True)
     return found.model_dump(mode="json")

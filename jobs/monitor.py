@@ -19,8 +19,8 @@ from engine.monitor import Monitor, StageState
 from engine.run_folder import RunFolder
 from engine.settings import stored_config
 from engine.stages import stage_names
-from jobs.estimate import Estimate
-from jobs.heartbeat import Fault
+from jobs.estimate import TimeEstimate
+from jobs.heartbeat import WriteFault
 from jobs.process import Flag, owner
 from jobs.settings import HEARTBEAT_SECONDS
 
@@ -44,10 +44,10 @@ class DatabaseMonitor(Monitor):
         self._current: dict[str, Any] = {}
         self._peak = run.peak_rss_mb or 0.0
         host = run.host or ""
-        self._estimate = Estimate(stage_names(config), stages.measured(config.model_dump(mode="json"), host))
+        self._estimate = TimeEstimate(stage_names(config), stages.measured(config.model_dump(mode="json"), host))
         self._process = psutil.Process()
         self._owner = owner()
-        self._fault = Fault("progress is not written yet")
+        self._fault = WriteFault("progress is not written yet")
         self._lock = threading.Lock()
         self._stop = Flag()
         self._cancel = Flag()

@@ -21,9 +21,9 @@ from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast
-from jobs.resources import Offers
+from jobs.resources import Resources
 
-State = Literal["ok", "note", "problem"]
+CheckState = Literal["ok", "note", "problem"]
 GB = 1e9
 RUN_GB = 0.5
 """Checkpoints, adapter, predictions and log of a run."""
@@ -43,7 +43,7 @@ class Check:
     """One look. ``note``: it may work, but is worth knowing; ``problem``: the run would fail."""
 
     name: str
-    state: State
+    state: CheckState
     detail: str
     remedy: str = ""
 
@@ -152,7 +152,7 @@ def _worker(config: RunConfig, _: Forecast) -> Iterator[Check]:
     if not _waits(config):
         return
     needs = config.run.model_dump()
-    lacks = {it.process.host: Offers.of(it.offers).lacks(needs) for it in workers.living()}
+    lacks = {it.process.host: Resources.of(it.offers).lacks(needs) for it in workers.living()}
     able = [host for host, lack in lacks.items() if not lack]
     if able:
         yield Check("Worker", "ok", f"a worker on {able[0]} has what run.device and run.memory ask for")

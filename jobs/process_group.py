@@ -70,9 +70,9 @@ def working(
         others.end(0)
         raise
     except Exception as error:
-        from engine.distributed import lost
+        from engine.distributed import is_connection_error
 
-        fault = others.fault(SETTLE_SECONDS) if lost(error) else None
+        fault = others.fault(SETTLE_SECONDS) if is_connection_error(error) else None
         others.end(0)
         if fault is None:
             raise
@@ -90,7 +90,7 @@ def _first(config: RunConfig, folder: Path) -> Iterator[None]:
     from engine import distributed
 
     with distributed.joined():
-        distributed.from_first((config.model_dump(mode="json"), str(folder)))
+        distributed.broadcast((config.model_dump(mode="json"), str(folder)))
         yield
 
 
@@ -109,7 +109,7 @@ def help_the_first() -> None:
     process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
     with distributed.joined():
         nothing: tuple[dict[str, Any], str] = ({}, "")
-        values, folder = distributed.from_first(nothing)
+        values, folder = distributed.broadcast(nothing)
         run_pipeline(make_config(values), Path(folder), Monitor())
 
 
@@ -200,7 +200,7 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    from engine.distributed import lost
+    from engine.distributed import is_connection_error
 
     try:
         help_the_first()
@@ -209,6 +209,6 @@ if __name__ == "__main__":
     except StudioError as error:
         sys.exit(str(error))
     except Exception as error:
-        if lost(error):
+        if is_connection_error(error):
             sys.exit(LOST_STATUS)
         raise

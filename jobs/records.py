@@ -5,14 +5,14 @@ With :mod:`jobs.api` and its like, which act, find by name and look after proces
 
 from __future__ import annotations
 
-from db.asked import Progress
+from db.asked import AnswerProgress
 from db.clock import now
 from db.experiments import Experiment
 from db.explanations import Explanation
 from db.metrics import Best, Curve, best, curves
 from db.metrics import names as curve_names
 from db.results import HEADLINE, Result, headline, slices, table
-from db.runs import ACTIVE, RESUMABLE, Run, State
+from db.runs import ACTIVE, RESUMABLE, Run, RunState
 from db.stages import Stage, total_seconds
 from db.workers import Worker
 
@@ -20,15 +20,15 @@ __all__ = [
     "ACTIVE",
     "HEADLINE",
     "RESUMABLE",
+    "AnswerProgress",
     "Best",
     "Curve",
     "Experiment",
     "Explanation",
-    "Progress",
     "Result",
     "Run",
+    "RunState",
     "Stage",
-    "State",
     "Worker",
     "best",
     "curve_names",

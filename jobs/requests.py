@@ -11,14 +11,14 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from db.naming import run_folder
 from engine.default_row import chosen_row
 from engine.errors import StudioError
-from engine.explain.report import PARTS, check_parts
+from engine.explain.report import PARTS, CandidatePool, check_parts
 from engine.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from engine.llm import SoftPrompt
     from engine.models import Models
 
-Tell = Callable[[Mapping[str, Any]], None]
+OnProgress = Callable[[Mapping[str, Any]], None]
 """Called with what is known of an answer so far; a long answer lets shorter ones pass meanwhile."""
-Answer = Callable[[Path, Mapping[str, Any], Tell], Mapping[str, Any]]
+Handler = Callable[[Path, Mapping[str, Any], OnProgress], Mapping[str, Any]]
 
 KINDS: dict[str, str] = {
     "recommend": "jobs.requests:recommend",
@@ -47,10 +47,10 @@ KEPT_BENCHES = 8
 """Recommendations whose answers so far are remembered for the next question about them."""
 
 
-def load(kind: str) -> Answer:
+def load(kind: str) -> Handler:
     """The function that answers questions of this kind."""
     module, _, name = KINDS[kind].partition(":")
-    function: Answer = getattr(importlib.import_module(module), name)
+    function: Handler = getattr(importlib.import_module(module), name)
     return function
 
 
@@ -117,7 +117,7 @@ class ExplainRequest(Request):
     """The candidate to explain, a title or ``id:…``; the language model's first by default."""
     rival: str | None = None
     """The candidate that ``rather`` holds it against, a title or ``id:…``; the strongest other one by default."""
-    candidates: Literal["sampled", "catalogue"] = "sampled"
+    candidates: CandidatePool = "sampled"
     parts: list[str] = []
     """All parts where none is named."""
     model: str | None = None
@@ -137,13 +137,13 @@ class ExplainRequest(Request):
     recommendation leave this machine. Another number asks anew."""
 
 
-def recommend(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
+def recommend(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
     """Answers a :class:`RecommendRequest`."""
     asked = RecommendRequest.read(request)
     return asdict(models(folder).recommend(asked.titles, asked.k))
 
 
-def explain(folder: Path, request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def explain(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Answers an :class:`ExplainRequest`."""
     asked = ExplainRequest.read(request)
     if asked.user is None and not asked.titles:
@@ -205,9 +205,14 @@ def _explanandum(
     rival: str | None,
 ) -> Explanandum:
     """One recommendation; what was asked of it is remembered with it."""
-    from engine.explain.explananda import Wanted, explanandum_of_edited, explanandum_of_titles, explanandum_of_user
+    from engine.explain.explananda import (
+        ExplanationTarget,
+        explanandum_of_edited,
+        explanandum_of_titles,
+        explanandum_of_user,
+    )
 
-    loaded, wanted = _loaded(folder, changed), Wanted(item, rival, row, beside)
+    loaded, wanted = _loaded(folder, changed), ExplanationTarget(item, rival, row, beside)
     if user is None:
         return explanandum_of_titles(loaded, titles, wanted)
     if titles:

@@ -32,7 +32,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Offers:
+class Resources:
     """What a worker says of its machine and of itself."""
 
     cores: int = 0
@@ -46,7 +46,7 @@ class Offers:
     """Id of the run at which it works."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Offers:
+    def of(cls, values: Mapping[str, Any]) -> Resources:
         """As stored; what another version said beside is passed over."""
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**known, "gpus": tuple(Gpu(**gpu) for gpu in known.get("gpus", ()))})
@@ -70,10 +70,10 @@ class Offers:
         return ""
 
 
-def here() -> Offers:
+def own_resources() -> Resources:
     """What this machine offers."""
     memory = psutil.virtual_memory().total / 1e6
-    return Offers(environment.cores(), memory, _gpus(), environment.version(), environment.code_version())
+    return Resources(environment.cores(), memory, _gpus(), environment.version(), environment.code_version())
 
 
 def _gpus() -> tuple[Gpu, ...]:
@@ -88,7 +88,7 @@ def _gpus() -> tuple[Gpu, ...]:
     return tuple(Gpu("GPU", 0.0) for _ in range(count))
 
 
-def check_in(role: Role, own: Offers) -> None:
+def check_in(role: Role, own: Resources) -> None:
     """Make sure that an app or a worker that starts here works with the others, rather than let runs fail.
 
     Raises:
@@ -104,7 +104,7 @@ def check_in(role: Role, own: Offers) -> None:
     if role == "app":
         return
     for other in workers.known(role=None):
-        offers = Offers.of(other.offers)
+        offers = Resources.of(other.offers)
         elsewhere = not process.here(other.process.host, other.process.boot)
         if offers.code and offers.code != own.code and elsewhere and lives(other):
             raise StudioError(
@@ -115,7 +115,7 @@ def check_in(role: Role, own: Offers) -> None:
 
 
 @contextlib.contextmanager
-def app_here(own: Offers) -> Iterator[None]:
+def app_here(own: Resources) -> Iterator[None]:
     """Within, the workers know of this app."""
     me = process.owner()
 
@@ -129,5 +129,5 @@ def app_here(own: Offers) -> Iterator[None]:
         workers.leave(me)
 
 
-def _version(offers: Offers) -> str:
+def _version(offers: Resources) -> str:
     return f"{offers.version or 'of a checkout'} (code {offers.code})"

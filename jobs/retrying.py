@@ -10,12 +10,12 @@ from typing import TypeVar
 from db.store import DatabaseUnreachable
 
 PAUSE_SECONDS = 1.0
-Found = TypeVar("Found")
+Outcome = TypeVar("Outcome")
 
 logger = logging.getLogger(__name__)
 
 
-def insist(write: Callable[[], Found], seconds: float, give_up: Callable[[], bool] = lambda: False) -> Found:
+def retry(write: Callable[[], Outcome], seconds: float, give_up: Callable[[], bool] = lambda: False) -> Outcome:
     """What ``write`` returns, once it could be done.
 
     Raises:

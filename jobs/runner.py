@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from db import lifecycle, results, runs
-from db.runs import State
+from db.runs import RunState
 from db.store import DatabaseUnreachable, writing
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
@@ -21,7 +21,7 @@ from engine.run_folder import FolderMonitor, RunFolder
 from engine.settings import stored_config
 from jobs import failures, process, process_group, trackers
 from jobs.monitor import DatabaseMonitor
-from jobs.retrying import insist
+from jobs.retrying import retry
 from jobs.trials import TrialMonitor, monitor_of
 
 Recipe = Callable[[RunConfig, Path, Monitor], dict[str, Any]]
@@ -79,7 +79,7 @@ def execute(
         _end(run_id, "failed", *failures.explain(error))
         raise
     try:
-        insist(lambda: _save(run_id, report), SAVE_SECONDS, monitor.should_stop)
+        retry(lambda: _save(run_id, report), SAVE_SECONDS, monitor.should_stop)
     except DatabaseUnreachable as error:
         remedy = f"mend that, then: delrec resume {run_id}; nothing is computed again"
         raise StudioError(f"the run is done but not recorded: {error.what}", where=error.where, remedy=remedy) from None
@@ -98,7 +98,7 @@ def _give_up(run_id: str, reason: str, remedy: str) -> None:
     _end(run_id, "failed", reason, remedy)
 
 
-def _end(run_id: str, state: State, reason: str | None, remedy: str | None) -> None:
+def _end(run_id: str, state: RunState, reason: str | None, remedy: str | None) -> None:
     """Write down that it has not come to its end; what it ended for is not hidden by a database out of reach."""
 
     def finish() -> None:
@@ -108,7 +108,7 @@ def _end(run_id: str, state: State, reason: str | None, remedy: str | None) -> N
             lifecycle.finish(run_id, state, error=reason, remedy=remedy)
 
     try:
-        insist(finish, END_SECONDS)
+        retry(finish, END_SECONDS)
     except DatabaseUnreachable as error:
         logger.warning("that run %s %s is not recorded: %s", run_id, state, error)
 

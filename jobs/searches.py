@@ -29,7 +29,7 @@ GIVEN_UP = 5
 
 
 @dataclass(frozen=True)
-class Sought:
+class SearchState:
     """A search and its trials as they stand."""
 
     experiment: Experiment
@@ -93,7 +93,7 @@ class Sought:
 
 
 @dataclass(frozen=True)
-class Expected:
+class SearchForecast:
     """What a search will take at most."""
 
     trials: int
@@ -104,7 +104,7 @@ class Expected:
     """What would make trials fail, a sentence each."""
 
 
-def outlook(search: Search) -> Expected:
+def forecast_search(search: Search) -> SearchForecast:
     """Look at a search before it starts: nothing given up early, and what does not vary made once."""
     base = corners(search)[0].config
     names = stage_names(base)
@@ -119,7 +119,7 @@ def outlook(search: Search) -> Expected:
         seconds = alone + (search.trials - 1) * shared
     known = [it for it in memory if it]
     found = tuple(map(str, problems(corners(search))))
-    return Expected(search.trials, seconds, max(known) if known else None, found)
+    return SearchForecast(search.trials, seconds, max(known) if known else None, found)
 
 
 def start(search: Search, name: str | None = None, question: str = "") -> Experiment:
@@ -142,14 +142,14 @@ def start(search: Search, name: str | None = None, question: str = "") -> Experi
     return made
 
 
-def standing(reference: str) -> Sought:
+def standing(reference: str) -> SearchState:
     """A search and its trials as they stand.
 
     Raises:
         StudioError: no such search.
     """
     experiment = store.find(reference)
-    return Sought(experiment, search_in(experiment), tuple(tried(experiment)))
+    return SearchState(experiment, search_in(experiment), tuple(tried(experiment)))
 
 
 def listed() -> list[Experiment]:
@@ -160,12 +160,14 @@ def listed() -> list[Experiment]:
 def advance() -> None:
     """Queue the next trials of all searches that go on, as many at a time as there are workers."""
     for experiment in store.open_searches():
-        with _faults.setdefault(experiment.id, heartbeat.Fault(f"the search {experiment.name!r} waits")).told_once():
+        with _faults.setdefault(
+            experiment.id, heartbeat.WriteFault(f"the search {experiment.name!r} waits")
+        ).told_once():
             while _next(experiment.id):
                 pass
 
 
-_faults: dict[str, heartbeat.Fault] = {}
+_faults: dict[str, heartbeat.WriteFault] = {}
 
 
 def _next(experiment_id: str) -> bool:

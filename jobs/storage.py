@@ -17,16 +17,16 @@ KNOWN_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Taken:
+class DiskUse:
     """Bytes on the disk."""
 
     runs: int
-    stage_cache: int
+    shared: int
     results: int
     """How many results are shared."""
 
 
-def taken() -> Taken:
+def taken() -> DiskUse:
     """What is taken now, or was half a minute ago."""
     return _taken(home(), int(time.monotonic() // KNOWN_SECONDS))
 
@@ -44,9 +44,9 @@ def clean(megabytes: float | None = None) -> int:
 
 
 @functools.lru_cache(maxsize=1)
-def _taken(folder: Path, _: int) -> Taken:
+def _taken(folder: Path, _: int) -> DiskUse:
     number, size = stage_cache.sizes()
-    return Taken(_size(folder / "runs"), size, number)
+    return DiskUse(_size(folder / "runs"), size, number)
 
 
 def _size(folder: Path) -> int:

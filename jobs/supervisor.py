@@ -15,7 +15,7 @@ from engine import interpreter
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
 from jobs import failures, heartbeat, process
-from jobs.retrying import insist
+from jobs.retrying import retry
 from jobs.settings import FLAG_SECONDS, JobSettings, job_settings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHIL
         else:
             lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
 
-    insist(finish, math.inf, stopping.is_set)
+    retry(finish, math.inf, stopping.is_set)
     logger.info("ended: %s", runs.get(run_id).state, extra={"run": run_id})
 
 

@@ -16,7 +16,7 @@ from db import experiments as store
 from db import metrics as curve_store
 from db import runs
 from db.experiments import Experiment
-from db.runs import Run, State
+from db.runs import Run, RunState
 from engine.errors import StudioError
 from engine.experiment.search import Search
 from engine.experiment.trials import STARTUP, Trial, falls_behind
@@ -24,7 +24,7 @@ from engine.monitor import Monitor, StageState
 from engine.settings import stored_config
 
 ALL_POINTS = 10**6
-SHOWN_AS: dict[State, Literal["complete", "pruned", "failed"]] = {
+SHOWN_AS: dict[RunState, Literal["complete", "pruned", "failed"]] = {
     "validated": "complete",
     "done": "complete",
     "pruned": "pruned",
@@ -92,7 +92,7 @@ class TrialMonitor(Monitor):
 
     def __init__(self, experiment: Experiment, run_id: str) -> None:
         self.experiment, self.search = experiment, search_in(experiment)
-        self.outcome: State | None = None
+        self.outcome: RunState | None = None
         self.reason: str | None = None
         self._run_id = run_id
         before = curve_store.curves([run_id], names=[self.search.curve], limit=ALL_POINTS)

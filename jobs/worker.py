@@ -48,13 +48,13 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     """
     trackers.check()
     health.address()
-    me, own = process.owner(), resources.here()
+    me, own = process.owner(), resources.own_resources()
     resources.check_in("worker", own)
     workers.beat(me, own.as_dict())
     api.recover()
     stopping = Flag()
     at_work: list[str] = []
-    fault = heartbeat.Fault("what was lost is not looked for")
+    fault = heartbeat.WriteFault("what was lost is not looked for")
 
     def beat() -> bool:
         return workers.beat(me, replace(own, run="".join(at_work[:1])).as_dict())

@@ -32,12 +32,12 @@ from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.plus import learn_weights
 from engine.run_folder import RunFolder
-from engine.sequences import SequenceQuestions
+from engine.sequences import SequenceBatch
 from engine.settings import load_config
 from engine.teachers import Teacher, baselines, train_teacher, train_text
 from engine.teachers import network as network_module
 from engine.teachers.base import CatalogueScorer
-from engine.training_prompts import Questions
+from engine.training_prompts import TrainingBatch
 from tests.stage_world import CANDIDATES, FORMS, checkpoint_in, letter_titles, make_dataset
 
 ITEMS, USERS = 24, 30
@@ -151,13 +151,13 @@ def asked(config: RunConfig, dataset: Dataset, split: Split, teacher: Any) -> It
     yield ["validation"], stage.examples.targets
 
 
-def _texts(questions: Questions | SequenceQuestions) -> list[str]:
+def _texts(questions: TrainingBatch | SequenceBatch) -> list[str]:
     return [segment.text for it in questions.prompts for segment in (*it.segments, *it.reply)]
 
 
-def _answers(questions: Questions | SequenceQuestions) -> np.ndarray:
+def _answers(questions: TrainingBatch | SequenceBatch) -> np.ndarray:
     """Ids that are right, that are asked to be told from these, or to which a teacher gives a share."""
-    if isinstance(questions, Questions):
+    if isinstance(questions, TrainingBatch):
         return questions.candidates
     return np.concatenate([*map(np.asarray, questions.labels), questions.learned.numpy()])
 
@@ -210,7 +210,7 @@ def test_rps_aims_at_the_best_warm_item_behind_every_title(
     hard = config.model_copy(update={"distill": config.distill.model_copy(update={"soft_labels": False})})
     (rps,) = (t for t in make_tasks(hard, dataset, split, LovesCold(split), np.arange(USERS)) if t.name == "rps")
     questions = rps.last()
-    assert isinstance(questions, SequenceQuestions)
+    assert isinstance(questions, SequenceBatch)
     assert questions.windows is not None
     for history, labels in zip(questions.windows.histories(), questions.labels, strict=True):
         assert labels.tolist() == [max(set(split.warm) - set(history[:n])) for n in range(len(history) + 1)]
@@ -245,7 +245,7 @@ def test_cold_items_are_no_negatives_of_stage_2(
     dataset, split = both[0]
     teacher = trained(config, split, "sasrec", tmp_path)
     questions = FinetuneStage(config, dataset, split, tiny_causal(0), None, teacher).task.batch(0)
-    assert isinstance(questions, SequenceQuestions)
+    assert isinstance(questions, SequenceBatch)
     scores = torch.randn(len(questions), split.n_items, requires_grad=True)
     questions._loss(scores).backward()
     assert scores.grad is not None

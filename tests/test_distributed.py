@@ -15,12 +15,12 @@ from stage_world import Recorder, cancelled, make_world
 from engine import distributed
 from engine.architectures import TeacherName
 from engine.distill.stage import DistilStage
-from engine.evaluate import Entry, evaluate
+from engine.evaluate import RowEntry, evaluate
 from engine.finetune.stage import FinetuneStage
 from engine.llm import SoftPrompt
 from engine.sequences import _pieces
 from engine.teachers import train_teacher
-from engine.training import Plan, Trainable, fit
+from engine.training import FitArguments, Trainable, fit
 
 PARTS = ("llm.micro_batch=2", "distill.batch_size=5", "finetune.batch_size=5")
 """Steps of unequal parts, as few of them as two processes can share."""
@@ -83,17 +83,17 @@ def test_two_processes_train_the_teacher_of_one(name: TeacherName, tmp_path: Pat
 
 def test_a_checkpoint_of_two_goes_on_in_one_and_in_three(tmp_path: Path) -> None:
     """Only the first of them writes it; all of them stop where it is asked to."""
-    plan = Plan("distil", 3, 0, "objective", 3)
+    plan = FitArguments("distil", 3, 0, "objective", 3)
 
     def train(name: str, stop: int | None = None) -> list[float]:
         world = make_world(*PARTS, "llm.micro_batch=1", form="sequence")
         stage = DistilStage(world.config, world.dataset, world.split, world.teacher, world.backbone)
         monitor = Recorder(stop)
         if stop is None:
-            fit(stage, plan, tmp_path / name, distributed.Together(monitor))
+            fit(stage, plan, tmp_path / name, distributed.SynchronizedMonitor(monitor))
         else:
             with cancelled():
-                fit(stage, plan, tmp_path / name, distributed.Together(monitor))
+                fit(stage, plan, tmp_path / name, distributed.SynchronizedMonitor(monitor))
         return monitor.curve("loss.rps")
 
     whole = train("whole")
@@ -120,14 +120,14 @@ def test_users_are_shared_out_and_everybody_knows_all_answers(tmp_path: Path) ->
     def answers() -> tuple[int, np.ndarray, np.ndarray]:
         ranker = Counting(world.split.train, world.split.n_items)
         found = evaluate(
-            [Entry("popularity", "baseline", lambda: ranker), Entry("sasrec", "teacher", lambda: ranker)],
+            [RowEntry("popularity", "baseline", lambda: ranker), RowEntry("sasrec", "teacher", lambda: ranker)],
             "sasrec",
             world.split.test,
             candidates,
             n_items=world.split.n_items,
             top=5,
-            folder=tmp_path / str(distributed.count()),
-            monitor=distributed.Together(Recorder()),
+            folder=tmp_path / str(distributed.world_size()),
+            monitor=distributed.SynchronizedMonitor(Recorder()),
         )
         row = found.rows["popularity"]
         return sum(asked), row.candidates, row.listing.items

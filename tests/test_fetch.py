@@ -15,7 +15,7 @@ from engine.errors import Cancelled, StudioError
 from engine.fetch import download
 from engine.monitor import Monitor
 from engine.paths import home, writable
-from engine.wheels import Member, wheel_member, wheel_members
+from engine.wheels import WheelMember, wheel_member, wheel_members
 
 CONTENT = b"the whole file " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -180,7 +180,7 @@ def test_a_wheel_without_the_right_file_is_refused(
     index: Path, tmp_path: Path, version: str, member: str, sha256: str, reason: str
 ) -> None:
     with pytest.raises(StudioError, match=reason):
-        wheel_members("tiny-data", version, [Member(member, sha256, tmp_path / "out" / "file")], Monitor())
+        wheel_members("tiny-data", version, [WheelMember(member, sha256, tmp_path / "out" / "file")], Monitor())
     assert visible(tmp_path / "out") == []
 
 

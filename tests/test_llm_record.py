@@ -15,7 +15,7 @@ from test_pipeline import StopAt, quick
 
 from engine.config import LLMConfig, RunConfig
 from engine.errors import Cancelled, StudioError
-from engine.llm import Record, dtype, load_backbone
+from engine.llm import BackboneFingerprint, dtype, load_backbone
 from engine.llm.tiny import CHAT_TEMPLATE, tiny_causal
 from engine.models import Models
 from engine.monitor import Monitor
@@ -50,7 +50,7 @@ def test_a_run_keeps_the_date_of_its_prompts(model: Path, tmp_path: Path) -> Non
     run_pipeline(config, tmp_path / "run", Monitor())
     folder = RunFolder.open(tmp_path / "run")
     first, second = (Models.load(folder, Monitor()) for _ in range(2))
-    kept = Record.read(folder.llm)
+    kept = BackboneFingerprint.read(folder.llm)
     assert kept is not None
     assert kept.frame != load_backbone(config.llm, Monitor()).encoder.frame, "another day"
     for models in (first, second):
@@ -151,15 +151,15 @@ def test_the_same_model_in_other_files_is_the_same(change: Callable[[Path], Any]
 
 
 def test_a_record_is_read_as_it_was_written_and_damage_is_told(tmp_path: Path) -> None:
-    record = Record.of(tiny_causal(0))
+    record = BackboneFingerprint.of(tiny_causal(0))
     file = tmp_path / "llm.json"
-    assert Record.read(file) is None
+    assert BackboneFingerprint.read(file) is None
     record.write(file)
-    assert Record.read(file) == record
+    assert BackboneFingerprint.read(file) == record
     for damage in ("", "{}", "[]", '{"dtype": 1, "frame": {"before": ["x"]}, "prints": {}}'):
         file.write_text(damage)
         with pytest.raises(StudioError, match="record of the run's language model is damaged"):
-            Record.read(file)
+            BackboneFingerprint.read(file)
 
 
 def test_opening_and_resuming_refuse_another_model_and_older_runs_still_open(model: Path, tmp_path: Path) -> None:

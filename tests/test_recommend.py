@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.data import Catalogue
-from engine.data.catalogue import Choice
+from engine.data.catalogue import ItemLabel
 from engine.errors import StudioError
 from engine.ranking import History
 from engine.recommend import Recommendation, recommend
@@ -141,7 +141,7 @@ def test_several_unknown_titles_keep_their_places(shop: Shop) -> None:
 
 def test_a_near_miss_comes_with_suggestions(shop: Shop) -> None:
     (entry,) = shop.recommend(["Alien 3", "Heat"]).unknown
-    assert entry.suggestions[0] == Choice("id:3", "Alien (1979)")
+    assert entry.suggestions[0] == ItemLabel("id:3", "Alien (1979)")
 
 
 def test_if_the_catalogue_knows_nothing_popularity_stands_in_and_says_so(shop: Shop) -> None:

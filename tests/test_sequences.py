@@ -17,7 +17,7 @@ from engine.finetune.stage import make_task
 from engine.llm import PromptScorer, make_verbalizer
 from engine.ranking import History
 from engine.sequence_tasks import NextTitle
-from engine.sequences import SequenceQuestions
+from engine.sequences import SequenceBatch
 from engine.teachers.base import CatalogueScorer
 from engine.training_prompts import make_prompts
 
@@ -45,7 +45,7 @@ def task(world: World, name: str, *, everywhere: bool = True, users: list[int] |
     return one
 
 
-def shown(world: World, questions: SequenceQuestions) -> list[list[int]]:
+def shown(world: World, questions: SequenceBatch) -> list[list[int]]:
     """Ids in each prompt's list."""
     titles = {f" {title}": item for item, title in enumerate(world.dataset.catalogue.titles)}
     return [[titles[s.text] for s in prompt.reply if s.kind == "history"] for prompt in questions.prompts]

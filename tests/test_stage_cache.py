@@ -21,7 +21,7 @@ from engine.monitor import Monitor
 from engine.paths import home
 from engine.pipeline import run_pipeline
 from engine.run_folder import RunFolder
-from engine.stage_cache import Shared, clean, folder, sizes
+from engine.stage_cache import StageCache, clean, folder, sizes
 from tests.test_pipeline import StopAt, figures, quick
 
 
@@ -124,7 +124,7 @@ def test_the_ablations_share_teachers_and_the_rows_that_no_ablation_reaches():
 def test_a_changed_title_makes_another_prompt_and_no_other_teacher(first, monkeypatch):
     facts = {"choices": "the same", "times": ""}
     run = RunFolder.open(first[2])
-    one, other = (Shared(run, {**facts, "data": data}, Monitor()) for data in ("titles", "other titles"))
+    one, other = (StageCache(run, {**facts, "data": data}, Monitor()) for data in ("titles", "other titles"))
     assert one.key("distil", "x") != other.key("distil", "x")
     before = one.key("distil", "x")
     monkeypatch.setattr(stage_cache, "stage_code", lambda modules: "changed")
@@ -249,6 +249,6 @@ def test_who_waits_can_be_stopped(first, monkeypatch):
         assert maker.stdout.readline() == "makes\n"
         with (
             pytest.raises(Cancelled),
-            Shared(RunFolder.open(first[2]), {"data": "x"}, Stopped()).stage("teacher", "recipe", {}),
+            StageCache(RunFolder.open(first[2]), {"data": "x"}, Stopped()).stage("teacher", "recipe", {}),
         ):
             pass

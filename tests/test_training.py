@@ -16,7 +16,7 @@ from torch import Tensor
 from engine import training
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
-from engine.training import Plan, fit, load_optimizer_state, optimizer_state, write_atomically
+from engine.training import FitArguments, fit, load_optimizer_state, optimizer_state, write_atomically
 
 
 class Descent:
@@ -79,9 +79,9 @@ class Recorder(Monitor):
         return stop
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> FitArguments:
     values = {"name": "toy", "steps": 7, "seed": 1, "select": "quality", "validate_every": 3} | changes
-    return Plan(**values)
+    return FitArguments(**values)
 
 
 def outcome(stage: Descent) -> dict[str, list[float]]:

@@ -17,9 +17,9 @@ from engine.finetune.examples import NextItem
 from engine.ranking import History
 from engine.settings import load_config
 from engine.teachers import Markov
-from engine.training_prompts import Task, make_prompts, passes
+from engine.training_prompts import TrainingTask, make_prompts, passes
 
-MakeTask = Callable[..., Task]
+MakeTask = Callable[..., TrainingTask]
 
 
 class DigestTeacher:
@@ -35,19 +35,19 @@ class DigestTeacher:
         return np.take_along_axis(self.catalogue_scores(histories), candidates, axis=1)
 
 
-def ta(config: RunConfig, dataset: Dataset) -> Task:
+def ta(config: RunConfig, dataset: Dataset) -> TrainingTask:
     split = split_dataset(dataset, config.data)
     users = np.arange(len(split.train))
     return TemporalAnalysis(config, split, dataset.catalogue, users, make_prompts(config, dataset.catalogue))
 
 
-def rps(config: RunConfig, dataset: Dataset) -> Task:
+def rps(config: RunConfig, dataset: Dataset) -> TrainingTask:
     split = split_dataset(dataset, config.data)
     users, prompts = np.arange(len(split.train)), make_prompts(config, dataset.catalogue)
     return PatternSimulating(config, split, dataset.catalogue, users, prompts, DigestTeacher())
 
 
-def lsr(config: RunConfig, dataset: Dataset) -> Task:
+def lsr(config: RunConfig, dataset: Dataset) -> TrainingTask:
     split = split_dataset(dataset, config.data)
     users, prompts = np.arange(len(split.train)), make_prompts(config, dataset.catalogue)
     return NextItem(config, split, dataset.catalogue, users, prompts, soft=True, batch_size=4)
@@ -57,7 +57,7 @@ TASKS = [ta, rps, lsr]
 every_task = pytest.mark.parametrize("make", TASKS, ids=[make.__name__ for make in TASKS])
 
 
-def answers(task: Task, steps: int = 40) -> list[tuple[list[int], int, list[int]]]:
+def answers(task: TrainingTask, steps: int = 40) -> list[tuple[list[int], int, list[int]]]:
     """Films named anywhere, label, and candidates of many training questions."""
     catalogue = make_world().dataset.catalogue
     result = []

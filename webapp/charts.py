@@ -14,7 +14,7 @@ from engine.labels import label
 from engine.stages import STAGES
 from jobs.records import Curve
 
-Figure = dict[str, Any]
+PlotlyFigure = dict[str, Any]
 """``data`` and ``layout`` as plotly.js reads them. Plotly's own objects check every value of every point, which takes
 longer than all else on a page of many lines; the tests have them check one figure of each kind."""
 
@@ -127,7 +127,7 @@ def colour(place: int) -> str:
     return PALETTE[place % len(PALETTE)]
 
 
-def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> Figure:
+def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> PlotlyFigure:
     """Lines of one panel over steps; ``key`` keeps zoom and hidden lines while a newer figure replaces this one."""
     traces = []
     labels = list(dict.fromkeys(line.label for line in panel.lines))
@@ -155,7 +155,7 @@ def line_figure(panel: Panel, *, unit: str, key: str, legend: bool = True) -> Fi
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ChartEstimate:
     """A labelled value with the ends of its interval."""
 
     label: str
@@ -166,7 +166,7 @@ class Estimate:
     """Which colour it has where each has its own; by default that of its place among all."""
 
 
-def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, key: str) -> Figure:
+def interval_figure(groups: Mapping[str, Sequence[ChartEstimate]], metric: str, *, key: str) -> PlotlyFigure:
     """Values as dots with their intervals, one row per label, first on top.
 
     One colour per group, or that of each estimate's own place.
@@ -210,7 +210,7 @@ def interval_figure(groups: Mapping[str, Sequence[Estimate]], metric: str, *, ke
     )
 
 
-def cost_figure(points: Sequence[tuple[float, Estimate]], metric: str, *, key: str) -> Figure:
+def cost_figure(points: Sequence[tuple[float, ChartEstimate]], metric: str, *, key: str) -> PlotlyFigure:
     """Quality against cost: seconds of each run with its estimate."""
     traces = []
     for number, (seconds, it) in enumerate(points):
@@ -264,7 +264,7 @@ def whiskers(estimates: Sequence[Bounded]) -> dict[str, object]:
     }
 
 
-def dress(traces: Sequence[Mapping[str, Any]], key: str, unit: str, *, legend: bool, **layout: Any) -> Figure:
+def dress(traces: Sequence[Mapping[str, Any]], key: str, unit: str, *, legend: bool, **layout: Any) -> PlotlyFigure:
     """A figure of ``traces`` with what all figures share, but for what ``layout`` says.
 
     Args:

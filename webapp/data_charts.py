@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 from engine.data import Statistics
-from webapp.charts import PALETTE, Figure, dress, titled
+from webapp.charts import PALETTE, PlotlyFigure, dress, titled
 
 RARE = ("0", "1-4")
 """Slices of rare targets, which have a colour of their own."""
@@ -16,7 +16,7 @@ MOST_POINTS = 200
 """Points of the popularity curve, evenly spaced by ratio."""
 
 
-def length_figure(found: Statistics, key: str) -> Figure:
+def length_figure(found: Statistics, key: str) -> PlotlyFigure:
     """Users by the length of their history."""
     edges = found.history_edges
     bars = {
@@ -38,7 +38,7 @@ def length_figure(found: Statistics, key: str) -> Figure:
     )
 
 
-def popularity_figure(found: Statistics, key: str) -> Figure:
+def popularity_figure(found: Statistics, key: str) -> PlotlyFigure:
     """Interactions of each item, most popular first, both axes logarithmic: a long tail is a falling line."""
     counts = [count for count in found.popularity if count]
     step = len(counts) ** (1 / MOST_POINTS)
@@ -62,7 +62,7 @@ def popularity_figure(found: Statistics, key: str) -> Figure:
     )
 
 
-def rarity_figure(rarity: Mapping[str, int], key: str) -> Figure:
+def rarity_figure(rarity: Mapping[str, int], key: str) -> PlotlyFigure:
     """Users by how often their last item occurs in training; rare ones are those that only titles can help with."""
     total = max(1, sum(rarity.values()))
     bars = {

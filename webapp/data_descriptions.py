@@ -16,13 +16,13 @@ from jobs.records import Run
 from webapp.previews import last_change
 
 KEPT = 32
-Found = dict[str, Any]
+DescriptionDict = dict[str, Any]
 """``description``, ``statistics``, ``note``: see :mod:`jobs.data_child`."""
 
-_known: OrderedDict[str, Found] = OrderedDict()
+_known: OrderedDict[str, DescriptionDict] = OrderedDict()
 
 
-def described(config: DataConfig, run: Run | None = None) -> Iterator[str | Found]:
+def describe(config: DataConfig, run: Run | None = None) -> Iterator[str | DescriptionDict]:
     """What is told on the way, then the figures. ``run``: the data are those that it was made with.
 
     Raises:

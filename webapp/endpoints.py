@@ -22,15 +22,15 @@ from engine.experiment.space import read_space
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
 from jobs import api, data_work, experiments, searches
-from jobs.experiment_forecast import outlook
+from jobs.experiment_forecast import forecast_experiment
 from jobs.forecast import forecast
 from jobs.preflight import refuse_problems
 from jobs.records import Run
 from webapp.access import Access
 from webapp.answering import Answering
-from webapp.data_descriptions import described
+from webapp.data_descriptions import describe
 from webapp.events import tell
-from webapp.experiment_actions import LED, about, told
+from webapp.experiment_actions import ACTIONS, about, as_dict
 from webapp.inspect.question import RATHER, REASONS, Question
 from webapp.previews import require_preview
 
@@ -41,7 +41,7 @@ HIDDEN = frozenset(
 """What programs do not learn of a run: who works on it."""
 
 
-class Machine:
+class Endpoints:
     """The public endpoints, one method each. Those that change something refuse a visitor who only looks."""
 
     def __init__(self, access: Access) -> None:
@@ -142,9 +142,9 @@ class Machine:
         base = load_config(preset, overrides=settings or ())
         plan = make_plan(preset, base, vary=vary or (), seed_text=seeds, template=template)
         if dry_run:
-            return asdict(outlook(plan))
+            return asdict(forecast_experiment(plan))
         self.access.require_change(request)
-        return told(experiments.start(plan, name.strip() or None).id)
+        return as_dict(experiments.start(plan, name.strip() or None).id)
 
     def tune(
         self,
@@ -173,9 +173,9 @@ class Machine:
         base = load_config(preset, overrides=settings or ())
         wanted = make_search(preset, base, read_space(vary), metric=metric, trials=trials, pruning=pruning)
         if dry_run:
-            return asdict(searches.outlook(wanted))
+            return asdict(searches.forecast_search(wanted))
         self.access.require_change(request)
-        return told(searches.start(wanted, name.strip() or None).id)
+        return as_dict(searches.start(wanted, name.strip() or None).id)
 
     def experiments(self) -> list[dict[str, Any]]:
         """All experiments, newest first: id, name, question, whether it is paused, how many runs are in each state."""
@@ -190,12 +190,12 @@ class Machine:
             experiment: id or name.
             action: show, cancel, pause, resume, retry-failed, or of a search close.
         """
-        if action not in LED:
-            raise StudioError(f"unknown action {action!r}", remedy=f"choose one of {', '.join(LED)}")
+        if action not in ACTIONS:
+            raise StudioError(f"unknown action {action!r}", remedy=f"choose one of {', '.join(ACTIONS)}")
         if action != "show":
             self.access.require_change(request)
-        LED[action](experiment)
-        return told(experiment)
+        ACTIONS[action](experiment)
+        return as_dict(experiment)
 
     def recommend(self, run: str, titles: list[str], k: int = 10) -> dict[str, Any]:
         """What comes after a list of titles, by a finished run: the teacher's list and the language model's.
@@ -263,7 +263,7 @@ class Machine:
         """
         config = load_config(overrides=[f"data.dataset={name}"])
         require_preview(self.access, config, request)
-        found = next(told for told in described(config.data) if not isinstance(told, str))
+        found = next(told for told in describe(config.data) if not isinstance(told, str))
         return dict(found["description"])
 
     def rename_data_set(self, request: gr.Request, name: str, new: str) -> dict[str, Any]:
@@ -301,7 +301,7 @@ CHANGING = frozenset(
 
 def build(access: Access) -> None:
     """Register the endpoints; call it inside the app's Blocks."""
-    machine = Machine(access)
+    machine = Endpoints(access)
     for name in ENDPOINTS:
         # Not by gradio's queue: MCP would ask a queued endpoint through HTTP, without the visitor's password.
         gr.api(_told_in_words(getattr(machine, name)), api_name=name, queue=False)

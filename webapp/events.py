@@ -12,7 +12,7 @@ from gradio.components import Component
 
 from engine.errors import StudioError
 
-View = TypeVar("View")
+PageView = TypeVar("PageView")
 What = TypeVar("What")
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -33,7 +33,7 @@ def tell(error: Exception) -> str:
 
 
 @dataclass
-class Asked(Generic[What]):
+class LatestRequest(Generic[What]):
     """What a visitor asks now, for a ``gr.State``: the handlers of one visitor share it.
 
     So a slow look at what was asked before notices that it was overtaken, and does not draw over what came after.
@@ -43,7 +43,7 @@ class Asked(Generic[What]):
 
 
 @dataclass(frozen=True)
-class Part(Generic[View]):
+class PagePart(Generic[PageView]):
     """A piece of a page.
 
     ``fingerprint`` is cheap and changes when the piece must change; ``build`` gives a value for each component.
@@ -51,11 +51,13 @@ class Part(Generic[View]):
 
     name: str
     components: Sequence[Component]
-    fingerprint: Callable[[View], Hashable]
-    build: Callable[[View], Sequence[Any]]
+    fingerprint: Callable[[PageView], Hashable]
+    build: Callable[[PageView], Sequence[Any]]
 
 
-def refresh(parts: Sequence[Part[View]], view: View, seen: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+def refresh(
+    parts: Sequence[PagePart[PageView]], view: PageView, seen: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Any]]:
     """New fingerprints, and the values of all parts' components; what has not changed is left alone."""
     fresh: dict[str, Any] = {}
     values: list[Any] = []

@@ -8,7 +8,7 @@ from typing import Any
 from jobs import experiments, searches
 from jobs.records import Experiment
 
-LED: dict[str, Callable[[str], Any]] = {
+ACTIONS: dict[str, Callable[[str], Any]] = {
     "show": experiments.standing,
     "cancel": experiments.cancel,
     "pause": experiments.pause,
@@ -24,8 +24,8 @@ def about(experiment: Experiment) -> dict[str, Any]:
     return {name: getattr(experiment, name) for name in ("id", "name", "question", "paused")}
 
 
-def told(reference: str) -> dict[str, Any]:
-    """An experiment with its runs; of a search, :meth:`jobs.searches.Sought.as_dict`."""
+def as_dict(reference: str) -> dict[str, Any]:
+    """An experiment with its runs; of a search, :meth:`jobs.searches.SearchState.as_dict`."""
     found = experiments.standing(reference)
     if found.experiment.search is not None:
         return searches.standing(reference).as_dict()

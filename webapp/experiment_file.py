@@ -15,20 +15,20 @@ from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.labels import LABELS, label, listed
 from engine.published.embedded import embed, experiment
-from engine.published.record import Record
+from engine.published.record import PublishedRecord
 from engine.published.record import found as found_of
 from engine.settings import stored_config, to_yaml
 from jobs import api, experiments
-from jobs.experiments import Standing
+from jobs.experiments import ExperimentState
 from jobs.records import Run
-from webapp.charts import Estimate
+from webapp.charts import ChartEstimate
 from webapp.formatting import plural
 from webapp.html import Html, tag
 from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.views.report import document
 from webapp.run_slices import slices
 from webapp.svg import intervals
-from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads
+from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, spreads
 from webapp.views import experiment as view
 from webapp.views.yardsticks import published
 
@@ -53,13 +53,13 @@ def as_html(id: str = "", base: str = "", model: str = METHOD, metric: str = MET
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def report(found: Standing, base: str = "", model: str = METHOD, metric: str = METRICS[0]) -> Html:
+def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: str = METRICS[0]) -> Html:
     """The whole document.
 
     Raises:
         StudioError: no run is done, or there is no such baseline, model or metric.
     """
-    variants = groups(found)
+    variants = group_runs(found)
     done = {run.id: Report.model_validate(api.results(run.id)) for run in found.runs if run.state == "done"}
     if not done:
         what = f"no run of {found.experiment.name!r} is done, so there is nothing to report"
@@ -79,7 +79,7 @@ def report(found: Standing, base: str = "", model: str = METHOD, metric: str = M
     plots = [
         intervals(estimates, f"{name} among the candidates, with 95 % intervals over users")
         for name in dict.fromkeys((metric, "NDCG@5"))
-        if (estimates := [Estimate(group.label, it.mean, it.users.low, it.users.high, group.place)
+        if (estimates := [ChartEstimate(group.label, it.mean, it.users.low, it.users.high, group.place)
                           for group in variants if (it := figures.get((group.place, name)))])
     ]  # fmt: skip
     title = found.experiment.name
@@ -105,7 +105,11 @@ def _card(title: str, *content: Html | None) -> Html:
 
 
 def _caveats(
-    found: Standing, variants: Sequence[Group], reports: Sequence[Report], differences: dict[int, Any], metric: str
+    found: ExperimentState,
+    variants: Sequence[VariantRuns],
+    reports: Sequence[Report],
+    differences: dict[int, Any],
+    metric: str,
 ) -> list[str]:
     """What a reader has to know before believing a difference."""
     tested = sum(it is not None for it in differences.values())
@@ -133,7 +137,7 @@ def _caveats(
     return said
 
 
-def _setup(variants: Sequence[Group], reports: Sequence[Report]) -> Html:
+def _setup(variants: Sequence[VariantRuns], reports: Sequence[Report]) -> Html:
     pairs = {
         "data": listed(list(dict.fromkeys(it.dataset for it in reports))),
         "varies": listed(list(variants[0].settings)) or "the seed alone",
@@ -145,7 +149,7 @@ def _setup(variants: Sequence[Group], reports: Sequence[Report]) -> Html:
     return tag("div", tag("dl", terms, class_="dr-pairs"), [tag("p", f"{it}.", class_="dr-muted") for it in protocols])
 
 
-def _configurations(variants: Sequence[Group]) -> Html:
+def _configurations(variants: Sequence[VariantRuns]) -> Html:
     """Of the first variant all settings; of the others what differs stands in the table."""
     run = next(iter(variants[0].runs.values()))
     summary = f"All settings of {variants[0].label}; the others differ as the table of results says"
@@ -176,7 +180,7 @@ def _versions(runs: Sequence[Run]) -> Html:
     return tag("dl", terms, class_="dr-pairs")
 
 
-def _record(variants: Sequence[Group], done: dict[str, Report]) -> Record:
+def _record(variants: Sequence[VariantRuns], done: dict[str, Report]) -> PublishedRecord:
     made = {}
     for group in variants:
         runs = {seed: run for seed, run in sorted(group.runs.items()) if run.id in done}
@@ -184,4 +188,4 @@ def _record(variants: Sequence[Group], done: dict[str, Report]) -> Record:
             first = next(iter(runs.values()))
             found = [found_of(done[run.id].model_dump(mode="json"), seed) for seed, run in runs.items()]
             made[group.label] = experiment(group.label, stored_config(first.config), first.preset, found)
-    return Record(experiments=made, tables={})
+    return PublishedRecord(experiments=made, tables={})

@@ -15,7 +15,7 @@ MOST_CLIENTS = 10_000
 
 
 @dataclass
-class _Record:
+class _ClientAttempts:
     wrong: int = 0
     until: float = 0.0
     last: float = 0.0
@@ -30,7 +30,7 @@ class Attempts:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, _ClientAttempts] = {}
 
     def wait(self, client: str) -> float:
         """Seconds until this client may try again; 0 if it may now."""
@@ -40,9 +40,9 @@ class Attempts:
     def wrong(self, client: str) -> None:
         """Count a wrong password."""
         now = self._clock()
-        record = self._records.pop(_network(client), _Record())  # put back at the end: the oldest come first
+        record = self._records.pop(_network(client), _ClientAttempts())  # put back at the end: the oldest come first
         if now - record.last > FORGOTTEN_SECONDS:
-            record = _Record()
+            record = _ClientAttempts()
         record.wrong, record.last = record.wrong + 1, now
         if record.wrong >= FREE:
             record.until = now + min(FIRST_SECONDS * 2 ** (record.wrong - FREE), LONGEST_SECONDS)

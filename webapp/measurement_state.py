@@ -69,7 +69,7 @@ MEASUREMENTS = (PATTERN, TESTS, TRUST, DRIVERS)
 
 
 @dataclass(frozen=True)
-class Standing:
+class MeasurementState:
     """How far a measurement of a run is."""
 
     asked: Explanation | None
@@ -120,7 +120,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class View:
+class MeasurementsView:
     """What one look at the database, and at the run's folder, gives."""
 
     run: Run
@@ -160,7 +160,7 @@ class View:
             "tests": self.tests_left if beside_both and self.tests_left else list(NUMBERS),
         }
 
-    def standing(self, what: Measurement) -> Standing:
+    def standing(self, what: Measurement) -> MeasurementState:
         """How far a measurement is."""
         asked = self.asked.get(what.kind)
         if what is TESTS and asked is not None and asked.state == "done" and self.tests is not None:
@@ -171,7 +171,7 @@ class View:
         waits = what.waits
         if what is TESTS and self.tests is not None:
             waits = f"Not taken of these users: {', '.join(map(str, self.tests_left))}."
-        return Standing(
+        return MeasurementState(
             asked=asked,
             there=there,
             wait=waits if possible else what.no_prompt,
@@ -191,7 +191,7 @@ def named_run(query: Mapping[str, str]) -> str:
     return query["run"]
 
 
-def look(query: Mapping[str, str], *, read_only: bool) -> View:
+def look(query: Mapping[str, str], *, read_only: bool) -> MeasurementsView:
     """What is known of a finished run.
 
     Raises:
@@ -201,7 +201,7 @@ def look(query: Mapping[str, str], *, read_only: bool) -> View:
     if run.state != "done":
         raise StudioError(f"{run.name} is {run.state}", remedy="a run's pattern can be measured once it is done")
     row = _row(run, query.get("model", ""))
-    return View(run, row, _latest(run, row), read_falsification(run.folder), read_only)
+    return MeasurementsView(run, row, _latest(run, row), read_falsification(run.folder), read_only)
 
 
 def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = None) -> None:

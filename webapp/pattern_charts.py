@@ -10,10 +10,10 @@ from engine.evaluate.render import MEASURES
 from webapp.charts import (
     GREY,
     PALETTE,
-    Estimate,
-    Figure,
+    ChartEstimate,
     Line,
     Panel,
+    PlotlyFigure,
     dress,
     interval_figure,
     line_figure,
@@ -26,16 +26,18 @@ MODULE = re.compile(r"\.(\d+)\.(?:.*\.)?([^.]+)$")
 """Layer and kind in a module's name."""
 
 
-def agreement_figures(found: Mapping[str, Any], names: Mapping[str, str], key: str) -> list[tuple[str, Figure]]:
+def agreement_figures(found: Mapping[str, Any], names: Mapping[str, str], key: str) -> list[tuple[str, PlotlyFigure]]:
     """One chart per measure: each state with its interval."""
     figures = []
     for measure, title in MEASURES.items():
-        rows = [Estimate(names[state], **values[measure]["figure"]) for state, values in found.items()]
+        rows = [ChartEstimate(names[state], **values[measure]["figure"]) for state, values in found.items()]
         figures.append((title, interval_figure({title: rows}, "agreement", key=f"{key}/{measure}")))
     return figures
 
 
-def recency_figure(profiles: Mapping[str, Sequence[Mapping[str, float]]], names: Mapping[str, str], key: str) -> Figure:
+def recency_figure(
+    profiles: Mapping[str, Sequence[Mapping[str, float]]], names: Mapping[str, str], key: str
+) -> PlotlyFigure:
     """Mean effect by position, the newest title at the left."""
     traces = [
         {
@@ -55,7 +57,7 @@ def recency_figure(profiles: Mapping[str, Sequence[Mapping[str, float]]], names:
     return dress(traces, key, "titles ago (1 is the newest)", legend=True, height=320, yaxis=axis)
 
 
-def task_figure(tasks: Mapping[str, Sequence[Mapping[str, float]]], key: str) -> Figure:
+def task_figure(tasks: Mapping[str, Sequence[Mapping[str, float]]], key: str) -> PlotlyFigure:
     """Accuracy in stage 1's tasks by step."""
     lines = [
         Line(name.upper(), tuple(int(p["step"]) for p in points), tuple(p["value"] for p in points))
@@ -64,7 +66,7 @@ def task_figure(tasks: Mapping[str, Sequence[Mapping[str, float]]], key: str) ->
     return line_figure(Panel("Validation accuracy", tuple(lines)), unit="step", key=key)
 
 
-def rank_figure(ranks: Mapping[str, int], most: int, key: str) -> Figure:
+def rank_figure(ranks: Mapping[str, int], most: int, key: str) -> PlotlyFigure:
     """Ranks left to each adapted module: kinds down, layers across."""
     places = {name: (int(at[1]), at[2]) for name in ranks if (at := MODULE.search(name))}
     layers = sorted({layer for layer, _ in places.values()})
@@ -100,7 +102,7 @@ def rank_figure(ranks: Mapping[str, int], most: int, key: str) -> Figure:
     )
 
 
-def deletion_figure(curves: Mapping[str, Sequence[Mapping[str, float]]], key: str) -> Figure:
+def deletion_figure(curves: Mapping[str, Sequence[Mapping[str, float]]], key: str) -> PlotlyFigure:
     """Mean probability of the top answer after more and more removals, by the order in which titles go."""
     traces = []
     for place, (order, points) in enumerate(curves.items()):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import StudioError
 from engine.evaluate import Predictions, read_predictions, read_scores
-from engine.evaluate.paired import Answers, answers
+from engine.evaluate.paired import UserMetrics, answers
 from engine.evaluate.predictions import Scores
 from jobs.records import Run
 
@@ -15,7 +15,7 @@ KEPT_ANSWERS, KEPT_SCORES, KEPT_TABLES = 256, 64, 4
 """Models' answers are small, all their scores are less so, whole tables are not."""
 
 
-def answers_of(run: Run, model: str) -> Answers:
+def answers_of(run: Run, model: str) -> UserMetrics:
     """The answers of one model.
 
     Raises:
@@ -43,7 +43,7 @@ def _path(run: Run) -> Path:
 
 
 @lru_cache(maxsize=KEPT_ANSWERS)
-def _answers(path: Path, changed: int, model: str) -> Answers:
+def _answers(path: Path, changed: int, model: str) -> UserMetrics:
     return answers(_scores(path, changed), model)
 
 

@@ -13,7 +13,7 @@ from engine.metrics.bootstrap import Interval
 from engine.stages import UNITS
 from jobs import records
 from jobs.records import Run
-from webapp.charts import Estimate, Figure, Line, Panel, curve_title, line_figure
+from webapp.charts import ChartEstimate, Line, Panel, PlotlyFigure, curve_title, line_figure
 from webapp.slice_charts import slice_figure
 from webapp.views import compare as view
 from webapp.views.charts import chart_data
@@ -53,7 +53,7 @@ def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, 
             run.name,
             place[run.id],
             {
-                name: Estimate(f"{users:,} users", it.value, it.low, it.high)
+                name: ChartEstimate(f"{users:,} users", it.value, it.low, it.high)
                 for name, (users, it) in found[run.id].items()
             },
         )
@@ -71,7 +71,7 @@ def overlaid(
     curves: Sequence[CurveName],
     place: Mapping[str, int],
     names: Mapping[str, str] | None = None,
-) -> list[tuple[str, Figure]]:
+) -> list[tuple[str, PlotlyFigure]]:
     """One figure per curve, with a line for each run that has it; the legend stands above them all.
 
     ``names``: what the runs are called, by id, where not by their names.

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.evaluate.breakdown import Advantage
-from webapp.charts import GREY, PALETTE, Estimate, Figure, colour, dress, plain, titled, whiskers
+from webapp.charts import GREY, PALETTE, ChartEstimate, PlotlyFigure, colour, dress, plain, titled, whiskers
 
 BETTER, WORSE = PALETTE[2], PALETTE[5]
 SPREAD = 0.5
 """Share of a slice's room over which several runs' points stand."""
 
 
-def advantage_figure(found: Advantage, what: str, key: str) -> Figure:
+def advantage_figure(found: Advantage, what: str, key: str) -> PlotlyFigure:
     """Paired differences to the teacher by slice, with the line at which both are alike.
 
     Intervals above zero and below it have colours of their own. ``what`` names the horizontal axis.
@@ -35,8 +35,12 @@ def advantage_figure(found: Advantage, what: str, key: str) -> Figure:
 
 
 def slice_figure(
-    runs: Sequence[tuple[str, int, Mapping[str, Estimate]]], slices: Sequence[str], what: str, metric: str, key: str
-) -> Figure:
+    runs: Sequence[tuple[str, int, Mapping[str, ChartEstimate]]],
+    slices: Sequence[str],
+    what: str,
+    metric: str,
+    key: str,
+) -> PlotlyFigure:
     """A metric by slice for several runs side by side.
 
     ``runs``: names, the places whose colours they have, and estimates by slice; slices that a run lacks stay empty.
@@ -62,7 +66,9 @@ def slice_figure(
     return _sliced(traces, [plain(name) for name in slices], what, metric, key)
 
 
-def _sliced(traces: Sequence[Mapping[str, Any]], names: Sequence[str], what: str, metric: str, key: str) -> Figure:
+def _sliced(
+    traces: Sequence[Mapping[str, Any]], names: Sequence[str], what: str, metric: str, key: str
+) -> PlotlyFigure:
     xaxis = {"tickvals": list(range(len(names))), "ticktext": list(names), "range": [-0.5, len(names) - 0.5]}
     return dress(
         traces,

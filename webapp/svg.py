@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from webapp.charts import Estimate, colour
+from webapp.charts import ChartEstimate, colour
 from webapp.html import Html, tag
 
 WIDTH, ROW, LEFT, RIGHT = 760, 30, 300, 20
 LONGEST = 44
 
 
-def intervals(estimates: Sequence[Estimate], title: str) -> Html:
+def intervals(estimates: Sequence[ChartEstimate], title: str) -> Html:
     """A row for each value: a dot with its interval, on an axis that begins at zero or below."""
     low, high = min(0.0, *(it.low for it in estimates)), max(it.high for it in estimates)
     span = (high - low) or 1.0

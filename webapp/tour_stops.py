@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.evaluate.user_groups import Group
+from engine.evaluate.user_groups import UserGroup
 from engine.explain.report import ExplanationReport
 from webapp.inspect.question import WORDS, Question
-from webapp.inspect.session import FIRST, Standing, advance, look
+from webapp.inspect.session import FIRST, QuestionState, advance, look
 from webapp.inspect.subjects import Subjects
 
 STEPS = 5
-GROUPS: Mapping[int, tuple[Group, ...]] = {
+GROUPS: Mapping[int, tuple[UserGroup, ...]] = {
     2: ("both", "only-model"),
     3: ("only-model", "both"),
     4: ("only-teacher", "none"),
@@ -79,6 +79,6 @@ def clear(answer: ExplanationReport) -> bool:
     return found is not None and found["rank_after"] > found["rank_before"]
 
 
-def measured(stop: Stop, *, again: bool = False) -> Standing:
+def measured(stop: Stop, *, again: bool = False) -> QuestionState:
     """How far a step's user is; what is due is asked for."""
-    return advance(stop.question, stop.parts(), again=again) if stop.question else Standing(())
+    return advance(stop.question, stop.parts(), again=again) if stop.question else QuestionState(())

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.evaluate.paired import Answers
+from engine.evaluate.paired import UserMetrics
 from engine.evaluate.render import short, signed
 from engine.experiment.plan import label_of, of_columns
 from engine.experiment.statistics import TEST, Difference, Spread, differences, spread
@@ -16,7 +16,7 @@ from engine.experiment.tables import Table
 from engine.rows import method_row
 from engine.setting_values import write
 from engine.settings import flatten, stored_config
-from jobs.experiments import Standing
+from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.predictions import answers_of
 
@@ -29,7 +29,7 @@ NOTE = (
 
 
 @dataclass
-class Group:
+class VariantRuns:
     """One variant: runs that differ in nothing but the seed."""
 
     label: str
@@ -39,14 +39,14 @@ class Group:
     """Values of the settings that vary."""
     runs: dict[int, Run] = field(default_factory=dict)
     """By seed; of several with one seed, the last."""
-    answers: dict[int, Answers] = field(default_factory=dict)
+    answers: dict[int, UserMetrics] = field(default_factory=dict)
 
 
-def groups(found: Standing) -> list[Group]:
+def group_runs(found: ExperimentState) -> list[VariantRuns]:
     """The variants in the order of the experiment."""
     configs = {run.id: stored_config(run.config) for run in found.runs}
     columns = of_columns(list(configs.values()))
-    made: dict[RunConfig, Group] = {}
+    made: dict[RunConfig, VariantRuns] = {}
     for run in found.runs:
         config = configs[run.id]
         same = config.model_copy(update={"seed": 0})
@@ -54,7 +54,7 @@ def groups(found: Standing) -> list[Group]:
             values = dict(flatten(config))
             shown = {name: values[name] for name in columns}
             label = found.labels[run.id] or label_of(shown)
-            made[same] = Group(label, len(made), {name: write(value) for name, value in shown.items()})
+            made[same] = VariantRuns(label, len(made), {name: write(value) for name, value in shown.items()})
         made[same].runs[run.seed] = run
     return list(made.values())
 
@@ -64,7 +64,7 @@ def row_of(run: Run, model: str) -> str:
     return method_row(stored_config(run.config)) if model == METHOD else model
 
 
-def read_answers(variants: Sequence[Group], model: str) -> None:
+def read_answers(variants: Sequence[VariantRuns], model: str) -> None:
     """Fill in what the model answered; runs that are not done or have no such row are left out."""
     for group in variants:
         group.answers = {}
@@ -76,7 +76,7 @@ def read_answers(variants: Sequence[Group], model: str) -> None:
                     continue
 
 
-def spreads(variants: Sequence[Group], metrics: Sequence[str]) -> dict[tuple[int, str], Spread]:
+def spreads(variants: Sequence[VariantRuns], metrics: Sequence[str]) -> dict[tuple[int, str], Spread]:
     """By variant's place and metric, of those with answers."""
     return {
         (group.place, metric): spread(group.answers, metric)
@@ -86,7 +86,7 @@ def spreads(variants: Sequence[Group], metrics: Sequence[str]) -> dict[tuple[int
     }
 
 
-def against(variants: Sequence[Group], baseline: int, metric: str) -> dict[int, Difference | None]:
+def against(variants: Sequence[VariantRuns], baseline: int, metric: str) -> dict[int, Difference | None]:
     """The difference of each variant to the one at this place."""
     known = {str(group.place): group.answers for group in variants if group.answers}
     if str(baseline) not in known:
@@ -96,12 +96,12 @@ def against(variants: Sequence[Group], baseline: int, metric: str) -> dict[int, 
 
 def table(
     name: str,
-    variants: Sequence[Group],
+    variants: Sequence[VariantRuns],
     figures: Mapping[tuple[int, str], Spread],
     found: Mapping[int, Difference | None],
     metrics: Sequence[str],
     metric: str,
-    baseline: Group,
+    baseline: VariantRuns,
 ) -> Table:
     """The results as text."""
     varied = list(variants[0].settings) if variants else []

@@ -67,9 +67,9 @@ best = mine.catalogue_scores([split.test.histories[0]])[0].argsort()[::-1][:3]
 # %%
 examples = split.test.take(np.arange(min(40, len(split.test))))
 candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "test")
-entries = [engine.Entry(mine.name, "baseline", lambda: mine)]
-entries += [engine.Entry("sasrec", "teacher", lambda: models.teacher)]
-entries += [engine.Entry("delrec", "llm", lambda: models.ranker("delrec"), whole=True)]
+entries = [engine.RowEntry(mine.name, "baseline", lambda: mine)]
+entries += [engine.RowEntry("sasrec", "teacher", lambda: models.teacher)]
+entries += [engine.RowEntry("delrec", "llm", lambda: models.ranker("delrec"), whole=True)]
 found = engine.evaluate_rankers(
     entries,
     "sasrec",

@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 import engine
 from engine.data import candidate_sets, load_dataset, split_dataset
 from engine.distill import distil
-from engine.evaluate import Entry
+from engine.evaluate import RowEntry
 from engine.finetune import finetune
 from engine.labels import label
 from engine.llm import load_backbone
@@ -145,9 +145,9 @@ curves.plot("finetune", "loss.lsr")
 examples = split.test.take(np.arange(min(40, len(split.test))))
 rows = {model.name: ("baseline", model) for model in baselines(split)}
 rows[teacher.name] = ("teacher", teacher)
-entries = [Entry(name, kind, lambda model=model: model) for name, (kind, model) in rows.items()]
+entries = [RowEntry(name, kind, lambda model=model: model) for name, (kind, model) in rows.items()]
 entries += [
-    Entry(name, "llm", lambda name=name: models.ranker(name), whole=True) for name in ("llm-distilled", "delrec")
+    RowEntry(name, "llm", lambda name=name: models.ranker(name), whole=True) for name in ("llm-distilled", "delrec")
 ]
 found = engine.evaluate_rankers(
     entries,

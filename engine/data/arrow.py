@@ -20,7 +20,7 @@ Distinct = list[tuple[int, int, tuple[str, ...]]]
 """Rows of which the first two columns occur for the first time: place in the piece, how many are so, and cells."""
 
 
-class Fast:
+class ArrowReader:
     """Reads pieces of whole lines.
 
     Args:
@@ -85,15 +85,15 @@ class Fast:
         return len(table), list(rows)
 
 
-class FastLog:
+class ArrowLogReader:
     """Users, items and, where ``time`` is a place, times: as numbers for as long as they are whole ones."""
 
-    def __init__(self, fast: Fast, user: int, item: int, time: int | None) -> None:
+    def __init__(self, fast: ArrowReader, user: int, item: int, time: int | None) -> None:
         self.fast, self.user, self.item, self.time = fast, user, item, time
         self.whole = True
 
     def read(self, block: bytes) -> LogBatch | None:
-        """``None`` as of :meth:`Fast.table`."""
+        """``None`` as of :meth:`ArrowReader.table`."""
         import pyarrow
 
         kinds = {self.user: _text(), self.item: _text()}

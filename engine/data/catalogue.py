@@ -15,7 +15,7 @@ from engine.errors import StudioError
 
 
 @dataclass(frozen=True)
-class Choice:
+class ItemLabel:
     """An item that may be meant."""
 
     reference: str
@@ -77,11 +77,11 @@ class Catalogue:
     def _items(self) -> dict[str, int]:
         return {raw_id: item for item, raw_id in enumerate(self.raw_ids[: self.n_known])}
 
-    def choice(self, item: int) -> Choice:
+    def choice(self, item: int) -> ItemLabel:
         """The item as something to choose; its id stands beside the title where another item looks like it."""
         alike = item < self.n_known and self._alike[self.look_alikes[item]] > 1
         shown, reference = self.display(item), by_id(self.raw_ids[item])
-        return Choice(reference, f"{shown} [{reference}]" if alike else shown)
+        return ItemLabel(reference, f"{shown} [{reference}]" if alike else shown)
 
     @cached_property
     def _alike(self) -> np.ndarray:

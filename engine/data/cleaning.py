@@ -11,13 +11,13 @@ from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Rows
 from engine.data.item_texts import detail, tidied
-from engine.data.raw import Item, Raw, Wanted
+from engine.data.raw import Raw, RawIdFilter, RawItem
 from engine.data.timestamps import NONE
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
-Kind = Literal["incomplete", "undated", "repeats", "unlisted", "broken", "untitled", "few"]
-SAID: dict[Kind, str] = {
+StepKind = Literal["incomplete", "undated", "repeats", "unlisted", "broken", "untitled", "few"]
+SAID: dict[StepKind, str] = {
     "incomplete": "without a user or an item",
     "undated": "without a time",
     "repeats": "repeats",
@@ -46,7 +46,7 @@ class Cleaning:
     """What became of the rows of the files; those dropped and those kept add up to ``rows``."""
 
     rows: int = 0
-    dropped: dict[Kind, Step] = field(default_factory=dict)
+    dropped: dict[StepKind, Step] = field(default_factory=dict)
     """Only steps that took something."""
     untitled: int = 0
     """Items kept although they have no title; their id stands for it."""
@@ -58,7 +58,7 @@ class Cleaning:
     notes: tuple[str, ...] = ()
     """What was decided: the unit of the times, what breaks ties."""
 
-    def took(self, kind: Kind, interactions: int, users: int = 0, items: int = 0) -> None:
+    def took(self, kind: StepKind, interactions: int, users: int = 0, items: int = 0) -> None:
         """Count what a step took; it may be taken again."""
         if interactions:
             step = self.dropped.setdefault(kind, Step())
@@ -158,15 +158,15 @@ def _drop_few(rows: Rows, raw: Raw, record: Cleaning, monitor: Monitor) -> None:
 
 def _listed(
     raw: Raw, rows: Rows, config: DataConfig, record: Cleaning, monitor: Monitor
-) -> tuple[list[Item], list[int]]:
+) -> tuple[list[RawItem], list[int]]:
     """Texts of the items left, each with its number in the log (-1 for those that nobody chose); rows of items whose
     title does not do go."""
     ids = raw.log.item_ids
     counts = np.bincount(rows.items, minlength=len(ids))
     numbers = {ids[code]: code for code in np.flatnonzero(counts).tolist()}
-    wanted = Wanted(None if config.unused_items else numbers.keys())
-    faults: dict[Kind, list[int]] = {"unlisted": [], "broken": [], "untitled": []}
-    found: dict[str, Item] = {}
+    wanted = RawIdFilter(None if config.unused_items else numbers.keys())
+    faults: dict[StepKind, list[int]] = {"unlisted": [], "broken": [], "untitled": []}
+    found: dict[str, RawItem] = {}
     for number, item in enumerate(raw.items(wanted, monitor)):
         if not number & 0xFFF:
             monitor.check()
@@ -187,7 +187,7 @@ def _listed(
         )
     for known, code in numbers.items():
         if known not in found:
-            found[known] = Item(known, known)
+            found[known] = RawItem(known, known)
             faults["unlisted"].append(code)
     record.unused = wanted.passed
     choices = {"unlisted": config.unlisted, "broken": config.broken_titles, "untitled": config.untitled}
@@ -201,7 +201,7 @@ def _listed(
     return list(found.values()), [numbers.get(known, -1) for known in found]
 
 
-def _catalogue(items: list[Item], config: DataConfig) -> Catalogue:
+def _catalogue(items: list[RawItem], config: DataConfig) -> Catalogue:
     return Catalogue(
         titles=tuple(item.title for item in items),
         years=tuple(item.year for item in items),

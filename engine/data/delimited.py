@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from engine.data.columns import plain
 from engine.data.files import BOM, MOST_LINE, File
-from engine.data.sheet import SEPARATORS, Columns, Sheet
+from engine.data.sheet import SEPARATORS, CellColumns, Sheet
 from engine.data.title_parsing import clean
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -86,7 +86,7 @@ class OwnSheet(Sheet):
 
     def _columns(
         self, batches: Iterator[list[list[str]]], number: int, places: Sequence[int | None]
-    ) -> Iterator[Columns]:
+    ) -> Iterator[CellColumns]:
         """As those of any sheet; a quote that is closed too late is a fault."""
         for columns in super()._columns(batches, number, places):
             if any("\n" in "".join(column) for column in columns):

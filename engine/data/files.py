@@ -94,7 +94,7 @@ class File:
 
     def _blocks(self, opened: contextlib.AbstractContextManager[_Handle], monitor: Monitor) -> Iterator[bytes]:
         with opened as handle:
-            report = _Report(self, handle, monitor)
+            report = _ReadProgress(self, handle, monitor)
             size, rest = 0, b""
             try:
                 while piece := handle.text.read(BLOCK):
@@ -203,7 +203,7 @@ class _Handle:
     """It is not packed."""
 
 
-class _Report:
+class _ReadProgress:
     def __init__(self, file: File, handle: _Handle, monitor: Monitor) -> None:
         self.file, self.handle, self.monitor = file, handle, monitor
         self.said = time.monotonic()

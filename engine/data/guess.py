@@ -16,7 +16,7 @@ import numpy as np
 from engine import datasets
 from engine.config import DataConfig
 from engine.data.place import Place
-from engine.data.raw import Ids, Item, LogBuilder, Wanted
+from engine.data.raw import Ids, LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded
 from engine.errors import StudioError
@@ -28,7 +28,7 @@ ROWS = 5
 
 
 @dataclass(frozen=True)
-class Preview:
+class DataPreview:
     """The first rows of files, as they would be read."""
 
     format: str
@@ -36,7 +36,7 @@ class Preview:
     """The files that are read, interactions first."""
     interactions: tuple[tuple[str, str, str], ...]
     """User, item, and time as written."""
-    items: tuple[Item, ...]
+    items: tuple[RawItem, ...]
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def _nearest(place: Place) -> str | None:
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def preview(path: Path, name: str, config: DataConfig | None = None, rows: int = ROWS) -> Preview:
+def preview(path: Path, name: str, config: DataConfig | None = None, rows: int = ROWS) -> DataPreview:
     """The first rows of both files; reads no more of them.
 
     Raises:
@@ -150,11 +150,11 @@ def preview(path: Path, name: str, config: DataConfig | None = None, rows: int =
     with contextlib.suppress(_EnoughError):
         for _ in reader.interactions(files.log, peek, Monitor()):
             pass
-    items: tuple[Item, ...] = ()
+    items: tuple[RawItem, ...] = ()
     if files.items is not None:
-        items = tuple(islice(reader.items(files.items, Wanted(None), Monitor()), rows))
+        items = tuple(islice(reader.items(files.items, RawIdFilter(None), Monitor()), rows))
     names = [str(file) for file in (*files.log, files.items) if file is not None]
-    return Preview(name, tuple(names), tuple(peek.rows), items)
+    return DataPreview(name, tuple(names), tuple(peek.rows), items)
 
 
 def _reader(name: str) -> Downloaded:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from engine import datasets
-from engine.data.raw import Item, Log, Raw, Wanted
+from engine.data.raw import Log, Raw, RawIdFilter, RawItem
 from engine.datasets import MANIFEST
 from engine.errors import StudioError
 from engine.fetch import digest, locked
@@ -33,7 +33,7 @@ BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
-class Named:
+class ImportedDataset:
     """What is known of an imported data set without reading it."""
 
     name: str
@@ -54,7 +54,7 @@ class Named:
     """Names that it had: runs made under them still find it."""
 
 
-def save(raw: Raw, name: str, form: str, monitor: Monitor) -> Named:
+def save(raw: Raw, name: str, form: str, monitor: Monitor) -> ImportedDataset:
     """Keep what a reader found under a name that is not taken.
 
     Raises:
@@ -74,7 +74,7 @@ def save(raw: Raw, name: str, form: str, monitor: Monitor) -> Named:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             sizes = (len(raw.log.users), len(raw.log.user_ids), listed)
             own = (reader.domain, reader.items_at_least)
-            named = Named(name, raw.source, form, *own, *sizes, raw.notes, now)
+            named = ImportedDataset(name, raw.source, form, *own, *sizes, raw.notes, now)
             sums = {part: digest(scratch / part) for part in (LOG, ITEMS)}
             manifest = {"format": FORMAT, "sha256": sums, "about": asdict(named)}
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -89,7 +89,7 @@ def save(raw: Raw, name: str, form: str, monitor: Monitor) -> Named:
     return named
 
 
-def about(name: str) -> Named:
+def about(name: str) -> ImportedDataset:
     """What is known of a data set.
 
     Raises:
@@ -98,7 +98,7 @@ def about(name: str) -> Named:
     try:
         facts = dict(_manifest(name)["about"])
         lists = {key: tuple(facts.get(key, ())) for key in ("notes", "formerly")}
-        return Named(**{**facts, **lists, "name": name})
+        return ImportedDataset(**{**facts, **lists, "name": name})
     except (KeyError, TypeError, ValueError):
         raise _damaged(name) from None
 
@@ -127,12 +127,12 @@ def load(name: str, monitor: Monitor) -> Raw:
     ids = [tuple(column.dictionary.to_pylist()) for column in columns]
     times = table.column("time").to_numpy().astype(np.int64)
 
-    def items(wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for batch in parquet.ParquetFile(folder / ITEMS).iter_batches(BATCH):
             monitor.check()
             for row in batch.to_pylist():
                 if row["raw"] in wanted:
-                    yield Item(**{**row, "genres": tuple(row["genres"]), "aliases": tuple(row["aliases"])})
+                    yield RawItem(**{**row, "genres": tuple(row["genres"]), "aliases": tuple(row["aliases"])})
 
     log = Log(ids[0], ids[1], coded[0], coded[1], times)
     as_written = datasets.reader(named.format).as_written
@@ -202,9 +202,9 @@ def _write_items(path: Path, raw: Raw, monitor: Monitor) -> int:
     from pyarrow import parquet
 
     words = pyarrow.list_(pyarrow.string())
-    kinds: dict[str, Any] = dict.fromkeys(Item._fields, pyarrow.string()) | {"genres": words, "aliases": words}
+    kinds: dict[str, Any] = dict.fromkeys(RawItem._fields, pyarrow.string()) | {"genres": words, "aliases": words}
     schema = pyarrow.schema(list((kinds | {"year": pyarrow.int32()}).items()))
-    wanted, seen = Wanted(set(raw.log.item_ids)), set[str]()
+    wanted, seen = RawIdFilter(set(raw.log.item_ids)), set[str]()
     rows: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
 

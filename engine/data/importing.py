@@ -17,9 +17,9 @@ from engine.data import imported
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, plain
 from engine.data.guess import ROWS, guess_format, preview, together
 from engine.data.place import Place
-from engine.data.raw import Item, Raw, Wanted
+from engine.data.raw import Raw, RawIdFilter, RawItem
 from engine.data.readers.csv import READER as OWN_TABLES
-from engine.data.readers.csv import Table, is_number
+from engine.data.readers.csv import UserTable, is_number
 from engine.data.readers.downloaded import Ambiguous
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -47,7 +47,7 @@ class FirstRows:
 
 
 @dataclass(frozen=True)
-class Look:
+class FileInspection:
     """What files seem to be, by their first rows."""
 
     format: str
@@ -91,7 +91,9 @@ def check_files(paths: Sequence[Path], most_bytes: float) -> None:
         raise StudioError(f"too large: {size}", where=", ".join(path.name for path in paths[:5]), remedy=remedy)
 
 
-def look(paths: Sequence[Path], form: str | None = None, config: DataConfig | None = None, rows: int = ROWS) -> Look:
+def inspect_files(
+    paths: Sequence[Path], form: str | None = None, config: DataConfig | None = None, rows: int = ROWS
+) -> FileInspection:
     """The first rows of files, and as what they would be read.
 
     Args:
@@ -116,7 +118,7 @@ def look(paths: Sequence[Path], form: str | None = None, config: DataConfig | No
             except StudioError as error:
                 fault = _nearer(error, path)
                 several = error.choices if isinstance(error, Ambiguous) else ()
-            return Look(chosen, tuple(tables), False, config.encoding, several, fault)
+            return FileInspection(chosen, tuple(tables), False, config.encoding, several, fault)
         place = Place(path, config.encoding)
         found: list[FirstRows] = []
         try:
@@ -124,7 +126,7 @@ def look(paths: Sequence[Path], form: str | None = None, config: DataConfig | No
             fault = None if OWN_TABLES.find(place, config) else place.lacks(OWN_TABLES.title, OWN_TABLES.files)
         except StudioError as error:
             fault = _nearer(error, path)
-        return Look(chosen, tuple(found), True, config.encoding, (), fault)
+        return FileInspection(chosen, tuple(found), True, config.encoding, (), fault)
 
 
 @contextlib.contextmanager
@@ -147,7 +149,9 @@ def read_together(
         yield replace(raw, source=part + ", ".join(path.name for path in paths)), config
 
 
-def bring(paths: Sequence[Path], name: str, form: str | None, config: DataConfig, monitor: Monitor) -> imported.Named:
+def import_files(
+    paths: Sequence[Path], name: str, form: str | None, config: DataConfig, monitor: Monitor
+) -> imported.ImportedDataset:
     """Keep files under a name that ``data.dataset`` then takes.
 
     Args:
@@ -189,7 +193,7 @@ def _nearer(error: StudioError, path: Path) -> StudioError:
     return StudioError(what, where=where, remedy=remedy)
 
 
-def _as_written(table: Table, rows: int) -> FirstRows:
+def _as_written(table: UserTable, rows: int) -> FirstRows:
     """The first cells as they stand in the file, whatever comes after them."""
     nameless = table.headed and not {plain(name) for name in table.names} & KNOWN and any(map(is_number, table.names))
     names = tuple(str(place) for place in range(1, len(table.names) + 1)) if nameless else table.names
@@ -208,12 +212,12 @@ def _as_read(path: Path, form: str, config: DataConfig, rows: int) -> list[First
         first = [
             (log.user_ids[log.users[row]], log.item_ids[log.items[row]], str(log.times[row])) for row in range(rows)
         ]
-        return _tables(["interactions", "items"], first, list(islice(raw.items(Wanted(None), Monitor()), rows)))
+        return _tables(["interactions", "items"], first, list(islice(raw.items(RawIdFilter(None), Monitor()), rows)))
     found = preview(path, form, config, rows)
     return _tables([Path(name).name for name in found.files], found.interactions, found.items)
 
 
-def _tables(files: Sequence[str], log: Sequence[tuple[str, str, str]], items: Sequence[Item]) -> list[FirstRows]:
+def _tables(files: Sequence[str], log: Sequence[tuple[str, str, str]], items: Sequence[RawItem]) -> list[FirstRows]:
     tables = [FirstRows(files[0], LOG_ROLES, {role: role for role in LOG_ROLES}, tuple(map(_cut, log)))]
     if items:
         columns = ITEM_ROLES[:-1]

@@ -9,11 +9,11 @@ from functools import lru_cache
 from html.entities import html5
 from typing import Literal
 
-from engine.data.raw import Item
+from engine.data.raw import RawItem
 from engine.data.title_parsing import clean, shows_nothing
 
-Choice = Literal["title", "title+category", "title+brand"]
-Fault = Literal["broken", "untitled"]
+TextFields = Literal["title", "title+category", "title+brand"]
+TitleFault = Literal["broken", "untitled"]
 MOST_TITLE = 2000
 """Characters of a title that are kept; prompts cut it much shorter."""
 MOST_GENRES, MOST_BRAND = 3, 60
@@ -46,13 +46,13 @@ def _letter(entity: re.Match[str]) -> str:
     return html.unescape(entity[0]) if entity[1] else html5.get(entity[0][1:], entity[0])
 
 
-def tidied(item: Item, unescape: bool, as_written: bool = False) -> tuple[Item, Fault | None]:
+def tidied(item: RawItem, unescape: bool, as_written: bool = False) -> tuple[RawItem, TitleFault | None]:
     """An item with tidy texts, and what is wrong with its title: page script instead of it, or nothing to read.
 
     ``as_written``: of a title of somebody's own only that it shows nothing can be wrong.
     """
     title = tidy(item.title, unescape, as_written)
-    fault: Fault | None = "broken" if not as_written and _SCRIPT.search(title) else None
+    fault: TitleFault | None = "broken" if not as_written and _SCRIPT.search(title) else None
     if shows_nothing(title) or not (as_written or any(map(_tells, title))):
         title, fault = "", "untitled"
     genres = dict.fromkeys(part for genre in item.genres if (part := _kind(genre, unescape)))
@@ -70,7 +70,7 @@ def _tells(char: str) -> bool:
     return char.isalnum() or unicodedata.category(char)[0] == "S" or char > "\U0001efff"
 
 
-def detail(item: Item, choice: Choice) -> str:
+def detail(item: RawItem, choice: TextFields) -> str:
     """What ``data.text`` has prompts say behind a title: ``" [Skin Care, Face]"`` or ``" by Nivea"``.
 
     Semicolons part the titles of a prompt, so none stays. A brand that the title names is not said again.

@@ -9,7 +9,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.errors import StudioError
 
-State = Literal["here", "built in", "fetched when needed", "not here", "your files", "damaged"]
+DatasetState = Literal["here", "built in", "fetched when needed", "not here", "your files", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Listed:
     about: str
     """What it is and how large, in a line."""
     licence: str
-    state: State
+    state: DatasetState
     where: str
     """Whether it is here, or how it comes here."""
     imported: bool
@@ -57,7 +57,7 @@ def listed(name: str) -> Listed:
         if not imported or name not in datasets.imported():
             raise
         return Listed(name, name, error.what, "", "damaged", error.remedy, imported)
-    state: State = "not here" if reader.fetchable else "your files"
+    state: DatasetState = "not here" if reader.fetchable else "your files"
     parts_here = reader.parts_here()
     try:
         presence = reader.presence(DataConfig(dataset=name))

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.timestamps import Moments
+from engine.data.timestamps import TimestampColumn
 from engine.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LogBatch = tuple[Ids, Ids, Sequence[str] | np.ndarray | None]
 """Users, items and times of rows, for :meth:`LogBuilder.add`."""
 
 
-class Item(NamedTuple):
+class RawItem(NamedTuple):
     """One row of an items file; texts may hold HTML entities and outer blanks."""
 
     raw: str
@@ -40,7 +40,7 @@ class Item(NamedTuple):
     aliases: tuple[str, ...] = ()
 
 
-class Wanted:
+class RawIdFilter:
     """Ids of items whose texts are wanted, as many as interactions name; asked once for every row of an items file.
 
     Attributes:
@@ -59,7 +59,7 @@ class Wanted:
         return False
 
 
-Items = Callable[[Wanted, Monitor], Iterator[Item]]
+ItemReader = Callable[[RawIdFilter, Monitor], Iterator[RawItem]]
 """Streams the wanted rows of the items file in their order. An id that comes again may be passed on, and is ignored."""
 
 
@@ -83,7 +83,7 @@ class Raw:
     """A data set before cleaning."""
 
     log: Log
-    items: Items
+    items: ItemReader
     source: str
     """Where it came from, in words."""
     notes: tuple[str, ...] = ()
@@ -97,11 +97,11 @@ class Raw:
         users = _codes()
         coded = _coded(users, log.users)
 
-        def items(wanted: Wanted, _: Monitor) -> Iterator[Item]:
+        def items(wanted: RawIdFilter, _: Monitor) -> Iterator[RawItem]:
             columns = (catalogue.titles, catalogue.years, catalogue.genres, catalogue.brands, catalogue.aliases)
             for raw, *texts in zip(catalogue.raw_ids, *columns, strict=True):
                 if raw in wanted:
-                    yield Item(raw, *texts)
+                    yield RawItem(raw, *texts)
 
         log_ = Log(tuple(users), catalogue.raw_ids, coded, log.items.astype(np.int32), log.timestamps)
         return cls(log_, items, source)
@@ -112,7 +112,7 @@ class LogBuilder:
 
     def __init__(self) -> None:
         self.users, self.items = _codes(), _codes()
-        self.times = Moments()
+        self.times = TimestampColumn()
         self._coded: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, users: Ids, items: Ids, times: Sequence[str] | np.ndarray | None) -> None:

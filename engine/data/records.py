@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.data.files import File
-from engine.data.raw import LogBatch, Wanted
+from engine.data.raw import LogBatch, RawIdFilter
 from engine.monitor import Monitor
 
-Record = dict[str, Any]
+JsonRecord = dict[str, Any]
 _UNREAD = re.compile(r"'related': \{[^{}]*\}(?:, )?")
 """The field of Amazon's items of 2014 that takes most of the time of reading them, hundreds of ids, and is not used."""
 _QUOTES = (b"'", b'"')
 
 
-def records(file: File, monitor: Monitor, key: str = "", wanted: Wanted | None = None) -> Iterator[Record]:
+def records(file: File, monitor: Monitor, key: str = "", wanted: RawIdFilter | None = None) -> Iterator[JsonRecord]:
     """The records of a file. Python's notation is read by :func:`ast.literal_eval`, so nothing is run.
 
     Args:
@@ -30,7 +30,7 @@ def records(file: File, monitor: Monitor, key: str = "", wanted: Wanted | None =
     Raises:
         StudioError: a line is no record; names it.
     """
-    wanted = wanted or Wanted(None)
+    wanted = wanted or RawIdFilter(None)
     lines = None if wanted.ids is None else _Lines(key, wanted)
     number = 1
     for block in file.blocks(monitor):
@@ -41,7 +41,7 @@ def records(file: File, monitor: Monitor, key: str = "", wanted: Wanted | None =
 
 
 def logged(
-    file: File, fields: tuple[str, str, str], monitor: Monitor, read: Callable[[Record], tuple[str, str, str]]
+    file: File, fields: tuple[str, str, str], monitor: Monitor, read: Callable[[JsonRecord], tuple[str, str, str]]
 ) -> Iterator[LogBatch]:
     """Users, items and times of a file of JSON records, for :class:`engine.data.raw.LogBuilder`.
 
@@ -66,7 +66,7 @@ def logged(
 class _Lines:
     """Finds the lines of wanted items without parsing others."""
 
-    def __init__(self, key: str, wanted: Wanted) -> None:
+    def __init__(self, key: str, wanted: RawIdFilter) -> None:
         self.wanted = wanted
         self.ids = {raw.encode() for raw in wanted.ids or ()}
         self.named = re.compile(rb"""%s['"]\s*:\s*(?:u?['"]([^'"]+)['"]|(\d+))""" % key.encode())
@@ -97,7 +97,7 @@ class _Lines:
         return (match[1] or match[2]) in self.ids
 
 
-def _records(lines: Iterable[tuple[int, bytes]], file: File, first: int) -> Iterator[Record]:
+def _records(lines: Iterable[tuple[int, bytes]], file: File, first: int) -> Iterator[JsonRecord]:
     """Parsed lines with their places behind the line ``first``; empty ones are passed over."""
     for place, line in lines:
         if line.isspace():

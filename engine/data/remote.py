@@ -21,7 +21,7 @@ from engine.paths import writable
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """One file as its owners publish it."""
 
     name: str
@@ -32,16 +32,16 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class Found:
+class AvailableFile:
     """A file that a server offers."""
 
-    remote: Remote
+    remote: RemoteFile
     url: str
     size: int | None
     """Bytes, where the server says so."""
 
 
-def look(remotes: Sequence[Remote], monitor: Monitor) -> list[Found]:
+def look(remotes: Sequence[RemoteFile], monitor: Monitor) -> list[AvailableFile]:
     """For each file the first address that answers; fetches nothing.
 
     Raises:
@@ -54,7 +54,7 @@ def look(remotes: Sequence[Remote], monitor: Monitor) -> list[Found]:
         for url in remote.urls:
             monitor.check()
             try:
-                found.append(Found(remote, url, size_of(url)))
+                found.append(AvailableFile(remote, url, size_of(url)))
                 break
             except StudioError as error:
                 failures.append(f"{url}: {error.what}")
@@ -67,7 +67,7 @@ def look(remotes: Sequence[Remote], monitor: Monitor) -> list[Found]:
     return found
 
 
-def fetch(found: Sequence[Found], folder: Path, monitor: Monitor) -> Path:
+def fetch(found: Sequence[AvailableFile], folder: Path, monitor: Monitor) -> Path:
     """Fetch files into ``folder``, going on where an earlier attempt broke off, and check them: by digest where one is
     published, by size, and by what is within them.
 
@@ -110,7 +110,7 @@ def said(size: float) -> str:
     return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
 
 
-def _published(offer: Found) -> str:
+def _published(offer: AvailableFile) -> str:
     if offer.remote.md5 != "+":
         return offer.remote.md5
     with contextlib.suppress(StudioError):  # then the size has to do

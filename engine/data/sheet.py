@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NoReturn, TypeVar
 
-from engine.data.arrow import Distinct, Fast, FastLog
+from engine.data.arrow import ArrowLogReader, ArrowReader, Distinct
 from engine.data.files import BOM, MOST_LINE, File, text_of
 from engine.data.raw import LogBatch
 from engine.monitor import Monitor
@@ -18,8 +18,8 @@ BATCH = 100_000
 csv.field_size_limit(MOST_LINE)
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons"}
 """What usually stands between cells, and what messages call it."""
-Columns = list[Sequence[str]]
-Part = TypeVar("Part")
+CellColumns = list[Sequence[str]]
+CellPart = TypeVar("CellPart")
 
 
 class Sheet:
@@ -68,7 +68,7 @@ class Sheet:
             self.file.fail(f"no column with the {what}", f"it is looked for as {wanted}; there are {self._shown()}", 1)
         return found
 
-    def batches(self, places: Sequence[int | None]) -> Iterator[Columns]:
+    def batches(self, places: Sequence[int | None]) -> Iterator[CellColumns]:
         """The cells of these columns, batch by batch; "" for ``None``.
 
         Raises:
@@ -78,7 +78,7 @@ class Sheet:
 
     def _columns(
         self, batches: Iterator[list[list[str]]], number: int, places: Sequence[int | None]
-    ) -> Iterator[Columns]:
+    ) -> Iterator[CellColumns]:
         """Columns of rows that begin in a line of the file."""
         size = len(self.names)
         for batch in batches:
@@ -102,10 +102,10 @@ class Sheet:
             StudioError: as :meth:`batches`.
         """
 
-        def slow(columns: Columns) -> LogBatch:
+        def slow(columns: CellColumns) -> LogBatch:
             return columns[0], columns[1], None if time is None else columns[2]
 
-        yield from self._read((user, item, time), FastLog(self._fast(), user, item, time).read, slow)
+        yield from self._read((user, item, time), ArrowLogReader(self._fast(), user, item, time).read, slow)
 
     def distinct(self, places: Sequence[int | None]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """The place of a row (from 0, without the header), how many are equal to it in the first two of these columns,
@@ -116,7 +116,7 @@ class Sheet:
         """
         fast, passed = self._fast(), 0
 
-        def slow(columns: Columns) -> tuple[int, Distinct]:
+        def slow(columns: CellColumns) -> tuple[int, Distinct]:
             return len(columns[0]), [(row, 1, cells) for row, cells in enumerate(zip(*columns, strict=True))]
 
         for size, rows in self._read(places, lambda block: fast.distinct(block, places), slow):
@@ -124,12 +124,15 @@ class Sheet:
                 yield passed + row, count, cells
             passed += size
 
-    def _fast(self) -> Fast:
-        return Fast(self.separator, len(self.names), quoted=self.quoted)
+    def _fast(self) -> ArrowReader:
+        return ArrowReader(self.separator, len(self.names), quoted=self.quoted)
 
     def _read(
-        self, places: Sequence[int | None], fast: Callable[[bytes], Part | None], slow: Callable[[Columns], Part]
-    ) -> Iterator[Part]:
+        self,
+        places: Sequence[int | None],
+        fast: Callable[[bytes], CellPart | None],
+        slow: Callable[[CellColumns], CellPart],
+    ) -> Iterator[CellPart]:
         """Pieces as ``fast`` reads them, or ``slow`` their columns of these places where it does not."""
         blocks, number = self.file.blocks(self.monitor), 1
         for block in blocks:

@@ -21,7 +21,7 @@ from engine.fetch import digest, download, intact, locked
 from engine.locations import movielens_folder
 from engine.monitor import Monitor
 from engine.paths import writable
-from engine.wheels import Member, wheel_members
+from engine.wheels import WheelMember, wheel_members
 
 FORMAT = 1
 """Version of the cached form; another one in the cache is replaced."""
@@ -62,7 +62,7 @@ def _from_grouplens(folder: Path, monitor: Monitor) -> Tables:
 
 
 def _from_recbole(folder: Path, monitor: Monitor) -> Tables:
-    members = [Member(RECBOLE_FOLDER + name, RECBOLE_SHA256[name], folder / name) for name in LAYOUTS["RecBole"]]
+    members = [WheelMember(RECBOLE_FOLDER + name, RECBOLE_SHA256[name], folder / name) for name in LAYOUTS["RecBole"]]
     wheel_members(*RECBOLE, members, monitor)
     return read_movielens(folder)
 

@@ -51,7 +51,7 @@ _ADVICE = "write seconds since 1970, or a date as 2024-05-01 or 2024-05-01T20:15
 
 
 @dataclass(frozen=True)
-class Decided:
+class ParsedTimestamps:
     """A column of times. ``values``: int64 in ``unit``, the coarsest that holds all of them exactly, and :data:`NONE`
     where there is none; ``said``: what they were taken for, and which rows look odd."""
 
@@ -68,7 +68,7 @@ class _Rows:
     first: list[int] = field(default_factory=list)
 
 
-class Moments:
+class TimestampColumn:
     """The times of a log, in the order of its rows, collected in batches.
 
     Args:
@@ -115,7 +115,7 @@ class Moments:
         else:
             self._read(times)
 
-    def decide(self) -> Decided:
+    def decide(self) -> ParsedTimestamps:
         """What all of them are.
 
         Raises:
@@ -123,7 +123,7 @@ class Moments:
         """
         if self._counted:
             said = "no times in the files: the order of the rows is taken for the time"
-            return Decided(np.array(self.whole, np.int64), "s", said)
+            return ParsedTimestamps(np.array(self.whole, np.int64), "s", said)
         whole = np.frombuffer(self.whole, np.int64)  # a view: there may be as many as take a good share of the memory
         plain = not (self.dates or self.nano or self.finer or self.unit)
         if plain and (seconds := _seconds(whole)) is not None:
@@ -135,13 +135,13 @@ class Moments:
             return self._decided(whole, nano, np.arange(len(whole)))
         found = self._decided(whole[there], nano[there], np.flatnonzero(there))
         whole[there] = found.values
-        return Decided(whole, found.unit, found.said)
+        return ParsedTimestamps(whole, found.unit, found.said)
 
-    def _decided(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> Decided:
+    def _decided(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> ParsedTimestamps:
         """``rows``: the places of these times in the log."""
         unit: Unit = "s"
         if not len(whole):
-            return Decided(whole, unit, "no times")
+            return ParsedTimestamps(whole, unit, "no times")
         odd: list[str] = []
         if self.dates:
             said = self._said_of_dates(odd)
@@ -157,7 +157,7 @@ class Moments:
             said += span(values, PER_SECOND[exact])
         if self.finer or cut:
             odd.append("digits below a nanosecond are cut off")
-        return Decided(values, exact, "; ".join([said, *odd]))
+        return ParsedTimestamps(values, exact, "; ".join([said, *odd]))
 
     def _read(self, cells: Sequence[str]) -> None:
         numbers = None if self.dates else whole_numbers(cells)
@@ -315,12 +315,12 @@ class Moments:
         raise StudioError(what, where=f"{self.where}, {self._named([row])}{self.column}", remedy=remedy)
 
 
-def _seconds(whole: np.ndarray) -> Decided | None:
+def _seconds(whole: np.ndarray) -> ParsedTimestamps | None:
     """Where all are seconds since 1970 and nothing else can be meant, as in most logs."""
     if not len(whole) or whole.min() < EPOCH[0] or whole.max() >= EPOCH[1]:
         return None
     days = not (whole[:1000] % 86_400).any() and not (whole % 86_400).any()
-    return Decided(whole, "s", f"{'whole days in ' if days else ''}seconds since 1970{span(whole, 1)}")
+    return ParsedTimestamps(whole, "s", f"{'whole days in ' if days else ''}seconds since 1970{span(whole, 1)}")
 
 
 def _exact(whole: np.ndarray, nano: np.ndarray, per_second: int) -> tuple[np.ndarray | None, Unit, bool]:

@@ -27,9 +27,9 @@ from engine.optim import StageOptimizer
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle, distil_tasks
-from engine.sequences import SequenceQuestions
-from engine.training import Plan, Tensors, fit
-from engine.training_prompts import Questions, Task, make_prompts
+from engine.sequences import SequenceBatch
+from engine.training import FitArguments, Tensors, fit
+from engine.training_prompts import TrainingBatch, TrainingTask, make_prompts
 
 SELECT = "objective"
 
@@ -57,7 +57,7 @@ def distil(
         StudioError: data too small for the tasks, prompts longer than the context, or diverged training.
     """
     stage = DistilStage(config, dataset, split, teacher, backbone)
-    plan = Plan(
+    plan = FitArguments(
         name="distil",
         steps=config.distill.steps,
         seed=config.seed,
@@ -113,16 +113,16 @@ class DistilStage:
         self.optimizer.zero_grad()
         return values | {f"weight.{name}": weight for name, weight in weights.items()}
 
-    def _gradient(self, questions: Questions | SequenceQuestions) -> tuple[float, list[Tensor]]:
+    def _gradient(self, questions: TrainingBatch | SequenceBatch) -> tuple[float, list[Tensor]]:
         total, parameters = 0.0, list(self.trainable.values())
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
         with learning(self.head):
-            for part, share in distributed.mine(questions, self.config.llm.micro_batch):
+            for part, share in distributed.own_parts(questions, self.config.llm.micro_batch):
                 loss = share * part.loss(self.scorer)
                 for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
                     gradient += added
                 total += float(loss.detach())
-        (total,) = distributed.add_up(gradients, total)
+        (total,) = distributed.all_reduce(gradients, total)
         return total, gradients
 
     def validate(self) -> dict[str, float]:
@@ -180,7 +180,7 @@ def make_tasks(
     users: np.ndarray,
     *,
     everywhere: bool = True,
-) -> Sequence[Task | NextTitle]:
+) -> Sequence[TrainingTask | NextTitle]:
     """The stage's tasks by its settings, asked about ``users``; LSR gets the prompts of all the tasks it stands for.
 
     ``everywhere``: whether the model answers at every place of a text that it has read.
@@ -192,7 +192,7 @@ def make_tasks(
     if settings.prompt == "lsr":
         batch_size = settings.batch_size * max(1, settings.ta + settings.rps)
         return [NextItem(config, split, catalogue, users, prompts, soft=True, batch_size=batch_size)]
-    tasks: list[Task] = []
+    tasks: list[TrainingTask] = []
     if settings.ta:
         tasks.append(TemporalAnalysis(config, split, catalogue, users, prompts))
     if settings.rps:

@@ -12,13 +12,13 @@ from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.llm.prompts import Prompts
 from engine.ranking import CatalogueRanker
-from engine.training_prompts import Question, Task
+from engine.training_prompts import TrainingPrompt, TrainingTask
 
 ALPHA = 4
 """Items at the head of a TA window that make its demonstration."""
 
 
-class TemporalAnalysis(Task):
+class TemporalAnalysis(TrainingTask):
     """TA: what comes right before what.
 
     In a window of the user's sequence the second-to-last item is hidden and the last one is revealed as what came
@@ -52,10 +52,10 @@ class TemporalAnalysis(Task):
         windows = {cut: codes[max(0, cut - self.window) : cut] for cut in range(ALPHA + 2, len(codes) + 1)}
         return np.array([cut for cut, window in windows.items() if window.count(window[-2]) == 1], dtype=np.int64)
 
-    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[TrainingPrompt]:
         return [self._ask(user, cut, random) for user, cut in places]
 
-    def _ask(self, user: int, cut: int, random: np.random.Generator) -> Question:
+    def _ask(self, user: int, cut: int, random: np.random.Generator) -> TrainingPrompt:
         window = self.split.train[user][max(0, cut - self.window) : cut]
         candidates, label = self.candidates(user, [window[-2]], random)
         prompt = self.prompts.ta(
@@ -65,10 +65,10 @@ class TemporalAnalysis(Task):
             revealed_next=int(window[-1]) if self.revealed else None,
             candidates=candidates,
         )
-        return Question(prompt, candidates, label)
+        return TrainingPrompt(prompt, candidates, label)
 
 
-class PatternSimulating(Task):
+class PatternSimulating(TrainingTask):
     """RPS: name the teacher's first choice.
 
     The teacher ranks what the history ``s[:cut]`` does not hold. Its first choice is the label, whether or not the user
@@ -106,7 +106,7 @@ class PatternSimulating(Task):
         """Items that look unlike each other: a sort of the catalogue, too slow for every user anew."""
         return len(np.unique(self.alike[self.learned]))
 
-    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[TrainingPrompt]:
         histories = [self.split.train[user][:cut] for user, cut in places]
         scores = self.teacher.catalogue_scores(histories)
         return [
@@ -114,11 +114,11 @@ class PatternSimulating(Task):
             for (user, _), history, row in zip(places, histories, scores, strict=True)
         ]
 
-    def _ask(self, user: int, history: np.ndarray, scores: np.ndarray, random: np.random.Generator) -> Question:
+    def _ask(self, user: int, history: np.ndarray, scores: np.ndarray, random: np.random.Generator) -> TrainingPrompt:
         best = best_items(scores, history, self.top, self.alike, self.learned)
         candidates, label = self.candidates(user, best, random)
         prompt = self.prompts.rps(history[-self.history :], candidates, shown_ranks=best[1:] if self.show_ranks else [])
-        return Question(prompt, candidates, label, _softmax(scores[candidates]) if self.soft_labels else None)
+        return TrainingPrompt(prompt, candidates, label, _softmax(scores[candidates]) if self.soft_labels else None)
 
 
 def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndarray, learned: np.ndarray) -> list[int]:

@@ -5,7 +5,7 @@ turns a report into tables and sentences.
 """
 
 from engine.evaluate.build import build_report
-from engine.evaluate.evaluator import Entry, evaluate, sample_users
+from engine.evaluate.evaluator import RowEntry, evaluate, sample_users
 from engine.evaluate.predictions import Predictions, read_predictions, read_scores, write_predictions
 from engine.evaluate.report import Report
 from engine.evaluate.rows import Evaluation, Row
@@ -13,11 +13,11 @@ from engine.evaluate.slices import Context, context
 
 __all__ = [
     "Context",
-    "Entry",
     "Evaluation",
     "Predictions",
     "Report",
     "Row",
+    "RowEntry",
     "build_report",
     "context",
     "evaluate",

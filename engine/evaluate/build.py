@@ -28,7 +28,7 @@ from engine.labels import label
 from engine.metrics.agreement import agreement
 from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.metrics.ranks import TIE_RULE, per_example
-from engine.rows import LLM_ROWS, Kind
+from engine.rows import LLM_ROWS, RowKind
 
 EXTRA_PAIRS = tuple((row.name, other) for row in LLM_ROWS for other in row.against)
 """Comparisons beside those of every model with the teacher."""
@@ -109,7 +109,7 @@ def _columns(evaluation: Evaluation) -> dict[tuple[str, str, str], np.ndarray]:
 
 
 def _model(
-    name: str, kind: Kind, estimates: Mapping[tuple[str, str, str], Interval], lists: dict[str, Measure]
+    name: str, kind: RowKind, estimates: Mapping[tuple[str, str, str], Interval], lists: dict[str, Measure]
 ) -> ModelResult:
     sections: dict[str, dict[str, Estimate]] = {"candidates": {}, "full": {}, "agreement": {}, "warm_candidates": {}}
     for (model, section, metric), interval in estimates.items():

@@ -32,7 +32,7 @@ from engine.metrics.full import (
 from engine.metrics.ranks import Ranks, checked_scores, target_columns, target_ranks
 from engine.monitor import SILENT, Monitor
 from engine.ranking import CatalogueRanker, Ranker
-from engine.rows import KINDS, Kind
+from engine.rows import KINDS, RowKind
 from engine.seeds import generator
 
 STAGE = "evaluate"
@@ -41,7 +41,7 @@ CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class RowEntry:
     """A model to be asked: a row of the table.
 
     ``build`` returns the ranker. ``version`` says which weights it has: answers stored under another version are not
@@ -50,7 +50,7 @@ class Entry:
     """
 
     name: str
-    kind: Kind
+    kind: RowKind
     build: Callable[[], Ranker]
     version: str = ""
     whole: bool = False
@@ -81,7 +81,7 @@ def sample_users(n: int, users: int | None, seed: int) -> np.ndarray:
 
 
 def evaluate(
-    entries: Sequence[Entry],
+    entries: Sequence[RowEntry],
     teacher: str,
     examples: Examples,
     candidates: np.ndarray,
@@ -98,7 +98,10 @@ def evaluate(
     >>> from engine.data import candidate_sets
     >>> examples = models.split.test.take(np.arange(8))
     >>> found = engine.evaluate_rankers(
-    ...     [engine.Entry("sasrec", "teacher", lambda: models.teacher), engine.Entry("own", "baseline", lambda: mine)],
+    ...     [
+    ...         engine.RowEntry("sasrec", "teacher", lambda: models.teacher),
+    ...         engine.RowEntry("own", "baseline", lambda: mine),
+    ...     ],
     ...     "sasrec",
     ...     examples,
     ...     candidate_sets(models.dataset, examples, models.config.data, seed=0, purpose="test"),
@@ -132,7 +135,7 @@ def evaluate(
     task = _Task(examples, sets, n_items, list_length(examples.histories, n_items, top), folder, monitor, store)
     # A catalogue model answers a chunk of users in about the time that an LLM takes for one.
     units = {name: len(examples) if kind == "llm" else -(-len(examples) // CHUNK) for name, kind in kinds.items()}
-    report = _Report(monitor, units, len(examples))
+    report = _EvaluationProgress(monitor, units, len(examples))
     rows: dict[str, Row] = {}
     for _, group in groupby(entries, lambda entry: entry.group or entry.name):
         questions = [
@@ -145,7 +148,7 @@ def evaluate(
     return Evaluation(examples, candidates, teacher, n_items, rows, whole)
 
 
-class _Report:
+class _EvaluationProgress:
     """Turns finished shares of rows into the stage's progress."""
 
     def __init__(self, monitor: Monitor, units: Mapping[str, int], users: int) -> None:
@@ -166,7 +169,7 @@ class _Question:
     ``ask`` puts a ranker's answers about some users into the file's arrays; ``row`` is the finished row.
     """
 
-    entry: Entry
+    entry: RowEntry
     file: RowFile
     ask: Callable[[Ranker, slice], None]
     row: Callable[[], Row]
@@ -194,7 +197,7 @@ class _Task:
         about = [np.asarray(examples.users), examples.targets, *sets.values()]
         self.key = fingerprint([*about, f"{n_items}/{k}", *map(_ids, examples.histories)])
 
-    def rank_all(self, entry: Entry) -> _Question:
+    def rank_all(self, entry: RowEntry) -> _Question:
         """A model that scores the catalogue."""
         n = len(self.examples)
         shapes: Shapes = {
@@ -226,7 +229,7 @@ class _Task:
 
         return _Question(entry, file, ask, row)
 
-    def rerank(self, entry: Entry, teacher: Row) -> _Question:
+    def rerank(self, entry: RowEntry, teacher: Row) -> _Question:
         """An LLM, which orders the candidates and the best items of the teacher."""
         listed = teacher.listing.items
         file = self._file(entry, fingerprint([self.key, listed]), {"scores": (listed.shape, np.float32)})
@@ -246,7 +249,7 @@ class _Task:
 
         return _Question(entry, file, ask, row)
 
-    def _file(self, entry: Entry, key: str, shapes: Shapes) -> RowFile:
+    def _file(self, entry: RowEntry, key: str, shapes: Shapes) -> RowFile:
         path = self.folder / f"{entry.name}.safetensors"
         key = fingerprint([key, entry.kind, entry.version])
         shapes = {**shapes, **{name: (it.shape, np.float32) for name, it in self.sets.items()}}
@@ -255,12 +258,12 @@ class _Task:
             file = RowFile(path, key, shapes)
         return file
 
-    def _row(self, entry: Entry, file: RowFile, full: Ranks, listing: Listing) -> Row:
+    def _row(self, entry: RowEntry, file: RowFile, full: Ranks, listing: Listing) -> Row:
         ranks = {name: target_ranks(file.arrays[name], columns) for name, columns in self.columns.items()}
         scores = file.arrays["candidates"]
         return Row(entry.name, entry.kind, scores, ranks["candidates"], full, listing, ranks.get("warm"))
 
-    def ask(self, questions: Sequence[_Question], report: _Report) -> None:
+    def ask(self, questions: Sequence[_Question], report: _EvaluationProgress) -> None:
         """Fill rows: each chunk of users is asked of all of them before the next one."""
         n = len(self.examples)
         for question in questions:
@@ -272,7 +275,7 @@ class _Task:
                     question.file.save()
                 raise Cancelled
             ahead = [question.file.done for question in questions if question.file.done > start]
-            part = slice(start, min([start + CHUNK * distributed.count(), n, *ahead]))
+            part = slice(start, min([start + CHUNK * distributed.world_size(), n, *ahead]))
             due = time.monotonic() - saved >= CHECKPOINT_SECONDS
             for question in questions:
                 if question.file.done == start:
@@ -284,7 +287,7 @@ class _Task:
 
     def _ask_part(self, question: _Question, part: slice) -> None:
         file, entry = question.file, question.entry
-        own = distributed.rows(part.stop - part.start)
+        own = distributed.own_rows(part.stop - part.start)
         question.ranker = question.ranker or entry.build()
         question.ask(question.ranker, slice(part.start + own.start, part.start + own.stop))
         self._share(file, part, own)
@@ -297,9 +300,9 @@ class _Task:
 
     def _share(self, file: RowFile, part: slice, own: slice) -> None:
         """Give all processes what each has found out about its own rows of a ``part``."""
-        if distributed.count() > 1:
+        if distributed.world_size() > 1:
             found = {name: array[part][own] for name, array in file.arrays.items()}
-            for rows, answers in distributed.gathered((own, found)):
+            for rows, answers in distributed.all_gather((own, found)):
                 for name, answer in answers.items():
                     file.arrays[name][part][rows] = answer
 

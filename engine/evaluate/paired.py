@@ -17,7 +17,7 @@ UNPAIRED = "these runs were not asked about the same users and candidates"
 
 
 @dataclass(frozen=True)
-class Answers:
+class UserMetrics:
     """What one model of one run answered about the candidates.
 
     ``users`` int64 ``[n]``; ``questions`` int64 ``[n, 1 + m]``, each user's target and candidates; ``metrics`` float64
@@ -29,7 +29,7 @@ class Answers:
     metrics: Mapping[str, np.ndarray]
 
 
-def answers(scores: Scores, model: str) -> Answers:
+def answers(scores: Scores, model: str) -> UserMetrics:
     """The candidates' metrics per user of ``model``.
 
     Raises:
@@ -38,10 +38,10 @@ def answers(scores: Scores, model: str) -> Answers:
     if model not in scores.of:
         raise StudioError(f"the run has no row {model!r}", remedy=f"choose one of {', '.join(scores.of)}")
     ranks = target_ranks(scores.of[model], target_columns(scores.candidates, scores.targets))
-    return Answers(scores.users, np.column_stack([scores.targets, scores.candidates]), per_example(ranks))
+    return UserMetrics(scores.users, np.column_stack([scores.targets, scores.candidates]), per_example(ranks))
 
 
-def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int = 0) -> Interval:
+def difference(a: UserMetrics, b: UserMetrics, metric: str, *, samples: int, seed: int = 0) -> Interval:
     """Mean of ``a - b`` in ``metric`` with its paired 95 % interval.
 
     Raises:
@@ -54,7 +54,7 @@ def difference(a: Answers, b: Answers, metric: str, *, samples: int, seed: int =
 
 
 def differences(
-    many: Sequence[Answers], b: Answers, metric: str, *, samples: int, seed: int = 0
+    many: Sequence[UserMetrics], b: UserMetrics, metric: str, *, samples: int, seed: int = 0
 ) -> list[Interval | None]:
     """:func:`difference` of several to one, over the same resamples; ``None`` for those that make no pairs."""
     paired = [np.array_equal(a.users, b.users) and np.array_equal(a.questions, b.questions) for a in many]
@@ -63,7 +63,7 @@ def differences(
     return [next(intervals) if pairs else None for pairs in paired]
 
 
-def outcome_of_each(a: Answers, b: Answers) -> np.ndarray:
+def outcome_of_each(a: UserMetrics, b: UserMetrics) -> np.ndarray:
     """Text ``[n]``: whether both, only ``a``, only ``b`` or none put each user's true item first.
 
     First means alone at the top: a tie for the first place is no answer. Both were asked about the same users.
@@ -72,7 +72,7 @@ def outcome_of_each(a: Answers, b: Answers) -> np.ndarray:
     return np.select([first_a & first_b, first_a, first_b], [BOTH, ONLY_A, ONLY_B], NONE)
 
 
-def outcomes(a: Answers, b: Answers) -> dict[str, int]:
+def outcomes(a: UserMetrics, b: UserMetrics) -> dict[str, int]:
     """How many users have each of the four outcomes of :func:`outcome_of_each`."""
     each = outcome_of_each(a, b)
     return {name: int((each == name).sum()) for name in (BOTH, ONLY_A, ONLY_B, NONE)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Section = Literal["candidates", "warm_candidates", "full", "agreement"]
+ReportSection = Literal["candidates", "warm_candidates", "full", "agreement"]
 
 MEASURES: Mapping[str, str] = {
     "top-1": "Same first choice",
@@ -70,7 +70,7 @@ def readable(text: str) -> str:
     return re.sub(r"[a-z0-9]+([-@][a-z0-9]+)*", lambda found: MEASURES.get(found[0], label(found[0])), text)
 
 
-def result_table(report: Report, section: Section) -> ResultTable:
+def result_table(report: Report, section: ReportSection) -> ResultTable:
     """The rows of one protocol, or of the agreement with the teacher (in which the teacher itself has no row)."""
     details = report.protocol_details
     people = f"{report.users} users"
@@ -95,7 +95,7 @@ def result_table(report: Report, section: Section) -> ResultTable:
     return ResultTable(titles[section], columns, rows)
 
 
-def sections(report: Report) -> list[Section]:
+def sections(report: Report) -> list[ReportSection]:
     """The tables that a report has."""
     warm = any(row.warm_candidates for row in report.models)
     return ["candidates", *(["warm_candidates"] if warm else []), "full", "agreement"]  # type: ignore[list-item]

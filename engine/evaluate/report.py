@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.metrics.bootstrap import Interval
-from engine.rows import Kind
+from engine.rows import RowKind
 
 DECIMALS = 8
 
@@ -50,7 +50,7 @@ class ModelResult(_Record):
 
     name: str
     """popularity, markov, sasrec, gru4rec, caser, ensemble, llm-zero-shot, llm-distilled, delrec or delrec-plus."""
-    kind: Kind
+    kind: RowKind
     candidates: dict[str, Estimate]
     """HR@1, HR@5, HR@10, NDCG@5, NDCG@10 among the sampled candidates."""
     full: dict[str, Estimate]

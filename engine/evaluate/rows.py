@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from engine.metrics.full import Listing
 from engine.metrics.ranks import Ranks
-from engine.rows import Kind
+from engine.rows import RowKind
 
 if TYPE_CHECKING:
     from engine.data.split import Examples
@@ -33,7 +33,7 @@ class Row:
     """
 
     name: str
-    kind: Kind
+    kind: RowKind
     candidates: np.ndarray
     ranks: Ranks
     full: Ranks

@@ -26,7 +26,7 @@ SLICED: Mapping[str, tuple[str, ...]] = {
 }
 """Metrics of each section that are told by slice."""
 
-Columns = Mapping[tuple[str, str, str], np.ndarray]
+MetricColumns = Mapping[tuple[str, str, str], np.ndarray]
 """Per-example values ``[n]`` by (model, section, metric)."""
 
 
@@ -84,7 +84,7 @@ def _tied(dataset: Dataset, examples: Examples) -> np.ndarray:
     return tied
 
 
-def slices(columns: Columns, about: Context, teacher: str, bootstrap: Bootstrap) -> list[Slice]:
+def slices(columns: MetricColumns, about: Context, teacher: str, bootstrap: Bootstrap) -> list[Slice]:
     """Every slice, those without users too, so that all runs have the same.
 
     Args:
@@ -108,7 +108,7 @@ def members(about: Context) -> Iterator[tuple[By, str, np.ndarray]]:
     yield "ties", "tied", np.flatnonzero(about.tied)
 
 
-def _slice(by: By, name: str, columns: Columns, chosen: np.ndarray, teacher: str, bootstrap: Bootstrap) -> Slice:
+def _slice(by: By, name: str, columns: MetricColumns, chosen: np.ndarray, teacher: str, bootstrap: Bootstrap) -> Slice:
     told = {key: values[chosen] for key, values in columns.items() if key[2] in SLICED.get(key[1], ())}
     apart = {key: values - told[teacher, *key[1:]] for key, values in told.items() if key[0] != teacher}
     intervals: list[Interval] = []

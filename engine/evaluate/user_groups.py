@@ -13,12 +13,14 @@ from engine.evaluate.predictions import Predictions
 from engine.evaluate.report import By
 from engine.evaluate.slices import context, members
 
-Group = Literal["both", "only-model", "only-teacher", "none", "disagreement", "cold", "long", "short"]
-GROUPS: tuple[Group, ...] = get_args(Group)
+UserGroup = Literal["both", "only-model", "only-teacher", "none", "disagreement", "cold", "long", "short"]
+GROUPS: tuple[UserGroup, ...] = get_args(UserGroup)
 """Who is right (first place among the candidates, alone), then orders of all users by something else."""
 
 
-def groups(predictions: Predictions, model: str, lengths: np.ndarray | None = None) -> Mapping[Group, np.ndarray]:
+def user_groups(
+    predictions: Predictions, model: str, lengths: np.ndarray | None = None
+) -> Mapping[UserGroup, np.ndarray]:
     """Lines of the table, int64, by group; the first of each are its clearest cases.
 
     Args:

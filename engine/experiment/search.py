@@ -12,7 +12,7 @@ from engine.config import RunConfig
 from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.experiment.plan import BASE, Planned, label_of
-from engine.experiment.space import Choice, Range
+from engine.experiment.space import Domain, Range
 from engine.locations import settled
 from engine.recipe import stage_recipes
 from engine.seeds import generator
@@ -39,7 +39,7 @@ class Search(BaseModel):
     preset: str | None = None
     base: dict[str, Any]
     """The whole configuration, nested; its seed seeds the search too."""
-    space: dict[str, Choice]
+    space: dict[str, Domain]
     """By dotted name, in the order of the columns."""
     metric: str = DEFAULT
     trials: int = Field(USUAL_TRIALS, ge=2, le=MOST_TRIALS)
@@ -72,7 +72,7 @@ class Search(BaseModel):
 def make_search(
     preset: str | None,
     base: RunConfig,
-    space: Mapping[str, Choice],
+    space: Mapping[str, Domain],
     *,
     metric: str = DEFAULT,
     trials: int = USUAL_TRIALS,
@@ -128,12 +128,12 @@ def corners(search: Search) -> list[Planned]:
     return found
 
 
-def choice_words(choice: Choice) -> str:
+def choice_words(choice: Domain) -> str:
     """``1e-05 to 0.01, by its logarithm``, or the values."""
     return str(choice) if isinstance(choice, Range) else ", ".join(write(value) or "empty" for value in choice)
 
 
-def _draw(choice: Choice, random: np.random.Generator) -> Any:
+def _draw(choice: Domain, random: np.random.Generator) -> Any:
     return choice.draw(random) if isinstance(choice, Range) else choice[random.integers(len(choice))]
 
 
@@ -160,7 +160,7 @@ def _tried(search: Search, name: str) -> list[Any]:
     return [choice.low, choice.high] if isinstance(choice, Range) else choice
 
 
-def _usable(search: Search, name: str) -> Choice:
+def _usable(search: Search, name: str) -> Domain:
     """The choice with its values as the configuration writes them.
 
     Raises:

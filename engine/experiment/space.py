@@ -60,16 +60,16 @@ class Range(BaseModel):
         return f"{write(self.low)} to {write(self.high)}" + (", by its logarithm" if self.log else "")
 
 
-Choice = Range | list[Any]
+Domain = Range | list[Any]
 
 
-def read_space(lines: Iterable[str]) -> dict[str, Choice]:
+def read_space(lines: Iterable[str]) -> dict[str, Domain]:
     """What was written behind ``--vary``, by setting.
 
     Raises:
         StudioError: no such setting, a range of something that is no number, or nothing to choose from.
     """
-    space: dict[str, Choice] = {}
+    space: dict[str, Domain] = {}
     for line in lines:
         name, equals, text = line.partition("=")
         name = name.strip()
@@ -84,7 +84,7 @@ def read_space(lines: Iterable[str]) -> dict[str, Choice]:
     return space
 
 
-def _choice(setting: Setting, text: str) -> Choice:
+def _choice(setting: Setting, text: str) -> Domain:
     if not text.strip():
         raise StudioError("there is no value to choose from", where=setting.name, remedy=REMEDY)
     if setting.kind in ("number", "whole"):

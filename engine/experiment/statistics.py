@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.evaluate.paired import Answers
+from engine.evaluate.paired import UserMetrics
 from engine.metrics.bootstrap import LEVEL, Interval
 from engine.seeds import generator
 
@@ -56,7 +56,7 @@ class Difference:
     """The p-value after :func:`holm`."""
 
 
-def spread(runs: Mapping[int, Answers], metric: str) -> Spread:
+def spread(runs: Mapping[int, UserMetrics], metric: str) -> Spread:
     """Of one variant, by seed. Raises :class:`ValueError` where there is no seed."""
     if not runs:
         raise ValueError("no seed")
@@ -69,7 +69,7 @@ def spread(runs: Mapping[int, Answers], metric: str) -> Spread:
 
 
 def differences(
-    variants: Mapping[str, Mapping[int, Answers]], baseline: str, metric: str
+    variants: Mapping[str, Mapping[int, UserMetrics]], baseline: str, metric: str
 ) -> dict[str, Difference | None]:
     """Of every variant to the one called ``baseline``; ``None`` where no seed of both asked the same questions."""
     base = variants[baseline]
@@ -136,11 +136,11 @@ def _counts(rows: int, n: int, seed: int) -> np.ndarray:
     return random.multinomial(n, np.full(n, 1 / n), size=rows).astype(np.float32)
 
 
-def _paired(a: Answers, b: Answers) -> bool:
+def _paired(a: UserMetrics, b: UserMetrics) -> bool:
     return np.array_equal(a.users, b.users) and np.array_equal(a.questions, b.questions)
 
 
-def _difference(pairs: Sequence[tuple[Answers, Answers]], metric: str) -> Difference:
+def _difference(pairs: Sequence[tuple[UserMetrics, UserMetrics]], metric: str) -> Difference:
     values = [a.metrics[metric] - b.metrics[metric] for a, b in pairs]
     users = np.concatenate([a.users for a, _ in pairs])
     weights = np.concatenate([np.full(len(it), 1 / len(it)) for it in values])

@@ -16,7 +16,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.experiment.plan import Planned, label_of
 from engine.experiment.search import Search, configure
-from engine.experiment.space import Choice, Range
+from engine.experiment.space import Domain, Range
 from engine.recipe import stage_recipes
 from engine.seeds import derive, generator
 from engine.setting_values import write
@@ -133,7 +133,7 @@ def _sampler(seed: int, *, guided: bool) -> Any:
     return TPESampler(seed=seed) if guided else RandomSampler(seed=seed)
 
 
-def _distribution(choice: Choice) -> Any:
+def _distribution(choice: Domain) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(choice, Range):
@@ -142,11 +142,11 @@ def _distribution(choice: Choice) -> Any:
     return CategoricalDistribution([write(value) for value in choice])
 
 
-def _param(choice: Choice, value: Any) -> Any:
+def _param(choice: Domain, value: Any) -> Any:
     return value if isinstance(choice, Range) else write(value)
 
 
-def _value(choice: Choice, param: Any) -> Any:
+def _value(choice: Domain, param: Any) -> Any:
     """What a trial is set to for what Optuna drew."""
     if isinstance(choice, Range):
         return choice.near(param)

@@ -20,7 +20,7 @@ from engine.explain.effects import leave_one_out
 from engine.explain.explananda import remembered
 from engine.explain.faithfulness import interval
 from engine.explain.predictor import Instance
-from engine.explain.reason_kinds import KINDS, World, kinds_of
+from engine.explain.reason_kinds import KINDS, ItemRelations, kinds_of
 from engine.explain.removal import Delete
 from engine.explain.row_predictors import RowPredictors
 from engine.labels import listed
@@ -82,7 +82,7 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
     wanted = list(all_rows(config)) if rows is None else list(dict.fromkeys(checked_row(config, it) for it in rows))
     there, lacks = kinds_of(models.dataset.catalogue)
-    world = World(models.dataset.catalogue, models.split.train)
+    world = ItemRelations(models.dataset.catalogue, models.split.train)
     chosen = sample_users(len(test), users, config.seed)
     examples = test.take(chosen)
     candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "test")
@@ -106,7 +106,9 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
     }
 
 
-def _measure(predictors: RowPredictors, row: str, about: Instance, world: World, kinds: Sequence[str]) -> UserDrivers:
+def _measure(
+    predictors: RowPredictors, row: str, about: Instance, world: ItemRelations, kinds: Sequence[str]
+) -> UserDrivers:
     """``about``: the user's history and candidates, with what was really chosen for the target."""
     asked = predictors.of(row, about)
     scores = asked.full()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -19,17 +18,16 @@ from engine.data.references import checked_titles, user_meant
 from engine.errors import StudioError
 from engine.explain.explanandum import Explanandum, find_item
 from engine.explain.predictor import EMPTY, Instance
+from engine.explain.report import CandidatePool
 from engine.explain.row_predictors import RowPredictors
 from engine.labels import label
 from engine.models import Models
-from engine.recommend import HistoryItem, ambiguities, understand
+from engine.recommend import MatchedTitle, ambiguities, understand
 from engine.rows import beside_row, checked_row, method_row
-
-Candidates = Literal["sampled", "catalogue"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExplanationTarget:
     """What is to be explained, by titles or ids of the data set; each is added to the candidates if it is none."""
 
     item: str | None = None
@@ -54,11 +52,11 @@ class Wanted:
         return row, other
 
 
-ANYTHING = Wanted()
+ANYTHING = ExplanationTarget()
 
 
 def explanandum_of_user(
-    models: Models, user: str, wanted: Wanted = ANYTHING, candidates: Candidates = "sampled"
+    models: Models, user: str, wanted: ExplanationTarget = ANYTHING, candidates: CandidatePool = "sampled"
 ) -> Explanandum:
     """A test user, by her id in the data set, and her history before the test item.
 
@@ -77,7 +75,11 @@ def explanandum_of_user(
 
 
 def explanandum_of_edited(
-    models: Models, user: str, titles: Sequence[str], wanted: Wanted = ANYTHING, candidates: Candidates = "sampled"
+    models: Models,
+    user: str,
+    titles: Sequence[str],
+    wanted: ExplanationTarget = ANYTHING,
+    candidates: CandidatePool = "sampled",
 ) -> Explanandum:
     """A test user whose read history is changed to ``titles``: the candidates stay those of the history as it was.
 
@@ -99,7 +101,7 @@ def explanandum_of_edited(
     return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes, whole)
 
 
-def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: Wanted = ANYTHING) -> Explanandum:
+def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: ExplanationTarget = ANYTHING) -> Explanandum:
     """A history of one's own, oldest first, and the row's best items of the whole catalogue.
 
     Titles that the catalogue lacks are kept for the language model.
@@ -118,7 +120,9 @@ def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
     return older[-memory:] if memory > 0 else EMPTY
 
 
-def _test_user(models: Models, user: str, wanted: Wanted, candidates: Candidates) -> tuple[np.ndarray, int, np.ndarray]:
+def _test_user(
+    models: Models, user: str, wanted: ExplanationTarget, candidates: CandidatePool
+) -> tuple[np.ndarray, int, np.ndarray]:
     """History, true next item and candidates of a test user.
 
     Raises:
@@ -144,7 +148,7 @@ def _test_user(models: Models, user: str, wanted: Wanted, candidates: Candidates
     return history, int(example.targets[0]), listed
 
 
-def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[HistoryItem, ...], np.ndarray]:
+def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[MatchedTitle, ...], np.ndarray]:
     """Titles as they were understood, and the ids of those that the catalogue has: int64, not empty.
 
     Raises:
@@ -164,10 +168,10 @@ def _understood(models: Models, titles: Sequence[str]) -> tuple[tuple[HistoryIte
 
 def _explanandum_of_entries(
     models: Models,
-    entries: tuple[HistoryItem, ...],
+    entries: tuple[MatchedTitle, ...],
     older: np.ndarray,
     candidates: np.ndarray | None,
-    wanted: Wanted,
+    wanted: ExplanationTarget,
     true_item: int | None,
     notes: list[str],
     whole: bool,
@@ -187,10 +191,10 @@ def _explanandum_of_entries(
 def _explanandum(
     models: Models,
     catalogue: Catalogue,
-    entries: tuple[HistoryItem, ...],
+    entries: tuple[MatchedTitle, ...],
     older: np.ndarray,
     candidates: np.ndarray | None,
-    wanted: Wanted,
+    wanted: ExplanationTarget,
     true_item: int | None,
     notes: tuple[str, ...],
     whole: bool,

@@ -15,7 +15,7 @@ from engine.explain.predictor import Instance, Predictor
 from engine.explain.removal import Delete, Placeholder, RandomItem, Removal
 from engine.explain.row_predictors import RowPredictors, is_llm
 from engine.models import Models
-from engine.recommend import HistoryItem
+from engine.recommend import MatchedTitle
 from engine.variants import LLMVariants
 
 DRAWS = 3
@@ -31,7 +31,7 @@ class Explanandum:
     models: Models
     catalogue: Catalogue
     """The data set's, then one's own titles, then the one that says nothing."""
-    entries: tuple[HistoryItem, ...]
+    entries: tuple[MatchedTitle, ...]
     """The history as the language model reads it, oldest first."""
     rows: RowPredictors
     row: str

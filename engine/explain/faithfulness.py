@@ -16,7 +16,7 @@ from engine.evaluate import sample_users
 from engine.explain.effects import leave_one_out
 from engine.explain.erasure import Curves, Limits, erasure, limits
 from engine.explain.evidence import gather
-from engine.explain.explananda import Wanted, explanandum_of_user
+from engine.explain.explananda import ExplanationTarget, explanandum_of_user
 from engine.explain.explanandum import Explanandum
 from engine.explain.gradients import differentiable, integrated_gradients
 from engine.explain.predictor import probabilities
@@ -118,7 +118,7 @@ def faithfulness(
     test, config = models.split.test, models.config
     if users < 2 or len(test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
-    wanted = Wanted(model=model, beside=beside)
+    wanted = ExplanationTarget(model=model, beside=beside)
     row, other = wanted.rows(config)
     chosen = sample_users(len(test), users, config.seed)
     figures = []

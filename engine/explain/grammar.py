@@ -44,7 +44,7 @@ TITLES = {"TARGET", "IT", "SPEAKING", "STRONGEST", "STRONG", "NEXT_STRONGEST", "
 FIRST = ("reason", "no reason")
 """Kinds of sentences with which a text begins."""
 
-Titles = tuple[str, ...]
+TitleTuple = tuple[str, ...]
 Slots = Mapping[str, Sequence[str]]
 """What may stand in each slot: texts, which may have slots of their own."""
 
@@ -58,7 +58,7 @@ def grammar(evidence: Evidence) -> str:
     return _Maker(evidence).made()
 
 
-def sides(evidence: Evidence) -> tuple[Titles, Titles]:
+def sides(evidence: Evidence) -> tuple[TitleTuple, TitleTuple]:
     """Titles that may be named as speaking for the target and against it, the strongest first.
 
     A title that stands twice in the history may pull both ways: nothing is said of it.
@@ -121,13 +121,13 @@ def _compared(behind: float) -> Sequence[str]:
     return AGREES if behind == 0 else LOWER if behind > 0 else HIGHER
 
 
-def _named(every: str, one: str, more: str, titles: Titles) -> dict[str, Sequence[str]]:
+def _named(every: str, one: str, more: str, titles: TitleTuple) -> dict[str, Sequence[str]]:
     """Slots for all beginnings of the ranking, for its first title, and for beginnings of two titles and more."""
     lists = _lists(titles)
     return {slot: some for slot, some in ((every, lists), (one, lists[:1]), (more, lists[1:])) if some}
 
 
-def _lists(titles: Titles) -> list[str]:
+def _lists(titles: TitleTuple) -> list[str]:
     return [listed(titles[:n]) for n in range(1, len(titles) + 1)]
 
 

@@ -19,7 +19,7 @@ from engine.explain.mentions import Mention, Mentions
 from engine.explain.sentence import teacher_label
 from engine.labels import listed
 
-Verdict = Literal["supported", "unsupported", "neutral"]
+Support = Literal["supported", "unsupported", "neutral"]
 Badge = Literal["grounded", "partly", "ungrounded"]
 BADGES: tuple[Badge, ...] = ("grounded", "partly", "ungrounded")
 """Best first."""
@@ -80,7 +80,7 @@ class Sentence:
     """One sentence and what the evidence says about it."""
 
     text: str
-    verdict: Verdict
+    verdict: Support
     faults: tuple[str, ...]
     """Why it is not supported, in words."""
     statements: int
@@ -140,7 +140,7 @@ def _sentence(marked: str, mentions: Mentions, evidence: Evidence) -> Sentence:
     statements = named + causes
     faults = tuple(dict.fromkeys(fault for fault in statements if fault is not None))
     held = statements.count(None)
-    verdict: Verdict = "unsupported" if faults else "supported" if None in causes else "neutral"
+    verdict: Support = "unsupported" if faults else "supported" if None in causes else "neutral"
     return Sentence(mentions.unmark(marked), verdict, faults, len(statements), held)
 
 

@@ -12,7 +12,7 @@ from engine.data import Catalogue, match_titles
 from engine.data.title_parsing import split_year
 from engine.explain.evidence import Evidence
 
-Kind = Literal["history", "candidate", "invented", "name"]
+MentionKind = Literal["history", "candidate", "invented", "name"]
 
 OPEN, CLOSE = "\ue000", "\ue001"  # private use: they stand for nothing in any text
 MARK = re.compile(f"{OPEN}(\\d+){CLOSE}")
@@ -30,7 +30,7 @@ YEAR_BEHIND = r"(?: \(\d{4}\))?"
 class Mention:
     """A title, or what looks like one."""
 
-    kind: Kind
+    kind: MentionKind
     """``invented``: in quotes or with a year, and not in the evidence; ``name``: capitalised words that are not."""
     title: str
     place: int = -1
@@ -57,7 +57,7 @@ class Mentions:
         )
         words = (evidence.teacher, evidence.noun)
         self.allowed = {word.casefold() for word in words}
-        self.found: list[tuple[Kind, str, int, str]] = []
+        self.found: list[tuple[MentionKind, str, int, str]] = []
 
     def mark(self, text: str) -> str:
         """``text`` with a mark for every mention."""
@@ -134,10 +134,10 @@ class Mentions:
     def _place(self, written: str) -> int | None:
         return match_titles(self.catalogue, [written])[0].item
 
-    def _role(self, place: int) -> tuple[Kind, str, int]:
+    def _role(self, place: int) -> tuple[MentionKind, str, int]:
         kind, title = self.known[place]
         return ("history" if kind == "history" else "candidate"), title, place
 
-    def _add(self, kind: Kind, title: str, place: int, written: str) -> str:
+    def _add(self, kind: MentionKind, title: str, place: int, written: str) -> str:
         self.found.append((kind, title, place, written))
         return f"{OPEN}{len(self.found) - 1}{CLOSE}"

@@ -23,7 +23,7 @@ ALIKE = 0.5
 """Of the genres of both, so many are shared at least."""
 
 
-class World:
+class ItemRelations:
     """What kinds are told by: the catalogue, and the training sequences.
 
     Args:
@@ -98,34 +98,37 @@ class ReasonKind:
 
     words: str
     meaning: str
-    holds: Callable[[World, np.ndarray, int], np.ndarray]
+    holds: Callable[[ItemRelations, np.ndarray, int], np.ndarray]
     there: Callable[[Catalogue], bool] = _always
     lacks: str = ""
 
 
 KINDS: dict[str, ReasonKind] = {
-    "recent": ReasonKind("recent titles", f"one of the last {RECENT} that are read", World.recent),
+    "recent": ReasonKind("recent titles", f"one of the last {RECENT} that are read", ItemRelations.recent),
     "followed": ReasonKind(
         "titles that it came after",
         "somebody in the training data chose the recommended item right after it",
-        World.followed,
+        ItemRelations.followed,
     ),
     "genre": ReasonKind(
-        "titles of the same genre", f"it shares at least {ALIKE:.0%} of the genres of both", World.genre,
+        "titles of the same genre", f"it shares at least {ALIKE:.0%} of the genres of both", ItemRelations.genre,
         lambda catalogue: any(catalogue.genres), "genres",
     ),
     "series": ReasonKind(
-        "titles of the same series", "the two are called the same but for number and subtitle", World.same_series
+        "titles of the same series", "the two are called the same but for number and subtitle",
+        ItemRelations.same_series,
     ),
     "brand": ReasonKind(
-        "titles of the same brand", "it is of the same brand, author or developer", World.brand,
+        "titles of the same brand", "it is of the same brand, author or developer", ItemRelations.brand,
         lambda catalogue: any(catalogue.brands), "brands",
     ),
     "time": ReasonKind(
-        "titles of the same time", f"it came out at most {YEARS} years before or after", World.time,
+        "titles of the same time", f"it came out at most {YEARS} years before or after", ItemRelations.time,
         lambda catalogue: sum(year is not None for year in catalogue.years) > 1, "years",
     ),
-    "popular": ReasonKind("popular titles", f"among the {POPULAR:.0%} of all items chosen most", World.much_chosen),
+    "popular": ReasonKind(
+        "popular titles", f"among the {POPULAR:.0%} of all items chosen most", ItemRelations.much_chosen
+    ),
 }  # fmt: skip
 """By name."""
 

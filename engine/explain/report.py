@@ -7,7 +7,7 @@ An answer to the question ``explain`` (:class:`jobs.requests.ExplainRequest`) is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -35,6 +35,8 @@ from engine.explain.report_parts import (
     Writing,
 )
 
+CandidatePool = Literal["sampled", "catalogue"]
+"""What the item stands among: the candidates of the evaluation, or every item."""
 PARTS = (
     "effects", "rather", "why_not", "parts", "counterfactual", "summary", "ladder", "reading", "prompt", "order",
     "stability", "gradients", "rationale", "free",

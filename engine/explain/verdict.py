@@ -16,8 +16,8 @@ OTHERS = "prompt of "
 """How the names of states with other runs' prompts begin."""
 JUDGE = "kendall-tau"
 
-Kind = Literal["distilled", "no evidence", "away", "not distilled"]
-ENDINGS: Mapping[Kind, str] = {
+VerdictKind = Literal["distilled", "no evidence", "away", "not distilled"]
+ENDINGS: Mapping[VerdictKind, str] = {
     "distilled": "So stage 1 distilled part of the teacher's pattern.",
     "no evidence": "So there is no evidence that stage 1 distilled anything.",
     "away": "So what stage 1 learned is not the teacher's pattern: it leads away from it.",
@@ -30,17 +30,17 @@ UNTAUGHT = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DistillationVerdict:
     """What the agreement with the teacher says about the run's own prompt."""
 
-    kind: Kind
+    kind: VerdictKind
     """``away``: further from the teacher than an untrained prompt; ``not distilled``: by the run's settings."""
     sentence: str
     details: tuple[str, ...]
     """What no prompt, other runs' prompts and fine-tuning say about it."""
 
 
-def verdict(agreement: Mapping[str, Any], users: int, teacher: str, prompt: str) -> Verdict:
+def verdict(agreement: Mapping[str, Any], users: int, teacher: str, prompt: str) -> DistillationVerdict:
     """Judge the figures of :func:`engine.explain.pattern.agreements`.
 
     Args:
@@ -50,14 +50,16 @@ def verdict(agreement: Mapping[str, Any], users: int, teacher: str, prompt: str)
     """
     own, control = (round(agreement[state]["top-1"]["figure"]["value"] * users) for state in (OWN, RANDOM))
     lead = _lead(agreement, RANDOM)
-    kind: Kind = "distilled" if lead["low"] > 0 else "away" if lead["high"] < 0 else "no evidence"
+    kind: VerdictKind = "distilled" if lead["low"] > 0 else "away" if lead["high"] < 0 else "no evidence"
     ending = UNTAUGHT.get(prompt, ENDINGS[kind])
     name = "This run's prompt" if prompt in UNTAUGHT else "The distilled prompt"
     sentence = (
         f"{name} agrees with {teacher} on the first choice for {own} of {users} users, {_more(own - control)} an "
         f"untrained prompt. Over all candidates its order is {_closer(lead)} to {teacher}'s ({_tau(lead)}). {ending}"
     )
-    return Verdict("not distilled" if prompt in UNTAUGHT else kind, sentence, tuple(_details(agreement, teacher)))
+    return DistillationVerdict(
+        "not distilled" if prompt in UNTAUGHT else kind, sentence, tuple(_details(agreement, teacher))
+    )
 
 
 def _details(agreement: Mapping[str, Any], teacher: str) -> list[str]:

@@ -18,7 +18,7 @@ from engine.distill.tasks import PatternSimulating, TemporalAnalysis
 from engine.evaluate.evaluator import CHUNK, sample_users
 from engine.evaluate.rows import RowFile, fingerprint
 from engine.falsify.controls import Control
-from engine.falsify.record import Evidence
+from engine.falsify.record import FindingBuilder
 from engine.llm import Prompts, SoftPrompt
 from engine.metrics.ranks import hit_rate, ndcg, target_columns, target_ranks
 from engine.models import Models, WithoutAdapter
@@ -27,7 +27,7 @@ from engine.plus import PlusRanker
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.rows import LLM_ROWS
 from engine.run_folder import RunFolder
-from engine.training_prompts import Questions
+from engine.training_prompts import TrainingBatch
 from engine.variants import LLMVariants
 
 FOLDER = "falsification"
@@ -44,7 +44,7 @@ class Ask:
     score: Callable[[slice], np.ndarray]
 
 
-class Experiment:
+class FalsificationSample:
     """Everything that the tests ask, about the same users.
 
     Args:
@@ -72,9 +72,9 @@ class Experiment:
         """Whether prompts list candidates."""
         return self.config.llm.prompts == "candidates"
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> FindingBuilder:
         """An empty record for one test."""
-        return Evidence(self.config.eval.bootstrap, self.config.seed)
+        return FindingBuilder(self.config.eval.bootstrap, self.config.seed)
 
     def ask(self, test: int, asks: Sequence[Ask]) -> dict[str, np.ndarray]:
         """Ask everything, users in chunks; float32 ``[n, m]`` by name.
@@ -114,7 +114,7 @@ class Experiment:
         key = fingerprint([name, version, listed, *(np.asarray(history, np.int64) for history in asked)])
         return Ask(name, key, listed.shape, lambda part: ranker.scores(asked[part], listed[part]))
 
-    def questioned(self, name: str, prompt: SoftPrompt, questions: Questions) -> Ask:
+    def questioned(self, name: str, prompt: SoftPrompt, questions: TrainingBatch) -> Ask:
         """One of stage 1's tasks put to the frozen language model with ``prompt``."""
         scorer = self.variants.scorer(prompt, adapter=False)
         texts = [question.text() for question in questions.prompts]
@@ -137,7 +137,7 @@ class Experiment:
             row.name: self.models.ranker(row.name) for row in LLM_ROWS if row.soft_prompt and row.there(self.config)
         }
 
-    def rps(self, *, ranks: bool) -> Questions:
+    def rps(self, *, ranks: bool) -> TrainingBatch:
         """RPS about the whole test histories, which stage 1 never saw, with or without the teacher's ranks."""
         config = self.config.model_copy(
             update={"distill": self.config.distill.model_copy(update={"show_teacher_ranks": ranks})}
@@ -148,7 +148,7 @@ class Experiment:
         )
         return task.last()
 
-    def ta(self, *, revealed: bool) -> Questions:
+    def ta(self, *, revealed: bool) -> TrainingBatch:
         """TA about the ends of the test histories, with or without the item that came next."""
         about = self.config, self._held_out(), self.models.dataset.catalogue, self.examples.users
         return TemporalAnalysis(*about, self.models.prompts(), revealed=revealed).last()

@@ -136,7 +136,7 @@ def stays(interval: Interval, users: int) -> Verdict:
     return "failed" if interval.low >= MARGIN or interval.high <= -MARGIN else "not decided"
 
 
-class Evidence:
+class FindingBuilder:
     """Collects the figures and claims of one test.
 
     Args:

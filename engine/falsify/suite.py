@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import StudioError
 from engine.falsify.controls import Other, find_controls
-from engine.falsify.experiment import FOLDER, Experiment
+from engine.falsify.experiment import FOLDER, FalsificationSample
 from engine.falsify.record import FILE, RULES, USERS, Falsification, Finding, read_falsification
 from engine.falsify.tests import COMPARING, TESTS
 from engine.models import Models
@@ -57,7 +57,7 @@ def falsify(
     if users < 2 or len(models.split.test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="ask more users")
     controls = find_controls(models, run, FOLDER, monitor, other=other, train=train)
-    experiment = Experiment(models, run, users, controls, monitor)
+    experiment = FalsificationSample(models, run, users, controls, monitor)
     findings: list[Finding] = []
     for number in sorted(tests):
         monitor.check()

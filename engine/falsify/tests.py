@@ -9,21 +9,21 @@ import numpy as np
 
 from engine.architectures import ARCHITECTURES
 from engine.falsify.controls import RANDOM_LISTS
-from engine.falsify.experiment import Ask, Experiment, with_prompts
+from engine.falsify.experiment import Ask, FalsificationSample, with_prompts
 from engine.falsify.record import NUMBERS, Finding
 from engine.metrics.agreement import AGREEMENT, agreement, kendall_tau
 from engine.metrics.ranks import target_ranks
 from engine.models import Models
 from engine.rows import row_spec
 from engine.seeds import generator
-from engine.training_prompts import Questions, make_prompts
+from engine.training_prompts import TrainingBatch, make_prompts
 
 TAU = "kendall-tau"
 ORDERS = 4
 """Orders of the candidates that test 6 asks about, the evaluation's own among them."""
 
 
-def own_pattern(experiment: Experiment) -> Finding:
+def own_pattern(experiment: FalsificationSample) -> Finding:
     """1: only the prompt distilled from this teacher makes the language model rank like this teacher."""
     questions = experiment.rps(ranks=False)
     prompts = {name: prompt for name, prompt in experiment.prompts.items() if prompt is not None}
@@ -70,7 +70,7 @@ def own_pattern(experiment: Experiment) -> Finding:
     )
 
 
-def teacher_name(experiment: Experiment) -> Finding:
+def teacher_name(experiment: FalsificationSample) -> Finding:
     """2: the teacher's name in the text decides nothing."""
     models, config = experiment.models, experiment.config
     other = next((control for control in experiment.controls if control.teacher is not None), None)
@@ -102,7 +102,7 @@ def teacher_name(experiment: Experiment) -> Finding:
     )
 
 
-def leaks(experiment: Experiment) -> Finding:
+def leaks(experiment: FalsificationSample) -> Finding:
     """3: RPS is no guessing by elimination, and TA looks at what came next."""
     prompts = {name: experiment.prompts[name] for name in ("random prompt", "distilled prompt")}
     own = experiment.models.soft_prompt
@@ -140,7 +140,7 @@ def leaks(experiment: Experiment) -> Finding:
     )
 
 
-def history_order(experiment: Experiment) -> Finding:
+def history_order(experiment: FalsificationSample) -> Finding:
     """4: the order of the history matters, as it does to the teacher."""
     n, seed = experiment.config.data.history, experiment.config.seed
     shuffled = [_shuffled(history, n, seed, int(user)) for user, history in zip(
@@ -166,7 +166,7 @@ def history_order(experiment: Experiment) -> Finding:
     )
 
 
-def titles(experiment: Experiment) -> Finding:
+def titles(experiment: FalsificationSample) -> Finding:
     """5: with titles permuted between ids, what remains is not world knowledge."""
     permuted = with_permuted_titles(experiment)
     last = ""
@@ -194,7 +194,7 @@ def titles(experiment: Experiment) -> Finding:
     )
 
 
-def candidate_order(experiment: Experiment) -> Finding:
+def candidate_order(experiment: FalsificationSample) -> Finding:
     """6: the place in the list of candidates decides nothing."""
     n, m = experiment.candidates.shape
     rows = {name: ranker for name, ranker in experiment.rows().items() if not row_spec(name).mixed}
@@ -228,14 +228,14 @@ def candidate_order(experiment: Experiment) -> Finding:
     )
 
 
-TESTS: dict[int, Callable[[Experiment], Finding]] = dict(
+TESTS: dict[int, Callable[[FalsificationSample], Finding]] = dict(
     zip(NUMBERS, (own_pattern, teacher_name, leaks, history_order, titles, candidate_order), strict=True)
 )
 COMPARING = (1, 2)
 """Tests that depend on the controls: on their prompts, or on which the other teacher is."""
 
 
-def with_permuted_titles(experiment: Experiment) -> Models:
+def with_permuted_titles(experiment: FalsificationSample) -> Models:
     """The run's models over a catalogue in which every item bears another's title; weights and ids are the same."""
     models = experiment.models
     catalogue = models.dataset.catalogue
@@ -256,7 +256,7 @@ def _shuffled(history: np.ndarray, n: int, seed: int, user: int) -> np.ndarray:
     return np.concatenate([history[:-n], recent])
 
 
-def _accuracy(scores: np.ndarray, questions: Questions) -> np.ndarray:
+def _accuracy(scores: np.ndarray, questions: TrainingBatch) -> np.ndarray:
     right: np.ndarray = (scores.argmax(axis=1) == questions.labels).astype(np.float64)
     return right
 

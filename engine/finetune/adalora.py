@@ -192,7 +192,7 @@ def save_adapter(backbone: Backbone, folder: Path) -> None:
     Raises:
         StudioError: the folder cannot be written.
     """
-    if not distributed.first():
+    if not distributed.is_main_process():
         return
     partial = folder.with_name(f"{folder.name}.part")
     try:

@@ -10,10 +10,10 @@ from engine.config import RunConfig
 from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.llm.prompts import Prompts
-from engine.training_prompts import Question, Task
+from engine.training_prompts import TrainingPrompt, TrainingTask
 
 
-class NextItem(Task):
+class NextItem(TrainingTask):
     """LSR: given the history ``s[:cut-1]``, the label is the true next item ``s[cut-1]``.
 
     The cuts are a sliding window over each training sequence. Candidates are the label and uniform unseen items.
@@ -47,10 +47,10 @@ class NextItem(Task):
         shown = {cut: codes[max(0, cut - 1 - self.history) : cut - 1] for cut in range(2, len(codes) + 1)}
         return np.array([cut for cut, before in shown.items() if codes[cut - 1] not in before], dtype=np.int64)
 
-    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[Question]:
+    def ask(self, places: Sequence[tuple[int, int]], random: np.random.Generator) -> list[TrainingPrompt]:
         return [self._ask(user, cut, random) for user, cut in places]
 
-    def _ask(self, user: int, cut: int, random: np.random.Generator) -> Question:
+    def _ask(self, user: int, cut: int, random: np.random.Generator) -> TrainingPrompt:
         sequence = self.split.train[user]
         history = sequence[: cut - 1][-self.history :]
         if self.history_dropout:
@@ -58,4 +58,4 @@ class NextItem(Task):
             kept[-1] |= not kept.any()
             history = history[kept]
         candidates, label = self.candidates(user, [sequence[cut - 1]], random)
-        return Question(self.prompts.lsr(history, candidates, soft=self.soft), candidates, label)
+        return TrainingPrompt(self.prompts.lsr(history, candidates, soft=self.soft), candidates, label)

@@ -26,7 +26,7 @@ from engine.optim import StageOptimizer
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle
-from engine.training import Plan, Tensors, fit
+from engine.training import FitArguments, Tensors, fit
 from engine.training_prompts import llm_ranker, make_prompts
 
 SELECT = "NDCG@10"
@@ -61,7 +61,7 @@ def finetune(
         StudioError: settings that do not fit the model or the data, or diverged training.
     """
     stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher)
-    plan = Plan(
+    plan = FitArguments(
         name="finetune",
         steps=config.finetune.steps,
         seed=config.seed,
@@ -122,11 +122,11 @@ class FinetuneStage:
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0
         with self.adalora.dropout(), learning(self.head):
-            for part, share in distributed.mine(self.task.batch(self.batch_number(step)), self.micro_batch):
+            for part, share in distributed.own_parts(self.task.batch(self.batch_number(step)), self.micro_batch):
                 loss = share * part.loss(self.scorer)
                 loss.backward()
                 total += float(loss.detach())
-        (total,) = distributed.add_gradients(self.optimizer.parameters.values(), total)
+        (total,) = distributed.all_reduce_gradients(self.optimizer.parameters.values(), total)
         orthogonality = self.adalora.orthogonality()
         (self.settings.orthogonality * orthogonality).backward()
         rate = self.optimizer.step(step)
@@ -149,7 +149,7 @@ class FinetuneStage:
 
     def validate(self) -> dict[str, float]:
         """HR@1 and NDCG@10 on the sampled validation users, with the protocol's candidates."""
-        scores = distributed.asked(
+        scores = distributed.map_rows(
             len(self.examples),
             lambda own: self.ranker.scores(self.examples.histories[own], self.candidates[own]),
         )

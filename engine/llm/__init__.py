@@ -2,7 +2,7 @@
 
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.encoder import Encoded, PromptEncoder
-from engine.llm.fingerprint import Record
+from engine.llm.fingerprint import BackboneFingerprint
 from engine.llm.prompts import Prompt, Prompts, Segment
 from engine.llm.ranker import LLMRanker
 from engine.llm.scorer import PromptScorer
@@ -12,6 +12,7 @@ from engine.llm.verbalizers import Verbalizer, make_verbalizer
 
 __all__ = [
     "Backbone",
+    "BackboneFingerprint",
     "Embedded",
     "Encoded",
     "LLMRanker",
@@ -19,7 +20,6 @@ __all__ = [
     "PromptEncoder",
     "PromptScorer",
     "Prompts",
-    "Record",
     "Segment",
     "SoftPrompt",
     "Verbalizer",

@@ -14,12 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from transformers.pytorch_utils import Conv1D
 
 from engine.errors import StudioError
-from engine.llm.chat_template import Family, Frame
+from engine.llm.chat_template import ChatFrame, Family
 from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
 
 if TYPE_CHECKING:
-    from engine.llm.fingerprint import Record
+    from engine.llm.fingerprint import BackboneFingerprint
     from engine.llm.title_encoder import TitleEncoder
 
 Continuations = Sequence[Sequence[Sequence[int]]]
@@ -101,7 +101,7 @@ class Backbone(nn.Module, ABC):
     there, or else all linear ones."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: Frame | None = None
+        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: ChatFrame | None = None
     ) -> None:
         super().__init__()
         self.model = model.requires_grad_(False).eval()
@@ -113,7 +113,7 @@ class Backbone(nn.Module, ABC):
         self.tokens = self.encoder.tokens
         self.tell: Callable[[str], None] = lambda _: None
         """Hears what the reader of a run's log must know."""
-        self.record: Record | None = None
+        self.record: BackboneFingerprint | None = None
         """Of this model as it was loaded."""
         self.checkpointing = False
         """Whether blocks are computed again in backward passes, see :meth:`checkpoint_blocks`."""

@@ -14,12 +14,12 @@ from engine.errors import StudioError
 from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span
 from engine.llm.backbone import Backbone, Continuations, Embedded
-from engine.llm.chat_template import Frame
+from engine.llm.chat_template import ChatFrame
 from engine.llm.decoder import packed_forward
-from engine.llm.equivalence import Found, Way, prove, prove_head
+from engine.llm.equivalence import ChosenForward, Way, verify_forward, verify_head
 from engine.llm.packing import Packed, pack
 from engine.llm.prefix_tree import lay_out
-from engine.llm.transformers_forward import Library, blocks
+from engine.llm.transformers_forward import TransformersForward, blocks
 
 PROOF = 192
 """Tokens of the text by which a way to read is proved, and ..."""
@@ -47,11 +47,11 @@ class CausalBackbone(Backbone):
     )
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: Frame | None = None
+        self, model: Any, tokenizer: Any, name: str, source: str, context: int, frame: ChatFrame | None = None
     ) -> None:
         super().__init__(model, tokenizer, name, source, context, frame)
         self.activation_cache: ActivationCache | None = None
-        self._found: dict[int, Found] = {}
+        self._found: dict[int, ChosenForward] = {}
         """By length of the proof."""
 
     def cache_activations(self, layers: int, *, latest: bool = False) -> None:
@@ -64,7 +64,7 @@ class CausalBackbone(Backbone):
     @cached_property
     def linear_head(self) -> bool:
         with self.without_adapter():
-            return prove_head(self._library, self.encoder.ordinary, self.name)
+            return verify_head(self._library, self.encoder.ordinary, self.name)
 
     def logits(self, states: Tensor) -> Tensor:
         return super().logits(states) if self.linear_head else self._library.logits(states)
@@ -170,7 +170,7 @@ class CausalBackbone(Backbone):
         if size not in self._found:
             with self.without_adapter():
                 beginnings = [number for number in rescaled if number < size]
-                found = prove(self._library, self.encoder.ordinary, size, self.name, beginnings)
+                found = verify_forward(self._library, self.encoder.ordinary, size, self.name, beginnings)
             if found.way != "packed" and all(earlier.way == "packed" for earlier in self._found.values()):
                 self.tell(
                     f"{self.name} is read by Transformers' own forward pass, which takes longer: the engine's differs"
@@ -186,8 +186,8 @@ class CausalBackbone(Backbone):
         return self._library.states(inputs)
 
     @cached_property
-    def _library(self) -> Library:
-        return Library(self._core())
+    def _library(self) -> TransformersForward:
+        return TransformersForward(self._core())
 
     def _decoder(self) -> Any:
         return self._library.decoder

@@ -19,7 +19,7 @@ REQUEST = (
 
 
 @dataclass(frozen=True)
-class Frame:
+class ChatFrame:
     """Token ids that the model's own template puts before the request, between request and reply, and at the end."""
 
     before: tuple[int, ...] = ()
@@ -27,7 +27,7 @@ class Frame:
     after: tuple[int, ...] = ()
 
 
-def make_frame(tokenizer: Any, name: str, family: Family) -> Frame:
+def make_frame(tokenizer: Any, name: str, family: Family) -> ChatFrame:
     """The frame of one model's prompts today; a template may write the date.
 
     Args:
@@ -44,11 +44,11 @@ def make_frame(tokenizer: Any, name: str, family: Family) -> Frame:
                 where="llm.name",
                 remedy='name it in tokenizer_config.json, as "eos_token": "</s>"',
             )
-        return Frame(after=(tokenizer.eos_token_id,))
+        return ChatFrame(after=(tokenizer.eos_token_id,))
     if not tokenizer.chat_template:
-        return Frame(_opening(tokenizer), _ids(tokenizer, "\n"))
+        return ChatFrame(_opening(tokenizer), _ids(tokenizer, "\n"))
     before, between = _around_request(tokenizer, name)
-    return Frame(_ids(tokenizer, before), _ids(tokenizer, between))
+    return ChatFrame(_ids(tokenizer, before), _ids(tokenizer, between))
 
 
 def _opening(tokenizer: Any) -> tuple[int, ...]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import StudioError
-from engine.llm.chat_template import Family, Frame, make_frame
-from engine.llm.prompts import Kind, Prompt
+from engine.llm.chat_template import ChatFrame, Family, make_frame
+from engine.llm.prompts import Prompt, SegmentKind
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Encoded:
 
     ids: Tensor
     soft: slice | None
-    spans: dict[tuple[Kind, int], slice]
+    spans: dict[tuple[SegmentKind, int], slice]
     listed: tuple[int, ...] = ()
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class PromptEncoder:
     """
 
     def __init__(
-        self, tokenizer: Any, name: str, context: int, family: Family, rows: int, frame: Frame | None = None
+        self, tokenizer: Any, name: str, context: int, family: Family, rows: int, frame: ChatFrame | None = None
     ) -> None:
         self.tokenizer = tokenizer
         self.name = name
@@ -93,7 +93,7 @@ class PromptEncoder:
         """
         ids = list(self.frame.before)
         soft: slice | None = None
-        spans: dict[tuple[Kind, int], slice] = {}
+        spans: dict[tuple[SegmentKind, int], slice] = {}
         listed: list[int] = []
         for segment in prompt.segments:
             start = len(ids)

@@ -18,7 +18,7 @@ from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
 from engine.llm.decoder import packed_forward
 from engine.llm.norm import fuse_norms
-from engine.llm.transformers_forward import Library
+from engine.llm.transformers_forward import TransformersForward
 from engine.seeds import generator
 
 Way = Literal["packed", "cached", "whole"]
@@ -39,14 +39,16 @@ this root mean square are brought up to it for the proof; those of trained model
 
 
 @dataclass(frozen=True)
-class Found:
+class ChosenForward:
     """The way that agrees, and why a faster one does not."""
 
     way: Way
     reason: str = ""
 
 
-def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beginnings: Sequence[int] = ()) -> Found:
+def verify_forward(
+    library: TransformersForward, ordinary: Sequence[int], length: int, name: str, beginnings: Sequence[int] = ()
+) -> ChosenForward:
     """The fastest way to read texts of up to ``length`` tokens that agrees with the model's own.
 
     Where that is ``packed``, the model's norms are replaced by faster ones.
@@ -94,7 +96,7 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beg
         undo = fuse_norms(decoder)
         packed = _error(lambda: _packed(decoder, inputs), expected)
         if packed is None:
-            return Found("packed")
+            return ChosenForward("packed")
         undo()
         ways: tuple[tuple[Way, Callable[[], Tensor]], ...] = (
             ("cached", lambda: _continued(library, inputs, cached=True)),
@@ -102,7 +104,7 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beg
         )
         for way, states in ways:
             if _error(states, expected) is None:
-                return Found(way, packed)
+                return ChosenForward(way, packed)
     raise StudioError(
         f"what {name} makes of a text does not follow, token by token, from the embeddings before it",
         where="llm.name",
@@ -110,8 +112,8 @@ def prove(library: Library, ordinary: Sequence[int], length: int, name: str, beg
     )
 
 
-def prove_head(library: Library, ordinary: Sequence[int], name: str) -> bool:
-    """Whether logits are the product of states and output embeddings; if not, :meth:`Library.logits` knows them.
+def verify_head(library: TransformersForward, ordinary: Sequence[int], name: str) -> bool:
+    """Whether logits are states times output embeddings; if not, :meth:`TransformersForward.logits` knows them.
 
     Raises:
         StudioError: neither is so.
@@ -137,7 +139,7 @@ def prove_head(library: Library, ordinary: Sequence[int], name: str) -> bool:
         return _error(lambda: both @ output.weight.T, library.logits(both), HEAD_TOLERANCE) is None
 
 
-def _own(library: Library, ids: Tensor) -> tuple[Tensor, Tensor]:
+def _own(library: TransformersForward, ids: Tensor) -> tuple[Tensor, Tensor]:
     """States after the final norm ``[T, width]`` and the last logits ``[TAIL, vocabulary]`` of the model itself."""
     seen: list[Any] = []
     handle = library.decoder.register_forward_hook(lambda _, __, output: seen.append(output))
@@ -160,7 +162,7 @@ def _packed(decoder: Any, inputs: Tensor) -> Tensor:
     return packed_forward(decoder, inputs, torch.arange(T, device=inputs.device), spans, range(T))
 
 
-def _continued(library: Library, inputs: Tensor, *, cached: bool) -> Tensor:
+def _continued(library: TransformersForward, inputs: Tensor, *, cached: bool) -> Tensor:
     half = len(inputs) // 2
     prompt, text = inputs[:half], inputs[half:]
     end, behind = library.continued(prompt, [text.flip(0), text], cached=cached)

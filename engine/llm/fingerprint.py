@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
-from engine.llm.chat_template import Frame
+from engine.llm.chat_template import ChatFrame
 from engine.run_folder import write_text
 
 SAMPLE = (
@@ -31,18 +31,18 @@ NUMBERS = 64
 
 
 @dataclass(frozen=True)
-class Record:
+class BackboneFingerprint:
     """Of the language model of one run.
 
     ``prints``: fingerprints of its parts, by what they are called in messages.
     """
 
     dtype: str
-    frame: Frame
+    frame: ChatFrame
     prints: Mapping[str, str]
 
     @classmethod
-    def of(cls, backbone: Backbone) -> Record:
+    def of(cls, backbone: Backbone) -> BackboneFingerprint:
         """The record of a backbone as it was loaded, no adapter attached."""
         return cls(
             str(backbone.dtype).removeprefix("torch."),
@@ -53,7 +53,7 @@ class Record:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Record | None:
+    def read(cls, path: Path) -> BackboneFingerprint | None:
         """What :meth:`write` wrote; ``None`` where nothing is: earlier versions kept no record.
 
         Raises:
@@ -61,7 +61,7 @@ class Record:
         """
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            frame = Frame(**{part: tuple(map(int, ids)) for part, ids in kept["frame"].items()})
+            frame = ChatFrame(**{part: tuple(map(int, ids)) for part, ids in kept["frame"].items()})
             return cls(str(kept["dtype"]), frame, {str(part): str(own) for part, own in kept["prints"].items()})
         except FileNotFoundError:
             return None
@@ -73,7 +73,7 @@ class Record:
     def write(self, path: Path) -> None:
         write_text(path, json.dumps(asdict(self), indent=1))
 
-    def check(self, other: Record, name: str) -> None:
+    def check(self, other: BackboneFingerprint, name: str) -> None:
         """Raises StudioError where parts of the model called ``name``, recorded now, differ from the earlier ones."""
         if changed := [part for part, own in other.prints.items() if self.prints.get(part, own) != own]:
             raise StudioError(

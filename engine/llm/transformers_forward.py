@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from engine.llm.backbone import Embedded
 
 
-class Library:
+class TransformersForward:
     """Asks one model of Transformers.
 
     Shapes below: B prompts of at most T tokens, N states; ``width`` of the embeddings and of the states.

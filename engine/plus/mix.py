@@ -17,7 +17,7 @@ SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
 
 
-def weigh(opinions: Sequence[np.ndarray], histories: Sequence[History], targets: np.ndarray) -> Tensor:
+def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], targets: np.ndarray) -> Tensor:
     """Weights float32 ``[P]``, none negative, under which the true next items are likeliest.
 
     ``p(item) ∝ exp(Σ wᵢ · opinionᵢ)`` over the items that the history does not hold: a logistic regression of P

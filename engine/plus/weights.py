@@ -15,7 +15,7 @@ from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
 from engine.monitor import Monitor
-from engine.plus.mix import weigh
+from engine.plus.mix import fit_weights
 from engine.ranking import CatalogueRanker, History
 from engine.seeds import generator
 
@@ -75,11 +75,11 @@ def learn_weights(
     opinions = {name: np.empty((size, split.n_items), np.float32) for name in parts}
     done, total = 0, size * len(parts)
     for name, ranker in parts.items():
-        for start in range(0, size, USERS_AT_ONCE * distributed.count()):
+        for start in range(0, size, USERS_AT_ONCE * distributed.world_size()):
             monitor.check()
-            part = slice(start, min(start + USERS_AT_ONCE * distributed.count(), size))
+            part = slice(start, min(start + USERS_AT_ONCE * distributed.world_size(), size))
             histories = examples.histories[part]
-            opinions[name][part] = distributed.asked(len(histories), partial(_scores, ranker, histories))
+            opinions[name][part] = distributed.map_rows(len(histories), partial(_scores, ranker, histories))
             done += part.stop - part.start
             monitor.progress(STAGE, done, total)
     if split.weighing is None:
@@ -88,8 +88,8 @@ def learn_weights(
         candidates = np.tile(np.unique(examples.targets), (size, 1))
     columns = (candidates == examples.targets[:, None]).argmax(axis=1)
     listed = [np.take_along_axis(scores, candidates, axis=1) for scores in opinions.values()]
-    of_catalogue = weigh(list(opinions.values()), examples.histories, examples.targets)
-    of_candidates = weigh(listed, [()] * size, columns)
+    of_catalogue = fit_weights(list(opinions.values()), examples.histories, examples.targets)
+    of_candidates = fit_weights(listed, [()] * size, columns)
     weights = PlusWeights(
         dict(zip(parts, of_catalogue.tolist(), strict=True)), dict(zip(parts, of_candidates.tolist(), strict=True))
     )

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from engine.evaluate.render import figure_cell
 from engine.evaluate.report import Estimate
 from engine.labels import label
-from engine.published.record import Experiment, Record, Table, mean
+from engine.published.record import PublishedExperiment, PublishedRecord, PublishedTable, mean
 
 BY_RARITY = "full.NDCG@10"
 
 
-def markdown(record: Record, table: Table) -> str:
+def markdown(record: PublishedRecord, table: PublishedTable) -> str:
     """Three tables, then how they were made; data sets that were not run yet are named."""
     done = {name: record.experiments[name] for name in table.data if record.experiments[name].runs}
     missing = [name for name in table.data if name not in done]
@@ -24,7 +24,7 @@ def markdown(record: Record, table: Table) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _data(experiments: Sequence[Experiment]) -> Iterator[str]:
+def _data(experiments: Sequence[PublishedExperiment]) -> Iterator[str]:
     """What the data are, and what a run took."""
     yield "| | users | items | interactions | density | rare targets | minutes of training | of evaluation | memory |"
     yield "|---|---|---|---|---|---|---|---|---|"
@@ -40,7 +40,7 @@ def _data(experiments: Sequence[Experiment]) -> Iterator[str]:
         )
 
 
-def _models(experiments: Sequence[Experiment], columns: Sequence[str]) -> Iterator[str]:
+def _models(experiments: Sequence[PublishedExperiment], columns: Sequence[str]) -> Iterator[str]:
     """Every model on every data set."""
     heads = [column.replace(".", ", ").replace("candidates, ", "sampled, ") for column in columns]
     yield f"| | | {' | '.join(heads)} |"
@@ -50,7 +50,7 @@ def _models(experiments: Sequence[Experiment], columns: Sequence[str]) -> Iterat
         yield from _rows(experiment.title, rows, columns)
 
 
-def _rarity(experiments: Sequence[Experiment]) -> Iterator[str]:
+def _rarity(experiments: Sequence[PublishedExperiment]) -> Iterator[str]:
     """The same in one metric, by training interactions of the target."""
     names = [part.name for run in experiments[0].runs if run.data for part in run.data.rarity]
     names = list(dict.fromkeys(names))
@@ -85,7 +85,7 @@ def _rows(title: str, rows: Mapping[str, Mapping[str, Estimate]], columns: Seque
         title = ""
 
 
-def _about(experiments: Sequence[Experiment]) -> Iterator[str]:
+def _about(experiments: Sequence[PublishedExperiment]) -> Iterator[str]:
     """Seeds, users and protocol of each data set, with the command."""
     for experiment in experiments:
         run = experiment.runs[0]

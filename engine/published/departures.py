@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from engine.evaluate.report import Estimate
 from engine.falsify.record import Falsification
-from engine.published.record import DataFacts, Found
+from engine.published.record import DataFacts, PublishedRun
 
 
-def departures(recorded: Found, new: Found) -> Iterator[str]:
+def departures(recorded: PublishedRun, new: PublishedRun) -> Iterator[str]:
     """Figures of ``new`` outside their recorded intervals, and what is missing, each in one line."""
     for model, figures in recorded.models.items():
         for name, interval in figures.items():

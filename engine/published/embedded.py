@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.presets import PRESETS
-from engine.published.record import Experiment, Found, Record
+from engine.published.record import PublishedExperiment, PublishedRecord, PublishedRun
 from engine.settings import flatten, load_config, overrides
 
 BEGIN, END = '<script type="application/json" id="delrec-record">', "</script>"
@@ -21,7 +21,7 @@ APART = ("run.", "explain.")
 SIGNS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def experiment(title: str, config: RunConfig, preset: str | None, runs: list[Found]) -> Experiment:
+def experiment(title: str, config: RunConfig, preset: str | None, runs: list[PublishedRun]) -> PublishedExperiment:
     """A variant with what its runs found; all its settings are written out, since presets change with the program.
 
     Data that lie in a folder of this machine are named without it: whoever makes the runs again says ``--data``.
@@ -31,7 +31,7 @@ def experiment(title: str, config: RunConfig, preset: str | None, runs: list[Fou
     kept = {name: value for name, value in values.items() if not name.startswith(APART) and name != "seed"}
     if place is not None:
         del kept["data.path"]
-    return Experiment(
+    return PublishedExperiment(
         preset=preset if preset in PRESETS else "quickstart",
         overrides=overrides(kept),
         seeds=[run.seed for run in runs],
@@ -41,12 +41,12 @@ def experiment(title: str, config: RunConfig, preset: str | None, runs: list[Fou
     )
 
 
-def embed(record: Record) -> str:
+def embed(record: PublishedRecord) -> str:
     """The element with the record; nothing in it can end it."""
     return f"{BEGIN}{record.to_json().translate(SIGNS)}{END}"
 
 
-def read_report(path: Path) -> Record:
+def read_report(path: Path) -> PublishedRecord:
     """The record of a report.
 
     Raises:
@@ -63,7 +63,7 @@ def read_report(path: Path) -> Record:
     if found is None:
         raise StudioError("this is no report of an experiment", where=str(path), remedy=remedy)
     try:
-        record = Record.model_validate_json(found[1])
+        record = PublishedRecord.model_validate_json(found[1])
         for it in record.experiments.values():
             load_config(it.preset, overrides=it.overrides)
     except ValidationError as error:

@@ -35,7 +35,7 @@ class Rarity(_Part):
     name: str
     users: int
     models: dict[str, dict[str, Estimate]]
-    """As in :class:`Found`; empty without users."""
+    """As in :class:`PublishedRun`; empty without users."""
 
 
 class DataFacts(_Part):
@@ -53,7 +53,7 @@ class DataFacts(_Part):
     rarity: list[Rarity]
 
 
-class Found(_Part):
+class PublishedRun(_Part):
     """What one run found."""
 
     seed: int
@@ -70,7 +70,7 @@ class Found(_Part):
     data: DataFacts | None = Field(None, exclude_if=lambda facts: facts is None)
 
 
-class Experiment(_Part):
+class PublishedExperiment(_Part):
     """A preset with changes, run once for each seed."""
 
     preset: str
@@ -81,7 +81,7 @@ class Experiment(_Part):
     """What its data are called in a table of data sets."""
     files: str = Field("", exclude_if=lambda name: not name)
     """Where its data lie in the folder that ``--data`` names; empty where they need no such folder."""
-    runs: list[Found] = []
+    runs: list[PublishedRun] = []
     """Empty until it was run."""
 
     def config(self, seed: int, folder: str | None = None) -> RunConfig:
@@ -116,7 +116,7 @@ class Experiment(_Part):
         return mean([run.models[model] for run in self.runs])
 
 
-class Trial(_Part):
+class PublishedFalsification(_Part):
     """Falsification tests of an experiment's runs, beside prompts that are distilled for them."""
 
     experiment: str
@@ -126,7 +126,7 @@ class Trial(_Part):
     """One for each seed; empty until they were taken."""
 
 
-class TableRow(_Part):
+class PublishedTableRow(_Part):
     """A row that names its experiment: for ablations, whose rows come from different ones."""
 
     label: str
@@ -134,14 +134,14 @@ class TableRow(_Part):
     model: str
 
 
-class Table(_Part):
+class PublishedTable(_Part):
     """Where figures stand: between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` of ``file``."""
 
     file: str
     """Relative to the record's folder."""
     experiment: str = ""
     """All models of this experiment, with what is claimed of ours ..."""
-    rows: list[TableRow] = []
+    rows: list[PublishedTableRow] = []
     """... or chosen rows of several ..."""
     trials: list[str] = []
     """... or what trials decided ..."""
@@ -151,12 +151,12 @@ class Table(_Part):
     """Of trials: measures whose figures, and all of whose differences, are shown beside what decides."""
 
 
-class Record(_Part):
+class PublishedRecord(_Part):
     """The object in ``results.json``."""
 
-    experiments: dict[str, Experiment]
-    trials: dict[str, Trial] = {}
-    tables: dict[str, Table]
+    experiments: dict[str, PublishedExperiment]
+    trials: dict[str, PublishedFalsification] = {}
+    tables: dict[str, PublishedTable]
 
     def needed(self, tables: list[str]) -> list[str]:
         """Experiments whose figures stand in these tables, in the record's order."""
@@ -183,14 +183,14 @@ class Record(_Part):
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> PublishedRecord:
     """Read ``results.json``.
 
     Raises:
         StudioError: it is missing, damaged, or a table names what the record lacks.
     """
     try:
-        record = Record.model_validate_json(path.read_text(encoding="utf-8"))
+        record = PublishedRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError:
         remedy = "call it in a checkout of the sources, or name the file: --record docs/results.json"
         raise StudioError("no record of results here", where=str(path), remedy=remedy) from None
@@ -223,10 +223,10 @@ def mean(of_seeds: list[dict[str, Estimate]]) -> dict[str, Estimate]:
     }
 
 
-def found(metrics: dict[str, Any], seed: int, about: Description | None = None) -> Found:
+def found(metrics: dict[str, Any], seed: int, about: Description | None = None) -> PublishedRun:
     """What of ``metrics.json`` is recorded; ``about``: of its data, where those stand in the table too."""
     report = Report.model_validate(metrics)
-    return Found(
+    return PublishedRun(
         seed=seed,
         dataset=report.dataset,
         protocol=report.protocol,

@@ -11,13 +11,13 @@ from engine.evaluate.render import figure_cell, signed
 from engine.evaluate.report import Estimate
 from engine.labels import label
 from engine.published import data, trials
-from engine.published.record import Experiment, Found, Record, Table
+from engine.published.record import PublishedExperiment, PublishedRecord, PublishedRun, PublishedTable
 from engine.run_folder import write_text
 
 PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreement"}
 
 
-def markdown(record: Record, name: str) -> str:
+def markdown(record: PublishedRecord, name: str) -> str:
     """The table called ``name``, and what is to be said with it. Runs that are missing are said to be."""
     table = record.tables[name]
     if table.data:
@@ -38,7 +38,7 @@ def markdown(record: Record, name: str) -> str:
     return "\n".join([*lines, "", *claims(experiment), "", _about(experiment), "", f"`{experiment.commands()}`"])
 
 
-def claims(experiment: Experiment) -> list[str]:
+def claims(experiment: PublishedExperiment) -> list[str]:
     """Each comparison of ours in one line, all seeds side by side."""
     lines = []
     for first in experiment.runs[0].comparisons:
@@ -57,13 +57,13 @@ def claims(experiment: Experiment) -> list[str]:
     return lines
 
 
-def current(record: Record, folder: Path, name: str) -> bool:
+def current(record: PublishedRecord, folder: Path, name: str) -> bool:
     """Whether the file holds the table as the record has it."""
     table = record.tables[name]
     return _block(folder / table.file, name)[1].strip() == markdown(record, name).strip()
 
 
-def publish(record: Record, folder: Path, name: str) -> None:
+def publish(record: PublishedRecord, folder: Path, name: str) -> None:
     """Put the table into its file.
 
     Raises:
@@ -87,7 +87,9 @@ def _block(path: Path, name: str) -> tuple[str, str, str]:
     return parts[0] + begin, parts[2], end + parts[4]
 
 
-def _table(table: Table, rows: Sequence[tuple[str, dict[str, Estimate]]], run: Found | None = None) -> list[str]:
+def _table(
+    table: PublishedTable, rows: Sequence[tuple[str, dict[str, Estimate]]], run: PublishedRun | None = None
+) -> list[str]:
     best = {column: max(figures[column].value for _, figures in rows) for column in table.columns}
     head = [_column(column, run) for column in table.columns]
     lines = [f"| | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
@@ -97,12 +99,12 @@ def _table(table: Table, rows: Sequence[tuple[str, dict[str, Estimate]]], run: F
     return lines
 
 
-def _column(name: str, run: Found | None) -> str:
+def _column(name: str, run: PublishedRun | None) -> str:
     section, _, metric = name.partition(".")
     return f"{metric}, {PROTOCOLS[section].format(run.candidates if run else 'sampled')}"
 
 
-def _about(experiment: Experiment) -> str:
+def _about(experiment: PublishedExperiment) -> str:
     run = experiment.runs[0]
     minutes = " or ".join(dict.fromkeys(f"{run.minutes:.0f}" for run in experiment.runs))
     seeds = ", ".join(str(run.seed) for run in experiment.runs)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from engine.evaluate.render import readable
 from engine.falsify.record import NUMBERS, Claim, Falsification, Finding, difference
 from engine.labels import label
-from engine.published.record import Record, Table
+from engine.published.record import PublishedRecord, PublishedTable
 
 
-def markdown(record: Record, table: Table) -> str:
+def markdown(record: PublishedRecord, table: PublishedTable) -> str:
     """Of the table's trials: what decides, and all that was measured in ``table.columns``."""
     taken = [falsification for name in table.trials for falsification in record.trials[name].taken]
     figures = [*_figures(taken, table.columns), ""] if table.columns else []
@@ -78,7 +78,7 @@ def _about(taken: Sequence[Falsification]) -> str:
     )
 
 
-def _commands(record: Record, trials: Sequence[str]) -> list[str]:
+def _commands(record: PublishedRecord, trials: Sequence[str]) -> list[str]:
     lines = []
     for trial in (record.trials[name] for name in trials):
         some = "" if set(trial.tests) == set(NUMBERS) else f" --tests {','.join(map(str, trial.tests))}"

@@ -25,7 +25,7 @@ from engine.teachers.base import BATCH, CatalogueScorer
 from engine.teachers.popularity import Popularity
 from engine.teachers.teacher import Teacher, Validated
 from engine.teachers.windows import Windows
-from engine.training import Plan, Tensors, diverged, fit, load_optimizer_state, optimizer_state
+from engine.training import FitArguments, Tensors, diverged, fit, load_optimizer_state, optimizer_state
 
 T = TypeVar("T", bound=Teacher)
 SELECT = "NDCG@10"
@@ -60,7 +60,7 @@ def train(teacher: T, split: Split, seed: int, checkpoint: Path, monitor: Monito
         engine.errors.StudioError: training diverged.
     """
     config = teacher.config
-    plan = Plan(
+    plan = FitArguments(
         name=stage,
         steps=config.epochs,
         seed=seed,
@@ -114,11 +114,11 @@ class _Epochs:
         total, count, device = 0.0, 0.0, self.teacher.device
         for batch in self.windows.batches(self.config.batch_size, random):
             self.optimizer.zero_grad()
-            shared = replace(batch.to(device), rows=distributed.rows(len(batch.real)))
-            with drawn_for(distributed.rows(len(batch.real)), len(batch.real)):
+            shared = replace(batch.to(device), rows=distributed.own_rows(len(batch.real)))
+            with drawn_for(distributed.own_rows(len(batch.real)), len(batch.real)):
                 loss, labels = self.network.backward(shared, self.learned, drawing)
             times = (
-                distributed.count() if len(batch.real) < distributed.count() else 1
+                distributed.world_size() if len(batch.real) < distributed.world_size() else 1
             )  # too few to be shared: all take all
             loss, labels = self._together(loss / times, labels / times)
             total, count = total + loss, count + labels
@@ -130,11 +130,11 @@ class _Epochs:
 
     def _together(self, loss: float, labels: float) -> tuple[float, float]:
         """The summed loss of all processes and of how many labels; gradients become those of its mean."""
-        if distributed.count() > 1:
+        if distributed.world_size() > 1:
             gradients = [it.grad for it in self.network.parameters() if it.grad is not None]
             for gradient in gradients:
                 gradient *= labels
-            loss, labels = distributed.add_up(gradients, loss, labels)
+            loss, labels = distributed.all_reduce(gradients, loss, labels)
             for gradient in gradients:
                 gradient /= labels
         return loss, labels
@@ -168,7 +168,7 @@ class _Epochs:
                 found.append(ndcg(catalogue_ranks(scores, part.histories, part.targets), 10))
             return np.concatenate(found)
 
-        return float(distributed.asked(len(self.validation), gains).mean())
+        return float(distributed.map_rows(len(self.validation), gains).mean())
 
     def state(self) -> dict[str, Tensor]:
         """Weights and AdamW's moments."""

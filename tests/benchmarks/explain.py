@@ -20,7 +20,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the app has it: else waiti
 from db import runs
 from engine.explain.effects import leave_one_out
 from engine.explain.explainer import FIRST, Explainer, explain
-from engine.explain.explananda import Wanted, explanandum_of_user
+from engine.explain.explananda import ExplanationTarget, explanandum_of_user
 from engine.explain.explanandum import Explanandum
 from engine.explain.rationale import request
 from engine.explain.removal import Delete
@@ -53,7 +53,7 @@ def sentence(models: Models, user: str, row: str) -> None:
             raise Told
 
     with contextlib.suppress(Told):
-        explain(Explainer(explanandum_of_user(models, user, Wanted(model=row))), [FIRST], hear)
+        explain(Explainer(explanandum_of_user(models, user, ExplanationTarget(model=row))), [FIRST], hear)
 
 
 def clocks(work: Callable[[], object]) -> tuple[float, float]:

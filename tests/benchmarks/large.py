@@ -74,9 +74,9 @@ def look(page: str, run_id: str) -> None:
     """The first look at a page; prints what it took."""
     run = runs.get(run_id)
     if page == "Data of a run":
-        from jobs.data_child import Telling, _describe
+        from jobs.data_child import DataMonitor, _describe
 
-        telling = Telling(lambda *_: None)
+        telling = DataMonitor(lambda *_: None)
         request = {"data": run.config["data"], "seed": 0, "run": str(run.folder)}
         act: Any = lambda: _describe(request, lambda *_: None, telling)  # noqa: E731
     else:

@@ -23,7 +23,7 @@ from engine.metrics.full import catalogue_ranks
 from engine.metrics.ranks import ndcg
 from engine.seeds import generator
 from engine.teachers.teacher import Teacher
-from engine.training_prompts import Questions
+from engine.training_prompts import TrainingBatch
 
 PREFIXES = 256
 """Prefixes in a batch of the prefix-augmented loop."""
@@ -61,7 +61,7 @@ class PlainFinetune:
         self.optimizer = torch.optim.AdamW((p for p in self.model.parameters() if p.requires_grad), lr=settings.lr)
         self.step_number = 0
 
-    def step(self, questions: Questions) -> int:
+    def step(self, questions: TrainingBatch) -> int:
         """One optimizer step; returns the number of prompts."""
         for part, share in questions.parts(self.size):
             encoded = [self.encoder.encode(prompt, len(self.soft)) for prompt in part.prompts]

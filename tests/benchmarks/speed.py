@@ -25,7 +25,7 @@ from engine.settings import load_config
 if TYPE_CHECKING:
     from engine.data import Dataset, Split
     from engine.llm import Backbone
-    from engine.training_prompts import Questions
+    from engine.training_prompts import TrainingBatch
 
 CANDIDATES = ("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false", "finetune.soft_labels=0",
               "finetune.targets=[]", "finetune.passes=2", "finetune.batch_size=16")  # fmt: skip
@@ -81,7 +81,7 @@ def world() -> tuple[RunConfig, Dataset, Split, Backbone]:
     return *data(), load_backbone(data()[0].llm, Monitor())
 
 
-def questions(step: int) -> Questions:
+def questions(step: int) -> TrainingBatch:
     """A batch of stage 2, the same for both sides."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from cli_shell import Shell
 from engine.presets import FOLDER, NAMED, PRESETS
 from webapp import commands
 from webapp.cli import COMMANDS
-from webapp.endpoints import Machine
+from webapp.endpoints import Endpoints
 
 SHELL = Path(__file__).parents[2] / "docs" / "shell.md"
 
@@ -50,7 +50,7 @@ def test_every_command_file_is_a_command() -> None:
 def test_help_names_every_preset(shell: Shell, command: str) -> None:
     assert f"Start from {NAMED}." in " ".join(shell(command, "--help").out.split())
     assert {*PRESETS} == {path.stem for path in FOLDER.iterdir() if path.suffix == ".yaml"}
-    assert NAMED in " ".join(str(Machine.launch.__doc__).split())  # what programs read
+    assert NAMED in " ".join(str(Endpoints.launch.__doc__).split())  # what programs read
     assert all(f"`{name}`" in SHELL.read_text(encoding="utf-8") for name in PRESETS)
 
 

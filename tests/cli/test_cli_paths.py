@@ -21,7 +21,7 @@ from engine.settings import load_config
 from jobs import api, foreground
 from webapp.access import Access
 from webapp.cli import main
-from webapp.endpoints import Machine
+from webapp.endpoints import Endpoints
 
 RELATIVE = ("data.dataset=csv", "data.path=my-data", "data.min_interactions=4")
 QUICK = ("teacher.epochs=2", "distill.steps=2", "finetune.steps=2", "plus.enabled=false", "eval.users=8")
@@ -57,7 +57,7 @@ def by_yaml() -> None:
 
 def by_program() -> None:
     request: Any = SimpleNamespace(query_params={}, cookies={}, headers={}, client=None)
-    Machine(Access()).launch(request, "smoke", list(RELATIVE))
+    Endpoints(Access()).launch(request, "smoke", list(RELATIVE))
 
 
 def in_foreground() -> None:

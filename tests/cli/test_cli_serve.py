@@ -17,7 +17,7 @@ from cli_shell import PATIENCE, Shell, listed, start, wait_until
 
 import webapp.app
 from db import lifecycle, runs
-from db.runs import State
+from db.runs import RunState
 from engine.settings import load_config
 
 
@@ -102,7 +102,7 @@ def test_a_first_run_that_was_interrupted_goes_on_at_the_next_start(
 @pytest.mark.parametrize(
     ("state", "preset"), [("cancelled", "smoke"), ("failed", "smoke"), ("interrupted", "quickstart")]
 )
-def test_only_an_interrupted_first_run_of_that_preset_goes_on(shell: Shell, state: State, preset: str) -> None:
+def test_only_an_interrupted_first_run_of_that_preset_goes_on(shell: Shell, state: RunState, preset: str) -> None:
     run = runs.create("first", load_config("smoke").model_dump(mode="json"), preset=preset, state="starting")
     lifecycle.finish(run.id, state)
     assert _started_again(shell) == ""

@@ -33,7 +33,7 @@ def test_settings_are_found_by_words(shell: Shell) -> None:
     assert not any(line.startswith("data.") for line in lines)
 
 
-def _checks(monkeypatch: pytest.MonkeyPatch, *checks: tuple[str, str, doctor.Answer]) -> None:
+def _checks(monkeypatch: pytest.MonkeyPatch, *checks: tuple[str, str, doctor.CheckAnswer]) -> None:
     offline = [check for check in doctor.CHECKS if check[0] in ("machine", "storage")]
     given = [(topic, name, lambda answer=answer: answer) for topic, name, answer in checks]
     monkeypatch.setattr(doctor, "CHECKS", (*offline, *given))

@@ -8,7 +8,7 @@ import pytest
 
 from engine.config import DataConfig
 from engine.data import Dataset, load_dataset
-from engine.data.raw import Item, Raw, Wanted
+from engine.data.raw import Raw, RawIdFilter, RawItem
 from engine.data.readers.csv import READER
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -31,10 +31,10 @@ def write(folder: Path, items: str | bytes = ITEMS, log: str | bytes = LOG) -> P
     return folder
 
 
-def read(path: Path, columns: str | None = None, monitor: Monitor | None = None) -> tuple[Raw, list[Item]]:
+def read(path: Path, columns: str | None = None, monitor: Monitor | None = None) -> tuple[Raw, list[RawItem]]:
     """What a path holds, and its items."""
     raw = READER.read(DataConfig(dataset="csv", path=str(path), columns=columns), 0, monitor or Monitor())
-    return raw, list(raw.items(Wanted(None), monitor or Monitor()))
+    return raw, list(raw.items(RawIdFilter(None), monitor or Monitor()))
 
 
 def rows(raw: Raw) -> list[tuple[str, str, int]]:

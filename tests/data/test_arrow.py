@@ -9,14 +9,14 @@ import pytest
 
 from engine.config import DataConfig
 from engine.data import files
-from engine.data.arrow import Fast, FastLog
+from engine.data.arrow import ArrowLogReader, ArrowReader
 from engine.data.columns import KNOWN
 from engine.data.delimited import OwnSheet
 from engine.data.files import File
-from engine.data.raw import LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.sheet import Sheet
-from engine.data.timestamps import Moments
+from engine.data.timestamps import TimestampColumn
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
@@ -25,7 +25,7 @@ def logs(sheet: Sheet, *, fast: bool) -> list[tuple[str, str, int]] | str:
     """The rows, or what is wrong with them."""
     builder = LogBuilder()
     if isinstance(sheet, OwnSheet):
-        builder.times = Moments(None, "file", "t", sheet.line_of)
+        builder.times = TimestampColumn(None, "file", "t", sheet.line_of)
     try:
         for users, items, times in sheet.log(0, 1, 2) if fast else sheet.batches((0, 1, 2)):
             builder.add(users, items, times)
@@ -115,7 +115,7 @@ def test_random_tables_are_read_alike_in_both_ways(
 
 def test_what_is_plain_is_read_by_arrow_and_only_that() -> None:
     def reads(block: str, separator: str = ",", *, quoted: bool = True) -> bool:
-        return FastLog(Fast(separator, 4, quoted=quoted), 0, 1, 2).read(block.encode()) is not None
+        return ArrowLogReader(ArrowReader(separator, 4, quoted=quoted), 0, 1, 2).read(block.encode()) is not None
 
     assert reads('a,x,1,\n"b",y,2,"n, m"\n"c ""d""",z,3,""\n')
     assert reads("a::x::1::\n", "::", quoted=False)
@@ -159,12 +159,12 @@ def test_items_are_read_alike_in_both_ways(tmp_path: Path, kind: str, monkeypatc
     found: list[object] = []
     for fast in (True, False):
         if not fast:
-            monkeypatch.setattr(Fast, "table", lambda *_: None)
+            monkeypatch.setattr(ArrowReader, "table", lambda *_: None)
         told: list[str] = []
         monitor = Monitor()
         monkeypatch.setattr(monitor, "message", told.append)
         raw = OWN_TABLES.read(DataConfig(dataset="csv", path=str(tmp_path)), 0, monitor)
-        wanted = Wanted({*raw.log.item_ids})
+        wanted = RawIdFilter({*raw.log.item_ids})
         try:
             found.append((list(raw.items(wanted, monitor)), wanted.passed, told))
         except StudioError as error:

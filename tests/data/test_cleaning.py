@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.config import DataConfig
 from engine.data.cleaning import clean_rows
 from engine.data.item_texts import detail, tidied, tidy, year_in
-from engine.data.raw import Item, LogBuilder, Raw, Wanted
+from engine.data.raw import LogBuilder, Raw, RawIdFilter, RawItem
 from engine.data.title_parsing import clean, shows_nothing
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -22,20 +22,20 @@ Row = tuple[str, str, int]
 ROWS = st.lists(st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdefgh"), st.integers(0, 5)), max_size=80)
 
 
-def raw_of(rows: list[Row], listed: list[Item] | None = None) -> Raw:
+def raw_of(rows: list[Row], listed: list[RawItem] | None = None) -> Raw:
     builder = LogBuilder()
     users, items, times = zip(*rows, strict=True) if rows else ((), (), ())
     builder.add(users, items, np.array(times, np.int64))
     log, _ = builder.log(Monitor())
-    facts = listed if listed is not None else [Item(raw, f"Title {raw}") for raw in "hgfedcba"]
+    facts = listed if listed is not None else [RawItem(raw, f"Title {raw}") for raw in "hgfedcba"]
 
-    def read(wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def read(wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         return (item for item in facts if item.raw in wanted)
 
     return Raw(log, read, "a test")
 
 
-def cleaned(rows: list[Row], listed: list[Item] | None = None, least: tuple[int, int] = (3, 1), **settings: object):
+def cleaned(rows: list[Row], listed: list[RawItem] | None = None, least: tuple[int, int] = (3, 1), **settings: object):
     """Rows kept as user, item, time in order, and the record."""
     raw = raw_of(rows, listed)
     config = DataConfig(min_interactions=least[0], **settings)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def expected(rows: list[Row], least: tuple[int, int], gone: set[str], keep: str)
 def test_what_is_left_is_the_core_and_the_counts_add_up(
     rows: list[Row], users: int, items: int, gone: set[str], keep: str
 ) -> None:
-    listed = [Item(raw, "" if raw in gone else f"Title {raw}") for raw in "hgfedcba"]
+    listed = [RawItem(raw, "" if raw in gone else f"Title {raw}") for raw in "hgfedcba"]
     right = expected(rows, (users, items), gone, keep)
     if not right:
         with pytest.raises(StudioError):
@@ -106,7 +106,7 @@ def test_items_nobody_chose_are_left_out_or_kept() -> None:
     assert (catalogue.raw_ids, record.unused) == (("c", "b", "a"), 5)
     _, record, catalogue = cleaned(rows, unused_items=True)
     assert (catalogue.raw_ids, record.unused) == (tuple("hgfedcba"), 0)
-    listed = [Item(raw, "" if raw in "dh" else raw) for raw in "hgfedcba"]
+    listed = [RawItem(raw, "" if raw in "dh" else raw) for raw in "hgfedcba"]
     _, record, catalogue = cleaned(rows, listed, unused_items=True)
     assert (catalogue.raw_ids, record.unused) == (tuple("gfecba"), 2)
 
@@ -182,8 +182,8 @@ def test_texts_are_tidied(text: str, shown: str) -> None:
     ],
 )
 def test_titles_that_do_not_do(title: str, fault: str | None) -> None:
-    assert tidied(Item("x", title), True)[1] == fault
-    own, wrong = tidied(Item("x", title), True, as_written=True)
+    assert tidied(RawItem("x", title), True)[1] == fault
+    own, wrong = tidied(RawItem("x", title), True, as_written=True)
     assert (own.title, wrong) == (("", "untitled") if shows_nothing(clean(title)) else (title, None))
 
 
@@ -191,7 +191,7 @@ def test_titles_that_do_not_do(title: str, fault: str | None) -> None:
     "title", ["!!!", "None", "nan", "null", "???", "<script>alert(1)</script>", "-", "true", "1e5"]
 )
 def test_titles_of_ones_own_are_what_they_are(title: str) -> None:
-    assert tidied(Item("x", title), True, as_written=True) == (Item("x", title), None)
+    assert tidied(RawItem("x", title), True, as_written=True) == (RawItem("x", title), None)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_years_in_cells(cell: str, year: int | None) -> None:
 
 
 def test_what_prompts_say_behind_a_title() -> None:
-    item = Item("x", "Acme Lamp", genres=("Home", "Light; Lamps", "Desk", "More"), brand="Zed; Co")
+    item = RawItem("x", "Acme Lamp", genres=("Home", "Light; Lamps", "Desk", "More"), brand="Zed; Co")
     assert detail(item, "title") == ""
     assert detail(item, "title+category") == " [Home, Light, Lamps, Desk]"
     assert detail(item, "title+brand") == " by Zed, Co"
     assert detail(item._replace(brand="acme"), "title+brand") == ""
-    assert detail(Item("x", "A"), "title+category") == detail(Item("x", "A"), "title+brand") == ""
+    assert detail(RawItem("x", "A"), "title+category") == detail(RawItem("x", "A"), "title+brand") == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from own_tables import ITEMS, LOG, Said, load, read, refused, rows, write
 
-from engine.data.raw import Item
+from engine.data.raw import RawItem
 from engine.errors import StudioError
 from engine.settings import load_config
 
@@ -67,7 +67,7 @@ def odd(folder: Path) -> Path:
 def test_columns_of_any_name_can_be_said(tmp_path: Path, columns: str) -> None:
     raw, items = read(odd(tmp_path), columns)
     assert rows(raw) == [("k1", "w1", 3), ("k1", "w2", 1)]
-    assert items == [Item("w1", "Heat", 1995), Item("w2", "Up", 2009)]
+    assert items == [RawItem("w1", "Heat", 1995), RawItem("w2", "Up", 2009)]
 
 
 def test_what_is_taken_for_what_is_noted(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_one_table_may_hold_both(tmp_path: Path) -> None:
         said = Said()
         raw, items = read(path, monitor=said)
         assert rows(raw) == [("u", "a", 3), ("u", "b", 1), ("v", "a", 2)]
-        assert items == [Item("a", "Heat", genres=("Crime", "Drama")), Item("b", "Up")]
+        assert items == [RawItem("a", "Heat", genres=("Crime", "Drama")), RawItem("b", "Up")]
         assert not any("Warning" in line for line in said.lines)
 
 

@@ -14,7 +14,7 @@ from engine.config import DataConfig
 from engine.data import load_dataset
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
-from engine.data.raw import Item
+from engine.data.raw import RawItem
 from engine.data.tables import write_tables
 from engine.data.title_parsing import clean
 from engine.errors import StudioError
@@ -33,7 +33,7 @@ def test_columns_become_a_data_set(tmp_path: Path) -> None:
 def test_order_of_columns_letter_case_bom_and_extra_columns_do_not_matter(tmp_path: Path) -> None:
     write(tmp_path, "\ufeffTitle,Rating,ITEM\r\nHeat (1995),x,a\r\n\r\n", "timestamp,stars,item,user\r\n7,5,a,u\r\n")
     raw, items = read(tmp_path)
-    assert (items, rows(raw)) == ([Item("a", "Heat", 1995)], [("u", "a", 7)])
+    assert (items, rows(raw)) == ([RawItem("a", "Heat", 1995)], [("u", "a", 7)])
 
 
 def test_dates_and_whole_numbers_are_timestamps(tmp_path: Path) -> None:

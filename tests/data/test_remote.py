@@ -14,7 +14,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data import load_dataset
 from engine.data.readers.downloaded import Downloaded
-from engine.data.remote import Remote, fetch, look, said
+from engine.data.remote import RemoteFile, fetch, look, said
 from engine.errors import Cancelled, StudioError
 from engine.fetch import download
 from engine.locations import data_fault, data_presence
@@ -39,7 +39,7 @@ class Log(Monitor):
         self.lines.append(text)
 
 
-def offered(server: Server, name: str, tmp_path: Path) -> tuple[Remote, ...]:
+def offered(server: Server, name: str, tmp_path: Path) -> tuple[RemoteFile, ...]:
     """The sample of a data set on the server, at the paths of its owners' addresses."""
     reader = datasets.reader(name)
     made = tmp_path / "made"
@@ -62,7 +62,7 @@ def offered(server: Server, name: str, tmp_path: Path) -> tuple[Remote, ...]:
         server.files[here] = files[remote.name]
         if remote.md5 == "+":
             server.files[f"{here}.md5"] = f"{hashlib.md5(files[remote.name]).hexdigest()}  {remote.name}\n".encode()
-        remotes.append(Remote(remote.name, (f"{server.url}/gone", server.url + here), remote.md5))
+        remotes.append(RemoteFile(remote.name, (f"{server.url}/gone", server.url + here), remote.md5))
     return tuple(remotes)
 
 
@@ -113,7 +113,7 @@ def test_formats_cannot_be_fetched() -> None:
 
 
 def test_without_an_answer_every_address_is_named(server: Server) -> None:
-    remote = Remote("x.zip", (f"{server.url}/a", "http://127.0.0.1:9/b"))
+    remote = RemoteFile("x.zip", (f"{server.url}/a", "http://127.0.0.1:9/b"))
     with pytest.raises(StudioError, match=r"x\.zip cannot be fetched: .*/a: .* answered 404.*/b: not reachable"):
         look([remote], Monitor())
 
@@ -178,7 +178,7 @@ def test_what_is_wrong_is_not_kept(server: Server, tmp_path: Path) -> None:
         ("y.zip", "", "cannot be unpacked"),
         ("z.zip", "+", "MD5 is not 000000000000"),
     ):
-        found = look([Remote(name, (f"{server.url}/{name}",), md5)], Monitor())
+        found = look([RemoteFile(name, (f"{server.url}/{name}",), md5)], Monitor())
         with pytest.raises(StudioError, match=told):
             fetch(found, tmp_path / "set", Monitor())
     assert [path.name for path in (tmp_path / "set").iterdir() if not path.name.endswith(".lock")] == []
@@ -186,7 +186,7 @@ def test_what_is_wrong_is_not_kept(server: Server, tmp_path: Path) -> None:
 
 def test_too_little_space_is_said_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.files["/x.gz"] = b"x" * 1000
-    found = look([Remote("x.gz", (f"{server.url}/x.gz",))], Monitor())
+    found = look([RemoteFile("x.gz", (f"{server.url}/x.gz",))], Monitor())
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
     with pytest.raises(StudioError, match=r"1\.0 kB to fetch, 10 bytes free"):
         fetch(found, tmp_path, Monitor())

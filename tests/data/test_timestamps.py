@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.timestamps import NONE, PER_SECOND, Decided, Moments, Unit
+from engine.data.timestamps import NONE, PER_SECOND, ParsedTimestamps, TimestampColumn, Unit
 from engine.errors import StudioError
 
 BEGIN = datetime(2024, 5, 1, 10, 38, 20, tzinfo=UTC)
 
 
-def decide(cells: Sequence[str], unit: Unit | None = None, batch: int = 100) -> Decided:
+def decide(cells: Sequence[str], unit: Unit | None = None, batch: int = 100) -> ParsedTimestamps:
     """The moments of cells in lines 2, 3, …"""
-    moments = Moments(unit, "log.csv", line=lambda row: row + 2)
+    moments = TimestampColumn(unit, "log.csv", line=lambda row: row + 2)
     for start in range(0, len(cells), batch):
         moments.add(cells[start : start + batch])
     return moments.decide()
@@ -219,12 +219,12 @@ def test_batches_change_nothing() -> None:
 
 
 def test_numbers_and_the_order_of_rows_are_taken_too() -> None:
-    numbers = Moments()
+    numbers = TimestampColumn()
     numbers.add(np.array([1714600000500, 1714600000000]))
     numbers.add(["1714600000250"])
     decided = numbers.decide()
     assert (decided.values.tolist(), decided.unit) == ([1714600000500, 1714600000000, 1714600000250], "ms")
-    order = Moments()
+    order = TimestampColumn()
     order.add(2)
     order.add(1)
     decided = order.decide()

@@ -13,7 +13,7 @@ from engine.distill import distil
 from engine.distill.stage import DistilStage, part_users
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import title_head
-from engine.training_prompts import Questions
+from engine.training_prompts import TrainingBatch
 
 every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
 
@@ -183,7 +183,7 @@ def test_validation_leaves_random_state_alone(form: str) -> None:
 
 def test_accuracy_is_the_share_of_right_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = stage(make_world("distill.ta=false"))
-    questions: Questions = trained.held_out["rps"]
+    questions: TrainingBatch = trained.held_out["rps"]
     scores = np.zeros(questions.candidates.shape, dtype=np.float32)
     scores[np.arange(len(questions)), questions.labels] = [9.0, *[-9.0] * (len(questions) - 1)]
     monkeypatch.setattr(trained.scorer, "scores", lambda prompts, candidates: scores)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.data.split import Examples
-from engine.evaluate import Entry
+from engine.evaluate import RowEntry
 from engine.monitor import Monitor
 from engine.ranking import History
 
@@ -60,9 +60,9 @@ class World:
     built: list[str]
     n_items: int = N_ITEMS
 
-    def entries(self, names: Sequence[str] | None = None) -> list[Entry]:
+    def entries(self, names: Sequence[str] | None = None) -> list[RowEntry]:
         kinds = {"popularity": "baseline", "sasrec": "teacher", "caser": "teacher"}
-        return [Entry(name, kinds.get(name, "llm"), self._builder(name)) for name in names or self.rankers]
+        return [RowEntry(name, kinds.get(name, "llm"), self._builder(name)) for name in names or self.rankers]
 
     def _builder(self, name: str) -> Callable[[], TableRanker]:
         def build() -> TableRanker:

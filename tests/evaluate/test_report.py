@@ -22,7 +22,7 @@ from engine.evaluate import (
     write_predictions,
 )
 from engine.evaluate import predictions as module
-from engine.evaluate.user_groups import groups
+from engine.evaluate.user_groups import user_groups
 from engine.evaluate.users import user_rows
 from engine.metrics.ranks import METRICS, per_example
 from engine.monitor import Monitor
@@ -238,8 +238,8 @@ def test_ranks_are_read_without_the_lists_that_nobody_wants(evaluation: Evaluati
     assert left_out == {f"{m}/{a}" for m in others for a in ("candidate_scores", "top_items", "top_scores")}
     assert part.table.equals(whole.table[list(part.table)])
     for model in whole.models:
-        for group, places in groups(whole, model).items():
-            assert np.array_equal(groups(part, model)[group], places)
+        for group, places in user_groups(whole, model).items():
+            assert np.array_equal(user_groups(part, model)[group], places)
     assert user_rows(part, range(75)) == user_rows(whole, range(75))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engine.evaluate.predictions import Predictions
-from engine.evaluate.user_groups import GROUPS, groups, popularity
+from engine.evaluate.user_groups import GROUPS, popularity, user_groups
 
 TABLE = pd.DataFrame(
     {
@@ -23,7 +23,7 @@ PREDICTIONS = Predictions(TABLE, {"teacher": "teacher", "ours": "llm"}, "teacher
 
 
 def _found(lengths: np.ndarray | None = None) -> dict[str, str]:
-    found = groups(PREDICTIONS, "ours", lengths)
+    found = user_groups(PREDICTIONS, "ours", lengths)
     assert tuple(found) == GROUPS
     return {name: "".join(TABLE["user_id"][places]) for name, places in found.items()}
 

@@ -7,16 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.evaluate.paired import Answers
+from engine.evaluate.paired import UserMetrics
 from engine.experiment.statistics import differences, holm, sign_flip, spread
 from engine.experiment.tables import Table
 
 
-def _answers(values, users=None, questions=None) -> Answers:
+def _answers(values, users=None, questions=None) -> UserMetrics:
     values = np.asarray(values, float)
     users = np.arange(len(values)) if users is None else np.asarray(users)
     questions = np.tile([[1, 2]], (len(values), 1)) if questions is None else questions
-    return Answers(users, questions, {"HR@1": values})
+    return UserMetrics(users, questions, {"HR@1": values})
 
 
 def test_the_spread_over_seeds_and_the_interval_over_users_are_two_things():

@@ -11,7 +11,7 @@ from tiny_run import tiny_models
 from engine.data import Catalogue
 from engine.errors import Cancelled, StudioError
 from engine.explain.drivers import UserDrivers, drivers, shares, summary
-from engine.explain.reason_kinds import KINDS, World, kinds_of
+from engine.explain.reason_kinds import KINDS, ItemRelations, kinds_of
 from engine.monitor import Monitor
 from engine.ranking import History
 from engine.rows import all_rows
@@ -41,7 +41,7 @@ def catalogue(**columns: object) -> Catalogue:
 )
 def test_a_title_is_of_a_kind_by_its_definition(kind: str, of_it: list[int]) -> None:
     brands = ("Paramount", "Rank", "", "RANK", *[""] * 6)
-    world = World(catalogue(brands=brands), [np.array([2, TARGET, 2]), np.array([3, 2, TARGET]), np.array([4])])
+    world = ItemRelations(catalogue(brands=brands), [np.array([2, TARGET, 2]), np.array([3, 2, TARGET]), np.array([4])])
     history = np.array([0, 2, 3, 4, 5, 6, 7, 8, 9])
     held = KINDS[kind].holds(world, history, TARGET)
     assert history[held].tolist() == of_it

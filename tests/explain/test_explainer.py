@@ -17,8 +17,8 @@ from tiny_run import tiny_models
 from engine.errors import StudioError
 from engine.explain.explainer import PARTS, Explainer, OnPart, explain
 from engine.explain.explananda import (
-    Candidates,
-    Wanted,
+    CandidatePool,
+    ExplanationTarget,
     explanandum_of_edited,
     explanandum_of_titles,
     explanandum_of_user,
@@ -96,7 +96,7 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     assert answer["summary"]["evidence"]["target"] == twins.display(answer["target"]["item"]), "as the model reads it"
     chosen = answer["candidates"][-1]["raw_id"]
     assert f" [id:{chosen}] is what is explained" in _refusal(
-        lambda: explanandum_of_user(models, "user 3", Wanted(f"id:{chosen}", f"id:{chosen}"))
+        lambda: explanandum_of_user(models, "user 3", ExplanationTarget(f"id:{chosen}", f"id:{chosen}"))
     )
     shell._show(ExplanationReport.read(answer))
     said = " ".join(capsys.readouterr().out.split())
@@ -121,11 +121,11 @@ def test_the_deletion_effects_are_those_of_single_questions(models: Models) -> N
 
 
 def test_a_chosen_item_is_explained_and_added_where_it_is_no_candidate(models: Models) -> None:
-    explained = explanandum_of_user(models, "user 3", Wanted(models.dataset.catalogue.titles[20]))
+    explained = explanandum_of_user(models, "user 3", ExplanationTarget(models.dataset.catalogue.titles[20]))
     assert explained.instance.candidates[explained.instance.target] == 20
     listed = explanandum_of_user(models, "user 3").instance.candidates
     missing = next(item for item in range(14, 28) if item not in listed)
-    explained = explanandum_of_user(models, "user 3", Wanted(f"movie {chr(65 + missing)}"))
+    explained = explanandum_of_user(models, "user 3", ExplanationTarget(f"movie {chr(65 + missing)}"))
     assert explained.instance.candidates[explained.instance.target] == missing
     assert "was added to the candidates" in explained.notes[-1]
 
@@ -138,7 +138,7 @@ def test_the_rival_can_be_chosen_and_its_lead_is_what_the_scores_say(models: Mod
     column = next(column for column in range(3) if explained.instance.candidates[column] not in shown)
     for other in (
         explained.against(column),
-        explanandum_of_user(models, "user 3", Wanted(rival=_name(models, explained, column))),
+        explanandum_of_user(models, "user 3", ExplanationTarget(rival=_name(models, explained, column))),
     ):
         found = Explainer(other).measure_rather()
         assert found["chosen"]
@@ -153,15 +153,17 @@ def test_the_rival_can_be_chosen_and_its_lead_is_what_the_scores_say(models: Mod
 def test_a_rival_from_outside_joins_the_candidates_and_nobody_is_her_own(models: Models) -> None:
     listed = explanandum_of_user(models, "user 3").instance.candidates
     missing = next(item for item in range(14, 28) if item not in listed)
-    wanted = Wanted(models.dataset.catalogue.raw_ids[int(listed[0])], models.dataset.catalogue.titles[missing])
+    wanted = ExplanationTarget(
+        models.dataset.catalogue.raw_ids[int(listed[0])], models.dataset.catalogue.titles[missing]
+    )
     explained = explanandum_of_user(models, "user 3", wanted)
     assert explained.instance.candidates[[explained.instance.target, explained.rival]].tolist() == [listed[0], missing]
     assert "was added to the candidates" in explained.notes[-1]
     title = models.dataset.catalogue.titles[int(listed[1])]
     with pytest.raises(StudioError, match="cannot be its own rival"):
-        explanandum_of_user(models, "user 3", Wanted(title, title))
+        explanandum_of_user(models, "user 3", ExplanationTarget(title, title))
     with pytest.raises(StudioError, match=r"no item 'Zzyzx Road'.*rival"):
-        explanandum_of_user(models, "user 3", Wanted(rival="Zzyzx Road"))
+        explanandum_of_user(models, "user 3", ExplanationTarget(rival="Zzyzx Road"))
 
 
 def _name(models: Models, explained: Explanandum, column: int) -> str:
@@ -169,7 +171,7 @@ def _name(models: Models, explained: Explanandum, column: int) -> str:
 
 
 @pytest.mark.parametrize("candidates", ["sampled", "catalogue"])
-def test_an_edited_history_is_asked_about_the_same_candidates(models: Models, candidates: Candidates) -> None:
+def test_an_edited_history_is_asked_about_the_same_candidates(models: Models, candidates: CandidatePool) -> None:
     whole = explanandum_of_user(models, "user 3", candidates=candidates)
     titles = [entry.title for entry in whole.entries]
     as_it_is = explanandum_of_edited(models, "user 3", titles, candidates=candidates)
@@ -266,8 +268,10 @@ def test_bad_input_is_told_in_one_line(models: Models) -> None:
         "501 titles": lambda: explanandum_of_titles(models, ["x"] * 501),
         "none of these titles is known": lambda: explanandum_of_titles(models, ["🎬", "<script>"]),
         "no test user": lambda: explanandum_of_user(models, "nobody"),
-        "no item": lambda: explanandum_of_user(models, "user 3", Wanted("Zzyzx Road")),
-        "stands in the history": lambda: explanandum_of_titles(models, ["game A", "game B"], Wanted("game A")),
+        "no item": lambda: explanandum_of_user(models, "user 3", ExplanationTarget("Zzyzx Road")),
+        "stands in the history": lambda: explanandum_of_titles(
+            models, ["game A", "game B"], ExplanationTarget("game A")
+        ),
         "there is no part 'magic'": lambda: explain(Explainer(explanandum_of_titles(models, ["game A"])), ["magic"]),
     }.items():
         with pytest.raises(StudioError, match=match):
@@ -316,7 +320,7 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
 
 
 def test_a_quick_row_has_its_sentence_before_a_language_model_beside_it_is_asked(models: Models) -> None:
-    explained = explanandum_of_user(models, "user 3", Wanted(model="sasrec", beside="llm-distilled"))
+    explained = explanandum_of_user(models, "user 3", ExplanationTarget(model="sasrec", beside="llm-distilled"))
     heard: list[tuple[int, dict[str, Any]]] = []
     answer = _told(Explainer(explained), ["summary"], lambda told: heard.append((explained.beside.asked, dict(told))))
     (asked, first), (_, second) = heard
@@ -338,7 +342,9 @@ def test_a_candidate_is_explained_from_what_was_asked_already(models: Models) ->
     assert column == 2
     reused = Explainer(explained.about(column)).effects["delete"].margin
     assert explained.model.asked == asked
-    anew = explanandum_of_user(models, "user 3", Wanted(explained.title(int(explained.instance.candidates[2]))))
+    anew = explanandum_of_user(
+        models, "user 3", ExplanationTarget(explained.title(int(explained.instance.candidates[2])))
+    )
     anew.model.full()  # asked first and by itself, as above: sums in float32 depend on what is asked together
     assert reused.tolist() == pytest.approx(Explainer(anew).effects["delete"].margin)
     missing = next(item for item in range(28) if item not in explained.instance.candidates)

@@ -15,8 +15,8 @@ from engine.distill import random_prompt
 from engine.errors import Cancelled, StudioError
 from engine.falsify import record as falsify_record
 from engine.falsify.controls import RANDOM_LISTS, Control
-from engine.falsify.experiment import FOLDER, Experiment, with_prompts
-from engine.falsify.record import FILE, Evidence, read_falsification, rises, stays
+from engine.falsify.experiment import FOLDER, FalsificationSample, with_prompts
+from engine.falsify.record import FILE, FindingBuilder, read_falsification, rises, stays
 from engine.falsify.suite import falsify
 from engine.falsify.tests import (
     candidate_order,
@@ -70,7 +70,7 @@ class Reverse(Markov):
         return -super().catalogue_scores(histories)
 
 
-class RuleBench(Experiment):
+class RuleBench(FalsificationSample):
     """A experiment whose only row is a :class:`Rule`."""
 
     kind = "teacher"
@@ -114,8 +114,8 @@ def run(models: Models, tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", models.config)
 
 
-def experiment(models: Models, run: RunFolder, kind: str = "", controls: Sequence[Control] = ()) -> Experiment:
-    made = (RuleBench if kind else Experiment)(models, run, 16, controls, Monitor())
+def experiment(models: Models, run: RunFolder, kind: str = "", controls: Sequence[Control] = ()) -> FalsificationSample:
+    made = (RuleBench if kind else FalsificationSample)(models, run, 16, controls, Monitor())
     if isinstance(made, RuleBench):
         made.kind = kind
     return made
@@ -144,7 +144,7 @@ def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
     up, flat, unsure = np.full(20, 0.3), np.zeros(20), np.tile([1.0, -1.0], 10)
 
     def verdict(*values: np.ndarray, missing: str = "") -> str:
-        evidence = Evidence(200, 0)
+        evidence = FindingBuilder(200, 0)
         evidence.rises("beside", "HR@1", flat)
         for number, value in enumerate(values):
             evidence.rises(f"claim {number}", "HR@1", value, deciding=True)

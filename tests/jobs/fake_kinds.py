@@ -13,7 +13,7 @@ from engine.errors import StudioError
 from jobs import requests
 
 
-def echo(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
+def echo(folder: Path, request: Mapping[str, Any], tell: requests.OnProgress) -> dict[str, Any]:
     """Answers with the request, its own process and the run's id; the request says how long it takes, how it fails."""
     with (folder.parent / "asked.txt").open("a") as file:
         file.write(f"{request.get('number', 0)}\n")
@@ -31,7 +31,7 @@ def echo(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[
     return {"said": dict(request), "run": folder.name, "pid": os.getpid(), "parent": os.getppid()}
 
 
-def measure(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
+def measure(folder: Path, request: Mapping[str, Any], tell: requests.OnProgress) -> dict[str, Any]:
     """A long answer in steps, which ends when a question about the same run was answered meanwhile."""
     for step in range(1000):
         tell({"done": step})
@@ -41,7 +41,7 @@ def measure(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> di
     raise TimeoutError
 
 
-def write(folder: Path, request: Mapping[str, Any], tell: requests.Tell) -> dict[str, Any]:
+def write(folder: Path, request: Mapping[str, Any], tell: requests.OnProgress) -> dict[str, Any]:
     """A text of as many words as the request says."""
     text = ""
     for _ in range(request["words"]):

@@ -13,7 +13,7 @@ from db import lifecycle, runs
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, Variant
 from jobs import api, experiments, process, queues
-from jobs.experiment_forecast import ASKED_FROM, outlook
+from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 
 
 def _plan(ways: dict[str, str], steps: int = 3, **given: Any) -> Plan:
@@ -128,7 +128,7 @@ def test_names_that_cannot_be_are_refused(name: str):
 
 def test_very_many_runs_are_started_by_those_who_have_seen_how_many():
     plan = _plan({"a": "/a"}, vary={"distill.steps": list(range(1, 101))}, seeds=list(range(100)))
-    found = outlook(plan)
+    found = forecast_experiment(plan)
     assert (found.size, len(found.runs) < 100) == (10_000, True)
     with pytest.raises(StudioError, match="this starts 10,000 runs"):
         _start(plan)
@@ -168,7 +168,7 @@ def test_the_outlook_counts_what_is_made_once():
 
     base = load_config("smoke")
     plan = Plan(base=base.model_dump(mode="json"), vary={"finetune.steps": [10, 20]}, seeds=[0, 1])
-    assert outlook(plan).alone is None
+    assert forecast_experiment(plan).alone is None
     seconds = {
         "data": 1.0,
         "llm": 1.0,
@@ -180,12 +180,12 @@ def test_the_outlook_counts_what_is_made_once():
         "evaluate": 8.0,
     }
     _measured(base.model_dump(mode="json"), seconds)
-    found = outlook(plan)
+    found = forecast_experiment(plan)
     assert found.alone == pytest.approx(2 * (75 + 105), rel=0.2)
     first, second = found.runs[:2]
     assert first.shared == first.alone
     assert second.shared == pytest.approx(second.alone - 30 - 8 / 2, rel=0.1)
-    assert outlook(plan, sharing=False).shared == found.alone
+    assert forecast_experiment(plan, sharing=False).shared == found.alone
 
 
 def _measured(values: dict[str, Any], seconds: dict[str, float]) -> None:

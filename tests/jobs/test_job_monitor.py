@@ -67,7 +67,7 @@ def test_cancelling_in_the_page_reaches_the_engine(run_id):
 def test_time_left_follows_the_speed_of_the_stage_and_what_later_stages_took(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(estimate.time, "monotonic", lambda: clock[0])
-    plan = estimate.Estimate(["data", "distil", "evaluate"], {"data": 5.0, "distil": 50.0, "evaluate": 20.0})
+    plan = estimate.TimeEstimate(["data", "distil", "evaluate"], {"data": 5.0, "distil": 50.0, "evaluate": 20.0})
     plan.begin("distil")
     plan.progress(10, 30)  # resumed at 10
     assert (plan.stage_seconds(), plan.run_seconds()) == (None, 70.0)
@@ -81,7 +81,7 @@ def test_time_left_follows_the_speed_of_the_stage_and_what_later_stages_took(mon
 def test_time_left_of_a_run_that_was_never_measured_is_not_guessed(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(estimate.time, "monotonic", lambda: clock[0])
-    plan = estimate.Estimate(["distil", "evaluate"], {})
+    plan = estimate.TimeEstimate(["distil", "evaluate"], {})
     plan.begin("distil")
     plan.progress(0, 10)
     clock[0] += 1

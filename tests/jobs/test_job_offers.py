@@ -14,11 +14,11 @@ from db.owner import Owner
 from engine.errors import StudioError
 from jobs import api, process, resources, worker
 from jobs.preflight import Check, preflight
-from jobs.resources import Gpu, Offers
+from jobs.resources import Gpu, Resources
 from webapp.views.machines import table
 
-SMALL = Offers(cores=2, memory_mb=16_000.0)
-LARGE = Offers(cores=32, memory_mb=512_000.0, gpus=(Gpu("H100", 85_000.0), Gpu("H100", 85_000.0)))
+SMALL = Resources(cores=2, memory_mb=16_000.0)
+LARGE = Resources(cores=32, memory_mb=512_000.0, gpus=(Gpu("H100", 85_000.0), Gpu("H100", 85_000.0)))
 ELSEWHERE = Owner(7, 1.0, "elsewhere", "another start")
 
 
@@ -39,14 +39,14 @@ ELSEWHERE = Owner(7, 1.0, "elsewhere", "another start")
 )
 def test_what_a_machine_lacks(needs: dict[str, object], small: str, large: str) -> None:
     for own, said in ((SMALL, small), (LARGE, large)):
-        lack = Offers.of(own.as_dict()).lacks(needs)
+        lack = Resources.of(own.as_dict()).lacks(needs)
         assert said in lack
         assert bool(lack) == bool(said)
 
 
 def test_what_another_version_says_beside_is_passed_over() -> None:
-    assert Offers.of({**LARGE.as_dict(), "colour": "red"}) == LARGE
-    assert Offers.of({}) == Offers()
+    assert Resources.of({**LARGE.as_dict(), "colour": "red"}) == LARGE
+    assert Resources.of({}) == Resources()
 
 
 def test_a_run_waits_for_a_worker_that_has_what_it_needs(start_worker) -> None:
@@ -59,14 +59,14 @@ def test_a_run_waits_for_a_worker_that_has_what_it_needs(start_worker) -> None:
     assert len(api.workers(api.needs(next_))) == 1
     assert api.workers(api.needs(waiting)) == []
     (found,) = api.workers()
-    assert Offers.of(found.offers).cores >= 1
+    assert Resources.of(found.offers).cores >= 1
     assert found.process.host in table([found], {})
 
 
 def test_a_worker_of_another_data_folder_says_so_at_start(
     delrec_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = resources.here()
+    own = resources.own_resources()
     resources.check_in("app", own)
     resources.check_in("worker", own)
     monkeypatch.setenv("DELREC_DATABASE_URL", f"sqlite:///{delrec_home}/studio.db")
@@ -80,7 +80,7 @@ def test_a_worker_of_another_data_folder_says_so_at_start(
 
 @pytest.mark.parametrize("role", ["app", "worker"])
 def test_a_worker_of_another_version_says_so_at_start(role: workers.Role) -> None:
-    own = resources.here()
+    own = resources.own_resources()
     workers.beat(process.owner(), replace(own, code="0ther").as_dict(), role)
     resources.check_in("worker", own)  # of a checkout on this machine that was changed meanwhile
     workers.beat(ELSEWHERE, own.as_dict(), role)

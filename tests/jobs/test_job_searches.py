@@ -189,5 +189,5 @@ def test_what_would_fail_is_refused_before_anything_is_queued():
 
 
 def test_what_a_search_takes_counts_what_is_made_once():
-    found = searches.outlook(_search(trials=10))
+    found = searches.forecast_search(_search(trials=10))
     assert (found.trials, found.seconds, found.problems) == (10, None, ())

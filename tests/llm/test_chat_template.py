@@ -9,7 +9,7 @@ import pytest
 from tokenizers import processors
 
 from engine.errors import StudioError
-from engine.llm.chat_template import REQUEST, Frame, make_frame
+from engine.llm.chat_template import REQUEST, ChatFrame, make_frame
 from engine.llm.tiny import CHAT_TEMPLATE, END, START, tiny_tokenizer
 
 USER = "{% for m in messages %}[{{ m.role }}]CONTENT{% endfor %}[reply]"
@@ -147,4 +147,4 @@ def test_a_chat_template_says_itself_how_a_prompt_begins() -> None:
 
 
 def test_an_encoder_decoders_prompt_ends_with_its_end_token() -> None:
-    assert make_frame(tiny_tokenizer(), "m", "seq2seq") == Frame(after=(423,))
+    assert make_frame(tiny_tokenizer(), "m", "seq2seq") == ChatFrame(after=(423,))

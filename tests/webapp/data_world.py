@@ -39,7 +39,7 @@ COLUMNS = "user=Who,timestamp=Moment,item=What,title=Called"
 
 
 def imported(name: str, folder: Path) -> None:
-    importing.bring(visits(folder), name, "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.import_files(visits(folder), name, "csv", DataConfig(columns=COLUMNS), Monitor())
 
 
 def request(query: str = "") -> Any:

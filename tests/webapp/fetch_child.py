@@ -6,7 +6,7 @@ import sys
 
 from engine import datasets
 from engine.data.readers.downloaded import Downloaded
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from jobs.data_child import main
 
 SERVER, PARENT = sys.argv[1:]
@@ -15,9 +15,9 @@ SERVER, PARENT = sys.argv[1:]
 def _moved(reader: Downloaded) -> None:
     own = reader.remotes
 
-    def remotes(config: object) -> tuple[Remote, ...]:
+    def remotes(config: object) -> tuple[RemoteFile, ...]:
         return tuple(
-            Remote(remote.name, tuple(f"{SERVER}/{url.split('/', 3)[3]}" for url in remote.urls), "")
+            RemoteFile(remote.name, tuple(f"{SERVER}/{url.split('/', 3)[3]}" for url in remote.urls), "")
             for remote in own(config)  # type: ignore[arg-type]
         )
 

@@ -21,10 +21,10 @@ from engine.evaluate.breakdown import Advantage
 from engine.evaluate.report import Estimate as Figures
 from webapp.charts import (
     PALETTE,
-    Estimate,
-    Figure,
+    ChartEstimate,
     Line,
     Panel,
+    PlotlyFigure,
     cost_figure,
     curve_title,
     interval_figure,
@@ -121,7 +121,7 @@ def test_grounds_are_transparent() -> None:
 
 
 def test_intervals_reach_from_low_to_high() -> None:
-    figure = go.Figure(interval_figure({"runs": [Estimate("delrec", 0.4, 0.35, 0.5)]}, "HR@1", key="k"))
+    figure = go.Figure(interval_figure({"runs": [ChartEstimate("delrec", 0.4, 0.35, 0.5)]}, "HR@1", key="k"))
     (trace,) = figure.data
     assert trace.x[0] + trace.error_x.array[0] == 0.5
     assert round(trace.x[0] - trace.error_x.arrayminus[0], 6) == 0.35
@@ -129,7 +129,7 @@ def test_intervals_reach_from_low_to_high() -> None:
 
 def test_names_stay_text_in_labels() -> None:
     hostile = "<b>x</b> %{y} &"
-    figure = go.Figure(cost_figure([(10.0, Estimate(hostile, 0.4, 0.3, 0.5))], "HR@1", key="k"))
+    figure = go.Figure(cost_figure([(10.0, ChartEstimate(hostile, 0.4, 0.3, 0.5))], "HR@1", key="k"))
     assert "<b>" not in figure.data[0].name
     assert "%{y}" not in figure.data[0].name
     assert figure.data[0].hovertemplate.endswith("<extra>&lt;b&gt;x&lt;/b&gt; % {y} &amp;</extra>")
@@ -137,7 +137,7 @@ def test_names_stay_text_in_labels() -> None:
 
 def test_runs_whose_names_begin_alike_keep_rows_of_their_own() -> None:
     names = [f"the same long beginning of a name {number}" for number in (1, 2)]
-    figure = go.Figure(interval_figure({"": [Estimate(name, 0.4, 0.3, 0.5) for name in names]}, "HR@1", key="k"))
+    figure = go.Figure(interval_figure({"": [ChartEstimate(name, 0.4, 0.3, 0.5) for name in names]}, "HR@1", key="k"))
     assert list(figure.data[0].y) == [0, 1]
     assert list(figure.data[0].text) == names
 
@@ -151,8 +151,8 @@ def test_a_single_line_is_named_in_the_heading() -> None:
 STATISTICS = Statistics(**{field.name: 1 for field in fields(Statistics)} | {  # type: ignore[arg-type]
     "history_edges": [1, 2, 4], "history_users": [3, 5], "popularity": [9, 4, 1, 0]})  # fmt: skip
 POINTS = [{"value": 0.3, "low": 0.2, "high": 0.4}, {"value": 0.2, "low": 0.1, "high": 0.3}]
-ESTIMATE = Estimate("delrec", 0.4, 0.35, 0.5)
-FIGURES: dict[str, Figure] = {
+ESTIMATE = ChartEstimate("delrec", 0.4, 0.35, 0.5)
+FIGURES: dict[str, PlotlyFigure] = {
     "lines": line_figure(Panel("Validation accuracy", (Line("TA", (1, 2), (0.1, 0.2)),)), unit="step", key="k"),
     "intervals": interval_figure({"runs": [ESTIMATE]}, "HR@1", key="k"),
     "cost": cost_figure([(10.0, ESTIMATE)], "HR@1", key="k"),
@@ -167,7 +167,7 @@ FIGURES: dict[str, Figure] = {
 
 
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
-def test_every_kind_of_figure_is_one_that_plotly_knows(figure: Figure) -> None:
+def test_every_kind_of_figure_is_one_that_plotly_knows(figure: PlotlyFigure) -> None:
     drawn = go.Figure(figure)
     assert drawn.layout.uirevision.startswith("k")
     assert drawn.layout.xaxis.zeroline is False  # what all share
@@ -207,8 +207,8 @@ def test_an_advantage_has_the_colour_of_its_interval() -> None:
 
 
 def test_runs_stand_side_by_side_in_a_slice_and_keep_their_colours() -> None:
-    one, two = {"0": Estimate("3 users", 0.1, 0.0, 0.2)}, {"0": Estimate("4 users", 0.2, 0.1, 0.3)}
-    lines = [("One", 2, one), ("Two", 0, two | {"1-4": Estimate("5 users", 0.3, 0.2, 0.4)})]
+    one, two = {"0": ChartEstimate("3 users", 0.1, 0.0, 0.2)}, {"0": ChartEstimate("4 users", 0.2, 0.1, 0.3)}
+    lines = [("One", 2, one), ("Two", 0, two | {"1-4": ChartEstimate("5 users", 0.3, 0.2, 0.4)})]
     figure = go.Figure(slice_figure(lines, ["0", "1-4"], "rarity", "HR@1", "k"))
     first, second = figure.data
     assert first.x[0] < 0 < second.x[0] < 0.5 < second.x[1] < 1.5

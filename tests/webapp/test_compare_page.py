@@ -115,7 +115,7 @@ def test_users_whose_ids_look_alike_are_told_apart() -> None:
     rows = [UserRow(user, (0,), 1, {"delrec": (1.0, 1.0)}) for user in ("Jose\u0301", "Jos\xe9", "Jo")]
     told = str(
         users_view.table(
-            users_view.Asked("r-1", "delrec"), rows, str, ["delrec"], UserLabels(row.user_id for row in rows)
+            users_view.UserQuery("r-1", "delrec"), rows, str, ["delrec"], UserLabels(row.user_id for row in rows)
         )
     )
     assert told.count("[Jose\\u0301]") == told.count("[Jos\\xe9]") == 2  # as they stand, and for those who listen

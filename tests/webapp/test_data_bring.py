@@ -19,7 +19,7 @@ from engine.config import DataConfig
 from engine.data import importing
 from engine.errors import StudioError
 from jobs import data_work
-from webapp.events import Asked
+from webapp.events import LatestRequest
 from webapp.pages.import_data import guessed_roles, suggested
 
 NOTHING = ({}, None, "utf-8")
@@ -28,7 +28,7 @@ NOTHING = ({}, None, "utf-8")
 
 def test_columns_with_odd_names_are_chosen_and_the_files_imported(tmp_path: Path) -> None:
     files = [str(path) for path in visits(tmp_path)]
-    found = told(handlers("dropped")(files, Asked(None), request()))
+    found = told(handlers("dropped")(files, LatestRequest(None), request()))
     assert "which column is the user" in found["bring-cleaned"]
     assert not found["bring-keep"].visible
     assert found["bring-columns"].visible
@@ -39,16 +39,16 @@ def test_columns_with_odd_names_are_chosen_and_the_files_imported(tmp_path: Path
     assert "\u202e" not in found["bring-rows"]
     guess = guessed_roles([])
     chosen = [guess, None, "utf-8", "Who", "What", "Moment", "Called", "-", "Kinds", "-", "-"]
-    found = told(handlers("chose")(files, "csv", Asked(None), request(), *chosen))
+    found = told(handlers("chose")(files, "csv", LatestRequest(None), request(), *chosen))
     assert found["bring-keep"].visible
     assert "84" in found["bring-cleaned"]
-    bad = told(handlers("kept")(files, "csv", Asked(None), "a b", request(), *chosen))
+    bad = told(handlers("kept")(files, "csv", LatestRequest(None), "a b", request(), *chosen))
     assert "is no name for a data set" in bad["bring-said"]
-    done = told(handlers("kept")(files, "csv", Asked(None), "visits", request(), *chosen))
+    done = told(handlers("kept")(files, "csv", LatestRequest(None), "visits", request(), *chosen))
     assert "84 rows of 8 items by 12 users" in done["bring-said"]
     assert datasets.imported() == ("visits",)
     assert "there is a data set" in told(
-        handlers("kept")(files, "csv", Asked(None), "visits", request(), *chosen)
+        handlers("kept")(files, "csv", LatestRequest(None), "visits", request(), *chosen)
     )["bring-said"]  # fmt: skip
 
 
@@ -56,11 +56,11 @@ def test_an_encoding_is_guessed_and_said_and_another_can_be_chosen(tmp_path: Pat
     path = tmp_path / "films.csv"
     rows = "".join(f"u{n // 6},i{n % 6},{n},Война и мир {n % 6}\n" for n in range(36))
     path.write_bytes(f"user,item,timestamp,title\n{rows}".encode("cp1251"))
-    found = told(handlers("dropped")([str(path)], Asked(None), request()))
+    found = told(handlers("dropped")([str(path)], LatestRequest(None), request()))
     assert found["bring-encoding"] == "cp1251"
     assert "not UTF-8. They are read as cp1251" in found["bring-rows"]
     assert "Война и мир" in found["bring-rows"]
-    other = told(handlers("chose")([str(path)], "csv", Asked(None), request(), {}, None, "utf-8"))
+    other = told(handlers("chose")([str(path)], "csv", LatestRequest(None), request(), {}, None, "utf-8"))
     assert "not UTF-8 text" in other["bring-cleaned"]
     assert "data.encoding=cp1251" in other["bring-cleaned"]
 
@@ -72,12 +72,12 @@ def test_of_several_categories_one_is_chosen(tmp_path: Path) -> None:
         titles = "".join(f"i{n}\t{name} {n}\n" for n in range(6))
         (tmp_path / f"{name}.item").write_text(f"item_id:token\ttitle:token_seq\n{titles}")
     files = [str(path) for path in tmp_path.iterdir()]
-    found = told(handlers("dropped")(files, Asked(None), request()))
+    found = told(handlers("dropped")(files, LatestRequest(None), request()))
     assert found["bring-category"].visible
     assert {choice for choice, _ in found["bring-category"].choices} == {"Left", "Right"}
     assert "Choose above" in found["bring-cleaned"]
     assert not found["bring-keep"].visible
-    chosen = told(handlers("chose")(files, "recbole", Asked(None), request(), {}, "Right", "utf-8"))
+    chosen = told(handlers("chose")(files, "recbole", LatestRequest(None), request(), {}, "Right", "utf-8"))
     assert "Right 0" in chosen["bring-rows"]
     assert "Left" not in chosen["bring-rows"]
     assert chosen["bring-keep"].visible
@@ -86,7 +86,7 @@ def test_of_several_categories_one_is_chosen(tmp_path: Path) -> None:
 def test_a_file_that_cleaning_leaves_nothing_of_can_be_imported_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user,item,timestamp,title\na,b,1,T\nc,d,2,U\n")
-    found = told(handlers("dropped")([str(path)], Asked(None), request()))
+    found = told(handlers("dropped")([str(path)], LatestRequest(None), request()))
     assert "With the default settings nothing is left" in found["bring-cleaned"]
     assert found["bring-keep"].visible
 
@@ -158,14 +158,14 @@ def _not_there(folder: Path) -> Path:
 )
 def test_hostile_files_are_refused_in_a_sentence(make: Callable[[Path], Path], what: str, tmp_path: Path) -> None:
     path = make(tmp_path)
-    found = told(handlers("dropped")([str(path)], Asked(None), request()))
+    found = told(handlers("dropped")([str(path)], LatestRequest(None), request()))
     assert what in found["bring-said"] + found.get("bring-cleaned", "")
     assert str(tmp_path) not in found["bring-said"], "strangers learn nothing of the disk"
 
 
 def test_what_is_refused_at_the_first_look_is_not_imported_either(tmp_path: Path) -> None:
     for make in (_climbing_zip, _pickle):
-        kept = told(handlers("kept")([str(make(tmp_path))], "", Asked(None), "mine", request(), *NOTHING))
+        kept = told(handlers("kept")([str(make(tmp_path))], "", LatestRequest(None), "mine", request(), *NOTHING))
         assert "dr-bad" in kept["bring-said"]
     assert datasets.imported() == ()
     assert not list(datasets.folder("mine").parent.glob("*/*"))
@@ -181,7 +181,7 @@ def test_hostile_names_are_refused(name: str, tmp_path: Path) -> None:
 def test_size_and_number_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = visits(tmp_path)
     monkeypatch.setenv("DELREC_IMPORT_MB", "0.001")
-    found = told(handlers("dropped")([str(path) for path in paths], Asked(None), request()))
+    found = told(handlers("dropped")([str(path) for path in paths], LatestRequest(None), request()))
     assert "too large" in found["bring-said"]
     with pytest.raises(StudioError, match="51 files"):
         importing.check_files(paths[:1] * 51, 1e9)
@@ -200,25 +200,25 @@ def test_limits_that_are_none_are_refused(name: str, value: str, monkeypatch: py
 def test_it_is_given_up_after_the_time_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELREC_IMPORT_SECONDS", "0.05")
     files = [str(path) for path in visits(tmp_path)]
-    found = told(handlers("kept")(files, "csv", Asked(None), "mine", request(), *NOTHING))
+    found = told(handlers("kept")(files, "csv", LatestRequest(None), "mine", request(), *NOTHING))
     assert "was given up" in found["bring-said"]
     assert found["bring-import"].interactive
     assert datasets.imported() == ()
 
 
 def test_work_is_stopped_and_its_process_is_gone(tmp_path: Path) -> None:
-    asked: Asked[Any] = Asked(None)
+    asked: LatestRequest[Any] = LatestRequest(None)
     updates = handlers("dropped")([str(path) for path in visits(tmp_path)], asked, request())
     next(updates)
     process = asked.now._process
     handlers("stopped")(asked)
     assert "Stopped" in told(updates)["bring-said"]
     assert process.poll() is not None
-    handlers("stopped")(Asked(None))
+    handlers("stopped")(LatestRequest(None))
 
 
 def test_a_process_that_is_killed_is_told_and_the_app_goes_on(tmp_path: Path) -> None:
-    asked: Asked[Any] = Asked(None)
+    asked: LatestRequest[Any] = LatestRequest(None)
     updates = handlers("dropped")([str(path) for path in visits(tmp_path)], asked, request())
     next(updates)
     os.kill(asked.now._process.pid, 9)

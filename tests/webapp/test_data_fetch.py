@@ -25,7 +25,7 @@ from engine.locations import data_presence
 from jobs import data_work
 from tests.file_server import Server, serving
 from webapp.access import Access
-from webapp.events import Asked
+from webapp.events import LatestRequest
 from webapp.pages import data as page_module
 from webapp.pages import fetching
 
@@ -88,7 +88,7 @@ def told(updates: Iterator[dict[Any, Any]]) -> list[str]:
 def offered(query: str, category: str | None) -> tuple[str, dict[str, Any]]:
     """What is said of the offer, and the offer."""
     said, offer = "", {}
-    for update in handler("asked")(category, Asked(None), request(query)):
+    for update in handler("asked")(category, LatestRequest(None), request(query)):
         for part, value in update.items():
             if getattr(part, "elem_id", "") == "fetch-said":
                 said = str(value)
@@ -106,13 +106,13 @@ def test_the_size_is_said_before_anything_is_fetched_and_what_came_can_be_chosen
     assert "meta_Beauty.json.gz" in said
     assert "kB? Terms: no licence stated" in said
     assert {method for method, *_ in owner.requests} == {"HEAD"}
-    assert "Fetched." in told(handler("fetched")(offer, Asked(None), request(AMAZON)))[-1]
+    assert "Fetched." in told(handler("fetched")(offer, LatestRequest(None), request(AMAZON)))[-1]
     assert data_presence(DataConfig(dataset="amazon-2014", category="Beauty")) == "here"
     assert listed("amazon-2014").parts_here == datasets.fetched_parts() == ("Beauty",)
     assert next(setting for setting in describe() if setting.name == "data.category").choices == ("Beauty",)
 
     offer = offered(AMAZON, "Office_Products")[1]
-    told(handler("fetched")(offer, Asked(None), request(AMAZON)))
+    told(handler("fetched")(offer, LatestRequest(None), request(AMAZON)))
     assert listed("amazon-2014").state == "here"
     opened = handler("opened", page_module)
     head, _, one, *_, card, part = opened(request(f"{AMAZON}&category=Office_Products"))
@@ -144,7 +144,7 @@ def test_what_cannot_be_had_is_a_sentence(query: str, category: str | None, faul
 def test_stopped_or_broken_off_it_goes_on_where_it_was(owner: Server) -> None:
     offer = offered(AMAZON, "Beauty")[1]
     owner.breaks, owner.holds = 20_000, threading.Event()
-    now: Asked[Any] = Asked(None)
+    now: LatestRequest[Any] = LatestRequest(None)
     going = handler("fetched")(offer, now, request(AMAZON))
     while not any("GET" in asked for asked in owner.requests):
         next(going)
@@ -152,10 +152,10 @@ def test_stopped_or_broken_off_it_goes_on_where_it_was(owner: Server) -> None:
     assert "Stopped. Fetched again, it goes on" in told(going)[-1]
     owner.holds.set()
     owner.holds = None
-    said = told(handler("fetched")(offer, Asked(None), request(AMAZON)))[-1]
+    said = told(handler("fetched")(offer, LatestRequest(None), request(AMAZON)))[-1]
     assert "What has come is kept" in said
     owner.breaks = None
-    assert "Fetched." in told(handler("fetched")(offer, Asked(None), request(AMAZON)))[-1]
+    assert "Fetched." in told(handler("fetched")(offer, LatestRequest(None), request(AMAZON)))[-1]
     assert any(asked == "bytes=20000-" for *_, asked in owner.requests)
 
 
@@ -164,10 +164,10 @@ def test_a_visitor_who_only_looks_fetches_nothing(access: Access, owner: Server)
     query = AMAZON if access.read_only else f"{AMAZON}&demo=1"
     *_, card, _ = handler("opened", page_module, access)(request(query))
     assert not card.visible
-    asked = handler("asked", access=access)("Beauty", Asked(None), request(query))
+    asked = handler("asked", access=access)("Beauty", LatestRequest(None), request(query))
     assert "this view is read-only" in told(asked)[-1]
     offer = {"name": "amazon-2014", "category": "Beauty", "files": []}
-    assert "read-only" in told(handler("fetched", access=access)(offer, Asked(None), request(query)))[-1]
+    assert "read-only" in told(handler("fetched", access=access)(offer, LatestRequest(None), request(query)))[-1]
     assert owner.requests == []
 
 

@@ -19,8 +19,8 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, data_work
 from webapp.access import Access
-from webapp.endpoints import Machine
-from webapp.events import Asked
+from webapp.endpoints import Endpoints
+from webapp.events import LatestRequest
 from webapp.views.run import head as run_head
 
 
@@ -115,7 +115,7 @@ def test_a_former_name_that_another_has_now_is_that_one(tmp_path: Path) -> None:
 
 def test_programs_list_describe_rename_and_delete(tmp_path: Path) -> None:
     imported("mine", tmp_path)
-    programs = Machine(Access())
+    programs = Endpoints(Access())
     assert [row["name"] for row in programs.data_sets() if row["imported"]] == ["mine"]
     found = programs.data_set(request(), "mine")
     assert (found["users"], found["items"], found["interactions"]) == (12, 8, 84)
@@ -148,13 +148,13 @@ def test_the_data_of_a_run_are_those_that_it_was_made_with(tmp_path: Path) -> No
     dataset_to_learn(RunFolder.create(api.status(run).folder, config, run), config, Monitor())
     api.cancel(run)
     data_work.delete("mine")
-    importing.bring(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.import_files(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))
     assert said == ""
     assert "Since this run was made its data were changed" in figures
     assert ">84<" in figures
     data_work.delete("mine")
-    importing.bring(visits(tmp_path, users=9), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
+    importing.import_files(visits(tmp_path, users=9), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, _, _) = handlers("measured")(request(f"run={run}"))
     assert "the data are not those that the run was made with" in said
 
@@ -172,8 +172,8 @@ def test_a_visitor_who_only_looks_changes_nothing(access: Access, tmp_path: Path
         handlers("renamed", access)("yours", request(query))[0],
         handlers("deleted", access)(request(query))[0],
         handlers("ask", access)(request(query))[2],
-        told(handlers("dropped", access)(files, Asked(None), request(query)))["bring-said"],
-        told(handlers("kept", access)(files, "csv", Asked(None), "new", request(query), {}, None, "utf-8"))[
+        told(handlers("dropped", access)(files, LatestRequest(None), request(query)))["bring-said"],
+        told(handlers("kept", access)(files, "csv", LatestRequest(None), "new", request(query), {}, None, "utf-8"))[
             "bring-said"
         ],
     ]

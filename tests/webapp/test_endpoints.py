@@ -25,7 +25,7 @@ from jobs import api, data_work
 from webapp import answering
 from webapp.access import Access
 from webapp.app import create_app
-from webapp.endpoints import CHANGING, ENDPOINTS, Machine
+from webapp.endpoints import CHANGING, ENDPOINTS, Endpoints
 from webapp.inspect.question import Question
 from webapp.pages.api import described
 
@@ -47,7 +47,7 @@ def test_what_is_public_is_what_is_documented() -> None:
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
-    what, parameters = described(getattr(Machine, name))
+    what, parameters = described(getattr(Endpoints, name))
     assert what.endswith(".")
     public = pages().get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     assert [parameter for parameter, _, _ in parameters] == [known["parameter_name"] for known in public]
@@ -131,7 +131,7 @@ def test_faults_are_told_in_a_sentence(
 
 def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "MOST_QUESTIONS", 1)
-    known = Machine(Access())
+    known = Endpoints(Access())
     said: list[str] = []
 
     def wait(*_: object) -> SimpleNamespace:
@@ -157,7 +157,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     run_id = api.launch(load_config("smoke"), "smoke")
     (tmp_path / "log.csv").write_text("user,item,timestamp,title\na,b,1,T\n")
-    importing.bring([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
+    importing.import_files([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
     for name in MUTATORS:
         monkeypatch.setattr(api, name, recorder(name))
     for name in ("rename", "delete", "bring"):

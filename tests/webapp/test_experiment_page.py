@@ -12,7 +12,7 @@ from webapp_studio import Studio
 
 from db import lifecycle, metrics, runs
 from db.store import writing
-from engine.evaluate.paired import Answers
+from engine.evaluate.paired import UserMetrics
 from engine.settings import load_config
 from jobs import api, experiments, process
 from webapp import variants
@@ -41,14 +41,14 @@ def _answers(monkeypatch: pytest.MonkeyPatch, users: int = 100) -> None:
         chance = 0.3 if run.config["finetune"]["steps"] == 10 else 0.9
         values = (np.random.default_rng(run.seed).random(users) < chance).astype(float)
         named = {"HR@1": values, "HR@5": values, "NDCG@5": values}
-        return Answers(np.arange(users), np.full((users, 2), run.seed), named)
+        return UserMetrics(np.arange(users), np.full((users, 2), run.seed), named)
 
     monkeypatch.setattr(variants, "answers_of", answer)
 
 
 def test_variants_are_told_apart_by_settings_and_seeds_are_their_runs(monkeypatch):
     _answers(monkeypatch)
-    found = variants.groups(experiments.standing(_made(6)))
+    found = variants.group_runs(experiments.standing(_made(6)))
     assert [(group.label, sorted(group.runs)) for group in found] == [
         ("finetune.steps=10", [0, 1, 2]),
         ("finetune.steps=11", [0, 1, 2]),

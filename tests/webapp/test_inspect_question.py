@@ -18,7 +18,7 @@ from engine.data import Catalogue
 from engine.errors import StudioError
 from jobs import answers
 from jobs.requests import ExplainRequest
-from webapp.events import Asked
+from webapp.events import LatestRequest
 from webapp.inspect import page as inspect_page
 from webapp.inspect import session
 from webapp.inspect.question import DEPTHS, RATHER, REASONS, WORDS, Question
@@ -192,7 +192,7 @@ def test_a_tick_reads_the_database_once(changes: dict[str, Any], monkeypatch: py
 def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow look at one user ends after another was chosen: it must not bring the first one back."""
     tick, _ = _handlers("tick")
-    asked = Asked(Question("r-abc234", "4"))
+    asked = LatestRequest(Question("r-abc234", "4"))
 
     def slow(_: Question, **__: bool) -> None:
         if overtaken:
@@ -209,7 +209,7 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
     """While an answer grows the page is drawn anew every half second: a refused list of titles must stay refused."""
     tick, outputs = _handlers("tick")
     act, _ = _handlers("click")
-    asked = Asked(Question("r-abc234", "4"))
+    asked = LatestRequest(Question("r-abc234", "4"))
     place = next(n for n, block in enumerate(outputs) if block.elem_id == "inspect-problem")
     refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}), NO_ADDRESS)
     assert "501 titles" in str(refused[place])
@@ -234,7 +234,9 @@ def test_what_the_server_has_forgotten_is_read_from_the_address(event: str, monk
     monkeypatch.setattr(inspect_page, "look_at", look_at)
     monkeypatch.setattr(inspect_page, "leave", lambda *_: None)
     request = SimpleNamespace(query_params={"run": "r-abc234", "user": "7", "view": "expert"})
-    handler(Asked(Question()), {}, *([SimpleNamespace(_data={"item": "3"})] if event == "click" else []), request)
+    handler(
+        LatestRequest(Question()), {}, *([SimpleNamespace(_data={"item": "3"})] if event == "click" else []), request
+    )
     assert looked == [Question("r-abc234", "7", item="3" if event == "click" else "", expert=True)]
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from inspect_world import HOSTILE, explanation, item, read, rung, written
 
-from db.asked import Progress
-from engine.data.catalogue import Choice
+from db.asked import AnswerProgress
+from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Writing
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.charts import percent, shares, signed
 from webapp.inspect.question import DEPTHS, REASONS, WORDS, Question
-from webapp.inspect.session import FIRST, NAMES, Standing
-from webapp.inspect.subjects import Entry, History
+from webapp.inspect.session import FIRST, NAMES, QuestionState
+from webapp.inspect.subjects import HistoryEntry, ShownHistory
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
@@ -35,8 +35,8 @@ def _text(drawn: str) -> str:
     return unescape(re.sub(r"<[^>]*>", " ", drawn))
 
 
-def _choice(item: int) -> Choice:
-    return Choice(f"id:{item + 1}", f"{HOSTILE} {item}")
+def _choice(item: int) -> ItemLabel:
+    return ItemLabel(f"id:{item + 1}", f"{HOSTILE} {item}")
 
 
 def _writing(answer: ExplanationReport, *texts: str) -> ExplanationReport:
@@ -112,14 +112,14 @@ def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place(count: 
 
 
 def test_the_smallest_change_says_what_comes_first_and_can_be_tried() -> None:
-    drawn = reasons_view.smallest(read(), lambda number: Choice(f"id:{number}", f"item {number}"))
+    drawn = reasons_view.smallest(read(), lambda number: ItemLabel(f"id:{number}", f"item {number}"))
     said = _text(drawn)
     assert "Rival comes first and The Target falls to #3" in said
     assert "With item 33 in the place of" in said
     assert "Try it" in said
     assert "Try it" not in reasons_view.smallest(read(), _choice, frozen=True)
     assert '["id:3"]' in drawn.replace("&quot;", '"'), "trying leaves the other title"
-    assert reasons_view.smallest(read(), lambda _: Choice("", "item ?")).count("Try it") == 1, (
+    assert reasons_view.smallest(read(), lambda _: ItemLabel("", "item ?")).count("Try it") == 1, (
         "what has no id is not put"
     )
 
@@ -187,11 +187,11 @@ def test_before_the_effects_come_those_of_the_first_sentence_stand() -> None:
 
 
 def test_unknown_titles_are_marked_with_what_was_perhaps_meant() -> None:
-    history = History(
+    history = ShownHistory(
         (),
         (
-            Entry("Haet", "Haet", "Haet", known=False, suggestions=(Choice("id:9", "Heat (1995)"),)),
-            Entry("heat", "heat", "Heat (1995)"),
+            HistoryEntry("Haet", "Haet", "Haet", known=False, suggestions=(ItemLabel("id:9", "Heat (1995)"),)),
+            HistoryEntry("heat", "heat", "Heat (1995)"),
         ),
     )
     said = _text(history_view.cards(history, None))
@@ -199,20 +199,20 @@ def test_unknown_titles_are_marked_with_what_was_perhaps_meant() -> None:
     assert "Did you mean Heat (1995)" in re.sub(r"\s+", " ", said)
     assert "typed" not in said, "the year alone makes no other title"
     assert 'data-with="id:9"' in history_view.cards(history, None), "what is taken is the item, not its text"
-    nothing = History((), (Entry("x", "x", "x", known=False),))
+    nothing = ShownHistory((), (HistoryEntry("x", "x", "x", known=False),))
     assert "no reasons can be measured" in history_view.cards(nothing, None)
     assert "draggable" not in history_view.cards(history, None, frozen=True)
 
 
 def test_what_was_understood_as_another_title_is_said() -> None:
-    same = (Choice("id:8", "Same [id:8]"), Choice("id:9", "Same [id:9]"))
+    same = (ItemLabel("id:8", "Same [id:8]"), ItemLabel("id:9", "Same [id:9]"))
     for entry, told in (
-        (Entry("C", "C", "C++"), "typed “C”"),
-        (Entry("Peche", "Peche", "Pêche (1980)"), "typed “Peche”"),
-        (Entry("Same", "Same", "Same", suggestions=same, alike=True), "Did you mean Same [id:8] Same [id:9]"),
+        (HistoryEntry("C", "C", "C++"), "typed “C”"),
+        (HistoryEntry("Peche", "Peche", "Pêche (1980)"), "typed “Peche”"),
+        (HistoryEntry("Same", "Same", "Same", suggestions=same, alike=True), "Did you mean Same [id:8] Same [id:9]"),
     ):
-        assert told in re.sub(r"\s+", " ", _text(history_view.cards(History((), (entry,)), None)))
-    quiet = _text(history_view.cards(History((), (Entry("id:7", "C", "C", suggestions=same),)), None))
+        assert told in re.sub(r"\s+", " ", _text(history_view.cards(ShownHistory((), (entry,)), None)))
+    quiet = _text(history_view.cards(ShownHistory((), (HistoryEntry("id:7", "C", "C", suggestions=same),)), None))
     assert "typed" not in quiet
     assert "Did you mean" not in quiet
 
@@ -255,13 +255,13 @@ def test_until_the_model_s_first_word_the_measurements_stand_there_and_say_so() 
 
 
 def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
-    stopped = Progress(5, "failed", None, ANSWER_STOPPED[0], ANSWER_STOPPED[1])
-    standing = Standing((FIRST, WORDS), {FIRST: Progress(4, "done", None, None, None), WORDS: stopped})
+    stopped = AnswerProgress(5, "failed", None, ANSWER_STOPPED[0], ANSWER_STOPPED[1])
+    standing = QuestionState((FIRST, WORDS), {FIRST: AnswerProgress(4, "done", None, None, None), WORDS: stopped})
     assert standing.state(WORDS) == "stopped"
     assert (standing.pending, standing.failed) == (False, [])
     assert share_view.failures(standing) == ""
     assert "again" in words_view.stopped()
-    halted = Standing((FIRST, "effects"), {"effects": stopped})
+    halted = QuestionState((FIRST, "effects"), {"effects": stopped})
     assert halted.state("effects") == "absent", "other parts are just asked for again"
 
 
@@ -341,11 +341,12 @@ def test_the_expert_fold_shows_what_is_there_and_asks_for_the_rest_once_it_is_op
     assert "completeness error 0.010" in expert_view.gradients(read())
 
 
-def _standing(**states: str) -> Standing:
+def _standing(**states: str) -> QuestionState:
     known = {
-        part: Progress(n, state, None, "no such user", "take 1 to 9") for n, (part, state) in enumerate(states.items())
+        part: AnswerProgress(n, state, None, "no such user", "take 1 to 9")
+        for n, (part, state) in enumerate(states.items())
     }  # type: ignore[arg-type]
-    return Standing(REASONS, known)
+    return QuestionState(REASONS, known)
 
 
 def test_progress_is_told_until_all_is_there() -> None:

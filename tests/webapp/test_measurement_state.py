@@ -22,7 +22,7 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, measurements, requests
 from webapp import measurement_state
-from webapp.measurement_state import DRIVERS, PATTERN, TESTS, TRUST, Standing
+from webapp.measurement_state import DRIVERS, PATTERN, TESTS, TRUST, MeasurementState
 
 
 def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_disturb_them() -> None:
@@ -71,7 +71,7 @@ def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> No
     lifecycle.finish(run.id, "done")
     run_id = run.id
 
-    def seen(model: str = "") -> measurement_state.View:
+    def seen(model: str = "") -> measurement_state.MeasurementsView:
         return measurement_state.look({"run": run_id, "model": model}, read_only=False)
 
     default = seen().row
@@ -93,7 +93,7 @@ def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> No
 def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> None:
     run_id = finished_run(["plus.enabled=false"], "Shell")
 
-    def seen(*, read_only: bool = False) -> measurement_state.View:
+    def seen(*, read_only: bool = False) -> measurement_state.MeasurementsView:
         return measurement_state.look({"run": run_id}, read_only=read_only)
 
     assert (seen().standing(TESTS).due, seen(read_only=True).standing(TESTS).due) == (True, False)
@@ -116,7 +116,7 @@ def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() ->
     run = RunFolder.open(api.status(run_id).folder)
     record = falsify(Models.load(run, Monitor()), run, Monitor(), users=4, tests=[6])
 
-    def standing(answer: Mapping[str, Any]) -> Standing:
+    def standing(answer: Mapping[str, Any]) -> MeasurementState:
         asked: Any = SimpleNamespace(state="done", request={"code": "000000000000"}, settled=True, answer=answer)
         seen = measurement_state.look({"run": run_id}, read_only=False)
         return dataclasses.replace(seen, asked={TESTS.kind: asked}).standing(TESTS)
@@ -133,12 +133,12 @@ def test_tests_taken_of_many_users_can_be_completed() -> None:
 
 
 def test_figures_that_other_code_measured_are_told_apart_and_can_be_measured_again() -> None:
-    def measured(code: str, state: str = "done") -> Standing:
+    def measured(code: str, state: str = "done") -> MeasurementState:
         asked: Any = SimpleNamespace(state=state, request={"users": 4, "code": code}, settled=state == "done")
-        return Standing(asked=asked, there=state == "done", wait="", possible=True, repeat=False)
+        return MeasurementState(asked=asked, there=state == "done", wait="", possible=True, repeat=False)
 
     assert (measured("000000000000").outdated, measured("000000000000").due) == (True, True)
     assert (measured("000000000000", "running").outdated, measured("000000000000", "running").due) == (False, False)
     assert (measured(code_version()).outdated, measured(code_version()).due) == (False, False)
-    nothing = Standing(asked=None, there=False, wait="", possible=True, repeat=False)
+    nothing = MeasurementState(asked=None, there=False, wait="", possible=True, repeat=False)
     assert (nothing.outdated, nothing.due) == (False, True)

@@ -14,7 +14,7 @@ def command(megabytes: float | None, dry_run: bool) -> None:
     from webapp.formatting import memory, plural
 
     found = storage.taken()
-    shared = f"{plural(found.results, 'shared result')} take {memory(found.stage_cache / 1e6)}"
+    shared = f"{plural(found.results, 'shared result')} take {memory(found.shared / 1e6)}"
     click.echo(f"runs take {memory(found.runs / 1e6)}, {shared}")
     if not dry_run:
         click.echo(f"removed: {memory(storage.clean(megabytes) / 1e6)}")

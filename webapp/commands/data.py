@@ -102,12 +102,12 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
 @SET
 def import_files(files: tuple[str, ...], name: str, form: str | None, overrides: tuple[str, ...]) -> None:
     """Keep a data set in the data folder, made of FILES: a folder, an archive, or the files of any known format."""
-    from engine.data.importing import bring
+    from engine.data.importing import import_files
     from engine.paths import expanded
 
     paths = [expanded(file) for file in files]
     with _monitor() as monitor:
-        kept = bring(paths, name, form, _config(form, overrides), monitor)
+        kept = import_files(paths, name, form, _config(form, overrides), monitor)
     click.echo(f"{kept.rows:,} rows of {kept.items:,} items by {kept.users:,} users; {'; '.join(kept.notes)}", err=True)
     click.echo(f"use it with --set data.dataset={name}, look at it with: delrec data describe {name}")
 

@@ -17,7 +17,7 @@ from engine.errors import StudioError
 
 State = Literal["ok", "note", "problem"]
 """``note``: fine, but worth knowing, e.g. a source that does not answer while another does."""
-Answer = tuple[State, str]
+CheckAnswer = tuple[State, str]
 
 HTTP_SECONDS = 4.0
 INDEX_SECONDS = 20.0
@@ -27,7 +27,7 @@ UNTRIED = "not asked, see connections"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line of the report."""
 
     topic: str
@@ -55,16 +55,16 @@ def command(as_json: bool) -> None:
         raise StudioError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}: {named}")
 
 
-def _examine() -> list[Finding]:
+def _examine() -> list[Diagnosis]:
     with ThreadPoolExecutor(max_workers=8) as pool:
         pending = [(topic, name, pool.submit(_timed, check)) for topic, name, check in CHECKS]
-        findings = [Finding(topic, name, *waiting.result()) for topic, name, waiting in pending]
-    findings.insert(2, Finding("machine", "number format", *_timed(_number_format)))  # measures speed, so on its own
+        findings = [Diagnosis(topic, name, *waiting.result()) for topic, name, waiting in pending]
+    findings.insert(2, Diagnosis("machine", "number format", *_timed(_number_format)))  # measures speed, so on its own
     reachable = {finding.topic for finding in findings if finding.state == "ok"}
     return [finding if finding.topic in reachable else replace(finding, state="problem") for finding in findings]
 
 
-def _timed(check: Callable[[], Answer]) -> tuple[State, str, float]:
+def _timed(check: Callable[[], CheckAnswer]) -> tuple[State, str, float]:
     began = time.monotonic()
     try:
         state, detail = check()
@@ -75,7 +75,7 @@ def _timed(check: Callable[[], Answer]) -> tuple[State, str, float]:
     return state, detail, round(time.monotonic() - began, 2)
 
 
-def _versions() -> Answer:
+def _versions() -> CheckAnswer:
     from engine.environment import environment
 
     found = environment()
@@ -83,7 +83,7 @@ def _versions() -> Answer:
     return "ok", f"DELRec Studio {found['delrec_studio']}, Python {platform.python_version()}; {packages}"
 
 
-def _processor() -> Answer:
+def _processor() -> CheckAnswer:
     from engine.environment import environment
 
     found = environment()
@@ -91,7 +91,7 @@ def _processor() -> Answer:
     return "ok", f"{found['processor']}, {found['cores']} cores, {bf16} bf16 instructions"
 
 
-def _number_format() -> Answer:
+def _number_format() -> CheckAnswer:
     from engine.devices import choose_device
     from engine.llm.dtype import choose_dtype
     from engine.monitor import Monitor
@@ -107,7 +107,7 @@ def _number_format() -> Answer:
     return "ok", f"device {device}; {' '.join(said)}"
 
 
-def _memory() -> Answer:
+def _memory() -> CheckAnswer:
     import psutil
 
     memory = psutil.virtual_memory()
@@ -116,7 +116,7 @@ def _memory() -> Answer:
     return state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free{wish}"
 
 
-def _fits() -> Answer:
+def _fits() -> CheckAnswer:
     import psutil
 
     from engine.locations import known_facts
@@ -135,14 +135,14 @@ def _fits() -> Answer:
     return "ok", f"{free:.1f} GB free; about {', '.join(said) or 'nothing is known before the models are here'}"
 
 
-def _connections() -> Answer:
+def _connections() -> CheckAnswer:
     from engine import network
 
     network.check()
     return "ok", "the settings of proxies and certificates can be used"
 
 
-def _data_folder() -> Answer:
+def _data_folder() -> CheckAnswer:
     import shutil
 
     from engine.paths import home, writable
@@ -152,13 +152,13 @@ def _data_folder() -> Answer:
     return state, f"{home()}, {free:.1f} GiB free{'' if state == 'ok' else '; a run with SmolLM2 takes about 2'}"
 
 
-def _database() -> Answer:
+def _database() -> CheckAnswer:
     from jobs import health
 
     return "ok", health.database()
 
 
-def _queue() -> Answer:
+def _queue() -> CheckAnswer:
     from jobs import queues
     from jobs.settings import job_settings
 
@@ -167,7 +167,7 @@ def _queue() -> Answer:
     return "ok", f"{place.rpartition('@')[2] if isinstance(place, str) else place}, {waiting} waiting"
 
 
-def _workers() -> Answer:
+def _workers() -> CheckAnswer:
     from jobs import api
 
     count = len(api.workers())
@@ -176,14 +176,14 @@ def _workers() -> Answer:
     return "note", "none is running, so what is launched waits; 'delrec serve' or 'delrec worker' starts one"
 
 
-def _cached(folder: str, name: str) -> Answer:
+def _cached(folder: str, name: str) -> CheckAnswer:
     from engine.paths import home
 
     path = home() / folder / name
     return ("ok", f"fetched already: {path}") if path.is_dir() else ("note", "not fetched yet")
 
 
-def _url(url: str) -> Answer:
+def _url(url: str) -> CheckAnswer:
     import httpx
 
     from engine import network
@@ -200,19 +200,19 @@ def _url(url: str) -> Answer:
     return "ok", "answers"
 
 
-def _grouplens() -> Answer:
+def _grouplens() -> CheckAnswer:
     from engine.data.sources import GROUPLENS_URL
 
     return _url(GROUPLENS_URL)
 
 
-def _hub() -> Answer:
+def _hub() -> CheckAnswer:
     from huggingface_hub import constants
 
     return _url(f"{constants.ENDPOINT}/api/models/HuggingFaceTB/SmolLM2-135M-Instruct")
 
 
-def _wheel(package: str, version: str) -> Answer:
+def _wheel(package: str, version: str) -> CheckAnswer:
     from engine import interpreter
 
     command = [*interpreter.command("pip"), "index", "versions", package, "--disable-pip-version-check", "--no-input"]
@@ -227,13 +227,13 @@ def _wheel(package: str, version: str) -> Answer:
     return "note", f"{package} {version} cannot be had: {lines[-1].removeprefix('ERROR:').strip()}"
 
 
-def _recbole() -> Answer:
+def _recbole() -> CheckAnswer:
     from engine.data.sources import RECBOLE
 
     return _wheel(*RECBOLE)
 
 
-def _data_sets() -> Answer:
+def _data_sets() -> CheckAnswer:
     from engine import datasets
     from engine.config import DataConfig
     from engine.locations import data_presence
@@ -242,7 +242,7 @@ def _data_sets() -> Answer:
     return "ok", f"{', '.join(here)}; 'delrec data list' says how to get the others"
 
 
-CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
+CHECKS: tuple[tuple[str, str, Callable[[], CheckAnswer]], ...] = (
     ("machine", "versions", _versions),
     ("machine", "processor", _processor),
     ("machine", "memory", _memory),
@@ -262,7 +262,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], Answer]], ...] = (
 )
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(findings: list[Diagnosis]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -11,8 +11,8 @@ from webapp.commands._options import chosen_base, find_run, read_text, settings_
 
 if TYPE_CHECKING:
     from engine.experiment.plan import Plan
-    from jobs.experiment_forecast import Outlook
-    from jobs.experiments import Standing
+    from jobs.experiment_forecast import ExperimentForecast
+    from jobs.experiments import ExperimentState
 
 MOST_SHOWN = 40
 """Runs of a preview that are written out."""
@@ -59,11 +59,11 @@ def _start(given: dict[str, Any]) -> None:
         write_text(Path(writable_file(target)), plan_to_yaml(plan))
         return
     from jobs import experiments
-    from jobs.experiment_forecast import ASKED_FROM, outlook
+    from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 
     many = plan.size >= ASKED_FROM
     if given["dry_run"] or many:
-        _show(outlook(plan))
+        _show(forecast_experiment(plan))
     if given["dry_run"]:
         return
     if many and not given["yes"]:
@@ -95,7 +95,7 @@ def _plan(given: dict[str, Any]) -> tuple[Plan, str, str]:
     return plan, given["name"], given["question"]
 
 
-def _show(found: Outlook) -> None:
+def _show(found: ExperimentForecast) -> None:
     """The preview: every run with what it takes, then the whole."""
     from rich import box
     from rich.console import Console
@@ -239,7 +239,7 @@ def delete(experiment: str, with_runs: bool, yes: bool) -> None:
     """Forget an experiment; its runs stay unless they are to go with it."""
     from jobs import experiments
 
-    found: Standing = experiments.standing(experiment)
+    found: ExperimentState = experiments.standing(experiment)
     if with_runs and not yes:
         click.confirm(f"Delete {len(found.runs)} runs of {found.experiment.name!r} with all files?", abort=True)
     number = experiments.delete(experiment, with_runs=with_runs)

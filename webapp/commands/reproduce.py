@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from engine.config import RunConfig
     from engine.falsify.record import Falsification
-    from engine.published.record import Found, Record
+    from engine.published.record import PublishedRecord, PublishedRun
     from engine.run_folder import RunFolder
     from jobs.records import Run
 
@@ -115,7 +115,7 @@ def _said(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
-def _tables(known: Record, what: str) -> list[str]:
+def _tables(known: PublishedRecord, what: str) -> list[str]:
     readme = [name for name, table in known.tables.items() if Path(table.file).name == README]
     parts = {"all": list(known.tables), "readme": readme, "results": [n for n in known.tables if n not in readme]}
     if what in parts:
@@ -129,7 +129,7 @@ def _tables(known: Record, what: str) -> list[str]:
 class _Runs:
     """The runs of a record's experiments: there, gone on with, or made."""
 
-    def __init__(self, known: Record, data: str | None, console: Console) -> None:
+    def __init__(self, known: PublishedRecord, data: str | None, console: Console) -> None:
         """``data``: the folder of data sets that are not fetched."""
         self.known, self.data, self.console = known, data, console
 
@@ -142,7 +142,7 @@ class _Runs:
         self.console.print(f"left out without --data: {', '.join(sorted(far))}", highlight=False)
         return [name for name in tables if name not in far]
 
-    def found(self, key: str, seed: int) -> Found:
+    def found(self, key: str, seed: int) -> PublishedRun:
         """What a run found."""
         from engine.data.description import describe
         from engine.monitor import Monitor

@@ -53,7 +53,7 @@ def command(
         health.address()
     _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
     logs.prepare()
-    own = resources.here()
+    own = resources.own_resources()
     resources.check_in("app", own)
     api.recover()
     if config is not None and first_run is not None:

@@ -11,7 +11,7 @@ from webapp.commands._options import chosen_base, settings_options
 
 if TYPE_CHECKING:
     from jobs.records import Experiment
-    from jobs.searches import Sought
+    from jobs.searches import SearchState
 
 REFERENCE = click.argument("search")
 
@@ -63,7 +63,7 @@ def _start(given: dict[str, Any]) -> None:
     if given["dry_run"]:
         from webapp.formatting import expected_search
 
-        found = searches.outlook(search)
+        found = searches.forecast_search(search)
         for name, choice in search.space.items():
             click.echo(f"{name}: {choice_words(choice)}")
         click.echo(expected_search(found.trials, found.seconds, found.memory_mb))
@@ -121,7 +121,7 @@ def close(search: str) -> None:
         click.echo(f"{search}: closed; {best.run.id} ({best.label}) goes on to the test users")
 
 
-def _say_next(found: Sought) -> None:
+def _say_next(found: SearchState) -> None:
     name = found.experiment.name
     if found.hopeless:
         click.echo(f"all trials failed; mend that, then: delrec experiment retry-failed {name}", err=True)

@@ -13,7 +13,7 @@ ROW = 46
 
 
 @dataclass(frozen=True)
-class Place:
+class RankedPlace:
     """One candidate in one ranking."""
 
     key: int
@@ -34,7 +34,7 @@ class Ranking:
 
     heading: str
     note: str
-    places: Sequence[Place]
+    places: Sequence[RankedPlace]
     total: int
     """Candidates in all; fewer may be listed."""
 
@@ -63,7 +63,7 @@ def _column(column: Ranking) -> Html:
     return tag("section", head, tag("ol", rows), class_="dr-rank")
 
 
-def _row(place: Place, gap: bool) -> Html:
+def _row(place: RankedPlace, gap: bool) -> Html:
     marks = "".join(f" dr-{mark}" for mark in place.mark.split())
     return tag(
         "li",

@@ -11,10 +11,10 @@ from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, Asked, Part, refresh, tell
+from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
-from webapp.inspect.session import FIRST, View, in_run, leave, look_at
+from webapp.inspect.session import FIRST, InspectView, in_run, leave, look_at
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
@@ -72,45 +72,45 @@ def build(access: Access) -> None:
             expert = [fold, gr.HTML(js_on_load=None, elem_id="inspect-expert")]
             editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
-    question, seen = gr.State(Asked(Question())), gr.State({})
+    question, seen = gr.State(LatestRequest(Question())), gr.State({})
 
-    parts: list[Part[View]] = [
-        Part("head", [head], lambda v: (_subject(v), v.question.edited), _head),
-        Part("rows", [rows], lambda v: (v.question.run, v.question.model, v.question.beside),
+    parts: list[PagePart[InspectView]] = [
+        PagePart("head", [head], lambda v: (_subject(v), v.question.edited), _head),
+        PagePart("rows", [rows], lambda v: (v.question.run, v.question.model, v.question.beside),
              lambda v: [pick_view.rows(v.subjects, v.question)]),
-        Part("picker", [picker], lambda v: (_subject(v), v.question.model),
+        PagePart("picker", [picker], lambda v: (_subject(v), v.question.model),
              lambda v: [pick_view.picker(v.subjects, v.question)]),
-        Part("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
-        Part("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        Part("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.told), _history),
-        Part("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
-        Part("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
-        Part("sentence", sentence, lambda v: (*v.states(FIRST, "counterfactual"), v.told, v.trust),
+        PagePart("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
+        PagePart("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
+        PagePart("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.told), _history),
+        PagePart("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
+        PagePart("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
+        PagePart("sentence", sentence, lambda v: (*v.states(FIRST, "counterfactual"), v.told, v.trust),
              _shown(_sentence)),
-        Part("sides", [sides], lambda v: (*v.states(FIRST), v.told, _lists_key(v)), _sides),
-        Part("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
-        Part("changes", changes, _changes_key, _shown(_changes)),
-        Part("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
-        Part("rather", [reasons], lambda v: v.states("rather", "why_not", "parts"), _rather),
-        Part("smallest", smallest, lambda v: v.states("counterfactual"),
+        PagePart("sides", [sides], lambda v: (*v.states(FIRST), v.told, _lists_key(v)), _sides),
+        PagePart("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
+        PagePart("changes", changes, _changes_key, _shown(_changes)),
+        PagePart("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
+        PagePart("rather", [reasons], lambda v: v.states("rather", "why_not", "parts"), _rather),
+        PagePart("smallest", smallest, lambda v: v.states("counterfactual"),
              _shown(lambda v, a: reasons_view.smallest(a, v.subjects.choice))),
-        Part("confidence", confidence, lambda v: v.states("stability"),
+        PagePart("confidence", confidence, lambda v: v.states("stability"),
              _shown(lambda _, a: reasons_view.confidence(a))),
-        Part("words", words, _words_key, _shown(_words)),
-        Part("share", share, lambda v: v.states(*v.standing.parts),
+        PagePart("words", words, _words_key, _shown(_words)),
+        PagePart("share", share, lambda v: v.states(*v.standing.parts),
              _shown(lambda v, _: share_view.share(v.question, v.standing))),
-        Part("expert", expert, lambda v: v.states("effects", *DEPTHS),
+        PagePart("expert", expert, lambda v: v.states("effects", *DEPTHS),
              _shown(lambda v, a: expert_view.fold(a, v.question))),
-        Part("editor", [editor], _editor, lambda v: [_editor(v)]),
-        Part("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
-        Part("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
+        PagePart("editor", [editor], _editor, lambda v: [_editor(v)]),
+        PagePart("page", [page], lambda _: True, lambda _: [gr.Column(visible=True)]),
+        PagePart("pace", [timer], lambda v: (v.question.address(), v.pending, v.idle), _pace),
     ]  # fmt: skip
     drawn = [component for part in parts for component in part.components]
     live = [question, seen, address, problem, *drawn]
     outputs = [*live, runs]
 
     def show(
-        asked: Asked[Question],
+        asked: LatestRequest[Question],
         last: dict[str, Any],
         *,
         again: bool = False,
@@ -135,14 +135,16 @@ def build(access: Access) -> None:
         asked.now = found
         return shown
 
-    def opened(asked: Asked[Question], request: gr.Request) -> list[Any]:
+    def opened(asked: LatestRequest[Question], request: gr.Request) -> list[Any]:
         asked.now = Question.read(dict(request.query_params))
         return show(asked, {}, again=True, list_runs=True)
 
-    def tick(asked: Asked[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
+    def tick(asked: LatestRequest[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
         return show(recalled(asked, request), last, ticked=True)[: len(live)]
 
-    def act(asked: Asked[Question], last: dict[str, Any], event: gr.EventData, request: gr.Request) -> list[Any]:
+    def act(
+        asked: LatestRequest[Question], last: dict[str, Any], event: gr.EventData, request: gr.Request
+    ) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         elsewhere = "address" in action
         try:
@@ -161,7 +163,7 @@ def build(access: Access) -> None:
         skipped[outputs.index(problem)] = notice("bad", tell(error))
         return skipped
 
-    def chosen(run_id: str, asked: Asked[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
+    def chosen(run_id: str, asked: LatestRequest[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
         before = recalled(asked, request).now
         if run_id != before.run:
             try:
@@ -180,7 +182,7 @@ def build(access: Access) -> None:
     timer.tick(tick, [question, seen], live, **QUIET)
 
 
-def recalled(asked: Asked[Question], request: gr.Request) -> Asked[Question]:
+def recalled(asked: LatestRequest[Question], request: gr.Request) -> LatestRequest[Question]:
     """What a visitor asks; read from her address where the server has forgotten it, or was started anew."""
     if asked.now == Question():
         asked.now = Question.read(dict(request.query_params))
@@ -206,29 +208,29 @@ def _nothing(error: Exception) -> Html:
     return empty("Nothing to inspect", tell(error), actions)
 
 
-def _subject(v: View) -> Hashable:
+def _subject(v: InspectView) -> Hashable:
     """What stays while titles are edited: fields keep what is typed into them."""
     return (v.question.run, v.question.user, v.question.group, v.question.own)
 
 
-def _head(v: View) -> Sequence[Any]:
+def _head(v: InspectView) -> Sequence[Any]:
     return [pick_view.head(v.subjects, v.question)]
 
 
-def _progress_key(v: View) -> Hashable:
+def _progress_key(v: InspectView) -> Hashable:
     return (*v.states(*v.standing.parts), v.idle, _lists_key(v))
 
 
-def _lists_key(v: View) -> Hashable:
+def _lists_key(v: InspectView) -> Hashable:
     return None if v.lists is None else v.lists.state
 
 
-def _said(v: View) -> Sequence[Any]:
+def _said(v: InspectView) -> Sequence[Any]:
     told = view.notes(v.answer) if v.answer else ""
     return [Html(told + share_view.failures(v.standing))]
 
 
-def _history(v: View) -> Sequence[Any]:
+def _history(v: InspectView) -> Sequence[Any]:
     history = v.history
     if history is None:
         if v.answer is None:
@@ -237,36 +239,36 @@ def _history(v: View) -> Sequence[Any]:
     return [history_view.cards(history, v.answer), history_view.meaning(v.answer)]
 
 
-def _sentence(v: View, answer: ExplanationReport) -> Html | None:
+def _sentence(v: InspectView, answer: ExplanationReport) -> Html | None:
     if answer.summary is None:
         return None
     row = v.subjects.row_of(v.question.model)
     return view.sentence(answer, view.trusted(v.question.run, row, v.trust))
 
 
-def _rival(v: View) -> Html:
+def _rival(v: InspectView) -> Html:
     """The rival's choice, once it is known which it is; the very same while nothing else was chosen."""
     chosen = v.answer.rather.rather_than.raw_id if v.answer and v.answer.rather else v.question.rival
     return reasons_view.rival(v.answer, chosen) if v.answer and chosen else Html("")
 
 
-def _rather(v: View) -> Sequence[Any]:
+def _rather(v: InspectView) -> Sequence[Any]:
     if v.answer is None or not v.answer.rather:
         return [tag("p", "Being compared …", class_="dr-muted", role="status")]
     return [join([reasons_view.why_not(v.answer), reasons_view.reasons(v.answer), reasons_view.parts(v.answer)])]
 
 
-def _shown(draw: Callable[[View, ExplanationReport], Html | None]) -> Callable[[View], Sequence[Any]]:
+def _shown(draw: Callable[[InspectView, ExplanationReport], Html | None]) -> Callable[[InspectView], Sequence[Any]]:
     """A card that stands once there is something in it."""
 
-    def build(v: View) -> Sequence[Any]:
+    def build(v: InspectView) -> Sequence[Any]:
         drawn = draw(v, v.answer) if v.answer is not None else None
         return [gr.Column(visible=drawn is not None), drawn or ""]
 
     return build
 
 
-def _sides(v: View) -> Sequence[Any]:
+def _sides(v: InspectView) -> Sequence[Any]:
     if v.answer is not None:
         return [view.sides(v.answer, v.question)]
     if v.lists is not None:
@@ -274,26 +276,26 @@ def _sides(v: View) -> Sequence[Any]:
     return [share_view.nothing() if v.standing.stuck else share_view.waiting(v.question)]
 
 
-def _why(v: View) -> Html:
+def _why(v: InspectView) -> Html:
     """The field that asks about any title, once something is ranked."""
     if v.answer is None:
         return Html("")
     return finding(v.question, "why", "Why is a title not recommended?", "Search all titles of the catalogue")
 
 
-def _changes_key(v: View) -> Hashable:
+def _changes_key(v: InspectView) -> Hashable:
     return (*v.states(), v.answer is None, v.before is None or v.before.answer is None)
 
 
-def _changes(v: View, answer: ExplanationReport) -> Html | None:
+def _changes(v: InspectView, answer: ExplanationReport) -> Html | None:
     return view.changes(v.before.answer, answer) if v.before and v.before.answer else None
 
 
-def _words_key(v: View) -> Hashable:
+def _words_key(v: InspectView) -> Hashable:
     return (*v.states(WORDS, FIRST), str(v.answer.writing) if v.answer else "")
 
 
-def _words(v: View, answer: ExplanationReport) -> Html | None:
+def _words(v: InspectView, answer: ExplanationReport) -> Html | None:
     if not v.question.writes:
         return join([words_view.offered(), words_view.elsewhere(v.subjects.config.explain)])
     if v.standing.state(WORDS) == "stopped":
@@ -303,12 +305,12 @@ def _words(v: View, answer: ExplanationReport) -> Html | None:
     return words_view.growing(answer, v.standing.state(WORDS))
 
 
-def _editor(v: View) -> Html:
+def _editor(v: InspectView) -> Html:
     """The very same while the model was asked nothing else: what somebody writes into it stays."""
     if v.answer is None or not (v.question.expert and v.answer.rationale):
         return Html("")
     return words_view.editor(v.answer, v.question)
 
 
-def _pace(v: View) -> Sequence[Any]:
+def _pace(v: InspectView) -> Sequence[Any]:
     return [gr.Timer(WAITING_SECONDS if v.idle else LIVE_SECONDS, active=v.pending)]

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles, tidy
 from engine.errors import StudioError
+from engine.explain.report import CandidatePool
 
-Candidates = Literal["sampled", "catalogue"]
-Weights = Literal["", "base", "adapter", "elsewhere"]
+WriterWeights = Literal["", "base", "adapter", "elsewhere"]
 
 REASONS = ("summary", "effects", "rather", "why_not", "parts", "counterfactual", "stability")
 """Parts of the explanation that everybody sees, cheap ones first; who ranks how comes with any of them."""
@@ -20,7 +20,7 @@ DEPTHS = ("ladder", "reading", "prompt", "order", "gradients", FREE)
 """Parts that only the expert fold shows."""
 WITH = {"counterfactual": ("summary",), WORDS: ("counterfactual",), FREE: ("counterfactual",)}
 """What is measured together, because the sentences made of it are better for it."""
-WEIGHTS: tuple[Weights, ...] = ("base", "adapter", "elsewhere")
+WEIGHTS: tuple[WriterWeights, ...] = ("base", "adapter", "elsewhere")
 MOST_ATTEMPTS = 1000
 LONGEST_TITLE = 2000
 LONGEST_PROMPT = 4000
@@ -43,11 +43,11 @@ class Question:
     """The candidate to explain, by id in the data set; the model's first if empty."""
     rival: str = ""
     """The candidate that it is held against, by id in the data set; the strongest other one if empty."""
-    candidates: Candidates = "sampled"
+    candidates: CandidatePool = "sampled"
     group: str = ""
     """The group by which the user was found."""
     expert: bool = False
-    words: Weights = ""
+    words: WriterWeights = ""
     """Which weights write the generated reasoning, where that was chosen; ``elsewhere``: the run's endpoint."""
     attempt: int = 1
     """How often that endpoint was asked."""
@@ -60,7 +60,7 @@ class Question:
     def read(cls, query: Mapping[str, str]) -> Question:
         """The question of an address; values that make no sense are left out."""
         titles = query.get("titles")
-        words: Weights = next((name for name in WEIGHTS if name == query.get("words")), "")
+        words: WriterWeights = next((name for name in WEIGHTS if name == query.get("words")), "")
         return cls(
             run=query.get("run", ""),
             user=query.get("user", ""),

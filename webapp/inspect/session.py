@@ -13,9 +13,9 @@ from engine.explain.report import ExplanationReport
 from jobs import api
 from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
-from jobs.records import Progress, Run
+from jobs.records import AnswerProgress, Run
 from webapp.inspect.question import WORDS, Question
-from webapp.inspect.subjects import MOST_KEPT, History, Subjects, kept, subjects_of
+from webapp.inspect.subjects import MOST_KEPT, ShownHistory, Subjects, kept, subjects_of
 from webapp.measurement_state import TRUST
 
 FIRST = "summary"
@@ -47,11 +47,11 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class QuestionState:
     """How far a question is answered."""
 
     parts: tuple[str, ...]
-    known: Mapping[str, Progress] = field(default_factory=dict)
+    known: Mapping[str, AnswerProgress] = field(default_factory=dict)
     """What was asked so far, by part."""
 
     @cached_property
@@ -97,17 +97,17 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class View:
+class InspectView:
     """What one look gives."""
 
     question: Question
     subjects: Subjects
-    history: History | None
+    history: ShownHistory | None
     """``None`` for a user about whom nothing is stored."""
-    standing: Standing
-    before: Standing | None
+    standing: QuestionState
+    before: QuestionState | None
     """The ranking after the history as it was, where it was edited."""
-    lists: Progress | None
+    lists: AnswerProgress | None
     """Recommendations without reasons, where the catalogue has none of the titles."""
     trust: str | None
     """How far this row's reasons are to be trusted, in a sentence; ``None`` where that is not measured."""
@@ -135,20 +135,20 @@ class View:
         return (self.question.address(), *(self.standing.state(part) for part in parts))
 
 
-def look(question: Question, parts: Sequence[str] | None = None) -> Standing:
+def look(question: Question, parts: Sequence[str] | None = None) -> QuestionState:
     """What is known, without asking."""
     return _look({question: question.parts if parts is None else parts})[0][question]
 
 
-def _look(wanted: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, Standing], bool]:
+def _look(wanted: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, QuestionState], bool]:
     """How these parts of questions about one run stand, in one read, and whether a worker is there to answer."""
     asked = {(q, part): ("explain", q.request(part)) for q, parts in wanted.items() for part in parts}
     found, worker = _read(next(iter(wanted)).run, asked)
     known = {q: {part: found[q, part] for part in parts if (q, part) in found} for q, parts in wanted.items()}
-    return {q: Standing(tuple(parts), known[q]) for q, parts in wanted.items()}, worker
+    return {q: QuestionState(tuple(parts), known[q]) for q, parts in wanted.items()}, worker
 
 
-def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, Progress], bool]:
+def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, AnswerProgress], bool]:
     """See :func:`jobs.api.progress`; answers are read once and kept."""
     found, worker = api.progress(run_id, questions, [known for run, known in _KEPT if run == run_id])
     for name, it in found.items():
@@ -173,7 +173,7 @@ def leave(question: Question, now: Question) -> None:
             api.stop_answer(known.id)
 
 
-def advance(question: Question, parts: Sequence[str] | None = None, *, again: bool = False) -> Standing:
+def advance(question: Question, parts: Sequence[str] | None = None, *, again: bool = False) -> QuestionState:
     """Ask for the next parts, cheap ones first, and say what is known.
 
     Args:
@@ -185,7 +185,7 @@ def advance(question: Question, parts: Sequence[str] | None = None, *, again: bo
     return _advanced(question, look(question, parts), again)
 
 
-def _advanced(question: Question, standing: Standing, again: bool = False) -> Standing:
+def _advanced(question: Question, standing: QuestionState, again: bool = False) -> QuestionState:
     most = 1 if question.titles is not None else AT_ONCE
     free = most - len(standing.under_way)
     wanted = ("absent", "failed", "stopped") if again else ("absent",)
@@ -198,13 +198,13 @@ def _advanced(question: Question, standing: Standing, again: bool = False) -> St
     return replace(standing, known=known)
 
 
-def _asked(run_id: str, kind: str, request: Mapping[str, Any]) -> Progress:
+def _asked(run_id: str, kind: str, request: Mapping[str, Any]) -> AnswerProgress:
     """Ask, and say how the question stands then."""
     asked = api.ask(kind, run_id, request)
-    return Progress(asked.id, asked.state, asked.partial, asked.error, asked.remedy, asked.answer)
+    return AnswerProgress(asked.id, asked.state, asked.partial, asked.error, asked.remedy, asked.answer)
 
 
-def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> View:
+def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> InspectView:
     """Ask for what is due, and gather what is known: one read of the database where nothing is to be asked.
 
     Args:
@@ -220,7 +220,7 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
     question = _begun(replace(question, run=subjects.run.id), subjects)
     checked_titles(question.titles or ())
     history = subjects.history_of(question.user) if question.titles is None else subjects.history(question.titles)
-    standing, before, lists = Standing(()), None, None
+    standing, before, lists = QuestionState(()), None, None
     if question.titles and history and not history.any_known:
         asked = "recommend", {"titles": list(question.titles), "k": SUGGESTED}
         found, worker = _read(question.run, {"": asked})
@@ -237,7 +237,7 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> V
         if was != question:
             before = _advanced(was, standings[was]) if standing.has(FIRST) else standings[was]
     trust = _trust(question.run, subjects.row_of(question.model), fresh)
-    view = View(question, subjects, history, standing, before, lists, trust, False)
+    view = InspectView(question, subjects, history, standing, before, lists, trust, False)
     return replace(view, idle=view.pending and not worker)
 
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from engine.config import RunConfig
 from engine.data import Dataset
-from engine.data.catalogue import Choice
+from engine.data.catalogue import ItemLabel
 from engine.data.references import UserLabels, id_in
 from engine.data.search import TitleSearch
 from engine.default_row import ChosenRow, chosen_row
 from engine.errors import StudioError
 from engine.evaluate import Predictions
-from engine.evaluate.user_groups import Group, groups, slices_of
+from engine.evaluate.user_groups import UserGroup, slices_of, user_groups
 from engine.evaluate.users import UserRow, user_rows
-from engine.recommend import HistoryItem, understand
+from engine.recommend import MatchedTitle, understand
 from engine.rows import all_rows, checked_row
 from engine.run_folder import RunFolder
 from engine.settings import make_config
@@ -35,7 +35,7 @@ MOST_KEPT = 4
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One title of a history as it was understood."""
 
     asked: str
@@ -47,17 +47,17 @@ class Entry:
     genres: tuple[str, ...] = ()
     known: bool = True
     """Whether the catalogue has it; other titles only the language model reads."""
-    suggestions: tuple[Choice, ...] = ()
+    suggestions: tuple[ItemLabel, ...] = ()
     alike: bool = False
     """Whether a suggestion is exactly what was typed, as this one is."""
 
 
 @dataclass(frozen=True)
-class History:
+class ShownHistory:
     """A history, oldest first: what only the teacher sees, and what the language model reads too."""
 
-    older: tuple[Entry, ...]
-    read: tuple[Entry, ...]
+    older: tuple[HistoryEntry, ...]
+    read: tuple[HistoryEntry, ...]
     hidden: int = 0
     """Titles before both that are not listed; the teacher may see them."""
 
@@ -78,8 +78,8 @@ class Subjects:
         self.rows = list(all_rows(self.config))
         """Rows that can be explained, in the order of the table."""
         self.dataset, self.problem = dataset, problem
-        self._groups: dict[str, Mapping[Group, np.ndarray]] = {}
-        self._histories: dict[tuple[str, ...], History] = {}
+        self._groups: dict[str, Mapping[UserGroup, np.ndarray]] = {}
+        self._histories: dict[tuple[str, ...], ShownHistory] = {}
         self._places = {str(user): place for place, user in enumerate(predictions.table["user_id"])}
 
     @cached_property
@@ -101,7 +101,7 @@ class Subjects:
         there = [name for name in self.predictions.models if name != self.teacher]
         return row if row in there else there[-1]
 
-    def groups(self, model: str = "") -> Mapping[Group, np.ndarray]:
+    def groups(self, model: str = "") -> Mapping[UserGroup, np.ndarray]:
         """Lines of the table by group, the row of :meth:`told_row` beside the teacher."""
         row = self.told_row(model)
         if row not in self._groups:
@@ -109,7 +109,7 @@ class Subjects:
             if self.dataset is not None:
                 users = self.predictions.table["user"]
                 lengths = np.array([len(self.dataset.sequences[user]) for user in users])
-            self._groups[row] = groups(self.predictions, row, lengths)
+            self._groups[row] = user_groups(self.predictions, row, lengths)
         return self._groups[row]
 
     @cached_property
@@ -139,7 +139,7 @@ class Subjects:
         place = self._places.get(user)
         return None if place is None else user_rows(self.predictions, [place])[0]
 
-    def place_in(self, group: Group, user: str, model: str = "") -> int | None:
+    def place_in(self, group: UserGroup, user: str, model: str = "") -> int | None:
         """Where a user stands in a group, from 0."""
         place = self._places.get(user)
         if place is None:
@@ -151,11 +151,11 @@ class Subjects:
         """How an item is called; by number where the data set is not here."""
         return self.dataset.catalogue.display(item) if self.dataset else f"item {item}"
 
-    def choice(self, item: int) -> Choice:
+    def choice(self, item: int) -> ItemLabel:
         """An item as something to choose; it cannot be asked for where the data set is not here."""
-        return self.dataset.catalogue.choice(item) if self.dataset else Choice("", self.title(item))
+        return self.dataset.catalogue.choice(item) if self.dataset else ItemLabel("", self.title(item))
 
-    def history_of(self, user: str) -> History | None:
+    def history_of(self, user: str) -> ShownHistory | None:
         """The history of a test user; ``None`` if nothing is known about the user."""
         row = self.row(user)
         if row is None:
@@ -164,26 +164,26 @@ class Subjects:
         if self.dataset is not None:
             sequence = self.dataset.sequences[self.dataset.user_ids.index(user)].tolist()
             hidden = max(0, sequence.index(row.target) - len(row.history)) if row.target in sequence else 0
-        return History((), tuple(map(self._item, row.history)), hidden)
+        return ShownHistory((), tuple(map(self._item, row.history)), hidden)
 
-    def history(self, titles: Sequence[str]) -> History:
+    def history(self, titles: Sequence[str]) -> ShownHistory:
         """One's own titles and references, see :func:`engine.recommend.understand`; what comes twice counts once.
 
         Raises:
             StudioError: the data set is not on this machine.
         """
         if not titles:
-            return History((), ())
+            return ShownHistory((), ())
         key = tuple(titles)
         if key not in self._histories:  # the page asks again and again while answers come
             entries = self._understood(key)
             length = self.config.data.history
-            self._histories[key] = History(entries[:-length], entries[-length:])
+            self._histories[key] = ShownHistory(entries[:-length], entries[-length:])
             for old in list(self._histories)[:-MOST_KEPT]:
                 self._histories.pop(old, None)
         return self._histories[key]
 
-    def example(self) -> tuple[Entry, ...]:
+    def example(self) -> tuple[HistoryEntry, ...]:
         """A history to begin with: the latest titles of a test user."""
         history = self.history_of(self.user_at(0))
         return history.read[-EXAMPLE:] if history else ()
@@ -213,12 +213,12 @@ class Subjects:
         counts = np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue))
         return TitleSearch(dataset.catalogue, counts.tolist())
 
-    def _understood(self, titles: tuple[str, ...]) -> tuple[Entry, ...]:
+    def _understood(self, titles: tuple[str, ...]) -> tuple[HistoryEntry, ...]:
         return tuple(map(self._entry, understand(titles, self._required().catalogue)))
 
-    def _entry(self, entry: HistoryItem) -> Entry:
+    def _entry(self, entry: MatchedTitle) -> HistoryEntry:
         if entry.item is None:
-            return Entry(entry.query, entry.query, entry.title, known=False, suggestions=entry.suggestions)
+            return HistoryEntry(entry.query, entry.query, entry.title, known=False, suggestions=entry.suggestions)
         item = self._item(entry.item)
         chosen = entry.query == self.title(entry.item) and not entry.alike
         return replace(
@@ -229,13 +229,13 @@ class Subjects:
             alike=bool(entry.alike),
         )
 
-    def _item(self, item: int) -> Entry:
+    def _item(self, item: int) -> HistoryEntry:
         title = self.title(item)
         if self.dataset is None:
-            return Entry(title, title, title)
+            return HistoryEntry(title, title, title)
         catalogue = self.dataset.catalogue
         found = self.choice(item)
-        return Entry(found.reference, title, found.title, catalogue.years[item], catalogue.genres[item])
+        return HistoryEntry(found.reference, title, found.title, catalogue.years[item], catalogue.genres[item])
 
     def _required(self) -> Dataset:
         if self.dataset is None:

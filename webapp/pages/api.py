@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from webapp.endpoints import ENDPOINTS, Machine
+from webapp.endpoints import ENDPOINTS, Endpoints
 from webapp.events import QUIET
 from webapp.html import Html, tag
 from webapp.layout import frame
@@ -50,7 +50,7 @@ def _example(url: str) -> Html:
 
 
 def _endpoint(name: str) -> Html:
-    function = getattr(Machine, name)
+    function = getattr(Endpoints, name)
     what, parameters = described(function)
     rows = [
         tag("tr", tag("th", tag("code", parameter), scope="row"), tag("td", tag("code", kind)), tag("td", _prose(text)))

@@ -12,21 +12,23 @@ from engine.evaluate.breakdown import KINDS, advantages, list_table, metric_word
 from engine.evaluate.paired import ONLY_B
 from engine.evaluate.report import By
 from engine.labels import label
-from webapp.charts import Figure
-from webapp.events import Part
+from webapp.charts import PlotlyFigure
+from webapp.events import PagePart
 from webapp.html import Html, join, link, tag
 from webapp.slice_charts import advantage_figure
 from webapp.views import results as view
 from webapp.views.charts import chart_box, chart_data
 from webapp.views.compare import users_address
 
-View = TypeVar("View")
+ReportView = TypeVar("ReportView")
 BOX = "advantages"
 TABS: dict[By, str] = {"rarity": "By rarity", "history": "By length of history", "ties": "By ties"}
 OLD = "This run was measured by an earlier version, which told no slices; run it again to see them."
 
 
-def breakdown(report_of: Callable[[View], Report | None], fingerprint: Callable[[View], Hashable]) -> Part[View]:
+def breakdown(
+    report_of: Callable[[ReportView], Report | None], fingerprint: Callable[[ReportView], Hashable]
+) -> PagePart[ReportView]:
     """Draw the card; it shows once there is a report. ``fingerprint`` changes when the report does."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="breakdown") as card:
         gr.HTML(tag("h2", "Where the language model helps"), js_on_load=None)
@@ -41,17 +43,17 @@ def breakdown(report_of: Callable[[View], Report | None], fingerprint: Callable[
             with gr.Tab("What is recommended"):
                 lists = gr.HTML(js_on_load=None, elem_id="list-measures")
 
-    def draw(state: View) -> Sequence[Any]:
+    def draw(state: ReportView) -> Sequence[Any]:
         report = report_of(state)
         if report is None:
             return [gr.Column(visible=False), *[""] * (3 + len(tables))]
         return [gr.Column(visible=True), view.advantages(report), _charts(report), *_tables(report)]
 
-    return Part("breakdown", [card, words, charts, *tables, lists], fingerprint, draw)
+    return PagePart("breakdown", [card, words, charts, *tables, lists], fingerprint, draw)
 
 
 def _charts(report: Report) -> Html:
-    figures: list[tuple[str, Figure]] = []
+    figures: list[tuple[str, PlotlyFigure]] = []
     for found in advantages(report):
         title = f"{label(found.model)} − {label(found.teacher)}: {metric_words(found.metric, report)}"
         key = f"{report.run_id}/{found.model}/{found.metric}"

@@ -12,13 +12,13 @@ import gradio as gr
 from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.evaluate.breakdown import KINDS
-from engine.evaluate.paired import UNPAIRED, Answers, differences, outcomes
+from engine.evaluate.paired import UNPAIRED, UserMetrics, differences, outcomes
 from engine.evaluate.report import By
 from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval
 from jobs import api, records
 from jobs.records import Result, Run
-from webapp.charts import Estimate, cost_figure, curve_title, interval_figure
+from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import link, tag
@@ -45,7 +45,7 @@ KEEP_IN_ADDRESS = """(runs, base, model, metric, curves, hide, by) => {
 
 
 @dataclass(frozen=True)
-class Choice:
+class CompareQuery:
     """What is compared; all of it stands in the address."""
 
     runs: tuple[str, ...]
@@ -58,7 +58,7 @@ class Choice:
     """What tells the slices apart."""
 
     @classmethod
-    def sound(cls, known: Collection[str], *given: Any) -> Choice:
+    def sound(cls, known: Collection[str], *given: Any) -> CompareQuery:
         """Of values in the order of the fields; what is unknown falls back to what a page without an address shows."""
         runs, base, model, metric, curves, hide, by = given
         chosen = tuple(dict.fromkeys(run for run in runs or () if run in known))
@@ -132,7 +132,7 @@ def build() -> None:
 
     def show(*given: Any) -> list[Any]:
         known = {run.id: run for run in api.runs(limit=MOST)}
-        wanted = Choice.sound(known, *given)
+        wanted = CompareQuery.sound(known, *given)
         runs = [known[run_id] for run_id in wanted.runs]
         curves = [name for name in records.curve_names(wanted.runs) if not name.of_module]
         kept = tuple(curve for curve in wanted.curves if curve in curves)
@@ -167,7 +167,7 @@ def build() -> None:
         wire(control)
 
 
-def _safely(runs: list[Run], wanted: Choice) -> list[Any]:
+def _safely(runs: list[Run], wanted: CompareQuery) -> list[Any]:
     if not runs:
         done = [run.id for run in api.runs(states=["done"], limit=SUGGESTED)]
         suggested = (f"Compare the last {plural(len(done), 'finished run')}", f"./compare?runs={','.join(done)}")
@@ -181,7 +181,7 @@ def _safely(runs: list[Run], wanted: Choice) -> list[Any]:
         return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 8]
 
 
-def _draw(runs: list[Run], wanted: Choice) -> list[Any]:
+def _draw(runs: list[Run], wanted: CompareQuery) -> list[Any]:
     seen = [run for run in runs if run.id not in wanted.hidden]
     place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
@@ -190,7 +190,7 @@ def _draw(runs: list[Run], wanted: Choice) -> list[Any]:
         return [*_figures(runs, seen, wanted, place), chart_data("curves", curves.result())]
 
 
-def _figures(runs: list[Run], seen: list[Run], wanted: Choice, place: dict[str, int]) -> list[Any]:
+def _figures(runs: list[Run], seen: list[Run], wanted: CompareQuery, place: dict[str, int]) -> list[Any]:
     ids, model, metric = [run.id for run in runs], wanted.model, wanted.metric
     rows = records.table(ids, models={model}, protocols={"candidates", "full"})
     results = {(row.run_id, row.protocol, row.metric): row for row in rows}
@@ -212,17 +212,17 @@ def _figures(runs: list[Run], seen: list[Run], wanted: Choice, place: dict[str, 
 
 def _estimates(
     runs: Sequence[Run], results: dict[tuple[str, str, str], Result], metric: str, place: dict[str, int]
-) -> dict[str, Estimate]:
+) -> dict[str, ChartEstimate]:
     """By run id, those that have a figure with its interval."""
     found = [(run, results.get((run.id, "candidates", metric))) for run in runs]
     return {
-        run.id: Estimate(run.name, it.value, it.low, it.high, place[run.id])
+        run.id: ChartEstimate(run.name, it.value, it.low, it.high, place[run.id])
         for run, it in found
         if it and it.value is not None and it.low is not None and it.high is not None
     }
 
 
-def _costs(runs: Sequence[Run], estimates: dict[str, Estimate]) -> list[tuple[float, Estimate]]:
+def _costs(runs: Sequence[Run], estimates: dict[str, ChartEstimate]) -> list[tuple[float, ChartEstimate]]:
     seconds = records.total_seconds(list(estimates))
     return [(seconds[run.id], estimates[run.id]) for run in runs if run.id in estimates and run.id in seconds]
 
@@ -230,7 +230,7 @@ def _costs(runs: Sequence[Run], estimates: dict[str, Estimate]) -> list[tuple[fl
 def _differences(runs: Sequence[Run], baseline: Run, model: str, metric: str) -> dict[str, Interval | str]:
     """The paired difference of each run to the baseline, or why there is none."""
     found: dict[str, Interval | str] = {}
-    known: dict[str, Answers] = {}
+    known: dict[str, UserMetrics] = {}
     for run in runs:
         try:
             known[run.id] = answers_of(run, model)

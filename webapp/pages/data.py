@@ -16,7 +16,7 @@ from jobs import api, data_work
 from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
-from webapp.data_descriptions import Found, described
+from webapp.data_descriptions import DescriptionDict, describe
 from webapp.events import OPENED, QUIET, tell
 from webapp.html import Html, link, tag
 from webapp.layout import empty, frame, notice, progress
@@ -95,7 +95,7 @@ def build(access: Access) -> None:
             if run is None and (row is None or row.state not in ("here", "built in")):
                 return
             config = DataConfig(dataset=row.name, category=_part(request) or None) if row else DataConfig()
-            for told in described(config, run):
+            for told in describe(config, run):
                 if isinstance(told, str):
                     yield [progress(told), gr.skip(), gr.skip()]
                 else:
@@ -164,7 +164,7 @@ def _own(request: gr.Request) -> str:
     return name
 
 
-def _drawn(found: Found) -> list[Any]:
+def _drawn(found: DescriptionDict) -> list[Any]:
     description, counted = found["description"], Statistics(**found["statistics"])
     key = f"{description['name']}/{description['fingerprint']}"
     drawn = [

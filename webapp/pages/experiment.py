@@ -14,16 +14,16 @@ from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.labels import LABELS, label
 from jobs import api, experiments, records, searches
-from jobs.experiments import Standing
+from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.access import Access
-from webapp.charts import Estimate, interval_figure
+from webapp.charts import ChartEstimate, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENT, empty, frame, notice
 from webapp.run_slices import overlaid, slices
-from webapp.variants import METHOD, Group, against, groups, read_answers, row_of, spreads, table
+from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, spreads, table
 from webapp.views import experiment as view
 from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
@@ -162,9 +162,9 @@ HIDDEN = ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), *[gr.s
 """Before the head, where no experiment is shown."""
 
 
-def _draw(found: Standing, chosen: str | None, model: str, metric: str, locked: bool) -> list[Any]:
+def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, locked: bool) -> list[Any]:
     """Everything below the fingerprint, in the order of the outputs."""
-    variants, sought = groups(found), None
+    variants, sought = group_runs(found), None
     measured = variants
     if found.experiment.search is not None:
         sought = searches.standing(found.experiment.id)
@@ -216,10 +216,10 @@ def _reports(runs: Sequence[Run]) -> list[Report]:
     return found
 
 
-def _effects(variants: list[Group], figures: Any, metric: str, key: str) -> list[tuple[str, Any]]:
+def _effects(variants: list[VariantRuns], figures: Any, metric: str, key: str) -> list[tuple[str, Any]]:
     """Means with their intervals over users."""
     estimates = [
-        Estimate(group.label, it.mean, it.users.low, it.users.high, group.place)
+        ChartEstimate(group.label, it.mean, it.users.low, it.users.high, group.place)
         for group in variants
         if (it := figures.get((group.place, metric)))
     ]
@@ -228,7 +228,7 @@ def _effects(variants: list[Group], figures: Any, metric: str, key: str) -> list
     return [(f"{metric} among the candidates, intervals over users", interval_figure({"": estimates}, metric, key=key))]
 
 
-def _curves(variants: list[Group], place: dict[str, int]) -> list[tuple[str, Any]]:
+def _curves(variants: list[VariantRuns], place: dict[str, int]) -> list[tuple[str, Any]]:
     """The usual curves of all runs that have begun, in the colours of their variants."""
     runs = [run for group in variants for run in group.runs.values() if run.started_at]
     there = records.curve_names([run.id for run in runs])

@@ -13,7 +13,7 @@ from engine.errors import Cancelled, StudioError
 from jobs import data_work
 from jobs.data_work import DataWork
 from webapp.access import Access
-from webapp.events import QUIET, Asked, tell
+from webapp.events import QUIET, LatestRequest, tell
 from webapp.html import tag
 from webapp.layout import notice, progress
 from webapp.pages.run import GO
@@ -59,9 +59,9 @@ def build(access: Access) -> Card:
             really = gr.Button("Fetch it", variant="primary", size="sm", elem_id="fetch-really")
             keep = gr.Button("Not now", size="sm")
     destination = gr.Textbox(visible=False)
-    working, offered = gr.State(Asked(None)), gr.State({})
+    working, offered = gr.State(LatestRequest(None)), gr.State({})
 
-    def asked(chosen: str | None, now: Asked[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
+    def asked(chosen: str | None, now: LatestRequest[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield {
             said: progress("Asking how large it is …"),
             stop: gr.Button(visible=True),
@@ -84,7 +84,9 @@ def build(access: Access) -> Card:
             shown = {said: notice("bad", tell(error)), confirm: gr.Row(visible=False)}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
-    def fetched(offer: Mapping[str, Any], now: Asked[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
+    def fetched(
+        offer: Mapping[str, Any], now: LatestRequest[DataWork | None], request: gr.Request
+    ) -> Iterator[dict[Any, Any]]:
         yield {
             said: progress("Fetching …"), confirm: gr.Row(visible=False), stop: gr.Button(visible=True),
             ask: gr.Button(interactive=False), destination: "",
@@ -107,7 +109,7 @@ def build(access: Access) -> Card:
             shown = {said: notice("bad", f"{tell(error)} What has come is kept: fetched again, it goes on there.")}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
-    def stopped(now: Asked[DataWork | None]) -> None:
+    def stopped(now: LatestRequest[DataWork | None]) -> None:
         if now.now is not None:
             now.now.stop()
 

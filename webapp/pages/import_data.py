@@ -19,7 +19,7 @@ from jobs import data_work
 from jobs.data_work import DataWork
 from jobs.settings import import_limits
 from webapp.access import Access
-from webapp.events import QUIET, Asked, tell
+from webapp.events import QUIET, LatestRequest, tell
 from webapp.formatting import about, memory
 from webapp.html import Html, join, tag
 from webapp.layout import notice, progress
@@ -93,7 +93,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
                 info="What data.dataset is to be: letters, digits, - . _",
             )
             keep = gr.Button("Import", variant="primary", elem_id="bring-import")
-    working, guess = gr.State(Asked(None)), gr.State({})
+    working, guess = gr.State(LatestRequest(None)), gr.State({})
     chosen_by = [guess, category, encoding, *roles]
     outputs = [said, stop, shown, form, category, encoding, columns, *roles, rows, cleaned, keeping, name, guess]
 
@@ -101,7 +101,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         paths: Sequence[str] | None,
         wanted: str | None,
         settings: Mapping[str, str] | None,
-        asked: Asked[DataWork | None],
+        asked: LatestRequest[DataWork | None],
         request: gr.Request,
     ) -> Iterator[dict[Any, Any]]:
         """The first rows, then what cleaning takes. ``settings`` as they are chosen; None guesses."""
@@ -167,7 +167,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     def kept(
         paths: list[str] | None,
         wanted: str,
-        asked: Asked[DataWork | None],
+        asked: LatestRequest[DataWork | None],
         new: str,
         request: gr.Request,
         *chosen: Any,
@@ -194,7 +194,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             yield {said: notice("bad", tell(error))}
         yield {stop: gr.Button(visible=False), keep: gr.Button(interactive=True)}
 
-    def stopped(asked: Asked[DataWork | None]) -> None:
+    def stopped(asked: LatestRequest[DataWork | None]) -> None:
         if asked.now is not None:
             asked.now.stop()
 

@@ -13,10 +13,10 @@ from engine.errors import StudioError
 from jobs import api
 from webapp import measurement_state, previews
 from webapp.access import Access
-from webapp.events import QUIET, Part, refresh, tell
+from webapp.events import QUIET, PagePart, refresh, tell
 from webapp.html import Html, link
 from webapp.layout import RUNS, empty, notice
-from webapp.measurement_state import Measurement, Standing, View
+from webapp.measurement_state import Measurement, MeasurementState, MeasurementsView
 from webapp.views import pattern as view
 
 LIVE_SECONDS = 1.5
@@ -30,7 +30,7 @@ class Controls:
     what: Measurement
     ask: gr.Button
     stop: gr.Button
-    parts: Sequence[Part[View]]
+    parts: Sequence[PagePart[MeasurementsView]]
     extra: Component | None = None
     """What else is sent along with the question."""
 
@@ -41,14 +41,14 @@ def controls(what: Measurement, extra: Component | None = None) -> Controls:
         ask = gr.Button(what.label, variant="primary", size="sm", elem_id=f"measure-{what.name}")
         stop = gr.Button("Stop", size="sm", elem_id=f"stop-{what.name}")
     progress = gr.HTML(js_on_load=None, elem_id=f"{what.name}-progress")
-    parts: list[Part[View]] = [
-        Part(
+    parts: list[PagePart[MeasurementsView]] = [
+        PagePart(
             f"ask {what.name}",
             [ask, stop],
             lambda v: (v.read_only, v.standing(what).state),
             lambda v: _buttons(v.standing(what)),
         ),
-        Part(
+        PagePart(
             f"{what.name} progress",
             [progress],
             lambda v: v.standing(what).progress,
@@ -58,7 +58,7 @@ def controls(what: Measurement, extra: Component | None = None) -> Controls:
     return Controls(what, ask, stop, parts, extra)
 
 
-def answered(state: View, what: Measurement) -> Hashable:
+def answered(state: MeasurementsView, what: Measurement) -> Hashable:
     """Changes with the answer that is there."""
     asked = state.asked.get(what.kind)
     return asked.id if asked and asked.state == "done" else None
@@ -68,7 +68,7 @@ def live(
     access: Access,
     problem: gr.HTML,
     page: gr.Column,
-    parts: Sequence[Part[View]],
+    parts: Sequence[PagePart[MeasurementsView]],
     asking: Sequence[Controls],
     nothing: str = "",
 ) -> None:
@@ -80,7 +80,9 @@ def live(
         nothing: heads, there too, why there is nothing to show; empty where the page says that itself.
     """
     timer = gr.Timer(LIVE_SECONDS, active=False)
-    pace: Part[View] = Part("pace", [timer], lambda v: v.pending, lambda v: [gr.Timer(LIVE_SECONDS, active=v.pending)])
+    pace: PagePart[MeasurementsView] = PagePart(
+        "pace", [timer], lambda v: v.pending, lambda v: [gr.Timer(LIVE_SECONDS, active=v.pending)]
+    )
     drawn = [*parts, *(part for each in asking for part in each.parts), pace]
     seen = gr.State({})
     outputs = [problem, page, *(component for part in drawn for component in part.components), seen]
@@ -129,11 +131,11 @@ def noted(request: gr.Request) -> Html | str:
     return notice("info", note) if note else ""
 
 
-def _buttons(standing: Standing) -> Sequence[Any]:
+def _buttons(standing: MeasurementState) -> Sequence[Any]:
     return [gr.Button(visible=standing.due), gr.Button(visible=standing.stoppable)]
 
 
-def _progress(standing: Standing) -> Html | str:
+def _progress(standing: MeasurementState) -> Html | str:
     if standing.outdated:
         return notice("warn", OUTDATED)
     if standing.asked is None and standing.there:

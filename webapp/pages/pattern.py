@@ -17,10 +17,10 @@ from jobs import api
 from webapp import measurement_state
 from webapp import pattern_charts as charts
 from webapp.access import Access
-from webapp.events import QUIET, Part
+from webapp.events import QUIET, PagePart
 from webapp.html import Html, tag
 from webapp.layout import frame
-from webapp.measurement_state import PATTERN, TESTS, TRUST, View
+from webapp.measurement_state import PATTERN, TESTS, TRUST, MeasurementsView
 from webapp.pages.measurement_controls import answered, controls, live, noted
 from webapp.views import falsification
 from webapp.views import pattern as view
@@ -69,12 +69,14 @@ def build(access: Access) -> None:
             gr.HTML(chart_box("deletion"), js_on_load=None, elem_id="trust-charts")
             trust_drawn = gr.HTML(js_on_load=None)
 
-    parts: list[Part[View]] = [
-        Part("head", [header], lambda v: v.run.name, lambda v: [view.head(v.run)]),
-        Part("pattern", [said, found, table, tokens, drawn], lambda v: answered(v, PATTERN), _pattern),
-        Part("tests", [tests], lambda v: v.tests and hash(v.tests.to_json()), _tests),
-        Part("rows", [rows], lambda v: v.row, lambda v: [view.rows(v.run, v.row, all_rows(make_config(v.run.config)))]),
-        Part("trust", [trust, trust_drawn], lambda v: answered(v, TRUST), _trust),
+    parts: list[PagePart[MeasurementsView]] = [
+        PagePart("head", [header], lambda v: v.run.name, lambda v: [view.head(v.run)]),
+        PagePart("pattern", [said, found, table, tokens, drawn], lambda v: answered(v, PATTERN), _pattern),
+        PagePart("tests", [tests], lambda v: v.tests and hash(v.tests.to_json()), _tests),
+        PagePart(
+            "rows", [rows], lambda v: v.row, lambda v: [view.rows(v.run, v.row, all_rows(make_config(v.run.config)))]
+        ),
+        PagePart("trust", [trust, trust_drawn], lambda v: answered(v, TRUST), _trust),
     ]
     live(access, problem, page, parts, asking, "No pattern to show")
 
@@ -93,7 +95,7 @@ def _heading(title: str, text: str) -> Html:
     return tag("div", tag("h2", title), tag("p", text))
 
 
-def _others(state: View) -> Sequence[Any]:
+def _others(state: MeasurementsView) -> Sequence[Any]:
     choices = view.other_choices(api.runs(states=["done"], limit=MOST), state.run)
     pattern = state.asked.get(PATTERN.kind)
     asked = (pattern.request.get("prompt_of") or [None])[0] if pattern else None
@@ -103,7 +105,7 @@ def _others(state: View) -> Sequence[Any]:
     return [gr.Row(visible=shown), gr.Dropdown(choices=[("none", ""), *choices], value=value or "")]
 
 
-def _pattern(state: View) -> Sequence[Any]:
+def _pattern(state: MeasurementsView) -> Sequence[Any]:
     answer = state.standing(PATTERN).answer
     if answer is None:
         return ["", gr.Column(visible=False), "", "", ""]
@@ -119,11 +121,11 @@ def _pattern(state: View) -> Sequence[Any]:
     return [view.verdict(answer), gr.Column(visible=True), view.agreement(answer), view.tokens(answer), data]
 
 
-def _tests(state: View) -> Sequence[Any]:
+def _tests(state: MeasurementsView) -> Sequence[Any]:
     return [falsification.tests(state.tests) if state.tests else ""]
 
 
-def _trust(state: View) -> Sequence[Any]:
+def _trust(state: MeasurementsView) -> Sequence[Any]:
     answer = state.standing(TRUST).answer
     if answer is None:
         return ["", chart_data("deletion", [])]

@@ -20,7 +20,7 @@ from jobs.records import Curve, Run, Stage
 from webapp import downloads
 from webapp.access import Access
 from webapp.charts import line_figure, panels
-from webapp.events import QUIET, Part, refresh, tell
+from webapp.events import QUIET, PagePart, refresh, tell
 from webapp.html import Html, link, tag
 from webapp.layout import RUNS, empty, frame, notice
 from webapp.pages import rename_run
@@ -40,7 +40,7 @@ GO = "(url) => { if (url) window.location.href = url + (window.location.search.i
 
 
 @dataclass(frozen=True)
-class View:
+class RunView:
     """What one look at the database gives."""
 
     run: Run
@@ -62,7 +62,7 @@ class View:
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Runs", "Run")
-    parts: list[Part[View]] = []
+    parts: list[PagePart[RunView]] = []
     timer = gr.Timer(LIVE_SECONDS, active=False)  # the first look starts it
     problem = gr.HTML(js_on_load=None, elem_id="run-problem")
     with gr.Column(visible=False, elem_id="run-page") as page:
@@ -111,15 +111,15 @@ def build(access: Access) -> None:
 
     buttons = [cancel, resume, retry, clone, delete, save]
     parts += [
-        Part("head", [header], _head_key, lambda v: [view.head(v.run, v.position, v.idle)]),
-        Part("buttons", buttons, lambda v: (v.run.state, v.read_only), _buttons),
-        Part("stages", [stages], _stages_key, _stage_list),
-        Part("results", [results, verdicts, candidates, full, agreement, protocol], _results_key, _results),
-        Part("log", [log], _log_key, lambda v: [view.log(api.log_tail(v.run.id), v.run.state)]),
-        Part("config", [config], lambda v: v.run.id, lambda v: [to_yaml(make_config(v.run.config))]),
-        Part("environment", [environment], lambda v: _size(v, "environment.json"), _environment),
-        Part("files", [files], lambda v: tuple(downloads.available(v.run.id)), _files),
-        Part("pace", [timer], lambda v: v.live, _pace),
+        PagePart("head", [header], _head_key, lambda v: [view.head(v.run, v.position, v.idle)]),
+        PagePart("buttons", buttons, lambda v: (v.run.state, v.read_only), _buttons),
+        PagePart("stages", [stages], _stages_key, _stage_list),
+        PagePart("results", [results, verdicts, candidates, full, agreement, protocol], _results_key, _results),
+        PagePart("log", [log], _log_key, lambda v: [view.log(api.log_tail(v.run.id), v.run.state)]),
+        PagePart("config", [config], lambda v: v.run.id, lambda v: [to_yaml(make_config(v.run.config))]),
+        PagePart("environment", [environment], lambda v: _size(v, "environment.json"), _environment),
+        PagePart("files", [files], lambda v: tuple(downloads.available(v.run.id)), _files),
+        PagePart("pace", [timer], lambda v: v.live, _pace),
     ]
     outputs = [seen, page, problem, *(component for part in parts for component in part.components)]
 
@@ -160,22 +160,22 @@ def build(access: Access) -> None:
     gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
 
 
-def _charts(stage: str, title: str, unit: str) -> Part[View]:
+def _charts(stage: str, title: str, unit: str) -> PagePart[RunView]:
     """A card with the charts of one stage; it shows once there is something to draw."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id=f"charts-{stage}") as card:
         gr.HTML(tag("h2", title), js_on_load=None)
         gr.HTML(chart_box(stage), js_on_load=None)
         data = gr.HTML(js_on_load=None)
 
-    def draw(state: View) -> Sequence[Any]:
+    def draw(state: RunView) -> Sequence[Any]:
         drawn = panels(_curves(state, stage))
         figures = [(p.heading, line_figure(p, unit=unit, key=f"{state.run.id}/{stage}/{p.title}")) for p in drawn]
         return [gr.Column(visible=bool(drawn)), chart_data(stage, figures)]
 
-    return Part(f"charts {stage}", [card, data], lambda v: v.progress(stage), draw)
+    return PagePart(f"charts {stage}", [card, data], lambda v: v.progress(stage), draw)
 
 
-def _curves(state: View, stage: str) -> list[Curve]:
+def _curves(state: RunView, stage: str) -> list[Curve]:
     """Curves of a stage and of those of its kind (``teacher:caser``), down-sampled for a chart."""
     names = {known.name for known in state.stages if known.name.partition(":")[0] == stage}
     return records.curves([state.run.id], stages=names) if names else []
@@ -188,26 +188,26 @@ def _run_id(request: gr.Request) -> str:
     return run_id
 
 
-def _view(run_id: str, read_only: bool) -> View:
+def _view(run_id: str, read_only: bool) -> RunView:
     run = api.status(run_id)
     position = api.queue_position(run_id) if run.state == "queued" else None
     waited = (records.now() - run.queued_at).total_seconds()
     idle = position is not None and waited > PATIENCE_SECONDS and not api.workers(api.needs(run_id))
-    return View(run, api.stages(run_id), position, idle, read_only)
+    return RunView(run, api.stages(run_id), position, idle, read_only)
 
 
-def _head_key(state: View) -> Hashable:
+def _head_key(state: RunView) -> Hashable:
     run = state.run
     times = (round(run.seconds or 0), run.rss_mb, run.eta_seconds) if run.active else None
     return run.state, run.name, run.note, tuple(run.tags), run.reason, state.position, state.idle, times
 
 
-def _stages_key(state: View) -> Hashable:
+def _stages_key(state: RunView) -> Hashable:
     left = state.run.stage_eta_seconds
     return state.run.state, tuple(state.stages), None if left is None else round(left)
 
 
-def _stage_list(state: View) -> Sequence[Any]:
+def _stage_list(state: RunView) -> Sequence[Any]:
     bases = {stage.name: stage.name.partition(":")[0] for stage in state.stages}
     names = [CurveName(name, SELECTED_BY[base], validation=True) for name, base in bases.items() if base in SELECTED_BY]
     popular = [CurveName(name, POPULARITY, validation=True) for name, base in bases.items() if base == "teacher"]
@@ -215,15 +215,15 @@ def _stage_list(state: View) -> Sequence[Any]:
     return [view.stage_list(state.run, state.stages, best, {name: it.value for name, it in beside.items()})]
 
 
-def _results_key(state: View) -> Hashable:
+def _results_key(state: RunView) -> Hashable:
     return state.run.id, state.run.state == "done"
 
 
-def _report(state: View) -> Report | None:
+def _report(state: RunView) -> Report | None:
     return Report.model_validate(api.results(state.run.id)) if state.run.state == "done" else None
 
 
-def _results(state: View) -> Sequence[Any]:
+def _results(state: RunView) -> Sequence[Any]:
     report = _report(state)
     if report is None:
         return [gr.Column(visible=False), *[""] * 5]
@@ -238,16 +238,16 @@ def _results(state: View) -> Sequence[Any]:
     ]
 
 
-def _log_key(state: View) -> Hashable:
+def _log_key(state: RunView) -> Hashable:
     return state.run.state, _size(state, "log.txt")
 
 
-def _size(state: View, name: str) -> int:
+def _size(state: RunView, name: str) -> int:
     path = state.run.folder / name
     return path.stat().st_size if path.is_file() else 0
 
 
-def _environment(state: View) -> Sequence[Any]:
+def _environment(state: RunView) -> Sequence[Any]:
     path = state.run.folder / "environment.json"
     try:
         return [view.pairs(json.loads(path.read_text(encoding="utf-8")))]
@@ -255,15 +255,15 @@ def _environment(state: View) -> Sequence[Any]:
         return [view.pairs({})]
 
 
-def _files(state: View) -> Sequence[Any]:
+def _files(state: RunView) -> Sequence[Any]:
     return [view.files(state.run, downloads.available(state.run.id))]
 
 
-def _pace(state: View) -> Sequence[Any]:
+def _pace(state: RunView) -> Sequence[Any]:
     return [gr.Timer(LIVE_SECONDS if state.live else IDLE_SECONDS, active=True)]
 
 
-def _buttons(state: View) -> Sequence[Any]:
+def _buttons(state: RunView) -> Sequence[Any]:
     run, may = state.run, not state.read_only
     ended = not state.live
     return [

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from jobs import api, records, storage
-from jobs.records import ACTIVE, RESUMABLE, State
+from jobs.records import ACTIVE, RESUMABLE, RunState
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import memory, plural
@@ -20,7 +20,7 @@ from webapp.views.run import NO_WORKER
 
 SECONDS = 2.0
 MOST = 500
-FILTERS: dict[str, tuple[State, ...]] = {
+FILTERS: dict[str, tuple[RunState, ...]] = {
     "all": (),
     "waiting": ("queued",),
     "under way": ACTIVE,
@@ -103,7 +103,7 @@ def build(access: Access) -> None:
 def _taken() -> Html:
     """What runs and shared results take on the disk."""
     found = storage.taken()
-    shared = f"{plural(found.results, 'shared result')} {memory(found.stage_cache / 1e6)}"
+    shared = f"{plural(found.results, 'shared result')} {memory(found.shared / 1e6)}"
     return tag("p", f"On the disk: runs {memory(found.runs / 1e6)}, {shared}.", class_="dr-muted")
 
 

@@ -51,7 +51,7 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
         try:
             access.require_change(request)  # the checks would tell a visitor which paths exist here
             wanted, _, _ = search(base, given)
-            return view.expected(wanted, searches.outlook(wanted))
+            return view.expected(wanted, searches.forecast_search(wanted))
         except Exception as error:
             return notice("bad", tell(error))
 

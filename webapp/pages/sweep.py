@@ -10,7 +10,7 @@ from engine.experiment.parsing import make_plan
 from engine.experiment.plan import Plan
 from engine.experiment.templates import TEMPLATES
 from jobs import experiments
-from jobs.experiment_forecast import ASKED_FROM, outlook
+from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 from webapp.access import Access
 from webapp.events import QUIET, tell
 from webapp.form import Form
@@ -61,7 +61,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
     def previewed(base: str, request: gr.Request, *given: Any) -> tuple[Html, Any]:
         try:
             access.require_change(request)  # the checks would tell a visitor which paths exist here
-            found = outlook(plan(base, given))
+            found = forecast_experiment(plan(base, given))
             return expected(found), gr.Checkbox(visible=found.size >= ASKED_FROM, value=False)
         except Exception as error:
             return notice("bad", tell(error)), gr.skip()

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from jobs import api
-from webapp.events import QUIET, Asked, Part, refresh, tell
+from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, link
 from webapp.inspect.page import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
 from webapp.inspect.question import Question
-from webapp.inspect.session import Standing, finished_run
+from webapp.inspect.session import QuestionState, finished_run
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
 from webapp.layout import READING, RUNS, empty, frame, notice
@@ -26,7 +26,7 @@ from webapp.views import tour as view
 
 
 @dataclass(frozen=True)
-class View:
+class TourView:
     """What one look gives."""
 
     subjects: Subjects
@@ -34,7 +34,7 @@ class View:
     """From 1."""
     stop: Stop
     """The user of this step; none in the first and the last."""
-    standing: Standing
+    standing: QuestionState
     ahead: bool
     """Whether users of other steps are still measured."""
     idle: bool
@@ -60,17 +60,19 @@ def build() -> None:
     body = gr.HTML(js_on_load=None, elem_id="tour-body")
     walk = gr.HTML(js_on_load=None, elem_id="tour-walk")
     address = gr.Textbox(visible=False)
-    where, seen = gr.State(Asked({})), gr.State({})
-    parts: list[Part[View]] = [
-        Part("head", [head], lambda v: v.address, lambda v: [view.head(v.subjects, v.step)]),
-        Part("progress", [progress], lambda v: (*v.states(), v.idle), _progress),
-        Part("body", [body], View.states, _body),
-        Part("walk", [walk], lambda v: (v.address, _waits(v)), lambda v: [view.walk(v.subjects, v.step, _waits(v))]),
-        Part("pace", [timer], lambda v: (v.address, _waits(v), v.idle), _pace),
+    where, seen = gr.State(LatestRequest({})), gr.State({})
+    parts: list[PagePart[TourView]] = [
+        PagePart("head", [head], lambda v: v.address, lambda v: [view.head(v.subjects, v.step)]),
+        PagePart("progress", [progress], lambda v: (*v.states(), v.idle), _progress),
+        PagePart("body", [body], TourView.states, _body),
+        PagePart(
+            "walk", [walk], lambda v: (v.address, _waits(v)), lambda v: [view.walk(v.subjects, v.step, _waits(v))]
+        ),
+        PagePart("pace", [timer], lambda v: (v.address, _waits(v), v.idle), _pace),
     ]
     outputs = [where, seen, address, problem, *(component for part in parts for component in part.components)]
 
-    def show(asked: Asked[dict[str, str]], last: dict[str, Any], *, again: bool = False) -> list[Any]:
+    def show(asked: LatestRequest[dict[str, str]], last: dict[str, Any], *, again: bool = False) -> list[Any]:
         wanted = asked.now
         try:
             state = _view(wanted, again)
@@ -85,14 +87,16 @@ def build() -> None:
         asked.now = found
         return shown
 
-    def opened(asked: Asked[dict[str, str]], request: gr.Request) -> list[Any]:
+    def opened(asked: LatestRequest[dict[str, str]], request: gr.Request) -> list[Any]:
         asked.now = dict(request.query_params)
         return show(asked, {}, again=True)
 
-    def tick(asked: Asked[dict[str, str]], last: dict[str, Any], request: gr.Request) -> list[Any]:
+    def tick(asked: LatestRequest[dict[str, str]], last: dict[str, Any], request: gr.Request) -> list[Any]:
         return show(recalled(asked, request), last)
 
-    def act(asked: Asked[dict[str, str]], last: dict[str, Any], event: gr.EventData, request: gr.Request) -> list[Any]:
+    def act(
+        asked: LatestRequest[dict[str, str]], last: dict[str, Any], event: gr.EventData, request: gr.Request
+    ) -> list[Any]:
         action = event._data if isinstance(event._data, dict) else {}
         if "address" in action:
             asked.now = Question.parse(str(action["address"]))
@@ -106,14 +110,14 @@ def build() -> None:
     timer.tick(tick, [where, seen], outputs, **QUIET)
 
 
-def recalled(asked: Asked[dict[str, str]], request: gr.Request) -> Asked[dict[str, str]]:
+def recalled(asked: LatestRequest[dict[str, str]], request: gr.Request) -> LatestRequest[dict[str, str]]:
     """Run and step; read from the address where the server has forgotten them, or was started anew."""
     if not asked.now:
         asked.now = dict(request.query_params)
     return asked
 
 
-def _view(query: dict[str, str], again: bool) -> View:
+def _view(query: dict[str, str], again: bool) -> TourView:
     """The step that the address names; users of the steps to come are measured while this one is read.
 
     Raises:
@@ -130,14 +134,14 @@ def _view(query: dict[str, str], again: bool) -> View:
     if not standing.pending:
         ahead = any(measured(other).pending for number, other in users.items() if number != step)
     waits = standing.pending or ahead
-    return View(subjects, step, now, standing, ahead, waits and not api.workers())
+    return TourView(subjects, step, now, standing, ahead, waits and not api.workers())
 
 
-def _progress(v: View) -> Sequence[Any]:
+def _progress(v: TourView) -> Sequence[Any]:
     return [Html(share_view.progress(v.standing, v.idle) + share_view.failures(v.standing))]
 
 
-def _body(v: View) -> Sequence[Any]:
+def _body(v: TourView) -> Sequence[Any]:
     if v.step == 1:
         return [view.beginning(v.subjects)]
     if v.step == STEPS:
@@ -149,9 +153,9 @@ def _body(v: View) -> Sequence[Any]:
     return [view.person(v.subjects, v.stop.question, v.standing.answer, v.step)]
 
 
-def _waits(v: View) -> bool:
+def _waits(v: TourView) -> bool:
     return v.standing.pending or v.ahead
 
 
-def _pace(v: View) -> Sequence[Any]:
+def _pace(v: TourView) -> Sequence[Any]:
     return [gr.Timer(WAITING_SECONDS if v.idle else LIVE_SECONDS, active=_waits(v))]

@@ -14,11 +14,11 @@ from engine.evaluate.paired import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, Part, tell
+from webapp.events import QUIET, PagePart, tell
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
 from webapp.layout import READING, RUNS, empty, frame, notice
-from webapp.measurement_state import DRIVERS, View
+from webapp.measurement_state import DRIVERS, MeasurementsView
 from webapp.pages.measurement_controls import answered, controls, live
 from webapp.predictions import answers_of
 from webapp.views import drivers as drivers_view
@@ -45,7 +45,7 @@ def build(access: Access) -> None:
         gr.HTML(chart_box("drivers"), js_on_load=None, elem_id="drivers-charts")
         drawn = gr.HTML(js_on_load=None)
         stages = gr.HTML(js_on_load=None, elem_id="drivers-stages")
-    live(access, problem, card, [Part("drivers", [drivers, drawn, stages], _drivers_key, _drivers)], asking)
+    live(access, problem, card, [PagePart("drivers", [drivers, drawn, stages], _drivers_key, _drivers)], asking)
 
     def opened(request: gr.Request) -> list[Any]:
         try:
@@ -57,11 +57,11 @@ def build(access: Access) -> None:
     gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **QUIET)
 
 
-def _drivers_key(state: View) -> Hashable:
+def _drivers_key(state: MeasurementsView) -> Hashable:
     return answered(state, DRIVERS)
 
 
-def _drivers(state: View) -> Sequence[Any]:
+def _drivers(state: MeasurementsView) -> Sequence[Any]:
     answer = state.standing(DRIVERS).answer
     if answer is None:
         return ["", chart_data("drivers", []), ""]
@@ -77,7 +77,7 @@ def _draw(query: dict[str, str]) -> list[Any]:
     subjects = subjects_of(run)
     predictions = subjects.predictions
     others = [row for row in predictions.models if row != predictions.teacher]
-    asked = view.Asked(
+    asked = view.UserQuery(
         run.id,
         query.get("model") or others[-1],
         {slug: name for name, slug in SLUGS.items()}.get(query.get("outcome", ""), ""),

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from plotly.io.json import to_json_plotly
 
-from webapp.charts import Figure
+from webapp.charts import PlotlyFigure
 from webapp.html import Html, tag
 
-Figures = Sequence[tuple[str, Figure]]
+Figures = Sequence[tuple[str, PlotlyFigure]]
 """Figures with their headings; each has an ``uirevision`` of its own, by which the page knows it again."""
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
-from webapp.charts import GREY, PALETTE, Figure, brief, dress, plain, whiskers
+from webapp.charts import GREY, PALETTE, PlotlyFigure, brief, dress, plain, whiskers
 from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.views.compare import scrolled
 
 NOTHING = tag("td", "–", class_="dr-number dr-muted")
-Figures = Mapping[str, float]
+DriverFigures = Mapping[str, float]
 
 
-def figures(found: Mapping[str, Any], key: str) -> list[tuple[str, Figure]]:
+def figures(found: Mapping[str, Any], key: str) -> list[tuple[str, PlotlyFigure]]:
     """A chart per kind: each row's share of reasons of that kind, and of the history's titles, with intervals."""
     told = {row: it["kinds"] for row, it in found["rows"].items() if it["kinds"]}
     if not told:
@@ -27,7 +27,7 @@ def figures(found: Mapping[str, Any], key: str) -> list[tuple[str, Figure]]:
     ]
 
 
-def _figure(rows: Mapping[str, Mapping[str, Figures]], key: str) -> Figure:
+def _figure(rows: Mapping[str, Mapping[str, DriverFigures]], key: str) -> PlotlyFigure:
     """One line per row of the table, first on top."""
     looks = {
         "share": ("of the reasons", {"size": 10, "color": PALETTE[0]}),
@@ -117,7 +117,7 @@ def stages(found: Mapping[str, Any]) -> Html | None:
                scrolled("What the stages changed", tag("thead", tag("tr", heads)), tag("tbody", body)))  # fmt: skip
 
 
-def _cell(it: Figures, form: str) -> Html:
+def _cell(it: DriverFigures, form: str) -> Html:
     ends = f"{form.format(it['low'])} to {form.format(it['high'])}"
     return tag("td", form.format(it["value"]), tag("small", ends), class_="dr-number")
 

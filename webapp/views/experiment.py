@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, Spread
 from engine.experiment.tables import Table
-from jobs.experiment_forecast import Outlook
-from jobs.experiments import ENDED, Standing
-from jobs.records import Experiment, Run, State
+from jobs.experiment_forecast import ExperimentForecast
+from jobs.experiments import ENDED, ExperimentState
+from jobs.records import Experiment, Run, RunState
 from webapp.charts import colour
 from webapp.formatting import STATES, ago, duration, memory, plural
 from webapp.html import Html, join, link, tag
 from webapp.layout import empty, notice
-from webapp.variants import NOTE, Group, difference_words, p_words
+from webapp.variants import NOTE, VariantRuns, difference_words, p_words
 from webapp.views.compare import scrolled
 
 MOST_FAILURES = 10
 MOST_PREVIEWED = 60
 
 
-def listing(found: Sequence[tuple[Experiment, Mapping[State, int]]]) -> Html:
+def listing(found: Sequence[tuple[Experiment, Mapping[RunState, int]]]) -> Html:
     """All experiments, with links to their pages."""
     if not found:
         words = "Queue one with 'delrec experiment --preset quickstart --template ablations', or tick runs on Runs."
@@ -47,12 +47,12 @@ def _notes(it: Experiment) -> str:
     return ", ".join([*kind, *(["paused"] if it.paused else [])])
 
 
-def counted(counts: Mapping[State, int]) -> str:
+def counted(counts: Mapping[RunState, int]) -> str:
     """``3 done, 1 failed``."""
     return ", ".join(f"{number} {STATES[state].lower()}" for state, number in counts.items()) or "no runs"
 
 
-def head(found: Standing, trials: int | None = None, *, frozen: bool = False) -> Html:
+def head(found: ExperimentState, trials: int | None = None, *, frozen: bool = False) -> Html:
     """Name, question, how far it is, and why runs failed.
 
     Args:
@@ -91,7 +91,7 @@ def _run(run: Run, words: str, frozen: bool) -> Html | str:
     return words if frozen else link(words, f"./run?id={run.id}", title=run.name)
 
 
-def by_seed(variants: Sequence[Group], metric: str, *, frozen: bool = False) -> Html:
+def by_seed(variants: Sequence[VariantRuns], metric: str, *, frozen: bool = False) -> Html:
     """A row per variant, a column per seed; each cell leads to its run, unless ``frozen``."""
     seeds = sorted({seed for group in variants for seed in group.runs})
     heads = [tag("th", "Variant", scope="col")]
@@ -112,12 +112,12 @@ def by_seed(variants: Sequence[Group], metric: str, *, frozen: bool = False) -> 
 
 
 def results(
-    variants: Sequence[Group],
+    variants: Sequence[VariantRuns],
     figures: Mapping[tuple[int, str], Spread],
     found: Mapping[int, Difference | None],
     metrics: Sequence[str],
     metric: str,
-    baseline: Group,
+    baseline: VariantRuns,
 ) -> Html:
     """Means with both kinds of spread, and paired differences to the baseline."""
     varied = list(variants[0].settings)
@@ -157,7 +157,7 @@ def copies(table: Table, report: str) -> Html:
     return tag("div", parts, tag("p", whole, style="margin-top:12px"))
 
 
-def expected(found: Outlook) -> Html:
+def expected(found: ExperimentForecast) -> Html:
     """What an experiment will take: every run, then the whole."""
     heads = [tag("th", text, scope="col") for text in ("Variant", "Seed", "Alone", "Shared", "Memory")]
     rows = [
@@ -179,7 +179,7 @@ def expected(found: Outlook) -> Html:
     )
 
 
-def _seeds(group: Group) -> str:
+def _seeds(group: VariantRuns) -> str:
     done = sum(run.state == "done" for run in group.runs.values())
     return f"{done} of {plural(len(group.runs), 'seed')} done"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jobs.records import Worker
-from jobs.resources import Offers
+from jobs.resources import Resources
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import empty
@@ -17,13 +17,13 @@ def table(workers: Sequence[Worker], names: Mapping[str, str]) -> Html:
     """A line for each worker; ``names`` of runs under way, by id."""
     if not workers:
         return empty("No worker is there", "What is queued waits. Start one: delrec worker, or the app with its own.")
-    rows = [_row(worker, Offers.of(worker.offers), names) for worker in workers]
+    rows = [_row(worker, Resources.of(worker.offers), names) for worker in workers]
     head = tag("thead", tag("tr", [tag("th", text, scope="col") for text in HEADS]))
     drawn = tag("table", head, tag("tbody", rows), class_="dr-table dr-stacked")
     return tag("div", drawn, class_="dr-scroll", tabindex=0, role="region", aria_label="Workers")
 
 
-def _row(worker: Worker, offers: Offers, names: Mapping[str, str]) -> Html:
+def _row(worker: Worker, offers: Resources, names: Mapping[str, str]) -> Html:
     gpus = [f"{gpu.name}{f', {gpu.memory_mb / 1000:.0f} GB' if gpu.memory_mb else ''}" for gpu in offers.gpus]
     task = link(names.get(offers.run, offers.run), f"./run?id={offers.run}") if offers.run else "nothing"
     processor = f"{plural(offers.cores, 'core')}, {offers.memory_mb / 1000:.0f} GB"

@@ -9,8 +9,8 @@ from engine.evaluate.breakdown import advantage_words
 from engine.evaluate.render import (
     OURS,
     Cell,
+    ReportSection,
     ResultTable,
-    Section,
     TableRow,
     result_table,
     short,
@@ -43,7 +43,7 @@ def _verdicts(report: Report, pairs: Sequence[Comparison]) -> Html | None:
     return tag("ul", items, class_="dr-verdicts") if items else None
 
 
-def table(report: Report, section: Section) -> Html:
+def table(report: Report, section: ReportSection) -> Html:
     """One protocol's table: value and 95 % interval, the best of each column marked."""
     return drawn(result_table(report, section))
 

@@ -15,11 +15,11 @@ from webapp.views.run import badge
 
 WORDS = {"candidates": "candidates", "full": "full catalogue"}
 
-Figures = Mapping[tuple[str, str, str], Result]
+RunFigures = Mapping[tuple[str, str, str], Result]
 """Results by run id, protocol and metric."""
 
 
-def run_table(runs: Sequence[Run], figures: Figures, places: Mapping[str, int], now: datetime | None = None) -> Html:
+def run_table(runs: Sequence[Run], figures: RunFigures, places: Mapping[str, int], now: datetime | None = None) -> Html:
     """All runs given, newest first, each with a link to its page; ``places``: in the queue, by run id.
 
     The page's script sorts the rows by the cells' ``data-value`` and keeps the choice in the address.
@@ -40,7 +40,7 @@ def _sorter(text: str, small: str | None = None, key: str = "") -> Html:
     return tag("th", button, words, scope="col", class_=None if small is None else "dr-number")
 
 
-def _row(run: Run, figures: Figures, place: int | None, now: datetime | None) -> Html:
+def _row(run: Run, figures: RunFigures, place: int | None, now: datetime | None) -> Html:
     seconds, teacher, model = run.seconds, run.config["teacher"]["name"], run.config["llm"]["name"]
     created = tag("time", ago(run.created_at, now), title=clock(run.created_at))
     cells = [

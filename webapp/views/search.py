@@ -8,7 +8,7 @@ from engine.experiment.search import Search, choice_words
 from engine.setting_values import write
 from engine.settings import flatten
 from engine.stages import TITLES
-from jobs.searches import Expected, Sought
+from jobs.searches import SearchForecast, SearchState
 from jobs.trials import Tried
 from webapp.formatting import expected_search
 from webapp.html import Html, join, link, tag
@@ -28,7 +28,7 @@ def refuse_other_ways(template: str, seeds: str) -> None:
             raise StudioError(f"a search takes no {what}", where=given, remedy=remedy)
 
 
-def expected(search: Search, found: Expected) -> Html:
+def expected(search: Search, found: SearchForecast) -> Html:
     """What is searched, and what that takes."""
     varied = [tag("li", tag("b", name), f": {choice_words(choice)}") for name, choice in search.space.items()]
     return join(
@@ -40,7 +40,7 @@ def expected(search: Search, found: Expected) -> Html:
     )
 
 
-def sought(found: Sought) -> Html:
+def sought(found: SearchState) -> Html:
     """How far a search is, the best trial, and all of them, best first."""
     search, best = found.search, found.best
     metric = f"{search.metric.partition('.')[2]} of '{TITLES[search.stage]}' on validation users"
@@ -58,7 +58,7 @@ def sought(found: Sought) -> Html:
     return join([said, scrolled("Trials", tag("thead", tag("tr", heads)), tag("tbody", rows))])
 
 
-def _row(found: Sought, it: Tried) -> Html:
+def _row(found: SearchState, it: Tried) -> Html:
     values = dict(flatten(it.trial.config))
     reached = [value for value in it.trial.points.values() if it.trial.value is None]
     words = short(it.trial.value) if it.trial.value is not None else f"({short(max(reached))})" if reached else "–"

@@ -28,7 +28,7 @@ def head(run: Run, teacher: str, model: str) -> Html:
 
 
 @dataclass(frozen=True)
-class Asked:
+class UserQuery:
     """Which users are listed."""
 
     run: str
@@ -43,7 +43,7 @@ class Asked:
         return users_address(other.run, other.model, other.outcome, page, other.part)
 
 
-def filters(asked: Asked, models: Sequence[str], counts: Mapping[str, int], parts: Mapping[str, int]) -> Html:
+def filters(asked: UserQuery, models: Sequence[str], counts: Mapping[str, int], parts: Mapping[str, int]) -> Html:
     """Links to other rows of the table, to the users of each outcome, and of each slice.
 
     Args:
@@ -79,7 +79,7 @@ def filters(asked: Asked, models: Sequence[str], counts: Mapping[str, int], part
 
 
 def table(
-    asked: Asked, rows: Sequence[UserRow], title: Title, models: Sequence[str], shown: Callable[[str], str]
+    asked: UserQuery, rows: Sequence[UserRow], title: Title, models: Sequence[str], shown: Callable[[str], str]
 ) -> Html:
     """One line per user, who is called as ``shown`` says; it leads to the reasons."""
     if not rows:
@@ -90,7 +90,7 @@ def table(
     return scrolled("Users", tag("thead", tag("tr", heads)), tag("tbody", lines), class_="dr-users")
 
 
-def _line(asked: Asked, row: UserRow, title: Title, models: Sequence[str], user: str) -> Html:
+def _line(asked: UserQuery, row: UserRow, title: Title, models: Sequence[str], user: str) -> Html:
     ranks = [
         tag("td", _rank(row.ranks[model][0]), tag("small", f"{_rank(row.ranks[model][1])} of all"),
             class_="dr-number dr-best" if row.ranks[model][0] == 1 else "dr-number", data_label=label(model))
@@ -113,7 +113,7 @@ def _rank(rank: float) -> str:
     return f"#{rank:,.0f}" if rank == int(rank) else f"#{rank:,.1f}"
 
 
-def pager(asked: Asked, page: int, pages: int, total: int) -> Html:
+def pager(asked: UserQuery, page: int, pages: int, total: int) -> Html:
     """Where we are among the pages, with links to the neighbours."""
     before = link("Previous", asked.address(page - 1)) if page > 1 else None
     after = link("Next", asked.address(page + 1)) if page < pages else None

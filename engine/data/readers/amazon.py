@@ -12,10 +12,10 @@ from engine.data import sniffing
 from engine.data.files import File
 from engine.data.item_texts import tidy
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
-from engine.data.readers.amazon_files import OLD, YEARS, Kind, category_of, kind_of
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
+from engine.data.readers.amazon_files import OLD, YEARS, AmazonFileKind, category_of, kind_of
 from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded, Files, plain
-from engine.data.records import Record, logged, records, text, texts
+from engine.data.records import JsonRecord, logged, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -119,17 +119,19 @@ class Amazon(Downloaded):
     fields: ClassVar[tuple[str, str, str]] = ("reviewerID", "asin", "unixReviewTime")
     """Where a review names its user, item and time."""
 
-    def review(self, record: Record) -> tuple[str, str, str]:
+    def review(self, record: JsonRecord) -> tuple[str, str, str]:
         """User, item and time of a review."""
         return text(record.get("reviewerID")), text(record.get("asin")), text(record.get("unixReviewTime"))
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for record in records(file, monitor, "asin", wanted):
             raw = text(record.get("asin"))
             if raw in wanted:
-                yield Item(raw, text(record.get("title")), genres=self.path(record), brand=brand(record.get("brand")))
+                yield RawItem(
+                    raw, text(record.get("title")), genres=self.path(record), brand=brand(record.get("brand"))
+                )
 
-    def path(self, record: Record) -> tuple[str, ...]:
+    def path(self, record: JsonRecord) -> tuple[str, ...]:
         """Categories of an item from the general to the particular: of the first path where there are several."""
         value = record.get("categories") or record.get("category")
         if isinstance(value, list) and value and isinstance(value[0], list):
@@ -137,7 +139,7 @@ class Amazon(Downloaded):
         return below_root(texts(value))
 
 
-def _kinds(place: Place) -> list[tuple[File, Kind]]:
+def _kinds(place: Place) -> list[tuple[File, AmazonFileKind]]:
     """Amazon's files that are there, the one that was named first, near ones before those below."""
     return [(file, kind) for file in sniffing.likely(place) if (kind := kind_of(file)) is not None]
 

@@ -7,7 +7,7 @@ from engine.data.files import File
 from engine.data.raw import LogBuilder
 from engine.data.readers.amazon import Amazon, headless
 from engine.data.readers.mcauley import AMAZON_2014, SNAP
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.monitor import Monitor
 
 
@@ -20,9 +20,9 @@ class Amazon2014(Amazon):
 
     choices = AMAZON_2014
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         names = (f"reviews_{self.chosen(config)}_5.json.gz", f"meta_{self.chosen(config)}.json.gz")
-        return tuple(Remote(name, (f"{SNAP}{name}",)) for name in names)
+        return tuple(RemoteFile(name, (f"{SNAP}{name}",)) for name in names)
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("user", "item", "rating", "time"), log, monitor)

@@ -7,7 +7,7 @@ from engine.data.files import File
 from engine.data.raw import LogBuilder
 from engine.data.readers.amazon import Amazon, headless
 from engine.data.readers.mcauley import AMAZON_2018, mirrored
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.monitor import Monitor
 
 
@@ -20,10 +20,10 @@ class Amazon2018(Amazon):
 
     choices = AMAZON_2018
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         category = self.chosen(config)
         names = {f"{category}_5.json.gz": "categoryFilesSmall", f"meta_{category}.json.gz": "metaFiles2"}
-        return tuple(Remote(name, mirrored(f"amazon_v2/{folder}/{name}")) for name, folder in names.items())
+        return tuple(RemoteFile(name, mirrored(f"amazon_v2/{folder}/{name}")) for name, folder in names.items())
 
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
         headless(file, ("item", "user", "rating", "time"), log, monitor)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.amazon import Amazon, below_root, brand
 from engine.data.readers.amazon_files import PARTS, category_of
 from engine.data.readers.mcauley import AMAZON_2023, mirrored
-from engine.data.records import Record, records, text, texts
-from engine.data.remote import Remote
+from engine.data.records import JsonRecord, records, text, texts
+from engine.data.remote import RemoteFile
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -28,12 +28,12 @@ class Amazon2023(Amazon):
 
     choices = AMAZON_2023
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         category = self.chosen(config)
         split = f"amazon_2023/benchmark/5core/last_out_w_his/{category}"
-        parts = (Remote(f"{category}.{part}.csv.gz", mirrored(f"{split}.{part}.csv.gz")) for part in PARTS)
+        parts = (RemoteFile(f"{category}.{part}.csv.gz", mirrored(f"{split}.{part}.csv.gz")) for part in PARTS)
         meta = f"meta_{category}.jsonl.gz"
-        return (*parts, Remote(meta, mirrored(f"amazon_2023/raw/meta_categories/{meta}")))
+        return (*parts, RemoteFile(meta, mirrored(f"amazon_2023/raw/meta_categories/{meta}")))
 
     def categories(self, place: Place) -> dict[str, list[File]]:
         found: dict[str, list[File]] = {}
@@ -65,20 +65,20 @@ class Amazon2023(Amazon):
 
     fields = ("user_id", "parent_asin", "timestamp")
 
-    def review(self, record: Record) -> tuple[str, str, str]:
+    def review(self, record: JsonRecord) -> tuple[str, str, str]:
         moment = record.get("timestamp", record.get("sort_timestamp"))
         return text(record.get("user_id")), text(record.get("parent_asin") or record.get("asin")), text(moment)
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for record in records(file, monitor, "parent_asin", wanted):
             raw = text(record.get("parent_asin"))
             if raw in wanted:
                 details = record.get("details")
                 maker = brand(details.get("Brand")) if isinstance(details, dict) else ""
                 maker = maker or brand(record.get("store"))
-                yield Item(raw, text(record.get("title")), genres=self.path(record), brand=maker)
+                yield RawItem(raw, text(record.get("title")), genres=self.path(record), brand=maker)
 
-    def path(self, record: Record) -> tuple[str, ...]:
+    def path(self, record: JsonRecord) -> tuple[str, ...]:
         return below_root(texts(record.get("categories"))) or below_root(texts(record.get("main_category")))
 
 

@@ -24,7 +24,7 @@ _ITEMS = {
 """Fields that only one year has."""
 
 
-class Kind(NamedTuple):
+class AmazonFileKind(NamedTuple):
     """What a file holds, and the years of which it may be."""
 
     role: Literal["reviews", "ratings", "items"]
@@ -34,15 +34,15 @@ class Kind(NamedTuple):
         return f"{self.role} of Amazon {' or '.join(map(str, sorted(self.years)))}"
 
 
-def kind_of(file: File) -> Kind | None:
+def kind_of(file: File) -> AmazonFileKind | None:
     """``None`` for a file of something else, or one that cannot be read."""
     names = sniffing.fields(file)
     if "parent_asin" in names or {"user_id", "asin"} <= names:
-        return Kind("reviews" if "user_id" in names else "items", frozenset({2023}))
+        return AmazonFileKind("reviews" if "user_id" in names else "items", frozenset({2023}))
     if {"reviewerID", "asin"} <= names:
-        return Kind("reviews", _years(names, _REVIEWS))
+        return AmazonFileKind("reviews", _years(names, _REVIEWS))
     if "asin" in names and ("title" in names or any(own & names for own in _ITEMS.values())):
-        return Kind("items", _years(names, _ITEMS))
+        return AmazonFileKind("items", _years(names, _ITEMS))
     if names:
         return None
     return _of_name(file) if sniffing.holds_records(file) or not sniffing.first_lines(file) else _of_table(file)
@@ -62,23 +62,23 @@ def _years(names: frozenset[str], own: dict[int, set[str]]) -> frozenset[int]:
     return frozenset(told) if len(told) == 1 else OLD
 
 
-def _of_table(file: File) -> Kind | None:
+def _of_table(file: File) -> AmazonFileKind | None:
     """Of rows: with a header in 2023, without one before, when users came first in 2014 and items in 2018."""
     names = sniffing.header(file)
     if {"user_id", "timestamp"} <= names and names & {"parent_asin", "asin"}:
-        return Kind("ratings", frozenset({2023}))
+        return AmazonFileKind("ratings", frozenset({2023}))
     rows = [row for row in sniffing.rows(file) if len(row) == 4 and re.fullmatch(r"\d+(\.\d+)?", row[3].strip())]
     before, behind = (_share(row[place] for row in rows) for place in (0, 1))
     if max(before, behind) <= 0.5:
         return None
-    return Kind("ratings", OLD if before == behind else frozenset({2018 if before > behind else 2014}))
+    return AmazonFileKind("ratings", OLD if before == behind else frozenset({2018 if before > behind else 2014}))
 
 
-def _of_name(file: File) -> Kind | None:
+def _of_name(file: File) -> AmazonFileKind | None:
     """Of a file at fault, so that reading it says what is the matter with it."""
     if not re.search(r"\.(jsonl?|csv)$", file.name, re.IGNORECASE):
         return None
-    return Kind("items" if file.name.lower().startswith("meta_") else "reviews", YEARS)
+    return AmazonFileKind("items" if file.name.lower().startswith("meta_") else "reviews", YEARS)
 
 
 def _share(ids: Iterable[str]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.config import DataConfig
 from engine.data.raw import Raw
-from engine.data.remote import Found, Remote
+from engine.data.remote import AvailableFile, RemoteFile
 from engine.errors import StudioError
 from engine.locations import Presence
 from engine.monitor import Monitor
@@ -60,7 +60,7 @@ class Reader(ABC):
         """Those of :attr:`choices` that were fetched."""
         return ()
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         """The files to fetch, by ``data.category`` where there are several; none where nothing can be fetched.
 
         Raises:
@@ -68,7 +68,7 @@ class Reader(ABC):
         """
         return ()
 
-    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+    def fetch(self, config: DataConfig, found: Sequence[AvailableFile], monitor: Monitor) -> Path:
         """Fetch what :func:`engine.data.remote.look` found of :meth:`remotes`; the folder in which it lies.
 
         Raises:

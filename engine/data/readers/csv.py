@@ -15,9 +15,9 @@ from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, pl
 from engine.data.delimited import OwnSheet
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, Log, LogBuilder, Raw, Wanted
+from engine.data.raw import Log, LogBuilder, Raw, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
-from engine.data.timestamps import Moments
+from engine.data.timestamps import TimestampColumn
 from engine.data.title_parsing import clean, plain_id, title_and_year, year_of
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -32,7 +32,7 @@ MOST_ID = 500
 
 
 @dataclass(frozen=True)
-class Table(File):
+class UserTable(File):
     """A file whose columns are known."""
 
     names: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class OwnTables(Downloaded):
             _ask((*others, log)[0], ITEM_ROLES[:2], said)
         return Files([log], items)
 
-    def tables(self, place: Place, config: DataConfig) -> list[Table]:
+    def tables(self, place: Place, config: DataConfig) -> list[UserTable]:
         """Everything that may be a table. Raises :class:`StudioError` for one that cannot be read."""
         return [table_of(file, columns_said(config.columns)) for file in self.files_in(place)]
 
@@ -110,24 +110,24 @@ class OwnTables(Downloaded):
         raw = super().read(config, seed, monitor)
         files = self.located(config)
         log, items = files.log[0], files.items
-        assert isinstance(log, Table)
-        assert isinstance(items, Table)
+        assert isinstance(log, UserTable)
+        assert isinstance(items, UserTable)
         _check_ids(raw.log, log, monitor)
         columns = filter(None, (log.said(LOG_ROLES), items.said(ITEM_ROLES)))
         return replace(raw, log=_with_plain_ids(raw.log), notes=(*columns, *raw.notes))
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         (table,) = files
-        assert isinstance(table, Table)
+        assert isinstance(table, UserTable)
         sheet, when = table.sheet(monitor), table.role.get("timestamp")
         if when is not None:
-            log.times = Moments(unit_of(table.names[when]), str(table), table.names[when], sheet.line_of)
+            log.times = TimestampColumn(unit_of(table.names[when]), str(table), table.names[when], sheet.line_of)
         for batch in sheet.log(table.role["user"], table.role["item"], when):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
-        assert isinstance(file, Table)
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+        assert isinstance(file, UserTable)
         sheet = file.sheet(monitor)
         met: dict[str, str] = {}
         again = other = 0
@@ -146,13 +146,13 @@ class OwnTables(Downloaded):
                 except ValueError:
                     remedy = "write it as 1999, leave the cell empty, or set data.columns=year=- to read no years"
                     sheet.fail_at(f"{year!r} is not a year", remedy, sheet.line_of(row), file.role["year"])
-                yield Item(raw, shown if "title" in file.role else raw, when, _parts(genres), brand, _parts(aliases))
+                yield RawItem(raw, shown if "title" in file.role else raw, when, _parts(genres), brand, _parts(aliases))
         if other if "user" in file.role else again:
             what = f"{other:,} with another title" if other else "with the same title"
             monitor.message(f"Warning: {again:,} rows of {file.name} list an item again, {what}; the first counts")
 
 
-def table_of(file: File, said: Mapping[str, str]) -> Table:
+def table_of(file: File, said: Mapping[str, str]) -> UserTable:
     """A file with the meaning of its columns, as far as it can be told.
 
     Without names in the first line ``said`` must give the places of columns, from 1.
@@ -167,10 +167,10 @@ def table_of(file: File, said: Mapping[str, str]) -> Table:
     if not headed:
         names = [str(number) for number in range(1, len(names) + 1)]
     columns = (tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
-    return Table(file.path, file.member, file.encoding, *columns)
+    return UserTable(file.path, file.member, file.encoding, *columns)
 
 
-def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:
+def _only(tables: Sequence[UserTable], place: Place, usual: str) -> UserTable | None:
     """The one that was named, or that has a usual name, or that is the only one."""
     usually = place.find(usual)
     first = [table for table in tables if table.file == place.chosen]
@@ -184,12 +184,12 @@ def _only(tables: Sequence[Table], place: Place, usual: str) -> Table | None:
     return first[0] if first else None
 
 
-def _like_a_log(table: Table) -> tuple[int, bool]:
+def _like_a_log(table: UserTable) -> tuple[int, bool]:
     """How much a table whose columns are not all known looks like interactions."""
     return sum(role in table.role for role in LOG_ROLES), "title" not in table.role
 
 
-def _ask(table: Table, wanted: Sequence[str], said: Mapping[str, str], *, absent: bool = False) -> NoReturn:
+def _ask(table: UserTable, wanted: Sequence[str], said: Mapping[str, str], *, absent: bool = False) -> NoReturn:
     """Raise because columns cannot be guessed, or are said and ``absent``."""
     lacking = [role for role in wanted if role not in table.role and said.get(role) != NONE] or list(wanted)
     names = ", ".join(name for name in table.names[:30] if name) or "none"
@@ -212,7 +212,7 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _check_ids(log: Log, table: Table, monitor: Monitor) -> None:
+def _check_ids(log: Log, table: UserTable, monitor: Monitor) -> None:
     for role, ids, coded in (("user", log.user_ids, log.users), ("item", log.item_ids, log.items)):
         for code, raw in enumerate(ids):
             if len(raw) > MOST_ID:

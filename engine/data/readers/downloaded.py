@@ -13,9 +13,9 @@ from engine import encodings
 from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Raw, Wanted
+from engine.data.raw import LogBuilder, Raw, RawIdFilter, RawItem
 from engine.data.readers.base import Reader, existing
-from engine.data.remote import Found, fetch
+from engine.data.remote import AvailableFile, fetch
 from engine.datasets import FETCHED
 from engine.errors import StudioError
 from engine.locations import Presence
@@ -71,7 +71,7 @@ class Downloaded(Reader):
         """Read the parts into ``log``; yields what was decided on the way, for people."""
 
     @abstractmethod
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         """Stream the wanted items."""
 
     def presence(self, config: DataConfig) -> Presence:
@@ -84,7 +84,7 @@ class Downloaded(Reader):
         notes = list(self.interactions(files.log, log, monitor))
         rows, times = log.log(monitor)
 
-        def items(wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+        def items(wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
             return iter(()) if files.items is None else self.items(files.items, wanted, monitor)
 
         source = f"{' and '.join(file.name for file in files.log)} in {files.log[0].folder}"
@@ -162,7 +162,7 @@ class Downloaded(Reader):
         """Where it lies once fetched."""
         return home() / "datasets" / self.name
 
-    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+    def fetch(self, config: DataConfig, found: Sequence[AvailableFile], monitor: Monitor) -> Path:
         if not self.fetchable:
             return super().fetch(config, found, monitor)
         return fetch(found, self.folder / (self.chosen(config) or ""), monitor)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from engine.data.item_texts import tidy
-from engine.data.raw import Item
-from engine.data.remote import Remote
+from engine.data.raw import RawItem
+from engine.data.remote import RemoteFile
 from engine.data.title_parsing import natural_title
 
 _SPAN = re.compile(r"\((\d{4})\s*[-–—]\s*(?:\d{4})?\s*\)\s*$")
@@ -18,15 +18,15 @@ NO_GENRES = "(no genres listed)"
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 
 
-def archive(name: str) -> tuple[Remote, ...]:
+def archive(name: str) -> tuple[RemoteFile, ...]:
     """One of GroupLens' archives; beside each, its MD5 is published."""
-    return (Remote(f"{name}.zip", (f"{GROUPLENS}{name}.zip",), md5="+"),)
+    return (RemoteFile(f"{name}.zip", (f"{GROUPLENS}{name}.zip",), md5="+"),)
 
 
-def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> Item:
+def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> RawItem:
     """A film by its title as published, e.g. ``"Seven (a.k.a. Se7en) (1995)"``; ``year`` where a column says it."""
     natural = natural_title(_SPAN.sub(r"(\1)", tidy(published)))
-    return Item(
+    return RawItem(
         raw,
         natural.title,
         natural.year if year is None else year,

@@ -9,9 +9,9 @@ from engine.data import sniffing
 from engine.data.files import File
 from engine.data.item_texts import year_in
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Downloaded, Files
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -23,9 +23,9 @@ class Goodbooks(Downloaded):
     licence = "CC BY-SA 4.0"
     files = "ratings.csv and books.csv, or goodbooks-10k.zip"
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         release = "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip"
-        return (Remote("goodbooks-10k.zip", (release,)),)
+        return (RemoteFile("goodbooks-10k.zip", (release,)),)
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         return self.pair(place, config, [r"ratings\.csv", r"ratings(\.\w+)?"], r"books(\.\w+)?", _is_log)
@@ -36,13 +36,13 @@ class Goodbooks(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, ",", monitor)
         places = (sheet.need("books", "book_id"), sheet.need("titles", "title", "original_title"))
         further = (sheet.place("original_publication_year", "year"), sheet.place("authors", "author"))
         for raw, title, year, authors in sheet.rows((*places, *further)):
             if raw in wanted:
-                yield Item(raw, title, year_in(year), brand=authors)
+                yield RawItem(raw, title, year_in(year), brand=authors)
 
 
 def _is_log(file: File) -> bool:

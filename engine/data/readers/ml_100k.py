@@ -9,7 +9,7 @@ from engine.config import DataConfig
 from engine.data.movielens import read_movielens
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader, existing
-from engine.data.remote import Found
+from engine.data.remote import AvailableFile
 from engine.data.sources import movielens_100k
 from engine.datasets import MANIFEST
 from engine.locations import Presence, movielens_folder
@@ -30,7 +30,7 @@ class MovieLens100K(Reader):
             return "here"
         return "here" if (movielens_folder() / MANIFEST).is_file() else "to be fetched"
 
-    def fetch(self, config: DataConfig, found: Sequence[Found], monitor: Monitor) -> Path:
+    def fetch(self, config: DataConfig, found: Sequence[AvailableFile], monitor: Monitor) -> Path:
         """From the first of its own sources that answers, the package index among them."""
         movielens_100k(monitor)
         return movielens_folder()

@@ -9,10 +9,10 @@ from engine.config import DataConfig
 from engine.data import sniffing
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Downloaded, Files
 from engine.data.readers.films import archive, film
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -28,7 +28,7 @@ class MovieLens1M(Downloaded):
     choices = ("ml-1m", "ml-10m")
     default = "ml-1m"
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -41,7 +41,7 @@ class MovieLens1M(Downloaded):
             log.add(users, items, times)
         return ()
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for raw, title, genres in Sheet(file, "::", monitor, ("item", "title", "genres")).rows((0, 1, 2)):
             if raw in wanted:
                 yield film(raw, title, tuple(genres.split("|")))

@@ -8,10 +8,10 @@ from engine.config import DataConfig
 from engine.data import sniffing
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Downloaded, Files
 from engine.data.readers.films import archive, film
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
@@ -29,7 +29,7 @@ class MovieLensLatest(Downloaded):
     choices = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     default = "ml-latest-small"
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -42,7 +42,7 @@ class MovieLensLatest(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, ",", monitor)
         places = (sheet.need("films", "movieid"), sheet.need("titles", "title"), sheet.place("genres"))
         for raw, title, genres in sheet.rows(places):

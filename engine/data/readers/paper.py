@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.amazon_2014 import READER as AMAZON
 from engine.data.readers.downloaded import Downloaded, Files
 from engine.data.readers.recbole import READER as RECBOLE
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.monitor import Monitor
 
 
@@ -28,7 +28,7 @@ class PaperSet(Downloaded):
         self.title = f"Amazon {category.replace('_', ' ')} (2014)"
         self.files = f"Amazon_{category}.inter and .item, or reviews_{category}_5.json.gz and meta_{category}.json.gz"
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         return AMAZON.remotes(config.model_copy(update={"category": self.category}))
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -40,7 +40,7 @@ class PaperSet(Downloaded):
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         return _format(files[0]).interactions(files, log, monitor)
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         return _format(file).items(file, wanted, monitor)
 
 

@@ -10,7 +10,7 @@ from engine.config import DataConfig
 from engine.data.files import File
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.readers.films import film
 from engine.data.sheet import SEPARATORS, Sheet
@@ -75,7 +75,7 @@ class RecBole(Downloaded):
         notes = [f"{SEPARATORS[other]} stand between cells, where RecBole has tabs"] if other else []
         return [*notes, f"{long:,} rows have a cell too many, which is passed over"] if long else notes
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, "\t", monitor)
         sheet.need("titles", *TITLES)
         titles = [sheet.names.index(name) for name in TITLES if name in sheet.names]
@@ -86,7 +86,7 @@ class RecBole(Downloaded):
                 continue
             title = next((text for text in named if text.strip().lower() not in NOTHING), "")
             kinds, when = listed(genres), year_in(year)
-            yield film(raw, title, kinds, when) if films else Item(raw, title, when, kinds, brand)
+            yield film(raw, title, kinds, when) if films else RawItem(raw, title, when, kinds, brand)
 
 
 def listed(cell: str) -> tuple[str, ...]:

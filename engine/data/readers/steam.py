@@ -14,12 +14,12 @@ from engine.data import sniffing
 from engine.data.files import File
 from engine.data.item_texts import NOTHING, year_in
 from engine.data.place import Place
-from engine.data.raw import Item, LogBuilder, Wanted
+from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Downloaded, Files, batched
 from engine.data.readers.mcauley import MCAULEY
 from engine.data.readers.recbole import READER as RECBOLE
 from engine.data.records import records, text, texts
-from engine.data.remote import Remote
+from engine.data.remote import RemoteFile
 from engine.data.timestamps import NONE
 from engine.monitor import Monitor
 
@@ -42,11 +42,11 @@ class Steam(Downloaded):
     items_at_least = 5
     domain = "game"
 
-    def remotes(self, config: DataConfig) -> tuple[Remote, ...]:
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         """Version 1 with the games of version 2, as the McAuley lab publishes them."""
         return (
-            Remote("australian_user_reviews.json.gz", (f"{MCAULEY}steam/australian_user_reviews.json.gz",)),
-            Remote("steam_games.json.gz", (f"{WCKANG}steam_games.json.gz", f"{MCAULEY}steam/steam_games.json.gz")),
+            RemoteFile("australian_user_reviews.json.gz", (f"{MCAULEY}steam/australian_user_reviews.json.gz",)),
+            RemoteFile("steam_games.json.gz", (f"{WCKANG}steam_games.json.gz", f"{MCAULEY}steam/steam_games.json.gz")),
         )
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
@@ -74,7 +74,7 @@ class Steam(Downloaded):
             log.times.add(times)
         return notes
 
-    def items(self, file: File, wanted: Wanted, monitor: Monitor) -> Iterator[Item]:
+    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         if file.name.lower().endswith(".item"):
             yield from RECBOLE.items(file, wanted, monitor)
             return
@@ -85,7 +85,7 @@ class Steam(Downloaded):
                 title = next((name for name in named if name.strip().lower() not in NOTHING), "")
                 maker = text(record.get("developer")) or text(record.get("publisher"))
                 genres = texts(record.get("genres")) or texts(record.get("tags"))
-                yield Item(raw, title, year_in(text(record.get("release_date"))), genres, maker)
+                yield RawItem(raw, title, year_in(text(record.get("release_date"))), genres, maker)
 
 
 def _by_records(place: Place) -> Files | None:

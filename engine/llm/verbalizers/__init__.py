@@ -7,7 +7,7 @@ import numpy as np
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
-from engine.llm.prompts import TITLE_LENGTH, Titles, prompt_titles
+from engine.llm.prompts import TITLE_LENGTH, PromptTitles, prompt_titles
 from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
 from engine.llm.verbalizers.title_head import TitleHead, learning
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
@@ -28,13 +28,13 @@ __all__ = [
 VERBALIZERS = (TitleTokens.name, TitleLikelihood.name, TitleHead.name)
 
 
-def titles_of_vectors(config: LLMConfig, catalogue: Titles) -> tuple[str, ...]:
+def titles_of_vectors(config: LLMConfig, catalogue: PromptTitles) -> tuple[str, ...]:
     """What title vectors are made of, by dense id: read once, so they see the ends that prompts cut off."""
     return prompt_titles(catalogue, config.show_year, max(config.title_length, TITLE_LENGTH))
 
 
 def make_verbalizer(
-    config: LLMConfig, backbone: Backbone, catalogue: Titles, popularity: np.ndarray | None = None, seed: int = 0
+    config: LLMConfig, backbone: Backbone, catalogue: PromptTitles, popularity: np.ndarray | None = None, seed: int = 0
 ) -> Verbalizer:
     """The verbalizer called ``config.verbalizer`` over the catalogue's titles, one's own included.
 

@@ -8,7 +8,7 @@ from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Candidate, RankedCandidates
 from engine.labels import label, listed
 from webapp.html import Html, join, link, tag
-from webapp.inspect.charts import Place, Ranking, rankings, shares
+from webapp.inspect.charts import RankedPlace, Ranking, rankings, shares
 from webapp.inspect.question import Question
 from webapp.inspect.views.buttons import asking
 from webapp.layout import notice
@@ -139,7 +139,7 @@ def ranking(
         if item.overall is not None and rung.model == answer.run.model:
             hint += f", #{item.overall:,g} of all items"
         text = _named(item, frozen) if labels else tag("span", item.title, class_="dr-cut")
-        places.append(Place(item.item, rung.places[column], whole[column], text, " ".join(marks), hint))
+        places.append(RankedPlace(item.item, rung.places[column], whole[column], text, " ".join(marks), hint))
     listed = len(places)
     note = f"{len(whole)} candidates" if listed == len(whole) else f"{listed} of {len(whole)} candidates"
     return Ranking(heading or label(rung.model), note, places, len(whole))

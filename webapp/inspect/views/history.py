@@ -13,7 +13,7 @@ from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar
 from webapp.inspect.question import Question
-from webapp.inspect.subjects import Entry, History
+from webapp.inspect.subjects import HistoryEntry, ShownHistory
 from webapp.inspect.views.buttons import asking, editing, finding
 from webapp.layout import notice
 
@@ -27,7 +27,7 @@ MEANING = (
 )
 
 
-def cards(history: History, answer: ExplanationReport | None, *, frozen: bool = False) -> Html:
+def cards(history: ShownHistory, answer: ExplanationReport | None, *, frozen: bool = False) -> Html:
     """The titles in time order with their effects.
 
     Args:
@@ -56,7 +56,7 @@ NOT_KNOWN = (
 )
 
 
-def _said(history: History) -> str:
+def _said(history: ShownHistory) -> str:
     if not history.read:
         return "Nothing here yet. Add titles below, or paste a list."
     parts = [f"The language model reads the last {plural(len(history.read), 'title')}."] if history.older else []
@@ -109,7 +109,7 @@ def verdict(value: float, largest: float) -> str:
     return "speaks for it" if value > 0 else "speaks against it"
 
 
-def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
+def _card(number: int, entry: HistoryEntry, bars: Html | None, frozen: bool) -> Html:
     about = " · ".join(entry.genres)
     if entry.known and not as_displayed(entry.query, entry.title):
         about = f"{about}{' · ' if about else ''}typed “{entry.query}”"
@@ -129,7 +129,7 @@ def _card(number: int, entry: Entry, bars: Html | None, frozen: bool) -> Html:
     )  # fmt: skip
 
 
-def _suggested(entry: Entry) -> Html | None:
+def _suggested(entry: HistoryEntry) -> Html | None:
     """What might have been meant: said unless the title is what was typed, and that of no other item."""
     if not entry.suggestions or (entry.known and not entry.alike and as_displayed(entry.query, entry.title)):
         return None
@@ -137,7 +137,7 @@ def _suggested(entry: Entry) -> Html | None:
     return tag("small", "Did you mean ", buttons, class_="dr-meant")
 
 
-def _tools(entry: Entry) -> Html:
+def _tools(entry: HistoryEntry) -> Html:
     return tag(
         "div",
         editing("↑", "up", f"Move {entry.title} up"),
@@ -185,12 +185,12 @@ def asking_for(item: HistoryItem) -> str:
     return by_id(item.raw_id) if item.known else str(item.query)
 
 
-def of_answer(answer: ExplanationReport) -> History:
+def of_answer(answer: ExplanationReport) -> ShownHistory:
     """The history of an explanation, for users about whom nothing is stored."""
-    return History(
+    return ShownHistory(
         (),
         tuple(
-            Entry(asking_for(item), item.query, item.title, item.year, tuple(item.genres), item.known)
+            HistoryEntry(asking_for(item), item.query, item.title, item.year, tuple(item.genres), item.known)
             for item in answer.history
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from engine.evaluate.user_groups import GROUPS, Group
+from engine.evaluate.user_groups import GROUPS, UserGroup
 from engine.labels import label
 from engine.rows import beside_row
 from webapp.html import Html, join, link, tag
@@ -15,7 +15,7 @@ from webapp.layout import notice
 
 MOST_LISTED = 2000
 """User ids that the field suggests."""
-COUNTED: tuple[Group, ...] = ("both", "only-model", "only-teacher", "none")
+COUNTED: tuple[UserGroup, ...] = ("both", "only-model", "only-teacher", "none")
 
 
 def rows(subjects: Subjects, question: Question) -> Html:
@@ -35,7 +35,7 @@ def rows(subjects: Subjects, question: Question) -> Html:
     return join([tag("div", choices, class_="dr-rows"), tag("p", subjects.chosen.why, class_="dr-fine")])
 
 
-def group_names(subjects: Subjects, model: str = "") -> dict[Group, str]:
+def group_names(subjects: Subjects, model: str = "") -> dict[UserGroup, str]:
     """What people read for the groups."""
     model, teacher = label(subjects.told_row(model)), label(subjects.teacher)
     return {
@@ -105,7 +105,7 @@ def _users(subjects: Subjects, question: Question) -> Html:
     )
 
 
-def _walk(subjects: Subjects, question: Question, names: dict[Group, str]) -> Html | None:
+def _walk(subjects: Subjects, question: Question, names: dict[UserGroup, str]) -> Html | None:
     """Where the user stands in the group by which she was found, with her neighbours."""
     group = next((group for group in GROUPS if group == question.group), None)
     place = subjects.place_in(group, question.user, question.model) if group else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.data.catalogue import Choice
+from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Item
 from engine.labels import label, listed
@@ -113,7 +113,7 @@ def rival(answer: ExplanationReport, chosen: str) -> Html:
     )
 
 
-def smallest(answer: ExplanationReport, choice: Callable[[int], Choice], *, frozen: bool = False) -> Html | None:
+def smallest(answer: ExplanationReport, choice: Callable[[int], ItemLabel], *, frozen: bool = False) -> Html | None:
     """The smallest change that was found and verified.
 
     Args:

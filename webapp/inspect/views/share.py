@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from engine.labels import label
-from jobs.records import Progress
+from jobs.records import AnswerProgress
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
-from webapp.inspect.session import NAMES, Standing
+from webapp.inspect.session import NAMES, QuestionState
 from webapp.inspect.views.buttons import asking
 from webapp.layout import empty, notice
 from webapp.views.run import NO_WORKER
@@ -17,7 +17,7 @@ MARKS = {"done": ("✓", "done"), "running": ("●", "under way"), "queued": ("�
          "failed": ("✗", "failed"), "stopped": ("■", "stopped")}  # fmt: skip
 
 
-def progress(standing: Standing, idle: bool) -> Html:
+def progress(standing: QuestionState, idle: bool) -> Html:
     """Which parts are there and which to come; nothing once all are there."""
     if not standing.pending:
         return Html("")
@@ -41,7 +41,7 @@ def _chip(name: str, state: str) -> Html:
     return tag("li", tag("span", mark, aria_hidden="true"), f" {name}", read, class_=f"dr-chip dr-{state}")
 
 
-def failures(standing: Standing) -> Html:
+def failures(standing: QuestionState) -> Html:
     """Why parts are missing, each cause once, and the way to ask again."""
     causes: dict[str, list[str]] = {}
     for part in standing.failed:
@@ -69,7 +69,7 @@ def nothing() -> Html:
     return empty("No ranking", "What is missing is said above. Choose another user, or give titles of your own.")
 
 
-def suggestions(found: Progress) -> Html:
+def suggestions(found: AnswerProgress) -> Html:
     """Recommendations without reasons."""
     if found.state == "failed":
         return notice("bad", f"{found.error} — {found.remedy}")
@@ -87,7 +87,7 @@ def suggestions(found: Progress) -> Html:
     return join([[notice("warn", note) for note in answer["notes"]], tag("div", columns, class_="dr-lists")])
 
 
-def share(question: Question, standing: Standing) -> Html:
+def share(question: Question, standing: QuestionState) -> Html:
     """Links to what can be taken along."""
     query = urlencode(question.query())
     said = (
