@@ -62,7 +62,7 @@ def test_tables_are_read_in_any_encoding_that_is_marked_or_said(tmp_path: Path, 
 
 @pytest.mark.parametrize("encoding", [name for name in TITLES if name not in ("cp037", "latin-1")])
 def test_what_is_not_utf8_is_guessed_when_files_are_brought_and_read_so(tmp_path: Path, encoding: str) -> None:
-    found = importing.look([written(tmp_path, encoding)])
+    found = importing.inspect_files([written(tmp_path, encoding)])
     marked = encoding in ("utf-16", "utf-32", "utf-8-sig")
     assert (found.encoding, found.fault) == (encodings.UTF8 if marked else encoding, None)
     if not marked:
@@ -107,7 +107,7 @@ def test_a_wrong_encoding_names_the_line_and_the_one_that_fits(tmp_path: Path) -
 def test_noise_has_no_encoding(tmp_path: Path) -> None:
     path = tmp_path / "noise.csv"
     path.write_bytes(b"user,item,timestamp,title\n" + bytes(range(256)) * 40)
-    found = importing.look([path])
+    found = importing.inspect_files([path])
     assert found.fault is not None
     assert "not UTF-8 text" in str(found.fault)
 
@@ -131,5 +131,5 @@ def test_encodings_have_one_name_each() -> None:
 
 
 def test_an_imported_set_says_in_which_encoding_it_was_read(tmp_path: Path) -> None:
-    kept = importing.bring([written(tmp_path, "cp949")], "mine", None, DataConfig(encoding="cp949"), Said())
+    kept = importing.import_files([written(tmp_path, "cp949")], "mine", None, DataConfig(encoding="cp949"), Said())
     assert "text read as cp949" in kept.notes
