@@ -12,7 +12,7 @@ from own_tables import Said
 from engine import encodings
 from engine.config import DataConfig
 from engine.data import importing
-from engine.data.raw import Wanted
+from engine.data.raw import RawIdFilter
 from engine.data.readers import amazon_2014, csv
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -49,8 +49,8 @@ def written(folder: Path, encoding: str, end: str = "\n", before: int = 2000) ->
 
 def titles(path: Path, encoding: str = encodings.UTF8) -> list[str]:
     raw = csv.READER.read(DataConfig(dataset="csv", path=str(path), encoding=encoding), 0, Monitor())
-    assert len(raw.log.users) == len(list(raw.items(Wanted(None), Monitor())))
-    return [item.title for item in raw.items(Wanted(None), Monitor()) if not item.title.startswith("Plain")]
+    assert len(raw.log.users) == len(list(raw.items(RawIdFilter(None), Monitor())))
+    return [item.title for item in raw.items(RawIdFilter(None), Monitor()) if not item.title.startswith("Plain")]
 
 
 @pytest.mark.parametrize("encoding", TITLES)
@@ -92,7 +92,7 @@ def test_packed_files_and_native_formats_are_read_alike(tmp_path: Path) -> None:
     (tmp_path / "reviews_Toys_5.json").write_bytes(f"{review}\n".encode("utf-16"))
     (tmp_path / "meta_Toys.json").write_bytes("{'asin': 'B000000001', 'title': 'Ž', 'imUrl': ''}\n".encode("utf-16"))
     raw = amazon_2014.READER.read(DataConfig(dataset="amazon-2014", path=str(tmp_path)), 0, Monitor())
-    assert [item.title for item in raw.items(Wanted(None), Monitor())] == ["Ž"]
+    assert [item.title for item in raw.items(RawIdFilter(None), Monitor())] == ["Ž"]
 
 
 def test_a_wrong_encoding_names_the_line_and_the_one_that_fits(tmp_path: Path) -> None:
