@@ -213,6 +213,35 @@ def test_opened_pages_are_bounded() -> None:
     assert "state_session_capacity" in inspect.getsource(StateHolder)
 
 
+@relies("gradio", "which page a component belongs to", "webapp/app.py", "current_page")
+def test_pages_drawn_at_once_are_those_drawn_one_by_one() -> None:
+    import gradio as gr
+
+    def draw(pages: gr.Blocks, word: str) -> None:
+        box = gr.Textbox(lambda: word, label=word)
+        gr.HTML(word)
+        pages.load(lambda: word, outputs=box)
+
+    with gr.Blocks() as one_by_one:
+        draw(one_by_one, "first")
+    with one_by_one.route("Second", "second", show_in_navbar=False):
+        draw(one_by_one, "other")
+    with gr.Blocks() as at_once:
+        draw(at_once, "first")
+        at_once.current_page = "second"
+        at_once.pages.append(("second", "Second", False))
+        draw(at_once, "other")
+    assert at_once.pages == one_by_one.pages
+    for page, word in (("", "first"), ("second", "other")):
+        of_page = at_once.config["page"][page]
+        said = [at_once.blocks[it].value for it in of_page["components"] if isinstance(at_once.blocks[it], gr.HTML)]
+        assert said == [word]
+        drawn = [[pages.blocks[it].get_block_name() for it in pages.config["page"][page]["components"]]
+                 for pages in (at_once, one_by_one)]  # fmt: skip
+        assert sorted(drawn[0]) == sorted(drawn[1])
+        assert of_page["dependencies"]
+
+
 CLASSES = ("gradio-container", "html-container", "nav-holder", "label-wrap", "info-text", "checkbox-container")
 
 

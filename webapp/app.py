@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
@@ -99,40 +100,31 @@ def build_pages(access: Access) -> gr.Blocks:
         launch.build(access)
         endpoints.build(access)
         footer()
-    with pages.route("Runs", "runs", show_in_navbar=False):
-        runs.build(access)
-        footer()
-    with pages.route("Data", "data", show_in_navbar=False):
-        data.build(access)
-        footer()
-    with pages.route("Run", "run", show_in_navbar=False):
-        run.build(access)
-        footer()
-    with pages.route("Compare", "compare", show_in_navbar=False):
-        compare.build()
-        footer()
-    with pages.route("Experiments", "experiment", show_in_navbar=False):
-        experiment.build(access)
-        footer()
-    with pages.route("Inspect", "inspect", show_in_navbar=False):
-        inspect.build(access)
-        footer()
-    with pages.route("Tour", "tour", show_in_navbar=False):
-        tour.build()
-        footer()
-    with pages.route("Pattern", "pattern", show_in_navbar=False):
-        pattern.build(access)
-        footer()
-    with pages.route("Users", "users", show_in_navbar=False):
-        users.build(access)
-        footer()
-    with pages.route("Machines", "machines", show_in_navbar=False):
-        machines.build()
-        footer()
-    with pages.route("API", "api", show_in_navbar=False):
-        api_page.build()
-        footer()
+        for name, path, build in _further_pages(access):
+            # Not by Blocks.route: it closes and opens the whole again, and with every page all before it are configured
+            # and a web app is made of them, of which only the last is used: three of four seconds of a start.
+            pages.current_page = path
+            pages.pages.append((path, name, False))  # not in Gradio's own navigation
+            build()
+            footer()
     return pages
+
+
+def _further_pages(access: Access) -> list[tuple[str, str, Callable[[], None]]]:
+    """Name and address of each page but the first, and what draws it."""
+    return [
+        ("Runs", "runs", lambda: runs.build(access)),
+        ("Data", "data", lambda: data.build(access)),
+        ("Run", "run", lambda: run.build(access)),
+        ("Compare", "compare", compare.build),
+        ("Experiments", "experiment", lambda: experiment.build(access)),
+        ("Inspect", "inspect", lambda: inspect.build(access)),
+        ("Tour", "tour", tour.build),
+        ("Pattern", "pattern", lambda: pattern.build(access)),
+        ("Users", "users", lambda: users.build(access)),
+        ("Machines", "machines", machines.build),
+        ("API", "api", api_page.build),
+    ]
 
 
 def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = None, root: str | None = None) -> None:
