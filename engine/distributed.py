@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-import numpy as np
-
 from engine.errors import StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.seeds import derive
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -135,6 +134,8 @@ def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
     """What ``ask`` answers about ``n`` rows, of which each process asks its own; everybody gets all."""
     if n < _Place.count or _Place.count == 1:
         return ask(slice(0, n))
+    import numpy as np  # who only asks how many there are does without
+
     return np.concatenate(all_gather(ask(own_rows(n))))
 
 

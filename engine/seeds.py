@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def derive(seed: int, *names: str | int) -> int:
@@ -14,4 +16,6 @@ def derive(seed: int, *names: str | int) -> int:
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
     """A NumPy generator for the stream called ``names``."""
+    import numpy as np  # most who import this draw nothing: shell, app, worker start without it
+
     return np.random.default_rng(derive(seed, *names))

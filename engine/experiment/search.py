@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.config import RunConfig
@@ -19,6 +18,9 @@ from engine.seeds import generator
 from engine.setting_values import write
 from engine.settings import flatten, make_config, nest
 from engine.stages import SELECTED_BY, TITLES, stage_names
+
+if TYPE_CHECKING:
+    import numpy as np
 
 METRICS = {f"{stage}.{SELECTED_BY[stage]}": stage for stage in ("finetune", "teacher", "text")}
 """What can be searched for: by what these stages keep their best weights, on validation users. The first by default."""

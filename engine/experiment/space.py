@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import StudioError
@@ -15,6 +14,9 @@ from engine.experiment.parsing import varied
 from engine.fields import Setting
 from engine.setting_values import write
 from engine.settings import setting_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LOG_FROM = 10
 """Ranges whose ends are so many times apart are searched by their logarithm."""

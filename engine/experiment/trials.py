@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.experiment.plan import Planned, label_of
@@ -155,6 +153,8 @@ def _value(choice: Domain, param: Any) -> Any:
 
 def _left(search: Search, number: int) -> list[dict[str, Any]]:
     """Combinations in an order of their own, as many as can be looked through; none where they cannot be counted."""
+    import numpy as np
+
     if search.size is None:
         return []
     lists = [

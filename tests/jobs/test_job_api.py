@@ -85,7 +85,8 @@ def test_names_tags_and_notes_are_edited():
     assert (run.name, run.tags, run.note) == ("better", ["keep"], "why")
 
 
-def test_importing_the_interface_loads_no_model_library():
-    code = "import sys, jobs.api; print({'torch', 'transformers', 'gradio', 'alembic'} & set(sys.modules))"
+def test_interface_and_processes_start_without_what_computes():
+    heavy = {"torch", "transformers", "gradio", "alembic", "numpy", "pandas", "optuna"}
+    code = f"import sys, jobs.api, jobs.worker, jobs.answerer, jobs.child; print({heavy} & set(sys.modules))"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout.strip() == "set()"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.experiment.space import REMEDY
 from webapp.commands._options import chosen_base, settings_options
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def list_all() -> None:
 
     found = searches.listed()
     if not found:
+        from engine.experiment.space import REMEDY
+
         click.echo(f"no searches yet: {REMEDY}", err=True)
     for it in found:
         click.echo(f"{it.id}  {it.name}{_state(it)}: {it.tried} configurations tried")
