@@ -58,45 +58,39 @@ def _free_port() -> int:
         return port
 
 
-def test_first_start_runs_the_preset_and_a_second_one_keeps_it(shell: Shell, delrec_home: Path, tmp_path: Path) -> None:
+def test_the_first_run_goes_on_however_the_app_was_stopped_and_then_is_kept(
+    shell: Shell, delrec_home: Path, tmp_path: Path
+) -> None:
     here = hostile.fill(tmp_path / "here")
+    known = set()
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        with _served(delrec_home, "--first-run", "smoke", folder=here) as (_, process):
+            wait_until(lambda: [run["state"] for run in listed(shell)] == ["running"], process)
+            process.send_signal(stop)
+            _, err = process.communicate(timeout=PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while listed(shell)[0]["state"] == "running":  # its process notices the death of the app
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (run,) = listed(shell)
+        assert run["state"] == "interrupted", stop
+        assert run["id"] in err
+        known.add(run["id"])
     with _served(delrec_home, "--first-run", "smoke", folder=here) as (address, process):
         wait_until(lambda: listed(shell)[0]["state"] == "done", process)
         (run,) = listed(shell)
-        assert run["preset"] == "smoke"
+        assert (run["preset"], run["origin"]) == ("smoke", "new")
+        assert known == {run["id"]}
         assert httpx.get(f"{address}/run", params={"id": run["id"]}).is_success
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
-        assert address in err
-        assert run["id"] in err
-        assert "Traceback" not in err
-    assert hostile.sprung(here) == [], "worker, trainer and answerer take nothing from the working directory"
-    with _served(delrec_home, "--first-run", "smoke", "--no-worker"):
-        assert [known["id"] for known in listed(shell)] == [run["id"]]
-
-
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
-def test_a_first_run_that_was_interrupted_goes_on_at_the_next_start(
-    shell: Shell, delrec_home: Path, stop: signal.Signals
-) -> None:
-    with _served(delrec_home, "--first-run", "smoke") as (_, process):
-        wait_until(lambda: listed(shell)[0]["state"] == "running", process)
-        process.send_signal(stop)
-        process.communicate(timeout=PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while listed(shell)[0]["state"] == "running":  # its process notices the death of the app
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    (run,) = listed(shell)
-    assert run["state"] == "interrupted"
-    with _served(delrec_home, "--first-run", "smoke") as (_, process):
-        wait_until(lambda: listed(shell)[0]["state"] == "done", process)
-        (resumed,) = listed(shell)
-        assert (resumed["id"], resumed["origin"]) == (run["id"], "new")
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE)
     assert f"{run['id']} goes on from its checkpoint" in err
+    assert address in err
+    assert "Traceback" not in err
+    assert hostile.sprung(here) == [], "worker, trainer and answerer take nothing from the working directory"
+    assert _started_again(shell) == ""
+    assert [it["id"] for it in listed(shell)] == [run["id"]]
 
 
 @pytest.mark.parametrize(
