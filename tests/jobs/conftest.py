@@ -19,6 +19,7 @@ WORKER = Path(__file__).with_name("fake_worker.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "answerer: with the process that answers beside each worker, not an idle one")
     config.addinivalue_line("markers", "server(name): starts a server; left out, and said so, where there is none")
 
 
@@ -38,6 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _quick_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who seems dead, by signs of life alone, is waited for shortly."""
     monkeypatch.setattr(heartbeat, "CONFIRM_SECONDS", 0.5)
+
+
+@pytest.fixture(autouse=True)
+def _answerer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands beside workers, costs less than a second one where nobody asks anything."""
+    if not request.node.get_closest_marker("answerer"):
+        monkeypatch.setenv("FAKE_ANSWERER", "idle_answerer.py")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""``jobs.worker`` whose children run the quick recipe and answer the fake kinds of questions."""
+"""``jobs.worker`` whose children run the quick recipe; ``FAKE_ANSWERER`` names the program that answers questions."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,5 +11,5 @@ HERE = Path(__file__).parent
 run_worker(
     int(sys.argv[1]) if len(sys.argv) > 1 else None,
     command=(sys.executable, str(HERE / "fake_child.py")),
-    answerer=(sys.executable, str(HERE / "fake_answerer.py")),
+    answerer=(sys.executable, str(HERE / os.environ.get("FAKE_ANSWERER", "fake_answerer.py"))),
 )

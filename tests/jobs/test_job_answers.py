@@ -20,6 +20,8 @@ from db.store import writing
 from engine.errors import StudioError
 from jobs import answers, api, process, queues, requests
 
+pytestmark = pytest.mark.answerer
+
 
 @pytest.fixture(autouse=True)
 def _echo(monkeypatch):

@@ -122,6 +122,7 @@ def test_a_killed_training_process_is_told_apart_and_the_worker_takes_the_next_r
     _goes_on(first, PAST)
 
 
+@pytest.mark.answerer
 def test_a_killed_worker_is_replaced_and_its_run_is_interrupted(start_app: Start) -> None:
     app = start_app()
     first, second = api.launch(config(steps=STEPS, way=f"{HELD} offspring")), api.launch(config(steps=3))
@@ -135,6 +136,7 @@ def test_a_killed_worker_is_replaced_and_its_run_is_interrupted(start_app: Start
     _goes_on(first, PAST)
 
 
+@pytest.mark.answerer
 def test_a_killed_app_takes_all_along_and_queued_runs_wait_for_the_next_one(start_app: Start) -> None:
     app = start_app()
     first, second = api.launch(config(steps=STEPS, way=HELD)), api.launch(config(steps=3))
