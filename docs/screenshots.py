@@ -1,46 +1,68 @@
-"""Takes the README's screenshots from a running app: ``python docs/screenshots.py http://127.0.0.1:7860 r-abc234``."""
+"""Takes the pictures of the documentation from a running app, each page in light and dark.
+
+``python docs/screenshots.py http://127.0.0.1:7860 RUN EXPERIMENT USER [PAGE ...]``: a finished run on MovieLens-100K whose
+measurements are there (*Users*, *Pattern*), an experiment that is done, one of the run's test users. They become
+``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only these.
+"""
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 
-WIDTH = 1240
-USER = "13"
-MINUTES = 300_000
+WIDTH, HEIGHT = 1240, 900
+LATEST = 300_000
 """Milliseconds; all parts of an explanation are measured meanwhile."""
-FOLDER = Path(__file__).parent
+STILL = 2500
+"""Milliseconds that charts and fonts are given."""
+QUALITY = 72
+FOLDER = Path(__file__).parent / "pictures"
+PAGES = {
+    "launch": ("/", "#launch-command code", ""),
+    "data": ("/data?dataset=ml-100k", "h1, h2", ""),
+    "runs": ("/runs", "table", ""),
+    "run": ("/run?id={run}", "#charts-finetune .js-plotly-plot .trace", ""),
+    "experiments": ("/experiment?id={experiment}", "table", ""),
+    "compare": ("/compare?runs={run}", "#compare-figures tbody tr", ""),
+    "users": ("/users?run={run}", "table", ""),
+    "inspect": ("/inspect?run={run}&user={user}", "#inspect-words .dr-badge", ""),
+    "tour": ("/tour?run={run}", "h1, h2", ""),
+    "pattern": ("/pattern?run={run}", "h1, h2", ""),
+    "machines": ("/machines", "table", ""),
+    "api": ("/api", "h1, h2", ""),
+}
+"""By name: the address, what tells that it is drawn, and what is scrolled to."""
 
 
-def take(url: str, run_id: str) -> None:
-    """Write ``screenshot-launch.png``, ``-run.png`` and ``-inspect.png`` of a finished run of quickstart."""
+def take(page: Page, url: str, name: str, scheme: str, **words: str) -> None:
+    """Write one picture."""
+    address, drawn, place = PAGES[name]
+    page.goto(url + address.format(**words))
+    page.wait_for_selector(drawn, timeout=LATEST)
+    page.wait_for_timeout(STILL)
+    if place:
+        page.locator(place).first.scroll_into_view_if_needed()
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image.save(FOLDER / f"{name}-{scheme}.webp", quality=QUALITY, method=6)
+
+
+def main(url: str, run: str, experiment: str, user: str, *names: str) -> None:
+    FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
-        page.goto(url)
-        page.wait_for_selector("#launch-command code")
-        page.wait_for_timeout(2000)
-        page.screenshot(path=FOLDER / "screenshot-launch.png")
-        page.goto(f"{url}/run?id={run_id}")
-        page.wait_for_selector("#charts-finetune .js-plotly-plot .trace")
-        page.wait_for_timeout(2000)
-        height = page.locator("#charts-finetune").bounding_box()
-        bottom = round(height["y"] + height["height"] + 16) if height else 900
-        page.screenshot(
-            path=FOLDER / "screenshot-run.png",
-            full_page=True,
-            clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom},
-        )
-        page.goto(f"{url}/inspect?run={run_id}&user={USER}")
-        page.wait_for_selector("#inspect-words .dr-badge", timeout=MINUTES)
-        page.wait_for_timeout(2000)
-        page.screenshot(path=FOLDER / "screenshot-inspect.png", full_page=True)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)  # type: ignore[arg-type]
+            for name in names or PAGES:
+                take(page, url.rstrip("/"), name, scheme, run=run, experiment=experiment, user=user)
+            page.close()
         browser.close()
 
 
 if __name__ == "__main__":
-    take(sys.argv[1].rstrip("/"), sys.argv[2])
+    main(*sys.argv[1:])

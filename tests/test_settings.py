@@ -5,6 +5,7 @@ import shlex
 import pytest
 from pydantic import BaseModel
 
+from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.presets import PRESETS
@@ -48,7 +49,7 @@ def test_scientific_notation_is_a_number():
     [
         ("distill.stps=3", "did you mean distill.steps"),
         ("distill.steps=many", "distill.steps='many'"),
-        ("teacher.name=bert", "'sasrec', 'gru4rec', 'caser', 'bert4rec' or 'gsasrec'"),
+        ("teacher.name=bert", f"{', '.join(map(repr, list(ARCHITECTURES)[:-1]))} or {list(ARCHITECTURES)[-1]!r}"),
         ("finetune.init_r=8", "init_r=8 must be above finetune.target_r=8"),
         ("nonsense=1", "unknown setting 'nonsense'"),
         ("seed.deep=1", "seed"),

@@ -22,7 +22,7 @@ from engine.monitor import Monitor
 from tests.file_server import Server, serving
 
 CATEGORY = {"amazon-2014": "Home_and_Kitchen", "amazon-2018": "Gift_Cards", "amazon-2023": "All_Beauty"}
-FETCHED = [name for name in datasets.READERS if name not in ("ml-100k", "csv", "synthetic", "recbole")]
+FETCHED = [name for name in datasets.READERS if name != "ml-100k" and datasets.reader(name).fetchable]
 
 
 @pytest.fixture
