@@ -1,8 +1,8 @@
 """Takes the pictures of the documentation from a running app, each page in light and dark.
 
-``python docs/screenshots.py http://127.0.0.1:7860 RUN EXPERIMENT USER [PAGE ...]``: a finished run on MovieLens-100K whose
-measurements are there (*Users*, *Pattern*), an experiment that is done, one of the run's test users. They become
-``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only these.
+``python docs/screenshots.py http://127.0.0.1:7860 RUN MEASURED EXPERIMENT USER [PAGE ...]``: the ids of a finished run on
+MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment that is done, a test user of
+RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only these.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ QUALITY = 72
 FOLDER = Path(__file__).parent / "pictures"
 PAGES = {
     "launch": ("/", "#launch-command code", ""),
-    "data": ("/data?dataset=ml-100k", "h1, h2", ""),
+    "data": ("/data?dataset=ml-100k", ".js-plotly-plot .trace", ""),
     "runs": ("/runs", "table", ""),
     "run": ("/run?id={run}", "#charts-finetune .js-plotly-plot .trace", ""),
     "experiments": ("/experiment?id={experiment}", "table", ""),
     "compare": ("/compare?runs={run}", "#compare-figures tbody tr", ""),
-    "users": ("/users?run={run}", "table", ""),
+    "users": ("/users?run={measured}", "#drivers-charts .js-plotly-plot", "#drivers-card"),
     "inspect": ("/inspect?run={run}&user={user}", "#inspect-words .dr-badge", ""),
     "tour": ("/tour?run={run}", "h1, h2", ""),
-    "pattern": ("/pattern?run={run}", "h1, h2", ""),
+    "pattern": ("/pattern?run={measured}", "h1, h2", ""),
     "machines": ("/machines", "table", ""),
     "api": ("/api", "h1, h2", ""),
 }
@@ -51,15 +51,16 @@ def take(page: Page, url: str, name: str, scheme: str, **words: str) -> None:
     image.save(FOLDER / f"{name}-{scheme}.webp", quality=QUALITY, method=6)
 
 
-def main(url: str, run: str, experiment: str, user: str, *names: str) -> None:
+def main(url: str, run: str, measured: str, experiment: str, user: str, *names: str) -> None:
     FOLDER.mkdir(exist_ok=True)
+    words = {"run": run, "measured": measured, "experiment": experiment, "user": user}
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)  # type: ignore[arg-type]
             for name in names or PAGES:
-                take(page, url.rstrip("/"), name, scheme, run=run, experiment=experiment, user=user)
+                take(page, url.rstrip("/"), name, scheme, **words)
             page.close()
         browser.close()
 
