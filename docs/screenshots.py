@@ -1,8 +1,10 @@
 """Takes the pictures of the documentation from a running app, each page in light and dark.
 
-``python docs/screenshots.py http://127.0.0.1:7860 RUN MEASURED EXPERIMENT USER [PAGE ...]``: the ids of a finished run on
-MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment that is done, a test user of
-RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only these.
+``python docs/screenshots.py http://127.0.0.1:7860 RUN MEASURED EXPERIMENT USER [PAGE ...]``
+
+Ids of a finished run on MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment that
+is done, a test user of RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only
+these.
 """
 
 from __future__ import annotations
@@ -25,16 +27,16 @@ FOLDER = Path(__file__).parent / "pictures"
 PAGES = {
     "launch": ("/", "#launch-command code", ""),
     "data": ("/data?dataset=ml-100k", ".js-plotly-plot .trace", ""),
-    "runs": ("/runs", "table", ""),
+    "runs": ("/runs", "tbody tr", ""),
     "run": ("/run?id={run}", "#charts-finetune .js-plotly-plot .trace", ""),
-    "experiments": ("/experiment?id={experiment}", "table", ""),
+    "experiments": ("/experiment?id={experiment}", "#experiment-results table", ""),
     "compare": ("/compare?runs={run}", "#compare-figures tbody tr", ""),
     "users": ("/users?run={measured}", "#drivers-charts .js-plotly-plot", "#drivers-card"),
     "inspect": ("/inspect?run={run}&user={user}", "#inspect-words .dr-badge", ""),
-    "tour": ("/tour?run={run}", "h1, h2", ""),
-    "pattern": ("/pattern?run={measured}", "h1, h2", ""),
-    "machines": ("/machines", "table", ""),
-    "api": ("/api", "h1, h2", ""),
+    "tour": ("/tour?run={run}", "#tour-walk a, #tour-walk button", ""),
+    "pattern": ("/pattern?run={measured}", "#tests table", "#tests"),
+    "machines": ("/machines", "#machines table", ""),
+    "api": ("/api", "#api-endpoints", ""),
 }
 """By name: the address, what tells that it is drawn, and what is scrolled to."""
 
