@@ -2,9 +2,9 @@
 
 ``python docs/screenshots.py http://127.0.0.1:7860 RUN MEASURED EXPERIMENT USER [PAGE ...]``
 
-Ids of a finished run on MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment that
-is done, a test user of RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only
-these.
+Ids of a finished run on MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment
+that is done, a test user of RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages
+only these.
 """
 
 from __future__ import annotations
