@@ -30,11 +30,11 @@ PAGES = {
     "runs": ("/runs", "tbody tr", ""),
     "run": ("/run?id={run}", "#charts-finetune .js-plotly-plot .trace", ""),
     "experiments": ("/experiment?id={experiment}", "#experiment-results table", ""),
-    "compare": ("/compare?runs={run}", "#compare-figures tbody tr", ""),
+    "compare": ("/compare?runs={run},{measured}", "#compare-figures tbody tr", ""),
     "users": ("/users?run={measured}", "#drivers-charts .js-plotly-plot", "#drivers-card"),
     "inspect": ("/inspect?run={run}&user={user}", "#inspect-words .dr-badge", ""),
     "tour": ("/tour?run={run}", "#tour-walk a, #tour-walk button", ""),
-    "pattern": ("/pattern?run={measured}", "#tests table", "#tests"),
+    "pattern": ("/pattern?run={measured}", "#tests :visible", "#tests"),
     "machines": ("/machines", "#machines table", ""),
     "api": ("/api", "#api-endpoints", ""),
 }
