@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Insert, func, select, tuple_
+from sqlalchemy import ColumnElement, Insert, Integer, Select, and_, func, literal_column, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -88,46 +88,40 @@ def curves(
 ) -> list[Curve]:
     """Curves of some runs, each with at most ``limit`` points.
 
-    Longer ones are averaged over buckets of 2, 4, 8, … points and stand at their bucket's last step. Buckets count
-    from the first point, so that points added later change none but the last, until all double.
+    Of longer ones the lowest and the highest of every 2, 4, 8, … steps stay, so that no peak is lost, and the last
+    point. Points added later change none but those of the end, until all doubles.
     """
     wanted = select(CurveRow.id).where(CurveRow.run_id.in_(run_ids))
     if names:
         wanted = wanted.where(_is_one_of(names))
     if stages:
         wanted = wanted.where(CurveRow.stage.in_(stages))
-    numbered = (
-        select(
-            PointRow.curve_id,
-            PointRow.step,
-            PointRow.value,
-            (func.row_number().over(partition_by=PointRow.curve_id, order_by=PointRow.step) - 1).label("number"),
-        )
-        .where(PointRow.curve_id.in_(wanted))
-        .subquery()
-    )
+    first, last = func.min(PointRow.step).label("first"), func.max(PointRow.step).label("last")
     with reading() as session:
-        sizes = session.execute(
-            select(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name, func.count().label("size"))
+        known = session.execute(
+            select(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name, func.count().label("size"), first, last)
             .join(PointRow, PointRow.curve_id == CurveRow.id)
             .where(CurveRow.id.in_(wanted))
             .group_by(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name)
             .order_by(CurveRow.id)
         ).all()
-        series: dict[int, tuple[list[int], list[float]]] = {row.id: ([], []) for row in sizes}
-        for width, ids in _by_width(((row.id, row.size) for row in sizes), limit).items():
-            bucket = numbered.c.number // width
-            query = (
-                select(numbered.c.curve_id, func.max(numbered.c.step), func.avg(numbered.c.value))
-                .where(numbered.c.curve_id.in_(ids))
-                .group_by(numbered.c.curve_id, bucket)
-                .order_by(numbered.c.curve_id, bucket)
-            )
-            for curve_id, step, value in session.execute(query):
-                series[curve_id][0].append(step)
-                series[curve_id][1].append(value)
-    named = [(row, CurveName.named(row.stage, row.name)) for row in sizes]
-    return [Curve(row.run_id, name, tuple(series[row.id][0]), tuple(series[row.id][1])) for row, name in named]
+        series: dict[int, dict[int, float]] = {row.id: {} for row in known}
+        widths: dict[int, list[int]] = {}
+        for row in known:
+            width = 1 if row.size <= limit else _width(row.first, row.last, limit)
+            widths.setdefault(width, []).append(row.id)
+        for width, ids in widths.items():
+            for curve_id, step, value in session.execute(_extremes(width, ids)):
+                series[curve_id][step] = value
+        ends = [(row.id, row.last) for row in known if row.last not in series[row.id]]
+        place = (PointRow.curve_id, PointRow.step)
+        for curve_id, step, value in session.execute(select(*place, PointRow.value).where(tuple_(*place).in_(ends))):
+            series[curve_id][step] = value
+    drawn = [(row, sorted(series[row.id].items())) for row in known]
+    return [
+        Curve(row.run_id, CurveName.named(row.stage, row.name), *map(tuple, zip(*points, strict=True)))
+        for row, points in drawn
+    ]
 
 
 def best(run_id: str, names: Collection[CurveName]) -> dict[str, Best]:
@@ -157,15 +151,36 @@ def _is_one_of(names: Collection[CurveName]) -> ColumnElement[bool]:
     return tuple_(CurveRow.stage, CurveRow.name).in_([(name.stage, name.name) for name in names])
 
 
-def _by_width(sizes: Iterable[tuple[int, int]], limit: int) -> dict[int, list[int]]:
-    """Curve ids by the number of points in a bucket: the smallest power of two that keeps to the limit."""
-    groups: dict[int, list[int]] = {}
-    for curve_id, size in sizes:
-        width = 1
-        while -(-size // width) > limit:
-            width *= 2
-        groups.setdefault(width, []).append(curve_id)
-    return groups
+def _extremes(width: int, ids: Collection[int]) -> Select[int, int, float]:
+    """Curve, step and value of the lowest and the highest point of every ``width`` steps; of all where that is 1."""
+    curve, step, value = PointRow.curve_id, PointRow.step, PointRow.value
+    if width == 1:
+        return select(curve, step, value).where(curve.in_(ids))
+    bucket = step // literal_column(str(width), Integer)  # a parameter would be another one in each clause
+    ends = (
+        select(
+            curve.label("curve"), bucket.label("bucket"), func.min(value).label("low"), func.max(value).label("high")
+        )
+        .where(curve.in_(ids))
+        .group_by(curve, bucket)
+        .subquery()
+    )
+    begin = ends.c.bucket * width
+    return (
+        select(curve, func.min(step), value)
+        .select_from(ends)
+        .join(PointRow, and_(curve == ends.c.curve, step >= begin, step < begin + width))
+        .where(or_(value == ends.c.low, value == ends.c.high))
+        .group_by(curve, ends.c.bucket, value)
+    )
+
+
+def _width(first: int, last: int, limit: int) -> int:
+    """How many steps leave two points: the smallest power of two that keeps to the limit, the last point included."""
+    width = 2
+    while 2 * (last // width - first // width + 1) >= limit and width <= last:
+        width *= 2
+    return width
 
 
 def _curve_ids(run_id: str, session: Session) -> dict[tuple[str, str], int]:

@@ -24,7 +24,7 @@ from engine.models import Models, llm_of, read_priors
 from engine.monitor import Monitor
 from engine.ranking import History, Ranker
 from engine.recipe import prior_recipe
-from engine.rows import likelihood_rows
+from engine.rows import fitted_rows
 from engine.run_folder import write_text
 from engine.stage_cache import StageCache
 
@@ -42,10 +42,8 @@ def calibrate(models: Models, path: Path, monitor: Monitor, shared: StageCache |
         Cancelled: the monitor asked to stop; rows that are done are kept.
         StudioError: the file is damaged.
     """
-    if models.config.llm.prior is not None:
-        return
     models.priors = read_priors(path)
-    for row in likelihood_rows(models.config):
+    for row in fitted_rows(models.config):
         if row not in models.priors:
             models.priors[row] = _prior(models, row, path, monitor, shared)
             write_text(path, json.dumps(models.priors, indent=1))

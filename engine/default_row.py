@@ -35,7 +35,10 @@ def chosen_row(run: RunFolder) -> ChosenRow:
         best = max(rows, key=lambda row: rows[row])
     except FileNotFoundError:
         row = last_row(config)
-        return ChosenRow(row, f"{label(row)}, the run's last stage: the run did not record who was best in validation.")
+        return ChosenRow(
+            row,
+            f"{label(row)}, the run's last stage: validation.json, which says who was best before, is not there.",
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         fault = f"the record of the validation is damaged: {error}"
         raise StudioError(fault, where=str(run.validation), remedy="delete it") from None

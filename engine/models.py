@@ -36,7 +36,7 @@ from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.recommend import Recommendation, recommend
-from engine.rows import BASELINES, TEXT, last_row, method_row, row_spec
+from engine.rows import BASELINES, TEXT, fitted_rows, last_row, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.stages import trained_teachers
@@ -82,7 +82,10 @@ class Models:
         folder.check_parts()
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
-        backbone = load_backbone(config.llm, monitor, BackboneFingerprint.read(folder.llm))
+        record = BackboneFingerprint.read(folder.llm)
+        if record is None and folder.keeps_model_record:
+            raise lost("the record of the run's language model", folder.llm)
+        backbone = load_backbone(config.llm, monitor, record)
         models = cls(config, dataset, split_dataset(dataset, config.data, config.seed), backbone)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
@@ -93,6 +96,8 @@ class Models:
             load_adapter(models.backbone, folder.adapter)
             models.head = load_head(config, folder)
         models.priors = read_priors(folder.calibration)
+        if not models.priors.keys() >= set(fitted_rows(config)):
+            raise lost("what the run takes off likelihoods", folder.calibration)
         if config.plus.enabled:
             models.load_text(folder)
             models.plus = PlusWeights.read(folder.plus, models.plus_names)
@@ -272,6 +277,11 @@ def load_head(config: RunConfig, run: RunFolder) -> Tensors:
         raise StudioError(
             f"no usable head of the language model: {error}", where=str(run.head), remedy=remedy
         ) from None
+
+
+def lost(what: str, path: Path) -> StudioError:
+    """What to raise where a file is gone without which answers would be others."""
+    return StudioError(f"{what} is gone", where=str(path), remedy="restore it, or start the run anew")
 
 
 def read_priors(path: Path) -> dict[str, float]:

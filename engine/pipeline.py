@@ -23,6 +23,7 @@ from engine.explain.predictor import EMPTY
 from engine.explain.row_predictors import RowPredictors
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
+from engine.folder_monitor import FolderMonitor
 from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
 from engine.llm.unknown_tokens import unread
 from engine.llm.verbalizers import TitleHead
@@ -33,7 +34,7 @@ from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
 from engine.rows import TEXT, apart_rows, likelihood_rows, llm_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
-from engine.run_folder import FolderMonitor, RunFolder, adapter_files, write_text
+from engine.run_folder import RunFolder, adapter_files, write_text
 from engine.seeds import derive
 from engine.stage_cache import RowCache, StageCache
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers

@@ -97,6 +97,11 @@ def likelihood_rows(config: RunConfig) -> list[str]:
     return [row.name for row in llm_rows(config) if row.likelihood(config)]
 
 
+def fitted_rows(config: RunConfig) -> list[str]:
+    """Those of them for which validation users say how much a title's own likelihood counts (``calibration.json``)."""
+    return likelihood_rows(config) if config.llm.prior is None else []
+
+
 def whole_rows(config: RunConfig) -> set[str]:
     """LLM rows that rank the whole catalogue themselves, instead of re-ranking the teacher's list."""
     return {row.name for row in llm_rows(config)} if config.llm.prompts == "sequence" else set()

@@ -3,7 +3,7 @@
 ::
 
     config.yaml               the whole configuration
-    run.json                  format version, run id, creation time
+    run.json                  format version, run id, creation time, digest of config.yaml
     llm.json                  what answers depend on beside settings: number format, frame of prompts, fingerprints
     environment.json          versions, processor, sources of data and weights
     data.safetensors          the fingerprint of catalogue and interactions
@@ -26,30 +26,36 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError, safe_open
 
 from engine import distributed
 from engine.compatibility import check_parts, earlier, modernised
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.locations import settled
-from engine.monitor import Monitor, StageState
+from engine.monitor import Monitor
+from engine.rows import fitted_rows
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
+from engine.whole_files import is_whole
 
 FORMAT = 4
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
 Until 3 its settings may be such as :mod:`engine.compatibility` lists; until 4 DELRec-plus had no text recommender."""
+
+
+LEARNING = "title-vectors"
+"""The verbalizer with a head that stage 2 teaches (:class:`engine.llm.verbalizers.TitleHead`)."""
 
 
 class RunFolder:
@@ -87,8 +93,10 @@ class RunFolder:
             return folder
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_text(path / "config.yaml", to_yaml(settled(config)))
+            text = to_yaml(settled(config))
+            write_text(path / "config.yaml", text)
             record = {"format": FORMAT, "run_id": run_id or path.name, "created": datetime.now(UTC).isoformat()}
+            record["config"] = _digest(text)
             write_text(path / "run.json", json.dumps(record, indent=1))
         except OSError as error:
             what, remedy = f"cannot write the run's folder: {error.strerror}", "make room there, then resume the run"
@@ -124,14 +132,23 @@ class RunFolder:
         return self.checkpoints / f"{stage.replace(':', '-')}.safetensors"
 
     def config(self) -> RunConfig:
-        """The run's configuration; the folder's format is checked first."""
-        made_by = int(self._record()["format"])
+        """The run's configuration; the folder's format is checked first.
+
+        Raises:
+            StudioError: it is gone, or another than the run was made with, as what is left of a file that was cut off.
+        """
+        record = self._record()
+        made_by = int(record["format"])
         path = self.path / "config.yaml"
         try:
             text = path.read_text(encoding="utf-8")
         except OSError:
             remedy = "restore it or start anew"
             raise StudioError("the run has no config.yaml", where=str(path), remedy=remedy) from None
+        except ValueError:
+            raise _damaged(path) from None
+        if record.get("config", _digest(text)) != _digest(text):
+            raise _damaged(path)
         if made_by < FORMAT:
             text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
@@ -146,6 +163,8 @@ class RunFolder:
         """The object in ``metrics.json``."""
         try:
             result: dict[str, Any] = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except ValueError:
+            raise _damaged(self.metrics) from None
         except OSError:
             raise StudioError(
                 "the run has no results yet", where=self.path.name, remedy=f"finish it: delrec resume {self.path.name}"
@@ -167,7 +186,10 @@ class RunFolder:
     def stages(self) -> list[dict[str, Any]]:
         """``{"name", "seconds", "done"}`` of each stage begun so far."""
         path = self.path / "stages.json"
-        stages: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        try:
+            stages: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        except ValueError:
+            raise _damaged(path) from None
         return stages
 
     def is_done(self, stage: str) -> bool:
@@ -177,6 +199,11 @@ class RunFolder:
         """Whether it holds anything that was learned from its data."""
         begun = {entry["name"] for entry in self.stages()}
         return bool(begun - {"data", "llm"}) or self.checkpoints.exists() or self.metrics.exists()
+
+    @property
+    def keeps_model_record(self) -> bool:
+        """Whether the run kept what its answers depend on beside settings; earlier versions did not."""
+        return "config" in self._record()
 
     def knows_no_fingerprint(self) -> bool:
         """Whether an earlier version made the run, which kept no fingerprint of its data."""
@@ -211,8 +238,9 @@ class RunFolder:
         done = [name for name in stage_names(config) if finished or self.is_done(name)]
         left = {
             "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
+            "llm": [self.llm] if self.keeps_model_record else [],
             "distil": [self.soft_prompt],
-            "finetune": adapter_files(self.adapter),
+            "finetune": adapter_files(self.adapter) + ([self.head] if config.llm.verbalizer == LEARNING else []),
             "text": [self.text],
             "plus": [self.plus],
             "evaluate": [self.metrics, self.predictions],
@@ -221,8 +249,10 @@ class RunFolder:
             left[teacher_stage(config, name)] = [self.teacher(None if name == config.teacher.name else name)]
         if config.distill.prompt in ("random", "run"):
             left["evaluate"].append(self.soft_prompt)
+        if fitted_rows(config):
+            left["evaluate"].append(self.calibration)
         paths = [path for stage in done for path in left.get(stage, [])]
-        return [path.relative_to(self.path).as_posix() for path in paths if not _is_whole(path)]
+        return [path.relative_to(self.path).as_posix() for path in paths if not is_whole(path)]
 
     def skip(self, name: str, monitor: Monitor) -> None:
         """Report a stage that an earlier attempt finished."""
@@ -264,40 +294,13 @@ def adapter_files(folder: Path) -> list[Path]:
     return [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether the file is there and holds something, and weights as much as their header says."""
-    if path.suffix != ".safetensors":
-        return path.is_file() and path.stat().st_size > 0
-    try:
-        with safe_open(path, framework="np"):
-            return True
-    except (OSError, SafetensorError):
-        return False
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-class FolderMonitor(Monitor):
-    """Keeps a run's log and curves in its folder."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-
-    def stage(self, name: str, state: StageState, *, total: int = 0, unit: str = "step", seconds: float = 0.0) -> None:
-        took = f" in {seconds:.1f} s" if state != "running" else ""
-        self.message(f"{name}: {'begins' if state == 'running' else state}{took}")
-
-    def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        lines = (
-            json.dumps({"stage": stage, "step": step, "name": name, "value": value}) + "\n"
-            for name, value in values.items()
-        )
-        append(self.folder.path / "curves.jsonl", "".join(lines))
-
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
-        self.message(f"{stage}{f' of {part}' if part else ''}: as in {run_id}")
-
-    def message(self, text: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        append(self.folder.log, f"{stamp} {' '.join(text.split())}\n")
+def _damaged(path: Path) -> StudioError:
+    remedy = "restore it, or start the run anew"
+    return StudioError(f"{path.name} is not what was written: cut off or changed", where=str(path), remedy=remedy)
 
 
 def append(path: Path, lines: str) -> None:

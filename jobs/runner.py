@@ -16,8 +16,9 @@ from db.runs import RunState
 from db.store import DatabaseUnreachable, writing
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
+from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor, MonitorGroup
-from engine.run_folder import FolderMonitor, RunFolder
+from engine.run_folder import RunFolder
 from engine.settings import stored_config
 from jobs import failures, process, process_group, trackers
 from jobs.monitor import DatabaseMonitor

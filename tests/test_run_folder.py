@@ -5,8 +5,9 @@ import json
 import pytest
 
 from engine.errors import Cancelled, StudioError
+from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor
-from engine.run_folder import FolderMonitor, RunFolder, write_text
+from engine.run_folder import RunFolder, write_text
 from engine.settings import load_config
 
 
@@ -42,6 +43,23 @@ def test_damaged_record_is_named(tmp_path, config, content):
     (tmp_path / "r/run.json").write_text(content)
     with pytest.raises(StudioError, match=r"run\.json is damaged"):
         RunFolder.open(tmp_path / "r")
+
+
+def test_a_file_that_was_cut_off_is_never_taken_for_a_whole_one(tmp_path, config):
+    """What is left of a YAML file is YAML, and settings that are not there have defaults: only a digest tells."""
+    folder = RunFolder.create(tmp_path / "r", config)
+    whole = (folder.path / "config.yaml").read_text()
+    lines = whole.splitlines(keepends=True)
+    for cut in ("", whole[: len(whole) // 2], whole[:-1], *("".join(lines[:n]) for n in (1, 9, len(lines) - 1))):
+        (folder.path / "config.yaml").write_text(cut)
+        with pytest.raises(StudioError, match=r"config\.yaml is not what was written"):
+            folder.config()
+    (folder.path / "config.yaml").write_text(whole)
+    assert folder.config() == config
+    for path, read in ((folder.metrics, folder.report), (folder.path / "stages.json", folder.stages)):
+        path.write_text('{"models": [')
+        with pytest.raises(StudioError, match=rf"{path.name} is not what was written"):
+            read()
 
 
 def test_missing_run_and_missing_results_say_what_to_do(tmp_path, config):

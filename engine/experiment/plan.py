@@ -19,7 +19,7 @@ from engine.settings import checked_names, flatten, make_config, nest
 MOST_RUNS = 20_000
 BASE = "as it stands"
 """What the variant is called that changes nothing."""
-PLACE = ("data.path", "data.category", "data.columns")
+PLACE = ("data.path", "data.category", "data.columns", "data.encoding")
 """Settings that belong to one data set and do not go along to another."""
 REMEDY = "drop one of them, or vary something that matters to this configuration"
 
@@ -108,7 +108,7 @@ def refuse_alike(planned: Sequence[Planned]) -> None:
 def of_columns(configs: Sequence[RunConfig]) -> list[str]:
     """The settings in which runs differ, seeds and places of data left out, in the order of declaration."""
     values = [dict(flatten(config)) for config in configs]
-    left_out = {"seed", "data.path", "data.columns"}
+    left_out = {"seed", *PLACE} - {"data.category"}
     names = values[0] if values else {}
     return [name for name in names if name not in left_out and any(it[name] != values[0][name] for it in values)]
 
@@ -130,11 +130,16 @@ def _variants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
                 if clash:
                     what = f"{variant.label!r} sets {clash[0]}, over which the grid varies too"
                     raise StudioError(what, where=clash[0], remedy="vary it in one place")
-                where = {} if dataset is None else {"data.dataset": dataset, **dict.fromkeys(PLACE)}
+                where = {} if dataset is None else {"data.dataset": dataset, **_no_place()}
                 parts = [variant.label] if plan.variants else []
                 parts += [label_of(grid)] if grid else []
                 parts += [dataset] if dataset and len(plan.datasets) > 1 else []
                 yield " · ".join(parts) or BASE, {**where, **variant.settings, **grid}
+
+
+def _no_place() -> dict[str, Any]:
+    usual = dict(flatten(RunConfig()))
+    return {name: usual[name] for name in PLACE}
 
 
 def _planned(plan: Plan, variants: Sequence[tuple[str, dict[str, Any]]], seed: int) -> Iterator[Planned]:

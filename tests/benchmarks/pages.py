@@ -20,6 +20,7 @@ import numpy as np
 from store import MODELS, USERS, fill
 
 from db.runs import run_folder
+from engine.data.split import Examples
 from engine.evaluate.predictions import write_predictions
 
 LOOKS = 5
@@ -77,7 +78,8 @@ def predict(ids: list[str]) -> None:
     row.full, row.ranks = SimpleNamespace(expected=numbers(USERS)), SimpleNamespace(expected=numbers(USERS) % 20 + 1)
     row.listing = SimpleNamespace(items=numbers(USERS, 20), scores=chance.random((USERS, 20)))
     targets = numbers(USERS)
-    examples = SimpleNamespace(users=np.arange(USERS), targets=targets, histories=numbers(USERS, 10))
+    examples = Examples(np.arange(USERS), tuple(numbers(USERS, 10)), targets)
+    row.warm_ranks = None
     candidates = targets[:, None] + np.arange(20)
     answers: Any = SimpleNamespace(examples=examples, candidates=candidates, teacher="sasrec", n_items=1682)
     answers.rows = dict.fromkeys(MODELS, row)
@@ -92,12 +94,14 @@ def _opens(function: object) -> bool:
     return any(event == "load" for _, event in function.targets)  # type: ignore[attr-defined]
 
 
-def _call(client: object, pages: object, number: int, query: str) -> None:
-    inputs = [None if block.stateful else block.value for block in pages.fns[number].inputs]  # type: ignore[attr-defined]
-    body = {"fn_index": number, "data": inputs, "session_hash": "benchmark"}
+def _call(client: object, pages: object, number: int, query: str, values: list[object] | None = None) -> int:
+    """Asks what a page asks; returns the answer's bytes."""
+    inputs = values or [None if block.stateful else block.value for block in pages.fns[number].inputs]  # type: ignore[attr-defined]
+    body = {"fn_index": number, "data": inputs, "session_hash": f"benchmark-{time.monotonic_ns()}"}
     answer = client.post(f"/gradio_api/run/predict?{query}", json=body)  # type: ignore[attr-defined]
     if answer.status_code != 200:
         raise SystemExit(answer.text)
+    return len(answer.content)
 
 
 def _timed(act: object) -> float:

@@ -11,18 +11,19 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from db import lifecycle, metrics, results, runs, stages
 from db.stages import Stage
 from db.store import writing
-from engine.config import RunConfig
 from engine.curves import CurveName
+from engine.settings import make_config, nest
 from jobs import api
 
-CURVES = {"teacher": ("loss",), "distil": ("loss.ta", "loss.rps", "weight.ta", "weight.rps", "lr")}
-CURVES |= {"finetune": ("loss", "lr", "validation.HR@1", "validation.NDCG@10")}
+CURVES = {"teacher": ("loss", "validation.NDCG@10")}
+CURVES |= {"distil": ("loss.ta", "loss.rps", "validation.loss.rps", "weight.ta", "weight.rps", "lr")}
+CURVES |= {"finetune": ("loss.lsr", "lr", "validation.HR@1", "validation.NDCG@10")}
 VALIDATION = CurveName("finetune", "NDCG@10", validation=True)
 MODELS = ("popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec")
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
@@ -30,9 +31,12 @@ USERS = 943
 LOOKS = 7
 
 
-def fill(count: int, points: int) -> list[str]:
-    """Finished runs with ``points`` points each, evenly over the curves; returns their ids."""
-    config = RunConfig().model_dump(mode="json")
+def fill(count: int, points: int, settings: Sequence[Mapping[str, object]] = ()) -> list[str]:
+    """Finished runs with ``points`` points each, evenly over the curves; returns their ids.
+
+    Args:
+        settings: what of their settings is other than usual, by dotted names, of each in turn.
+    """
     each = points // sum(map(len, CURVES.values()))
     number = {"value": 0.5, "low": 0.4, "high": 0.6}
     table = dict.fromkeys(METRICS, number)
@@ -50,7 +54,9 @@ def fill(count: int, points: int) -> list[str]:
     details |= {"interval": "percentile", "bootstrap": 1000}
     ids = []
     for place in range(count):
-        run = runs.create(f"run {place}", config, preset="quickstart", state="starting")
+        own = settings[place] if settings else {}
+        config = make_config(nest(own)).model_dump(mode="json")
+        run = runs.create(None, config, preset="quickstart", state="starting")
         with writing() as session:
             drawn = [(stage, name, step, 1 / (step + 1)) for stage in CURVES for name in CURVES[stage]
                      for step in range(each)]  # fmt: skip

@@ -162,6 +162,9 @@ def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], t
         ("teacher.safetensors", "no teacher here"),
         ("text.safetensors", "no teacher here"),
         ("data.safetensors", "the fingerprint of the run's data is missing"),
+        ("calibration.json", "what the run takes off likelihoods is gone"),
+        ("llm.json", "the record of the run's language model is gone"),
+        ("config.yaml", "the run has no config.yaml"),
     ],
 )
 def test_a_row_without_its_files_is_refused(

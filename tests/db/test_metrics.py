@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from db import lifecycle, metrics, runs
 from db.metrics import Best
 from db.schema import CurveRow, PointRow
@@ -58,12 +61,31 @@ def test_short_curves_come_exactly():
     assert (validation.name.stage, validation.steps) == ("distil", (0, 5))
 
 
-def test_long_curves_are_averaged_in_buckets_of_a_power_of_two():
+@pytest.mark.parametrize("size", [11, 64, 65, 500, 999])
+def test_long_curves_keep_every_peak_and_their_end(size: int) -> None:
     run_id = _new("mine")
-    _append(run_id, "loss", range(10))
-    (curve,) = metrics.curves([run_id], limit=4)
-    assert curve.steps == (3, 7, 9)
-    assert curve.values == (1.5, 5.5, 8.5)
+    values = np.random.default_rng(size).normal(size=size)
+    with writing() as session:
+        metrics.append(run_id, [("distil", "loss", 3 * place, value) for place, value in enumerate(values)], session)
+    (curve,) = metrics.curves([run_id], limit=10)
+    kept = {step // 3: value for step, value in zip(curve.steps, curve.values, strict=True)}
+    assert len(kept) == len(curve.steps) <= 10
+    assert list(curve.steps) == sorted(curve.steps)
+    assert all(values[place] == value for place, value in kept.items())
+    assert {int(values.argmin()), int(values.argmax()), size - 1} <= kept.keys()
+    width = next(2**power for power in range(20) if 2 * (3 * (size - 1) // 2**power + 1) < 10)
+    for begin in range(0, 3 * size, width):
+        piece = [place for place in range(size) if begin <= 3 * place < begin + width]
+        assert not piece or {min(piece, key=values.item), max(piece, key=values.item)} <= kept.keys()
+
+
+def test_level_curves_stay_short() -> None:
+    run_id = _new("mine")
+    with writing() as session:
+        metrics.append(run_id, [("distil", "lr", step, 0.5) for step in range(1000)], session)
+    (curve,) = metrics.curves([run_id], limit=100)
+    assert len(curve.steps) < 100
+    assert (curve.steps[0], curve.steps[-1]) == (0, 999)
 
 
 def test_new_points_leave_all_buckets_but_the_last_as_they_were():

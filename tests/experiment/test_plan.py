@@ -157,7 +157,8 @@ def test_a_bad_file_is_refused_in_one_line(text, said):
 
 
 def test_several_data_sets_leave_the_files_of_the_first_behind():
-    runs = expand(_plan("data.path=/somewhere", datasets=["synthetic", "ml-100k"]))
+    runs = expand(_plan("data.path=/somewhere", "data.encoding=cp1252", datasets=["synthetic", "ml-100k"]))
+    assert {run.config.data.encoding for run in runs} == {"utf-8"}
     assert [(r.config.data.dataset, r.config.data.path, r.label) for r in runs] == [
         ("synthetic", None, "synthetic"), ("ml-100k", None, "ml-100k")
     ]  # fmt: skip

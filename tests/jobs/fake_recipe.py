@@ -20,8 +20,9 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
+from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor, MonitorGroup
-from engine.run_folder import FolderMonitor, RunFolder, write_text
+from engine.run_folder import RunFolder, write_text
 from engine.settings import make_config
 
 STEP_SECONDS = 0.01

@@ -15,8 +15,9 @@ from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.experiment.search import Search, make_search
 from engine.experiment.space import read_space
+from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor, MonitorGroup
-from engine.run_folder import FolderMonitor, RunFolder
+from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, experiments, process, searches, trials
 from jobs.monitor import DatabaseMonitor
