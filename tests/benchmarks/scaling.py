@@ -1,4 +1,4 @@
-"""How costs grow: ``python tests/benchmarks/scaling.py [FILE.svg]`` writes docs/scaling.svg and prints the exponents.
+"""How costs grow: ``python tests/benchmarks/scaling.py`` prints seconds and exponents.
 
 Processor seconds of each step against history length, candidates and catalogue size; beyond the 1,682 real items the
 catalogue is generated. An exponent is the slope of a straight line through the logarithms: 1 is linear growth.
@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from figures import Curve, draw
 
 from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, candidate_sets, load_dataset, split_dataset
@@ -43,6 +42,15 @@ FEW = 16
 """Users whose histories a teacher is trained on."""
 
 Step = Callable[[], object]
+
+
+class Curve(NamedTuple):
+    """Seconds of one step at each size."""
+
+    name: str
+    sizes: tuple[int, ...]
+    seconds: tuple[float, ...]
+    exponent: float
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def curves(axis: str, sizes: Sequence[int], measure: Callable[[int], dict[str, f
     ]
 
 
-def main(target: str = "docs/scaling.svg") -> None:
+def main() -> None:
     torch.manual_seed(0)
     panels: dict[str, list[Curve]] = {
         "history items": curves(
@@ -181,8 +189,7 @@ def main(target: str = "docs/scaling.svg") -> None:
             print(f"{axis:<24}{line.name:<24}exponent {line.exponent:.2f}   {told}")
     worst: Any = max((line.exponent, axis, line.name) for axis, lines in panels.items() for line in lines)
     print(f"steepest: {worst[2]} by {worst[1]}, exponent {worst[0]:.2f}")
-    Path(target).write_text(draw(panels), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
