@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import httpx
@@ -53,9 +55,39 @@ def name_of(config: ExplainConfig) -> str:
 def write_there(config: ExplainConfig, request: str) -> Iterator[str]:
     """Pieces of the endpoint's reply to ``request``, as they come. Redirects are not followed: the key stays there.
 
+    It is read in a thread of its own, which is left behind where the time is up: headers that come a byte at a time are
+    silent for no moment, and nothing ends the wait for them.
+
     Raises:
         WriterFailed: it cannot be reached, refuses, or sends something else than a text, too much of it or too slowly.
     """
+    told: SimpleQueue[str | Exception | None] = SimpleQueue()
+    left = threading.Event()
+
+    def read() -> None:
+        try:
+            for piece in _read(config, request):
+                told.put(piece)
+                if left.is_set():
+                    return
+            told.put(None)
+        except Exception as error:
+            told.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    until = time.monotonic() + SECONDS
+    try:
+        while (piece := told.get(timeout=max(0.0, until - time.monotonic()))) is not None:
+            if isinstance(piece, Exception):
+                raise piece from None
+            yield piece
+    except Empty:
+        raise _failed(config, f"it was not done after {SECONDS:g} seconds") from None
+    finally:
+        left.set()
+
+
+def _read(config: ExplainConfig, request: str) -> Iterator[str]:
     key = os.environ.get(KEY, "")
     headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
     wanted = {
@@ -69,7 +101,7 @@ def write_there(config: ExplainConfig, request: str) -> Iterator[str]:
     told = 0
     try:
         with httpx.stream("POST", url, json=wanted, headers=headers, timeout=limits) as response:
-            for piece in _visible(_pieces(response)):
+            for piece in _visible(_whole_letters(_pieces(response))):
                 if told + len(piece) > MOST_CHARACTERS:
                     raise _failed(config, f"it writes more than {MOST_CHARACTERS} characters")
                 told += len(piece)
@@ -161,6 +193,20 @@ def _text(message: Any) -> str:
     return CONTROLS.sub("", content or "")
 
 
+def _whole_letters(pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces, with letters beyond U+FFFF whole that were sent as halves (JSON's ``\\ud83c``, then ``\\udfac``)."""
+    held = ""
+    for piece in pieces:
+        text = held + piece
+        held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        try:
+            yield text[: len(text) - len(held)].encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise _NotText("it sends what is no UTF-8") from None
+    if held:
+        raise _NotText("it sends what is no UTF-8")
+
+
 def _visible(pieces: Iterator[str]) -> Iterator[str]:
     """The pieces without what the model thought aloud before; emptier ones are left out."""
     thinks, held = True, ""
@@ -183,7 +229,7 @@ def _visible(pieces: Iterator[str]) -> Iterator[str]:
 
 
 class _Bounded(httpx.SyncByteStream):
-    """A body that ends with an error where it goes on for too long, by bytes or by the clock."""
+    """A body that ends with an error where it goes on for too long, by bytes or by the clock: nobody waits any more."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

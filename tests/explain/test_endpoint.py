@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
@@ -60,6 +61,7 @@ def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPa
         (whole("\x1b[31mIt\u202e is\x00 so."), "[31mIt is so."),
         (sent(200, "text/event-stream", b": hello\r\n\r\n", event("It is so.", finish_reason="stop")), "It is so."),
         (streaming("שלום 🎬"), "שלום 🎬"),
+        (sent(200, "text/event-stream", event("A \ud83c"), event("\udfac", finish_reason="stop")), "A 🎬"),
     ],
 )  # fmt: skip
 def test_what_endpoints_may_send_is_read(server: Server, answer: Answer, text: str) -> None:
@@ -70,6 +72,14 @@ def test_what_endpoints_may_send_is_read(server: Server, answer: Answer, text: s
 def dripping(handler: BaseHTTPRequestHandler) -> None:
     """A stream that never ends, a little at a time."""
     sent(200, "text/event-stream", *(event("so ") for _ in range(200)), pause=0.01)(handler)
+
+
+def slow_to_begin(handler: BaseHTTPRequestHandler) -> None:
+    """Headers that come a byte at a time and never end."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Wait: ")
+    for _ in range(200):
+        handler.wfile.write(b"z")
+        time.sleep(0.01)
 
 
 STREAM = "text/event-stream"
@@ -100,7 +110,10 @@ BAD = {
     "a huge answer": (sent(200, "application/json", *(b" " * 65536 for _ in range(20))), "more than 1024 KB"),
     "a packed one": (sent(200, "application/json", gzip.compress(b" " * 10_000_000), Content_Encoding="gzip"), "packs"),
     "one that hangs": (sent(200, STREAM, event("It"), b"", pause=0.6), "silent for"),
+    "half a letter": (sent(200, STREAM, event("A \ud83c"), event(" b", finish_reason="stop")), "UTF-8"),
+    "half a letter at the end": (sent(200, STREAM, event("A \ud83c", finish_reason="stop")), "UTF-8"),
     "one that never ends": (dripping, "not done after"),
+    "one that never begins": (slow_to_begin, "not done after"),
 }  # fmt: skip
 
 
@@ -110,7 +123,7 @@ def test_an_endpoint_that_misbehaves_is_told_of_and_the_model_writes(
 ) -> None:
     if case == "one that hangs":
         monkeypatch.setattr(endpoint, "SILENCE", 0.3)
-    if case == "one that never ends":
+    if case.startswith("one that never"):
         monkeypatch.setattr(endpoint, "SECONDS", 0.3)
     monkeypatch.setenv(KEY, "secret-key")
     server.answer, said = BAD[case]
