@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.architectures import ARCHITECTURES
 from engine.errors import StudioError
 from engine.experiment.parsing import make_plan, plan_from_yaml, plan_to_yaml, varied, written
 from engine.experiment.plan import expand, label_of, of_columns
@@ -29,12 +30,15 @@ def test_a_grid_has_every_combination_for_every_seed_and_whole_seeds_first():
     assert of_columns([run.config for run in runs]) == ["teacher.name", "distill.prompt"]
 
 
+ABLATIONS = [
+    *("DELRec", "no prompt", "untrained prompt", "prompt trained on LSR", "without TA", "without RPS"),
+    *("without stage 2", "prompt of Caser"),
+]
+
+
 def test_ablations_are_the_papers_and_each_changes_what_it_says():
     runs = {run.label: run.config for run in expand(_plan(template="ablations=caser"))}
-    assert list(runs) == [
-        *("DELRec", "no prompt", "untrained prompt", "prompt trained on LSR", "without TA", "without RPS"),
-        *("without stage 2", "prompt of Caser"),
-    ]
+    assert list(runs) == ABLATIONS
     assert runs["DELRec"] == SMOKE
     assert [runs[name].distill.prompt for name in list(runs)[1:4]] == ["none", "random", "lsr"]
     assert (runs["without TA"].distill.ta, runs["without RPS"].distill.rps) == (False, False)
@@ -44,7 +48,7 @@ def test_ablations_are_the_papers_and_each_changes_what_it_says():
 
 @pytest.mark.parametrize(
     ("template", "said"),
-    [("seeds", 3), ("seeds=1-5", 5), ("ablations", 8), ("teachers", 5), ("teachers=sasrec,caser", 2),
+    [("seeds", 3), ("seeds=1-5", 5), ("ablations", len(ABLATIONS)), ("teachers", len(ARCHITECTURES)), ("teachers=sasrec,caser", 2),
      ("backbones=tiny-causal,tiny-seq2seq", 2), ("numbers", 5)],
 )  # fmt: skip
 def test_every_template_gives_runs_that_differ(template, said):
