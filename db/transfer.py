@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
+from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, NonNegativeInt
 from sqlalchemy.orm import Session
 
 from db import explanations, metrics, naming, results, stages
@@ -12,15 +12,16 @@ from db.naming import LONGEST_NAME
 from db.runs import Run
 from db.schema import RunRow
 from db.stages import Stage
+from engine.config_base import FrozenModel
 
 Ended = Literal["done", "failed", "cancelled", "interrupted", "validated", "pruned"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True, use_attribute_docstrings=True)
+class FromRow(FrozenModel):
+    model_config = ConfigDict(from_attributes=True)
 
 
-class RunRecord(_Record):
+class RunRecord(FromRow):
     """A run that has ended; what only concerns this machine (processes, memory now) stays behind."""
 
     id: str
@@ -41,7 +42,7 @@ class RunRecord(_Record):
     remedy: str | None
 
 
-class StageRecord(_Record):
+class StageRecord(FromRow):
     """A stage that the run has begun."""
 
     name: str
@@ -53,7 +54,7 @@ class StageRecord(_Record):
     sources: dict[str, str] | None = None
 
 
-class ExplanationRecord(_Record):
+class ExplanationRecord(FromRow):
     """A question with its answer."""
 
     kind: str
@@ -62,7 +63,7 @@ class ExplanationRecord(_Record):
     created_at: AwareDatetime
 
 
-class ExportedRun(_Record):
+class ExportedRun(FromRow):
     """A run with all that hangs on it."""
 
     run: RunRecord

@@ -1,7 +1,8 @@
-"""What every section of the configuration is made of."""
+"""What sections of the configuration, reports and records are made of."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,17 @@ def setting(
     return Field(default=default, json_schema_extra=extra, **bounds)
 
 
-class Section(BaseModel):
-    """Base of every section: unknown keys, infinite and undefined numbers are refused, values cannot change."""
+class FrozenModel(BaseModel):
+    """Values cannot change; unknown keys are refused."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def to_json(self) -> str:
+        """The text of its file; equal models give equal bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+class Section(FrozenModel):
+    """Base of every section: infinite and undefined numbers are refused too."""
+
+    model_config = ConfigDict(validate_default=True, allow_inf_nan=False)

@@ -39,7 +39,7 @@ class DivisibleBatch(Protocol):
 BatchT = TypeVar("BatchT", bound=DivisibleBatch)
 
 
-class _Place:
+class _ProcessState:
     """Which process this is, of how many."""
 
     rank, count = 0, 1
@@ -47,22 +47,22 @@ class _Place:
 
 def world_size() -> int:
     """How many processes work together; 1: this one is alone."""
-    return _Place.count
+    return _ProcessState.count
 
 
 def rank() -> int:
     """The number of this one, from 0."""
-    return _Place.rank
+    return _ProcessState.rank
 
 
 def is_main_process() -> bool:
     """Whether it is the one that writes."""
-    return _Place.rank == 0
+    return _ProcessState.rank == 0
 
 
 def local_rank() -> int:
     """Its number on this machine: that of its GPU."""
-    return int(os.environ.get("LOCAL_RANK", _Place.rank))
+    return int(os.environ.get("LOCAL_RANK", _ProcessState.rank))
 
 
 @contextmanager
@@ -97,11 +97,11 @@ def joined() -> Iterator[None]:
         remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
         raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None
     state = PartialState(cpu=not cuda)
-    _Place.rank, _Place.count = state.process_index, state.num_processes
+    _ProcessState.rank, _ProcessState.count = state.process_index, state.num_processes
     try:
         yield
     finally:
-        _Place.rank, _Place.count = 0, 1
+        _ProcessState.rank, _ProcessState.count = 0, 1
         distributed.destroy_process_group()
         PartialState._reset_state()
 
@@ -115,8 +115,8 @@ def own_parts(batch: BatchT, size: int) -> Iterator[tuple[BatchT, float]]:
     import torch
 
     seed = torch.initial_seed()
-    for number, (part, share) in enumerate(batch.parts(size, _Place.count)):
-        if number % _Place.count == _Place.rank:
+    for number, (part, share) in enumerate(batch.parts(size, _ProcessState.count)):
+        if number % _ProcessState.count == _ProcessState.rank:
             if number:  # the first goes on with the step's
                 torch.manual_seed(derive(seed, "part", number))
             yield part, share
@@ -125,14 +125,14 @@ def own_parts(batch: BatchT, size: int) -> Iterator[tuple[BatchT, float]]:
 
 def own_rows(n: int) -> slice:
     """Which of ``n`` rows are this process's; all where there are fewer rows than processes."""
-    if n < _Place.count:
+    if n < _ProcessState.count:
         return slice(0, n)
-    return slice(n * _Place.rank // _Place.count, n * (_Place.rank + 1) // _Place.count)
+    return slice(n * _ProcessState.rank // _ProcessState.count, n * (_ProcessState.rank + 1) // _ProcessState.count)
 
 
 def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
     """What ``ask`` answers about ``n`` rows, of which each process asks its own; everybody gets all."""
-    if n < _Place.count or _Place.count == 1:
+    if n < _ProcessState.count or _ProcessState.count == 1:
         return ask(slice(0, n))
     import numpy as np  # who only asks how many there are does without
 
@@ -141,7 +141,7 @@ def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
 
 def all_gather(value: Value) -> list[Value]:
     """The value of every process, in their order."""
-    if _Place.count == 1:
+    if _ProcessState.count == 1:
         return [value]
     from accelerate.utils import gather_object
 
@@ -151,7 +151,7 @@ def all_gather(value: Value) -> list[Value]:
 
 def broadcast(value: Value) -> Value:
     """The first process's value."""
-    if _Place.count == 1:
+    if _ProcessState.count == 1:
         return value
     from accelerate.utils import broadcast_object_list
 
@@ -164,7 +164,7 @@ def all_reduce(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
 
     Sums are made in float32 (numbers in float64), in one exchange for each device.
     """
-    if _Place.count == 1:
+    if _ProcessState.count == 1:
         return list(numbers)
     import torch
     from torch import distributed
@@ -185,7 +185,7 @@ def all_reduce(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
 
 def all_reduce_gradients(parameters: Iterable[nn.Parameter], *numbers: float) -> list[float]:
     """:func:`all_reduce` of the parameters' gradients; one that has none here adds nothing."""
-    if _Place.count == 1:
+    if _ProcessState.count == 1:
         return list(numbers)
     import torch
 
@@ -198,7 +198,7 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter], *numbers: float) ->
 
 def barrier() -> None:
     """Until all are here."""
-    if _Place.count > 1:
+    if _ProcessState.count > 1:
         import torch
         from torch import distributed
 

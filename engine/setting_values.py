@@ -67,11 +67,11 @@ def read_yaml(text: str, where: str, settings: Mapping[str, Setting]) -> dict[st
     if root is not None and not _nothing(root):
         if not isinstance(root, MappingNode):
             raise StudioError("expected settings by section", where=where, remedy="write e.g. 'distill: {steps: 50}'")
-        _Reading(where, settings, values).take(root, "")
+        _YamlReader(where, settings, values).take(root, "")
     return values
 
 
-class _Reading:
+class _YamlReader:
     """Walks over the nodes of a file, so that every key's line is known and no value is guessed from its look."""
 
     def __init__(self, where: str, settings: Mapping[str, Setting], values: dict[str, Any]) -> None:

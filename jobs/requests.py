@@ -150,7 +150,7 @@ def explain(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[
         raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
     check_parts(asked.parts)
     from engine.explain import explainer
-    from engine.explain.rationale import Writing
+    from engine.explain.rationale import WriterOptions
 
     loaded = models(folder)
     others = soft_prompts(asked.prompt_of, loaded)
@@ -158,7 +158,7 @@ def explain(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[
         remedy = "launch a run with explain.writer_url and explain.writer_model"
         raise StudioError("this run names no writer elsewhere", where="explain.writer_url", remedy=remedy)
     elsewhere = asked.rationale_elsewhere > 0
-    writing = Writing(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples, elsewhere)
+    writing = WriterOptions(asked.rationale_prompt, asked.rationale_adapter, asked.rationale_samples, elsewhere)
     chosen = _chosen(folder, asked)
     parts = asked.parts or PARTS
     known = {"run_id": folder.name}

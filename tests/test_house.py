@@ -96,6 +96,23 @@ def test_only_the_engine_puts_names_of_curves_together() -> None:
     assert words == []
 
 
+def _types(tree: ast.Module) -> set[str]:
+    """Classes, and names of what annotations may say: ``Kind = Literal[…]``."""
+    classes = {it.name for it in tree.body if isinstance(it, ast.ClassDef)}
+    aliases = [it.targets[0] for it in tree.body if isinstance(it, ast.Assign) and isinstance(it.targets[0], ast.Name)]
+    return {name for name in classes | {it.id for it in aliases} if re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", name)}
+
+
+def test_a_name_of_a_type_means_one_type() -> None:
+    """Also those known to their module alone: what a reader searches for is found in one place."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in _types(ast.parse(path.read_text(encoding="utf-8"))):
+            places.setdefault(name.lstrip("_"), []).append(str(path.relative_to(ROOT)))
+    assert {"RunState", "ExplanationReport"} <= places.keys()
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.locations"}
 """May reach each other by imports within functions: names of imported data sets are answers to a setting."""
 

@@ -240,7 +240,7 @@ def cost_figure(points: Sequence[tuple[float, ChartEstimate]], metric: str, *, k
     )
 
 
-class Bounded(Protocol):
+class HasBounds(Protocol):
     """A value with the ends of its interval."""
 
     @property
@@ -251,7 +251,7 @@ class Bounded(Protocol):
     def high(self) -> float: ...
 
 
-def whiskers(estimates: Sequence[Bounded]) -> dict[str, object]:
+def whiskers(estimates: Sequence[HasBounds]) -> dict[str, object]:
     """Error bars of an axis."""
     return {
         "type": "data",

@@ -11,7 +11,7 @@ from engine.errors import StudioError
 from engine.evaluate.paired import UserMetrics
 from engine.evaluate.render import short, signed
 from engine.experiment.plan import label_of, of_columns
-from engine.experiment.statistics import TEST, Difference, Spread, differences, spread
+from engine.experiment.statistics import TEST, Difference, SeedSpread, differences, spread
 from engine.experiment.tables import Table
 from engine.rows import method_row
 from engine.setting_values import write
@@ -76,7 +76,7 @@ def read_answers(variants: Sequence[VariantRuns], model: str) -> None:
                     continue
 
 
-def spreads(variants: Sequence[VariantRuns], metrics: Sequence[str]) -> dict[tuple[int, str], Spread]:
+def spreads(variants: Sequence[VariantRuns], metrics: Sequence[str]) -> dict[tuple[int, str], SeedSpread]:
     """By variant's place and metric, of those with answers."""
     return {
         (group.place, metric): spread(group.answers, metric)
@@ -97,7 +97,7 @@ def against(variants: Sequence[VariantRuns], baseline: int, metric: str) -> dict
 def table(
     name: str,
     variants: Sequence[VariantRuns],
-    figures: Mapping[tuple[int, str], Spread],
+    figures: Mapping[tuple[int, str], SeedSpread],
     found: Mapping[int, Difference | None],
     metrics: Sequence[str],
     metric: str,
@@ -117,7 +117,7 @@ def table(
     return Table(name, heads, rows, f"{NOTE}. {TEST}." if found else f"{NOTE}.")
 
 
-def spread_words(it: Spread | None) -> str:
+def spread_words(it: SeedSpread | None) -> str:
     """``.500 ± .010 [.450, .550]``."""
     if it is None:
         return "–"

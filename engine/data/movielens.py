@@ -80,11 +80,11 @@ def _read(layout: str, files: list[tuple[Path, list[str]]]) -> tuple[Catalogue, 
     return catalogue, _interactions(log_path, log_lines[1:], 2, catalogue)
 
 
-_Item = tuple[str, str, str, tuple[str, ...]]
+_ParsedItem = tuple[str, str, str, tuple[str, ...]]
 """Raw id, title as published, year or nothing, genres."""
 
 
-def _grouplens_item(line: str) -> _Item:
+def _grouplens_item(line: str) -> _ParsedItem:
     raw, title, *_, flags = line.split("|", 5)
     marked = flags.split("|")
     if len(marked) != len(GENRES):
@@ -92,12 +92,12 @@ def _grouplens_item(line: str) -> _Item:
     return raw, title, "", tuple(genre for genre, flag in zip(GENRES, marked, strict=True) if flag == "1")
 
 
-def _recbole_item(line: str) -> _Item:
+def _recbole_item(line: str) -> _ParsedItem:
     raw, title, year, genres = line.split("\t")
     return raw, title, year, tuple(genres.split())
 
 
-def _parsed(path: Path, lines: list[str], first: int, parse: Callable[[str], _Item]) -> Iterator[_Item]:
+def _parsed(path: Path, lines: list[str], first: int, parse: Callable[[str], _ParsedItem]) -> Iterator[_ParsedItem]:
     for number, line in enumerate(lines, first):
         try:
             yield parse(line)
@@ -105,7 +105,7 @@ def _parsed(path: Path, lines: list[str], first: int, parse: Callable[[str], _It
             raise _unreadable(path, number) from None
 
 
-def _catalogue(items: Iterator[_Item]) -> Catalogue:
+def _catalogue(items: Iterator[_ParsedItem]) -> Catalogue:
     raws, titles, years, genres, aliases = [], [], [], [], []
     for raw, published, year, kinds in items:
         natural = natural_title(published)

@@ -61,7 +61,7 @@ class ParsedTimestamps:
 
 
 @dataclass
-class _Rows:
+class _OddRows:
     """How many rows are of one kind, and the first of them."""
 
     count: int = 0
@@ -91,7 +91,7 @@ class TimestampColumn:
         """Numbers or, for dates, seconds since 1970, rounded down, and the billionths left."""
         self.dates: bool | None = None
         """Whether they are dates; None before the first one."""
-        self.kinds = {kind: _Rows() for kind in ("day", "naive", "aware")}
+        self.kinds = {kind: _OddRows() for kind in ("day", "naive", "aware")}
         """Rows with a date alone, with a time of day, and with a time zone too."""
         self.finer = False
         self._first = ("", 0)
@@ -296,11 +296,11 @@ class TimestampColumn:
             for places, when in ((early, "before 1973"), (~early & ~of[unit], "after 2286")):
                 if places.any():
                     first = rows[places][:NAMED].tolist()
-                    odd.append(self._odd(_Rows(int(places.sum()), first), f"times {when}"))
+                    odd.append(self._odd(_OddRows(int(places.sum()), first), f"times {when}"))
         days = unit == "s" and not (whole % 86_400).any()
         return unit, f"{'whole days in ' if days else ''}{UNITS[unit]} since 1970"
 
-    def _odd(self, rows: _Rows, what: str) -> str:
+    def _odd(self, rows: _OddRows, what: str) -> str:
         what = re.sub(r"^(time|date)s\b", r"\1", what) if rows.count == 1 else what
         return f"{rows.count:,} {what} ({self._named(rows.first, rows.count)})"
 

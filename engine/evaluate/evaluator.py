@@ -163,7 +163,7 @@ class _EvaluationProgress:
 
 
 @dataclass
-class _Question:
+class _RowProgress:
     """A row that is being filled.
 
     ``ask`` puts a ranker's answers about some users into the file's arrays; ``row`` is the finished row.
@@ -197,7 +197,7 @@ class _Task:
         about = [np.asarray(examples.users), examples.targets, *sets.values()]
         self.key = fingerprint([*about, f"{n_items}/{k}", *map(_ids, examples.histories)])
 
-    def rank_all(self, entry: RowEntry) -> _Question:
+    def rank_all(self, entry: RowEntry) -> _RowProgress:
         """A model that scores the catalogue."""
         n = len(self.examples)
         shapes: Shapes = {
@@ -227,9 +227,9 @@ class _Task:
             full = Ranks(arrays["better"], arrays["tied"])
             return self._row(entry, file, full, Listing(arrays["listed"], arrays["scores"]))
 
-        return _Question(entry, file, ask, row)
+        return _RowProgress(entry, file, ask, row)
 
-    def rerank(self, entry: RowEntry, teacher: Row) -> _Question:
+    def rerank(self, entry: RowEntry, teacher: Row) -> _RowProgress:
         """An LLM, which orders the candidates and the best items of the teacher."""
         listed = teacher.listing.items
         file = self._file(entry, fingerprint([self.key, listed]), {"scores": (listed.shape, np.float32)})
@@ -247,7 +247,7 @@ class _Task:
             full = reranked_ranks(listed, scores, self.examples.targets, teacher.full)
             return self._row(entry, file, full, sort_listing(listed, scores))
 
-        return _Question(entry, file, ask, row)
+        return _RowProgress(entry, file, ask, row)
 
     def _file(self, entry: RowEntry, key: str, shapes: Shapes) -> RowFile:
         path = self.folder / f"{entry.name}.safetensors"
@@ -263,7 +263,7 @@ class _Task:
         scores = file.arrays["candidates"]
         return Row(entry.name, entry.kind, scores, ranks["candidates"], full, listing, ranks.get("warm"))
 
-    def ask(self, questions: Sequence[_Question], report: _EvaluationProgress) -> None:
+    def ask(self, questions: Sequence[_RowProgress], report: _EvaluationProgress) -> None:
         """Fill rows: each chunk of users is asked of all of them before the next one."""
         n = len(self.examples)
         for question in questions:
@@ -285,7 +285,7 @@ class _Task:
                         question.file.save()
             saved = time.monotonic() if due else saved
 
-    def _ask_part(self, question: _Question, part: slice) -> None:
+    def _ask_part(self, question: _RowProgress, part: slice) -> None:
         file, entry = question.file, question.entry
         own = distributed.own_rows(part.stop - part.start)
         question.ranker = question.ranker or entry.build()

@@ -5,22 +5,18 @@ Intervals are 95 % percentile bootstrap intervals over the test users of one see
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from engine.config_base import FrozenModel
 from engine.metrics.bootstrap import Interval
 from engine.rows import RowKind
 
 DECIMALS = 8
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Estimate(_Record):
+class Estimate(FrozenModel):
     """A mean over the test users and its 95 % interval."""
 
     value: float
@@ -34,7 +30,7 @@ class Estimate(_Record):
         return cls(value=value, low=low, high=high)
 
 
-class Measure(_Record):
+class Measure(FrozenModel):
     """A property of recommended lists: a mean over users with its 95 % interval, or one figure of all lists."""
 
     value: float
@@ -45,7 +41,7 @@ class Measure(_Record):
     """Whose lists it is of: for the diversity those that name genres."""
 
 
-class ModelResult(_Record):
+class ModelResult(FrozenModel):
     """A row of the table."""
 
     name: str
@@ -57,15 +53,15 @@ class ModelResult(_Record):
     """The same in the full catalogue; LLM rows re-rank the teacher's best K, but those that read no list rank all."""
     agreement: dict[str, Estimate]
     """top-1, overlap@5 and kendall-tau with the teacher on the same candidates."""
-    warm_candidates: dict[str, Estimate] = {}
+    warm_candidates: dict[str, Estimate] = Field(default={})
     """With split=cold-items: the metrics of the true item, which is cold, among warm ones; ``candidates`` are all
     cold."""
-    lists: dict[str, Measure] = {}
+    lists: dict[str, Measure] = Field(default={})
     """coverage@10, popularity@10, novelty@10, diversity@10, gini@10 of the best ten of the full catalogue; see
     ``docs/measures.md``."""
 
 
-class Comparison(_Record):
+class Comparison(FrozenModel):
     """A paired difference, ``a`` minus ``b``."""
 
     a: str
@@ -85,7 +81,7 @@ class Comparison(_Record):
 By = Literal["rarity", "history", "ties"]
 
 
-class Slice(_Record):
+class Slice(FrozenModel):
     """The figures of some of the test users, told apart by their question."""
 
     by: By
@@ -101,7 +97,7 @@ class Slice(_Record):
     """Paired: every other model minus the teacher."""
 
 
-class TeacherCheck(_Record):
+class TeacherCheck(FrozenModel):
     """How a trained teacher did on the users that validated it."""
 
     name: str
@@ -116,14 +112,14 @@ class TeacherCheck(_Record):
         return self.ndcg <= self.popularity
 
 
-class StageTime(_Record):
+class StageTime(FrozenModel):
     """Seconds that a stage took over all attempts."""
 
     name: str
     seconds: float
 
 
-class ProtocolDetails(_Record):
+class ProtocolDetails(FrozenModel):
     """What the protocol's sentence says, field by field."""
 
     teacher: str
@@ -139,7 +135,7 @@ class ProtocolDetails(_Record):
     """History items that DELRec-plus read in runs of earlier versions."""
     whole: tuple[str, ...] = ()
     """LLM rows that rank the whole catalogue, as teachers do."""
-    priors: dict[str, float] = {}
+    priors: dict[str, float] = Field(default={})
     """What was taken off the likelihoods of titles by rows that rank by these: so many times those without history."""
     plus_whole: bool = False
     """In runs of earlier versions: DELRec-plus ranks the whole catalogue."""
@@ -158,7 +154,7 @@ class ProtocolDetails(_Record):
         return self.whole or (("delrec-plus",) if self.plus_whole else ())
 
 
-class Report(_Record):
+class Report(FrozenModel):
     """The object in ``metrics.json``."""
 
     run_id: str
@@ -173,8 +169,8 @@ class Report(_Record):
     stages: list[StageTime]
     peak_memory_mb: float
     protocol_details: ProtocolDetails
-    slices: list[Slice] = []
-    teachers: list[TeacherCheck] = []
+    slices: list[Slice] = Field(default=[])
+    teachers: list[TeacherCheck] = Field(default=[])
     """Of all trained teachers and their copies; empty in reports of earlier versions."""
 
     def model(self, name: str) -> ModelResult:
@@ -185,7 +181,3 @@ class Report(_Record):
     def useless(self) -> list[str]:
         """Teachers that are no better than popularity on the validation users."""
         return [teacher.name for teacher in self.teachers if teacher.useless]
-
-    def to_json(self) -> str:
-        """The text of ``metrics.json``; equal reports give equal bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"

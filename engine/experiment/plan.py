@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.config import RunConfig
+from engine.config_base import FrozenModel
 from engine.errors import StudioError
 from engine.locations import settled
 from engine.recipe import identity
@@ -24,30 +25,26 @@ PLACE = ("data.path", "data.category", "data.columns", "data.encoding")
 REMEDY = "drop one of them, or vary something that matters to this configuration"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Variant(_Part):
+class Variant(FrozenModel):
     """A named change of settings."""
 
     label: str = Field(min_length=1, max_length=80)
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     """By dotted name; empty for the base as it stands."""
 
 
-class Plan(_Part):
+class Plan(FrozenModel):
     """A base configuration and what varies."""
 
     preset: str | None = None
     """Where the base came from."""
     base: dict[str, Any]
     """The whole configuration, nested."""
-    variants: list[Variant] = []
-    vary: dict[str, list[Any]] = {}
+    variants: list[Variant] = Field(default=[])
+    vary: dict[str, list[Any]] = Field(default={})
     """The grid: values by dotted name, in the order of the columns."""
-    datasets: list[str] = []
-    seeds: list[int] = []
+    datasets: list[str] = Field(default=[])
+    seeds: list[int] = Field(default=[])
     """Empty takes the base's."""
 
     @property

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.config import RunConfig
+from engine.config_base import FrozenModel
 from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.experiment.plan import BASE, Planned, label_of
@@ -33,10 +34,8 @@ ASKED = ("data.history", "data.text", "data.domain", "data.unescape")
 """Settings of the data that change neither who validates nor what is asked of them."""
 
 
-class Search(BaseModel):
+class Search(FrozenModel):
     """A base configuration, what may vary, and by which metric it is judged."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     preset: str | None = None
     base: dict[str, Any]

@@ -30,7 +30,7 @@ TEST = (
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """A metric of one variant."""
 
     mean: float
@@ -47,7 +47,7 @@ class Difference:
     """How much a variant is above another, on the questions that both were asked."""
 
     difference: Interval
-    """With its 95 % interval over users, as of :class:`Spread`."""
+    """With its 95 % interval over users, as of :class:`SeedSpread`."""
     seeds: int
     better: int
     """Seeds in which it is above."""
@@ -56,7 +56,7 @@ class Difference:
     """The p-value after :func:`holm`."""
 
 
-def spread(runs: Mapping[int, UserMetrics], metric: str) -> Spread:
+def spread(runs: Mapping[int, UserMetrics], metric: str) -> SeedSpread:
     """Of one variant, by seed. Raises :class:`ValueError` where there is no seed."""
     if not runs:
         raise ValueError("no seed")
@@ -65,7 +65,7 @@ def spread(runs: Mapping[int, UserMetrics], metric: str) -> Spread:
     values = np.concatenate([it.metrics[metric] for it in runs.values()])
     weights = np.concatenate([np.full(len(it.users), 1 / len(it.users)) for it in runs.values()])
     deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
-    return Spread(float(np.mean(means)), deviation, len(means), _interval(users, values, weights))
+    return SeedSpread(float(np.mean(means)), deviation, len(means), _interval(users, values, weights))
 
 
 def differences(

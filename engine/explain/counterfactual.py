@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from engine.explain.predictor import Predictor, ranks
+from engine.explain.report_parts import Change, Counterfactual
 
 BUDGET = 60
 """Variants that a search may ask."""
@@ -17,49 +17,6 @@ TOGETHER = 24
 """Variants asked in one call, most promising first."""
 LARGEST = 3
 """Sets up to this size are tried one by one; larger ones are grown by effect and then thinned out."""
-
-
-@dataclass(frozen=True)
-class Counterfactual:
-    """A change after which another candidate comes first; ``verified`` by a run of this one history alone."""
-
-    kind: Literal["removal", "replacement"]
-    positions: tuple[int, ...]
-    """Places in the history, ascending."""
-    replacements: tuple[int, ...]
-    """Ids put there; empty for removals."""
-    top_before: int
-    """Id of the candidate that came first ..."""
-    top_after: int
-    """... and of the one that then does."""
-    rank_after: float
-    """Where the former first candidate lands."""
-    smallest: bool
-    """Whether all smaller removals were asked and keep the top answer; a replacement is of one item."""
-    verified: bool
-
-
-@dataclass(frozen=True)
-class Search:
-    """What was found within the budget."""
-
-    removal: Counterfactual | None
-    replacement: Counterfactual | None
-    single_changes: tuple[int, ...]
-    """Positions whose removal alone changes the top answer."""
-    asked: int
-    """Variants that had to be asked; those known from the effects are not counted."""
-    complete: bool
-    """Whether the budget sufficed for all removals of up to three items, as far as they were needed."""
-
-    def sentence(self) -> str:
-        """What the search says about single removals, plainly."""
-        if self.single_changes:
-            count = len(self.single_changes)
-            return f"Removing a single title changes the top answer ({count} of them {'do' if count > 1 else 'does'})."
-        if self.removal:
-            return f"No single removal changes it; removing {len(self.removal.positions)} titles does."
-        return "No single removal changes it, nor any larger one that was tried."
 
 
 class _Finder:
@@ -99,24 +56,24 @@ class _Finder:
 
     def verified(
         self, kind: Literal["removal", "replacement"], places: Sequence[int], put: Sequence[int], smallest: bool
-    ) -> Counterfactual:
+    ) -> Change:
         scores = self.predictor.fresh(self.replaced(places, put) if kind == "replacement" else self.without(places))
         candidates = self.predictor.instance.candidates
-        return Counterfactual(
-            kind,
-            tuple(map(int, places)),
-            tuple(map(int, put)),
-            int(candidates[self.top]),
-            int(candidates[scores.argmax()]),
-            float(ranks(scores[None], self.top)[0]),
-            smallest,
-            bool(scores.argmax() != self.top),
+        return Change(
+            kind=kind,
+            positions=tuple(map(int, places)),
+            replacements=tuple(map(int, put)),
+            top_before=int(candidates[self.top]),
+            top_after=int(candidates[scores.argmax()]),
+            rank_after=float(ranks(scores[None], self.top)[0]),
+            smallest=smallest,
+            verified=bool(scores.argmax() != self.top),
         )
 
 
 def counterfactual(
     predictor: Predictor, effects: np.ndarray, pool: Sequence[int] = (), *, budget: int = BUDGET, largest: int = LARGEST
-) -> Search:
+) -> Counterfactual:
     """Search removals of one item, of two, of three, then larger ones grown by effect; then single replacements.
 
     Args:
@@ -140,13 +97,24 @@ def counterfactual(
         found = _grown(finder, order)
     removal = finder.verified("removal", sorted(found), (), smallest) if found else None
     finder.left = budget - finder.spent
-    return Search(
-        removal if removal and removal.verified else None,
-        _replacement(finder, order, pool),
-        tuple(sorted(order[i] for i in alone)),
-        finder.spent,
-        complete,
+    removal = removal if removal and removal.verified else None
+    return Counterfactual(
+        removal=removal,
+        replacement=_replacement(finder, order, pool),
+        single_changes=tuple(sorted(order[i] for i in alone)),
+        asked=finder.spent,
+        complete=complete,
+        sentence=_sentence(len(alone), removal),
     )
+
+
+def _sentence(alone: int, removal: Change | None) -> str:
+    """What the search says about single removals, plainly; ``alone``: how many of them change the top answer."""
+    if alone:
+        return f"Removing a single title changes the top answer ({alone} of them {'do' if alone > 1 else 'does'})."
+    if removal:
+        return f"No single removal changes it; removing {len(removal.positions)} titles does."
+    return "No single removal changes it, nor any larger one that was tried."
 
 
 def _grown(finder: _Finder, order: list[int]) -> tuple[int, ...] | None:
@@ -164,7 +132,7 @@ def _grown(finder: _Finder, order: list[int]) -> tuple[int, ...] | None:
     return grown
 
 
-def _replacement(finder: _Finder, order: list[int], pool: Sequence[int]) -> Counterfactual | None:
+def _replacement(finder: _Finder, order: list[int], pool: Sequence[int]) -> Change | None:
     """One item for another, the strongest item first."""
     tries = [(i, int(item)) for i in order for item in pool if item not in finder.history]
     changing, _ = finder.changing([finder.replaced([i], [item]) for i, item in tries])

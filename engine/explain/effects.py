@@ -16,7 +16,7 @@ from engine.explain.removal import Removal
 
 
 @dataclass(frozen=True)
-class Effects:
+class LeaveOneOut:
     """One model's leave-one-out effects under one removal operator."""
 
     model: str
@@ -49,7 +49,7 @@ class Effects:
         return np.asarray(lead - leads.mean(axis=1))
 
 
-def leave_one_out(predictor: Predictor, operators: Sequence[Removal]) -> dict[str, Effects]:
+def leave_one_out(predictor: Predictor, operators: Sequence[Removal]) -> dict[str, LeaveOneOut]:
     """Effects by operator name. All variants of all operators go to the model in one call."""
     history = predictor.instance.history
     variants = [[operator.without(history, [i]) for i in range(len(history))] for operator in operators]
@@ -57,7 +57,7 @@ def leave_one_out(predictor: Predictor, operators: Sequence[Removal]) -> dict[st
     scores = iter(predictor.scores(flat))
     full = next(scores)
     return {
-        operator.name: Effects(
+        operator.name: LeaveOneOut(
             predictor.name,
             operator.name,
             predictor.instance.target,

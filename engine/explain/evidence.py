@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.bidi import isolated
-from engine.explain.counterfactual import Search
-from engine.explain.effects import Effects
+from engine.explain.effects import LeaveOneOut
 from engine.explain.explanandum import Explanandum
 from engine.explain.predictor import Predictor, ranks
+from engine.explain.report_parts import Counterfactual
 
 MATTERS = 0.25
 """An item mattered if its effect is at least this share of the strongest one's, either way."""
@@ -79,8 +79,8 @@ class Evidence:
 
 def gather(
     explained: Explanandum,
-    effects: Effects,
-    search: Search | None,
+    effects: LeaveOneOut,
+    search: Counterfactual | None,
     title: Callable[[int], str] | None = None,
     *,
     alone: bool = False,
@@ -111,7 +111,7 @@ def gather(
 
 
 def _necessity(
-    explained: Explanandum, values: np.ndarray, search: Search | None, title: Callable[[int], str]
+    explained: Explanandum, values: np.ndarray, search: Counterfactual | None, title: Callable[[int], str]
 ) -> Necessity | None:
     instance = explained.instance
     positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] > 0]

@@ -9,23 +9,24 @@ from itertools import combinations
 from typing import Any
 
 from engine.explain.constraint import Unwritable
-from engine.explain.counterfactual import Search, counterfactual
-from engine.explain.effects import Effects, leave_one_out, sign_agreement, spearman
+from engine.explain.counterfactual import counterfactual
+from engine.explain.effects import LeaveOneOut, leave_one_out, sign_agreement, spearman
 from engine.explain.evidence import Evidence, gather
 from engine.explain.explanandum import Explanandum
 from engine.explain.gradients import differentiable, integrated_gradients, text_reader
 from engine.explain.grammar import grammar
 from engine.explain.order import order_effects, stability
 from engine.explain.parts import part_shares, parts_sentence
-from engine.explain.rationale import Writing, freely, rationales, request
+from engine.explain.rationale import WriterOptions, freely, rationales, request
 from engine.explain.removal import Delete
 from engine.explain.report import PARTS, ExplanationReport, check_parts
+from engine.explain.report_parts import Counterfactual
 from engine.explain.row_predictors import is_llm
 from engine.explain.sentence import fallback, first_sentence
 from engine.explain.serialization import describe, plain
 from engine.explain.side_by_side import agreement_sentence
 from engine.explain.tokenized_prompt import reading
-from engine.explain.variants import Answer, adapter_effect, make_answer, prompt_effects
+from engine.explain.variants import CandidateRanking, adapter_effect, make_answer, prompt_effects
 from engine.explain.why_not import places_of_all, why_not
 from engine.labels import label
 from engine.llm import SoftPrompt
@@ -57,27 +58,27 @@ class Explainer:
     """
 
     def __init__(
-        self, explained: Explanandum, others: dict[str, SoftPrompt] | None = None, writing: Writing | None = None
+        self, explained: Explanandum, others: dict[str, SoftPrompt] | None = None, writing: WriterOptions | None = None
     ) -> None:
         self.explained = explained
         self.others = others or {}
-        self.writing = writing or Writing()
+        self.writing = writing or WriterOptions()
         self.on_writing: Callable[[dict[str, Any]], None] = lambda _: None
         self.seed = explained.models.config.seed
         self.name = label(explained.row)
 
     @cached_property
-    def effects(self) -> dict[str, Effects]:
+    def effects(self) -> dict[str, LeaveOneOut]:
         """Leave-one-out effects of the row by removal operator."""
         return leave_one_out(self.explained.model, self.explained.operators(self.explained.row))
 
     @cached_property
-    def effects_beside(self) -> dict[str, Effects]:
+    def effects_beside(self) -> dict[str, LeaveOneOut]:
         """Those of the row beside."""
         return leave_one_out(self.explained.beside, self.explained.operators(self.explained.other))
 
     @cached_property
-    def search(self) -> Search:
+    def search(self) -> Counterfactual:
         """The smallest changes of the history after which another candidate comes first."""
         predictor = self.explained.model
         top = predictor.about(int(predictor.full().argmax()))
@@ -87,11 +88,11 @@ class Explainer:
         """What sentences may claim; uses deletions and, if it was made, the search."""
         return gather(self.explained, self.deletions(), self.__dict__.get("search"), title)
 
-    def deletions(self) -> Effects:
+    def deletions(self) -> LeaveOneOut:
         """The row's effects under deletion alone: the quickest reasons."""
         return leave_one_out(self.explained.model, [Delete()])["delete"]
 
-    def answer(self, row: str) -> Answer:
+    def answer(self, row: str) -> CandidateRanking:
         """How a row of the run ranks the candidates."""
         return make_answer(row, self.explained.ask(row).full(), self.explained.instance)
 
@@ -183,9 +184,9 @@ class Explainer:
             "sentence": parts_sentence(shares, history, *named),
         }
 
-    def measure_counterfactual(self) -> dict[str, Any]:
+    def measure_counterfactual(self) -> Any:
         """The search, and what it says in words."""
-        return {**plain(self.search), "sentence": self.search.sentence()}
+        return plain(self.search)
 
     def measure_ladder(self) -> list[Any]:
         """The same candidates by the teacher, after each stage, by DELRec-plus, and by the two rows asked about."""
@@ -334,5 +335,5 @@ def _written(on_part: OnPart, known: Mapping[str, Any], writing: Mapping[str, An
     on_part({**known, "writing": writing})
 
 
-def _effects(found: Effects) -> dict[str, Any]:
+def _effects(found: LeaveOneOut) -> dict[str, Any]:
     return {"margin": plain(found.margin), "probability": plain(found.probability)}

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from engine.bidi import isolated
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mention, Mentions
+from engine.explain.report_parts import Badge, CheckedSentence, Grounding
 from engine.explain.sentence import teacher_label
 from engine.labels import listed
 
 Support = Literal["supported", "unsupported", "neutral"]
-Badge = Literal["grounded", "partly", "ungrounded"]
-BADGES: tuple[Badge, ...] = ("grounded", "partly", "ungrounded")
-"""Best first."""
 
 AGAINST = re.compile(
     r"\b(?:despite|in spite of|although|even though|against|lowers?|weakens?|reduces?|hurts?|less likely|"
@@ -75,41 +72,6 @@ COMPARED: Mapping[re.Pattern[str], Callable[[float], bool]] = {
 """What the teacher is said to think of the place, and whether that is so, by how far it puts the target behind it."""
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """One sentence and what the evidence says about it."""
-
-    text: str
-    verdict: Support
-    faults: tuple[str, ...]
-    """Why it is not supported, in words."""
-    statements: int
-    """How much it states that can be checked: titles as causes or without which, places, and names."""
-    held: int
-    """How many of these the evidence supports."""
-
-
-@dataclass(frozen=True)
-class Grounding:
-    """The verdict on a text."""
-
-    badge: Badge
-    """``grounded``: some sentence is supported, none unsupported, and no more than these say what cannot be checked;
-    ``partly``: some sentence is supported; else ``ungrounded``."""
-    sentences: tuple[Sentence, ...]
-    invented: tuple[str, ...]
-    """Titles named that are neither in the history nor among the candidates."""
-    precision: float | None
-    """Share of the statements that can be checked which the evidence supports; ``None`` where there are none."""
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Smaller is better grounded."""
-        unsupported = sum(sentence.verdict == "unsupported" for sentence in self.sentences)
-        supported = sum(sentence.verdict == "supported" for sentence in self.sentences)
-        return BADGES.index(self.badge), unsupported, -supported
-
-
 def check(text: str, evidence: Evidence) -> Grounding:
     """The verdict on ``text``; an empty text is ungrounded."""
     mentions = Mentions(evidence)
@@ -124,10 +86,10 @@ def check(text: str, evidence: Evidence) -> Grounding:
         badge = "partly" if "unsupported" in verdicts or idle > supported else "grounded"
     statements = sum(sentence.statements for sentence in sentences)
     precision = sum(sentence.held for sentence in sentences) / statements if statements else None
-    return Grounding(badge, sentences, mentions.invented, precision)
+    return Grounding(badge=badge, sentences=sentences, invented=mentions.invented, precision=precision)
 
 
-def _sentence(marked: str, mentions: Mentions, evidence: Evidence) -> Sentence:
+def _sentence(marked: str, mentions: Mentions, evidence: Evidence) -> CheckedSentence:
     named: list[str | None] = [
         _unknown(mention) for mention in mentions.of(marked) if mention.kind in ("invented", "name")
     ]
@@ -141,7 +103,9 @@ def _sentence(marked: str, mentions: Mentions, evidence: Evidence) -> Sentence:
     faults = tuple(dict.fromkeys(fault for fault in statements if fault is not None))
     held = statements.count(None)
     verdict: Support = "unsupported" if faults else "supported" if None in causes else "neutral"
-    return Sentence(mentions.unmark(marked), verdict, faults, len(statements), held)
+    return CheckedSentence(
+        text=mentions.unmark(marked), verdict=verdict, faults=faults, statements=len(statements), held=held
+    )
 
 
 def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> Iterator[str | None]:

@@ -16,7 +16,8 @@ from engine.errors import StudioError
 from engine.explain.endpoint import WriterFailed, name_of, write_there
 from engine.explain.evidence import Evidence
 from engine.explain.grammar import NAMED, grammar, sides
-from engine.explain.grounding import SENTENCE_END, Grounding, check
+from engine.explain.grounding import SENTENCE_END, check
+from engine.explain.report_parts import CheckedText
 from engine.explain.sentence import fallback, teacher_label
 from engine.explain.writer import MOST_TOKENS, write, write_under
 from engine.labels import listed
@@ -33,7 +34,7 @@ OnText = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
-class Writing:
+class WriterOptions:
     """How the model is asked for its own words."""
 
     prompt: str | None = None
@@ -43,23 +44,6 @@ class Writing:
     samples: int = SAMPLES
     elsewhere: bool = False
     """Whether the endpoint of the run's ``explain.writer_url`` is asked first."""
-
-
-@dataclass(frozen=True)
-class Rationale:
-    """A text and the verdict on it."""
-
-    text: str
-    grounding: Grounding
-    weights: str
-    """Who wrote it: ``base`` or ``adapter`` for the model without and with its adapter, ``computed`` for nobody: it is
-    made of the evidence; else the name of a writer elsewhere."""
-    sample: int
-    """Its number; -1 for a computed one."""
-    begun: str = ""
-    """The first words of the text that were given to the model to go on from."""
-    note: str = ""
-    """Why whoever was asked before did not write it."""
 
 
 def request(evidence: Evidence) -> str:
@@ -103,7 +87,7 @@ def rationales(
     asked: str | None = None,
     elsewhere: ExplainConfig | None = None,
     on_text: OnText | None = None,
-) -> list[Rationale]:
+) -> list[CheckedText]:
     """Texts of the model under the :func:`grammar` of the evidence, best grounded first.
 
     It writes until one of them holds. A computed one leads where none does, and stands alone where none can be written.
@@ -116,7 +100,7 @@ def rationales(
     """
     told = on_text or (lambda _sample, _piece: None)
     who = "adapter" if adapter else "base"
-    written: list[Rationale] = []
+    written: list[CheckedText] = []
     note = ""
 
     def heard(pieces: Iterator[str], writer: str) -> bool:
@@ -125,7 +109,7 @@ def rationales(
         for piece in pieces:
             told(sample, piece)
             text += piece
-        written.append(Rationale(text.strip(), check(text, evidence), writer, sample, note=note))
+        written.append(_checked(text.strip(), evidence, writer, sample, note=note))
         return written[-1].grounding.badge == "grounded"
 
     if elsewhere:
@@ -146,9 +130,12 @@ def rationales(
         note = "; ".join(filter(None, (note, "a title of the evidence is no text that can be written")))
     written.sort(key=lambda rationale: rationale.grounding.order)
     if not written or written[0].grounding.badge != "grounded":
-        text = fallback(evidence)
-        written.insert(0, Rationale(text, check(text, evidence), "computed", -1, note=note))
+        written.insert(0, _checked(fallback(evidence), evidence, "computed", -1, note=note))
     return written
+
+
+def _checked(text: str, evidence: Evidence, weights: str, sample: int, **about: str) -> CheckedText:
+    return CheckedText(text=text, grounding=check(text, evidence), weights=weights, sample=sample, **about)
 
 
 def freely(
@@ -161,7 +148,7 @@ def freely(
     asked: str | None = None,
     most: int = MOST_TOKENS,
     on_text: OnText | None = None,
-) -> Rationale:
+) -> CheckedText:
     """The model's text number ``sample`` without the grammar, by default the likeliest, and the verdict on it."""
     begun = "" if asked else beginning(evidence, sample)
     told = on_text or (lambda _sample, _piece: None)
@@ -174,7 +161,7 @@ def freely(
         told(sample, piece)
         text += piece
     text = text.strip()
-    return Rationale(text, check(text, evidence), "adapter" if adapter else "base", sample, begun)
+    return _checked(text, evidence, "adapter" if adapter else "base", sample, begun=begun)
 
 
 def _to_the_point(pieces: Iterator[str], begun: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from engine.explain.report_parts import (
     Item,
     Order,
     Part,
+    PartialRationale,
     PromptAndAdapter,
     RankedCandidates,
     Rationale,
@@ -32,7 +33,6 @@ from engine.explain.report_parts import (
     Summary,
     SumOfParts,
     WhyNot,
-    Writing,
 )
 
 CandidatePool = Literal["sampled", "catalogue"]
@@ -65,7 +65,7 @@ class ExplanationReport(Part):
     inapplicable: Mapping[str, str] = Field(default_factory=dict)
     measuring: str | None = None
     """The part under way, in a report that is not finished ..."""
-    writing: Writing | None = None
+    writing: PartialRationale | None = None
     """... and what is written so far."""
 
     effects: Effects | None = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+Badge = Literal["grounded", "partly", "ungrounded"]
+"""Best first."""
 
 
 class Part(BaseModel):
@@ -148,24 +151,35 @@ class SumOfParts(Part):
 
 
 class Change(Part):
-    """A change of the history after which another candidate comes first."""
+    """A change of the history after which another candidate comes first; ``verified`` by asking about it alone."""
 
     kind: Literal["removal", "replacement"]
     positions: tuple[int, ...]
+    """Places in the history, ascending."""
     replacements: tuple[int, ...] = ()
+    """Ids put there; empty for removals."""
     top_before: int
+    """Id of the candidate that came first ..."""
     top_after: int
+    """... and of the one that then does."""
     rank_after: float
+    """Where the former first candidate lands."""
     smallest: bool
+    """Whether all smaller removals were asked and keep the top answer; a replacement is of one item."""
     verified: bool
 
 
 class Counterfactual(Part):
+    """The smallest changes that were found within the budget."""
+
     removal: Change | None
     replacement: Change | None
     single_changes: tuple[int, ...]
+    """Positions whose removal alone changes the top answer."""
     asked: int
+    """Variants that had to be asked; those known from the effects are not counted."""
     complete: bool
+    """Whether the budget sufficed for all removals of up to three items, as far as they were needed."""
     sentence: str
 
 
@@ -184,13 +198,17 @@ class Piece(Part):
 
 
 class Reading(Part):
-    """The exact prompt."""
+    """The exact prompt; the model's own chat template, which is put around it, is left out."""
 
     segments: tuple[Piece, ...]
     answer: str
+    """The beginning of the reply, behind which the candidates are compared."""
     reply: tuple[Piece, ...] = ()
+    """What follows it: the titles that the model goes on with, where it is asked so."""
     soft_tokens: int
+    """Vectors that stand in the place of the soft segment."""
     tokens: int
+    """Length of all that the model gets, with its template."""
 
 
 class PromptEffect(Part):
@@ -210,6 +228,8 @@ class PromptAndAdapter(Part):
 
 
 class Spread(Part):
+    """A quantity over shuffles: mean and standard deviation."""
+
     mean: float
     sd: float
 
@@ -219,8 +239,10 @@ class OrderOfHistory(Part):
     swaps: tuple[float, ...]
     """What the margin loses when items i and i + 1 change places."""
     shuffled_margin: Spread | None
+    """Over random orders; ``None`` for a history of one title, as the two below."""
     shuffled_rank: Spread | None
     same_top: float | None
+    """Share of the random orders after which the same candidate comes first."""
 
 
 class Order(Part):
@@ -251,44 +273,65 @@ class Gradients(Part):
 
 
 class CheckedSentence(Part):
+    """One sentence and what the evidence says about it."""
+
     text: str
     verdict: Literal["supported", "neutral", "unsupported"]
     faults: tuple[str, ...] = ()
+    """Why it is not supported, in words."""
     statements: int = 0
+    """How much it states that can be checked: titles as causes or without which, places, and names."""
     held: int = 0
+    """How many of these the evidence supports."""
 
 
 class Grounding(Part):
-    badge: Literal["grounded", "partly", "ungrounded"]
+    """The verdict on a text."""
+
+    badge: Badge
+    """``grounded``: some sentence is supported, none unsupported, and no more than these say what cannot be checked;
+    ``partly``: some sentence is supported; else ``ungrounded``."""
     sentences: tuple[CheckedSentence, ...]
     invented: tuple[str, ...]
+    """Titles named that are neither in the history nor among the candidates."""
     precision: float | None = None
+    """Share of the statements that can be checked which the evidence supports; ``None`` where there are none."""
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Smaller is better grounded."""
+        verdicts = [sentence.verdict for sentence in self.sentences]
+        return get_args(Badge).index(self.badge), verdicts.count("unsupported"), -verdicts.count("supported")
 
 
-class Words(Part):
+class CheckedText(Part):
     """A text about the recommendation, and the verdict on it."""
 
     text: str
     grounding: Grounding
     weights: str
-    """Who wrote it: ``base``, ``adapter``, ``computed`` for nobody, or where else it came from."""
+    """Who wrote it: ``base`` or ``adapter`` for the model without and with its adapter, ``computed`` for nobody: it is
+    made of the evidence; else the name of a writer elsewhere."""
     sample: int
+    """Its number; -1 for a computed one."""
     begun: str = ""
+    """The first words of the text that were given to the model to go on from."""
     note: str = ""
+    """Why whoever was asked before did not write it."""
 
 
 class Rationale(Part):
     request: str
-    texts: tuple[Words, ...]
+    texts: tuple[CheckedText, ...]
     """Best first."""
 
 
 class FreeWords(Part):
     grammar: str
-    text: Words
+    text: CheckedText
 
 
-class Writing(Part):
+class PartialRationale(Part):
     """Texts that are being written."""
 
     request: str

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from engine.data import Catalogue
 
@@ -13,11 +14,13 @@ DIGITS = 6
 
 
 def plain(value: Any) -> Any:
-    """Data classes become objects, arrays and tuples lists, numbers keep six significant digits; ids stay whole.
+    """Models and data classes as objects, arrays as lists, numbers with six significant digits; ids stay whole.
 
     Raises:
         ValueError: a number is not finite, or something has no plain form.
     """
+    if isinstance(value, BaseModel):
+        return {name: plain(entry) for name, entry in value}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray):

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.errors import StudioError
 from engine.explain.predictor import Instance
-from engine.llm import Segment
+from engine.explain.report_parts import Piece, Reading
 from engine.models import llm_of
 from engine.ranking import Ranker
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The exact prompt; the model's own chat template, which is put around it, is left out."""
-
-    segments: tuple[Segment, ...]
-    answer: str
-    """The beginning of the reply, behind which the candidates are compared."""
-    reply: tuple[Segment, ...]
-    """What follows it: the titles that the model goes on with, where it is asked so."""
-    soft_tokens: int
-    """Vectors that stand in the place of the soft segment."""
-    tokens: int
-    """Length of all that the model gets, with its template."""
 
 
 def reading(ranker: Ranker, instance: Instance) -> Reading:
@@ -39,4 +22,8 @@ def reading(ranker: Ranker, instance: Instance) -> Reading:
     soft = 0 if scorer.soft_prompt is None else len(scorer.soft_prompt)
     prompt = plain.prompt(instance.history, instance.candidates)
     tokens = len(scorer.backbone.encode(prompt, soft))
-    return Reading(prompt.segments, prompt.answer, prompt.reply, soft, tokens)
+    segments, reply = (
+        tuple(Piece(text=it.text, kind=it.kind, index=it.index) for it in part)
+        for part in (prompt.segments, prompt.reply)
+    )
+    return Reading(segments=segments, answer=prompt.answer, reply=reply, soft_tokens=soft, tokens=tokens)

@@ -17,7 +17,7 @@ Within = Callable[[Ranker], Ranker]
 
 
 @dataclass(frozen=True)
-class Answer:
+class CandidateRanking:
     """How a model ranks the instance's candidates."""
 
     model: str
@@ -36,27 +36,27 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class PromptEffect:
+class PromptChange:
     """What becomes of the recommendation when the soft prompt is another one."""
 
     prompt: str
     """``removed``, ``shuffled``, ``random``, or ``run <id>`` for another run's."""
-    answer: Answer
+    answer: CandidateRanking
     margin_effect: float
     """The target's margin as it is minus the margin now: what the prompt itself brings it."""
 
 
-def answer(ranker: Ranker, instance: Instance, *, older: bool = False) -> Answer:
+def answer(ranker: Ranker, instance: Instance, *, older: bool = False) -> CandidateRanking:
     """Ask ``ranker`` about the instance as it is; ``older``: whether it sees the older items."""
     history = np.concatenate([instance.older, instance.history]) if older else instance.history
     scores = ranker.scores([history], instance.candidates[None])
     return make_answer(ranker.name, scores[0], instance)
 
 
-def make_answer(model: str, scores: np.ndarray, instance: Instance) -> Answer:
+def make_answer(model: str, scores: np.ndarray, instance: Instance) -> CandidateRanking:
     """The answer that ``scores [m]`` are."""
     m = len(scores)
-    return Answer(
+    return CandidateRanking(
         model,
         scores,
         np.array([ranks(scores[None], column)[0] for column in range(m)]),
@@ -70,12 +70,12 @@ def make_answer(model: str, scores: np.ndarray, instance: Instance) -> Answer:
 def prompt_effects(
     variants: LLMVariants,
     instance: Instance,
-    own: Answer,
+    own: CandidateRanking,
     others: dict[str, SoftPrompt] | None = None,
     *,
     adapter: bool = True,
     within: Within = lambda ranker: ranker,
-) -> list[PromptEffect]:
+) -> list[PromptChange]:
     """The recommendation under every prompt of :meth:`LLMVariants.prompts`, the adapter staying as it is.
 
     Args:
@@ -87,13 +87,13 @@ def prompt_effects(
     for name, prompt in variants.prompts(others).items():
         ranker = within(variants.ranker(f"{own.model}, prompt {name}", prompt, adapter=adapter))
         changed = replace(answer(ranker, instance), model=f"{own.model}, prompt {name}")
-        effects.append(PromptEffect(name, changed, own.margin - changed.margin))
+        effects.append(PromptChange(name, changed, own.margin - changed.margin))
     return effects
 
 
 def adapter_effect(
-    variants: LLMVariants, instance: Instance, own: Answer, within: Within = lambda ranker: ranker
-) -> tuple[Answer, float]:
+    variants: LLMVariants, instance: Instance, own: CandidateRanking, within: Within = lambda ranker: ranker
+) -> tuple[CandidateRanking, float]:
     """The answer with the adapter switched off, and what the adapter brings the target's margin.
 
     Raises:

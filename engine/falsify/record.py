@@ -6,14 +6,14 @@ told apart: the claim holds, it does not, or so few users cannot tell.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from engine.config_base import FrozenModel
 from engine.evaluate.render import signed
 from engine.evaluate.report import DECIMALS
 from engine.metrics.bootstrap import Bootstrap, Interval
@@ -36,11 +36,7 @@ RULE_OF_THREE = 3.0
 """What none of n users does may still be done by 3/n of all (95 %): too few users cannot show that nothing happens."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Figure(_Record):
+class Figure(FrozenModel):
     """A mean over users with its 95 % interval."""
 
     name: str
@@ -60,7 +56,7 @@ class Claim(Figure):
     """Whether the test's verdict hangs on it."""
 
 
-class Finding(_Record):
+class Finding(FrozenModel):
     """One test."""
 
     number: int
@@ -73,7 +69,7 @@ class Finding(_Record):
     claims: list[Claim]
 
 
-class Falsification(_Record):
+class Falsification(FrozenModel):
     """The object in ``falsification.json``."""
 
     run_id: str
@@ -98,10 +94,6 @@ class Falsification(_Record):
     def only(self, tests: Collection[int]) -> Falsification:
         """The same with these tests alone."""
         return self.model_copy(update={"findings": [it for it in self.findings if it.number in tests]})
-
-    def to_json(self) -> str:
-        """The text of ``falsification.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
 def read_falsification(folder: Path) -> Falsification | None:

@@ -6,13 +6,13 @@ and *tables* (which of their figures stand between which marks of which file). F
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from engine.config import RunConfig
+from engine.config_base import FrozenModel
 from engine.data.description import Description
 from engine.errors import StudioError
 from engine.evaluate.render import told
@@ -25,11 +25,11 @@ FOLDER = "FOLDER"
 COLUMNS = ("candidates.HR@1", "candidates.HR@5", "candidates.NDCG@5", "full.HR@10", "full.NDCG@10")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class _Editable(FrozenModel):
+    model_config = ConfigDict(frozen=False)  # what is measured anew takes its place
 
 
-class Rarity(_Part):
+class Rarity(_Editable):
     """Test users whose target has so many training interactions."""
 
     name: str
@@ -38,7 +38,7 @@ class Rarity(_Part):
     """As in :class:`PublishedRun`; empty without users."""
 
 
-class DataFacts(_Part):
+class DataFacts(_Editable):
     """Of a run in a table of data sets: its data, what it cost, and for whom its models are good."""
 
     users: int
@@ -53,7 +53,7 @@ class DataFacts(_Part):
     rarity: list[Rarity]
 
 
-class PublishedRun(_Part):
+class PublishedRun(_Editable):
     """What one run found."""
 
     seed: int
@@ -70,18 +70,18 @@ class PublishedRun(_Part):
     data: DataFacts | None = Field(None, exclude_if=lambda facts: facts is None)
 
 
-class PublishedExperiment(_Part):
+class PublishedExperiment(_Editable):
     """A preset with changes, run once for each seed."""
 
     preset: str
-    overrides: list[str] = []
+    overrides: list[str] = Field(default=[])
     """``name=value``, as for ``--set``."""
-    seeds: list[int] = [0]
+    seeds: list[int] = Field(default=[0])
     title: str = Field("", exclude_if=lambda text: not text)
     """What its data are called in a table of data sets."""
     files: str = Field("", exclude_if=lambda name: not name)
     """Where its data lie in the folder that ``--data`` names; empty where they need no such folder."""
-    runs: list[PublishedRun] = []
+    runs: list[PublishedRun] = Field(default=[])
     """Empty until it was run."""
 
     def config(self, seed: int, folder: str | None = None) -> RunConfig:
@@ -116,17 +116,17 @@ class PublishedExperiment(_Part):
         return mean([run.models[model] for run in self.runs])
 
 
-class PublishedFalsification(_Part):
+class PublishedFalsification(_Editable):
     """Falsification tests of an experiment's runs, beside prompts that are distilled for them."""
 
     experiment: str
     users: int
     tests: list[int]
-    taken: list[Falsification] = []
+    taken: list[Falsification] = Field(default=[])
     """One for each seed; empty until they were taken."""
 
 
-class PublishedTableRow(_Part):
+class PublishedTableRow(_Editable):
     """A row that names its experiment: for ablations, whose rows come from different ones."""
 
     label: str
@@ -134,28 +134,28 @@ class PublishedTableRow(_Part):
     model: str
 
 
-class PublishedTable(_Part):
+class PublishedTable(_Editable):
     """Where figures stand: between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` of ``file``."""
 
     file: str
     """Relative to the record's folder."""
     experiment: str = ""
     """All models of this experiment, with what is claimed of ours ..."""
-    rows: list[PublishedTableRow] = []
+    rows: list[PublishedTableRow] = Field(default=[])
     """... or chosen rows of several ..."""
-    trials: list[str] = []
+    trials: list[str] = Field(default=[])
     """... or what trials decided ..."""
     data: list[str] = Field([], exclude_if=lambda names: not names)
     """... or teachers and counts on several data sets, an experiment for each, those too that were not run yet."""
-    columns: list[str] = list(COLUMNS)
+    columns: list[str] = Field(default=list(COLUMNS))
     """Of trials: measures whose figures, and all of whose differences, are shown beside what decides."""
 
 
-class PublishedRecord(_Part):
+class PublishedRecord(_Editable):
     """The object in ``results.json``."""
 
     experiments: dict[str, PublishedExperiment]
-    trials: dict[str, PublishedFalsification] = {}
+    trials: dict[str, PublishedFalsification] = Field(default={})
     tables: dict[str, PublishedTable]
 
     def needed(self, tables: list[str]) -> list[str]:
@@ -177,10 +177,6 @@ class PublishedRecord(_Part):
             *(name for name in self.needed([table]) if not self.experiments[name].runs),
             *(name for name in self.needed_trials([table]) if not self.trials[name].taken),
         ]
-
-    def to_json(self) -> str:
-        """The text of ``results.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
 def read_record(path: Path) -> PublishedRecord:

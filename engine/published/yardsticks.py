@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
+from engine.config_base import FrozenModel
 from engine.evaluate.report import Report
 
 FILE = Path(__file__).parent / "yardsticks.yaml"
 
 
-class Yardstick(BaseModel):
+class Yardstick(FrozenModel):
     """What one source says of one data set; ``None`` where it does not state how it measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     datasets: list[str]
     """Data sets beside whose results it is shown, by the names that reports have."""

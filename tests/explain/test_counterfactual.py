@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from explain_world import Checkerboard, copying, instance
 
-from engine.explain.counterfactual import Search, counterfactual
+from engine.explain.counterfactual import counterfactual
 from engine.explain.effects import leave_one_out
 from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
+from engine.explain.report_parts import Counterfactual
 
 
-def search(predictor: Predictor, **settings: object) -> Search:
+def search(predictor: Predictor, **settings: object) -> Counterfactual:
     effects = leave_one_out(predictor, [Delete()])["delete"].margin
     return counterfactual(predictor, effects, **settings)  # type: ignore[arg-type]
 
@@ -22,7 +23,7 @@ def test_the_one_item_that_carries_the_answer_is_found() -> None:
     assert (found.removal.positions, found.removal.top_before, found.removal.top_after) == ((1,), 10, 12)
     assert (found.removal.rank_after, found.removal.smallest, found.removal.verified) == (3.0, True, True)
     assert found.single_changes == (1,)
-    assert "single title changes the top answer" in found.sentence()
+    assert "single title changes the top answer" in found.sentence
 
 
 def test_where_two_items_carry_it_no_single_removal_is_said_to() -> None:
@@ -33,7 +34,7 @@ def test_where_two_items_carry_it_no_single_removal_is_said_to() -> None:
     assert found.removal.positions == (0, 2)
     assert found.removal.smallest
     assert found.single_changes == ()
-    assert found.sentence().startswith("No single removal changes it")
+    assert found.sentence.startswith("No single removal changes it")
 
 
 def test_a_change_that_needs_more_than_three_is_grown_and_thinned_out() -> None:
@@ -49,7 +50,7 @@ def test_a_change_that_needs_more_than_three_is_grown_and_thinned_out() -> None:
 def test_what_nothing_changes_is_said_plainly() -> None:
     found = search(copying([1, 2, 3], [10, 11], i1={10: 1.0}, i2={10: 1.0}, i3={10: 1.0}))
     assert (found.removal, found.replacement) == (None, None)
-    assert found.sentence() == "No single removal changes it, nor any larger one that was tried."
+    assert found.sentence == "No single removal changes it, nor any larger one that was tried."
 
 
 def test_a_replacement_is_found_where_no_removal_is() -> None:

@@ -24,7 +24,7 @@ from engine.explain.explananda import (
     explanandum_of_user,
 )
 from engine.explain.explanandum import Explanandum
-from engine.explain.rationale import Writing
+from engine.explain.rationale import WriterOptions
 from engine.explain.report import ExplanationReport
 from engine.explain.serialization import plain
 from engine.llm import SoftPrompt
@@ -307,7 +307,7 @@ def test_a_run_with_delrec_plus_is_explained_by_the_paper_s_method() -> None:
 
 def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
     heard: list[dict[str, Any]] = []
-    writing = Writing(prompt="Say hello.", samples=2)
+    writing = WriterOptions(prompt="Say hello.", samples=2)
     reasons = Explainer(explanandum_of_user(models, "user 3"), writing=writing)
     answer = _told(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
     assert [told["measuring"] for told in heard[:2]] == ["summary", "rationale"]

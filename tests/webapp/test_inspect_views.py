@@ -14,7 +14,7 @@ from inspect_world import HOSTILE, explanation, item, read, rung, written
 from db.asked import AnswerProgress
 from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
-from engine.explain.report_parts import Writing
+from engine.explain.report_parts import PartialRationale
 from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.charts import percent, shares, signed
 from webapp.inspect.question import DEPTHS, REASONS, WORDS, Question
@@ -40,7 +40,7 @@ def _choice(item: int) -> ItemLabel:
 
 
 def _writing(answer: ExplanationReport, *texts: str) -> ExplanationReport:
-    return answer.model_copy(update={"writing": Writing(request="", texts=texts)})
+    return answer.model_copy(update={"writing": PartialRationale(request="", texts=texts)})
 
 
 def _all(answer: ExplanationReport) -> dict[str, str]:

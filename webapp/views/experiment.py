@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.evaluate.render import short
-from engine.experiment.statistics import TEST, Difference, Spread
+from engine.experiment.statistics import TEST, Difference, SeedSpread
 from engine.experiment.tables import Table
 from jobs.experiment_forecast import ExperimentForecast
 from jobs.experiments import ENDED, ExperimentState
@@ -113,7 +113,7 @@ def by_seed(variants: Sequence[VariantRuns], metric: str, *, frozen: bool = Fals
 
 def results(
     variants: Sequence[VariantRuns],
-    figures: Mapping[tuple[int, str], Spread],
+    figures: Mapping[tuple[int, str], SeedSpread],
     found: Mapping[int, Difference | None],
     metrics: Sequence[str],
     metric: str,
@@ -184,7 +184,7 @@ def _seeds(group: VariantRuns) -> str:
     return f"{done} of {plural(len(group.runs), 'seed')} done"
 
 
-def _spread(it: Spread | None) -> Html:
+def _spread(it: SeedSpread | None) -> Html:
     if it is None:
         return tag("td", "–", class_="dr-number dr-muted")
     deviation = "" if it.deviation is None else f" ± {short(it.deviation)}"

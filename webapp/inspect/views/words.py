@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.config import ExplainConfig
 from engine.explain.endpoint import name_of
 from engine.explain.report import ExplanationReport
-from engine.explain.report_parts import CheckedSentence, Grounding, Words
+from engine.explain.report_parts import CheckedSentence, CheckedText, Grounding
 from engine.labels import label
 from webapp.html import Html, join, tag
 from webapp.inspect.question import Question
@@ -112,7 +112,7 @@ def checked(answer: ExplanationReport) -> Html | None:
     return join([written(best), more])
 
 
-def written(text: Words) -> Html:
+def written(text: CheckedText) -> Html:
     """A text with the verdict on it, sentence by sentence."""
     found = text.grounding
     words, kind = BADGES[found.badge]
