@@ -30,6 +30,20 @@ CANDIDATES = (
     *("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false"),
     *("distill.soft_labels=false", "finetune.soft_labels=0"),
 )
+QUICK = (
+    "teacher.epochs=2",
+    "teacher.validate_every=1",
+    "distill.steps=2",
+    "distill.batch_size=2",
+    "distill.validate_every=1",
+    "distill.validation_users=4",
+    "finetune.steps=4",
+    "finetune.batch_size=2",
+    "finetune.validate_every=2",
+    "finetune.validation_users=4",
+    "plus.weighed_users=8",
+    "eval.users=8",
+)
 """What makes the smoke preset ask as published: one question a prompt, which lists the candidates."""
 SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=6")
 """Makes it ask behind every title of a list, with a head that learns."""

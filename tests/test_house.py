@@ -146,8 +146,9 @@ def test_no_two_parts_of_the_engine_need_each_other() -> None:
 
 
 def test_modules_stay_small() -> None:
-    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert lines
+    files = [*MODULES, *(ROOT / "tests").rglob("*.py")]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert len(lines) > len(MODULES)
     assert {name: count for name, count in lines.items() if count >= MOST_LINES} == {}
 
 

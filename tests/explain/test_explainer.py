@@ -17,7 +17,6 @@ from tiny_run import tiny_models
 from engine.errors import StudioError
 from engine.explain.explainer import PARTS, Explainer, OnPart, explain
 from engine.explain.explananda import (
-    CandidatePool,
     ExplanationTarget,
     explanandum_of_edited,
     explanandum_of_titles,
@@ -25,7 +24,7 @@ from engine.explain.explananda import (
 )
 from engine.explain.explanandum import Explanandum
 from engine.explain.rationale import WriterOptions
-from engine.explain.report import ExplanationReport
+from engine.explain.report import CandidatePool, ExplanationReport
 from engine.explain.serialization import plain
 from engine.llm import SoftPrompt
 from engine.models import Models

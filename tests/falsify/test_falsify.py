@@ -16,7 +16,7 @@ from engine.errors import Cancelled, StudioError
 from engine.falsify import record as falsify_record
 from engine.falsify.controls import RANDOM_LISTS, Control
 from engine.falsify.experiment import FOLDER, FalsificationSample, with_prompts
-from engine.falsify.record import FILE, FindingBuilder, read_falsification, rises, stays
+from engine.falsify.record import FILE, read_falsification
 from engine.falsify.suite import falsify
 from engine.falsify.tests import (
     candidate_order,
@@ -29,7 +29,6 @@ from engine.falsify.tests import (
 from engine.falsify.tests import titles as titles_test
 from engine.llm import Prompts
 from engine.llm.title_vectors import title_vectors
-from engine.metrics.bootstrap import Interval
 from engine.models import Models, llm_of
 from engine.monitor import Monitor
 from engine.plus import PlusWeights
@@ -119,42 +118,6 @@ def experiment(models: Models, run: RunFolder, kind: str = "", controls: Sequenc
     if isinstance(made, RuleBench):
         made.kind = kind
     return made
-
-
-def interval(low: float, high: float) -> tuple[float, float, float]:
-    return ((low + high) / 2, low, high)
-
-
-def test_verdicts_tell_a_claim_that_holds_from_one_that_does_not_and_from_one_that_may() -> None:
-    gains = {(0.01, 0.2): "passed", (-0.1, 0.01): "failed", (-0.2, -0.1): "failed", (-0.1, 0.1): "not decided"}
-    assert {ends: rises(Interval(*interval(*ends)), 20) for ends in gains} == gains
-    changes = {(-0.04, 0.04): "passed", (0.06, 0.2): "failed", (-0.2, -0.06): "failed", (-0.01, 0.06): "not decided"}
-    assert {ends: stays(Interval(*interval(*ends)), 20) for ends in changes} == changes
-
-
-def test_too_few_users_cannot_show_that_nothing_happens() -> None:
-    nothing = Interval(0.0, 0.0, 0.0)
-    assert [rises(nothing, users) for users in (149, 150)] == ["not decided", "failed"]
-    assert [stays(nothing, users) for users in (59, 60)] == ["not decided", "passed"]
-    assert rises(Interval(-0.2, -0.3, -0.1), 10) == "failed", "the opposite is something"
-    assert rises(Interval(0.2, 0.1, 0.3), 10) == "passed"
-
-
-def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
-    up, flat, unsure = np.full(20, 0.3), np.zeros(20), np.tile([1.0, -1.0], 10)
-
-    def verdict(*values: np.ndarray, missing: str = "") -> str:
-        evidence = FindingBuilder(200, 0)
-        evidence.rises("beside", "HR@1", flat)
-        for number, value in enumerate(values):
-            evidence.rises(f"claim {number}", "HR@1", value, deciding=True)
-        return evidence.finding(1, "", "", missing).verdict
-
-    assert verdict(up, up) == "passed"
-    assert verdict(up, unsure) == "not decided"
-    assert verdict(unsure, flat, up) == "failed"
-    assert verdict(up, missing="no other prompt") == "not decided"
-    assert verdict(flat, missing="no other prompt") == "failed"
 
 
 def test_a_prompt_that_another_teachers_equals_is_no_distillation(models: Models, run: RunFolder) -> None:

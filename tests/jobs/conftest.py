@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 import servers
+from archive_world import finished_run
 from job_support import PATIENCE, gone, wait_for
 
-from jobs import heartbeat
+from jobs import api, heartbeat
 
 WORKER = Path(__file__).with_name("fake_worker.py")
 
@@ -66,3 +67,13 @@ def start_worker() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     for worker in started:
         worker.wait(PATIENCE)
     wait_for(lambda: all(map(gone, children)), "the workers' children to end")
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """An archive of a finished run, which is deleted here afterwards."""
+    run_id = finished_run()
+    target = tmp_path / "run.zip"
+    api.export_run(run_id, target)
+    api.delete(run_id)
+    return target

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from inspect_pages import HOSTILE, hostile_settings
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from smoke_runs import finished_run
 from webapp_studio import Studio, served_here
+from writer_server import Server
 
 from webapp.access import Access
 
@@ -130,3 +133,20 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Server]:
+    """An endpoint that could write instead of the run's model."""
+    server = Server()
+    yield server
+    server.http.shutdown()
+
+
+@pytest.fixture(scope="module")
+def hostile_run(studio: Studio, writer: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished run on data whose titles begin with a word of their own and go on as code."""
+    chosen = hostile_settings(tmp_path_factory.mktemp("data"), writer.url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELREC_HOME", str(studio.home))
+        return finished_run(chosen, HOSTILE[:70])

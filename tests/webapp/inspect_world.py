@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.explain.report import ExplanationReport
+from engine.explain.report_parts import PartialRationale
 
 HOSTILE = '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{7*7}}'
 
@@ -115,3 +116,7 @@ def written(badge: str, weights: str = "base") -> dict[str, Any]:
     text = " ".join(sentence["text"] for sentence in sentences)
     grounding = {"badge": badge, "sentences": sentences, "invented": ["Jaws 9"], "precision": 0.5}
     return {"text": text, "weights": weights, "sample": 0, "grounding": grounding, "note": ""}
+
+
+def being_written(answer: ExplanationReport, *texts: str) -> ExplanationReport:
+    return answer.model_copy(update={"writing": PartialRationale(request="", texts=texts)})

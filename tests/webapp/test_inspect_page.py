@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from inspect_pages import (
+    ALIKE,
+    HOSTILE,
+    ITEMS,
+    assert_harmless,
+    candidates,
+    cards,
+    measured_at,
+    wait_until_measured,
+    word,
+)
 from playwright.sync_api import Page, expect
-from smoke_runs import finished_run
 from webapp_studio import Studio
 from writer_server import Server
 
@@ -22,74 +29,15 @@ from jobs import api
 
 pytestmark = pytest.mark.browser
 
-HOSTILE = '<img src=x onerror="pwned=1">;${pwned=2}{{pwned}}'
-ITEMS = 24
-ALIKE = {18: "C", 19: "C++", 20: "Same", 21: "Same", 22: "19", 23: "!!!"}
-"""Titles of the last items: read by their letters alone, or as ids, they would be others."""
 PATIENCE = 300.0
 
 
-@pytest.fixture(scope="module")
-def writer() -> Iterator[Server]:
-    """An endpoint that could write instead of the run's model."""
-    server = Server()
-    yield server
-    server.http.shutdown()
-
-
-@pytest.fixture(scope="module")
-def run_id(studio: Studio, writer: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A finished run on data whose titles begin with a word of their own and go on as code."""
-    folder = tmp_path_factory.mktemp("data")
-    with (folder / "items.csv").open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("item", "title"), *((n, _title(n)) for n in range(ITEMS))])
-    with (folder / "interactions.csv").open("w", newline="", encoding="utf-8") as handle:
-        rows = [(user, (user + 5 * step) % ITEMS, step) for user in range(24) for step in range(9)]
-        csv.writer(handle).writerows([("user", "item", "timestamp"), *rows])
-    data = f"data={{dataset: csv, path: '{folder}', history: 3, candidates: 5}}"
-    changes = ("eval.users=8", "eval.full_top=6", "teacher.epochs=1", "distill.steps=2", "distill.validation_users=4",
-               "finetune.steps=2", "finetune.validation_users=4", "plus.enabled=false",
-               f"explain={{writer_url: '{writer.url}', writer_model: llama}}")  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DELREC_HOME", str(studio.home))
-        return finished_run((data, *changes), HOSTILE[:70])
-
-
-def _title(number: int) -> str:
-    return ALIKE.get(number, f"{_word(number)} {HOSTILE}")
-
-
-def _word(number: int) -> str:
-    return f"{'ABCDEFGH'[number % 8]}{'aeiou'[number // 8]}rolin"
-
-
-def _cards(page: Page) -> list[str]:
-    texts: list[str] = page.locator(".dr-title-card b").all_inner_texts()
-    return texts
-
-
-def _candidates(page: Page) -> set[str]:
-    lines = page.locator("#inspect-sides .dr-line")
-    expect(lines).not_to_have_count(0)
-    return set(lines.evaluate_all("rows => rows.map(row => row.dataset.item)"))
-
-
-def _measured(page: Page) -> None:
-    expect(page.locator(".dr-sentence")).to_be_visible()
-    expect(page.locator(".dr-measuring")).to_have_count(0)
-
-
-def _harmless(page: Page) -> None:
-    assert page.evaluate("window.pwned") is None
-    assert page.locator("img[src=x]").count() == 0
-
-
 def test_a_recommendation_is_explained_and_taken_along(
-    page: Page, at_studio: Studio, run_id: str, tmp_path: Path
+    page: Page, at_studio: Studio, hostile_run: str, tmp_path: Path
 ) -> None:
     page.goto(f"{at_studio.url}/inspect?demo=1&model=delrec")
     expect(page.locator("#inspect-sides .dr-line")).to_have_count(10)
-    page.wait_for_url(re.compile(f"run={run_id}"))
+    page.wait_for_url(re.compile(f"run={hostile_run}"))
     assert "demo=1" in page.url
 
     page.get_by_role("button", name="Only DELRec").or_(page.get_by_role("button", name="Neither right")).last.click()
@@ -98,7 +46,7 @@ def test_a_recommendation_is_explained_and_taken_along(
     page.locator(".dr-fold > summary").click()
     expect(page.locator(".dr-expert").filter(has_text="Integrated gradients")).to_be_visible()
     page.wait_for_url(re.compile("view=expert"))
-    _measured(page)
+    wait_until_measured(page)
     expect(page.locator("#inspect-editor textarea")).to_contain_text("A recommender puts")
     expect(page.locator(".dr-title-card")).to_have_count(3)
     expect(page.locator(".dr-title-card .dr-effect")).to_have_count(6)
@@ -116,7 +64,7 @@ def test_a_recommendation_is_explained_and_taken_along(
     with page.expect_download() as download:
         page.locator("#share-json").click()
     told = json.loads(download.value.path().read_text())
-    assert (told["question"]["user"], told["run_id"]) == (user, run_id)
+    assert (told["question"]["user"], told["hostile_run"]) == (user, hostile_run)
     assert page.locator(".dr-sentence").inner_text() == told["summary"]["sentence"]
     shown = (
         page.locator("#inspect-sides .dr-rank")
@@ -133,16 +81,16 @@ def test_a_recommendation_is_explained_and_taken_along(
     page.goto(f"file://{report}")
     expect(page.locator("p.dr-sentence")).to_have_text(told["summary"]["sentence"])
     assert page.locator("script, link, img, button, form, a").count() == 0
-    _harmless(page)
+    assert_harmless(page)
     page.goto(address)
     expect(page.locator("p.dr-sentence")).to_have_text(told["summary"]["sentence"])
-    _harmless(page)
+    assert_harmless(page)
 
 
 def test_the_evidence_leaves_the_machine_by_a_press_and_by_nothing_else(
-    page: Page, at_studio: Studio, run_id: str, writer: Server
+    page: Page, at_studio: Studio, hostile_run: str, writer: Server
 ) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=2&words=elsewhere")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&user=2&words=elsewhere")
     words = page.locator("#inspect-words")
     expect(words.locator('article[data-weights="base"]').first).to_be_visible(timeout=PATIENCE * 1000)
     expect(words).to_contain_text("titles and measurements from this machine to llama at 127")
@@ -153,47 +101,47 @@ def test_the_evidence_leaves_the_machine_by_a_press_and_by_nothing_else(
     assert "words=elsewhere" in page.url
     page.reload()
     expect(words).to_contain_text("wrote did not hold", timeout=PATIENCE * 1000)
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=2&words=elsewhere&attempt=2&demo=1")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&user=2&words=elsewhere&attempt=2&demo=1")
     expect(words.locator('article[data-weights="base"]').first).to_be_visible(timeout=PATIENCE * 1000)
     words.get_by_role("button", name="Let llama write").click()
     expect(page.locator("#inspect-problem")).to_contain_text("read-only")
     assert len(writer.asked) == 1
 
 
-def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studio, run_id: str) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}")
+def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}")
     expect(page.locator(".dr-title-card")).to_have_count(3)
-    first, _, third = whole = _cards(page)
-    candidates = _candidates(page)
+    first, _, third = whole = cards(page)
+    listed = candidates(page)
     page.locator(".dr-title-card").nth(1).locator("[data-edit=remove]").click()
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
-    assert _cards(page) == [first, third]
-    expect(page.locator("#inspect-changes")).to_contain_text(f"same {len(candidates)} candidates")
-    assert _candidates(page) == candidates
+    assert cards(page) == [first, third]
+    expect(page.locator("#inspect-changes")).to_contain_text(f"same {len(listed)} candidates")
+    assert candidates(page) == listed
     page.locator(".dr-title-card").nth(0).locator("[data-edit=down]").press("Enter")
     expect(page.locator(".dr-title-card b").first).to_have_text(third)
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
 
-    wanted = next(n for n in range(ITEMS) if not any(card.startswith(_word(n)) for card in whole))
-    page.locator("#inspect-add").fill(_word(wanted)[:6])
-    expect(page.locator("#inspect-add-found li").first).to_contain_text(_word(wanted))
+    wanted = next(n for n in range(ITEMS) if not any(card.startswith(word(n)) for card in whole))
+    page.locator("#inspect-add").fill(word(wanted)[:6])
+    expect(page.locator("#inspect-add-found li").first).to_contain_text(word(wanted))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(".dr-title-card")).to_have_count(3)
-    expect(page.locator(".dr-title-card b").last).to_have_text(f"{_word(wanted)} {HOSTILE}")
-    _measured(page)
+    expect(page.locator(".dr-title-card b").last).to_have_text(f"{word(wanted)} {HOSTILE}")
+    wait_until_measured(page)
     page.locator(".dr-title-card").last.drag_to(page.locator(".dr-title-card").first, target_position={"x": 20, "y": 3})
-    expect(page.locator(".dr-title-card b").first).to_have_text(f"{_word(wanted)} {HOSTILE}")
+    expect(page.locator(".dr-title-card b").first).to_have_text(f"{word(wanted)} {HOSTILE}")
     page.wait_for_url(re.compile(rf"titles=id:{wanted};"))
-    edited = _cards(page)
-    _measured(page)
+    edited = cards(page)
+    wait_until_measured(page)
     page.reload()
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
-    assert _cards(page) == edited
+    assert cards(page) == edited
     page.get_by_role("button", name="Undo all changes").click()
     expect(page.locator("#inspect-changes")).to_be_hidden()
-    assert _cards(page) == whole
-    _harmless(page)
+    assert cards(page) == whole
+    assert_harmless(page)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +149,9 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     [("c", 1, 18), ("same", 2, 21), ("19", 1, 22)],
 )
 def test_what_is_picked_is_the_very_item(
-    page: Page, at_studio: Studio, run_id: str, typed: str, option: int, wanted: int
+    page: Page, at_studio: Studio, hostile_run: str, typed: str, option: int, wanted: int
 ) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&titles=")
     page.locator("#inspect-add").fill(typed)
     expect(page.locator("#inspect-add-found li").nth(option - 1)).to_contain_text(ALIKE[wanted])
     labels = page.locator("#inspect-add-found li").all_inner_texts()
@@ -214,8 +162,8 @@ def test_what_is_picked_is_the_very_item(
     shown = f"{ALIKE[wanted]} [id:{wanted}]" if ALIKE[wanted] == "Same" else ALIKE[wanted]  # another is called so
     expect(page.locator(".dr-title-card b")).to_have_text([shown])
     page.wait_for_url(re.compile(rf"titles=id:{wanted}$"))
-    _candidates(page)
-    told = _told(page, at_studio)
+    candidates(page)
+    told = measured_at(page, at_studio)
     assert [item["raw_id"] for item in told["history"]] == [str(wanted)]
     row = page.locator("#inspect-sides .dr-line button").first  # a title that is another's id, or reads like another
     row.click()
@@ -223,35 +171,27 @@ def test_what_is_picked_is_the_very_item(
     expect(page.locator("#share-json")).to_have_attribute("href", re.compile("item="))
     chosen = re.search(r"item=(\d+)", page.url)
     assert chosen
-    assert _told(page, at_studio)["target"]["raw_id"] == chosen[1]
+    assert measured_at(page, at_studio)["target"]["raw_id"] == chosen[1]
 
 
-def test_what_is_typed_is_the_title_that_is_just_so(page: Page, at_studio: Studio, run_id: str) -> None:
-    marked = f"{_word(0)} {HOSTILE}".replace(";", "\\;")
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+def test_what_is_typed_is_the_title_that_is_just_so(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    marked = f"{word(0)} {HOSTILE}".replace(";", "\\;")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&titles=")
     page.locator("#inspect-paste").fill(f"1. C++\n19; !!!;{marked}\nSame")
     page.get_by_role("button", name="Use these titles").click()
-    expect(page.locator(".dr-title-card b")).to_have_text(["C++", "19", "!!!", f"{_word(0)} {HOSTILE}", "Same [id:20]"])
+    expect(page.locator(".dr-title-card b")).to_have_text(["C++", "19", "!!!", f"{word(0)} {HOSTILE}", "Same [id:20]"])
     expect(page.locator(".dr-title-card").last).to_contain_text("Did you mean")
     page.locator(".dr-title-card").last.get_by_role("button", name="Take Same [id:21]").click()
     expect(page.locator(".dr-meant")).to_have_count(0)
     expect(page.locator("#share-json")).to_have_attribute("href", re.compile("21$"))
-    assert [item["raw_id"] for item in _told(page, at_studio)["history"]] == ["23", "0", "21"]
-    _harmless(page)
+    assert [item["raw_id"] for item in measured_at(page, at_studio)["history"]] == ["23", "0", "21"]
+    assert_harmless(page)
 
 
-def _told(page: Page, studio: Studio) -> dict[str, Any]:
-    """The data behind what is shown."""
-    link = str(page.locator("#share-json").get_attribute("href"))
-    with urllib.request.urlopen(f"{studio.url}/{link.removeprefix('./')}") as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
-
-
-def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_studio: Studio, run_id: str) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}")
-    _measured(page)
-    first, second, third = _cards(page)
+def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}")
+    wait_until_measured(page)
+    first, second, third = cards(page)
     page.locator(".dr-title-card").last.hover(position={"x": 20, "y": 20})
     box = page.locator(".dr-title-card").first.bounding_box()
     assert box is not None
@@ -265,17 +205,17 @@ def test_a_drag_outlives_an_answer_that_draws_the_cards_anew(page: Page, at_stud
     }""")
     page.mouse.up()
     expect(page.locator("#inspect-changes")).to_contain_text("Before and after")
-    assert _cards(page)[0] == third
-    assert sorted(_cards(page)) == sorted([first, second, third])
+    assert cards(page)[0] == third
+    assert sorted(cards(page)) == sorted([first, second, third])
 
 
 @pytest.mark.parametrize("moment", ["held", "clicked"])
 def test_a_press_on_the_fold_counts_though_an_answer_draws_it_anew(
-    page: Page, at_studio: Studio, run_id: str, moment: str
+    page: Page, at_studio: Studio, hostile_run: str, moment: str
 ) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&model=delrec&candidates=all")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&model=delrec&candidates=all")
     fold = page.locator(".dr-fold > summary")
-    _measured(page)
+    wait_until_measured(page)
     page.evaluate("document.addEventListener('delrec-ask', event => (window.asked ||= []).push(event.detail))")
     draw = "const part = fold.closest('.dr-fold').parentElement; const closed = part.innerHTML;"
     if moment == "held":
@@ -293,8 +233,8 @@ def test_a_press_on_the_fold_counts_though_an_answer_draws_it_anew(
     expect(page.locator(".dr-expert h3", has_text="Gradients")).to_have_count(0)
 
 
-def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_studio: Studio, run_id: str) -> None:
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&titles=")
+def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&titles=")
     expect(page.locator("#inspect-sides")).to_contain_text("No titles yet")
     nothing = "1. שלום עולם\n2. 🎬🎬\n3. <script>window.pwned=4</script>"
     page.locator("#inspect-paste").fill(nothing)
@@ -302,7 +242,7 @@ def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_stu
     expect(page.locator(".dr-mark-unknown")).to_have_count(3)
     expect(page.locator("#inspect-history")).to_contain_text("no reasons can be measured")
     expect(page.locator("#inspect-sides .dr-lists section")).to_have_count(2)
-    page.locator("#inspect-add").fill(f"{_word(3)} {HOSTILE}")
+    page.locator("#inspect-add").fill(f"{word(3)} {HOSTILE}")
     page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     expect(page.locator(".dr-title-card")).to_have_count(4)
@@ -312,19 +252,19 @@ def test_titles_of_one_s_own_get_reasons_unless_none_is_known(page: Page, at_stu
     page.locator("#inspect-paste").fill("x\n" * 501)
     page.get_by_role("button", name="Use these titles").click()
     expect(page.locator("#inspect-problem")).to_contain_text("501 titles")
-    _harmless(page)
+    assert_harmless(page)
 
 
-def test_what_cannot_be_inspected_says_why(page: Page, at_studio: Studio, run_id: str) -> None:
+def test_what_cannot_be_inspected_says_why(page: Page, at_studio: Studio, hostile_run: str) -> None:
     page.goto(f"{at_studio.url}/inspect?run=r-zzzzzz&user=1")
     expect(page.locator("#inspect-problem")).to_contain_text("no run 'r-zzzzzz'")
     expect(page.locator("#inspect-page")).to_be_hidden()
-    page.goto(f"{at_studio.url}/inspect?run={run_id}&user=nobody<b>")
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&user=nobody<b>")
     expect(page.locator("#inspect-said")).to_contain_text("no test user 'nobody<b>'")
     expect(page.locator("#inspect-sides")).to_contain_text("No ranking")
     page.goto(f"{at_studio.url}/tour?run=../../etc")
     expect(page.locator("#tour-problem")).to_contain_text("no run")
-    for path in ("inspect.json?run=r-zzzzzz", f"inspect.html?run={run_id}&user=none", "inspect.html"):
+    for path in ("inspect.json?run=r-zzzzzz", f"inspect.html?run={hostile_run}&user=none", "inspect.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{at_studio.url}/studio/{path}")
     with urllib.request.urlopen(f"{at_studio.url}/-/titles?run=r-zzzzzz&q=a") as answer:
@@ -341,8 +281,8 @@ def test_without_a_finished_run_the_next_step_is_said(page: Page, at_quiet_studi
     api.delete(waiting)
 
 
-def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_id: str) -> None:
-    page.goto(f"{at_studio.url}/tour?run={run_id}")
+def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    page.goto(f"{at_studio.url}/tour?run={hostile_run}")
     expect(page.locator("#tour-body")).to_contain_text("How often each is right")
     for step in (2, 3, 4):
         page.locator(".dr-next").click()
@@ -353,7 +293,7 @@ def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_i
     expect(page.locator("#tour-body")).to_contain_text("What to take from it")
     page.go_back()
     expect(page.locator(".dr-steps [aria-current]")).to_have_text("4. Where it is wrong")
-    _harmless(page)
+    assert_harmless(page)
     page.keyboard.press("ArrowRight")
     page.wait_for_url(re.compile("step=5"))
     expect(page.locator(".dr-steps [aria-current]")).to_be_focused()
@@ -370,9 +310,9 @@ def test_the_tour_leads_through_three_users(page: Page, at_studio: Studio, run_i
 
 
 def test_the_tour_is_taken_along_as_one_file_that_needs_nothing_else(
-    page: Page, at_studio: Studio, run_id: str, tmp_path: Path
+    page: Page, at_studio: Studio, hostile_run: str, tmp_path: Path
 ) -> None:
-    page.goto(f"{at_studio.url}/tour?run={run_id}")
+    page.goto(f"{at_studio.url}/tour?run={hostile_run}")
     expect(page.locator("#tour-walk")).not_to_contain_text("still measured", timeout=1000 * PATIENCE)
     with page.expect_download() as download:
         page.locator("#tour-file").click()
@@ -386,7 +326,7 @@ def test_the_tour_is_taken_along_as_one_file_that_needs_nothing_else(
     assert page.locator(".dr-stop").count() >= 3, "the beginning, at least one user, the end"
     assert page.locator(".dr-rank").count() >= 2
     expect(page.locator(".dr-title-card", has_text="<img src=x").first).to_be_visible()
-    _harmless(page)
+    assert_harmless(page)
     assert page.locator("button, a, script, form").count() == 0
     assert asked == [file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -395,9 +335,9 @@ def test_the_tour_is_taken_along_as_one_file_that_needs_nothing_else(
             urllib.request.urlopen(f"{at_studio.url}/-/tour.html?run={name}")
 
 
-def test_a_phone_needs_no_sideways_scrolling(page: Page, at_studio: Studio, run_id: str, tmp_path: Path) -> None:
+def test_a_phone_needs_no_sideways_scrolling(page: Page, at_studio: Studio, hostile_run: str, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in (f"inspect?run={run_id}&view=expert", f"tour?run={run_id}&step=5"):
+    for path in (f"inspect?run={hostile_run}&view=expert", f"tour?run={hostile_run}&step=5"):
         page.goto(f"{at_studio.url}/{path}")
         expect(page.locator(".dr-sentence").or_(page.get_by_text("What to take from it")).first).to_be_visible()
         page.wait_for_timeout(300)

@@ -9,13 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inspect_world import HOSTILE, explanation, item, read, rung, written
+from inspect_world import HOSTILE, being_written, explanation, item, read, rung
 
 from db.asked import AnswerProgress
 from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
-from engine.explain.report_parts import PartialRationale
-from jobs.failures import ANSWER_STOPPED
 from webapp.inspect.charts import percent, shares, signed
 from webapp.inspect.question import DEPTHS, REASONS, WORDS, Question
 from webapp.inspect.session import FIRST, NAMES, QuestionState
@@ -39,10 +37,6 @@ def _choice(item: int) -> ItemLabel:
     return ItemLabel(f"id:{item + 1}", f"{HOSTILE} {item}")
 
 
-def _writing(answer: ExplanationReport, *texts: str) -> ExplanationReport:
-    return answer.model_copy(update={"writing": PartialRationale(request="", texts=texts)})
-
-
 def _all(answer: ExplanationReport) -> dict[str, str]:
     history = history_view.of_answer(answer)
     return {
@@ -56,7 +50,7 @@ def _all(answer: ExplanationReport) -> dict[str, str]:
         "notes": view.notes(answer),
         "cards": history_view.cards(history, answer),
         "words": words_view.checked(answer),
-        "growing": words_view.growing(_writing(answer, HOSTILE)),
+        "growing": words_view.growing(being_written(answer, HOSTILE)),
         "editor": words_view.editor(answer, ASKED),
         "expert": expert_view.fold(answer, Question("r-abc234", "42", expert=True)),
     }
@@ -220,49 +214,6 @@ def test_what_was_understood_as_another_title_is_said() -> None:
 def test_a_change_is_tried_with_the_very_items() -> None:
     asked = re.findall(r'data-ask="([^"]*)"', reasons_view.smallest(read(), _choice))
     assert [json.loads(unescape(action))["titles"] for action in asked] == [["id:3"], ["id:34", "id:3"]]
-
-
-@pytest.mark.parametrize("badge", ["grounded", "partly", "ungrounded"])
-def test_generated_words_carry_their_verdict_and_their_writer(badge: str) -> None:
-    answer = explanation()
-    answer["rationale"]["texts"] = [written(badge, "adapter"), written("ungrounded")]
-    drawn = words_view.checked(read(answer))
-    assert f'data-badge="{badge}"' in drawn
-    assert "fine-tuned model" in drawn
-    assert "1 other text" in drawn
-    assert "<s>Jaws 9</s>" in drawn, "invented titles are struck out"
-    assert drawn.count('class="dr-unsupported"') == 2
-
-
-def test_words_are_shown_while_they_are_written_and_said_to_be_unchecked() -> None:
-    drawn = words_view.growing(_writing(read(), "All of it.", "Half of", ""))
-    assert "Half of" in drawn
-    assert "not checked yet" in drawn
-    assert "text 2, because the one before did not hold" in drawn
-
-
-def test_until_the_model_s_first_word_the_measurements_stand_there_and_say_so() -> None:
-    answer = explanation()
-    said = words_view.growing(read(answer))
-    assert answer["summary"]["fallback"] in said
-    assert "Computed from the measurements" in said
-    assert "begins to write" in said
-    del answer["summary"]
-    said = _text(words_view.growing(read(answer), "queued"))
-    assert "The Target stands at #1 for DELRec and at #3 for SASRec" in said
-    begun = words_view.growing(_writing(read(answer), "It"))
-    assert "Computed from" not in begun
-
-
-def test_a_stopped_text_says_so_and_can_be_asked_for_again() -> None:
-    stopped = AnswerProgress(5, "failed", None, ANSWER_STOPPED[0], ANSWER_STOPPED[1])
-    standing = QuestionState((FIRST, WORDS), {FIRST: AnswerProgress(4, "done", None, None, None), WORDS: stopped})
-    assert standing.state(WORDS) == "stopped"
-    assert (standing.pending, standing.failed) == (False, [])
-    assert share_view.failures(standing) == ""
-    assert "again" in words_view.stopped()
-    halted = QuestionState((FIRST, "effects"), {"effects": stopped})
-    assert halted.state("effects") == "absent", "other parts are just asked for again"
 
 
 def test_how_far_to_trust_a_row_is_its_own_verdict_or_how_to_measure_it() -> None:
