@@ -37,15 +37,14 @@ def models() -> Models:
     return tiny_models()
 
 
-def _told(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPart | None = None) -> dict[str, Any]:
-    """As it is stored."""
+def _stored(explainer: Explainer, parts: Collection[str] = PARTS, on_part: OnPart | None = None) -> dict[str, Any]:
     return explain(explainer, parts, on_part).to_json()
 
 
 def test_an_explanation_of_a_user_is_json_whose_numbers_fit_together(models: Models) -> None:
     explained = explanandum_of_user(models, "user 3")
     other = {"abc": SoftPrompt.from_vocabulary(models.backbone, 3, seed=9)}
-    answer = _told(Explainer(explained, other))
+    answer = _stored(Explainer(explained, other))
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
     assert set(PARTS) == set(answer) & set(PARTS) | set(answer["inapplicable"])
     history, candidates = answer["history"], answer["candidates"]
@@ -85,7 +84,7 @@ def test_items_that_look_alike_are_told_by_their_ids_wherever_they_stand(capsys:
     twins = replace(catalogue, titles=tuple(titles))
     models.dataset = replace(models.dataset, catalogue=twins)
     explained = explanandum_of_user(models, "user 3")
-    answer = _told(
+    answer = _stored(
         Explainer(explained), [part for part in PARTS if part not in ("gradients", "rationale", "prompt", "free")]
     )
     for item in (*answer["history"], *answer["candidates"], answer["rather"]["rather_than"]):
@@ -194,7 +193,7 @@ def test_on_the_catalogue_the_candidates_are_the_teachers_best(models: Models) -
 
 def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Models) -> None:
     explained = explanandum_of_titles(models, ["game A", "<b>${x}</b> {{y}} 🎬 שלום", "game B"])
-    answer = _told(Explainer(explained), ["effects", "summary"])
+    answer = _stored(Explainer(explained), ["effects", "summary"])
     assert [item["known"] for item in answer["history"]] == [True, False, True]
     assert answer["history"][1]["title"] == "<b>${x}</b> {{y}} 🎬 שלום"
     assert "only what reads titles sees" in answer["notes"][0]
@@ -203,7 +202,7 @@ def test_unknown_titles_are_kept_for_the_language_model_and_marked(models: Model
 
 
 def test_one_title_is_enough(models: Models) -> None:
-    answer = _told(Explainer(explanandum_of_titles(models, ["game A"])))
+    answer = _stored(Explainer(explanandum_of_titles(models, ["game A"])))
     assert len(answer["effects"]["model"]["delete"]["margin"]) == 1
     assert answer["effects"]["agreement"]["delete"] is None
     assert answer["order"]["model"]["shuffled_margin"] is None
@@ -217,7 +216,7 @@ def test_of_many_titles_the_last_are_read_and_it_is_said(models: Models) -> None
 
 
 def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models) -> None:
-    answer = _told(Explainer(explanandum_of_user(models, "user 3")), ["reading"])
+    answer = _stored(Explainer(explanandum_of_user(models, "user 3")), ["reading"])
     pieces = {(piece["kind"], piece["index"]): piece["text"] for piece in answer["reading"]["segments"]}
     for place, item in enumerate(answer["history"]):
         assert item["title"].partition(" (")[0] in pieces["history", place]
@@ -230,7 +229,7 @@ def test_the_exact_prompt_is_told_with_its_titles_in_their_places(models: Models
 def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str) -> None:
     models = tiny_models(family=family, form="sequence")
     explained = explanandum_of_user(models, "user 3")
-    answer = _told(Explainer(explained), [part for part in PARTS if part != "rationale"])
+    answer = _stored(Explainer(explained), [part for part in PARTS if part != "rationale"])
     assert answer == json.loads(json.dumps(answer, allow_nan=False))
     found = answer["reading"]
     assert found["answer"] == ""
@@ -254,7 +253,7 @@ def test_all_parts_are_measured_of_a_model_that_reads_no_candidates(family: str)
 
 
 def test_titles_of_ones_own_are_read_without_candidates_too() -> None:
-    answer = _told(
+    answer = _stored(
         Explainer(explanandum_of_titles(tiny_models(form="sequence"), ["game A", "wholly new", "game B"])), ["effects"]
     )
     assert [item["known"] for item in answer["history"]] == [True, False, True]
@@ -285,7 +284,7 @@ def test_an_over_long_title_of_ones_own_is_cut_for_the_prompt(models: Models) ->
 def test_a_run_without_soft_prompt_has_no_effect_of_it(form: str) -> None:
     models = tiny_models("distill.prompt=none", form=form)
     assert method_row(models.config) == "llm-zero-shot"
-    answer = _told(Explainer(explanandum_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
+    answer = _stored(Explainer(explanandum_of_user(models, "user 3")), ["prompt", "ladder", "reading", "gradients"])
     assert answer["prompt"] == {"prompts": None, "adapter": None}
     assert [rung["model"] for rung in answer["ladder"]] == ["sasrec", "llm-zero-shot"]
 
@@ -304,11 +303,11 @@ def test_a_run_with_delrec_plus_is_explained_by_the_paper_s_method() -> None:
     assert (last_row(config), method_row(config)) == ("delrec-plus", "delrec")
 
 
-def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
+def test_what_is_measured_and_written_so_far_is_stored(models: Models) -> None:
     heard: list[dict[str, Any]] = []
     writing = WriterOptions(prompt="Say hello.", samples=2)
     reasons = Explainer(explanandum_of_user(models, "user 3"), writing=writing)
-    answer = _told(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
+    answer = _stored(reasons, ["summary", "rationale"], lambda partial: heard.append(dict(partial)))
     assert [told["measuring"] for told in heard[:2]] == ["summary", "rationale"]
     assert all(told["target"] == answer["target"] for told in heard)
     assert heard[1]["summary"] == answer["summary"], "parts that are done stand beside the one under way"
@@ -321,7 +320,7 @@ def test_what_is_measured_and_written_so_far_is_told(models: Models) -> None:
 def test_a_quick_row_has_its_sentence_before_a_language_model_beside_it_is_asked(models: Models) -> None:
     explained = explanandum_of_user(models, "user 3", ExplanationTarget(model="sasrec", beside="llm-distilled"))
     heard: list[tuple[int, dict[str, Any]]] = []
-    answer = _told(Explainer(explained), ["summary"], lambda told: heard.append((explained.beside.asked, dict(told))))
+    answer = _stored(Explainer(explained), ["summary"], lambda told: heard.append((explained.beside.asked, dict(told))))
     (asked, first), (_, second) = heard
     assert asked == 0
     early = ExplanationReport.read(first)
