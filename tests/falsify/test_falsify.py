@@ -103,9 +103,8 @@ def untrained(world: World) -> Models:
 
 
 @pytest.fixture(autouse=True)
-def few_users_stand_for_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "too_few" not in request.node.name:
-        monkeypatch.setattr(falsify_record, "RULE_OF_THREE", 0.0)
+def few_users_stand_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(falsify_record, "RULE_OF_THREE", 0.0)
 
 
 @pytest.fixture

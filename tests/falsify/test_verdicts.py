@@ -14,9 +14,9 @@ def interval(low: float, high: float) -> tuple[float, float, float]:
 
 def test_verdicts_tell_a_claim_that_holds_from_one_that_does_not_and_from_one_that_may() -> None:
     gains = {(0.01, 0.2): "passed", (-0.1, 0.01): "failed", (-0.2, -0.1): "failed", (-0.1, 0.1): "not decided"}
-    assert {ends: rises(Interval(*interval(*ends)), 20) for ends in gains} == gains
+    assert {ends: rises(Interval(*interval(*ends)), 150) for ends in gains} == gains
     changes = {(-0.04, 0.04): "passed", (0.06, 0.2): "failed", (-0.2, -0.06): "failed", (-0.01, 0.06): "not decided"}
-    assert {ends: stays(Interval(*interval(*ends)), 20) for ends in changes} == changes
+    assert {ends: stays(Interval(*interval(*ends)), 150) for ends in changes} == changes
 
 
 def test_too_few_users_cannot_show_that_nothing_happens() -> None:
@@ -28,7 +28,7 @@ def test_too_few_users_cannot_show_that_nothing_happens() -> None:
 
 
 def test_a_test_has_the_worst_verdict_of_the_claims_that_decide() -> None:
-    up, flat, unsure = np.full(20, 0.3), np.zeros(20), np.tile([1.0, -1.0], 10)
+    up, flat, unsure = np.full(150, 0.3), np.zeros(150), np.tile([1.0, -1.0], 75)
 
     def verdict(*values: np.ndarray, missing: str = "") -> str:
         evidence = FindingBuilder(200, 0)
