@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,14 @@ MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rgl
 MOST_LINES = 350
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _imported_packages(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +81,7 @@ def test_no_function_of_pages_jobs_or_database_is_without_a_caller() -> None:
     defined, used = set(), set()
     for path in MODULES:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _tree(path)
         used |= _uses(module, tree)
         if not module.startswith(("engine", "db.migrations")):  # the library's are called by its users
             functions = [it for it in tree.body if isinstance(it, ast.FunctionDef) and not it.decorator_list]
@@ -90,7 +96,7 @@ def test_only_the_engine_puts_names_of_curves_together() -> None:
         f"{path.relative_to(ROOT)}: {node.value}"
         for path in MODULES
         if path.relative_to(ROOT).parts[0] != "engine"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.Constant) and re.match(r"(\w+ )?(validation|loss|rank|weight)\.\w*$", str(node.value))
     ]
     assert words == []
@@ -127,7 +133,7 @@ def test_no_two_parts_of_the_engine_need_each_other() -> None:
     needs: dict[str, set[str]] = {}
     for path in (ROOT / "engine").rglob("*.py"):
         own = _part(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _tree(path)
         for branch in [node for node in ast.walk(tree) if isinstance(node, ast.If)]:
             if ast.unparse(branch.test) == "TYPE_CHECKING":
                 branch.body = []
@@ -156,7 +162,7 @@ def test_every_module_says_what_it_is() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path in MODULES
-        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(_tree(path))
     ]
     assert silent == []
 
@@ -186,7 +192,7 @@ def test_tests_assert_no_timings() -> None:
     bounds = [
         f"{path.relative_to(ROOT)}: {ast.unparse(node.test)}"
         for path in (ROOT / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.Assert)
         for part in ast.walk(node.test)
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) and any(c in ast.unparse(part) for c in clocks)

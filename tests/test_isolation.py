@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHEAP = ("tests/cli/test_cli_settings.py", "tests/db/test_address.py")
+CHEAP = ("tests/cli/test_cli_settings.py", "tests/db/test_address.py", "-k", "not doctor_reports")  # that loads torch
 HOSTILE = {
     "DELREC_HOME": "/nonexistent",
     "DELREC_DATABASE_URL": "postgresql+psycopg://nobody@localhost:1/none",

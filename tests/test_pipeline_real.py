@@ -16,6 +16,8 @@ def test_real_smollm2_on_movielens_from_data_to_results(tmp_path):
     """The real thing in few steps: what is asserted holds whatever the quality, which ``quickstart`` measures."""
     # Fewer validations, of which nothing is asserted; what the protocol asks, and how long prompts are, stay real.
     few = (
+        "teacher.epochs=1",
+        "finetune.steps=2",
         "distill.validate_every=2",
         "distill.validation_users=2",
         "finetune.validation_users=2",

@@ -1,17 +1,15 @@
-"""The app in a real browser, with a real worker that trains a real (tiny) run."""
+"""The app without a worker in a real browser: forms, addresses, what stays text, who may change what, small screens."""
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.request
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from webapp_studio import Studio
+from webapp_studio import Studio, open_run, set_value, shows_state
 
 from engine.settings import load_config
-from engine.stages import stage_names
 from jobs import api
 
 pytestmark = pytest.mark.browser
@@ -19,130 +17,6 @@ pytestmark = pytest.mark.browser
 HOSTILE = (
     '<img src=x onerror="window.pwned=1"> ${window.pwned=2} {{7*7}} <b>%{x}</b> \'"><script>window.pwned=3</script>'
 )
-LONG_MS = 300_000
-STAGES = stage_names(load_config("smoke"))
-
-
-def _set(page: Page, name: str, value: str) -> None:
-    field = page.locator(f"#setting-{name.replace('.', '-').replace('_', '-')} input")
-    field.fill(value)
-    field.press("Tab")
-
-
-def _open_run(page: Page, studio: Studio, run_id: str) -> None:
-    page.goto(f"{studio.url}/run?id={run_id}")
-    expect(page.locator("#run-head h1")).to_be_visible()
-
-
-def _state(page: Page, state: str, timeout: float = LONG_MS) -> None:
-    expect(page.locator(f"#run-head .dr-badge.dr-{state}")).to_be_visible(timeout=timeout)
-
-
-def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> None:
-    page.goto(at_studio.url)
-    page.get_by_label("Smoke").check()
-    expect(page.locator("#launch-command")).to_contain_text("delrec run --preset smoke")
-    _set(page, "finetune.steps", "12")
-    expect(page.locator("#launch-command")).to_contain_text("--set finetune.steps=12")
-    expect(page.locator("#yaml")).to_contain_text("tiny-causal")
-    page.locator("#run-name input").fill("My first run")
-    page.locator("#launch").click()
-
-    page.wait_for_url(re.compile(r"/run\?id=r-\w+"))
-    expect(page.locator("#run-head h1")).to_have_text("My first run")
-    expect(page.locator("#stages li")).to_have_count(len(STAGES))
-    assert page.locator("#stages li").evaluate_all("rows => rows.map(row => row.dataset.stage)") == STAGES
-    _state(page, "running")
-
-    page.reload()
-    expect(page.locator("#run-head h1")).to_have_text("My first run")
-    expect(page.locator("#stages li[data-state=done]").first).to_be_visible(timeout=LONG_MS)
-
-    _state(page, "done")
-    expect(page.locator("#stages li[data-state=done]")).to_have_count(len(STAGES))
-    for stage in ("teacher", "distil", "finetune"):
-        best = page.locator(f"#stages li[data-stage={stage}] .dr-since")
-        expect(best).to_have_text(
-            re.compile(r"best (at (epoch|step) \d+ of \d+|before training, none of \d+ steps kept)")
-        )
-    rows = page.locator("#results-candidates tbody tr")
-    names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
-    assert names[:7] == ["popularity", "markov", "sasrec", "text", "llm-zero-shot", "llm-distilled", "delrec"]
-    expect(rows.last.locator("td").first).to_have_text(re.compile(r"^(\.\d{3}|1\.000)(\.\d{3}|1\.000) to "))
-    expect(page.locator("#verdicts li").first).to_contain_text("40 users")
-    expect(page.locator("#charts-distil .js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
-    expect(page.locator("#charts-finetune .js-plotly-plot").first).to_be_visible()
-    expect(page.locator("#log")).to_contain_text("evaluate: done")
-
-    page.get_by_role("tab", name="Files").click()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="metrics.json").click()
-    report = json.loads(download.value.path().read_text())
-    assert [model["name"] for model in report["models"]] == names
-
-    page.goto(f"{at_studio.url}/runs?q=first")
-    row = page.locator("#runs tbody tr")
-    expect(row).to_have_count(1)
-    row.get_by_role("link", name="My first run").click()
-    page.wait_for_url(re.compile(r"/run\?id="))
-    page.locator("#clone").click()
-    page.wait_for_url(re.compile(r"\?clone="))
-    expect(page.locator("#setting-finetune-steps input")).to_have_value("12")
-    expect(page.locator("#launch-summary")).to_contain_text("finetune.steps 12")
-    expect(page.locator("#launch-estimate")).to_contain_text("An equal run took")
-
-    page.goto(f"{at_studio.url}/compare?runs={report['run_id']}&metric=NDCG@5")
-    expect(page.locator("#compare-figures tbody tr")).to_have_count(1)
-    expect(page.locator("#compare-agreement tbody tr")).to_contain_text("SASRec")
-    expect(page.locator("#compare-curves .js-plotly-plot").first).to_be_visible()
-    expect(page.locator("#compare-model input")).to_have_value("DELRec")
-
-
-def test_cancel_stops_a_run_and_resume_continues_it(page: Page, at_studio: Studio) -> None:
-    run_id = api.launch(load_config("smoke", overrides=["distill.steps=5000"]), "smoke", "Too long")
-    _open_run(page, at_studio, run_id)
-    expect(page.locator("#stages li[data-stage=distil][data-state=running]")).to_be_visible(timeout=LONG_MS)
-    expect(page.locator("#resume")).to_be_hidden()
-    page.locator("#cancel").click()
-    _state(page, "cancelled")
-    expect(page.locator("#cancel")).to_be_hidden()
-    expect(page.locator("#run-head")).to_contain_text("checkpoint")
-    expect(page.locator("#stages li[data-stage=teacher]")).to_have_attribute("data-state", "done")
-
-    page.locator("#resume").click()
-    _state(page, "running")
-    page.locator("#cancel").click()
-    _state(page, "cancelled")
-
-    page.locator("#delete").click()
-    page.locator("#really-delete").click()
-    page.wait_for_url(re.compile(r"/runs"))
-    expect(page.locator("#runs")).not_to_contain_text("Too long")
-
-
-def test_zoom_and_scroll_stay_while_points_arrive(page: Page, at_studio: Studio) -> None:
-    run_id = api.launch(load_config("smoke", overrides=["distill.steps=5000"]), "smoke", "Looked at closely")
-    _open_run(page, at_studio, run_id)
-    chart = page.locator("#charts-distil .js-plotly-plot").first
-    expect(chart).to_be_visible(timeout=LONG_MS)
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.75 * box["height"], steps=5)
-    page.mouse.up()
-    chart.evaluate("chart => { chart.dataset.mark = 'same element' }")
-    seen = "chart => [chart.data[0].x.length, JSON.stringify(chart.layout.xaxis.range), window.scrollY]"
-    points, zoomed, scrolled = chart.evaluate(seen)
-    page.wait_for_function(
-        "points => document.querySelector('#charts-distil .js-plotly-plot').data[0].x.length > points + 1",
-        arg=points,
-        timeout=LONG_MS,
-    )
-    assert chart.evaluate(seen)[1:] == [zoomed, scrolled]
-    assert chart.get_attribute("data-mark") == "same element"
-    api.cancel(run_id)
 
 
 def test_a_form_that_cannot_run_says_so_in_place(page: Page, at_quiet_studio: Studio) -> None:
@@ -150,10 +24,10 @@ def test_a_form_that_cannot_run_says_so_in_place(page: Page, at_quiet_studio: St
     expect(page.locator("#launch")).to_be_enabled()
     expect(page.locator("#launch-command")).to_contain_text("quickstart")
     expect(page.get_by_role("button").and_(page.locator(".lg"))).to_have_text(["Launch"])
-    _set(page, "finetune.target_r", "64")
+    set_value(page, "finetune.target_r", "64")
     expect(page.locator("#launch-summary [role=alert]")).to_contain_text("finetune.init_r=12 must be above")
     expect(page.locator("#launch")).to_be_disabled()
-    _set(page, "finetune.target_r", "4")
+    set_value(page, "finetune.target_r", "4")
     expect(page.locator("#launch")).to_be_enabled()
     expect(page.locator("#launch-summary")).to_contain_text("finetune.target_r 4")
 
@@ -188,7 +62,7 @@ def test_hostile_names_stay_text_everywhere(page: Page, at_quiet_studio: Studio)
     name = HOSTILE[:80]
     run_id = api.launch(load_config("smoke"), "smoke", name)
     api.annotate(run_id, tags=[HOSTILE], note=HOSTILE)
-    _open_run(page, at_quiet_studio, run_id)
+    open_run(page, at_quiet_studio, run_id)
     expect(page.locator("#run-head h1")).to_have_text(name)
     expect(page.locator("#run-head .dr-lead")).to_have_text(HOSTILE)
     page.goto(f"{at_quiet_studio.url}/runs")
@@ -202,12 +76,12 @@ def test_hostile_names_stay_text_everywhere(page: Page, at_quiet_studio: Studio)
 
 def test_a_waiting_run_says_its_place_and_survives_without_a_worker(page: Page, at_quiet_studio: Studio) -> None:
     first, second = (api.launch(load_config("smoke"), "smoke") for _ in range(2))
-    _open_run(page, at_quiet_studio, second)
+    open_run(page, at_quiet_studio, second)
     expect(page.locator("#run-head")).to_contain_text("queued as #2")
     api.cancel(first)
     expect(page.locator("#run-head")).to_contain_text("queued as #1")
     page.locator("#cancel").click()
-    _state(page, "cancelled")
+    shows_state(page, "cancelled")
 
 
 def test_read_only_is_enforced_on_the_server(page: Page, at_quiet_studio: Studio) -> None:
@@ -216,11 +90,11 @@ def test_read_only_is_enforced_on_the_server(page: Page, at_quiet_studio: Studio
     expect(page.locator("#launch")).to_be_disabled()
     page.get_by_role("link", name="Runs", exact=True).click()
     page.wait_for_url(re.compile(r"/runs\?demo=1"))
-    _open_run(page, at_quiet_studio, f"{run_id}&demo=1")
+    open_run(page, at_quiet_studio, f"{run_id}&demo=1")
     expect(page.locator("#run-head h1")).to_be_visible()
     expect(page.locator("#cancel")).to_be_hidden()
 
-    _open_run(page, at_quiet_studio, run_id)
+    open_run(page, at_quiet_studio, run_id)
     expect(page.locator("#cancel")).to_be_visible()
     page.evaluate("history.replaceState(null, '', window.location.href + '&demo=1')")
     page.locator("#cancel").click()
@@ -231,7 +105,7 @@ def test_read_only_is_enforced_on_the_server(page: Page, at_quiet_studio: Studio
 
 def test_name_tags_and_note_can_be_changed(page: Page, at_quiet_studio: Studio) -> None:
     other, run_id = (api.launch(load_config("smoke"), "smoke", name) for name in ("Taken name", "Before"))
-    _open_run(page, at_quiet_studio, run_id)
+    open_run(page, at_quiet_studio, run_id)
     page.get_by_role("tab", name="Name and notes").click()
     expect(page.locator("#edit-name input")).to_have_value("Before")
     page.locator("#edit-name input").fill("Taken name")

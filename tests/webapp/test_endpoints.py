@@ -18,7 +18,6 @@ from webapp_studio import Studio, pages
 from engine.config import DataConfig
 from engine.data import importing
 from engine.errors import StudioError
-from engine.explain.report import ExplanationReport
 from engine.monitor import Monitor
 from engine.settings import load_config
 from jobs import api, data_work
@@ -26,7 +25,6 @@ from webapp import answering
 from webapp.access import Access
 from webapp.app import create_app
 from webapp.endpoints import CHANGING, ENDPOINTS, Endpoints
-from webapp.inspect.question import Question
 from webapp.pages.api import described
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -53,45 +51,6 @@ def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
     assert [parameter for parameter, _, _ in parameters] == [known["parameter_name"] for known in public]
     assert all(meaning.endswith(".") for _, _, meaning in parameters)
     assert all(known["type"] for known in public)
-
-
-@pytest.mark.browser
-def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
-    example, explaining = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert "http://127.0.0.1:7860" in example
-    names: dict[str, Any] = {}
-    exec(example.replace("http://127.0.0.1:7860", at_studio.url), names)
-    assert names["run"]["state"] == "done"
-    assert names["seen"] == api.metrics(names["run"]["id"])[-1].id
-    assert "delrec" in [model["name"] for model in names["report"]["models"]]
-    assert len(names["answer"]["teacher"]["items"]) == len(names["answer"]["llm"]["items"]) == 3
-    assert "delrec " in capsys.readouterr().out
-
-    # Every row is explained, in the one form; what was asked is shared with the page.
-    exec(explaining, names)
-    report = ExplanationReport.read(names["report"])
-    assert (report.run.model, report.run.beside) == ("sasrec", "delrec")
-    assert report.effects
-    assert report.summary
-    assert report.summary.sentence in capsys.readouterr().out
-    titled = {"titles": ["The Paper Island"], "item": names["picked"], "model": "Popularity", "beside": "delrec-plus"}
-    told = names["studio"].predict(run=names["run"]["id"], **titled, parts=["parts", "rather"], api_name="/explain")
-    assert (told["run"]["model"], told["run"]["beside"]) == ("popularity", "delrec-plus")
-    assert told["target"]["raw_id"] == names["picked"].removeprefix("id:")
-    assert "is no sum of parts" in told["inapplicable"]["parts"]
-    shared = Question(names["run"]["id"], "4", model="sasrec").request("summary")
-    assert shared in [
-        {name: value for name, value in asked.request.items() if name != "code"}
-        for asked in api.explanations(names["run"]["id"], "explain")
-    ]
-    for values, message in (
-        ({"user": "4", "model": "nonsense"}, "no row 'nonsense'"),
-        ({"user": "nobody"}, "no test user 'nobody'"),
-        ({"user": "4", "parts": ["nonsense"]}, "no part 'nonsense'"),
-        ({}, "whose recommendation?"),
-    ):
-        with pytest.raises(AppError, match=message):
-            names["studio"].predict(run=names["run"]["id"], **values, api_name="/explain")
 
 
 @pytest.mark.browser

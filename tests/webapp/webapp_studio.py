@@ -13,9 +13,13 @@ from pathlib import Path
 
 import gradio as gr
 import uvicorn
+from playwright.sync_api import Page, expect
 
 from webapp.access import Access
 from webapp.app import build_pages, create_app
+
+LONG_MS = 300_000
+"""For what a run has to be trained for."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,18 @@ def served_here(access: Access, root: str = "") -> Iterator[str]:
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     thread.join(30)
+
+
+def set_value(page: Page, name: str, value: str) -> None:
+    field = page.locator(f"#setting-{name.replace('.', '-').replace('_', '-')} input")
+    field.fill(value)
+    field.press("Tab")
+
+
+def open_run(page: Page, studio: Studio, run_id: str) -> None:
+    page.goto(f"{studio.url}/run?id={run_id}")
+    expect(page.locator("#run-head h1")).to_be_visible()
+
+
+def shows_state(page: Page, state: str, timeout: float = LONG_MS) -> None:
+    expect(page.locator(f"#run-head .dr-badge.dr-{state}")).to_be_visible(timeout=timeout)
