@@ -37,8 +37,11 @@ def predictions_of(run: Run) -> Predictions:
 
 def _path(run: Run) -> Path:
     path = run.folder / "predictions.parquet"
-    if run.state != "done" or not path.is_file():
+    if run.state != "done":
         raise StudioError(f"{run.name} has no results yet")
+    if not path.is_file():
+        what, remedy = f"what the rows of {run.name} answered is gone", "restore the file, or run it again"
+        raise StudioError(what, where=str(path), remedy=remedy)
     return path
 
 
