@@ -28,3 +28,8 @@ def label(name: str) -> str:
 def listed(titles: Sequence[str], last: str = "and") -> str:
     """``"A, B and C"``."""
     return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large."""
+    return text[:1].upper() + text[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from jobs.records import now as time_now
 
@@ -83,3 +84,10 @@ def expected_search(trials: int, seconds: float | None, megabytes: float | None)
     if seconds is None:
         return f"{whole}; how long they take is known once a run like them was done on this machine"
     return f"{whole}: up to {duration(seconds)}; at most {memory(megabytes)}"
+
+
+def setting_value(value: Any) -> str:
+    """What a setting says, for readers."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "empty" if value is None else str(value)

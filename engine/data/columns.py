@@ -87,3 +87,12 @@ def place_of(names: Sequence[str], said: str) -> int | None:
             if wanted in known:
                 return list(known).index(wanted)
     return None
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number, and so hardly names its column."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -14,12 +14,12 @@ from engine import datasets, encodings
 from engine.config import DataConfig
 from engine.config_data import columns_said
 from engine.data import imported
-from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, plain
+from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, is_number, plain
 from engine.data.guess import ROWS, guess_format, preview, together
 from engine.data.place import Place
 from engine.data.raw import Raw, RawIdFilter, RawItem
 from engine.data.readers.csv import READER as OWN_TABLES
-from engine.data.readers.csv import UserTable, is_number
+from engine.data.readers.csv import UserTable
 from engine.data.readers.downloaded import Ambiguous
 from engine.errors import StudioError
 from engine.monitor import Monitor

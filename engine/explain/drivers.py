@@ -23,7 +23,7 @@ from engine.explain.predictor import Instance
 from engine.explain.reason_kinds import KINDS, ItemRelations, kinds_of
 from engine.explain.removal import Delete
 from engine.explain.row_predictors import RowPredictors
-from engine.labels import listed
+from engine.labels import capital, listed
 from engine.metrics.bootstrap import Bootstrap
 from engine.metrics.ranks import hit_rate, target_ranks
 from engine.models import Models
@@ -223,10 +223,6 @@ def _sentence(by_kind: Mapping[str, Mapping[str, Mapping[str, float]]] | None) -
     if not more and not less:
         return "No kind of titles counts for more or less than its share of the history."
     if not more:
-        return _capital(f"{listed(less)} count for less than their share of the history.")
+        return capital(f"{listed(less)} count for less than their share of the history.")
     also = f", {listed(less)} for less" if less else ""
-    return _capital(f"{listed(more)} count for more than their share of the history{also}.")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return capital(f"{listed(more)} count for more than their share of the history{also}.")

@@ -29,7 +29,7 @@ from engine.explain.phrases import (
     WATCHED,
 )
 from engine.explain.sentence import teacher_label
-from engine.labels import listed
+from engine.labels import capital, listed
 from engine.seeds import generator
 
 NAMED = 3
@@ -201,8 +201,3 @@ class _Maker:
 def quote(text: str) -> str:
     """The text as a literal of the grammar, whatever it holds."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def capital(text: str) -> str:
-    """The text with its first letter large."""
-    return text[:1].upper() + text[1:]

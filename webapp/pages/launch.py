@@ -17,6 +17,7 @@ from jobs.preflight import preflight, refuse_problems
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, tell
 from webapp.form import SECTIONS, Form
+from webapp.formatting import setting_value
 from webapp.html import Html, tag
 from webapp.layout import frame, notice
 from webapp.pages import preview, sweep
@@ -211,7 +212,9 @@ def _about(preset: str) -> Html:
 def _derive(config: RunConfig, base: str) -> tuple[Html, Html, str, str]:
     """Summary, command, YAML and the address's query of a sound configuration."""
     changed = changes(config, load_config(base))
-    chips = [tag("span", f"{name} ", tag("b", _short(value)), class_="dr-chip") for name, value in changed.items()]
+    chips = [
+        tag("span", f"{name} ", tag("b", setting_value(value)), class_="dr-chip") for name, value in changed.items()
+    ]
     said = (
         tag("p", f"Changed from {base}", class_="dr-label") + tag("div", chips, class_="dr-chips")
         if chips
@@ -236,9 +239,3 @@ def _expected(config: RunConfig) -> tuple[Html, Html]:
     """Duration and memory by what was measured here, and what would get in the way."""
     expected = forecast(config)
     return view.estimate(expected), view.checks(preflight(config, expected))
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "empty" if value is None else str(value)

@@ -14,7 +14,7 @@ from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, stored_config
 from jobs.records import Result, Run
 from webapp.charts import colour
-from webapp.formatting import plural
+from webapp.formatting import plural, setting_value
 from webapp.html import Html, join, link, tag
 
 COLUMNS = (
@@ -58,7 +58,7 @@ def figures(
     for place, run in enumerate(runs):
         data = tag("small", link(run.config["data"]["dataset"], f"./data?run={run.id}", title="The data of this run"))
         name = link(run.name, f"./run?id={run.id}")
-        cells = [tag("th", _swatch(place), name, data, scope="row", class_="dr-run-name")]
+        cells = [tag("th", swatch(place), name, data, scope="row", class_="dr-run-name")]
         for column in COLUMNS:
             result = results.get((run.id, *column))
             cells.append(_cell(result, result is not None and len(runs) > 1 and result.value == best[column]))
@@ -88,7 +88,7 @@ def slices(
     heads = [tag("th", "Run", scope="col"), *(tag("th", name, scope="col", class_="dr-number") for name in names)]
     rows = []
     for run in runs:
-        cells = [tag("th", _swatch(place[run.id]), run.name, scope="row", class_="dr-run-name")]
+        cells = [tag("th", swatch(place[run.id]), run.name, scope="row", class_="dr-run-name")]
         for name in names:
             known = found[run.id].get(name)
             if known is None:
@@ -112,11 +112,12 @@ def no_slices(told: Collection[str], metric: str, model: str) -> Html:
 
 def legend(named: Sequence[tuple[str, int]]) -> Html:
     """Names of runs with the colours of their places in the choice."""
-    entries = [tag("span", _swatch(place), name) for name, place in named]
+    entries = [tag("span", swatch(place), name) for name, place in named]
     return tag("div", entries, class_="dr-legend") if len(named) > 1 else Html()
 
 
-def _swatch(place: int) -> Html:
+def swatch(place: int) -> Html:
+    """The colour of a run or a variant by its place in the choice."""
     return tag("i", class_="dr-swatch", style=f"background:{colour(place)}", aria_hidden="true")
 
 
@@ -147,7 +148,7 @@ def settings(runs: Sequence[Run]) -> Html:
         tag(
             "tr",
             tag("th", _name(name), scope="row"),
-            [tag("td", _shown(own[name])) for own in values],
+            [tag("td", setting_value(own[name])) for own in values],
             data_setting=name,
         )
         for name in different
@@ -158,12 +159,6 @@ def settings(runs: Sequence[Run]) -> Html:
 def _name(setting: str) -> Html:
     """A setting's name, which lines may break behind a dot or an underscore."""
     return join([part, tag("wbr")] for part in re.findall(r"[^._]+[._]?", setting))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "empty" if value is None else str(value)
 
 
 def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) -> Html:

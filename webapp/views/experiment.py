@@ -10,12 +10,11 @@ from engine.experiment.tables import Table
 from jobs.experiment_forecast import ExperimentForecast
 from jobs.experiments import ENDED, ExperimentState
 from jobs.records import Experiment, Run, RunState
-from webapp.charts import colour
 from webapp.formatting import STATES, ago, duration, memory, plural
 from webapp.html import Html, join, link, tag
 from webapp.layout import empty, notice
 from webapp.variants import NOTE, VariantRuns, difference_words, p_words
-from webapp.views.compare import scrolled
+from webapp.views.compare import scrolled, swatch
 
 MOST_FAILURES = 10
 MOST_PREVIEWED = 60
@@ -98,7 +97,7 @@ def by_seed(variants: Sequence[VariantRuns], metric: str, *, frozen: bool = Fals
     heads += [tag("th", f"seed {seed}", scope="col", class_="dr-number") for seed in seeds]
     rows = []
     for group in variants:
-        cells = [tag("th", _swatch(group.place), group.label, scope="row", class_="dr-run-name")]
+        cells = [tag("th", swatch(group.place), group.label, scope="row", class_="dr-run-name")]
         for seed in seeds:
             run = group.runs.get(seed)
             if run is None:
@@ -126,7 +125,7 @@ def results(
     heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.label}"), scope="col"))
     rows = []
     for group in variants:
-        cells = [tag("th", _swatch(group.place), group.label, tag("small", _seeds(group)), scope="row",
+        cells = [tag("th", swatch(group.place), group.label, tag("small", _seeds(group)), scope="row",
                      class_="dr-run-name")]  # fmt: skip
         cells += [tag("td", value or "empty") for value in group.settings.values()]
         cells += [_spread(figures.get((group.place, name))) for name in metrics]
@@ -199,7 +198,3 @@ def _test(it: Difference | None) -> Html | None:
     if it.holm < 0.05:
         verdict = "better" if it.difference.value > 0 else "worse"
     return tag("small", f"p {p_words(it.p)}, Holm {p_words(it.holm)}; above in {it.better} of {it.seeds}: {verdict}")
-
-
-def _swatch(place: int) -> Html:
-    return tag("i", class_="dr-swatch", style=f"background:{colour(place)}", aria_hidden="true")

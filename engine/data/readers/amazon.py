@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from engine.config import DataConfig
 from engine.data import sniffing
+from engine.data.columns import is_number
 from engine.data.files import File
 from engine.data.item_texts import tidy
 from engine.data.place import Place
@@ -149,17 +150,9 @@ def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, moni
     sheet = Sheet(file, ",", monitor, names)
     if len(sheet.first) != len(names):
         file.fail(f"{len(sheet.first)} columns instead of {', '.join(names)}", "bring the ratings that were published")
-    sheet.headed = not _is_number(sheet.first[2])
+    sheet.headed = not is_number(sheet.first[2])
     for batch in sheet.log(names.index("user"), names.index("item"), 3):
         log.add(*batch)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def brand(value: object) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.config import DataConfig
 from engine.config_data import columns_said
-from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, place_of, plain, roles, unit_of
+from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, is_number, place_of, plain, roles, unit_of
 from engine.data.delimited import OwnSheet
 from engine.data.files import File
 from engine.data.place import Place
@@ -201,15 +201,6 @@ def _ask(table: UserTable, wanted: Sequence[str], said: Mapping[str, str], *, ab
     rows = "; timestamp=- takes the order of the rows for that of time" if "timestamp" in lacking else ""
     remedy = f"set data.columns={example}; there are: {names}{rows}"
     raise StudioError(what, where=f"{table}, line 1", remedy=remedy)
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number, and so hardly names its column."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_ids(log: Log, table: UserTable, monitor: Monitor) -> None:
