@@ -133,7 +133,7 @@ def test_no_two_parts_of_the_engine_need_each_other() -> None:
     needs: dict[str, set[str]] = {}
     for path in (ROOT / "engine").rglob("*.py"):
         own = _part(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        tree = _tree(path)
+        tree = ast.parse(path.read_text(encoding="utf-8"))  # of its own: it is changed
         for branch in [node for node in ast.walk(tree) if isinstance(node, ast.If)]:
             if ast.unparse(branch.test) == "TYPE_CHECKING":
                 branch.body = []

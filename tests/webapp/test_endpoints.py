@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,8 +36,15 @@ def _client(studio: Studio, **options: Any) -> Client:
     return Client(studio.url, verbose=False, analytics_enabled=False, **options)
 
 
+@cache
+def _info() -> dict[str, Any]:
+    """What Gradio tells programs of the endpoints; the same whoever may change something."""
+    told: dict[str, Any] = pages().get_api_info()
+    return told
+
+
 def test_what_is_public_is_what_is_documented() -> None:
-    info = pages().get_api_info()
+    info = _info()
     assert list(info["named_endpoints"]) == [f"/{name}" for name in ENDPOINTS]
     assert not info["unnamed_endpoints"]
     rows = dict(re.findall(r"^\| `/(\w+)` \| .* \| (yes|no) \|$", DOCS.read_text(), re.MULTILINE))
@@ -47,7 +55,7 @@ def test_what_is_public_is_what_is_documented() -> None:
 def test_every_endpoint_and_parameter_is_explained(name: str) -> None:
     what, parameters = described(getattr(Endpoints, name))
     assert what.endswith(".")
-    public = pages().get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
+    public = _info()["named_endpoints"][f"/{name}"]["parameters"]
     assert [parameter for parameter, _, _ in parameters] == [known["parameter_name"] for known in public]
     assert all(meaning.endswith(".") for _, _, meaning in parameters)
     assert all(known["type"] for known in public)
@@ -143,7 +151,7 @@ def _call_everything(access: Access, query: str = "") -> None:
             function = built.fns[number]
             named = {"name": "mine", "new": "yours", "run": run.id, "preset": "smoke", "titles": ["Heat"], "k": 1}
             if function.api_name in ENDPOINTS and function.api_visibility == "public":
-                public = built.get_api_info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
+                public = _info()["named_endpoints"][f"/{function.api_name}"]["parameters"]
                 names = [parameter["parameter_name"] for parameter in public]
                 values = [named.get(name, value) for name, value in zip(names, values, strict=True)]
             body = {"fn_index": number, "data": values, "session_hash": "test"}
