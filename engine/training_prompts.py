@@ -39,7 +39,7 @@ class TrainingBatch:
     """int64 ``[n, m]`` item ids, in the order in which the prompts list them."""
     labels: np.ndarray
     """int64 ``[n]``: the column of the right candidate."""
-    aims: np.ndarray
+    targets: np.ndarray
     """What training aims at: the labels, or float32 ``[n, m]`` how probable each candidate is."""
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class TrainingBatch:
 
     def loss(self, scorer: PromptScorer) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters."""
-        return scorer.loss(self.prompts, self.candidates, self.aims)
+        return scorer.loss(self.prompts, self.candidates, self.targets)
 
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
         """Mean loss, and the share of questions whose label comes first."""
@@ -65,7 +65,7 @@ class TrainingBatch:
         size = min(size, max(1, len(self) // least))
         for start in range(0, len(self), size):
             piece = slice(start, start + size)
-            part = TrainingBatch(self.prompts[piece], self.candidates[piece], self.labels[piece], self.aims[piece])
+            part = TrainingBatch(self.prompts[piece], self.candidates[piece], self.labels[piece], self.targets[piece])
             yield part, len(part) / len(self)
 
 

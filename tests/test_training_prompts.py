@@ -243,14 +243,14 @@ def test_soft_labels_are_the_teachers_probabilities_of_the_candidates() -> None:
     world = make_world()
     hard = rps(world.config, world.dataset).batch(0)
     soft = rps(make_world("distill.soft_labels=true").config, world.dataset).batch(0)
-    assert np.array_equal(hard.aims, hard.labels)
+    assert np.array_equal(hard.targets, hard.labels)
     assert np.array_equal(soft.labels, hard.labels)
-    for prompt, candidates, label, aim in zip(soft.prompts, soft.candidates, soft.labels, soft.aims, strict=True):
+    for prompt, candidates, label, aim in zip(soft.prompts, soft.candidates, soft.labels, soft.targets, strict=True):
         history = np.array(listed(prompt, world.dataset.catalogue, "history"))
         chances = np.exp(DigestTeacher().catalogue_scores([history])[0][candidates])
         np.testing.assert_allclose(aim, chances / chances.sum(), rtol=1e-5)
         assert aim.argmax() == label
-    assert np.array_equal(np.concatenate([part.aims for part, _ in soft.parts(3)]), soft.aims)
+    assert np.array_equal(np.concatenate([part.targets for part, _ in soft.parts(3)]), soft.targets)
 
 
 @every_task

@@ -51,13 +51,13 @@ class PromptScorer:
         """The same scores as one differentiable batch: float32 ``[prompts, m]`` on the backbone's device."""
         return self.verbalizer.scores(self._embed(prompts), self._ids(candidates))
 
-    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, aims: np.ndarray) -> Tensor:
+    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, targets: np.ndarray) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters.
 
         Args:
-            aims: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
+            targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
         """
-        wanted = torch.as_tensor(aims, device=self.backbone.device)
+        wanted = torch.as_tensor(targets, device=self.backbone.device)
         return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), wanted)
 
     def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:

@@ -23,12 +23,12 @@ class Verbalizer(ABC):
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         """float32 ``[B, m]``, higher is better, for int64 ``candidates [B, m]``; differentiable."""
 
-    def loss(self, batch: Embedded, candidates: Tensor, aims: Tensor) -> Tensor:
+    def loss(self, batch: Embedded, candidates: Tensor, targets: Tensor) -> Tensor:
         """Listwise cross-entropy, so that what ranks is trained.
 
-        ``aims``: int64 ``[B]``, the right places in the list, or float32 ``[B, m]``, probabilities of all places.
+        ``targets``: int64 ``[B]``, the right places in the list, or float32 ``[B, m]``, probabilities of all places.
         """
-        return F.cross_entropy(self.scores(batch, candidates), aims)
+        return F.cross_entropy(self.scores(batch, candidates), targets)
 
 
 class StateVerbalizer(Verbalizer):
