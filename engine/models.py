@@ -184,7 +184,7 @@ class Models:
         """Against whom DELRec-plus weighs the language model."""
         return self.ensemble if self.config.plus.teachers == "all" else self.teacher
 
-    def untitled(self) -> dict[str, CatalogueRanker]:
+    def id_only_rankers(self) -> dict[str, CatalogueRanker]:
         """Who ranks without reading a title, beside the teacher: counting baselines, other teachers and copies."""
         rankers: dict[str, CatalogueRanker] = {model.name: model for model in baselines(self.split)}
         return rankers | {name: it for name, it in self.teachers.items() if name != self.config.teacher.name}

@@ -199,7 +199,7 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
     models = Models.load(RunFolder.open(tmp_path / "twice"), Monitor())
     teachers = models.teachers
     assert list(teachers) == ["sasrec", "caser", "sasrec-2", "caser-2"]
-    assert list(models.untitled()) == ["popularity", "markov", "caser", "sasrec-2", "caser-2"]
+    assert list(models.id_only_rankers()) == ["popularity", "markov", "caser", "sasrec-2", "caser-2"]
     first, second = (teachers[name].network.items.weight for name in ("sasrec", "sasrec-2"))
     assert not np.allclose(first.numpy(force=True), second.numpy(force=True))
 

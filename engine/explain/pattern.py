@@ -87,7 +87,7 @@ def pattern(
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
     rankers = states(models, others or {})
     config = models.config
-    found = agreements(models, rankers | models.untitled(), users, monitor)
+    found = agreements(models, rankers | models.id_only_rankers(), users, monitor)
     vectors = effect_vectors(models, rankers, effect_users, monitor)
     boot = Bootstrap(len(next(iter(vectors.values()))), config.eval.bootstrap, config.seed)
     asked = min(users, available)

@@ -161,10 +161,10 @@ class FalsificationSample:
         """NDCG@5 of each user, float64 ``[n]``."""
         return ndcg(target_ranks(scores, self.columns), 5)
 
-    def untitled(self) -> dict[str, CatalogueRanker]:
+    def id_only_rankers(self) -> dict[str, CatalogueRanker]:
         """Who ranks without reading a title, beside the teacher: the models', and those whose prompts are compared."""
         compared = (control.teacher for control in self.controls if control.teacher is not None)
-        return self.models.untitled() | {teacher.name: teacher for teacher in compared}
+        return self.models.id_only_rankers() | {teacher.name: teacher for teacher in compared}
 
     def scores(self, ranker: Ranker) -> np.ndarray:
         """float32 ``[n, m]``: what a ranker that costs nothing to ask thinks of the evaluation's candidates."""

@@ -33,7 +33,9 @@ def own_pattern(experiment: FalsificationSample) -> Finding:
     teacher = experiment.scores(experiment.models.teacher)
     agreed = {name: agreement(found[name], teacher) for name in experiment.prompts}
     right = {name: _accuracy(found[f"RPS, {name}"], questions) for name in prompts}
-    scale = {name: agreement(experiment.scores(ranker), teacher) for name, ranker in experiment.untitled().items()}
+    scale = {
+        name: agreement(experiment.scores(ranker), teacher) for name, ranker in experiment.id_only_rankers().items()
+    }
 
     evidence = experiment.evidence()
     for name, values in (agreed | scale).items():
