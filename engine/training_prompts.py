@@ -73,24 +73,24 @@ class TrainingBatch:
 class TrainingPrompt:
     """One prompt with its candidates (int64 ``[m]``) and the column of the right one.
 
-    ``opinion``: float32 ``[m]``, how probable each candidate is, where training aims at more than the label.
+    ``teacher_probs``: float32 ``[m]``, how probable each candidate is, where training aims at more than the label.
     """
 
     prompt: Prompt
     candidates: np.ndarray
     label: int
-    opinion: np.ndarray | None = None
+    teacher_probs: np.ndarray | None = None
 
 
 def collate(questions: Sequence[TrainingPrompt]) -> TrainingBatch:
     """Single questions of one task as one batch; all have equally many candidates, and all have opinions or none."""
     labels = np.array([question.label for question in questions], dtype=np.int64)
-    opinions = [question.opinion for question in questions if question.opinion is not None]
+    teacher_probs = [question.teacher_probs for question in questions if question.teacher_probs is not None]
     return TrainingBatch(
         [question.prompt for question in questions],
         np.stack([question.candidates for question in questions]),
         labels,
-        np.stack(opinions) if opinions else labels,
+        np.stack(teacher_probs) if teacher_probs else labels,
     )
 
 
