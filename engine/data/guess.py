@@ -17,6 +17,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data.place import Place
 from engine.data.raw import Ids, LogBuilder, RawIdFilter, RawItem
+from engine.data.readers.csv import ENDINGS
 from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded
 from engine.errors import StudioError
@@ -95,8 +96,8 @@ def guess_format(path: Path, config: DataConfig | None = None) -> str:
         return OWN_TABLES.name if _are_tables(place, config) else faulty
     if place.find(r"u\.data", r"ml-100k\.zip", r"ml-100k\.inter"):
         return "ml-100k"
-    if place.find(r".+\.(csv|tsv|txt|dat)"):
-        return "csv"
+    if place.find(rf".+\.({ENDINGS})"):
+        return OWN_TABLES.name
     if fault := lacking or place.packed_otherwise():
         raise fault
     here = ", ".join(file.name for file in place.files[:5]) or "nothing"

@@ -14,6 +14,7 @@ import pytest
 from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, amazon_2023, lines, ml_latest, steam_v2
 from test_readers import EXPECTED, load, shown
 
+from engine import datasets
 from engine.data.guess import guess_format
 from engine.errors import StudioError
 
@@ -208,3 +209,17 @@ def test_copies_that_a_browser_numbered_are_what_they_were(name: str, copied: st
     (folder / "package.json").write_text('{\n "private": true\n}\n')
     assert guess_format(folder) == name.removesuffix(" 2")
     assert load(name.removesuffix(" 2"), folder).n_interactions == len(LOG)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "tab", "psv", "txt", "dat"])
+def test_own_tables_are_known_by_every_ending_that_they_are_read_with(ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"plays.{ending}").write_text("listener|track|playedat\nl|t|2020-01-01\n")
+    (tmp_path / f"tracks.{ending}").write_text("track|songtitle\nt|Song\n")
+    assert guess_format(tmp_path) == "csv"
+    assert guess_format(tmp_path / f"plays.{ending}") == "csv"
+
+
+@pytest.mark.parametrize(("part", "whole"), [("ml-25m", "ml-latest"), ("Gift_Cards", "amazon-2018 or amazon-2023")])
+def test_a_part_of_a_data_set_says_whose_it_is(part: str, whole: str) -> None:
+    with pytest.raises(StudioError, match=f"set data.dataset to {whole}, and data.category={part}"):
+        datasets.reader(part)
