@@ -96,12 +96,12 @@ def reader(name: str) -> Reader:
         found: Reader = importlib.import_module(f"engine.data.readers.{READERS[name]}").READER
         return found
     now = current(name)
-    if now is None and (whole := [it for it in READERS if name.casefold() in map(str.casefold, reader(it).choices)]):
-        remedy = f"set data.dataset to {' or '.join(whole)}, and data.category={name}"
-        raise StudioError(f"{name!r} is a part of a data set", where="data.dataset", remedy=remedy)
     if now is None:
+        whole = [it for it in READERS if name.casefold() in map(str.casefold, reader(it).choices)]
         close = difflib.get_close_matches(name, names(), n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}"
+        if whole:
+            remedy = f"for that part set data.dataset to {' or '.join(whole)}, and data.category={name}"
         raise StudioError(f"there is no data set {name!r}", where="data.dataset", remedy=remedy)
     from engine.data.readers.imported import Imported
 

@@ -221,5 +221,7 @@ def test_own_tables_are_known_by_every_ending_that_they_are_read_with(ending: st
 
 @pytest.mark.parametrize(("part", "whole"), [("ml-25m", "ml-latest"), ("Gift_Cards", "amazon-2018 or amazon-2023")])
 def test_a_part_of_a_data_set_says_whose_it_is(part: str, whole: str) -> None:
-    with pytest.raises(StudioError, match=f"set data.dataset to {whole}, and data.category={part}"):
+    with pytest.raises(
+        StudioError, match=f"there is no data set .* set data.dataset to {whole}, and data.category={part}"
+    ):
         datasets.reader(part)
