@@ -197,12 +197,13 @@ def test_a_disk_that_is_full_keeps_nobody_from_their_own_result(monkeypatch):
 MAKER = """
 import sys
 from pathlib import Path
-from engine import shared
+from engine import stage_cache
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
-shared._machine = dict  # without torch it starts sooner
+stage_cache._machine = dict  # without torch it starts sooner
 run = RunFolder.open(Path(sys.argv[1]))
-with shared.Shared(run, {"data": "x"}, Monitor()).stage("teacher", "recipe", {"x.json": run.path / "x.json"}) as taken:
+cache = stage_cache.StageCache(run, {"data": "x"}, Monitor())
+with cache.stage("teacher", "recipe", {"x.json": run.path / "x.json"}) as taken:
     print("taken" if taken else "makes", flush=True)
     if not taken:
         sys.stdin.readline()
