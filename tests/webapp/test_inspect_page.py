@@ -64,7 +64,7 @@ def test_a_recommendation_is_explained_and_taken_along(
     with page.expect_download() as download:
         page.locator("#share-json").click()
     told = json.loads(download.value.path().read_text())
-    assert (told["question"]["user"], told["hostile_run"]) == (user, hostile_run)
+    assert (told["question"]["user"], told["run_id"]) == (user, hostile_run)
     assert page.locator(".dr-sentence").inner_text() == told["summary"]["sentence"]
     shown = (
         page.locator("#inspect-sides .dr-rank")
