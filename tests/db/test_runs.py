@@ -122,7 +122,7 @@ def _in_state(state: str) -> str:
 
 
 STOPPED = {"failed", "cancelled", "interrupted", "validated", "pruned"}
-STATES = ("queued", "starting", "running", "cancelling", "done", *STOPPED)
+STATES = ("queued", "starting", "running", "cancelling", "done", *sorted(STOPPED))
 ACTIVE = {"starting", "running", "cancelling"}
 
 
