@@ -87,9 +87,10 @@ class Falsification(FrozenModel):
     findings: list[Finding]
 
     def covers(self, users: int, tests: Collection[int]) -> bool:
-        """Whether it has these tests of as many users, beside both prompts that can be distilled to compare with."""
+        """Whether it has these tests of as many users, the first one beside both prompts that are distilled for it."""
         taken = {finding.number for finding in self.findings}
-        return self.users == min(users, self.users_available) and taken >= set(tests) and len(self.controls) > 1
+        compared = 1 not in tests or len(self.controls) > 1
+        return self.users == min(users, self.users_available) and taken >= set(tests) and compared
 
     def only(self, tests: Collection[int]) -> Falsification:
         """The same with these tests alone."""

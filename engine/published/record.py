@@ -117,13 +117,18 @@ class PublishedExperiment(_Editable):
 
 
 class PublishedFalsification(_Editable):
-    """Falsification tests of an experiment's runs, beside prompts that are distilled for them."""
+    """Falsification tests of an experiment's runs."""
 
     experiment: str
     users: int
     tests: list[int]
     taken: list[Falsification] = Field(default=[])
     """One for each seed; empty until they were taken."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether prompts to compare with are distilled for them: only the first test has a use for them."""
+        return 1 in self.tests
 
 
 class PublishedTableRow(_Editable):

@@ -72,9 +72,10 @@ def _run(run: Falsification) -> str:
 def _about(taken: Sequence[Falsification]) -> str:
     run = taken[0]
     compared = "; ".join(f"{name}: {source}" for name, source in run.controls.items())
+    controls = f"{compared[:1].upper()}{compared[1:]}. " if compared else ""
     return (
         f"{run.dataset}, teacher {label(run.teacher)}, {run.candidates} candidates; {run.users_available} test users "
-        f"in all. {compared[:1].upper()}{compared[1:]}. {run.rules}"
+        f"in all. {controls}{run.rules}"
     )
 
 
@@ -82,9 +83,10 @@ def _commands(record: PublishedRecord, trials: Sequence[str]) -> list[str]:
     lines = []
     for trial in (record.trials[name] for name in trials):
         some = "" if set(trial.tests) == set(NUMBERS) else f" --tests {','.join(map(str, trial.tests))}"
+        some += " --train" if trial.trains else ""
         experiment = record.experiments[trial.experiment]
         lines += [
-            f"- `{experiment.command(seed)}`, then `delrec falsify --run RUN --users {trial.users}{some} --train`"
+            f"- `{experiment.command(seed)}`, then `delrec falsify --run RUN --users {trial.users}{some}`"
             for seed in experiment.seeds
         ]
     return lines

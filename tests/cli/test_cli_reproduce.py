@@ -148,11 +148,17 @@ def test_falsification_tests_become_a_table_and_are_taken_again_from_nothing(
     shell: Shell, smoke: dict[str, Any], record: Path, tmp_path: Path
 ) -> None:
     known = json.loads(record.read_text())
-    known["trials"] = {"tested": {"experiment": "main", "users": 12, "tests": [1, 4]}}
-    known["tables"] = {"tested": {"file": "tested.md", "trials": ["tested"], "columns": ["kendall-tau"]}}
+    known["trials"] = {"untrained": {"experiment": "main", "users": 12, "tests": [4]}}
+    known["tables"] = {"tested": {"file": "tested.md", "trials": ["untrained"], "columns": []}}
     record.write_text(json.dumps(known))
     page = record.with_name("tested.md")
     page.write_text(MARKS.format(name="tested"))
+    assert shell("reproduce", "--write", "--what", "tested", "--record", str(record)).code == 0
+    assert "`delrec falsify --run RUN --users 12 --tests 4`" in page.read_text(), "no prompt is distilled for these"
+
+    known["trials"] = {"tested": {"experiment": "main", "users": 12, "tests": [1, 4]}}
+    known["tables"] = {"tested": {"file": "tested.md", "trials": ["tested"], "columns": ["kendall-tau"]}}
+    record.write_text(json.dumps(known))
     before = len(api.runs())
     said = shell("reproduce", "--write", "--what", "tested", "--record", str(record))
     assert said.code == 0, said.err

@@ -311,6 +311,8 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(models: Models, run:
 def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFolder) -> None:
     falsify(models, run, Monitor(), users=10, tests=[6])
     record = falsify(models, run, Monitor(), users=10, tests=[4])
+    assert record.covers(10, [4, 6])
+    assert not any(record.covers(users, tests) for users, tests in ((12, [4]), (10, [4, 5]))), "others were taken"
     assert [finding.number for finding in record.findings] == [4, 6]
     assert read_falsification(run.path) == record
     assert (record.users, record.users_available, record.seed) == (10, 16, models.config.seed)

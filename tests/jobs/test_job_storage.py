@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from db import runs, store
 from db.store import DatabaseUnreachable
-from engine import run_folder
+from engine import folder_monitor, run_folder
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -83,7 +83,7 @@ def _disk_for(monkeypatch: pytest.MonkeyPatch, writes: int) -> Iterator[list[int
 
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "write_text", lambda path, text: take(put, path, text))
-        patch.setattr(run_folder, "append", lambda path, lines: take(append, path, lines))
+        patch.setattr(folder_monitor, "append", lambda path, lines: take(append, path, lines))
         patch.setattr("fake_recipe.write_text", lambda path, text: take(put, path, text))
         yield left
 

@@ -198,7 +198,7 @@ class _Runs:
                 try:
                     with shell_bars(self.console) as monitor:
                         models = Models.load(run, Monitor())
-                        found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=True)
+                        found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=trial.trains)
                 except (Cancelled, KeyboardInterrupt):
                     raise Cancelled(GOES_ON) from None
             taken.append(found.only(trial.tests))
