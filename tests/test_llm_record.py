@@ -180,6 +180,11 @@ def test_opening_and_resuming_refuse_another_model_and_older_runs_still_open(mod
             ask()
     for folder in (done, stopped):
         folder.llm.unlink()
+        with pytest.raises(StudioError, match="record of the run's language model is gone"):
+            Models.load(folder, Monitor())
+        about = json.loads((folder.path / "run.json").read_text())
+        del about["config"]  # as runs of earlier versions, which kept no such record
+        (folder.path / "run.json").write_text(json.dumps(about))
     assert scores(Models.load(done, Monitor()), "llm-distilled").shape == (1, 4)
     run_pipeline(config, stopped.path, Monitor())
     assert stopped.llm.exists()
