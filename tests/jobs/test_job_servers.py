@@ -195,12 +195,12 @@ def test_processes_that_open_a_new_postgresql_together_migrate_it_once(postgres)
 
 
 @pytest.mark.server("postgres")
-def test_curves_on_postgresql_count_repeated_steps_once_and_are_averaged_in_buckets(postgres):
+def test_curves_on_postgresql_count_repeated_steps_once_and_keep_their_peaks(postgres):
     run_id = runs.create("mine", CONFIG).id
     for steps in (range(10), range(5, 12)):
         with writing() as session:
             metrics.append(run_id, [("teacher", "validation.NDCG@10", step, float(step)) for step in steps], session)
     assert [point.step for point in metrics.since(run_id)] == list(range(12))
-    (curve,) = metrics.curves([run_id], limit=3)
-    assert (curve.steps, curve.values) == ((3, 7, 11), (1.5, 5.5, 9.5))
+    (curve,) = metrics.curves([run_id], limit=8)
+    assert (curve.steps, curve.values) == ((0, 3, 4, 7, 8, 11), (0.0, 3.0, 4.0, 7.0, 8.0, 11.0))
     assert metrics.best(run_id, [CurveName("teacher", "NDCG@10", validation=True)]) == {"teacher": Best(11, 11.0, 11)}
