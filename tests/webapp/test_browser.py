@@ -155,6 +155,15 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, at_quiet_studio: 
     api.delete(run_id)
 
 
+def test_no_help_runs_into_the_field_beside_it(page: Page, at_quiet_studio: Studio) -> None:
+    page.goto(at_quiet_studio.url)
+    expect(page.locator("#launch")).to_be_enabled()
+    wide = "[...document.querySelectorAll('.info-text')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+    for width in (360, 900, 1300):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(f"{wide}.map(e => e.textContent)") == [], width
+
+
 def test_the_keyboard_reaches_the_navigation_and_the_button(page: Page, at_quiet_studio: Studio) -> None:
     page.goto(at_quiet_studio.url)
     expect(page.locator("#launch")).to_be_enabled()
