@@ -88,7 +88,7 @@ class SearchState:
             "deleted": self.experiment.tried - len(self.tried),
         }
         counted = ", ".join(f"{number} {words}" for words, number in parts.items() if number)
-        seen = f"{self.experiment.tried} of {self.search.trials} configurations tried"
+        seen = f"{self.experiment.tried} of {self.search.trials} configurations begun"
         return f"{seen}: {counted}" if counted else seen
 
 

@@ -180,10 +180,12 @@ def test_unusable_questions_say_what_is_wrong(
 
 def test_queued_runs_without_a_worker_are_told(shell: Shell) -> None:
     assert "no worker" not in shell("runs").err
-    shell("launch", "--preset", "smoke")
-    assert "1 queued, but no worker is running" in shell("runs").err
+    queueing = [("launch",), ("experiment", "--seeds", "0-1"), ("tune", "--vary", "finetune.lr=1e-4..1e-2")]
+    for command, waiting in zip(queueing, (1, 2, 1), strict=True):
+        assert f"{waiting} queued, but no worker is running" in shell(*command, "--preset", "smoke").err
+    assert "4 queued, but no worker is running" in shell("runs").err
     workers.beat(process.owner())
-    assert "no worker" not in shell("runs").err
+    assert "no worker" not in shell("runs").err + shell("launch", "--preset", "smoke").err
 
 
 def test_launch_queues_and_cancel_takes_back(shell: Shell) -> None:

@@ -19,8 +19,8 @@ def test_a_search_is_looked_at_started_told_and_closed(shell: Shell) -> None:
     assert api.runs() == []
     started = shell("tune", *RANGE, "--name", "N")
     assert started.code == 0, started
-    assert f"{started.out.strip()}  N: 1 configurations tried" in shell("tune", "list").out
-    assert "1 of 20 configurations tried: 1 under way" in shell("tune", "show", "N").out
+    assert f"{started.out.strip()}  N: 1 configuration begun" in shell("tune", "list").out
+    assert "1 of 20 configurations begun: 1 under way" in shell("tune", "show", "N").out
     told = json.loads(shell("tune", "show", "N", "--json").out)
     assert (told["metric"], told["best"]) == ("finetune.NDCG@10", None)
     assert told["runs"][0]["settings"] == "finetune.lr=0.001"

@@ -79,7 +79,7 @@ def test_no_trial_asks_test_users_before_the_search_is_closed_and_then_the_best_
     assert len(states) == 9
     assert found.ended
     assert {"validated", "pruned"} == set(states)
-    assert found.told.startswith("9 of 9 configurations tried: ")
+    assert found.told.startswith("9 of 9 configurations begun: ")
     best = found.best
     assert best is not None
     values = [it.trial.value for it in found.tried if it.trial.value]

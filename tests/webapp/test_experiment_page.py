@@ -159,7 +159,7 @@ def test_a_search_is_begun_in_the_form_and_closed_on_its_page(page: Page, at_qui
     page.locator("#vary-name input, #vary-name textarea").fill("searched")
     page.locator("#search-start").click()
     page.wait_for_url("**/experiment?id=x-*")
-    expect(page.locator("#experiment-search")).to_contain_text("1 of 20 configurations tried: 1 under way")
+    expect(page.locator("#experiment-search")).to_contain_text("1 of 20 configurations begun: 1 under way")
     expect(page.locator("#experiment-results")).to_be_hidden()
     (run,) = experiments.standing("searched").runs
     lifecycle.claim(run.id, process.owner())

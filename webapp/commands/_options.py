@@ -203,3 +203,11 @@ def measured_over_users(
     if target is not None:
         write_text(target, json.dumps(figures, indent=1) + "\n")
     return figures
+
+
+def say_if_nothing_works(waiting: int) -> None:
+    """On standard error: that so many runs are queued and no worker takes them."""
+    from jobs import api
+
+    if waiting and not api.workers():
+        click.echo(f"{waiting} queued, but no worker is running — start one: delrec worker, or delrec serve", err=True)

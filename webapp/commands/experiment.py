@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import StudioError
-from webapp.commands._options import chosen_base, find_run, read_text, settings_options
+from webapp.commands._options import chosen_base, find_run, read_text, say_if_nothing_works, settings_options
 
 if TYPE_CHECKING:
     from engine.experiment.plan import Plan
@@ -70,6 +70,7 @@ def _start(given: dict[str, Any]) -> None:
         click.confirm(f"Start these {plan.size:,} runs?", abort=True, err=True)
     started = experiments.start(plan, name or None, question, confirmed=many)
     click.echo(f"{started.name}: {plan.size} runs queued", err=True)
+    say_if_nothing_works(plan.size)
     click.echo(started.id)
 
 
@@ -248,6 +249,7 @@ def delete(experiment: str, with_runs: bool, yes: bool) -> None:
 
 def _said(experiment: str, what: str, number: int) -> None:
     click.echo(f"{experiment}: {number} run{'s' * (number != 1)} {what}")
+    say_if_nothing_works(number if what == "queued" else 0)
 
 
 def _counted(counts: Any) -> str:

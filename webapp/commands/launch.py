@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webapp.commands._options import chosen_config, config_options
+from webapp.commands._options import chosen_config, config_options, say_if_nothing_works
 
 
 @click.command()
@@ -30,4 +30,5 @@ def say_queued(run_id: str) -> None:
     position = api.queue_position(run_id)
     place = f"queued as #{position}" if position else api.status(run_id).state
     click.echo(f"{api.status(run_id).name}: {place}", err=True)
+    say_if_nothing_works(1 if position else 0)
     click.echo(run_id)

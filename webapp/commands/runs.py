@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from webapp.commands._options import say_if_nothing_works
+
 
 @click.command()
 @click.argument("text", default="")
@@ -49,9 +51,7 @@ def command(text: str, as_json: bool) -> None:
     for run in found:
         if run.reason:
             console.print(Text(f"{run.id}: {run.reason}"), soft_wrap=True)
-    waiting = sum(run.state == "queued" for run in found)
-    if waiting and not api.workers():
-        click.echo(f"{waiting} queued, but no worker is running — start one: delrec worker, or delrec serve", err=True)
+    say_if_nothing_works(sum(run.state == "queued" for run in found))
 
 
 def _figures(run_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webapp.commands._options import chosen_base, settings_options
+from webapp.commands._options import chosen_base, say_if_nothing_works, settings_options
 
 if TYPE_CHECKING:
     from jobs.records import Experiment
@@ -71,6 +71,7 @@ def _start(given: dict[str, Any]) -> None:
         return
     made = searches.start(search, given["name"] or None, given["question"])
     click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
+    say_if_nothing_works(1)
     click.echo(made.id)
 
 
@@ -78,6 +79,7 @@ def _start(given: dict[str, Any]) -> None:
 def list_all() -> None:
     """All searches, newest first."""
     from jobs import searches
+    from webapp.formatting import plural
 
     found = searches.listed()
     if not found:
@@ -85,7 +87,7 @@ def list_all() -> None:
 
         click.echo(f"no searches yet: {REMEDY}", err=True)
     for it in found:
-        click.echo(f"{it.id}  {it.name}{_state(it)}: {it.tried} configurations tried")
+        click.echo(f"{it.id}  {it.name}{_state(it)}: {plural(it.tried, 'configuration')} begun")
 
 
 @command.command()
