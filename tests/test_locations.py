@@ -50,7 +50,7 @@ def test_data_sets_likewise(settings: dict[str, str], presence: str) -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with data, models and a run in it, and a home beside it."""
-    folder = tmp_path / "work"
+    folder = tmp_path / "started-in"
     for name in ("my-data", "my-model", "models/qwen", "smollm2-135m-instruct", "tiny-causal", "r-abc234", "old/run"):
         (folder / name).mkdir(parents=True)
     (folder / "first").mkdir()
@@ -67,7 +67,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("data.path", "my-data", "{here}/my-data"),
         ("data.path", "./my-data/", "{here}/my-data"),
-        ("data.path", "../work/my-data", "{here}/my-data"),
+        ("data.path", "../started-in/my-data", "{here}/my-data"),
         ("data.path", "~/data", "{home}/data"),
         ("data.path", "~", "{home}"),
         ("data.path", "~nobody-of-that-name/data", "{here}/~nobody-of-that-name/data"),
