@@ -148,17 +148,10 @@ class MeasurementsView:
         return [number for number in NUMBERS if number not in taken]
 
     def tests_request(self) -> dict[str, Any]:
-        """What to ask, so that nothing is lost: the tests that are left of the users who were asked.
-
-        Figures do not mix with those of other users, or beside other prompts than both that are distilled here.
-        """
+        """What to ask, so that nothing is lost: the tests that are left of the users who were asked, or all again."""
         if self.tests is None:
             return {}
-        beside_both = self.tests.covers(self.tests.users, ())
-        return {
-            "users": self.tests.users,
-            "tests": self.tests_left if beside_both and self.tests_left else list(NUMBERS),
-        }
+        return {"users": self.tests.users, "tests": self.tests.left(NUMBERS) or list(NUMBERS)}
 
     def standing(self, what: Measurement) -> MeasurementState:
         """How far a measurement is."""

@@ -21,6 +21,8 @@ from engine.metrics.bootstrap import Bootstrap, Interval
 FILE = "falsification.json"
 NUMBERS = range(1, 7)
 """Of the tests."""
+COMPARING = frozenset({1, 2})
+"""Tests that depend on the controls: on their prompts, or on which the other teacher is."""
 USERS = 300
 """Test users asked, unless told otherwise."""
 
@@ -86,11 +88,15 @@ class Falsification(FrozenModel):
     """Prompts beside the run's own, with where each comes from."""
     findings: list[Finding]
 
+    def left(self, tests: Collection[int]) -> list[int]:
+        """Those of the ``tests`` that were not taken, or without both prompts that are distilled to compare with."""
+        compared = len(self.controls) > 1
+        taken = {finding.number for finding in self.findings if compared or finding.number not in COMPARING}
+        return sorted(set(tests) - taken)
+
     def covers(self, users: int, tests: Collection[int]) -> bool:
-        """Whether it has these tests of as many users, the first one beside both prompts that are distilled for it."""
-        taken = {finding.number for finding in self.findings}
-        compared = 1 not in tests or len(self.controls) > 1
-        return self.users == min(users, self.users_available) and taken >= set(tests) and compared
+        """Whether none of the ``tests`` is :meth:`left` to take of as many users."""
+        return self.users == min(users, self.users_available) and not self.left(tests)
 
     def only(self, tests: Collection[int]) -> Falsification:
         """The same with these tests alone."""

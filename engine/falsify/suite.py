@@ -11,8 +11,8 @@ from pathlib import Path
 from engine.errors import StudioError
 from engine.falsify.controls import Other, find_controls
 from engine.falsify.experiment import FOLDER, FalsificationSample
-from engine.falsify.record import FILE, RULES, USERS, Falsification, Finding, read_falsification
-from engine.falsify.tests import COMPARING, TESTS
+from engine.falsify.record import COMPARING, FILE, RULES, USERS, Falsification, Finding, read_falsification
+from engine.falsify.tests import TESTS
 from engine.models import Models
 from engine.monitor import SILENT, Monitor
 from engine.run_folder import RunFolder, write_text

@@ -233,8 +233,6 @@ def candidate_order(experiment: FalsificationSample) -> Finding:
 TESTS: dict[int, Callable[[FalsificationSample], Finding]] = dict(
     zip(NUMBERS, (own_pattern, teacher_name, leaks, history_order, titles, candidate_order), strict=True)
 )
-COMPARING = (1, 2)
-"""Tests that depend on the controls: on their prompts, or on which the other teacher is."""
 
 
 def with_permuted_titles(experiment: FalsificationSample) -> Models:

@@ -17,7 +17,7 @@ from engine.data.description import Description
 from engine.errors import StudioError
 from engine.evaluate.render import told
 from engine.evaluate.report import Comparison, Estimate, Report
-from engine.falsify.record import Falsification
+from engine.falsify.record import COMPARING, Falsification
 from engine.settings import command_line, load_config
 
 FOLDER = "FOLDER"
@@ -127,8 +127,8 @@ class PublishedFalsification(_Editable):
 
     @property
     def trains(self) -> bool:
-        """Whether prompts to compare with are distilled for them: only the first test has a use for them."""
-        return 1 in self.tests
+        """Whether prompts to compare with are distilled for them: not all tests have a use for them."""
+        return not COMPARING.isdisjoint(self.tests)
 
 
 class PublishedTableRow(_Editable):
