@@ -65,16 +65,13 @@ class SearchState:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: what is searched, how far it is, and every trial, best first."""
-        about = {name: getattr(self.experiment, name) for name in ("id", "name", "question", "paused", "closed")}
-        searched = self.search.model_dump(mode="json", include={"metric", "space", "trials"})
-        counted = {"tried": self.experiment.tried, "told": self.told}
         best = None if self.best is None else self.best.run.id
         own = ("id", "name", "state", "error", "remedy")
         runs = [
             {name: getattr(it.run, name) for name in own} | {"settings": it.label, "value": it.trial.value}
             for it in self.ranked
         ]
-        return about | searched | counted | {"best": best, "runs": runs}
+        return head(self.experiment) | {"told": self.told, "best": best, "runs": runs}
 
     @property
     def told(self) -> str:
@@ -150,6 +147,12 @@ def standing(reference: str) -> SearchState:
     """
     experiment = store.find(reference)
     return SearchState(experiment, search_in(experiment), tuple(tried(experiment)))
+
+
+def head(experiment: Experiment) -> dict[str, Any]:
+    """For JSON: what is searched, and how many trials were begun."""
+    about = {name: getattr(experiment, name) for name in ("id", "name", "question", "paused", "closed", "tried")}
+    return about | search_in(experiment).model_dump(mode="json", include={"metric", "space", "trials"})
 
 
 def listed() -> list[Experiment]:

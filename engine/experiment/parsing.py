@@ -1,13 +1,10 @@
-"""How people write what varies: ``teacher.name=sasrec,gru4rec`` in the shell, a YAML file, and back."""
+"""How people write what varies in the shell and in forms, ``teacher.name=sasrec,gru4rec``, and back."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
-
-import yaml
-from pydantic import ValidationError
 
 from engine.config import RunConfig
 from engine.errors import StudioError
@@ -15,9 +12,8 @@ from engine.experiment.plan import Plan, Variant
 from engine.experiment.templates import apply, seeds
 from engine.fields import Setting
 from engine.setting_values import parse, write
-from engine.settings import checked_names, load_config, setting_of
+from engine.settings import setting_of
 
-KEYS = ("preset", "base", "vary", "variants", "datasets", "seeds", "template", "name", "question")
 LIST = "write NAME=VALUE,VALUE, e.g. teacher.name=sasrec,gru4rec; a value with a comma in double quotes or brackets"
 
 
@@ -74,72 +70,10 @@ def values_of(setting: Setting, text: str) -> list[Any]:
     return [parse(setting, part) for part in _parts(text, setting)]
 
 
-def plan_to_yaml(plan: Plan) -> str:
-    """The plan as a file that :func:`plan_from_yaml` reads."""
-    values = plan.model_dump(mode="json", exclude_defaults=True)
-    values["variants"] = {variant.label: variant.settings for variant in plan.variants}
-    named = {key: values[key] for key in ("preset", "base", "vary", "variants", "datasets", "seeds") if values.get(key)}
-    return yaml.safe_dump(named, sort_keys=False, allow_unicode=True, width=100)
-
-
-def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
-    """A plan, the experiment's name and its question, of a file such as::
-
-        preset: quickstart
-        base: {distill: {steps: 50}}
-        vary: {teacher.name: [sasrec, gru4rec]}
-        variants: {no prompt: {distill.prompt: none}}
-        seeds: 0-2
-
-    Raises:
-        StudioError: no YAML, an unknown key, or something in it that cannot be understood.
-    """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
-    if not isinstance(values, Mapping) or (unknown := sorted(map(str, values.keys() - set(KEYS)))):
-        what = f"unknown key {unknown[0]!r}" if isinstance(values, Mapping) else "this describes no experiment"
-        raise StudioError(what, where=where, remedy=f"use {', '.join(KEYS)}")
-    base = load_config(values.get("preset"), text=yaml.safe_dump(values.get("base") or {}), where=where)
-    try:
-        grid = {str(k): _list(v) for k, v in _mapping(values, "vary").items()}
-        variants = [Variant(label=str(k), settings=dict(v or {})) for k, v in _mapping(values, "variants").items()]
-    except (ValidationError, TypeError, ValueError, AttributeError):
-        remedy = "write variants as NAME: {setting: value}, and vary as setting: [value, value]"
-        raise StudioError("what varies is not understood", where=where, remedy=remedy) from None
-    checked_names([*grid, *(name for variant in variants for name in variant.settings)])
-    given = values.get("seeds", "")
-    plan = make_plan(
-        values.get("preset"),
-        base,
-        seed_text=",".join(map(str, given)) if isinstance(given, list) else str(given),
-        datasets=map(str, _list(values.get("datasets") or [])),
-        variants=variants,
-    ).model_copy(update={"vary": grid})
-    if template := str(values.get("template") or ""):
-        name, _, more = template.partition("=")
-        plan = apply(plan, name.strip(), [part.strip() for part in more.split(",") if part.strip()])
-    return plan, str(values.get("name") or ""), str(values.get("question") or "")
-
-
 def written(name: str, values: Iterable[Any]) -> str:
     """What :func:`varied` reads as these values."""
     parts = [write(value) for value in values]
     return f"{name}=" + ",".join(f'"{it}"' if "," in it and not it.startswith("[") else it for it in parts)
-
-
-def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = values.get(key) or {}
-    if not isinstance(found, Mapping):
-        raise TypeError(key)
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _parts(text: str, setting: Setting) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_shell import Shell
 
-from engine.experiment.parsing import plan_from_yaml
+from engine.experiment.files import plan_from_yaml
 from engine.experiment.plan import expand
 from jobs import api
 
@@ -38,7 +38,14 @@ def test_a_plan_is_written_and_started_from_its_file(shell: Shell, tmp_path) -> 
     assert shell("experiment", "--plan", file).code == 0
     planned = expand(plan_from_yaml(Path(file).read_text(encoding="utf-8"), file)[0])
     assert {run.name.rpartition("-")[2] for run in api.runs()} == {str(n + 1) for n in range(len(planned))}
-    assert "does not go with --plan" in shell.refuses("experiment", "--plan", file, "--preset", "smoke")
+    for option in (
+        ("--preset", "smoke"),
+        ("--set", "seed=3"),
+        ("--config", file),
+        ("--data", "ml-100k"),
+        ("--seeds", "0"),
+    ):
+        assert f"{option[0]} does not go with --plan" in shell.refuses("experiment", "--plan", file, *option)
     like = shell("experiment", "--like", api.runs()[0].id, "--vary", "eval.users=5,6", "--dry-run")
     assert "2 runs" in like.out
 

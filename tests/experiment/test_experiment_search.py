@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StudioError
+from engine.experiment.files import search_from_yaml, search_to_yaml
 from engine.experiment.search import Search, make_search
 from engine.experiment.space import Range, read_space
 from engine.experiment.trials import STARTUP, Trial, best_of, falls_behind, suggest
@@ -144,3 +145,48 @@ def test_optuna_is_not_loaded_before_it_draws() -> None:
     code = "import sys, jobs.searches, webapp.commands.tune; print('optuna' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
+
+
+def test_a_search_is_written_and_read_back() -> None:
+    lines = (
+        "finetune.lr=1e-4..1e-2",
+        "distill.soft_tokens=4..9",
+        "teacher.name=sasrec,gru4rec",
+        "distill.ta=true,false",
+    )
+    search = _search(*lines, overrides=("distill.steps=5",), trials=7, pruning=False)
+    assert search_from_yaml(search_to_yaml(search), "file") == (search, "", "")
+
+
+def test_a_file_of_a_search_is_understood_as_the_shell_is() -> None:
+    text = """
+        preset: smoke
+        name: mine
+        vary: {finetune.lr: 1e-4..1e-2, teacher.name: [sasrec, gru4rec], distill.prompt: "distilled,none"}
+        trials: 9
+    """
+    lines = ("finetune.lr=1e-4..1e-2", "teacher.name=sasrec,gru4rec", "distill.prompt=distilled,none")
+    assert search_from_yaml(text, "file") == (_search(*lines, trials=9), "mine", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("7", "describes no search"),
+        ("vary: {", "not valid YAML"),
+        ("preset: smoke\nseeds: 0-2", "unknown key 'seeds' in the file of a search"),
+        ("preset: smoke\nvary: finetune.lr", "not understood"),
+        ("preset: smoke", "nothing is searched over"),
+        ("preset: smoke\nvary: {finetune.lr: 1..1}", "nothing in it to choose from"),
+        ("preset: smoke\nvary: {finetune.lr: [1e-3]}", "one value leaves nothing to choose"),
+        ("preset: smoke\nvary: {finetune.lr: }", "no value to choose from"),
+        ("preset: smoke\nvary: {finetun.lr: 1..2}", "did you mean finetune.lr"),
+        ("preset: smoke\nvary: {finetune.lr: 1e-4..1e-2}\ntrials: many", "trials are a number"),
+        ("preset: smoke\nvary: {finetune.lr: 1e-4..1e-2}\npruning: 1", "pruning is true or false"),
+        ("preset: smoke\nvary: {finetune.lr: 1e-4..1e-2}\nmetric: HR@1", "nothing is searched by 'HR@1'"),
+        ("preset: [smoke]\nvary: {finetune.lr: 1e-4..1e-2}", "unknown preset"),
+    ],
+)
+def test_a_bad_file_of_a_search_is_refused_in_one_line(text: str, said: str) -> None:
+    with pytest.raises(StudioError, match=said):
+        search_from_yaml(text, "file")

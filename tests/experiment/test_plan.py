@@ -6,7 +6,8 @@ import pytest
 
 from engine.architectures import ARCHITECTURES
 from engine.errors import StudioError
-from engine.experiment.parsing import make_plan, plan_from_yaml, plan_to_yaml, varied, written
+from engine.experiment.files import plan_from_yaml, plan_to_yaml
+from engine.experiment.parsing import make_plan, varied, written
 from engine.experiment.plan import expand, label_of, of_columns
 from engine.experiment.templates import TEMPLATES, seeds
 from engine.settings import load_config, setting_of

@@ -94,6 +94,32 @@ def chosen_base(
     return run.preset, load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=overrides)
 
 
+def write_plan(file: str, text: str) -> None:
+    """Keep an experiment or a search as a file for ``--plan``.
+
+    Raises:
+        StudioError: it cannot be written.
+    """
+    from engine.run_folder import write_text
+
+    write_text(writable_file(file), text)
+
+
+def read_plan(ctx: click.Context) -> tuple[str, str]:
+    """Text and name of the file that ``--plan`` names: it says all but name and question, which options may say anew.
+
+    Raises:
+        StudioError: it cannot be read, or another option says what the file says.
+    """
+    beside = {"plan", "name", "question", "dry_run", "target", "yes"}
+    for option in ctx.command.params:
+        given = option.name is not None and ctx.params.get(option.name) not in (None, (), "", False)
+        if given and option.name not in beside:
+            what = f"{option.opts[0]} does not go with --plan"
+            raise StudioError(what, where="--plan", remedy="write it into the file")
+    return read_text(ctx.params["plan"]), ctx.params["plan"]
+
+
 def read_text(file: str) -> str:
     """The text of a file of settings.
 

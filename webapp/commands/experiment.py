@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.errors import StudioError
-from webapp.commands._options import chosen_base, find_run, read_text, say_if_nothing_works, settings_options
+from webapp.commands._options import (
+    chosen_base,
+    find_run,
+    read_plan,
+    say_if_nothing_works,
+    settings_options,
+    writable_file,
+    write_plan,
+)
 
 if TYPE_CHECKING:
     from engine.experiment.plan import Plan
@@ -44,19 +51,15 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Without a subcommand it starts an experiment; the subcommands lead one that is there, by its id or name.
     """
     if ctx.invoked_subcommand is None:
-        _start(given)
+        _start(ctx, given)
 
 
-def _start(given: dict[str, Any]) -> None:
-    plan, name, question = _plan(given)
+def _start(ctx: click.Context, given: dict[str, Any]) -> None:
+    plan, name, question = _plan(ctx, given)
     if target := given["target"]:
-        from pathlib import Path
+        from engine.experiment.files import plan_to_yaml
 
-        from engine.experiment.parsing import plan_to_yaml
-        from engine.run_folder import write_text
-        from webapp.commands._options import writable_file
-
-        write_text(Path(writable_file(target)), plan_to_yaml(plan))
+        write_plan(target, plan_to_yaml(plan))
         return
     from jobs import experiments
     from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
@@ -74,16 +77,15 @@ def _start(given: dict[str, Any]) -> None:
     click.echo(started.id)
 
 
-def _plan(given: dict[str, Any]) -> tuple[Plan, str, str]:
+def _plan(ctx: click.Context, given: dict[str, Any]) -> tuple[Plan, str, str]:
     """The plan with the experiment's name and question."""
-    from engine.experiment.parsing import make_plan, plan_from_yaml
+    if given["plan"]:
+        from engine.experiment.files import plan_from_yaml
 
-    if file := given["plan"]:
-        if clash := [option for option in ("preset", "file", "like", "vary", "seeds", "template") if given[option]]:
-            what = f"--{clash[0]} does not go with --plan"
-            raise StudioError(what, where="--plan", remedy="write it into the file")
-        plan, name, question = plan_from_yaml(read_text(file), file)
+        plan, name, question = plan_from_yaml(*read_plan(ctx))
         return plan, given["name"] or name, given["question"] or question
+    from engine.experiment.parsing import make_plan
+
     preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
     plan = make_plan(
         preset,
@@ -132,9 +134,9 @@ def list_all(as_json: bool) -> None:
     if as_json:
         import json
 
-        keys = ("id", "name", "question", "paused")
-        told = [{key: getattr(it, key) for key in keys} | {"runs": counts} for it, counts in found]
-        click.echo(json.dumps(told, indent=1))
+        from webapp.experiment_actions import about
+
+        click.echo(json.dumps([about(it) | {"runs": counts} for it, counts in found], indent=1))
         return
     if not found:
         click.echo("no experiments yet — start one: delrec experiment --preset quickstart --template seeds", err=True)
@@ -154,9 +156,10 @@ def show(experiment: str, as_json: bool) -> None:
     if as_json:
         import json
 
+        from webapp.experiment_actions import about
+
         runs = [run.as_dict() | {"variant": found.labels[run.id]} for run in found.runs]
-        about = {"id": found.experiment.id, "name": found.experiment.name, "question": found.experiment.question}
-        click.echo(json.dumps(about | {"paused": found.experiment.paused, "runs": runs}, indent=1))
+        click.echo(json.dumps(about(found.experiment) | {"runs": runs}, indent=1))
         return
     click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts)}")
     for run in found.runs:
@@ -172,15 +175,12 @@ def show(experiment: str, as_json: bool) -> None:
 @click.option("--metric", default="HR@1", show_default=True, metavar="NAME", help="What is compared.")
 def report(experiment: str, file: str | None, base: str, model: str, metric: str) -> None:
     """Write it as one HTML file for readers without the app; 'delrec reproduce FILE' makes its runs again."""
-    from pathlib import Path
-
     from engine.run_folder import write_text
     from jobs import experiments
     from webapp import experiment_file
-    from webapp.commands._options import writable_file
 
     found = experiments.standing(experiment)
-    path = Path(writable_file(file or f"delrec-experiment-{found.experiment.id}.html"))
+    path = writable_file(file or f"delrec-experiment-{found.experiment.id}.html")
     write_text(path, experiment_file.report(found, base, model, metric))
     click.echo(str(path))
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webapp.commands._options import chosen_base, say_if_nothing_works, settings_options
+from webapp.commands._options import chosen_base, read_plan, say_if_nothing_works, settings_options, write_plan
 
 if TYPE_CHECKING:
+    from engine.experiment.search import Search
     from jobs.records import Experiment
     from jobs.searches import SearchState
 
@@ -18,6 +19,7 @@ REFERENCE = click.argument("search")
 @click.group(invoke_without_command=True)
 @settings_options
 @click.option("--like", metavar="RUN", help="Start from the settings of a run.")
+@click.option("--plan", metavar="FILE", help="YAML file that describes the whole search.")
 @click.option(
     "--vary",
     multiple=True,
@@ -34,6 +36,7 @@ REFERENCE = click.argument("search")
 @click.option("--name", metavar="NAME", help="What to call the search; unique.")
 @click.option("--question", default="", metavar="TEXT", help="What is asked, in words.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be searched, and how long that takes.")
+@click.option("--write", "target", metavar="FILE", help="Write the search to FILE, for --plan, and start nothing.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Search by Optuna, trial after trial, for the worker; print the search's id.
@@ -42,13 +45,44 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     'delete' lead it. Without a subcommand it starts a search; the subcommands are about one that is there.
     """
     if ctx.invoked_subcommand is None:
-        _start(given)
+        _start(ctx, given)
 
 
-def _start(given: dict[str, Any]) -> None:
-    from engine.experiment.search import DEFAULT, USUAL_TRIALS, choice_words, make_search
-    from engine.experiment.space import read_space
+def _start(ctx: click.Context, given: dict[str, Any]) -> None:
+    search, name, question = _search(ctx, given)
+    if target := given["target"]:
+        from engine.experiment.files import search_to_yaml
+
+        write_plan(target, search_to_yaml(search))
+        return
     from jobs import searches
+
+    if given["dry_run"]:
+        from engine.experiment.search import choice_words
+        from webapp.formatting import expected_search
+
+        found = searches.forecast_search(search)
+        for name, choice in search.space.items():
+            click.echo(f"{name}: {choice_words(choice)}")
+        click.echo(expected_search(found.trials, found.seconds, found.memory_mb))
+        for problem in found.problems:
+            click.echo(f"problem: {problem}", err=True)
+        return
+    made = searches.start(search, name or None, question)
+    click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
+    say_if_nothing_works(1)
+    click.echo(made.id)
+
+
+def _search(ctx: click.Context, given: dict[str, Any]) -> tuple[Search, str, str]:
+    """The search with its name and question."""
+    if given["plan"]:
+        from engine.experiment.files import search_from_yaml
+
+        search, name, question = search_from_yaml(*read_plan(ctx))
+        return search, given["name"] or name, given["question"] or question
+    from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
+    from engine.experiment.space import read_space
 
     preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
     search = make_search(
@@ -59,29 +93,22 @@ def _start(given: dict[str, Any]) -> None:
         trials=USUAL_TRIALS if given["trials"] is None else given["trials"],
         pruning=not given["no_pruning"],
     )
-    if given["dry_run"]:
-        from webapp.formatting import expected_search
-
-        found = searches.forecast_search(search)
-        for name, choice in search.space.items():
-            click.echo(f"{name}: {choice_words(choice)}")
-        click.echo(expected_search(found.trials, found.seconds, found.memory_mb))
-        for problem in found.problems:
-            click.echo(f"problem: {problem}", err=True)
-        return
-    made = searches.start(search, given["name"] or None, given["question"])
-    click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
-    say_if_nothing_works(1)
-    click.echo(made.id)
+    return search, given["name"], given["question"]
 
 
 @command.command("list")
-def list_all() -> None:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_all(as_json: bool) -> None:
     """All searches, newest first."""
     from jobs import searches
     from webapp.formatting import plural
 
     found = searches.listed()
+    if as_json:
+        import json
+
+        click.echo(json.dumps([searches.head(it) for it in found], indent=1))
+        return
     if not found:
         from engine.experiment.space import REMEDY
 

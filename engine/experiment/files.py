@@ -1,0 +1,138 @@
+"""An experiment or a search as a YAML file, and back: the same words as in the shell, checked alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from engine.config import RunConfig
+from engine.errors import StudioError
+from engine.experiment.parsing import make_plan, written
+from engine.experiment.plan import Plan, Variant
+from engine.experiment.search import DEFAULT, USUAL_TRIALS, Search, make_search
+from engine.experiment.space import Range, read_space
+from engine.setting_values import write
+from engine.settings import checked_names, load_config
+
+SHARED_KEYS = ("preset", "base", "vary", "name", "question")
+PLAN_KEYS = (*SHARED_KEYS, "variants", "datasets", "seeds", "template")
+SEARCH_KEYS = (*SHARED_KEYS, "metric", "trials", "pruning")
+
+
+def plan_to_yaml(plan: Plan) -> str:
+    """The plan as a file that :func:`plan_from_yaml` reads."""
+    values = plan.model_dump(mode="json", exclude_defaults=True)
+    values["variants"] = {variant.label: variant.settings for variant in plan.variants}
+    return _dump(values, ("preset", "base", "vary", "variants", "datasets", "seeds"))
+
+
+def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
+    """A plan, the experiment's name and its question, of a file such as::
+
+        preset: quickstart
+        base: {distill: {steps: 50}}
+        vary: {teacher.name: [sasrec, gru4rec]}
+        variants: {no prompt: {distill.prompt: none}}
+        seeds: 0-2
+
+    Raises:
+        StudioError: no YAML, an unknown key, or something in it that cannot be understood.
+    """
+    values, base = _read(text, where, PLAN_KEYS, "experiment")
+    try:
+        variants = [Variant(label=str(k), settings=dict(v or {})) for k, v in (values.get("variants") or {}).items()]
+    except (ValidationError, TypeError, ValueError, AttributeError):
+        remedy = "write them as NAME: {setting: value}"
+        raise StudioError("the variants are not understood", where=where, remedy=remedy) from None
+    checked_names([name for variant in variants for name in variant.settings])
+    plan = make_plan(
+        values.get("preset"),
+        base,
+        vary=[written(name, _list(given)) for name, given in _vary(values, where).items()],
+        seed_text=",".join(map(str, _list(values.get("seeds", "")))),
+        datasets=map(str, _list(values.get("datasets") or [])),
+        template=str(values.get("template") or ""),
+        variants=variants,
+    )
+    return plan, *_named(values)
+
+
+def search_to_yaml(search: Search) -> str:
+    """The search as a file that :func:`search_from_yaml` reads."""
+    values = search.model_dump(mode="json")
+    values["vary"] = {
+        name: f"{write(it.low)}..{write(it.high)}" if isinstance(it, Range) else it for name, it in search.space.items()
+    }
+    return _dump(values, ("preset", "base", "vary", "metric", "trials", "pruning"))
+
+
+def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
+    """A search, its name and its question, of a file such as::
+
+        preset: quickstart
+        vary: {finetune.lr: 1e-4..1e-2, teacher.name: [sasrec, gru4rec]}
+        trials: 30
+
+    Raises:
+        StudioError: no YAML, an unknown key, or something in it that cannot be understood or searched.
+    """
+    values, base = _read(text, where, SEARCH_KEYS, "search")
+    lines = [
+        f"{name}={given}" if isinstance(given, str) else written(name, _list(given))
+        for name, given in _vary(values, where).items()
+    ]
+    trials, pruning = values.get("trials", USUAL_TRIALS), values.get("pruning", True)
+    if type(trials) is not int or not isinstance(pruning, bool):
+        remedy = "write e.g. 'trials: 30' and 'pruning: false'"
+        raise StudioError("trials are a number, and pruning is true or false", where=where, remedy=remedy)
+    search = make_search(
+        values.get("preset"),
+        base,
+        read_space(lines),
+        metric=str(values.get("metric") or DEFAULT),
+        trials=trials,
+        pruning=pruning,
+    )
+    return search, *_named(values)
+
+
+def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> tuple[Mapping[str, Any], RunConfig]:
+    """What stands in the file, and the configuration from which it starts."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
+    if not isinstance(values, Mapping):
+        raise StudioError(f"this describes no {what}", where=where, remedy=f"use {', '.join(keys)}")
+    if unknown := sorted(map(str, values.keys() - set(keys))):
+        fault = f"unknown key {unknown[0]!r} in the file of {'an' if what[0] in 'aeiou' else 'a'} {what}"
+        raise StudioError(fault, where=where, remedy=f"use {', '.join(keys)}")
+    base = load_config(values.get("preset"), text=yaml.safe_dump(values.get("base") or {}), where=where)
+    return values, base
+
+
+def _vary(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    found = values.get("vary") or {}
+    if not isinstance(found, Mapping):
+        remedy = "write vary as NAME: [VALUE, VALUE]"
+        raise StudioError("what varies is not understood", where=where, remedy=remedy)
+    return {str(name): given for name, given in found.items()}
+
+
+def _named(values: Mapping[str, Any]) -> tuple[str, str]:
+    return str(values.get("name") or ""), str(values.get("question") or "")
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _dump(values: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    """Those of the keys that say something; ``False`` does."""
+    kept = {key: values[key] for key in keys if values.get(key) not in (None, [], {})}
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=100)
