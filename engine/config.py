@@ -218,9 +218,10 @@ class ProcessConfig(Section):
     """Processes that train and evaluate together, each with a share of every batch: on GPUs one for each of them, on
     the processor at most one for each core."""
     device: Literal["any", "gpu"] = _field("any", advanced=True)
-    """What a worker must have to be given the run: gpu waits for one with a GPU."""
+    """What the machine must have: with gpu a queued run waits for a worker with a GPU (of NVIDIA or AMD), and a run in
+    the foreground is refused without."""
     memory: float | None = _field(None, unit="GB", advanced=True, gt=0.0)
-    """Memory that a worker's machine must have, or its GPU where run.device=gpu; empty asks for none."""
+    """Memory that the machine must have, or its GPU where run.device=gpu; empty asks for none."""
 
 
 class RunConfig(Section):

@@ -7,7 +7,24 @@ from collections.abc import Sequence
 import torch
 
 from engine import distributed
+from engine.config import RunConfig
 from engine.errors import StudioError
+
+
+def check_devices(config: RunConfig) -> None:
+    """Make sure that this machine has what a run's settings name, before any work is done.
+
+    Raises:
+        StudioError: it has no GPU where ``run.device`` asks for one, or not the device that a part of it is to use.
+    """
+    if config.run.device == "gpu" and not torch.cuda.is_available():
+        raise StudioError(
+            "the run asks for a GPU, and PyTorch finds none on this machine",
+            where="run.device=gpu",
+            remedy="queue it for a worker that has one, or set run.device=any",
+        )
+    choose_device(config.llm.device, "llm.device")
+    choose_device(config.teacher.device, "teacher.device")
 
 
 def choose_device(setting: str, where: str, order: Sequence[str] = ("cuda", "mps", "cpu")) -> torch.device:

@@ -14,6 +14,7 @@ from engine.cache_keys import asked, choices
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
+from engine.devices import check_devices
 from engine.distill import distil, random_prompt
 from engine.distributed import SynchronizedMonitor
 from engine.environment import environment, peak_memory_mb
@@ -68,6 +69,8 @@ def run_pipeline(
         Cancelled: the monitor asked to stop; a checkpoint is left behind.
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
+    if not RunFolder(Path(path)).metrics.exists():
+        check_devices(config)
     with distributed.main_process_first():
         run = RunFolder.create(Path(path), config, run_id)
     config = run.config()

@@ -15,7 +15,8 @@ from engine.errors import StudioError
 from engine.locations import settled
 from engine.monitor import Monitor
 from engine.paths import home, writable
-from jobs import failures, process
+from engine.settings import stored_config
+from jobs import failures, process, process_group, resources
 from jobs.monitor import DatabaseMonitor
 from jobs.runner import Recipe, execute
 
@@ -26,6 +27,7 @@ def run(
     config: RunConfig, preset: str | None, name: str | None, monitor: Monitor | None, recipe: Recipe | None = None
 ) -> dict[str, Any]:
     """See :func:`jobs.api.run_in_foreground`."""
+    _check_here(config)
     writable(home() / "runs")
     values = settled(config).model_dump(mode="json")
     created = runs.create(
@@ -38,6 +40,8 @@ def resume(
     stopped: Run, monitor: Monitor | None, recipe: Recipe | None = None, processes: int | None = None
 ) -> dict[str, Any]:
     """See :func:`jobs.api.resume_in_foreground`."""
+    if stopped.resumable:
+        _check_here(stored_config(stopped.config), processes)
     if not lifecycle.take_over(stopped.id, process.owner()):
         raise not_resumable(runs.get(stopped.id))
     return _execute(stopped.id, monitor, recipe, processes)
@@ -52,6 +56,16 @@ def not_resumable(found: Run) -> StudioError:
     """Why a run cannot be resumed."""
     remedy = "clone or retry it" if found.state == "done" else "wait for it or cancel it"
     return StudioError(f"run {found.name!r} cannot be resumed, it is {found.state}", where=found.id, remedy=remedy)
+
+
+def _check_here(config: RunConfig, processes: int | None = None) -> None:
+    """Raise :class:`StudioError` where this machine lacks what the run asks for, while nothing of it is recorded."""
+    count = 1 if process_group.launched() > 1 else processes or config.run.processes  # a launcher knows its machines
+    resources.refuse_here(config.run.model_dump() | {"processes": count})
+    if config.run.device == "gpu" or {config.llm.device, config.teacher.device} - {"auto", "cpu"}:
+        from engine.devices import check_devices  # whether PyTorch can use a GPU takes seconds to say
+
+        check_devices(config)
 
 
 def _execute(

@@ -62,12 +62,23 @@ class Resources:
             return "it has no GPU"
         largest = max((gpu.memory_mb for gpu in self.gpus), default=0.0) if on_gpu else self.memory_mb
         if wanted * 1000 > largest:
-            return f"its {'GPU' if on_gpu else 'machine'} has {largest / 1000:.1f} GB of memory, not {wanted:g}"
+            return f"{'its GPU' if on_gpu else 'it'} has {largest / 1000:.1f} GB of memory, not {wanted:g}"
         several = int(needs.get("processes") or 1)
         there, what = (len(self.gpus), "GPU") if on_gpu else (self.cores, "core")
         if several > there:
             return f"it has {there} {what}{'' if there == 1 else 's'} for {several} processes"
         return ""
+
+
+def refuse_here(needs: Mapping[str, Any]) -> None:
+    """Raise :class:`StudioError` where a run with these ``needs`` (its settings ``run``) is to begin on this machine,
+    which does not meet them."""
+    if lack := own_resources().lacks(needs):
+        raise StudioError(
+            f"this machine cannot do the run: {lack}",
+            where="run.device, run.memory, run.processes",
+            remedy="change the setting, or queue the run (delrec launch, delrec resume --queue) for a worker that can",
+        )
 
 
 def own_resources() -> Resources:

@@ -316,3 +316,18 @@ def test_what_cannot_work_is_refused_before_a_teacher_is_trained(tmp_path, overr
     with pytest.raises(StudioError, match=said):
         run_pipeline(config, tmp_path / "run", Monitor())
     assert not (tmp_path / "run/teacher.safetensors").exists()
+
+
+@pytest.mark.parametrize("needed", ["run.device=gpu", "llm.device=cuda", "teacher.device=cuda:7"])
+def test_a_device_that_is_not_here_is_refused_before_any_work(tmp_path, monkeypatch, needed):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config, folder = quick(needed), tmp_path / "run"
+    with pytest.raises(StudioError, match=needed.partition("=")[0]):
+        run_pipeline(config, folder, Monitor())
+    assert not folder.exists()
+    run = RunFolder.create(folder, config)  # begun elsewhere
+    with pytest.raises(StudioError, match=needed.partition("=")[0]):
+        run_pipeline(config, folder, Monitor())
+    assert run.stages() == []
+    run.metrics.write_text("{}")  # and brought to its end there
+    assert run_pipeline(config, folder, Monitor()) == {}

@@ -35,6 +35,7 @@ SMOKE = ("run", "--preset", "smoke")
         ((*SMOKE, "--name", "two\nlines"), "cannot name a run"),
         ((*SMOKE, "--set", "llm.name=no-such-model"), "hub id"),
         ((*SMOKE, "--set", "data.dataset=csv"), "data.path"),
+        ((*SMOKE, "--set", "run.memory=1000000"), "queue the run"),
         (("run", "--presett", "smoke"), "delrec run --help"),
         (("launch", "--preset", "smoke", "--set", "llm.name=nonsense"), "hub id"),
         (("launch", "--preset", "smoke", "--set", "data.dataset=csv"), "data.path"),

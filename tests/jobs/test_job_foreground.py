@@ -11,9 +11,11 @@ import pytest
 from fake_recipe import chain, config, recipe
 from job_support import wait_for, wait_step
 
+from engine import environment
+from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor
-from jobs import api, foreground
+from jobs import api, foreground, resources
 
 SHELL = Path(__file__).with_name("fake_shell.py")
 
@@ -52,6 +54,53 @@ def test_bad_input_fails_the_run_and_reaches_the_shell():
     with pytest.raises(StudioError, match="has no column"):
         foreground.run(config(way="bad-input"), None, "here", None, recipe)
     assert api.status("here").reason == "ratings.csv has no column 'item' (line 1) — name it in the header"
+
+
+def _needing(**needs: object) -> RunConfig:
+    wanted = config(steps=3)
+    return wanted.model_copy(update={"run": wanted.run.model_copy(update=needs)})
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"device": "gpu"}, "has no GPU"),
+        ({"device": "gpu", "memory": 1, "processes": 2}, "has no GPU"),
+        ({"memory": 1e6}, "GB of memory, not 1e"),
+        ({"processes": 64}, "for 64 processes"),
+        ({"memory": 1, "processes": 64}, "for 64 processes"),
+    ],
+)
+def test_what_this_machine_lacks_is_refused_before_any_work(needs, said, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(environment, "cores", lambda: 2)
+    with pytest.raises(StudioError, match=said):
+        api.run_in_foreground(_needing(**needs))
+    assert api.runs() == []
+    queued = api.launch(_needing(**needs))  # for a worker that has it
+    api.cancel(queued)
+    with pytest.raises(StudioError, match=said):
+        api.resume_in_foreground(queued)
+    assert api.status(queued).state == "cancelled"
+    assert not api.status(queued).folder.exists()
+
+
+def test_a_run_goes_on_with_as_many_processes_as_there_are_cores(monkeypatch):
+    monkeypatch.setattr(environment, "cores", lambda: 2)
+    queued = api.launch(_needing(processes=64))
+    api.cancel(queued)
+    stopped = api.status(queued)
+    with pytest.raises(StudioError, match="for 3 processes"):
+        foreground.resume(stopped, None, recipe, processes=3)
+    assert foreground.resume(stopped, None, recipe, processes=1)["chain"] == chain(3)
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(resources, "own_resources", lambda: resources.Resources(2, 1e4, (resources.Gpu("H100", 8e4),)))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(StudioError, match="PyTorch finds none"):
+        api.run_in_foreground(_needing(device="gpu"))
+    assert api.runs() == []
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ ELSEWHERE = Owner(7, 1.0, "elsewhere", "another start")
         ({"device": "gpu", "memory": 80}, "no GPU", ""),
         ({"device": "gpu", "memory": 90}, "no GPU", "its GPU has 85.0 GB of memory, not 90"),
         ({"memory": 15.5}, "", ""),
-        ({"memory": 64}, "its machine has 16.0 GB of memory, not 64", ""),
+        ({"memory": 64}, "it has 16.0 GB of memory, not 64", ""),
         ({"processes": 2}, "", ""),
         ({"processes": 4}, "2 cores for 4", ""),
         ({"device": "gpu", "processes": 4}, "no GPU", "2 GPUs for 4"),

@@ -231,9 +231,11 @@ def measured_over_users(
     return figures
 
 
-def say_if_nothing_works(waiting: int) -> None:
-    """On standard error: that so many runs are queued and no worker takes them."""
+def say_if_nothing_works(waiting: int, needs: Mapping[str, Any] | None = None) -> None:
+    """On standard error: that so many runs are queued and no worker takes them; ``needs`` are those of one of them."""
     from jobs import api
 
     if waiting and not api.workers():
         click.echo(f"{waiting} queued, but no worker is running — start one: delrec worker, or delrec serve", err=True)
+    elif waiting and needs and not api.workers(needs):
+        click.echo("queued, but no worker has what it asks for (run.device, run.memory, run.processes)", err=True)

@@ -30,5 +30,6 @@ def say_queued(run_id: str) -> None:
     position = api.queue_position(run_id)
     place = f"queued as #{position}" if position else api.status(run_id).state
     click.echo(f"{api.status(run_id).name}: {place}", err=True)
-    say_if_nothing_works(1 if position else 0)
+    if position:
+        say_if_nothing_works(1, api.needs(run_id))
     click.echo(run_id)
