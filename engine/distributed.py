@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from engine.environment import code_version
 from engine.errors import StudioError
 from engine.monitor import Monitor, MonitorGroup
 from engine.seeds import derive
@@ -99,6 +100,9 @@ def joined() -> Iterator[None]:
     state = PartialState(cpu=not cuda)
     _ProcessState.rank, _ProcessState.count = state.process_index, state.num_processes
     try:
+        check_same(
+            "another version of the program than the first", code_version(), "install the same one on all machines"
+        )
         yield
     finally:
         _ProcessState.rank, _ProcessState.count = 0, 1
@@ -147,6 +151,18 @@ def all_gather(value: Value) -> list[Value]:
 
     found: list[Value] = gather_object([value])
     return found
+
+
+def check_same(what: str, value: str, remedy: str, where: str = "") -> None:
+    """Make sure that all processes have the same ``value``; each is told, so that none waits for one that has ended.
+
+    Raises:
+        StudioError: one of them has ``what``.
+    """
+    found = all_gather(value)
+    other = next((number for number, own in enumerate(found) if own != found[0]), None)
+    if other is not None:
+        raise StudioError(f"process {other + 1} of {len(found)} has {what}", where=where, remedy=remedy)
 
 
 def broadcast(value: Value) -> Value:

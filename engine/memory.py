@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config import RunConfig
+from engine.config import LLMConfig, RunConfig
+from engine.errors import StudioError
 
 PROGRAM_MB = 500.0
 """Libraries, data and teachers."""
@@ -25,6 +26,10 @@ ITEM_TOKENS, OTHER_TOKENS = 12, 80
 WEIGHT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "auto": 2.0}
 PACKED_BYTES = {"8bit": 1.05, "4bit": 0.55}
 """For each number of a block's layers, scales included; embeddings stay as they are."""
+
+
+SURE = 1.25
+"""So far a configuration of an unusual kind may mislead about the size of the weights."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,6 @@ def training_mb(config: RunConfig, facts: Mapping[str, Any], micro_batch: int | 
     if shape is None:
         return None
     number = WEIGHT_BYTES[config.llm.dtype]
-    weights = shape.blocks * PACKED_BYTES.get(config.llm.weights, number) + shape.embeddings * number
     own, layers = config.finetune, shape.layers
     adapted = 0
     if own.enabled:
@@ -103,7 +107,24 @@ def training_mb(config: RunConfig, facts: Mapping[str, Any], micro_batch: int | 
     kept = layers * (shape.width if config.llm.checkpointing else inner) + (inner if config.llm.checkpointing else 0)
     tokens = (micro_batch or config.llm.micro_batch) * prompt_tokens(config)
     adapters = ADAPTER_BYTES * own.init_r * adapted * (layers + shape.others if own.enabled else 0)
-    return PROGRAM_MB + (weights + adapters + tokens * kept * number) / 1e6
+    return PROGRAM_MB + _weights_mb(config.llm, shape) + (adapters + tokens * kept * number) / 1e6
+
+
+def refuse_too_large(config: LLMConfig, facts: Mapping[str, Any], there_mb: float, what: str) -> None:
+    """Raise :class:`StudioError` where the weights alone are surely more than all memory of ``what``, before they are
+    read."""
+    shape = Shape.of(facts)
+    if shape is not None and (weights := _weights_mb(config, shape)) > SURE * there_mb:
+        raise StudioError(
+            f"the weights of {config.name} alone take about {weights / 1000:.1f} GB, {what} has {there_mb / 1000:.1f}",
+            where="llm.name",
+            remedy="take a smaller model, llm.dtype=bfloat16 or llm.weights=4bit",
+        )
+
+
+def _weights_mb(config: LLMConfig, shape: Shape) -> float:
+    number = WEIGHT_BYTES[config.dtype]
+    return (shape.blocks * PACKED_BYTES.get(config.weights, number) + shape.embeddings * number) / 1e6
 
 
 def prompt_tokens(config: RunConfig) -> int:

@@ -14,7 +14,7 @@ from engine.cache_keys import asked, choices
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
-from engine.devices import check_devices
+from engine.devices import check_machine
 from engine.distill import distil, random_prompt
 from engine.distributed import SynchronizedMonitor
 from engine.environment import environment, peak_memory_mb
@@ -70,9 +70,13 @@ def run_pipeline(
         StudioError: settings that do not fit the data or the model, sources out of reach, a folder that cannot be used.
     """
     if not RunFolder(Path(path)).metrics.exists():
-        check_devices(config)
+        check_machine(config)
     with distributed.main_process_first():
-        run = RunFolder.create(Path(path), config, run_id)
+        run = RunFolder(Path(path))
+        if distributed.is_main_process():
+            run = RunFolder.create(Path(path), config, run_id)
+    remedy = "share the data folder among the machines, at the same path"
+    distributed.check_same("another run's folder than the first, or none", run.identity(), remedy, str(path))
     config = run.config()
     if run.metrics.exists():
         return run.report()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine.config import RunConfig
 from engine.data import Dataset, load_dataset
 from engine.data.fingerprint import Fingerprint
+from engine.distributed import is_main_process
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
@@ -20,7 +21,7 @@ def dataset_to_learn(run: RunFolder, config: RunConfig, monitor: Monitor) -> Dat
     Raises:
         StudioError, Cancelled: as :func:`run_dataset`.
     """
-    if run.has_learned():
+    if run.has_learned() or not is_main_process():  # of several the first has kept the fingerprint
         return run_dataset(run, config, monitor)
     dataset = load_dataset(config.data, config.seed, monitor)
     Fingerprint.of(dataset, config.data).save(run.fingerprint)

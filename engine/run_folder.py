@@ -120,6 +120,11 @@ class RunFolder:
         folder._record()
         return folder
 
+    def identity(self) -> str:
+        """What is in no other run's folder; empty where there is none."""
+        record = self.path / "run.json"
+        return record.read_text(encoding="utf-8") if record.is_file() else ""
+
     @property
     def run_id(self) -> str:
         return str(self._record()["run_id"])

@@ -20,7 +20,6 @@ import json
 import os
 import platform
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -36,12 +35,12 @@ from engine.monitor import Monitor
 from engine.paths import home
 from engine.recipe import digest
 from engine.run_folder import RunFolder, write_text
+from engine.whole_files import is_abandoned
 
 SETTING = "DELREC_SHARED_MB"
 FORMAT = 1
 ABOUT, CURVES = "about.json", "curves.jsonl"
 DRAFT = ".draft-"
-ABANDONED_SECONDS = 24 * 3600.0
 WAIT_SECONDS = 0.5
 LIBRARIES = ("torch", "transformers", "peft", "numpy", "tokenizers", "safetensors")
 CODE = {
@@ -239,7 +238,7 @@ def clean(limit: float) -> int:
                 removed += size
     for draft in folder().glob(f"{DRAFT}*"):
         with contextlib.suppress(OSError):
-            if limit == 0 or time.time() - draft.stat().st_mtime > ABANDONED_SECONDS:
+            if limit == 0 or is_abandoned(draft):
                 shutil.rmtree(draft, ignore_errors=True)
     return removed
 

@@ -1,15 +1,23 @@
-"""Whether files hold all that was written into them."""
+"""Whether files hold all that was written into them, and whether anybody still writes."""
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+ABANDONED_SECONDS = 24 * 3600.0
 PARQUET = b"PAR1"
 """What every such file ends with."""
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nothing was written there for a day, by the clock of who keeps the files: a machine's own may differ."""
+    with tempfile.TemporaryFile(dir=path.parent) as now:
+        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime > ABANDONED_SECONDS
 
 
 def is_whole(path: Path) -> bool:

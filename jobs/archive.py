@@ -15,7 +15,6 @@ import re
 import secrets
 import shutil
 import stat
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -35,6 +34,7 @@ from engine.errors import StudioError
 from engine.paths import home, writable
 from engine.run_folder import RunFolder, write_text
 from engine.settings import stored_config
+from engine.whole_files import is_abandoned
 
 FORMAT = 1
 ABOUT, RECORD, FILES = "archive.json", "record.json", "files/"
@@ -52,7 +52,6 @@ LARGEST_RATIO = 200
 """Bytes that one byte of the archive may unpack to, beyond the first ``FREE_BYTES``."""
 FREE_BYTES = 16 * 2**20
 CHUNK = 2**20
-ABANDONED_SECONDS = 24 * 3600
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 """What :mod:`zipfile` and :mod:`json` raise for files that are broken or made with other methods."""
@@ -128,7 +127,7 @@ def sweep() -> None:
     """Remove what imports that were killed left behind, once they are surely dead."""
     for leftover in (home() / "runs").glob(f"{STAGED}*"):
         with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > ABANDONED_SECONDS:
+            if is_abandoned(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -13,7 +13,8 @@ CHECKPOINT = "resume it: it goes on from its last checkpoint"
 LOG = "the log tells more; resume goes on from the last checkpoint"
 OUT_OF_MEMORY = (
     "out of memory",
-    "clone it with lower llm.batch_size, or that of distill or finetune, or close other programs and resume",
+    "clone it with lower llm.micro_batch and llm.batch_size, llm.checkpointing=true or llm.weights=4bit, or close other"
+    " programs and resume",
 )
 ANSWER_KILLED = ("the process that answers was killed, twice", "close other programs to free memory, then ask again")
 ANSWER_STOPPED = ("stopped", "ask again to go on")
@@ -93,9 +94,13 @@ def explain_exit(code: int, log: Path, memory_kills: int) -> tuple[str, str]:
         return DISK_FULL, "free some space, then resume it"
     if code < 0:
         return f"killed from outside ({signal.Signals(-code).name})", CHECKPOINT
+    return _line(f"crashed with exit status {code}: {last_word(log)}"), LOG
+
+
+def last_word(log: Path) -> str:
+    """The last line of what a process wrote."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it left no word in its log")
-    return _line(f"crashed with exit status {code}: {last}"), LOG
+    return _line(next((line for line in reversed(lines) if line.strip()), "it left no word in its log"))
 
 
 def memory_kills() -> int:

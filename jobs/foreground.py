@@ -63,9 +63,9 @@ def _check_here(config: RunConfig, processes: int | None = None) -> None:
     count = 1 if process_group.launched() > 1 else processes or config.run.processes  # a launcher knows its machines
     resources.refuse_here(config.run.model_dump() | {"processes": count})
     if config.run.device == "gpu" or {config.llm.device, config.teacher.device} - {"auto", "cpu"}:
-        from engine.devices import check_devices  # whether PyTorch can use a GPU takes seconds to say
+        from engine.devices import check_machine  # whether PyTorch can use a GPU takes seconds to say
 
-        check_devices(config)
+        check_machine(config)
 
 
 def _execute(

@@ -16,7 +16,7 @@ from engine import environment, quantization
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.locations import SMOLLM2, TINY_NAMES, data_fault, data_presence, known_facts, model_folder, model_presence
-from engine.memory import training_mb
+from engine.memory import refuse_too_large, training_mb
 from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
@@ -80,8 +80,10 @@ def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:
     try:
         quantization.check(config.llm.weights, name)
     except StudioError as error:
-        yield Check("Language model", "problem", error.what, error.remedy)
-        return
+        if not _waits(config):
+            yield Check("Language model", "problem", error.what, error.remedy)
+            return
+        yield Check("Language model", "note", f"here {error.what}", error.remedy)  # a worker elsewhere may have it
     match model_presence(name):
         case "unknown":
             remedy = f"choose {SMOLLM2}, {', '.join(TINY_NAMES)}, an existing folder, or a hub id such as a/b"
@@ -209,12 +211,20 @@ def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
     free = psutil.virtual_memory().available / 1e6
-    planned = training_mb(config, _facts(config))
+    planned, on_gpu = training_mb(config, _facts(config)), config.llm.device != "cpu" and has_gpu()
+    if not (on_gpu or _waits(config)):
+        try:
+            refuse_too_large(config.llm, _facts(config), psutil.virtual_memory().total / 1e6, "this machine")
+        except StudioError as error:
+            yield Check("Memory", "problem", error.what, error.remedy)
+            return
     if planned is not None:
         one = training_mb(config, _facts(config), 1) or 0.0
         said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
         said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
-        if config.llm.device != "cpu" and has_gpu():
+        if (several := config.run.processes) > 1:  # each has the whole model
+            said, planned = f"{said}, in each of {several} processes", planned * several
+        if on_gpu:
             yield Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
         elif planned < free:
             yield Check("Memory", "ok", f"{said}; {free / 1000:.1f} GB free")

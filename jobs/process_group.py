@@ -26,6 +26,9 @@ from jobs import failures, process
 OTHER = interpreter.command("jobs.process_group")
 LOST_STATUS = 4
 """How one ends whose connection broke: not of its own fault."""
+TOLD_STATUS = 6
+"""How one ends that has told why, in a sentence for people."""
+LOOK_THERE = "what it wrote where it was started says why; mend that, then resume the run"
 SETTLE_SECONDS = 10.0
 """Once one has died, the others notice by their connections; this process is ended if it has not by then …"""
 END_SECONDS = 20.0
@@ -56,8 +59,15 @@ def working(
         StudioError: in the place of what broke because another process died: why that one did.
     """
     if launched() > 1:
-        with _first(config, folder):
-            yield
+        try:
+            with _first(config, folder):
+                yield
+        except Exception as error:
+            from engine.distributed import is_connection_error
+
+            if isinstance(error, StudioError) or not is_connection_error(error):
+                raise
+            raise StudioError("another process of the run has ended", where=str(folder), remedy=LOOK_THERE) from error
         return
     if count == 1:
         yield
@@ -165,6 +175,8 @@ class _Others:
             if other.returncode not in (None, 0, LOST_STATUS):
                 kills = failures.memory_kills() - self.kills
                 reason, remedy = failures.explain_exit(other.returncode, self.logs[rank], kills)
+                if other.returncode == TOLD_STATUS:
+                    reason, remedy = failures.last_word(self.logs[rank]), failures.CHECKPOINT
                 return f"process {rank + 1} of {self.count} ended: {reason}", remedy
         return None
 
@@ -206,9 +218,10 @@ if __name__ == "__main__":
         help_the_first()
     except Cancelled:
         sys.exit(0)
-    except StudioError as error:
-        sys.exit(str(error))
     except Exception as error:
+        if (told := failures.known(error)) is not None:
+            sys.stderr.write(f"{told}\n")
+            sys.exit(TOLD_STATUS)
         if is_connection_error(error):
             sys.exit(LOST_STATUS)
         raise

@@ -65,7 +65,7 @@ class Resources:
             return f"{'its GPU' if on_gpu else 'it'} has {largest / 1000:.1f} GB of memory, not {wanted:g}"
         several = int(needs.get("processes") or 1)
         there, what = (len(self.gpus), "GPU") if on_gpu else (self.cores, "core")
-        if several > there:
+        if several > max(there, 1):
             return f"it has {there} {what}{'' if there == 1 else 's'} for {several} processes"
         return ""
 

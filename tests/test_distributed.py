@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,22 @@ import numpy as np
 import pytest
 import torch
 from several import together
-from stage_world import Recorder, cancelled, make_world
+from stage_world import QUICK, Recorder, cancelled, make_world
 
 from engine import distributed
 from engine.architectures import TeacherName
+from engine.devices import choose_device
 from engine.distill.stage import DistilStage
+from engine.errors import StudioError
 from engine.evaluate import RowEntry, evaluate
 from engine.finetune.stage import FinetuneStage
 from engine.llm import SoftPrompt
+from engine.monitor import Monitor
+from engine.pipeline import run_pipeline
+from engine.run_data import dataset_to_learn
+from engine.run_folder import RunFolder
 from engine.sequences import _pieces
+from engine.settings import load_config
 from engine.teachers import train_teacher
 from engine.training import FitArguments, Trainable, fit
 
@@ -147,3 +155,48 @@ def test_there_are_parts_for_all_processes(least: int, most: int) -> None:
         assert [place for piece in pieces for place in range(piece.start, piece.stop)] == list(range(len(sizes)))
         assert len(pieces) >= min(least, len(sizes))
         assert all(sum(sizes[piece]) <= most or piece.stop - piece.start == 1 for piece in pieces)
+
+
+def test_what_processes_do_not_share_is_told_to_each_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None waits for one that has ended of it: a version of the program, the run's folder, the data."""
+    config = load_config("smoke", overrides=QUICK)
+
+    def told(work: Callable[[], object]) -> str:
+        with pytest.raises(StudioError) as found:
+            work()
+        return str(found.value)
+
+    def lacking_the_folder() -> str:
+        place = tmp_path / ("seen" if distributed.is_main_process() else "not seen")
+        return told(lambda: run_pipeline(config, place, Monitor()))
+
+    for said in together(2, lacking_the_folder):
+        assert "process 2 of 2 has another run's folder than the first, or none" in said
+    assert not (tmp_path / "not seen").exists()
+
+    def with_other_data() -> str:
+        run = RunFolder.create(tmp_path / "run", config)
+        with distributed.main_process_first():
+            if distributed.is_main_process():
+                return dataset_to_learn(run, config, Monitor()).name
+            return told(lambda: dataset_to_learn(run, config.model_copy(update={"seed": 1}), Monitor()))
+
+    assert "the data are not those that the run was made with" in together(2, with_other_data)[1]
+
+    monkeypatch.setattr(distributed, "code_version", lambda: os.environ["RANK"])
+    with pytest.raises(AssertionError, match="process 2 of 2 has another version of the program"):
+        together(2, lambda: None)
+
+
+@pytest.mark.parametrize(("setting", "found"), [("auto", "cuda:1"), ("cuda", "cuda:1"), ("cpu", "cpu"), ("cuda:0", "")])
+def test_each_process_takes_a_gpu_of_its_own(setting: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert str(choose_device("cuda:0", "llm.device")) == "cuda:0"  # alone it may
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "local_rank", lambda: 1)
+    if found:
+        assert str(choose_device(setting, "llm.device")) == found
+    else:
+        with pytest.raises(StudioError, match=r"2 processes cannot share the GPU .*llm\.device.*choose auto"):
+            choose_device(setting, "llm.device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Confi
 
 from engine.errors import StudioError
 from engine.finetune.adalora import keep_format
+from engine.llm import sources
 from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
 from engine.locations import OTHER_NAMES, SIZES
 from engine.memory import Shape, training_mb
+from engine.monitor import Monitor
 from engine.quantization import check
 from engine.settings import load_config
 from engine.training_prompts import make_prompts
@@ -124,3 +127,14 @@ def test_adapted_layers_with_quantized_weights_keep_the_number_format() -> None:
     layers = torch.nn.ModuleList([Layer(torch.zeros(1, dtype=torch.int8)), Layer(torch.zeros(1))])
     keep_format(layers)
     assert [layer(torch.zeros(1, dtype=torch.bfloat16)).dtype for layer in layers] == [torch.bfloat16, torch.float32]
+
+
+def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_world().backbone.model.save_pretrained(tmp_path)
+    make_world().backbone.tokenizer.save_pretrained(tmp_path)
+    monkeypatch.setattr(sources, "memory_mb", lambda _: 0.01)
+    monkeypatch.setattr(sources, "read_weights", lambda *_: pytest.fail("they were read"))
+    with pytest.raises(StudioError, match=r"alone take about .* GB, this machine's cpu has 0\.0.*llm\.weights=4bit"):
+        sources.load_backbone(load_config("smoke", overrides=[f"llm.name={tmp_path}"]).llm, Monitor())

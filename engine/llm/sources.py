@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from engine import network, quantization
 from engine.config import LLMConfig
-from engine.devices import choose_device
+from engine.devices import choose_device, memory_mb
 from engine.errors import StudioError
 from engine.fetch import locked
 from engine.llm.backbone import Backbone
@@ -42,9 +42,11 @@ from engine.locations import (
     hub_cache,
     is_own_folder,
     minilm_folder,
+    model_facts,
     model_folder,
     smollm2_folder,
 )
+from engine.memory import refuse_too_large
 from engine.monitor import Monitor
 from engine.paths import absolute, expanded
 from engine.wheels import WheelMember, wheel_member, wheel_members
@@ -90,6 +92,8 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
     else:
         folder, source = _locate(config.name, monitor)
         found = open_checkpoint(folder, config.name)
+        as_loaded = config.model_copy(update={"dtype": str(dtype).removeprefix("torch.")})
+        refuse_too_large(as_loaded, model_facts(folder), memory_mb(device), f"this machine's {device.type}")
         backbone = _load(found, source, dtype, monitor, record, quantization.settings(config.weights, dtype, device))
         backbone = backbone.to(device)
         monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")

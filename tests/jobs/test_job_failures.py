@@ -15,7 +15,7 @@ from jobs import api, failures, process
     ("way", "reason", "remedy"),
     [
         ("bad-input", "ratings.csv has no column 'item' (line 1)", "name it in the header"),
-        ("memory", "out of memory", "lower llm.batch_size"),
+        ("memory", "out of memory", "lower llm.micro_batch"),
         ("full", "the disk is full", "free some space, then resume it"),
         ("bug", "crashed: KeyError: 'soft_prompt'", "the log tells more"),
         ("exit", "crashed with exit status 7: Fatal: the maths library is missing", "the log tells more"),

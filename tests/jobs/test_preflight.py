@@ -99,9 +99,42 @@ def test_a_model_s_own_figures_are_read_without_loading_it(facts: dict[str, obje
 def test_little_disk_or_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(looks.shutil, "disk_usage", lambda _: usage(free=10**8))
-    memory = namedtuple("memory", "available")
-    monkeypatch.setattr(looks.psutil, "virtual_memory", lambda: memory(available=10**8))
+    memory = namedtuple("memory", "available total")
+    monkeypatch.setattr(looks.psutil, "virtual_memory", lambda: memory(available=10**8, total=10**9))
     found = _checks()
     assert "0.1 GB free" in found["Disk"].detail
     assert "DELREC_HOME" in found["Disk"].remedy
     assert found["Memory"].state == "note"
+
+
+LLAMA_70B = {
+    **{"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64},
+    **{"num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False, "hidden_act": "silu"},
+}
+
+
+def test_a_model_whose_weights_do_not_fit_is_a_problem_and_each_process_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_70B))
+    memory = namedtuple("memory", "available total")
+    monkeypatch.setattr(looks, "has_gpu", lambda: False)
+    monkeypatch.setattr(looks.psutil, "virtual_memory", lambda: memory(available=90e9, total=100e9))
+    named = f"llm.name={tmp_path}"
+    found = _checks(named)["Memory"]
+    assert (found.state, "alone take about 282.2 GB, this machine has 100.0" in found.detail) == ("problem", True)
+    assert _checks(named, "run.memory=500")["Memory"].state == "note"  # a worker elsewhere has it
+    monkeypatch.setattr(looks.quantization, "find_spec", lambda _: True)
+    assert _checks(named, "llm.weights=4bit", "llm.micro_batch=1")["Memory"].state == "ok"
+    monkeypatch.setattr(looks.environment, "cores", lambda: 2)
+    assert _checks(named, "llm.weights=4bit", "llm.micro_batch=1", "run.processes=2")["Memory"].state == "note"
+
+
+def test_quantization_that_only_this_machine_lacks_is_no_problem_for_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"num_hidden_layers": 20}))
+    monkeypatch.setattr(looks.quantization, "find_spec", lambda _: None)
+    wanted = (f"llm.name={tmp_path}", "llm.weights=4bit")
+    assert _checks(*wanted)["Language model"].state == "problem"
+    assert _checks(*wanted, "run.device=gpu")["Language model"].state == "note"
