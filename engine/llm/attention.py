@@ -20,25 +20,31 @@ ALIGNED = 32
 """Keys are filled up to a multiple of this; over other numbers PyTorch's flash attention in bf16 is slower."""
 
 
+MOST_JOINED = 1024
+"""Tokens that are joined to one span on GPUs: rows and columns of a mask."""
+
+
 @dataclass(frozen=True, eq=False)
 class Span:
     """Neighbouring tokens ``[start, end)`` of the row that see the same others: the spans ``above``, in this order.
 
     ``seen``: bool ``[n, n]``, which of their own each of them sees, itself among them; ``None``: all up to itself.
+    ``parts``: the spans that were joined to this one, if any.
     """
 
     start: int
     end: int
     above: tuple[Span, ...] = ()
     seen: Tensor | None = None
+    parts: tuple[Span, ...] = ()
 
     def __len__(self) -> int:
         return self.end - self.start
 
     @property
     def path(self) -> tuple[Span, ...]:
-        """The spans above and this one: all whose keys are attended to."""
-        return (*self.above, self)
+        """The spans above and this one, or its parts: all whose keys are attended to."""
+        return (*self.above, *(self.parts or (self,)))
 
     def places(self, positions: Iterable[int]) -> Iterator[int]:
         """Where in the row these positions of the text along the path stand."""
@@ -55,8 +61,8 @@ class Spans:
     """
 
     def __init__(self, spans: Sequence[Span], asked: Sequence[int] | None = None) -> None:
-        self.spans = tuple(spans)
-        self.sizes = [len(span) for span in spans]
+        self.spans = tuple(part for span in spans for part in span.parts or (span,))
+        self.sizes = [len(part) for part in self.spans]
         queried = range(sum(self.sizes)) if asked is None else asked
         ends = [bisect_left(queried, span.end) for span in spans]
         parts = (queried[start:end] for start, end in itertools.pairwise([0, *ends]))
@@ -86,16 +92,34 @@ class Spans:
             yield span, _by_group(part, groups), mask
 
 
-def joined(spans: Sequence[Span], device: torch.device) -> Span:
-    """All spans as one in which every token sees whom it saw: on GPUs one large product, not many small ones."""
-    seen = torch.zeros(spans[-1].end, spans[-1].end, dtype=torch.bool)
+def joined(spans: Sequence[Span], device: torch.device, most: int = MOST_JOINED) -> list[Span]:
+    """Neighbours as one span in which every token sees whom it saw: on GPUs few large products, not many small ones.
+
+    Those are joined that see the same spans outside, up to ``most`` tokens: a mask of all tokens of a row by all would
+    be far larger than everything else that is kept, and nearly empty.
+    """
+    groups: list[list[Span]] = []
     for span in spans:
-        rows = seen[span.start : span.end]
+        group = groups[-1] if groups else []
+        outside = tuple(above for above in span.above if above not in group)
+        if group and outside == group[0].above and span.end - group[0].start <= most:
+            group.append(span)
+        else:
+            groups.append([span])
+    return [_as_one(group, device) for group in groups]
+
+
+def _as_one(group: Sequence[Span], device: torch.device) -> Span:
+    start, end = group[0].start, group[-1].end
+    seen = torch.zeros(end - start, end - start, dtype=torch.bool)
+    for span in group:
+        n, rows = len(span), seen[span.start - start : span.end - start]
         for above in span.above:
-            rows[:, above.start : above.end] = True
-        n = len(span)
-        rows[:, span.start : span.end] = torch.ones(n, n, dtype=torch.bool).tril() if span.seen is None else span.seen
-    return Span(0, len(seen), seen=seen.to(device))
+            if above in group:
+                rows[:, above.start - start : above.end - start] = True
+        own = torch.ones(n, n, dtype=torch.bool).tril() if span.seen is None else span.seen
+        rows[:, span.start - start : span.end - start] = own
+    return Span(start, end, group[0].above, seen.to(device), tuple(group))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:

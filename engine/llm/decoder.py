@@ -44,7 +44,7 @@ def packed_forward(
     cos, sin = (table[0, :, None] for table in decoder.rotary_emb(inputs[None], position_ids=position[None]))
     half = sin.shape[-1] // 2
     sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-    packed = spans if inputs.is_cpu else [joined(spans, inputs.device)]
+    packed = spans if inputs.is_cpu else joined(spans, inputs.device)
     all_queries = Spans(packed)
 
     def one(block: Any, states: Tensor) -> Tensor:
