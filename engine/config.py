@@ -16,6 +16,7 @@ from engine.config_base import setting as _field
 from engine.config_data import DataConfig
 from engine.config_explain import ExplainConfig
 from engine.config_teacher import TeacherConfig
+from engine.verbalizers import VERBALIZERS, VerbalizerName
 
 __all__ = ["DataConfig", "DistillConfig", "EvalConfig", "ExplainConfig", "FinetuneConfig", "LLMConfig"]
 __all__ += ["PlusConfig", "RunConfig", "TeacherConfig"]
@@ -34,7 +35,7 @@ class LLMConfig(Section):
     title_encoder: str = _field("", advanced=True)
     """What reads titles for their vectors: empty, the language model itself; all-minilm-l6-v2, or the folder or hub id
     of an encoder of sentences."""
-    verbalizer: Literal["title-tokens", "title-likelihood", "title-vectors"] = _field("title-tokens")
+    verbalizer: VerbalizerName = _field("title-tokens")
     """Scores from title-token logits at the answer slot (one pass, whole catalogue), or full-title likelihood."""
     prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
     """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
@@ -242,10 +243,9 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _sequences(self) -> RunConfig:
         if self.llm.prompts == "sequence":
-            if self.llm.verbalizer == "title-likelihood":
-                raise ValueError(
-                    "llm.prompts=sequence asks for the whole catalogue: llm.verbalizer=title-vectors or title-tokens"
-                )
+            if not VERBALIZERS[self.llm.verbalizer].of_states:
+                fitting = " or ".join(name for name, verbalizer in VERBALIZERS.items() if verbalizer.of_states)
+                raise ValueError(f"llm.prompts=sequence asks for the whole catalogue: llm.verbalizer={fitting}")
             for name, set_ in (
                 ("finetune.history_dropout", self.finetune.history_dropout > 0),
                 ("distill.show_teacher_ranks", self.distill.show_teacher_ranks),

@@ -10,6 +10,7 @@ from pydantic import field_validator
 from engine import datasets, encodings
 from engine.config_base import Section
 from engine.config_base import setting as _field
+from engine.domains import Domain
 
 PROTOCOL = frozenset({"domain", "split", "history", "candidates", "negatives"})
 """Settings of the section that ask about the data and do not change what is read."""
@@ -32,7 +33,7 @@ class DataConfig(Section):
     encoding: str = _field(encodings.UTF8, choices=lambda: encodings.USUAL)
     """Of the files' text, e.g. cp1252, gb18030, or another that Python knows; files that begin with a mark (UTF-16 and
     UTF-8 of some programs) say theirs themselves."""
-    domain: Literal["auto", "movie", "game", "item"] = _field("auto", advanced=True)
+    domain: Domain = _field("auto", advanced=True)
     """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
     split: Literal["leave-one-out", "temporal", "cold-items"] = _field("leave-one-out")
     """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users.

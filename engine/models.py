@@ -43,6 +43,7 @@ from engine.stages import trained_teachers
 from engine.teachers import Ensemble, Teacher, TextRecommender, baselines, load_teacher, load_text
 from engine.training import Tensors
 from engine.training_prompts import llm_ranker, make_prompts
+from engine.verbalizers import VERBALIZERS
 
 
 @dataclass
@@ -268,7 +269,7 @@ def load_head(config: RunConfig, run: RunFolder) -> Tensors:
     Raises:
         StudioError: missing or damaged.
     """
-    if config.llm.verbalizer != TitleHead.name:
+    if not VERBALIZERS[config.llm.verbalizer].learns:
         return {}
     try:
         return load_file(run.head)

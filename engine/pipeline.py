@@ -27,7 +27,6 @@ from engine.finetune import finetune, load_adapter, save_adapter
 from engine.folder_monitor import FolderMonitor
 from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
 from engine.llm.unknown_tokens import unread
-from engine.llm.verbalizers import TitleHead
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
@@ -41,6 +40,7 @@ from engine.stage_cache import RowCache, StageCache
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
+from engine.verbalizers import VERBALIZERS
 
 
 def run_pipeline(
@@ -192,7 +192,7 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         run.skip("finetune", monitor)
     else:
         files = {file.name: file for file in adapter_files(run.adapter)}
-        if config.llm.verbalizer == TitleHead.name:
+        if VERBALIZERS[config.llm.verbalizer].learns:
             files[run.head.name] = run.head
         with shared.stage("finetune", stage_recipes(config)["finetune"], files) as taken:
             if not taken:

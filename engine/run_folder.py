@@ -47,15 +47,12 @@ from engine.monitor import Monitor
 from engine.rows import fitted_rows
 from engine.settings import load_config, to_yaml
 from engine.stages import stage_names, teacher_stage, trained_teachers
+from engine.verbalizers import VERBALIZERS
 from engine.whole_files import is_whole
 
 FORMAT = 4
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
 Until 3 its settings may be such as :mod:`engine.compatibility` lists; until 4 DELRec-plus had no text recommender."""
-
-
-LEARNING = "title-vectors"
-"""The verbalizer with a head that stage 2 teaches (:class:`engine.llm.verbalizers.TitleHead`)."""
 
 
 class RunFolder:
@@ -245,7 +242,8 @@ class RunFolder:
             "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
             "llm": [self.llm] if self.keeps_model_record else [],
             "distil": [self.soft_prompt],
-            "finetune": adapter_files(self.adapter) + ([self.head] if config.llm.verbalizer == LEARNING else []),
+            "finetune": adapter_files(self.adapter)
+            + ([self.head] if VERBALIZERS[config.llm.verbalizer].learns else []),
             "text": [self.text],
             "plus": [self.plus],
             "evaluate": [self.metrics, self.predictions],

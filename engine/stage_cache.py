@@ -35,6 +35,7 @@ from engine.monitor import Monitor
 from engine.paths import home
 from engine.recipe import digest
 from engine.run_folder import RunFolder, write_text
+from engine.stages import STAGES
 from engine.whole_files import is_abandoned
 
 SETTING = "DELREC_SHARED_MB"
@@ -43,16 +44,8 @@ ABOUT, CURVES = "about.json", "curves.jsonl"
 DRAFT = ".draft-"
 WAIT_SECONDS = 0.5
 LIBRARIES = ("torch", "transformers", "peft", "numpy", "tokenizers", "safetensors")
-CODE = {
-    "teacher": ("engine.teachers.train", "engine.teachers.ensemble"),
-    "distil": ("engine.distill.stage", "engine.llm.sources"),
-    "finetune": ("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
-    "text": ("engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
-    "plus": ("engine.plus.weights", "engine.models"),
-    "prior": ("engine.calibration", "engine.models"),
-    "evaluate": ("engine.models", "engine.evaluate.evaluator"),
-}
-"""Modules whose code, with all that they import, makes the result of each stage."""
+CODE = {stage.name: stage.code for stage in STAGES} | {"prior": ("engine.calibration", "engine.models")}
+"""Modules whose code, with all that they import, makes the result of each stage, or of what calibration fits."""
 
 
 def folder() -> Path:

@@ -24,6 +24,8 @@ class StageSpec:
         unit: of its progress.
         selects: the validation metric by which it keeps its best weights, higher is better; "" where it trains nothing.
         there: whether a run with this configuration goes through it.
+        code: modules whose code, with all that they import, makes its result, that which trains first; none where
+            nothing is made that another run could use.
     """
 
     name: str
@@ -32,18 +34,27 @@ class StageSpec:
     unit: str = "step"
     selects: str = ""
     there: Callable[[RunConfig], bool] = _always
+    code: tuple[str, ...] = ()
 
 
 STAGES = (
     StageSpec("data", "Load data, split, candidates"),
     StageSpec("llm", "Load language model"),
-    StageSpec("teacher", "Train teacher", "Teacher", "epoch", "NDCG@10"),
+    StageSpec(
+        "teacher",
+        "Train teacher",
+        "Teacher",
+        "epoch",
+        "NDCG@10",
+        code=("engine.teachers.train", "engine.teachers.ensemble"),
+    ),
     StageSpec(
         "distil",
         "Stage 1: distil soft prompt",
         "Stage 1",
         selects="objective",
         there=lambda config: config.distill.prompt in ("distilled", "lsr"),
+        code=("engine.distill.stage", "engine.llm.sources"),
     ),
     StageSpec(
         "finetune",
@@ -51,6 +62,7 @@ STAGES = (
         "Stage 2",
         selects="NDCG@10",
         there=lambda config: config.finetune.enabled,
+        code=("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
     ),
     StageSpec(
         "text",
@@ -59,14 +71,21 @@ STAGES = (
         "epoch",
         "NDCG@10",
         there=lambda config: config.plus.enabled and config.plus.text,
+        code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
     ),
     StageSpec(
         "plus",
         "DELRec-plus: weigh its parts",
         unit="user",
         there=lambda config: config.plus.enabled,
+        code=("engine.plus.weights", "engine.models"),
     ),
-    StageSpec("evaluate", "Evaluate on test users", unit="user"),
+    StageSpec(
+        "evaluate",
+        "Evaluate on test users",
+        unit="user",
+        code=("engine.models", "engine.evaluate.evaluator"),
+    ),
 )
 """First to last; ``teacher`` stands for every teacher that a run trains."""
 TITLES = {stage.name: stage.title for stage in STAGES}

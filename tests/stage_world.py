@@ -23,6 +23,7 @@ from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
 from engine.settings import load_config
 from engine.teachers import Popularity
+from engine.verbalizers import VERBALIZERS, VerbalizerEntry
 
 WATCHED, FILMS, USERS = 14, 28, 16
 FAMILIES = {"causal": tiny_causal, "seq2seq": tiny_seq2seq}
@@ -49,13 +50,16 @@ SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=
 """Makes it ask behind every title of a list, with a head that learns."""
 FORMS = {"candidates": CANDIDATES, "sequence": (*CANDIDATES, *SEQUENCE)}
 ANSWERS = {
-    "title-tokens": (),
-    "title-likelihood": ("llm.verbalizer=title-likelihood",),
-    "sequence-title-vectors": SEQUENCE,
-    "sequence-title-tokens": (*SEQUENCE, "llm.verbalizer=title-tokens"),
+    **{name: (f"llm.verbalizer={name}",) for name, it in VERBALIZERS.items() if not it.learns},
+    **{f"sequence-{name}": (*SEQUENCE, f"llm.verbalizer={name}") for name, it in VERBALIZERS.items() if it.of_states},
 }
-"""Ways to ask and to score, as settings beside those of the candidates form."""
+"""Ways to ask and to score, as settings beside those of the candidates form; heads learn in the sequence form."""
 KINDS = [(family, answers) for family in FAMILIES for answers in ANSWERS]
+
+
+def verbalizer_of(answers: str) -> VerbalizerEntry:
+    """What scores in one of the :data:`ANSWERS`."""
+    return VERBALIZERS[answers.removeprefix("sequence-")]
 
 
 def make_catalogue(titles: Sequence[str]) -> Catalogue:

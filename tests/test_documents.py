@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.settings import setting_of
+from webapp.pages import PAGES as PAGES_OF_APP
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md")
@@ -102,3 +103,12 @@ def test_pieces_of_code_are_there(page: str) -> None:
     pieces = PIECE.findall(text)
     assert len(pieces) == text.count("<!-- code")
     assert [name for name in pieces if missing(name)] == []
+
+
+def test_every_page_of_the_app_is_told_and_has_its_picture_taken() -> None:
+    told, taken = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("pages.md", "screenshots.py"))
+    for page in PAGES_OF_APP:
+        row = re.search(rf"^\| \[(.+)\]\(#(.+)\) \| `/{page.address}[`?]", told, re.M)
+        assert row, f"{page.name} has no row in docs/pages.md"
+        assert f"\n## {row[1]}\n" in told, f"{page.name} has no section in docs/pages.md"
+        assert re.search(rf'\("/{page.address}["?]', taken), f"{page.name} is not in PAGES of docs/screenshots.py"

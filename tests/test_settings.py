@@ -56,7 +56,7 @@ def test_scientific_notation_is_a_number():
         ("data.candidates=1", "greater than or equal to 2"),
         ("distill.teacher_top=21", "must not exceed data.candidates=20"),
         ("llm.prompts=candidates", "needs"),
-        ("llm.verbalizer=title-likelihood", "title-vectors or title-tokens"),
+        ("llm.verbalizer=title-likelihood", "title-tokens or title-vectors"),
         ("finetune.history_dropout=0.1", "for prompts that list candidates"),
         ("distill.show_teacher_ranks=true", "for prompts that list candidates"),
         ("plus.teachers=both", "'one' or 'all'"),

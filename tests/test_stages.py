@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from engine.config import RunConfig
-from engine.distill import stage as distil
-from engine.finetune import stage as finetune
-from engine.stages import SELECTED_BY, TITLES, stage_names, stage_title
-from engine.teachers import train as teacher
+from engine.recipe import stage_recipes
+from engine.stages import STAGES, TITLES, stage_names, stage_title
+
+EVERY = RunConfig.model_validate({"plus": {"enabled": True}, "llm": {"prompts": "sequence"}})
+"""Goes through all stages."""
 
 
 def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> None:
-    trainers = {"teacher": teacher, "text": teacher, "distil": distil, "finetune": finetune}
-    assert {name: module.SELECT for name, module in trainers.items()} == SELECTED_BY
+    makers = {stage: import_module(stage.code[0]) for stage in STAGES if stage.code}
+    assert sum(bool(stage.selects) for stage in STAGES) >= 4
+    assert {stage.name: getattr(maker, "SELECT", "") for stage, maker in makers.items()} == {
+        stage.name: stage.selects for stage in makers
+    }
+
+
+def test_what_stages_share_is_told_apart_by_the_code_that_makes_it() -> None:
+    assert {stage.name for stage in STAGES if stage.code} == {*stage_recipes(EVERY), "evaluate"}
+    for stage in STAGES:
+        for module in stage.code:
+            import_module(module)
 
 
 def test_every_stage_has_a_title() -> None:
-    config = RunConfig.model_validate({"plus": {"enabled": True}, "llm": {"prompts": "sequence"}})
-    assert set(stage_names(config)) == set(TITLES)
+    assert set(stage_names(EVERY)) == set(TITLES)
 
 
 def test_a_stage_names_the_teacher_as_people_do() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
@@ -19,10 +19,8 @@ from jobs.settings import import_limits
 from webapp import downloads, endpoints, experiment_file, tour_file
 from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
 from webapp.inspect import downloads as inspect_downloads
-from webapp.inspect import page as inspect
 from webapp.layout import footer
-from webapp.pages import api as api_page
-from webapp.pages import compare, data, experiment, launch, machines, pattern, run, runs, tour, users
+from webapp.pages import PAGES, PageEntry
 from webapp.proxy import BehindProxy, root_path
 from webapp.theme import STATIC, head, theme
 
@@ -97,34 +95,22 @@ def build_pages(access: Access) -> gr.Blocks:
     """All pages; each stands at its own address."""
     with gr.Blocks(title="DELRec Studio", analytics_enabled=False, delete_cache=(HOUR, HOUR), fill_width=True) as pages:
         gr.Navbar(visible=False)
-        launch.build(access)
+        first, *others = PAGES
+        _draw(first, access)
         endpoints.build(access)
-        footer()
-        for name, path, build in _further_pages(access):
+        for page in others:
             # Not by Blocks.route: it closes and opens the whole again, and with every page all before it are configured
             # and a web app is made of them, of which only the last is used: three of four seconds of a start.
-            pages.current_page = path
-            pages.pages.append((path, name, False))  # not in Gradio's own navigation
-            build()
-            footer()
+            pages.current_page = page.address
+            pages.pages.append((page.address, page.name, False))  # not in Gradio's own navigation
+            _draw(page, access)
     return pages
 
 
-def _further_pages(access: Access) -> list[tuple[str, str, Callable[[], None]]]:
-    """Name and address of each page but the first, and what draws it."""
-    return [
-        ("Runs", "runs", lambda: runs.build(access)),
-        ("Data", "data", lambda: data.build(access)),
-        ("Run", "run", lambda: run.build(access)),
-        ("Compare", "compare", compare.build),
-        ("Experiments", "experiment", lambda: experiment.build(access)),
-        ("Inspect", "inspect", lambda: inspect.build(access)),
-        ("Tour", "tour", tour.build),
-        ("Pattern", "pattern", lambda: pattern.build(access)),
-        ("Users", "users", lambda: users.build(access)),
-        ("Machines", "machines", machines.build),
-        ("API", "api", api_page.build),
-    ]
+def _draw(page: PageEntry, access: Access) -> None:
+    module, _, name = page.build.partition(":")
+    getattr(import_module(module), name)(access)
+    footer()
 
 
 def serve(host: str = "127.0.0.1", port: int = 7860, access: Access | None = None, root: str | None = None) -> None:

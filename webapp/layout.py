@@ -7,19 +7,19 @@ from importlib.metadata import version
 import gradio as gr
 
 from webapp.html import Html, icon, link, tag
+from webapp.pages import PAGES
 
-HOME, RUNS, COMPARE = ("./", "Launch"), ("./runs", "Runs"), ("./compare", "Compare")
-EXPERIMENT = ("./experiment", "Experiments")
-INSPECT, DATA = ("./inspect", "Inspect"), ("./data", "Data")
+HOME, RUNS, EXPERIMENTS = "./", "./runs", "./experiment"
 MARK = "M4 18 10 8l4 6 6-10M4 18h.01M10 8h.01M14 14h.01M20 4h.01"
 MOON = "M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5Z"
 
 
 def frame(active: str, title: str) -> None:
-    """The title bar of a page; ``active`` is the name in the navigation."""
+    """The title bar of a page; ``active``: in the navigation, its own name or that of the page to which it belongs."""
     entries = [
-        link(name, href, class_="dr-nav-link", aria_current="page" if name == active else None)
-        for href, name in (HOME, RUNS, EXPERIMENT, COMPARE, INSPECT, DATA)
+        link(page.name, f"./{page.address}", class_="dr-nav-link", aria_current="page" if page.name == active else None)
+        for page in PAGES
+        if page.navigable
     ]
     bar = tag(
         "header",

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from engine.domains import DOMAINS
+
 SegmentKind = Literal["text", "history", "candidate", "soft"]
 ItemIds = Iterable[int]
 
@@ -62,22 +64,6 @@ class PromptTitles(Protocol):
     def n_known(self) -> int: ...
 
     def display(self, item: int) -> str: ...
-
-
-@dataclass(frozen=True)
-class DomainWords:
-    """Nouns and verbs of a domain."""
-
-    noun: str
-    does: str
-    done: str
-
-
-DOMAINS = {
-    "movie": DomainWords("movie", "watches", "Watched"),
-    "game": DomainWords("game", "plays", "Played"),
-    "item": DomainWords("item", "buys", "Bought"),
-}
 
 
 def prompt_titles(catalogue: PromptTitles, show_year: bool = False, length: int = TITLE_LENGTH) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ class PromptScorer:
             TypeError: the verbalizer cannot score a catalogue.
         """
         if not isinstance(self.verbalizer, StateVerbalizer):
-            raise TypeError(f"{self.verbalizer.name} scores candidates only")
+            raise TypeError(f"{type(self.verbalizer).__name__} scores candidates only")
         batch = self._embed(prompts)
         return self.verbalizer.catalogue_scores(batch) if ends else self.verbalizer.slot_scores(batch)
 

@@ -213,3 +213,5 @@ WRITE: dict[str, Write] = {
     "csv": own_tables,
 }
 """By the name of the data set."""
+UNTIMED = frozenset({"goodbooks-10k"})
+"""Those whose interactions have an order and no times."""

@@ -11,23 +11,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, amazon_2023, lines, ml_latest, steam_v2
+from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, lines, ml_latest, steam_v2
 from test_readers import EXPECTED, load, shown
 
 from engine import datasets
-from engine.data.guess import guess_format
+from engine.data.guess import FORMATS, guess_format
 from engine.errors import StudioError
 
-GUESSED = {name: WRITE[name] for name in ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "recbole")}
-GUESSED |= {"amazon-2014": amazon_2014, "amazon-2018": amazon_2018, "amazon-2023": amazon_2023, "steam 2": steam_v2}
+GUESSED = {name: WRITE[name] for name in FORMATS} | {"steam 2": steam_v2}
 
 
 def unpacked(folder: Path, name: str) -> dict[str, bytes]:
     """The plain files of a format."""
     folder.mkdir()
     GUESSED[name](folder, LOG)
-    if name == "ml-latest":
-        with zipfile.ZipFile(folder / "ml-latest-small.zip") as archive:
+    if archives := list(folder.glob("*.zip")):
+        with zipfile.ZipFile(archives[0]) as archive:
             return {Path(member).name: archive.read(member) for member in archive.namelist() if "README" not in member}
     return {path.name.removesuffix(".gz"): plain(path) for path in folder.iterdir()}
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import ITEMS, LOG, NUMBER, SEQUENCES, WRITE
+from samples import ITEMS, LOG, NUMBER, SEQUENCES, UNTIMED, WRITE
 
 from engine import datasets
 from engine.config import DataConfig
@@ -212,8 +212,8 @@ def test_reading_can_be_stopped(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NATIVE)
 def test_times_that_are_all_equal_are_told(name: str, tmp_path: Path) -> None:
-    if name == "goodbooks-10k":
-        return  # has no times
+    if name in UNTIMED:
+        return
     WRITE[name](tmp_path, [(user, item, LOG[0][2]) for user, item, _ in LOG])
     dataset = load(name, tmp_path)
     assert dataset.cleaning is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,16 +48,13 @@ def offered(server: Server, name: str, tmp_path: Path) -> tuple[RemoteFile, ...]
     category = {"beauty": "Beauty"}.get(name) or CATEGORY.get(name)
     write = WRITE["amazon-2014"] if name == "beauty" else WRITE[name]
     write(made, LOG, category) if category else write(made, LOG)  # type: ignore[call-arg]
-    if name in ("ml-1m", "goodbooks-10k"):
-        import shutil
-
-        shutil.make_archive(str(tmp_path / name), "zip", made)
-        for path in made.iterdir():
-            path.unlink()
-        (tmp_path / f"{name}.zip").rename(made / f"{name}.zip")
+    asked = reader.remotes(DataConfig(dataset=name, category=CATEGORY.get(name)))
+    if len(asked) == 1 and asked[0].name.endswith(".zip") and not (made / asked[0].name).exists():
+        shutil.make_archive(str(tmp_path / "packed"), "zip", made)
+        (tmp_path / "packed.zip").rename(made / asked[0].name)
     files = {path.name: path.read_bytes() for path in made.iterdir()}
     remotes = []
-    for remote in reader.remotes(DataConfig(dataset=name, category=CATEGORY.get(name))):
+    for remote in asked:
         assert all(url.startswith("https://") for url in remote.urls)
         here = "/" + remote.urls[0].split("/", 3)[3]
         server.files[here] = files[remote.name]

@@ -9,6 +9,7 @@ from engine.data.catalogue import Catalogue
 from engine.llm import Backbone
 from engine.llm.causal import CausalBackbone
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.verbalizers import VERBALIZERS
 
 TITLES = (
     "Alien",
@@ -54,8 +55,6 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
     "seq2seq": tiny_seq2seq,
 }
 SETTINGS = {
-    "title-tokens": LLMConfig(verbalizer="title-tokens"),
-    "title-likelihood": LLMConfig(verbalizer="title-likelihood", prior=0.0),
+    **{name: LLMConfig(verbalizer=name, prior=0.0) for name in VERBALIZERS},
     "title-likelihood-prior": LLMConfig(verbalizer="title-likelihood", prior=1.0),
-    "title-vectors": LLMConfig(verbalizer="title-vectors"),
 }

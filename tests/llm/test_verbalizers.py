@@ -15,9 +15,10 @@ from engine.errors import StudioError
 from engine.llm import Backbone, Embedded, Prompts, make_verbalizer
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal
-from engine.llm.verbalizers import VERBALIZERS, TitleLikelihood, TitleTokens
+from engine.llm.verbalizers import StateVerbalizer, TitleHead, TitleLikelihood, TitleTokens
 from engine.llm.verbalizers.base import NEUTRAL
 from engine.llm.verbalizers.title_tokens import SPREAD
+from engine.verbalizers import VERBALIZERS
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_the_likeliest_title_is_the_one_the_model_would_write() -> None:
     for name, setting in SETTINGS.items():
         verbalizer = make_verbalizer(setting, backbone, make_catalogue(titles))
         # The prior takes away exactly what the model says to every prompt, and a head has yet to learn.
-        if name not in ("title-likelihood-prior", "title-vectors"):
+        if not setting.prior and not VERBALIZERS[setting.verbalizer].learns:
             assert verbalizer.scores(batch, torch.tensor([[0, 1, 2]])).argmax() == 1, name
 
 
@@ -142,8 +143,15 @@ def test_the_prior_is_read_once_for_each_title_whatever_the_adapter(backbone: Ba
     np.testing.assert_allclose(verbalizer.scores(batch, torch.tensor([CANDIDATES])).numpy(), moved - priors, atol=1e-3)
 
 
-def test_every_verbalizer_of_the_configuration_exists_and_no_other() -> None:
-    assert set(VERBALIZERS) == set(LLMConfig.model_fields["verbalizer"].annotation.__args__)
+@pytest.mark.parametrize("name", VERBALIZERS)
+def test_every_verbalizer_is_what_its_line_says(name: str) -> None:
+    made = make_verbalizer(LLMConfig(verbalizer=name), tiny_causal(0), make_catalogue(TITLES))
+    assert f"{type(made).__module__}:{type(made).__name__}" == VERBALIZERS[name].verbalizer
+    assert isinstance(made, StateVerbalizer) == VERBALIZERS[name].of_states
+    assert isinstance(made, TitleHead) == VERBALIZERS[name].learns
+
+
+def test_an_unknown_verbalizer_is_refused() -> None:
     unknown = LLMConfig().model_copy(update={"verbalizer": "tea-leaves"})
     with pytest.raises(StudioError, match=r"unknown verbalizer 'tea-leaves' \(llm.verbalizer\).*title-tokens"):
         make_verbalizer(unknown, tiny_causal(0), make_catalogue(TITLES))

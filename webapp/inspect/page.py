@@ -204,7 +204,7 @@ def _runs(question: Question, wanted: bool) -> Any:
 
 
 def _nothing(error: Exception) -> Html:
-    actions = tag("span", link("All runs", RUNS[0], class_="dr-button"), " ", link("Launch a run", HOME[0]))
+    actions = tag("span", link("All runs", RUNS, class_="dr-button"), " ", link("Launch a run", HOME))
     return empty("Nothing to inspect", tell(error), actions)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from webapp.access import Access
 from webapp.endpoints import ENDPOINTS, Endpoints
 from webapp.events import QUIET
 from webapp.html import Html, tag
@@ -20,7 +21,7 @@ run = studio.predict(preset="smoke", settings=["finetune.steps=12"], api_name="/
 print(studio.predict(run=run["id"], api_name="/status")["state"])"""
 
 
-def build() -> None:
+def build(_: Access) -> None:
     """Draw the page."""
     frame("API", "API")
     gr.HTML(

@@ -18,6 +18,7 @@ from engine.labels import LABELS, label
 from engine.metrics.bootstrap import Interval
 from jobs import api, records
 from jobs.records import Result, Run
+from webapp.access import Access
 from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
@@ -73,7 +74,7 @@ class CompareQuery:
         )
 
 
-def build() -> None:
+def build(_: Access) -> None:
     """Draw the page."""
     frame("Compare", "Compare")
     gr.HTML(tag("h1", "Compare runs", class_="dr-title"), js_on_load=None)
@@ -171,7 +172,7 @@ def _safely(runs: list[Run], wanted: CompareQuery) -> list[Any]:
     if not runs:
         done = [run.id for run in api.runs(states=["done"], limit=SUGGESTED)]
         suggested = (f"Compare the last {plural(len(done), 'finished run')}", f"./compare?runs={','.join(done)}")
-        words, target = suggested if len(done) > 1 else ("All runs", RUNS[0])
+        words, target = suggested if len(done) > 1 else ("All runs", RUNS)
         nothing = empty("Choose runs to compare", "Their figures, settings and curves then stand beside each other.",
                         link(words, target, class_="dr-button"))  # fmt: skip
         return [nothing, gr.Column(visible=False), *[gr.skip()] * 8]

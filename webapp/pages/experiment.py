@@ -21,7 +21,7 @@ from webapp.charts import ChartEstimate, interval_figure
 from webapp.events import OPENED, QUIET, tell
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
-from webapp.layout import EXPERIMENT, empty, frame, notice
+from webapp.layout import EXPERIMENTS, empty, frame, notice
 from webapp.run_slices import overlaid, slices
 from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, spreads, table
 from webapp.views import experiment as view
@@ -106,7 +106,7 @@ def build(access: Access) -> None:
                 return [gr.skip()] * len(outputs)
             return [now, *_draw(found, baseline, model, metric, locked)]
         except Exception as error:
-            back = link("All experiments", EXPERIMENT[0], class_="dr-button")
+            back = link("All experiments", EXPERIMENTS, class_="dr-button")
             failed = empty("No experiment to show", tell(error), back)
             return [*HIDDEN, failed, *BLANK]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from jobs import api
+from webapp.access import Access
 from webapp.events import QUIET
 from webapp.html import Html, tag
 from webapp.layout import frame
@@ -13,7 +14,7 @@ from webapp.views import machines as view
 POLL_SECONDS = 5.0
 
 
-def build() -> None:
+def build(_: Access) -> None:
     """Draw the page."""
     frame("Machines", "Machines")
     gr.HTML(

@@ -92,7 +92,7 @@ def live(
         try:
             state = measurement_state.look(dict(request.query_params), read_only=access.is_read_only(request))
         except Exception as error:
-            back = link("All runs", RUNS[0], class_="dr-button")
+            back = link("All runs", RUNS, class_="dr-button")
             told = empty(nothing, tell(error), back) if nothing else ""
             return [told, gr.Column(visible=False), *[gr.skip()] * skipped, {}]
         fresh, values = refresh(drawn, state, known)

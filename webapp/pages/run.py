@@ -128,7 +128,7 @@ def build(access: Access) -> None:
             state = _view(_run_id(request), access.is_read_only(request))
             fresh, values = refresh(parts, state, last)
         except Exception as error:
-            missing = empty("No such run", tell(error), link("All runs", RUNS[0], class_="dr-button"))
+            missing = empty("No such run", tell(error), link("All runs", RUNS, class_="dr-button"))
             return [{}, gr.Column(visible=False), missing, *[gr.skip()] * (len(outputs) - 3)]
         first = not last
         return [fresh, gr.Column(visible=True) if first else gr.skip(), "" if first else gr.skip(), *values]

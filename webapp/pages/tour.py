@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from jobs import api
+from webapp.access import Access
 from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, link
 from webapp.inspect.page import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
@@ -49,7 +50,7 @@ class TourView:
         return (self.address, self.stop, *known, str(self.standing.answer and self.standing.answer.writing))
 
 
-def build() -> None:
+def build(_: Access) -> None:
     """Draw the page."""
     frame("Inspect", "Tour")
     timer = gr.Timer(LIVE_SECONDS, active=False)
@@ -80,7 +81,7 @@ def build() -> None:
             found = {"run": state.subjects.run.id, "step": str(state.step)}
             shown = [asked, fresh, state.address, "", *values]
         except Exception as error:
-            nothing = empty("No tour", tell(error), link("All runs", RUNS[0], class_="dr-button"))
+            nothing = empty("No tour", tell(error), link("All runs", RUNS, class_="dr-button"))
             found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
         if asked.now != wanted:
             return [gr.skip()] * len(outputs)

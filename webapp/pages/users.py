@@ -51,7 +51,7 @@ def build(access: Access) -> None:
         try:
             return _draw(dict(request.query_params))
         except Exception as error:
-            back = link("All runs", RUNS[0], class_="dr-button")
+            back = link("All runs", RUNS, class_="dr-button")
             return [empty("No users to show", tell(error), back), "", "", ""]
 
     gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **QUIET)

@@ -93,5 +93,5 @@ def no_runs(text: str) -> Html:
     """Nothing to show: no run at all, or none that matches."""
     if text:
         return empty("No run matches", "Search looks at names, ids, teachers, models, presets, states, tags and notes.")
-    action = link("Launch the first run", HOME[0], class_="dr-button")
+    action = link("Launch the first run", HOME, class_="dr-button")
     return empty("No runs yet", "The quickstart preset trains on MovieLens-100K, with a real language model.", action)

@@ -27,7 +27,7 @@ class Reader(ABC):
     items_at_least: int = 1
     """``data.min_item_interactions`` where it is left empty."""
     domain: str = "item"
-    """What its items are, see :data:`engine.llm.prompts.DOMAINS`."""
+    """What its items are, see :data:`engine.domains.DOMAINS`."""
     as_written: bool = False
     """See :attr:`engine.data.raw.Raw.as_written`."""
     choices: tuple[str, ...] = ()

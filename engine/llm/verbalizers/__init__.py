@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
-from engine.llm.prompts import TITLE_LENGTH, PromptTitles, prompt_titles
-from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
-from engine.llm.verbalizers.title_head import TitleHead, learning
+from engine.llm.prompts import PromptTitles
+from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer, VerbalizerInputs
+from engine.llm.verbalizers.title_head import TitleHead, learning, titles_of_vectors
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
 from engine.llm.verbalizers.title_tokens import TitleTokens
+from engine.verbalizers import VERBALIZERS
 
 __all__ = [
-    "VERBALIZERS",
     "StateVerbalizer",
     "TitleHead",
     "TitleLikelihood",
@@ -22,15 +24,8 @@ __all__ = [
     "Verbalizer",
     "learning",
     "make_verbalizer",
+    "titles_of_vectors",
 ]
-
-
-VERBALIZERS = (TitleTokens.name, TitleLikelihood.name, TitleHead.name)
-
-
-def titles_of_vectors(config: LLMConfig, catalogue: PromptTitles) -> tuple[str, ...]:
-    """What title vectors are made of, by dense id: read once, so they see the ends that prompts cut off."""
-    return prompt_titles(catalogue, config.show_year, max(config.title_length, TITLE_LENGTH))
 
 
 def make_verbalizer(
@@ -47,16 +42,12 @@ def make_verbalizer(
     """
     if popularity is None:
         popularity = np.zeros(catalogue.n_known, np.int64)
-    titles = prompt_titles(catalogue, config.show_year, config.title_length)
-    match config.verbalizer:
-        case TitleTokens.name:
-            return TitleTokens(backbone, titles, len(popularity))
-        case TitleLikelihood.name:
-            return TitleLikelihood(backbone, titles, len(popularity), config.prior or 0.0)
-        case TitleHead.name:
-            return TitleHead(backbone, titles_of_vectors(config, catalogue), popularity, seed)
-    raise StudioError(
-        f"unknown verbalizer {config.verbalizer!r}",
-        where="llm.verbalizer",
-        remedy=f"choose from {', '.join(VERBALIZERS)}",
-    )
+    if config.verbalizer not in VERBALIZERS:
+        raise StudioError(
+            f"unknown verbalizer {config.verbalizer!r}",
+            where="llm.verbalizer",
+            remedy=f"choose from {', '.join(VERBALIZERS)}",
+        )
+    module, _, name = VERBALIZERS[config.verbalizer].verbalizer.partition(":")
+    kind: type[Verbalizer] = getattr(import_module(module), name)
+    return kind.make(VerbalizerInputs(config, backbone, catalogue, popularity, seed))

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.config import LLMConfig
 from engine.llm.backbone import Backbone, Embedded
-from engine.llm.prompts import Prompt, Segment
+from engine.llm.prompts import Prompt, PromptTitles, Segment, prompt_titles
 
 NEUTRAL = Prompt((Segment("Name any title."),), "The title is")
 """A prompt that tells nothing: no history, no candidates, no teacher. What the model says to it, it says anyway."""
 
 
+@dataclass(frozen=True)
+class VerbalizerInputs:
+    """What a verbalizer may be made of."""
+
+    config: LLMConfig
+    backbone: Backbone
+    catalogue: PromptTitles
+    popularity: np.ndarray
+    """int64 ``[items of the data set]``, training interactions."""
+    seed: int
+    """Of first weights."""
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """By dense id, as prompts write them; one's own stand behind the data set's."""
+        return prompt_titles(self.catalogue, self.config.show_year, self.config.title_length)
+
+    @property
+    def known(self) -> int:
+        """How many of them are the data set's."""
+        return len(self.popularity)
+
+
 class Verbalizer(ABC):
     """Scores candidates by what the model says at the answer slot of their prompts."""
 
-    name: str
+    @classmethod
+    @abstractmethod
+    def make(cls, given: VerbalizerInputs) -> Self:
+        """One for a run."""
 
     @abstractmethod
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.config import LLMConfig
 from engine.dropout import HeldDropout
 from engine.llm.backbone import Backbone
+from engine.llm.prompts import TITLE_LENGTH, PromptTitles, prompt_titles
 from engine.llm.title_vectors import title_vectors
-from engine.llm.verbalizers.base import StateVerbalizer
+from engine.llm.verbalizers.base import StateVerbalizer, VerbalizerInputs
 from engine.seeds import derive
 
 WIDTH = 256
@@ -21,6 +24,11 @@ WIDTH = 256
 DROPOUT = 0.1
 SCALE = 4.0
 """Factor of a product of two vectors of ``WIDTH`` numbers, over the root of ``WIDTH``."""
+
+
+def titles_of_vectors(config: LLMConfig, catalogue: PromptTitles) -> tuple[str, ...]:
+    """What title vectors are made of, by dense id: read once, so they see the ends that prompts cut off."""
+    return prompt_titles(catalogue, config.show_year, max(config.title_length, TITLE_LENGTH))
 
 
 class TitleHead(StateVerbalizer, nn.Module):
@@ -34,8 +42,6 @@ class TitleHead(StateVerbalizer, nn.Module):
         titles: as prompts write them, the catalogue's first.
         popularity: int64 ``[items of the catalogue]``, training interactions.
     """
-
-    name = "title-vectors"
 
     def __init__(self, backbone: Backbone, titles: tuple[str, ...], popularity: np.ndarray, seed: int) -> None:
         super().__init__()
@@ -59,6 +65,11 @@ class TitleHead(StateVerbalizer, nn.Module):
         self.register_buffer("_chosen", chosen, persistent=False)
         self.to(backbone.device).eval()
         self._met: tuple[tuple[int, ...], Tensor] | None = None
+
+    @classmethod
+    def make(cls, given: VerbalizerInputs) -> Self:
+        titles = titles_of_vectors(given.config, given.catalogue)
+        return cls(given.backbone, titles, given.popularity, given.seed)
 
     def state_scores(self, states: Tensor) -> Tensor:
         return self._projected(states) @ self._items().T + self._biases()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt
-from engine.llm.verbalizers.base import NEUTRAL, Verbalizer
+from engine.llm.verbalizers.base import NEUTRAL, Verbalizer, VerbalizerInputs
 
 PRIOR_BATCH = 64
 
@@ -28,8 +29,6 @@ class TitleLikelihood(Verbalizer):
         without_history: the prompt with an empty history.
     """
 
-    name = "title-likelihood"
-
     def __init__(
         self,
         backbone: Backbone,
@@ -39,15 +38,19 @@ class TitleLikelihood(Verbalizer):
         without_history: Prompt = NEUTRAL,
     ) -> None:
         self.backbone = backbone
-        self.titles = backbone.encoder.all_tokens([f" {title}" for title in titles])
-        used = {token for tokens in self.titles[:known] for token in tokens}
-        self.beyond = {item for item, tokens in enumerate(self.titles) if not used.issuperset(tokens)}
+        self.tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
+        used = {token for tokens in self.tokens[:known] for token in tokens}
+        self.beyond = {item for item, tokens in enumerate(self.tokens) if not used.issuperset(tokens)}
         """Titles of one's own with tokens that no title of the data set has."""
         self.vocabulary = self._sorted(used)
-        self.wide = self._sorted({token for tokens in self.titles for token in tokens})
+        self.wide = self._sorted({token for tokens in self.tokens for token in tokens})
         self.prior = prior
         self.without_history = without_history
         self._priors: dict[int, float] = {}
+
+    @classmethod
+    def make(cls, given: VerbalizerInputs) -> Self:
+        return cls(given.backbone, given.titles, given.known, given.config.prior or 0.0)
 
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         likelihood = self.likelihoods(batch, candidates)
@@ -75,9 +78,9 @@ class TitleLikelihood(Verbalizer):
         ask = self.backbone.continuation_logprobs
         beyond = [[item in self.beyond for item in row] for row in items]
         if not any(map(any, beyond)):
-            return ask(batch, [[self.titles[item] for item in row] for row in items], self.vocabulary)
-        texts = [[self.titles[0 if item in self.beyond else item] for item in row] for row in items]
-        own = ask(batch, [[self.titles[item] for item in row] for row in items], self.wide)
+            return ask(batch, [[self.tokens[item] for item in row] for row in items], self.vocabulary)
+        texts = [[self.tokens[0 if item in self.beyond else item] for item in row] for row in items]
+        own = ask(batch, [[self.tokens[item] for item in row] for row in items], self.wide)
         return torch.where(torch.tensor(beyond, device=own.device), own, ask(batch, texts, self.vocabulary))
 
     def _sorted(self, tokens: set[int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Self
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.llm.backbone import Backbone
-from engine.llm.verbalizers.base import NEUTRAL, StateVerbalizer
+from engine.llm.verbalizers.base import NEUTRAL, StateVerbalizer, VerbalizerInputs
 
 SPREAD = 0.5
 """Standard deviation of the catalogue's scores behind a neutral prompt, before any training."""
@@ -36,8 +37,6 @@ class TitleTokens(StateVerbalizer):
             not move the others' scores.
     """
 
-    name = "title-tokens"
-
     @torch.no_grad()
     def __init__(self, backbone: Backbone, titles: Sequence[str], known: int) -> None:
         self.backbone = backbone
@@ -49,6 +48,10 @@ class TitleTokens(StateVerbalizer):
         self._factor = SPREAD / (spread or SPREAD)
         if self._items is not None:
             self._items *= self._factor
+
+    @classmethod
+    def make(cls, given: VerbalizerInputs) -> Self:
+        return cls(given.backbone, given.titles, given.known)
 
     def state_scores(self, states: Tensor) -> Tensor:
         if self._items is None:

@@ -1,0 +1,27 @@
+"""What prompts call an item and what people do with it: a new domain is a line here. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+
+class DomainWords(NamedTuple):
+    """Nouns and verbs of a domain."""
+
+    noun: str
+    does: str
+    done: str
+
+
+DOMAINS: Mapping[str, DomainWords] = {
+    "movie": DomainWords("movie", "watches", "Watched"),
+    "game": DomainWords("game", "plays", "Played"),
+    "item": DomainWords("item", "buys", "Bought"),
+}
+"""By the name in the settings and in :attr:`engine.data.readers.base.Reader.domain`."""
+
+if TYPE_CHECKING:
+    Domain = str
+else:
+    Domain = Literal[("auto", *DOMAINS)]

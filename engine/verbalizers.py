@@ -1,0 +1,30 @@
+"""The verbalizers there are: a new one is a file in ``engine/llm/verbalizers`` and a line here. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+
+class VerbalizerEntry(NamedTuple):
+    """One way in which a language model's output becomes scores of candidates."""
+
+    verbalizer: str
+    """Module and name of its :class:`engine.llm.verbalizers.base.Verbalizer`, which is imported when one is made."""
+    of_states: bool = True
+    """Whether it is a :class:`engine.llm.verbalizers.base.StateVerbalizer`, as the sequence form of prompts needs."""
+    learns: bool = False
+    """Whether it is a :class:`engine.llm.verbalizers.title_head.TitleHead`, whose own weights the stages train."""
+
+
+VERBALIZERS: Mapping[str, VerbalizerEntry] = {
+    "title-tokens": VerbalizerEntry("engine.llm.verbalizers.title_tokens:TitleTokens"),
+    "title-likelihood": VerbalizerEntry("engine.llm.verbalizers.title_likelihood:TitleLikelihood", of_states=False),
+    "title-vectors": VerbalizerEntry("engine.llm.verbalizers.title_head:TitleHead", learns=True),
+}
+"""By the name in the settings."""
+
+if TYPE_CHECKING:
+    VerbalizerName = str
+else:
+    VerbalizerName = Literal[tuple(VERBALIZERS)]
