@@ -39,8 +39,9 @@ people can mend are :class:`StudioError`. ``explain``, ``evaluate`` and ``falsif
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from engine.registered import registered
 
 if TYPE_CHECKING:
     from engine.errors import StudioError
@@ -96,8 +97,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'engine' has no attribute {name!r}")
-    module, _, own = _HOMES[name].partition(":")
-    return getattr(import_module(module), own)
+    return registered(_HOMES[name])
 
 
 def __dir__() -> list[str]:

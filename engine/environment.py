@@ -9,11 +9,14 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from engine.architectures import ARCHITECTURES
+from engine.backbones import BACKBONES
+from engine.verbalizers import VERBALIZERS
 
 PACKAGES = (
     "torch",
@@ -27,6 +30,12 @@ PACKAGES = (
     "huey",
     "sqlalchemy",
 )
+REGISTERS = {
+    "engine.teachers.train": [it.network for it in ARCHITECTURES.values()],
+    "engine.llm.sources": [place for it in BACKBONES.values() for place in (it.backbone, it.tiny)],
+    "engine.llm.verbalizers": [it.verbalizer for it in VERBALIZERS.values()],
+}
+"""What modules import by its name in a register (:mod:`engine.registered`)."""
 ROOT = str(Path(__file__).resolve().parents[1])
 """Where this program lies."""
 KFD = Path("/dev/kfd")
@@ -47,21 +56,28 @@ def code_version() -> str:
 @functools.cache
 def stage_code(modules: tuple[str, ...]) -> str:
     """The same of these modules of the library and of all its modules that they import, from wherever within them."""
+    read = modules_behind(modules)
+    return hashlib.sha256(b"".join(f"{name}\0".encode() + read[name] for name in sorted(read))).hexdigest()[:12]
+
+
+def modules_behind(modules: Iterable[str]) -> dict[str, bytes]:
+    """The texts of these modules and of those behind them, by name."""
     root = Path(__file__).parent.parent
-    waiting, read = list(modules), {}
+    waiting: list[str] = list(modules)
+    read: dict[str, bytes] = {}
     while waiting:
         name = waiting.pop()
         path = root.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if name in read or not path.is_file():  # a name within a module that is read by itself
+        # A name within a module that is read by itself; or the whole library, which only hands on what is asked of it.
+        if name in read or name == "engine" or not path.is_file():
             continue
         read[name] = text = path.read_bytes()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine"):
                 waiting += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-        if name == "engine.teachers.train":  # networks are imported by their name in a register
-            waiting += [it.network.partition(":")[0] for it in ARCHITECTURES.values()]
-    return hashlib.sha256(b"".join(f"{name}\0".encode() + read[name] for name in sorted(read))).hexdigest()[:12]
+        waiting += [place.partition(":")[0] for place in REGISTERS.get(name, ())]
+    return read
 
 
 def environment() -> dict[str, Any]:

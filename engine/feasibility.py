@@ -121,7 +121,7 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
         return
     if likelihood_rows(config) or config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
         behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
-        if backbone.family == "causal" and longest + behind > backbone.context:
+        if not backbone.encoder_decoder and longest + behind > backbone.context:
             raise StudioError(
                 f"a prompt of {longest} tokens with a title of {behind} behind it does not fit {backbone.name}'s"
                 f" context of {backbone.context} tokens",

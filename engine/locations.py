@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.backbones import TINY
 from engine.config import DataConfig, RunConfig
 from engine.datasets import reader
 from engine.errors import StudioError
@@ -16,7 +17,7 @@ from engine.paths import absolute, expanded, home, is_folder
 SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MINILM = "all-minilm-l6-v2"
-TINY_NAMES = ("tiny-causal", "tiny-seq2seq")
+TINY_NAMES = tuple(TINY)
 RECORD = "delrec-source.json"
 """Written last into a converted model's folder: says where the weights came from."""
 OTHER_NAMES = {

@@ -66,7 +66,7 @@ def preview_prompts(config: RunConfig, dataset: Dataset, user: str | None = None
     prompts = make_prompts(config, dataset.catalogue)
     encoder, notes = _encoder(config)
     place = None if user is None else _place(dataset, user)
-    tasks = _tasks(config, dataset, split, prompts, place, everywhere=encoder is None or encoder.family == "causal")
+    tasks = _tasks(config, dataset, split, prompts, place, everywhere=encoder is None or not encoder.encoder_decoder)
     longest: int | None = None
     if encoder is not None:
         notes += unread(encoder, prompts.titles)

@@ -7,7 +7,6 @@ request and raises :class:`StudioError` where that is not usable; whoever asked 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from db.naming import run_folder
 from engine.default_row import chosen_row
 from engine.errors import StudioError
 from engine.explain.report import PARTS, CandidatePool, check_parts
+from engine.registered import registered
 from engine.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ KEPT_BENCHES = 8
 
 def load(kind: str) -> Handler:
     """The function that answers questions of this kind."""
-    module, _, name = KINDS[kind].partition(":")
-    function: Handler = getattr(importlib.import_module(module), name)
+    function: Handler = registered(KINDS[kind])
     return function
 
 

@@ -6,7 +6,7 @@ film and a filler never one: something that even a soft prompt before a random m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +14,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.backbones import BACKBONES
 from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, split_dataset
 from engine.errors import Cancelled
 from engine.llm.backbone import Backbone
 from engine.llm.prompts import Prompt
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.monitor import Monitor
+from engine.registered import registered
 from engine.settings import load_config
 from engine.teachers import Popularity
 from engine.verbalizers import VERBALIZERS, VerbalizerEntry
 
 WATCHED, FILMS, USERS = 14, 28, 16
-FAMILIES = {"causal": tiny_causal, "seq2seq": tiny_seq2seq}
+FAMILIES: dict[str, Callable[[int], Backbone]] = {name: registered(it.tiny) for name, it in BACKBONES.items()}
 CANDIDATES = (
     *("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false"),
     *("distill.soft_labels=false", "finetune.soft_labels=0"),

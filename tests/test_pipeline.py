@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from engine.architectures import ARCHITECTURES
+from engine.backbones import TINY
 from engine.config import PlusConfig, RunConfig
 from engine.default_row import chosen_row
 from engine.errors import Cancelled, StudioError
@@ -68,7 +69,7 @@ FORMS = (
 @pytest.mark.parametrize(
     ("teacher", "llm", "form"),
     [
-        *product(["sasrec"], ["tiny-causal", "tiny-seq2seq"], FORMS),
+        *product(["sasrec"], TINY, FORMS),
         *product(
             [name for name in ARCHITECTURES if name != "sasrec"], ["tiny-causal"], [("sequence", "title-vectors")]
         ),

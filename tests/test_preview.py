@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from stage_world import FORMS
 
+from engine.backbones import TINY
 from engine.config import RunConfig
 from engine.data import Dataset, load_dataset
 from engine.errors import StudioError
@@ -24,7 +25,7 @@ def _world(*overrides: str, form: str = "sequence") -> tuple[RunConfig, Dataset]
 
 
 @forms
-@pytest.mark.parametrize("name", ["tiny-causal", "tiny-seq2seq"])
+@pytest.mark.parametrize("name", TINY)
 def test_lengths_are_those_of_the_model_that_will_run(name: str, form: str) -> None:
     config, dataset = _world(f"llm.name={name}", form=form)
     backbone = load_backbone(config.llm, Monitor())
@@ -49,7 +50,7 @@ def test_every_prompt_marks_the_soft_prompt_and_lists_its_answer_once() -> None:
         assert listed.count(shown.answer) == 1
 
 
-@pytest.mark.parametrize("name", ["tiny-causal", "tiny-seq2seq"])
+@pytest.mark.parametrize("name", TINY)
 def test_in_the_sequence_form_lists_are_shown_that_the_model_goes_on_with(name: str) -> None:
     """What is shown is what training asks about the user's last window, before every title or at its end alone."""
     config, dataset = _world(f"llm.name={name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
@@ -14,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
+from engine.registered import registered
 from jobs import health, logs
 from jobs.settings import import_limits
 from webapp import downloads, endpoints, experiment_file, tour_file
@@ -108,8 +108,7 @@ def build_pages(access: Access) -> gr.Blocks:
 
 
 def _draw(page: PageEntry, access: Access) -> None:
-    module, _, name = page.build.partition(":")
-    getattr(import_module(module), name)(access)
+    registered(page.build)(access)
     footer()
 
 

@@ -128,7 +128,7 @@ class _Reply:
     def _step(self, new: Sequence[int]) -> Tensor:
         model = self.backbone.model
         told: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
-        if self.backbone.family == "causal":
+        if not self.backbone.encoder_decoder:
             if new and self.memory is not None:
                 told["input_ids"] = self._ids(new)
             else:

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.pytorch_utils import Conv1D
 
 from engine.errors import StudioError
-from engine.llm.chat_template import ChatFrame, Family
+from engine.llm.chat_template import ChatFrame
 from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
 
@@ -93,7 +93,8 @@ class Backbone(nn.Module, ABC):
         frame: of the run that prompts belong to; ``None`` makes it.
     """
 
-    family: Family
+    family: str
+    """Its kind, by name in :data:`engine.backbones.BACKBONES`."""
     left_to_right: bool
     """Whether what a text's beginning is asked does not depend on how it goes on: every place of it can be asked."""
     default_targets: tuple[tuple[str, ...], ...]
@@ -119,6 +120,11 @@ class Backbone(nn.Module, ABC):
         """Whether blocks are computed again in backward passes, see :meth:`checkpoint_blocks`."""
         self.title_encoder: TitleEncoder | None = None
         """What reads titles for their vectors in the place of this model."""
+
+    @property
+    def encoder_decoder(self) -> bool:
+        """Whether an encoder reads the prompt and a decoder answers."""
+        return self.encoder.encoder_decoder
 
     @property
     def width(self) -> int:

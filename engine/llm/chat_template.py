@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from engine.backbones import BACKBONES
 from engine.errors import StudioError, first_line
 
-Family = Literal["causal", "seq2seq"]
 SYSTEM = "You are a recommender system."
 REQUEST = (
     'Predict the  next "movie" a user watches. Pattern:\nWatched, oldest first: Amélie;'
@@ -27,17 +27,18 @@ class ChatFrame:
     after: tuple[int, ...] = ()
 
 
-def make_frame(tokenizer: Any, name: str, family: Family) -> ChatFrame:
+def make_frame(tokenizer: Any, name: str, family: str) -> ChatFrame:
     """The frame of one model's prompts today; a template may write the date.
 
     Args:
         name: of the model, for messages.
-        family: decoders get their chat template around the request, encoder-decoders their end token.
+        family: kind of model (:data:`engine.backbones.BACKBONES`): decoders get their chat template around the request,
+            encoder-decoders their end token.
 
     Raises:
         StudioError: the template cannot be used or changes what is asked, or there is no end token.
     """
-    if family == "seq2seq":
+    if BACKBONES[family].encoder_decoder:
         if tokenizer.eos_token_id is None:
             raise StudioError(
                 f"{name}'s tokenizer has no end token, with which a prompt for an encoder-decoder must end",

@@ -19,12 +19,13 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
+from engine.backbones import BACKBONES
 from engine.errors import StudioError, first_line
-from engine.llm.chat_template import Family
 from engine.locations import model_facts
 from engine.monitor import Monitor
 
-SEQ2SEQ = ("t5", "mt5")
+TYPES = {name: kind for kind, held in BACKBONES.items() for name in held.types}
+"""Kinds of models by what their configurations call them; what is not named and writes is causal."""
 UNBOUNDED_CONTEXT = 2048
 """Where positions are relative and set no limit, this one keeps memory within bounds."""
 LARGEST_CONTEXT = 10**6
@@ -44,7 +45,8 @@ class Checkpoint:
 
     folder: Path
     name: str
-    family: Family
+    family: str
+    """Its kind, by name in :data:`engine.backbones.BACKBONES`."""
     tokenizer: Any
     context: int
     """Most tokens of a prompt."""
@@ -68,7 +70,7 @@ def open_checkpoint(folder: Path, name: str) -> Checkpoint:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         family = _family(config, name)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if family == "seq2seq" and config.decoder_start_token_id is None:
+        if BACKBONES[family].encoder_decoder and config.decoder_start_token_id is None:
             raise StudioError(
                 f"{name} does not say with which token its answers begin",
                 where=str(folder / "config.json"),
@@ -95,7 +97,7 @@ def read_weights(
             f"{folder} also holds an adapter{_adapted(folder)}, which is not used;"
             " merge the two (PEFT: merge_and_unload) and name the merged model to use it"
         )
-    maker = AutoModelForCausalLM if checkpoint.family == "causal" else AutoModelForSeq2SeqLM
+    maker = AutoModelForSeq2SeqLM if BACKBONES[checkpoint.family].encoder_decoder else AutoModelForCausalLM
     with _reading(folder), without_report():
         model, found = maker.from_pretrained(
             folder,
@@ -179,22 +181,22 @@ def _coded(model: Any, folder: Path) -> Iterator[str]:
                     yield key
 
 
-def _family(config: Any, name: str) -> Family:
-    if config.model_type in SEQ2SEQ:
-        return "seq2seq"
+def _family(config: Any, name: str) -> str:
+    if config.model_type in TYPES:
+        return TYPES[config.model_type]
     reads_both_ways = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", True)
     writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not config.is_encoder_decoder
     if not writes or reads_both_ways:
         raise StudioError(
             f"{name} is a {config.model_type!r} model, which is not supported",
             where="llm.name",
-            remedy=f"use a model that writes from left to right (Llama, Qwen, Gemma, GPT, …), or {', '.join(SEQ2SEQ)}",
+            remedy=f"use a model that writes from left to right (Llama, Qwen, Gemma, GPT, …), or {', '.join(TYPES)}",
         )
     return "causal"
 
 
-def _context(family: Family, config: Any, tokenizer: Any) -> int:
-    if family == "seq2seq":
+def _context(family: str, config: Any, tokenizer: Any) -> int:
+    if BACKBONES[family].unbounded:
         return UNBOUNDED_CONTEXT
     known = (getattr(config, name, None) for name in POSITIONS)
     limit = next((size for size in known if isinstance(size, int) and size > 0), tokenizer.model_max_length)

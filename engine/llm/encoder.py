@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.backbones import BACKBONES
 from engine.errors import StudioError
-from engine.llm.chat_template import ChatFrame, Family, make_frame
+from engine.llm.chat_template import ChatFrame, make_frame
 from engine.llm.prompts import Prompt, SegmentKind
 
 
@@ -51,7 +52,7 @@ class PromptEncoder:
         tokenizer: the model's.
         name: as configured, for messages.
         context: most tokens of a prompt.
-        family: of the model.
+        family: kind of the model, see :data:`engine.backbones.BACKBONES`.
         rows: of its input embeddings: token ids lie below.
         frame: of the run that these prompts belong to; ``None`` makes it.
 
@@ -60,12 +61,12 @@ class PromptEncoder:
     """
 
     def __init__(
-        self, tokenizer: Any, name: str, context: int, family: Family, rows: int, frame: ChatFrame | None = None
+        self, tokenizer: Any, name: str, context: int, family: str, rows: int, frame: ChatFrame | None = None
     ) -> None:
         self.tokenizer = tokenizer
         self.name = name
         self.context = context
-        self.family = family
+        self.encoder_decoder = BACKBONES[family].encoder_decoder
         self.frame = frame or make_frame(tokenizer, name, family)
         self._check_ids(rows)
         marks = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
@@ -105,7 +106,7 @@ class PromptEncoder:
         ids += (*self.frame.between, *self.tokens(prompt.answer))
         for segment in prompt.reply:
             if segment.index >= 0:
-                listed += [len(ids) - 1] * (self.family == "causal")
+                listed += [len(ids) - 1] * (not self.encoder_decoder)
                 spans[segment.kind, segment.index] = slice(len(ids), len(ids) + len(self.tokens(segment.text)))
             ids += self.tokens(segment.text)
         ids += self.frame.after

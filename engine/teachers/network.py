@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from importlib import import_module
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from engine.architectures import ARCHITECTURES, TeacherName
 from engine.config import TeacherConfig
+from engine.registered import registered
 from engine.teachers.loss import sampled_softmax_loss, softmax_loss
 from engine.teachers.windows import Batch
 
@@ -121,6 +121,5 @@ class Network(nn.Module, ABC):
 
 def network_class(name: TeacherName) -> type[Network]:
     """The network of an architecture, by its name in the settings."""
-    module, _, own = ARCHITECTURES[name].network.partition(":")
-    found: type[Network] = getattr(import_module(module), own)
+    found: type[Network] = registered(ARCHITECTURES[name].network)
     return found

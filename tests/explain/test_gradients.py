@@ -13,8 +13,9 @@ from engine.data import Catalogue
 from engine.errors import StudioError
 from engine.explain.gradients import integrated_gradients
 from engine.llm import Backbone, Embedded, LLMRanker, Prompts, PromptScorer, SoftPrompt, Verbalizer, make_verbalizer
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.tiny import tiny_causal
 from engine.models import WithoutAdapter
+from tests.stage_world import FAMILIES
 
 TITLES = tuple(f"movie {letter}" for letter in "ABCDEFGHIJKL")
 CATALOGUE = Catalogue(TITLES, (None,) * 12, ((),) * 12, tuple(map(str, range(12))))
@@ -51,7 +52,7 @@ def test_all_of_a_linear_models_lead_goes_to_the_one_item_it_looks_at() -> None:
     assert found.completeness_error < 1e-4
 
 
-@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("make", FAMILIES.values())
 @pytest.mark.parametrize("verbalizer", ["title-tokens", "title-likelihood"])
 @pytest.mark.parametrize("soft", [False, True])
 def test_attributions_add_up_to_the_lead_the_better_the_more_steps(make: object, verbalizer: str, soft: bool) -> None:

@@ -19,14 +19,15 @@ from engine.explain.rationale import freely, rationales, request
 from engine.explain.sentence import fallback
 from engine.explain.writer import write
 from engine.llm import Backbone
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.tiny import tiny_causal
+from tests.stage_world import FAMILIES
 
 
 def written(backbone: Backbone, sample: int, *, adapter: bool = False, seed: int = 0, most: int = 12) -> str:
     return "".join(write(backbone, "Say why.", adapter=adapter, sample=sample, seed=seed, most=most))
 
 
-@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("make", FAMILIES.values())
 def test_texts_are_repeatable_and_differ_by_sample_and_seed(make: object) -> None:
     backbone = make(0)  # type: ignore[operator]
     texts = {(sample, seed): written(backbone, sample, seed=seed) for sample in (0, 1, 2) for seed in (0, 1)}
@@ -124,7 +125,7 @@ def test_a_computed_text_stands_in_where_nothing_is_grounded(monkeypatch: pytest
     assert found[0].grounding.badge == "grounded"
 
 
-@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("make", FAMILIES.values())
 def test_under_the_grammar_a_model_of_random_weights_writes_what_holds(make: Callable[[int], Backbone]) -> None:
     backbone = make(0)
     found = [rationales(backbone, EVIDENCE, seed=seed) for seed in range(3)]

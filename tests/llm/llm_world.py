@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.backbones import BACKBONES as KINDS
 from engine.config import LLMConfig
 from engine.data.catalogue import Catalogue
 from engine.llm import Backbone
 from engine.llm.causal import CausalBackbone
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.tiny import tiny_causal
+from engine.registered import registered
 from engine.verbalizers import VERBALIZERS
 
 TITLES = (
@@ -50,9 +52,8 @@ def plain_causal(seed: int) -> Backbone:
 
 
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
-    "causal": tiny_causal,
+    **{name: registered(it.tiny) for name, it in KINDS.items()},
     "causal-without-template": plain_causal,
-    "seq2seq": tiny_seq2seq,
 }
 SETTINGS = {
     **{name: LLMConfig(verbalizer=name, prior=0.0) for name in VERBALIZERS},

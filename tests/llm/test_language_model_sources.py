@@ -28,6 +28,7 @@ from transformers import (
     ViTConfig,
 )
 
+from engine.backbones import TINY
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm import Prompts, load_backbone, sources
@@ -98,7 +99,7 @@ def test_a_checkpoint_of_each_family_answers_as_the_model_itself(family: str, tm
     assert backbone.adapter_targets(top_layers=1)
 
 
-@pytest.mark.parametrize("name", ["tiny-causal", "tiny-seq2seq"])
+@pytest.mark.parametrize("name", TINY)
 def test_tiny_models_take_seed_dtype_and_device_from_the_settings(name: str) -> None:
     backbone = load_backbone(LLMConfig(name=name, seed=3, dtype="bfloat16", device="cpu"), Monitor())
     assert (backbone.name, backbone.dtype, backbone.device.type) == (name, torch.bfloat16, "cpu")

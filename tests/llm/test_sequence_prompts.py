@@ -13,6 +13,7 @@ from engine.llm import Backbone, SoftPrompt
 from engine.llm.causal import CausalBackbone
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal, tiny_seq2seq, tiny_tokenizer
+from tests.stage_world import FAMILIES
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_candidates_leave_no_trace(lists: SequencePrompts) -> None:
     assert shown == lists.hidden([0, 1, 2, 3], 4), "the list itself is the demonstration"
 
 
-@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("make", FAMILIES.values())
 def test_titles_have_exact_spans_and_causal_models_a_slot_before_each(
     make: Callable[[int], Backbone], lists: SequencePrompts
 ) -> None:

@@ -10,13 +10,14 @@ from llm_world import TITLES
 
 from engine.llm import Backbone
 from engine.llm import title_vectors as module
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.tiny import tiny_causal
 from engine.llm.title_vectors import mean_states, title_vectors
+from tests.stage_world import FAMILIES
 
 MANY = tuple(f"{word} {letter}" for word in ("movie", "game", "item") for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
-@pytest.mark.parametrize("make", [tiny_causal, tiny_seq2seq])
+@pytest.mark.parametrize("make", FAMILIES.values())
 def test_over_the_catalogue_their_mean_is_zero_and_their_covariance_one(make: Callable[[int], Backbone]) -> None:
     vectors = title_vectors(make(0), MANY, len(MANY)).double()
     assert vectors.shape[1] > 8

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 
 from engine.config import LLMConfig
@@ -14,6 +12,7 @@ from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer, VerbalizerI
 from engine.llm.verbalizers.title_head import TitleHead, learning, titles_of_vectors
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
 from engine.llm.verbalizers.title_tokens import TitleTokens
+from engine.registered import registered
 from engine.verbalizers import VERBALIZERS
 
 __all__ = [
@@ -48,6 +47,5 @@ def make_verbalizer(
             where="llm.verbalizer",
             remedy=f"choose from {', '.join(VERBALIZERS)}",
         )
-    module, _, name = VERBALIZERS[config.verbalizer].verbalizer.partition(":")
-    kind: type[Verbalizer] = getattr(import_module(module), name)
+    kind: type[Verbalizer] = registered(VERBALIZERS[config.verbalizer].verbalizer)
     return kind.make(VerbalizerInputs(config, backbone, catalogue, popularity, seed))
