@@ -9,7 +9,7 @@ summed, so all make the same step. What they exchange goes through ``torch.distr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Value = TypeVar("Value")
+Asked = TypeVar("Asked")
 WAIT = timedelta(hours=6)
 """So long others may wait while one fetches a model; a process that died is noticed at once, by its connection."""
 SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
@@ -141,6 +142,14 @@ def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
     import numpy as np  # who only asks how many there are does without
 
     return np.concatenate(all_gather(ask(own_rows(n))))
+
+
+def map_items(items: Sequence[Asked], ask: Callable[[int, Asked], Value]) -> list[Value]:
+    """What ``ask`` answers about each of the ``items`` and its number, of which each process asks its own; everybody
+    gets all."""
+    own = own_rows(len(items))
+    found = [ask(own.start + number, item) for number, item in enumerate(items[own])]
+    return found if len(found) == len(items) else [value for part in all_gather(found) for value in part]
 
 
 def all_gather(value: Value) -> list[Value]:

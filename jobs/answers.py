@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from db import asked as asked_store
@@ -19,7 +21,8 @@ from db.explanations import Explanation
 from db.runs import Run
 from engine.environment import code_version
 from engine.errors import StudioError
-from jobs import failures, heartbeat, process, queues, requests
+from engine.settings import stored_config
+from jobs import failures, heartbeat, process, process_group, queues, requests
 from jobs.workers import lives
 
 LONGEST_REQUEST = 64 * 1024
@@ -60,11 +63,18 @@ def progress(
     return {digests[digest]: it for digest, it in found.items()}, any(map(lives, workers))
 
 
-def here(kind: str, run: Run, request: Mapping[str, Any], tell: requests.OnProgress = lambda _: None) -> dict[str, Any]:
+def here(
+    kind: str,
+    run: Run,
+    request: Mapping[str, Any],
+    tell: requests.OnProgress = lambda _: None,
+    processes: int = 1,
+) -> dict[str, Any]:
     """The answer, from the store or else found in this process and stored; another process at work is waited for.
 
     Args:
         tell: called with what is known so far, where this process works on it.
+        processes: how many share the users then, of a kind that is about many.
 
     Raises:
         StudioError: as :func:`jobs.api.ask`, or the question has no answer.
@@ -72,7 +82,7 @@ def here(kind: str, run: Run, request: Mapping[str, Any], tell: requests.OnProgr
     asked = _stored(kind, run, request)
     while not (found := explanations.get(asked.id)).settled:
         if explanations.claim(asked.id, process.owner()):
-            _find(explanations.get(asked.id), tell)
+            _find(explanations.get(asked.id), tell, processes)
         else:
             settle()
             time.sleep(POLL_SECONDS)
@@ -118,15 +128,20 @@ def answer(explanation_id: int) -> None:
         logger.exception("question %s of run %s", explanation_id, asked.run_id)
 
 
-def _find(asked: Explanation, tell: requests.OnProgress) -> None:
+def _find(asked: Explanation, tell: requests.OnProgress, processes: int = 1) -> None:
     """Answer a question that was claimed. What goes wrong is stored and then raised; a stopped one just ends."""
     request = dict(asked.request)
     try:
         if request.pop("code", None) != code_version():
             raise StudioError(failures.OTHER_CODE[0], remedy=failures.OTHER_CODE[1])
         me = process.owner()
-        with heartbeat.given(lambda: explanations.beat(asked.id, me)):
-            found = requests.load(asked.kind)(runs.run_folder(asked.run_id), request, tell)
+        folder, config = runs.run_folder(asked.run_id), stored_config(runs.get(asked.run_id).config)
+        task = "jobs.process_group:answer", (asked.kind, str(folder), request)
+        with (
+            heartbeat.given(lambda: explanations.beat(asked.id, me)),
+            process_group.working(config, folder, processes, partial(_give_up, asked.id), task=task),
+        ):
+            found = requests.load(asked.kind)(folder, request, tell)
         explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
     except Stopped:
         pass
@@ -136,6 +151,12 @@ def _find(asked: Explanation, tell: requests.OnProgress) -> None:
     except BaseException:  # Ctrl-C
         stop(asked.id)
         raise
+
+
+def _give_up(explanation_id: int, reason: str, remedy: str) -> None:
+    """Before this process is ended from another thread."""
+    explanations.fail(explanation_id, reason, remedy)
+    print(f"{reason} — {remedy}", file=sys.stderr, flush=True)  # noqa: T201 - the last word in a shell
 
 
 def _teller(asked: Explanation) -> requests.OnProgress:

@@ -6,6 +6,7 @@ A launcher (``torchrun``, ``accelerate launch``) may have started them all; then
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -23,6 +24,8 @@ from engine.errors import Cancelled, StudioError
 from engine.settings import make_config
 from jobs import failures, process
 
+ProcessTask = tuple[str, tuple[Any, ...]]
+"""A function, as ``module:name``, and its arguments."""
 OTHER = interpreter.command("jobs.process_group")
 LOST_STATUS = 4
 """How one ends whose connection broke: not of its own fault."""
@@ -47,11 +50,17 @@ def beside_the_first() -> bool:
 
 @contextlib.contextmanager
 def working(
-    config: RunConfig, folder: Path, count: int, give_up: Callable[[str, str], None], command: Sequence[str] = OTHER
+    config: RunConfig,
+    folder: Path,
+    count: int,
+    give_up: Callable[[str, str], None],
+    command: Sequence[str] = OTHER,
+    task: ProcessTask | None = None,
 ) -> Iterator[None]:
     """Within, this is the first of ``count`` processes that run ``config`` in ``folder``; alone where that is one.
 
     Args:
+        task: what the others do instead of running it, about the run in the folder.
         give_up: told why, before this process is ended because another one died and it does not come to notice.
         command: the program that the others are.
 
@@ -60,7 +69,7 @@ def working(
     """
     if launched() > 1:
         try:
-            with _first(config, folder):
+            with _first(task or _run_task(config, folder)):
                 yield
         except Exception as error:
             from engine.distributed import is_connection_error
@@ -74,7 +83,7 @@ def working(
         return
     others = _Others(folder, count, _use_cpu(config), command, give_up)
     try:
-        with others.environment(), _first(config, folder):
+        with others.environment(), _first(task or _run_task(config, folder)):
             yield
     except (Cancelled, KeyboardInterrupt, StudioError):
         others.end(0)
@@ -86,7 +95,7 @@ def working(
         others.end(0)
         if fault is None:
             raise
-        raise StudioError(fault[0], remedy=fault[1]) from error
+        raise StudioError(fault[0], remedy=fault[1] if task is None else "start it again") from error
     except BaseException:
         others.end(0)
         raise
@@ -96,31 +105,59 @@ def working(
 
 
 @contextlib.contextmanager
-def _first(config: RunConfig, folder: Path) -> Iterator[None]:
+def _first(task: ProcessTask) -> Iterator[None]:
     from engine import distributed
 
     with distributed.joined():
-        distributed.broadcast((config.model_dump(mode="json"), str(folder)))
+        distributed.broadcast(task)
         yield
 
 
 def help_the_first() -> None:
-    """Be one of the others: do as the first says, until the run's end.
+    """Be one of the others: do as the first says, until the end of it.
 
     Raises:
         Cancelled, StudioError: as the recipe.
     """
     from engine import distributed
-    from engine.monitor import Monitor
-    from engine.pipeline import run_pipeline
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first one decides
         signal.signal(number, signal.SIG_IGN)
     process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
     with distributed.joined():
-        nothing: tuple[dict[str, Any], str] = ({}, "")
-        values, folder = distributed.broadcast(nothing)
-        run_pipeline(make_config(values), Path(folder), Monitor())
+        nothing: ProcessTask = ("", ())
+        function, arguments = distributed.broadcast(nothing)
+        module, _, name = function.partition(":")
+        getattr(importlib.import_module(module), name)(*arguments)
+
+
+def _run_task(config: RunConfig, folder: Path) -> ProcessTask:
+    return "jobs.process_group:run", (config.model_dump(mode="json"), str(folder))
+
+
+def run(values: dict[str, Any], folder: str) -> None:
+    """Another process's part of a run."""
+    from engine.monitor import Monitor
+    from engine.pipeline import run_pipeline
+
+    run_pipeline(make_config(values), Path(folder), Monitor())
+
+
+def answer(kind: str, folder: str, request: dict[str, Any]) -> None:
+    """Another process's part of an answer about a finished run, as of :mod:`jobs.requests`."""
+    from jobs import requests
+
+    requests.load(kind)(Path(folder), request, lambda _: None)
+
+
+def falsify(folder: str, users: int, tests: list[int], other: Any, train: bool) -> None:
+    """Another process's part of :func:`engine.falsify.suite.falsify`."""
+    from engine.falsify import suite
+    from engine.models import Models
+    from engine.run_folder import RunFolder
+
+    run_folder = RunFolder.open(folder)
+    suite.falsify(Models.load(run_folder), run_folder, users=users, tests=tests, other=other, train=train)
 
 
 class _Others:

@@ -70,14 +70,18 @@ class Resources:
         return ""
 
 
-def refuse_here(needs: Mapping[str, Any]) -> None:
-    """Raise :class:`StudioError` where a run with these ``needs`` (its settings ``run``) is to begin on this machine,
+def refuse_here(
+    needs: Mapping[str, Any],
+    where: str = "run.device, run.memory, run.processes",
+    remedy: str = "change the setting, or queue the run (delrec launch, delrec resume --queue) for a worker that can",
+) -> None:
+    """Raise :class:`StudioError` where what has these ``needs`` (a run's settings ``run``) is to begin on this machine,
     which does not meet them."""
     if lack := own_resources().lacks(needs):
         raise StudioError(
-            f"this machine cannot do the run: {lack}",
-            where="run.device, run.memory, run.processes",
-            remedy="change the setting, or queue the run (delrec launch, delrec resume --queue) for a worker that can",
+            f"this machine cannot do it: {lack}",
+            where=where,
+            remedy=remedy,
         )
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from engine import distributed
 from engine.data import candidate_sets
 from engine.errors import StudioError
 from engine.evaluate import sample_users
@@ -56,6 +57,8 @@ class UserDrivers:
 def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | None = None) -> dict[str, object]:
     """Measure ``users`` test users, always the same ones for the run's seed, among the evaluation's candidates.
 
+    Processes that work together share them.
+
     Args:
         rows: of the results table; all that the run can answer if ``None``.
 
@@ -87,17 +90,24 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
     examples = test.take(chosen)
     candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "test")
     made: dict[str, Ranker] = {}
-    found: dict[str, list[UserDrivers]] = {row: [] for row in wanted}
-    for user, (history, target) in enumerate(zip(examples.histories, examples.targets, strict=True)):
+    total = len(chosen) * len(wanted)
+
+    def ask(user: int, about_her: tuple[np.ndarray, int]) -> list[UserDrivers]:
+        history, target = about_her
         read = history[-config.data.history :]
         older = remembered(models, history[: -len(read)], len(read))
         predictors = RowPredictors(models, models.dataset.catalogue, older, made=made)
         about = Instance(read, candidates[user], int(np.flatnonzero(candidates[user] == target)[0]), older)
+        measured = []
         for place, row in enumerate(wanted):
             monitor.check()
-            monitor.progress(STAGE, user * len(wanted) + place, len(chosen) * len(wanted))
-            found[row].append(_measure(predictors, row, about, world, list(there)))
-    monitor.progress(STAGE, len(chosen) * len(wanted), len(chosen) * len(wanted))
+            monitor.progress(STAGE, min((user * len(wanted) + place) * distributed.world_size(), total), total)
+            measured.append(_measure(predictors, row, about, world, list(there)))
+        return measured
+
+    each = distributed.map_items(list(zip(examples.histories, examples.targets.tolist(), strict=True)), ask)
+    found = {row: [measured[place] for measured in each] for place, row in enumerate(wanted)}
+    monitor.progress(STAGE, total, total)
     return {
         "users": len(chosen),
         "kinds": {name: {"words": kind.words, "meaning": kind.meaning} for name, kind in there.items()},

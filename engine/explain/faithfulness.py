@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine import distributed
 from engine.errors import StudioError
 from engine.evaluate import sample_users
 from engine.explain.effects import leave_one_out
@@ -92,7 +93,7 @@ def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
 def faithfulness(
     models: Models, users: int, monitor: Monitor, model: str | None = None, beside: str | None = None
 ) -> dict[str, object]:
-    """Measure ``users`` test users, always the same ones for the run's seed.
+    """Measure ``users`` test users, always the same ones for the run's seed; processes that work together share them.
 
     Args:
         model: the row whose reasons are measured; the method's last stage if ``None``.
@@ -121,13 +122,14 @@ def faithfulness(
     wanted = ExplanationTarget(model=model, beside=beside)
     row, other = wanted.rows(config)
     chosen = sample_users(len(test), users, config.seed)
-    figures = []
-    for done, index in enumerate(chosen):
+
+    def ask(number: int, index: int) -> UserFigures:
         monitor.check()
-        monitor.progress(STAGE, done, len(chosen))
+        monitor.progress(STAGE, number * distributed.world_size(), len(chosen))
         user = models.dataset.user_ids[test.users[index]]
-        explained = explanandum_of_user(models, user, wanted)
-        figures.append(measure(explained, generator(config.seed, STAGE, user)))
+        return measure(explanandum_of_user(models, user, wanted), generator(config.seed, STAGE, user))
+
+    figures = distributed.map_items(chosen.tolist(), ask)
     monitor.progress(STAGE, len(chosen), len(chosen))
     return {"model": row, "beside": other, **summary(figures, config.eval.bootstrap, config.seed)}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import distributed
 from engine.architectures import ARCHITECTURES, TeacherName
 from engine.distill import distil
 from engine.errors import StudioError
@@ -152,7 +153,9 @@ def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherNam
 
         def train() -> None:
             checkpoint = file.with_name(f"checkpoint-{name}.safetensors")
-            train_teacher(name, models.split, config.teacher, config.seed, checkpoint, monitor, stage).save(file)
+            teacher = train_teacher(name, models.split, config.teacher, config.seed, checkpoint, monitor, stage)
+            with distributed.main_process_first():
+                teacher.save(file)
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.teacher.epochs, monitor, train)
@@ -181,7 +184,8 @@ def _distilled(
                     checkpoint,
                     Renamed(monitor, stage),
                 )
-            prompt.save(file)
+            with distributed.main_process_first():
+                prompt.save(file)
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.distill.steps, monitor, train)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine import distributed
 from engine.config import RunConfig
 from engine.data import Examples, Split, candidate_sets
 from engine.distill.tasks import PatternSimulating, TemporalAnalysis
@@ -77,7 +78,7 @@ class FalsificationSample:
         return FindingBuilder(self.config.eval.bootstrap, self.config.seed)
 
     def ask(self, test: int, asks: Sequence[Ask]) -> dict[str, np.ndarray]:
-        """Ask everything, users in chunks; float32 ``[n, m]`` by name.
+        """Ask everything, users in chunks that processes share; float32 ``[n, m]`` by name.
 
         Raises:
             Cancelled: the monitor asked to stop; what was answered is kept.
@@ -90,8 +91,8 @@ class FalsificationSample:
             file = RowFile(path, ask.key, {"scores": (ask.shape, np.float32)})
             while file.done < ask.shape[0]:
                 self.monitor.check()
-                part = slice(file.done, min(file.done + CHUNK, ask.shape[0]))
-                file.arrays["scores"][part] = ask.score(part)
+                part = slice(file.done, min(file.done + CHUNK * distributed.world_size(), ask.shape[0]))
+                file.arrays["scores"][part] = _shared(ask, part)
                 file.done = part.stop
                 file.save()
                 self.monitor.progress(stage, before + file.done, total)
@@ -173,7 +174,7 @@ class FalsificationSample:
     def forget_answers(self) -> None:
         """Remove what was kept to go on from; controls stay."""
         for path in (self.run.path / FOLDER).glob("answers-*.safetensors"):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may have been first
 
     @staticmethod
     def version(prompt: SoftPrompt | None) -> str:
@@ -188,6 +189,13 @@ class FalsificationSample:
         for user, history in zip(self.examples.users, self.examples.histories, strict=True):
             train[user] = history
         return replace(self.models.split, train=tuple(train))
+
+
+def _shared(ask: Ask, part: slice) -> np.ndarray:
+    def own(rows: slice) -> np.ndarray:
+        return ask.score(slice(part.start + rows.start, part.start + rows.stop))
+
+    return distributed.map_rows(part.stop - part.start, own)
 
 
 def with_prompts(ranker: Ranker, prompts: Prompts) -> Ranker:

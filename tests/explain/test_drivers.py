@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from several import together
 from tiny_run import tiny_models
 
 from engine.data import Catalogue
@@ -83,6 +84,7 @@ def test_a_row_that_goes_by_the_last_title_is_driven_by_what_is_recent_and_one_t
     models = tiny_models()
     models.teachers = {"sasrec": ByPlace(1)}  # type: ignore[dict-item]
     found = drivers(models, 8, Monitor(), ["SASRec", "popularity"])
+    assert together(3, lambda: drivers(models, 8, Monitor(), ["SASRec", "popularity"])) == [found] * 3
     assert found["users"] == 8
     row = found["rows"]["sasrec"]  # type: ignore[index]
     recent = row["kinds"]["recent"]

@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from explain_world import Checkerboard, CopyRule, instance
+from several import together
 from test_grounding import EVIDENCE
 from tiny_run import tiny_models
 
@@ -105,8 +106,8 @@ def test_users_for_whom_the_order_makes_no_difference_have_no_normalised_figures
 
 def test_a_run_is_measured_on_the_same_users_every_time() -> None:
     models = tiny_models()
-    first, second = (faithfulness(models, 3, Monitor()) for _ in range(2))
-    assert first == second
+    first = faithfulness(models, 3, Monitor())
+    assert together(2, lambda: faithfulness(models, 3, Monitor())) == [first, first]  # by whomever they are shared
     assert first["users"] == 3
     assert set(first) >= {"comprehensiveness", "sufficiency", "tau", "grounded_share", "invented_titles"}
     assert first["written_share"]["value"] == first["statement_precision"]["value"] == 1.0  # type: ignore[index]

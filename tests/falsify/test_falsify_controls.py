@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from several import together
 from stage_world import FORMS, make_world
 
 from engine.distill import distil
@@ -19,6 +20,8 @@ from engine.falsify.controls import (
     other_teacher,
     training_minutes,
 )
+from engine.falsify.record import Falsification, read_falsification
+from engine.falsify.suite import falsify
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder, write_text
@@ -136,3 +139,21 @@ def test_the_cost_is_told_by_what_the_run_took(models: Models, run: RunFolder, o
     assert training_minutes(models, run) == training_minutes(models, run, "caser") == 5.0
     assert training_minutes(models, run, other) == 2.0
     assert other_teacher(models) == "gru4rec"
+
+
+def test_two_processes_find_what_one_does(models: Models, tmp_path: Path) -> None:
+    """They share trainings and users; one writes."""
+
+    runs = {name: RunFolder.create(tmp_path / name, models.config) for name in ("alone", "shared")}
+
+    def found(name: str) -> Falsification:
+        return falsify(models, runs[name], users=9, tests=[1, 4], train=True)
+
+    alone, (first, second) = found("alone"), together(2, lambda: found("shared"))
+    assert first == second == read_falsification(tmp_path / "shared")
+    assert [path.suffix for path in (tmp_path / "shared" / FOLDER).iterdir()] == [".safetensors"] * 3, "nothing else"
+    for one, other in zip(alone.findings, first.findings, strict=True):
+        assert one.verdict == other.verdict
+        for figure, same in zip(one.figures, other.figures, strict=True):
+            assert (figure.name, figure.measure) == (same.name, same.measure)
+            assert same.value == pytest.approx(figure.value, abs=0.02)

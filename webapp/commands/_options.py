@@ -43,6 +43,11 @@ processes_option = click.option(
 )
 
 
+users_processes_option = click.option(
+    "--processes", type=click.IntRange(1, 64), metavar="N", help="Processes that share the users."
+)
+
+
 def as_another_process(processes: int | None) -> bool:
     """Whether a launcher started this command as another than the first process of a run; then its work is done.
 
@@ -61,6 +66,21 @@ def as_another_process(processes: int | None) -> bool:
         return False
     process_group.help_the_first()
     return True
+
+
+def check_processes(processes: int | None) -> None:
+    """Make sure that a measurement may start so many processes.
+
+    Raises:
+        StudioError: a launcher has started several of this command, or this machine is too small.
+    """
+    from jobs import process_group, resources
+
+    if process_group.launched() > 1:
+        remedy = "start it alone, with --processes"
+        raise StudioError("a launcher has started several of this command", where="WORLD_SIZE", remedy=remedy)
+    if processes:
+        resources.refuse_here({"processes": processes}, "--processes", "start fewer")
 
 
 def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ...]) -> RunConfig:
@@ -191,13 +211,19 @@ def writable_file(file: str) -> Path:
 
 
 def measured_over_users(
-    kind: str, reference: str, users: int, file: str | None, rows: Callable[[RunConfig], dict[str, Any]]
+    kind: str,
+    reference: str,
+    users: int,
+    file: str | None,
+    rows: Callable[[RunConfig], dict[str, Any]],
+    processes: int | None = None,
 ) -> dict[str, Any]:
     """The figures of a ``kind`` of answer over ``users`` test users, measured with a progress bar unless known before;
     into ``file`` too.
 
     Args:
         rows: what the request says of rows of the results table; empty is as the page asks.
+        processes: how many share the users.
 
     Raises:
         StudioError: no such run, one that is not finished, fewer than two users, or a file that cannot be written.
@@ -207,6 +233,7 @@ def measured_over_users(
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
     if users < 2:
         raise StudioError("intervals need two users", where="--users", remedy="measure more users")
+    check_processes(processes)
     target = target_file(file)
     say_note(found)
 
@@ -225,7 +252,7 @@ def measured_over_users(
         def tell(partial: Mapping[str, Any]) -> None:
             bars.update(task, completed=partial["done"], total=partial["total"])
 
-        figures = answers.here(kind, found, request, tell)
+        figures = answers.here(kind, found, request, tell, processes or 1)
     if target is not None:
         write_text(target, json.dumps(figures, indent=1) + "\n")
     return figures

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webapp.commands._options import measured_over_users
+from webapp.commands._options import measured_over_users, users_processes_option
 
 if TYPE_CHECKING:
     from engine.config import RunConfig
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @click.option(
     "--model", "models", multiple=True, metavar="ROW", help="Only this row; may come repeatedly. Default: all."
 )
+@users_processes_option
 @click.option("--json", "file", metavar="FILE", help="Write the figures to FILE as JSON.")
-def command(reference: str, users: int, models: tuple[str, ...], file: str | None) -> None:
+def command(reference: str, users: int, models: tuple[str, ...], file: str | None, processes: int | None) -> None:
     """Which kinds of reasons drive each row: recent titles, the same genre, the same series, popular ones?
 
     Measured by leaving out each title of the histories of many test users, beside what share of them is of that kind
@@ -33,7 +34,7 @@ def command(reference: str, users: int, models: tuple[str, ...], file: str | Non
 
         return {"rows": list(dict.fromkeys(checked_row(config, it, "--model") for it in models))} if models else {}
 
-    _show(measured_over_users("drivers", reference, users, file, rows))
+    _show(measured_over_users("drivers", reference, users, file, rows, processes))
 
 
 def _show(found: Mapping[str, Any]) -> None:

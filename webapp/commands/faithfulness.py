@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webapp.commands._options import measured_over_users
+from webapp.commands._options import measured_over_users, users_processes_option
 
 if TYPE_CHECKING:
     from engine.config import RunConfig
@@ -18,8 +18,9 @@ MEASURES = ("comprehensiveness", "sufficiency")
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--users", default=20, show_default=True, help="Test users to measure; always the same ones.")
 @click.option("--model", metavar="ROW", help="The row of the results table; default: the one best on validation.")
+@users_processes_option
 @click.option("--json", "file", metavar="FILE", help="Write the figures to FILE as JSON.")
-def command(reference: str, users: int, model: str | None, file: str | None) -> None:
+def command(reference: str, users: int, model: str | None, file: str | None, processes: int | None) -> None:
     """How far are a run's reasons to be trusted? Measured by removing what they name, beside a random order.
 
     Takes half a minute to a minute and a half per user on two cores; what was measured before, here or in the page, is
@@ -31,7 +32,7 @@ def command(reference: str, users: int, model: str | None, file: str | None) -> 
 
         return {} if model is None else {"model": checked_row(config, model, "--model")}
 
-    _show(measured_over_users("faithfulness", reference, users, file, rows))
+    _show(measured_over_users("faithfulness", reference, users, file, rows, processes))
 
 
 def _show(figures: dict[str, Any]) -> None:

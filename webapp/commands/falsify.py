@@ -10,7 +10,7 @@ import click
 
 from engine.errors import StudioError
 from engine.labels import label
-from webapp.commands._options import find_run, say_note, target_file
+from webapp.commands._options import check_processes, find_run, say_note, target_file, users_processes_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +29,11 @@ STYLES = {"passed": "bold green", "failed": "bold red", "not decided": "bold yel
 @click.option("--tests", default="1,2,3,4,5,6", show_default=True, metavar="LIST", help="Which tests to take.")
 @click.option("--other", metavar="TEACHER|RUN", help="Whose prompt to compare with: that of a teacher, or of a run.")
 @click.option("--train", is_flag=True, help="Distil two prompts to compare with: another teacher's, and random lists'.")
+@users_processes_option
 @click.option("--json", "file", metavar="FILE", help="Write the results to FILE too.")
-def command(reference: str, users: int, tests: str, other: str | None, train: bool, file: str | None) -> None:
+def command(
+    reference: str, users: int, tests: str, other: str | None, train: bool, file: str | None, processes: int | None
+) -> None:
     """Was the pattern distilled? Six tests that could show that it was not, on held-out users.
 
     Each states what would have to be seen, and says: passed, failed, or not decided. Without --train or --other the
@@ -44,6 +47,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="test a finished run")
     numbers = _numbers(tests)
     beside = _beside(other) if other else None
+    check_processes(processes)
     target = target_file(file)
     say_note(found)
 
@@ -54,6 +58,7 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     from engine.models import Models
     from engine.monitor import Monitor
     from engine.run_folder import RunFolder, write_text
+    from jobs import process_group
 
     run = RunFolder.open(found.folder)
     console = Console(stderr=True)
@@ -62,12 +67,18 @@ def command(reference: str, users: int, tests: str, other: str | None, train: bo
     with shell_bars(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
-        record = suite.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
+        task = "jobs.process_group:falsify", (str(run.path), users, numbers, beside, train)
+        with process_group.working(models.config, run.path, processes or 1, _give_up, task=task):
+            record = suite.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
     if target is not None:
         write_text(target, record.to_json())
     show(record, Console())
     if 1 in numbers and not record.controls:
         console.print(f"Test 1 wants prompts to compare with: --train distils them ({cost}).", soft_wrap=True)
+
+
+def _give_up(reason: str, remedy: str) -> None:
+    click.echo(f"{reason} — {remedy}", err=True)
 
 
 def _beside(name: str) -> Other:
