@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,11 @@ def database() -> str:
     return f"{store.database_url().render_as_string()}, schema {schema}, {sum(runs.counts().values())} runs"
 
 
-def exposition(busy: Callable[[], str] | None = None) -> bytes:
+def exposition(busy: Callable[[], Sequence[str]] | None = None) -> bytes:
     """Figures of the whole studio and of this process, in Prometheus's text format.
 
     Args:
-        busy: a worker's: the id of the run at which it works; empty for none.
+        busy: a worker's: ids of the runs at which it works.
     """
     from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 
@@ -68,7 +68,7 @@ def exposition(busy: Callable[[], str] | None = None) -> bytes:
 class _Studio:
     """Reads the database whenever it is asked, so that every process tells the same."""
 
-    def __init__(self, busy: Callable[[], str] | None) -> None:
+    def __init__(self, busy: Callable[[], Sequence[str]] | None) -> None:
         self.busy = busy
 
     def collect(self) -> Iterator[Metric]:
@@ -107,7 +107,7 @@ def address() -> tuple[str, int] | None:
 
 
 @contextlib.contextmanager
-def served(busy: Callable[[], str], beaten: Callable[[], float], patience: float) -> Iterator[None]:
+def served(busy: Callable[[], Sequence[str]], beaten: Callable[[], float], patience: float) -> Iterator[None]:
     """Within, a worker answers ``/healthz`` and ``/metrics`` at its :func:`address`, if it has one.
 
     Args:
@@ -133,7 +133,7 @@ def served(busy: Callable[[], str], beaten: Callable[[], float], patience: float
             try:
                 if self.path == "/healthz":
                     wrong = stuck()
-                    told = json.dumps({"status": wrong or "ok", "run": busy()}).encode()
+                    told = json.dumps({"status": wrong or "ok", "runs": list(busy())}).encode()
                     self._tell(503 if wrong else 200, "application/json", told)
                 elif self.path == "/metrics":
                     self._tell(200, TYPE, exposition(busy))

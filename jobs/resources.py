@@ -42,14 +42,17 @@ class Resources:
     """Of the package."""
     code: str = ""
     """Of its engine: :func:`engine.environment.code_version`."""
-    run: str = field(default="", compare=False)
-    """Id of the run at which it works."""
+    at_once: int = 1
+    """So many runs it takes up at the same time."""
+    runs: tuple[str, ...] = field(default=(), compare=False)
+    """Ids of those at which it works."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Resources:
         """As stored; what another version said beside is passed over."""
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        return cls(**{**known, "gpus": tuple(Gpu(**gpu) for gpu in known.get("gpus", ()))})
+        lists = {"gpus": tuple(Gpu(**gpu) for gpu in known.get("gpus", ())), "runs": tuple(known.get("runs", ()))}
+        return cls(**{**known, **lists})
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -22,6 +22,7 @@ from engine.stages import stage_names
 from jobs import api, heartbeat, queues
 from jobs.experiment_forecast import problems, refuse_problems
 from jobs.forecast import forecast
+from jobs.resources import Resources
 from jobs.trials import Tried, search_in, tried
 
 GIVEN_UP = 5
@@ -161,7 +162,7 @@ def listed() -> list[Experiment]:
 
 
 def advance() -> None:
-    """Queue the next trials of all searches that go on, as many at a time as there are workers."""
+    """Queue the next trials of all searches that go on, as many at a time as workers take up."""
     for experiment in store.open_searches():
         with _faults.setdefault(
             experiment.id, heartbeat.WriteFault(f"the search {experiment.name!r} waits")
@@ -177,7 +178,8 @@ def _next(experiment_id: str) -> bool:
     """Queue one more trial of a search; ``False`` if there is no room, or nothing left to try."""
     found = standing(experiment_id)
     number = found.experiment.tried
-    if found.waiting >= max(1, len(api.workers())) or number >= found.search.trials or found.hopeless:
+    room = sum(Resources.of(it.offers).at_once for it in api.workers())
+    if found.waiting >= max(1, room) or number >= found.search.trials or found.hopeless:
         return False
     planned: Planned | None = suggest(found.search, [it.trial for it in found.tried], number)
     if planned is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ RECOVER_SECONDS = 5.0
 """The worker looks for lost runs so often."""
 
 IMPORT_MB, IMPORT_SECONDS = "DELREC_IMPORT_MB", "DELREC_IMPORT_SECONDS"
+AT_ONCE, MOST_AT_ONCE = "DELREC_RUNS_AT_ONCE", 64
 TRACKERS = "DELREC_TRACKERS"
 QUEUE = "DELREC_QUEUE_URL"
 
@@ -35,19 +37,23 @@ class JobSettings:
     or ``queue.db`` in the data folder."""
     grace_seconds: float
     """``DELREC_STOP_GRACE``: a run that was asked to stop may take so long to write its checkpoint, then is killed."""
+    at_once: int
+    """``DELREC_RUNS_AT_ONCE``: so many runs may be at work in one worker, each with its share of the cores."""
 
 
 def job_settings() -> JobSettings:
     """Read the settings.
 
     Raises:
-        StudioError: DELREC_STOP_GRACE is not a positive number, or DELREC_QUEUE_URL SQLite's and of no file.
+        StudioError: DELREC_STOP_GRACE or DELREC_RUNS_AT_ONCE is not a positive number, or DELREC_QUEUE_URL
+            SQLite's and of no file.
     """
     queue: Path | str = os.environ.get(QUEUE) or home() / "queue.db"
     if isinstance(queue, str) and queue.startswith("sqlite:"):
         queue = Path(address.given(queue, QUEUE).database or "")
     grace = _number("DELREC_STOP_GRACE", "15", 3600, "a duration", "write seconds, e.g. 15")
-    return JobSettings(queue, grace)
+    at_once = _number(AT_ONCE, "1", MOST_AT_ONCE + 1, "a number of runs", f"write 1 to {MOST_AT_ONCE}", kind=int)
+    return JobSettings(queue, grace, int(at_once))
 
 
 def import_limits() -> tuple[float, float]:
@@ -61,10 +67,12 @@ def import_limits() -> tuple[float, float]:
     return megabytes * 1e6, _number(IMPORT_SECONDS, "600", 86400, "a duration", "write seconds, e.g. 600")
 
 
-def _number(name: str, default: str, below: float, what: str, remedy: str) -> float:
+def _number(
+    name: str, default: str, below: float, what: str, remedy: str, kind: Callable[[str], float] = float
+) -> float:
     given = os.environ.get(name, default)
     try:
-        number = float(given)
+        number = kind(given)
     except ValueError:
         number = 0.0
     if not 0 < number < below:

@@ -1,4 +1,4 @@
-"""The worker: takes runs from the queue, one at a time. It is started beside the app, or by ``delrec worker``.
+"""The worker: takes runs from the queue, one or a few at a time. It is started beside the app, or by ``delrec worker``.
 
 Beside it stands a process that answers questions about finished runs, see :mod:`jobs.answerer`.
 """
@@ -25,6 +25,7 @@ from jobs import api, health, heartbeat, logs, process, resources, searches, tra
 from jobs.process import Flag, end_with_parent
 from jobs.queues import TRAINING, Queue
 from jobs.settings import FLAG_SECONDS, RECOVER_SECONDS, job_settings
+from jobs.share import Share
 from jobs.supervisor import CHILD, supervise
 
 WORKER = interpreter.command("jobs.worker")
@@ -53,26 +54,24 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     workers.beat(me, own.as_dict())
     api.recover()
     stopping = Flag()
-    at_work: list[str] = []
+    share = Share()
+    own = replace(own, at_once=share.at_once)
     fault = heartbeat.WriteFault("what was lost is not looked for")
 
     def beat() -> bool:
-        return workers.beat(me, replace(own, run="".join(at_work[:1])).as_dict())
+        return workers.beat(me, replace(own, runs=share.runs).as_dict())
 
     def work(run_id: str) -> None:
         if lack := own.lacks(api.needs(run_id)):  # it is sent to the queue again, until a worker takes it that can
             logger.info("left to others: %s", lack, extra={"run": run_id})
             return
-        at_work.append(run_id)
-        try:
-            supervise(run_id, stopping, command)
-        finally:
-            at_work.remove(run_id)
+        with share.taken(run_id, stopping) as environment:
+            supervise(run_id, stopping, command, environment)
         with fault.told_once():
             searches.advance()
 
     queue = Queue(TRAINING, work)
-    consumer = queue.huey.create_consumer(workers=1, periodic=False, max_delay=1.0, graceful_signal="TERM")
+    consumer = queue.huey.create_consumer(workers=share.at_once, periodic=False, max_delay=1.0, graceful_signal="TERM")
     consumer.start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
@@ -82,7 +81,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     moved = time.monotonic()
     with (
         heartbeat.given(beat),
-        health.served(lambda: "".join(at_work[:1]), lambda: moved, STUCK_SECONDS),
+        health.served(lambda: share.runs, lambda: moved, STUCK_SECONDS),
     ):
         while not stopping.wait(RECOVER_SECONDS):
             moved = time.monotonic()

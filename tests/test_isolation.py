@@ -19,6 +19,7 @@ HOSTILE = {
     "DELREC_ROOT_PATH": "/elsewhere",
     "DELREC_TRACKERS": "wandb",
     "DELREC_STOP_GRACE": "soon",
+    "DELREC_RUNS_AT_ONCE": "some",
     "GRADIO_ROOT_PATH": "/elsewhere",
     "FORWARDED_ALLOW_IPS": "*",
     "HTTP_PROXY": "http://127.0.0.1:1",

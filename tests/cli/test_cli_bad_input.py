@@ -155,6 +155,7 @@ def test_run_folder_of_a_newer_version(shell: Shell, delrec_home: Path) -> None:
         ((), {}, "another port"),
         (("--first-run", "nosuch"), {}, "quickstart"),
         ((), {"DELREC_STOP_GRACE": "long"}, "DELREC_STOP_GRACE"),
+        ((), {"DELREC_RUNS_AT_ONCE": "1.5"}, "DELREC_RUNS_AT_ONCE"),
         ((), {"DELREC_TRACKERS": "pigeons"}, "DELREC_TRACKERS"),
         ((), {"DELREC_LOG": "xml"}, "text or json"),
         ((), {"DELREC_WORKER_ADDRESS": "here:there"}, "DELREC_WORKER_ADDRESS"),

@@ -33,18 +33,18 @@ def free_address() -> tuple[str, int]:
 def test_a_worker_tells_what_it_does_and_what_waits(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     api.launch(config())
     api.cancel(api.launch(config()))
-    at_work, moved = [""], [time.monotonic()]
-    with health.served(lambda: at_work[0], lambda: moved[0], 60.0):
+    at_work, moved = [], [time.monotonic()]
+    with health.served(lambda: at_work, lambda: moved[0], 60.0):
         answer = httpx.get(f"{address}/healthz")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "run": ""})
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "runs": []})
         told = httpx.get(f"{address}/metrics").text.splitlines()
         assert {'delrec_runs{state="queued"} 1.0', 'delrec_runs{state="cancelled"} 1.0', "delrec_worker_busy 0.0"} <= {
             *told
         }
         assert any(line.startswith("process_resident_memory_bytes ") for line in told)
 
-        at_work[0] = "r-abc234"
-        assert httpx.get(f"{address}/healthz").json()["run"] == "r-abc234"
+        at_work.append("r-abc234")
+        assert httpx.get(f"{address}/healthz").json()["runs"] == ["r-abc234"]
         assert "delrec_worker_busy 1.0" in httpx.get(f"{address}/metrics").text.splitlines()
         assert httpx.get(f"{address}/runs").status_code == 404
 
@@ -63,8 +63,8 @@ def test_a_worker_tells_what_it_does_and_what_waits(address: str, monkeypatch: p
 
 
 def test_an_address_that_is_taken_is_told(address: str) -> None:
-    with health.served(str, time.monotonic, 60.0):
-        again = health.served(str, time.monotonic, 60.0)
+    with health.served(list, time.monotonic, 60.0):
+        again = health.served(list, time.monotonic, 60.0)
         with pytest.raises(StudioError, match="DELREC_WORKER_ADDRESS"):
             again.__enter__()
 

@@ -114,7 +114,7 @@ def test_the_form_says_whether_anybody_can_take_the_run() -> None:
 
 def test_the_page_shows_workers_and_what_they_do() -> None:
     assert "No worker is there" in table([], {})
-    workers.beat(ELSEWHERE, replace(LARGE, run="r-abc234", version="1.2").as_dict())
+    workers.beat(ELSEWHERE, replace(LARGE, runs=("r-abc234", "r-xyz789"), version="1.2").as_dict())
     shown = table(workers.known(), {"r-abc234": "<mine>"})
     for text in (
         "elsewhere",
@@ -123,5 +123,6 @@ def test_the_page_shows_workers_and_what_they_do() -> None:
         "1.2",
         "&lt;mine&gt;",
         "./run?id=r-abc234",
+        "./run?id=r-xyz789",
     ):
         assert text in shown

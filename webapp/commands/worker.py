@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def command() -> None:
-    """Start a worker alone: it takes runs from the queue, one at a time, until Ctrl-C.
+    """Start a worker alone: it takes runs from the queue, DELREC_RUNS_AT_ONCE of them at a time, until Ctrl-C.
 
     A run at work is then interrupted with a checkpoint.
     """

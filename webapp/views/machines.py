@@ -25,13 +25,13 @@ def table(workers: Sequence[Worker], names: Mapping[str, str]) -> Html:
 
 def _row(worker: Worker, offers: Resources, names: Mapping[str, str]) -> Html:
     gpus = [f"{gpu.name}{f', {gpu.memory_mb / 1000:.0f} GB' if gpu.memory_mb else ''}" for gpu in offers.gpus]
-    task = link(names.get(offers.run, offers.run), f"./run?id={offers.run}") if offers.run else "nothing"
+    tasks = [tag("div", link(names.get(run, run), f"./run?id={run}")) for run in offers.runs]
     processor = f"{plural(offers.cores, 'core')}, {offers.memory_mb / 1000:.0f} GB"
     cells = (
         tag("th", worker.process.host, tag("small", f"process {worker.process.pid}"), scope="row"),
         tag("td", processor, data_label="Processor"),
         tag("td", "; ".join(gpus) or "none", data_label="GPUs"),
         tag("td", offers.version or "a checkout", tag("small", offers.code), data_label="Version"),
-        tag("td", task, data_label="At work on"),
+        tag("td", tasks or "nothing", data_label="At work on"),
     )
     return tag("tr", list(cells))

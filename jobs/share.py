@@ -1,0 +1,73 @@
+"""Several runs at once on one machine: which cores each gets, and whether memory allows another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+import psutil
+
+from engine.environment import cores
+from engine.errors import StudioError
+from engine.settings import stored_config
+from jobs import api, process
+from jobs.settings import job_settings
+
+WAIT_SECONDS = 1.0
+
+
+class Share:
+    """What a worker's runs have of its machine."""
+
+    def __init__(self) -> None:
+        self.at_once = job_settings().at_once
+        self._taken: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Ids of those at work, the first to begin first."""
+        return tuple(self._taken)
+
+    @contextlib.contextmanager
+    def taken(self, run_id: str, stopping: process.Flag) -> Iterator[dict[str, str]]:
+        """Within, the run has its share: the environment in which its processes start.
+
+        It waits meanwhile for memory that it would take beside the others; not once ``stopping`` is set.
+        """
+        wanted = expected_mb(run_id) if self.at_once > 1 else 0.0
+        while not self._take(run_id, wanted) and not stopping.wait(WAIT_SECONDS):
+            pass
+        try:
+            yield self._environment(run_id)
+        finally:
+            self._taken.pop(run_id, None)
+
+    def _take(self, run_id: str, wanted: float) -> bool:
+        memory = psutil.virtual_memory()
+        with self._lock:
+            expected = sum(self._taken.values()) + wanted
+            if self._taken and (expected > memory.total / 1e6 or wanted > memory.available / 1e6):
+                return False
+            self._taken[run_id] = wanted
+            return True
+
+    def _environment(self, run_id: str) -> dict[str, str]:
+        if self.at_once == 1 or "OMP_NUM_THREADS" in os.environ:
+            return {}
+        processes = int(api.needs(run_id).get("processes") or 1)
+        return {"OMP_NUM_THREADS": str(max(1, cores() // (self.at_once * processes)))}
+
+
+def expected_mb(run_id: str) -> float:
+    """Peak memory in MB by a run alike, or by the model's size; 0 where neither is known."""
+    from jobs.forecast import forecast
+    from jobs.preflight import weights_mb
+
+    try:
+        config = stored_config(api.status(run_id).config)
+    except StudioError:  # deleted meanwhile, or of another version: it says so itself
+        return 0.0
+    return forecast(config).memory_mb or weights_mb(config) or 0.0
