@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from db.schema import ReportRow, RunRow, StageRow
 from db.store import reading
 
+LATEST = 100
+"""Runs by which durations are judged."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -66,11 +69,11 @@ class Done:
     """How many the data set had, tested or not; None where its results do not say so."""
 
 
-def done_runs(host: str, limit: int = 100) -> list[Done]:
-    """The latest runs that were done on ``host``, newest first."""
+def done_runs(host: str) -> list[Done]:
+    """The latest :data:`LATEST` runs that were done on ``host``, newest first."""
     query = select(RunRow).where(RunRow.state == "done", RunRow.host == host)
     with reading() as session:
-        rows = list(session.scalars(query.order_by(RunRow.finished_at.desc()).limit(limit)))
+        rows = list(session.scalars(query.order_by(RunRow.finished_at.desc()).limit(LATEST)))
         seconds: dict[str, dict[str, float]] = {row.id: {} for row in rows}
         for stage in session.scalars(select(StageRow).where(StageRow.run_id.in_(seconds))):
             if not stage.sources:

@@ -80,12 +80,9 @@ def stored_config(values: Mapping[str, Any]) -> RunConfig:
     return make_config(modernised(values))
 
 
-def to_yaml(config: RunConfig, *, only_changes: bool = False) -> str:
+def to_yaml(config: RunConfig) -> str:
     """The configuration as YAML that :func:`load_config` reads back to an equal object."""
-    values = config.model_dump(mode="json")
-    if only_changes:
-        values = nest(changes(config))
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 
 def flatten(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:

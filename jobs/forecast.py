@@ -49,21 +49,21 @@ Known = Sequence[tuple[Done, RunConfig]]
 """Runs that were done, with their settings."""
 
 
-def done_here(host: str | None = None) -> Known:
-    """The latest runs that were done on ``host`` (this machine) with settings that this version reads."""
-    done = stage_store.done_runs(host or platform.node())
+def done_here() -> Known:
+    """The latest runs that were done on this machine with settings that this version reads."""
+    done = stage_store.done_runs(platform.node())
     return [(run, config) for run in done if (config := _read(run.config))]
 
 
-def forecast(config: RunConfig, host: str | None = None, done: Known | None = None) -> Forecast:
-    """Judge each stage by the most alike run that was done on ``host`` (this machine), the latest among equals.
+def forecast(config: RunConfig, done: Known | None = None) -> Forecast:
+    """Judge each stage by the most alike run that was done on this machine, the latest among equals.
 
     A stage takes as long as its work, by the speed of that run; work is counted in prompts times their length, or in
     epochs. Only runs with the same language model, data set or teacher, whichever the stage depends on, are asked.
     ``done`` spares looking them up again.
     """
     config = settled(config)
-    done = done_here(host) if done is None else done
+    done = done_here() if done is None else done
     ranked = sorted(done, key=lambda pair: -_likeness(config, pair[1]))  # stable: what came first stays first
     users = {_has_users(other): run.test_users for run, other in reversed(ranked) if run.test_users}
     stages = {}

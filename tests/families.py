@@ -16,7 +16,6 @@ _SIZES: dict[str, Any] = {"hidden_size": WIDTH, "intermediate_size": 48, "num_hi
 _LIKE_LLAMA = _SIZES | {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
 _WINDOW = {"sliding_window": WINDOW}
 _SLIDING = _LIKE_LLAMA | _WINDOW
-_SCALED = {"residual_multiplier": 0.3, "logits_scaling": 3.0, "embedding_multiplier": 4.0, "attention_multiplier": 0.2}
 _ONE_HEAD_SIZE = _SIZES | {"num_attention_heads": 4, "num_key_value_heads": 2}
 _OLD = {"n_embd": WIDTH, "n_layer": 3, "n_head": 4, "n_positions": 512}
 

@@ -91,9 +91,7 @@ def check_files(paths: Sequence[Path], most_bytes: float) -> None:
         raise StudioError(f"too large: {size}", where=", ".join(path.name for path in paths[:5]), remedy=remedy)
 
 
-def inspect_files(
-    paths: Sequence[Path], form: str | None = None, config: DataConfig | None = None, rows: int = ROWS
-) -> FileInspection:
+def inspect_files(paths: Sequence[Path], form: str | None = None, config: DataConfig | None = None) -> FileInspection:
     """The first rows of files, and as what they would be read.
 
     Args:
@@ -114,7 +112,7 @@ def inspect_files(
             several: tuple[str, ...] = ()
             tables: list[FirstRows] = []
             try:
-                tables = _as_read(path, chosen, config, rows)
+                tables = _as_read(path, chosen, config)
             except StudioError as error:
                 fault = _nearer(error, path)
                 several = error.choices if isinstance(error, Ambiguous) else ()
@@ -122,7 +120,7 @@ def inspect_files(
         place = Place(path, config.encoding)
         found: list[FirstRows] = []
         try:
-            found = [_as_written(table, rows) for table in OWN_TABLES.tables(place, config)]
+            found = [_as_written(table) for table in OWN_TABLES.tables(place, config)]
             fault = None if OWN_TABLES.find(place, config) else place.lacks(OWN_TABLES.title, OWN_TABLES.files)
         except StudioError as error:
             fault = _nearer(error, path)
@@ -193,27 +191,27 @@ def _nearer(error: StudioError, path: Path) -> StudioError:
     return StudioError(what, where=where, remedy=remedy)
 
 
-def _as_written(table: UserTable, rows: int) -> FirstRows:
+def _as_written(table: UserTable) -> FirstRows:
     """The first cells as they stand in the file, whatever comes after them."""
     nameless = table.headed and not {plain(name) for name in table.names} & KNOWN and any(map(is_number, table.names))
     names = tuple(str(place) for place in range(1, len(table.names) + 1)) if nameless else table.names
     cells: list[list[str]] = []
     with contextlib.suppress(csv.Error):
-        cells += islice(table.sheet(Monitor()).first_rows(), rows + 1)
-    first = cells[: rows + 1] if nameless or not table.headed else cells[1:]
+        cells += islice(table.sheet(Monitor()).first_rows(), ROWS + 1)
+    first = cells[: ROWS + 1] if nameless or not table.headed else cells[1:]
     roles = {} if nameless else {role: names[place] for role, place in table.places}
-    return FirstRows(table.name, names[:MOST_COLUMNS], roles, tuple(map(_cut, first[:rows])))
+    return FirstRows(table.name, names[:MOST_COLUMNS], roles, tuple(map(_cut, first[:ROWS])))
 
 
-def _as_read(path: Path, form: str, config: DataConfig, rows: int) -> list[FirstRows]:
+def _as_read(path: Path, form: str, config: DataConfig) -> list[FirstRows]:
     if form == "ml-100k":  # small, and of another kind than the others
         raw = datasets.reader(form).read(config, 0, Monitor())
         log = raw.log
         first = [
-            (log.user_ids[log.users[row]], log.item_ids[log.items[row]], str(log.times[row])) for row in range(rows)
+            (log.user_ids[log.users[row]], log.item_ids[log.items[row]], str(log.times[row])) for row in range(ROWS)
         ]
-        return _tables(["interactions", "items"], first, list(islice(raw.items(RawIdFilter(None), Monitor()), rows)))
-    found = preview(path, form, config, rows)
+        return _tables(["interactions", "items"], first, list(islice(raw.items(RawIdFilter(None), Monitor()), ROWS)))
+    found = preview(path, form, config, ROWS)
     return _tables([Path(name).name for name in found.files], found.interactions, found.items)
 
 

@@ -20,7 +20,6 @@ class LeaveOneOut:
     """One model's leave-one-out effects under one removal operator."""
 
     model: str
-    operator: str
     target: int
     """Column of the candidate that is explained."""
     full: np.ndarray
@@ -59,7 +58,6 @@ def leave_one_out(predictor: Predictor, operators: Sequence[Removal]) -> dict[st
     return {
         operator.name: LeaveOneOut(
             predictor.name,
-            operator.name,
             predictor.instance.target,
             full,
             np.array([[next(scores) for _ in draws] for draws in items]),

@@ -146,21 +146,12 @@ def freely(
     adapter: bool = False,
     seed: int = 0,
     asked: str | None = None,
-    most: int = MOST_TOKENS,
-    on_text: OnText | None = None,
 ) -> CheckedText:
     """The model's text number ``sample`` without the grammar, by default the likeliest, and the verdict on it."""
     begun = "" if asked else beginning(evidence, sample)
-    told = on_text or (lambda _sample, _piece: None)
-    if begun:
-        told(sample, begun)
     wanted = asked or request(evidence)
-    pieces = write(backbone, wanted, adapter=adapter, begin=begun, sample=sample, seed=seed, most=most)
-    text = begun
-    for piece in _to_the_point(pieces, begun):
-        told(sample, piece)
-        text += piece
-    text = text.strip()
+    pieces = write(backbone, wanted, adapter=adapter, begin=begun, sample=sample, seed=seed, most=MOST_TOKENS)
+    text = "".join((begun, *_to_the_point(pieces, begun))).strip()
     return _checked(text, evidence, "adapter" if adapter else "base", sample, begun=begun)
 
 

@@ -264,15 +264,12 @@ class Backbone(nn.Module, ABC):
         logits: Tensor = (states * self.output_scale) @ self._core().get_output_embeddings().weight.T
         return logits
 
-    def adapter_targets(
-        self, targets: Sequence[str] = (), top_layers: int | None = None, section: str = "finetune"
-    ) -> list[str]:
+    def adapter_targets(self, targets: Sequence[str] = (), top_layers: int | None = None) -> list[str]:
         """Full names of the linear modules called ``targets`` in the last ``top_layers`` blocks, for PEFT's config.
 
         Args:
             targets: last parts of module names; empty takes :attr:`default_targets`, :data:`ALL_LINEAR` all of them.
             top_layers: ``None`` takes all blocks.
-            section: of the settings, for messages.
 
         Raises:
             StudioError: no such module, or fewer blocks than asked for.
@@ -280,7 +277,7 @@ class Backbone(nn.Module, ABC):
         if top_layers is not None and top_layers > self.layer_count:
             raise StudioError(
                 f"{self.name} has {self.layer_count} layers, not {top_layers}",
-                where=f"{section}.top_layers",
+                where="finetune.top_layers",
                 remedy="lower it, or leave it empty for all",
             )
         blocks = tuple(f"{name}." for name in self.layers()[-(top_layers or self.layer_count) :])
@@ -297,7 +294,7 @@ class Backbone(nn.Module, ABC):
         if missing := sorted(wanted - known):
             raise StudioError(
                 f"{self.name} has no module {missing[0]!r} to adapt",
-                where=f"{section}.targets",
+                where="finetune.targets",
                 remedy=f"choose from {', '.join(sorted(known))}",
             )
         return [name for name in linear if name.rpartition(".")[2] in wanted]

@@ -212,7 +212,6 @@ def test_the_published_tables_are_those_of_the_record(shell: Shell) -> None:
         assert experiment.command(experiment.seeds[0]).startswith("delrec run --preset")
 
 
-UNKNOWN = {"preset": "smoke", "overrides": ["x.y=1"]}
 HOSTILE = "</script><img src=x onerror=alert(1)> & <b>x</b>"
 
 

@@ -148,12 +148,6 @@ def page(folder: Path) -> None:
     (folder / "ratings.csv").write_text("<!DOCTYPE html><html><body>not found</body></html>\n")
 
 
-def other_years_items(folder: Path) -> None:
-    amazon_2018(folder, LOG, "X")
-    (folder / "meta_X.json.gz").unlink()
-    (folder / "meta_X.json").write_text(lines(json.dumps({"parent_asin": raw, "title": "T"}) for raw in ITEMS))
-
-
 def tar(folder: Path) -> None:
     amazon_2014(folder, LOG, "X")
     for path in folder.iterdir():

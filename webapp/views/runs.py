@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from engine.evaluate.render import short
 from engine.stages import stage_title
@@ -19,7 +18,7 @@ RunFigures = Mapping[tuple[str, str, str], Result]
 """Results by run id, protocol and metric."""
 
 
-def run_table(runs: Sequence[Run], figures: RunFigures, places: Mapping[str, int], now: datetime | None = None) -> Html:
+def run_table(runs: Sequence[Run], figures: RunFigures, places: Mapping[str, int]) -> Html:
     """All runs given, newest first, each with a link to its page; ``places``: in the queue, by run id.
 
     The page's script sorts the rows by the cells' ``data-value`` and keeps the choice in the address.
@@ -28,7 +27,7 @@ def run_table(runs: Sequence[Run], figures: RunFigures, places: Mapping[str, int
     heads += [_sorter(text) for text in ("Run", "State", "Teacher", "Language model")]
     heads += [_sorter(metric, WORDS[protocol], f"{protocol}-{metric}") for protocol, metric in HEADLINE]
     heads += [_sorter(text, "") for text in ("Duration", "Created")]
-    rows = [_row(run, figures, places.get(run.id), now) for run in runs]
+    rows = [_row(run, figures, places.get(run.id)) for run in runs]
     table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="dr-table dr-stacked")
     return tag("div", table, class_="dr-scroll", tabindex=0, role="region", aria_label="Runs")
 
@@ -40,9 +39,9 @@ def _sorter(text: str, small: str | None = None, key: str = "") -> Html:
     return tag("th", button, words, scope="col", class_=None if small is None else "dr-number")
 
 
-def _row(run: Run, figures: RunFigures, place: int | None, now: datetime | None) -> Html:
+def _row(run: Run, figures: RunFigures, place: int | None) -> Html:
     seconds, teacher, model = run.seconds, run.config["teacher"]["name"], run.config["llm"]["name"]
-    created = tag("time", ago(run.created_at, now), title=clock(run.created_at))
+    created = tag("time", ago(run.created_at), title=clock(run.created_at))
     cells = [
         tag("td", tag("input", type="checkbox", data_pick=run.id, aria_label=f"Pick {run.name}"), class_="dr-pick"),
         tag("td", link(run.name, f"./run?id={run.id}"), tag("small", _subtitle(run)), class_="dr-run-name",

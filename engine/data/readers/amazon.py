@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -34,6 +33,8 @@ class Amazon(Downloaded):
     year: ClassVar[int]
     meta: ClassVar[str] = "meta_{c}.json"
     """What the file of items is called."""
+    rated: ClassVar[tuple[str, str, str, str]] = ("user", "item", "rating", "time")
+    """The columns of a table of ratings."""
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         found = self.categories(place)
@@ -113,9 +114,15 @@ class Amazon(Downloaded):
                 self.read_ratings(file, log, monitor)
         return ()
 
-    @abstractmethod
     def read_ratings(self, file: File, log: LogBuilder, monitor: Monitor) -> None:
-        """A table of ratings."""
+        """A table of ratings without a header, or with one whose names do not matter."""
+        sheet = Sheet(file, ",", monitor, self.rated)
+        if len(sheet.first) != len(self.rated):
+            columns = f"{len(sheet.first)} columns instead of {', '.join(self.rated)}"
+            file.fail(columns, "bring the ratings that were published")
+        sheet.headed = not is_number(sheet.first[2])
+        for batch in sheet.log(self.rated.index("user"), self.rated.index("item"), 3):
+            log.add(*batch)
 
     fields: ClassVar[tuple[str, str, str]] = ("reviewerID", "asin", "unixReviewTime")
     """Where a review names its user, item and time."""
@@ -143,16 +150,6 @@ class Amazon(Downloaded):
 def _kinds(place: Place) -> list[tuple[File, AmazonFileKind]]:
     """Amazon's files that are there, the one that was named first, near ones before those below."""
     return [(file, kind) for file in sniffing.likely(place) if (kind := kind_of(file)) is not None]
-
-
-def headless(file: File, names: tuple[str, str, str, str], log: LogBuilder, monitor: Monitor) -> None:
-    """Ratings without a header, or with one whose names do not matter: the order of the columns is the year's."""
-    sheet = Sheet(file, ",", monitor, names)
-    if len(sheet.first) != len(names):
-        file.fail(f"{len(sheet.first)} columns instead of {', '.join(names)}", "bring the ratings that were published")
-    sheet.headed = not is_number(sheet.first[2])
-    for batch in sheet.log(names.index("user"), names.index("item"), 3):
-        log.add(*batch)
 
 
 def brand(value: object) -> str:
