@@ -6,6 +6,7 @@ film and a filler never one: something that even a soft prompt before a random m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,14 @@ KINDS = [(family, answers) for family in FAMILIES for answers in ANSWERS]
 def verbalizer_of(answers: str) -> VerbalizerEntry:
     """What scores in one of the :data:`ANSWERS`."""
     return VERBALIZERS[answers.removeprefix("sequence-")]
+
+
+def is_blind(name: str) -> bool:
+    """Whether a module is of queries in the self-attention of a decoder behind an encoder.
+
+    Where it reads a single token it has nothing to choose from: they get no gradient, up to rounding.
+    """
+    return re.search(r"decoder\..*(SelfAttention\.q|self_attn\.q_proj)\b", name) is not None
 
 
 def make_catalogue(titles: Sequence[str]) -> Catalogue:
