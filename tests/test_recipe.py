@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.fields import Setting, describe
@@ -24,8 +25,11 @@ WITHOUT_EFFECT = {
         "run.memory",
     ),
     *("explain.writer_url", "explain.writer_model"),
-    *(f"teacher.{name}" for name in ("bert4rec.mask_share", "bert4rec.last_share", "bert4rec.maskings")),
-    *("teacher.gsasrec.negatives", "teacher.gsasrec.t", "teacher.gru4rec.hidden"),
+    *(
+        setting.name
+        for setting in describe()
+        if setting.name.startswith(tuple(f"teacher.{name}." for name in {*ARCHITECTURES} - {"sasrec", "caser"}))
+    ),
 }
 """Settings of what this base does not have, or that cannot be changed alone."""
 OTHER: dict[str, Any] = {
