@@ -14,6 +14,7 @@ from engine.errors import StudioError
 from engine.explain.gradients import integrated_gradients
 from engine.llm import Backbone, Embedded, LLMRanker, Prompts, PromptScorer, SoftPrompt, Verbalizer, make_verbalizer
 from engine.llm.tiny import tiny_causal
+from engine.llm.verbalizers.base import VerbalizerInputs
 from engine.models import WithoutAdapter
 from tests.stage_world import FAMILIES
 
@@ -29,6 +30,10 @@ class CopiesItem(Verbalizer):
 
     def __init__(self, span: slice) -> None:
         self.span = span
+
+    @classmethod
+    def make(cls, given: VerbalizerInputs) -> CopiesItem:
+        raise AssertionError("made by the test, not by a run's settings")
 
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         brought = batch.inputs[:, self.span].sum(dim=(1, 2))
