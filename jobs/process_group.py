@@ -6,7 +6,6 @@ A launcher (``torchrun``, ``accelerate launch``) may have started them all; then
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from engine import interpreter
 from engine.config import RunConfig
 from engine.environment import cores
 from engine.errors import Cancelled, StudioError
+from engine.registered import registered
 from engine.settings import make_config
 from jobs import failures, process
 
@@ -127,8 +127,7 @@ def help_the_first() -> None:
     with distributed.joined():
         nothing: ProcessTask = ("", ())
         function, arguments = distributed.broadcast(nothing)
-        module, _, name = function.partition(":")
-        getattr(importlib.import_module(module), name)(*arguments)
+        registered(function)(*arguments)
 
 
 def _run_task(config: RunConfig, folder: Path) -> ProcessTask:

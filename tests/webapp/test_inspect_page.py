@@ -313,6 +313,7 @@ def test_the_tour_is_taken_along_as_one_file_that_needs_nothing_else(
     page: Page, at_studio: Studio, hostile_run: str, tmp_path: Path
 ) -> None:
     page.goto(f"{at_studio.url}/tour?run={hostile_run}")
+    expect(page.locator("#tour-walk")).to_contain_text("For reading without this app")
     expect(page.locator("#tour-walk")).not_to_contain_text("still measured", timeout=1000 * PATIENCE)
     with page.expect_download() as download:
         page.locator("#tour-file").click()

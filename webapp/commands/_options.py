@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.records import Run
 
 Function = Callable[..., Any]
+Planned = TypeVar("Planned")
 
 
 def config_options(function: Function) -> Function:
@@ -125,11 +126,13 @@ def write_plan(file: str, text: str) -> None:
     write_text(writable_file(file), text)
 
 
-def read_plan(ctx: click.Context) -> tuple[str, str]:
-    """Text and name of the file that ``--plan`` names: it says all but name and question, which options may say anew.
+def read_plan(
+    ctx: click.Context, from_yaml: Callable[[str, str], tuple[Planned, str, str]]
+) -> tuple[Planned, str, str]:
+    """What the file that ``--plan`` names says, with name and question, which options may say anew.
 
     Raises:
-        StudioError: it cannot be read, or another option says what the file says.
+        StudioError: it cannot be read or understood, or another option says what the file says.
     """
     beside = {"plan", "name", "question", "dry_run", "target", "yes"}
     for option in ctx.command.params:
@@ -137,7 +140,8 @@ def read_plan(ctx: click.Context) -> tuple[str, str]:
         if given and option.name not in beside:
             what = f"{option.opts[0]} does not go with --plan"
             raise StudioError(what, where="--plan", remedy="write it into the file")
-    return read_text(ctx.params["plan"]), ctx.params["plan"]
+    plan, name, question = from_yaml(read_text(ctx.params["plan"]), ctx.params["plan"])
+    return plan, ctx.params["name"] or name, ctx.params["question"] or question
 
 
 def read_text(file: str) -> str:

@@ -82,8 +82,7 @@ def _plan(ctx: click.Context, given: dict[str, Any]) -> tuple[Plan, str, str]:
     if given["plan"]:
         from engine.experiment.files import plan_from_yaml
 
-        plan, name, question = plan_from_yaml(*read_plan(ctx))
-        return plan, given["name"] or name, given["question"] or question
+        return read_plan(ctx, plan_from_yaml)
     from engine.experiment.parsing import make_plan
 
     preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])

@@ -79,8 +79,7 @@ def _search(ctx: click.Context, given: dict[str, Any]) -> tuple[Search, str, str
     if given["plan"]:
         from engine.experiment.files import search_from_yaml
 
-        search, name, question = search_from_yaml(*read_plan(ctx))
-        return search, given["name"] or name, given["question"] or question
+        return read_plan(ctx, search_from_yaml)
     from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
     from engine.experiment.space import read_space
 
