@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobs.records import Run
 
 Function = Callable[..., Any]
-Planned = TypeVar("Planned")
+FromFile = TypeVar("FromFile")
 
 
 def config_options(function: Function) -> Function:
@@ -127,8 +127,8 @@ def write_plan(file: str, text: str) -> None:
 
 
 def read_plan(
-    ctx: click.Context, from_yaml: Callable[[str, str], tuple[Planned, str, str]]
-) -> tuple[Planned, str, str]:
+    ctx: click.Context, from_yaml: Callable[[str, str], tuple[FromFile, str, str]]
+) -> tuple[FromFile, str, str]:
     """What the file that ``--plan`` names says, with name and question, which options may say anew.
 
     Raises:
