@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -32,14 +33,36 @@ def tell(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}); the server's log has the details."
 
 
-@dataclass
+_ONE_AT_A_TIME = (
+    threading.Lock()
+)  # of all visitors: a gr.State is copied, a lock cannot be, and each holds it an instant
+
+
 class LatestRequest(Generic[What]):
-    """What a visitor asks now, for a ``gr.State``: the handlers of one visitor share it.
+    """What a visitor asks now, for a ``gr.State``: the handlers of one visitor share it, each in a thread of its own.
 
     So a slow look at what was asked before notices that it was overtaken, and does not draw over what came after.
     """
 
-    now: What
+    def __init__(self, now: What) -> None:
+        self._now = now
+
+    @property
+    def now(self) -> What:
+        return self._now
+
+    @now.setter
+    def now(self, what: What) -> None:
+        with _ONE_AT_A_TIME:
+            self._now = what
+
+    def settle(self, asked: What, found: What) -> bool:
+        """Put ``found`` in the place of ``asked``; whether that still was what the visitor asks, or nothing is put."""
+        with _ONE_AT_A_TIME:
+            if self._now != asked:
+                return False
+            self._now = found
+            return True
 
 
 @dataclass(frozen=True)

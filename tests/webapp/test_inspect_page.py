@@ -144,6 +144,36 @@ def test_a_history_is_edited_and_the_answer_follows(page: Page, at_studio: Studi
     assert_harmless(page)
 
 
+SLOW_ANSWERS = """const send = window.fetch;
+window.fetch = async (...all) => {
+  const answer = await send(...all);
+  if (all[1] && all[1].method === "POST") await new Promise((go) => setTimeout(go, 1500));
+  return answer;
+};"""
+
+
+def test_no_edit_is_lost_while_an_answer_is_awaited(page: Page, at_studio: Studio, hostile_run: str) -> None:
+    """Titles left out, added and moved, and a row chosen, each before the answers to those before it are there."""
+    page.add_init_script(SLOW_ANSWERS)
+    page.goto(f"{at_studio.url}/inspect?run={hostile_run}&user=2&model=delrec")
+    expect(page.locator(".dr-title-card")).to_have_count(3)
+    wait_until_measured(page)
+    _, second, _ = cards(page)
+    wanted = next(n for n in range(ITEMS) if not any(card.startswith(word(n)) for card in cards(page)))
+
+    page.locator(".dr-title-card").nth(0).locator("[data-edit=remove]").click()
+    page.wait_for_timeout(600)  # asked, and not yet answered
+    page.locator("#inspect-add").fill(f"{word(wanted)} {HOSTILE}")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(600)
+    page.locator("#inspect-rows select").first.select_option("sasrec")
+    page.locator(".dr-title-card").last.locator("[data-edit=remove]").click()
+
+    page.wait_for_url(re.compile(r"titles=[^;&]+;[^;&]+(&|$)"))
+    page.wait_for_url(re.compile("model=sasrec"))
+    expect(page.locator(".dr-title-card b")).to_have_text([second, f"{word(wanted)} {HOSTILE}"])
+
+
 @pytest.mark.parametrize(
     ("typed", "option", "wanted"),
     [("c", 1, 18), ("same", 2, 21), ("19", 1, 22)],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -245,3 +248,31 @@ def _handlers(event: str) -> tuple[Any, list[Any]]:
     functions = pages().fns.values()
     (found,) = (f for f in functions if f.page == "inspect" and f.fn and any(e == event for _, e in f.targets))
     return found.fn, list(found.outputs)
+
+
+class Compared:
+    """A question; when it is compared, something else is asked at that very moment, by another thread."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = Thread(target=meanwhile)
+
+    def __eq__(self, other: object) -> bool:
+        self.meanwhile.start()
+        self.meanwhile.join(timeout=0.2)
+        return self is other
+
+    __hash__ = object.__hash__
+
+
+def test_what_was_asked_last_is_never_put_back_by_a_look_that_began_before() -> None:
+    def ask() -> None:
+        asked.now = "a title was added"
+
+    before = Compared(ask)
+    asked: LatestRequest[object] = LatestRequest(before)
+    assert asked.settle(before, "what was shown before")
+    before.meanwhile.join()
+    assert asked.now == "a title was added"
+    assert not asked.settle("what was shown before", "something else")
+    assert asked.now == "a title was added"
+    assert copy.deepcopy(asked).now == asked.now, "each visitor has a copy of her own"

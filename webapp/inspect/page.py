@@ -28,7 +28,7 @@ from webapp.layout import HOME, READING, RUNS, empty, frame, notice
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500
 RELAY = "document.addEventListener('delrec-ask', (event) => trigger('click', event.detail))"
-SHOW_ADDRESS = "(address) => { if (address) delrecInspected(address) }"
+ANSWERED = "(address) => delrecAnswered(address)"
 
 
 def build(access: Access) -> None:
@@ -130,10 +130,7 @@ def build(access: Access) -> None:
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
             found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), *faded, _runs(wanted, list_runs)]
-        if asked.now != wanted:
-            return [gr.skip()] * len(outputs)
-        asked.now = found
-        return shown
+        return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)
 
     def opened(asked: LatestRequest[Question], request: gr.Request) -> list[Any]:
         asked.now = Question.read(dict(request.query_params))
@@ -174,7 +171,7 @@ def build(access: Access) -> None:
         return show(asked, last)
 
     def addressed(event: Any) -> None:
-        event.then(fn=None, inputs=address, js=SHOW_ADDRESS)
+        event.then(fn=None, inputs=address, js=ANSWERED)
 
     addressed(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
     addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
@@ -185,7 +182,7 @@ def build(access: Access) -> None:
 def recalled(asked: LatestRequest[Question], request: gr.Request) -> LatestRequest[Question]:
     """What a visitor asks; read from her address where the server has forgotten it, or was started anew."""
     if asked.now == Question():
-        asked.now = Question.read(dict(request.query_params))
+        asked.settle(Question(), Question.read(dict(request.query_params)))
     return asked
 
 

@@ -16,7 +16,7 @@ from jobs import api
 from webapp.access import Access
 from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, link
-from webapp.inspect.page import LIVE_SECONDS, RELAY, SHOW_ADDRESS, WAITING_SECONDS
+from webapp.inspect.page import ANSWERED, LIVE_SECONDS, RELAY, WAITING_SECONDS
 from webapp.inspect.question import Question
 from webapp.inspect.session import QuestionState, finished_run
 from webapp.inspect.subjects import Subjects, subjects_of
@@ -83,10 +83,7 @@ def build(_: Access) -> None:
         except Exception as error:
             nothing = empty("No tour", tell(error), link("All runs", RUNS, class_="dr-button"))
             found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
-        if asked.now != wanted:
-            return [gr.skip()] * len(outputs)
-        asked.now = found
-        return shown
+        return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)
 
     def opened(asked: LatestRequest[dict[str, str]], request: gr.Request) -> list[Any]:
         asked.now = dict(request.query_params)
@@ -105,16 +102,16 @@ def build(_: Access) -> None:
             asked.now = {**recalled(asked, request).now, "step": str(action["step"])}
         return show(asked, last, again="again" in action)
 
-    gr.context.Context.root_block.load(opened, where, outputs, **QUIET).then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    gr.context.Context.root_block.load(opened, where, outputs, **QUIET).then(fn=None, inputs=address, js=ANSWERED)
     clicked = relay.click(act, [where, seen], outputs, trigger_mode="always_last", **QUIET)
-    clicked.then(fn=None, inputs=address, js=SHOW_ADDRESS)
+    clicked.then(fn=None, inputs=address, js=ANSWERED)
     timer.tick(tick, [where, seen], outputs, **QUIET)
 
 
 def recalled(asked: LatestRequest[dict[str, str]], request: gr.Request) -> LatestRequest[dict[str, str]]:
     """Run and step; read from the address where the server has forgotten them, or was started anew."""
     if not asked.now:
-        asked.now = dict(request.query_params)
+        asked.settle({}, dict(request.query_params))
     return asked
 
 

@@ -1,12 +1,40 @@
 // Inspect: buttons that ask for something else, the history as a list that is edited in place, titles found while typed.
 (() => {
   const WAIT = 350;
-  const ask = (action) => document.dispatchEvent(new CustomEvent("delrec-ask", { detail: action }));
+
+  // One question at a time, in their order: of those that wait Gradio would keep only the last. A newer one of the same
+  // kind takes the place of the one that waits.
+  const PATIENCE = 15000;  // an answer that a broken connection has lost does not hold up the next question for ever
+  const waiting = [];
+  let sent = null;
+  let lost = null;
+  const ask = (action) => {
+    const kind = (other) => Object.keys(other).sort().join();
+    const same = waiting.findIndex((other) => kind(other) === kind(action));
+    if (same >= 0) waiting[same] = action; else waiting.push(action);
+    send();
+  };
+  const send = () => {
+    if (sent || !waiting.length) return;
+    sent = waiting.shift();
+    lost = setTimeout(answered, PATIENCE);
+    document.dispatchEvent(new CustomEvent("delrec-ask", { detail: sent }));
+  };
+  const answered = () => {
+    clearTimeout(lost);
+    if (sent && sent.titles && sent.titles === edited) edited = null;
+    sent = null;
+    send();
+  };
 
   // The address follows what is shown; edits replace it, so that Back leads to the view before.
   const KEPT = ["demo", "__theme"];
   let first = true;
-  window.delrecInspected = (address) => {
+  window.delrecAnswered = (address) => {
+    if (address) follow(address);
+    answered();
+  };
+  const follow = (address) => {
     const url = new URL(address, window.location.href);
     const old = new URLSearchParams(window.location.search);
     KEPT.forEach((name) => { if (old.has(name)) url.searchParams.set(name, old.get(name)); });
@@ -21,24 +49,32 @@
     if (document.getElementById("ask-relay")) ask({ address: window.location.search });
   });
 
-  // The list of titles. What stands in the page is changed at once, what is asked follows a moment later.
+  // The list of titles. What stands in the page is changed at once, what is asked follows a moment later. Until that is
+  // answered the edits are kept here: an answer to something else may draw the list as it was.
   const list = () => document.querySelector("#inspect-history [data-history]");
   const titles = () => [...(list() ? list().children : [])].map((card) => card.dataset.entry);
   let timer = null;
-  let wanted = null;
+  let edited = null;
   let focused = null;
   const change = (next) => {
-    wanted = next;
+    edited = next;
     clearTimeout(timer);
-    timer = setTimeout(() => { ask({ titles: wanted }); wanted = null; }, WAIT);
+    timer = setTimeout(() => ask({ titles: next }), WAIT);
   };
-  const current = () => wanted || titles();
+  const current = () => edited || titles();
+  // Where the title of a card stands in the edited list, -1 if it does no longer: titles may come twice.
+  const position = (card) => {
+    const { entry } = card.dataset;
+    const before = [...card.parentElement.children].filter((other) => other.dataset.entry === entry).indexOf(card);
+    return current().map((one, place) => (one === entry ? place : -1)).filter((place) => place >= 0)[before] ?? -1;
+  };
   const move = (card, by) => {
-    const cards = [...card.parentElement.children];
-    const place = cards.indexOf(card) + by;
-    if (place < 0 || place >= cards.length) return;
-    if (by < 0) cards[place].before(card); else cards[place].after(card);
-    change(titles());
+    const next = [...current()];
+    const at = position(card);
+    if (at < 0 || at + by < 0 || at + by >= next.length) return;
+    [next[at], next[at + by]] = [next[at + by], next[at]];
+    if (by < 0) card.previousElementSibling?.before(card); else card.nextElementSibling?.after(card);
+    change(next);
   };
   const put = (entry, place) => {
     const next = [...current()];
@@ -47,7 +83,7 @@
   };
   let replacing = null;
   const replace = (card) => {
-    replacing = [...card.parentElement.children].indexOf(card);
+    replacing = position(card);
     const field = document.getElementById("inspect-add");
     if (!field) return;
     document.querySelector('label[for="inspect-add"]').textContent = `Replace “${card.querySelector("b").textContent}” by`;
@@ -81,15 +117,13 @@
       if (editor.dataset.edit === "up") move(card, -1);
       if (editor.dataset.edit === "down") move(card, 1);
       if (editor.dataset.edit === "replace") replace(card);
-      if (editor.dataset.edit === "with") {
-        const place = [...card.parentElement.children].indexOf(card);
-        put(editor.dataset.with, place);
-      }
+      if (editor.dataset.edit === "with" && position(card) >= 0) put(editor.dataset.with, position(card));
       if (editor.dataset.edit === "remove") {
         const neighbour = card.nextElementSibling || card.previousElementSibling;
         focused = neighbour ? { edit: "remove", entry: neighbour.dataset.entry } : null;
+        const at = position(card);
+        if (at >= 0) change(current().filter((_, place) => place !== at));
         card.remove();
-        change(titles());
       }
       if (editor.isConnected && ["up", "down"].includes(editor.dataset.edit)) editor.focus();
       return;
@@ -126,6 +160,12 @@
   // the cards anew: the drag goes on with the new card, and what it came to is kept outside the cards.
   let dragged = null;
   let order = null;
+  // The edited list in the order of the cards; what has no card yet comes last.
+  const arranged = (shown) => {
+    const left = [...current()];
+    const placed = shown.filter((entry) => left.includes(entry) && left.splice(left.indexOf(entry), 1));
+    return [...placed, ...left];
+  };
   document.addEventListener("dragstart", (event) => {
     dragged = event.target instanceof Element ? event.target.closest(".dr-title-card[draggable]") : null;
     order = null;
@@ -135,7 +175,7 @@
     dragged.addEventListener("dragend", () => {
       dragged.classList.remove("dr-dragged");
       dragged = null;
-      if (order) change(order);
+      if (order) change(arranged(order));
     }, { once: true });
   });
   document.addEventListener("dragover", (event) => {
