@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Asked = TypeVar("Asked")
+JOIN = timedelta(minutes=10)
+"""So long processes wait at first for each other: one that was started alone ends with a sentence."""
 WAIT = timedelta(hours=6)
 """So long others may wait while one fetches a model; a process that died is noticed at once, by its connection."""
 SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
@@ -94,7 +96,9 @@ def joined() -> Iterator[None]:
         os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // here))
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     try:
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=WAIT)
+        store, rank, count = next(distributed.rendezvous("env://", timeout=JOIN))
+        backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        distributed.init_process_group(backends, store=store, rank=rank, world_size=count, timeout=WAIT)
     except (RuntimeError, ValueError) as error:
         remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
         raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None

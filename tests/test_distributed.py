@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from engine import distributed
 from engine.architectures import TeacherName
 from engine.devices import choose_device
 from engine.distill.stage import DistilStage
+from engine.distributed import joined, world_size
 from engine.errors import StudioError
 from engine.evaluate import RowEntry, evaluate
 from engine.finetune.stage import FinetuneStage
@@ -200,3 +203,20 @@ def test_each_process_takes_a_gpu_of_its_own(setting: str, found: str, monkeypat
     else:
         with pytest.raises(StudioError, match=r"2 processes cannot share the GPU .*llm\.device.*choose auto"):
             choose_device(setting, "llm.device")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_was_started_alone_says_that_the_others_are_missing(
+    rank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    given = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("engine.distributed.JOIN", timedelta(seconds=1))
+    with pytest.raises(StudioError, match="do not find each other") as refused, joined():
+        pass
+    assert "start all of them at once" in str(refused.value)
+    assert world_size() == 1
