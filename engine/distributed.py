@@ -81,6 +81,7 @@ def joined() -> Iterator[None]:
     """
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     cuda = torch.cuda.is_available() and os.environ.get("ACCELERATE_USE_CPU", "").lower() not in ("1", "true", "yes")
     here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
@@ -96,7 +97,7 @@ def joined() -> Iterator[None]:
         os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // here))
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     try:
-        store, rank, count = next(distributed.rendezvous("env://", timeout=JOIN))
+        store, rank, count = next(rendezvous("env://", timeout=JOIN))
         backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         distributed.init_process_group(backends, store=store, rank=rank, world_size=count, timeout=WAIT)
     except (RuntimeError, ValueError) as error:
