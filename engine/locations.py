@@ -101,6 +101,12 @@ def settled(config: RunConfig) -> RunConfig:
     return config.model_copy(update=sections)
 
 
+def other_run(named: str, runs: Path) -> Path:
+    """The folder of the run whose soft prompt is used, ``distill.prompt_run``: a folder, or the id of one in ``runs``."""
+    path = Path(named)
+    return path if path.is_absolute() else runs / path.name
+
+
 def _looks_like_a_path(name: str) -> bool:
     return name.startswith(("~", ".")) or (os.sep in name and "://" not in name and not HUB_ID.fullmatch(name))
 

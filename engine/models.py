@@ -32,6 +32,7 @@ from engine.llm.title_vectors import title_vectors
 from engine.llm.two_step import TitleSimilarity, TwoStepRanker
 from engine.llm.verbalizers import TitleHead, TitleLikelihood, Verbalizer, titles_of_vectors
 from engine.llm.verbalizers.base import NEUTRAL
+from engine.locations import other_run
 from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
 from engine.ranking import CatalogueRanker, History, Ranker
@@ -301,9 +302,17 @@ def read_priors(path: Path) -> dict[str, float]:
 
 
 def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> SoftPrompt:
-    """The soft prompt of the run that ``distill.prompt_run`` names: a folder, or the id of a run beside this one."""
-    named = Path(str(config.distill.prompt_run))
-    other = RunFolder.open(named if named.is_absolute() else run.path.parent / named.name)
+    """The soft prompt of the run that ``distill.prompt_run`` names.
+
+    Raises:
+        StudioError: it was deleted, has none, or another language model made it.
+    """
+    named = str(config.distill.prompt_run)
+    folder = other_run(named, run.path.parent)
+    if not RunFolder(folder).soft_prompt.is_file():
+        what = f"the run {named} has no soft prompt, or was deleted"
+        raise StudioError(what, where="distill.prompt_run", remedy="name another run that is done, by its id or folder")
+    other = RunFolder.open(folder)
     earlier = BackboneFingerprint.read(other.llm)
     if earlier is not None and backbone.record is not None:
         earlier.check(backbone.record, backbone.name)

@@ -11,11 +11,20 @@ from typing import Any, Literal
 
 import psutil
 
-from db.runs import run_folder
 from engine import environment, quantization
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.locations import SMOLLM2, TINY_NAMES, data_fault, data_presence, known_facts, model_folder, model_presence
+from engine.locations import (
+    SMOLLM2,
+    TINY_NAMES,
+    data_fault,
+    data_presence,
+    known_facts,
+    model_folder,
+    model_presence,
+    other_run,
+    settled,
+)
 from engine.memory import refuse_too_large, training_mb
 from engine.paths import home
 from engine.run_folder import RunFolder
@@ -183,17 +192,15 @@ def has_gpu() -> bool:
 
 
 def _other_run(config: RunConfig, _: Forecast) -> Iterator[Check]:
-    named = config.distill.prompt_run
+    named = settled(config).distill.prompt_run
     if named is None:
         return
-    try:
-        there = RunFolder(run_folder(named)).soft_prompt.is_file()
-    except StudioError:  # a folder elsewhere; it is looked at when the run starts
-        return
-    if there:
+    folder = other_run(named, home() / "runs")
+    if RunFolder(folder).soft_prompt.is_file():
         yield Check("Soft prompt", "ok", f"run {named} has one")
-    else:
-        yield Check("Soft prompt", "problem", f"run {named} has no soft prompt", "name a run that is done, by its id")
+    elif not (_waits(config) and folder.parent != home() / "runs"):  # a folder of another machine is looked at there
+        remedy = "name a run that is done, by its id or folder"
+        yield Check("Soft prompt", "problem", f"run {named} has no soft prompt, or was deleted", remedy)
 
 
 def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from itertools import product
 
 import numpy as np
@@ -140,11 +141,19 @@ def test_the_row_that_is_best_on_validation_users_answers_for_the_run(tmp_path, 
         chosen_row(run)
 
 
-def test_another_runs_soft_prompt_is_taken_over(tmp_path, finished):
+def test_another_runs_soft_prompt_is_taken_over_and_that_run_may_go_then(tmp_path, finished):
     _, folder, _ = finished
-    config = quick("distill.prompt=run", f"distill.prompt_run={folder}", "teacher.name=caser")
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    config = quick("distill.prompt=run", f"distill.prompt_run={other}", "teacher.name=caser")
+    with pytest.raises(Cancelled):
+        run_pipeline(config, tmp_path / "run", StopAt("teacher", 1))
+    shutil.rmtree(other)
     run_pipeline(config, tmp_path / "run", Monitor())
     assert (tmp_path / "run/soft_prompt.safetensors").read_bytes() == (folder / "soft_prompt.safetensors").read_bytes()
+    with pytest.raises(StudioError, match=r"has no soft prompt, or was deleted \(distill.prompt_run\)"):
+        run_pipeline(config, tmp_path / "late", Monitor())
+    assert not RunFolder(tmp_path / "late").is_done("teacher"), "before anything is learned"
 
 
 def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_path):

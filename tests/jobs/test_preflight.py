@@ -47,6 +47,8 @@ def test_no_preset_is_a_problem_with_data_that_are_here(preset: str, tmp_path: P
         ("run.processes=64", "Processes", "run.processes to at most"),
         ("finetune.steps=1", "Ranks and layers", "2 or more"),
         ("distill.prompt=run distill.prompt_run=r-abc234", "Soft prompt", "a run that is done"),
+        ("distill.prompt=run distill.prompt_run=its-name", "Soft prompt", "by its id"),
+        ("distill.prompt=run distill.prompt_run=/no/such/run", "Soft prompt", "a run that is done"),
         ("data.dataset=csv", "Data", "data.path"),
         ("data.dataset=csv data.path=/no/such/folder", "Data", "correct data.path"),
         ("data.dataset=ml-1m", "Data", "delrec data fetch ml-1m"),
