@@ -44,6 +44,30 @@ def total_seconds(run_ids: Collection[str]) -> dict[str, float]:
         return {row.run_id: row.total for row in session.execute(query.group_by(StageRow.run_id))}
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """What runs took over from others instead of making it."""
+
+    begun: int
+    """Stages of all runs."""
+    taken: int
+    """Those of them that are other runs' as a whole."""
+    seconds: float
+    """What these took where they were made."""
+    parts: int
+    """Rows of results, and other parts of stages, that are other runs'."""
+
+
+def sharing(run_ids: Collection[str]) -> Sharing:
+    """How much of these runs is other runs'."""
+    query = select(StageRow.seconds, StageRow.sources).where(StageRow.run_id.in_(run_ids))
+    with reading() as session:
+        rows = [(row.seconds, row.sources or {}) for row in session.execute(query)]
+    whole = [seconds for seconds, sources in rows if "" in sources]
+    parts = sum(part != "" for _, sources in rows for part in sources)
+    return Sharing(len(rows), len(whole), sum(whole), parts)
+
+
 def save(run_id: str, changed: Iterable[Stage], session: Session) -> None:
     """Write stages as they stand; new ones come after those begun before."""
     known = {row.name: row for row in session.scalars(select(StageRow).where(StageRow.run_id == run_id))}

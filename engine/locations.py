@@ -102,7 +102,8 @@ def settled(config: RunConfig) -> RunConfig:
 
 
 def other_run(named: str, runs: Path) -> Path:
-    """The folder of the run whose soft prompt is used, ``distill.prompt_run``: a folder, or the id of one in ``runs``."""
+    """Folder of the run whose soft prompt is used; ``named``, by distill.prompt_run: a folder, or the id of one in
+    ``runs``."""
     path = Path(named)
     return path if path.is_absolute() else runs / path.name
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from db import experiments as store
 from db import lifecycle
 from db import runs as run_store
+from db import stages as stage_store
 from db.experiments import Experiment
 from db.runs import ACTIVE, RESUMABLE, Run, RunState
+from db.stages import Sharing
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, expand
 from engine.paths import home, writable
@@ -44,6 +48,15 @@ class ExperimentState:
     @property
     def failed(self) -> list[Run]:
         return [run for run in self.runs if run.state == "failed"]
+
+    @property
+    def deleted(self) -> int:
+        """How many of the runs that were planned are gone; 0 where that is not known."""
+        try:
+            planned = plan_in(self.experiment).size
+        except StudioError:
+            return 0
+        return max(0, planned - sum(label is not None for label in self.labels.values()))
 
 
 def start(plan: Plan, name: str | None = None, question: str = "", *, confirmed: bool = False) -> Experiment:
@@ -124,6 +137,30 @@ def standing(reference: str) -> ExperimentState:
     found = {run.id: run for run in run_store.search(ids=[it.run_id for it in members])}
     there = [it for it in members if it.run_id in found]
     return ExperimentState(experiment, tuple(found[it.run_id] for it in there), {it.run_id: it.label for it in there})
+
+
+def plan_in(experiment: Experiment) -> Plan:
+    """How an experiment was asked for; it starts the same again.
+
+    Raises:
+        StudioError: it has none: its runs were put together afterwards, it is a search, or another version wrote it.
+    """
+    try:
+        if experiment.plan:
+            return Plan.model_validate(experiment.plan)
+        what = f"{experiment.name!r} has no plan: {_kind(experiment)}"
+    except ValidationError:
+        what = f"another version wrote the plan of {experiment.name!r}"
+    raise StudioError(what, where=experiment.id, remedy="start from one of its runs: delrec experiment --like RUN")
+
+
+def _kind(experiment: Experiment) -> str:
+    return "it is a search" if experiment.search else "its runs were put together afterwards"
+
+
+def sharing(found: ExperimentState) -> Sharing:
+    """What its runs took over from others."""
+    return stage_store.sharing([run.id for run in found.runs])
 
 
 def cancel(reference: str) -> int:

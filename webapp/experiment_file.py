@@ -132,6 +132,8 @@ def _caveats(
         said.append(f"Not paired with the baseline, for their questions differ: {listed(odd)}.")
     if missing := len(found.runs) - found.counts.get("done", 0):
         said.append(f"{plural(missing, 'run')} of {len(found.runs)} did not finish and are not in the figures.")
+    if found.deleted:
+        said.append(f"Deleted runs of this experiment, which are not in the figures: {found.deleted}.")
     if useless := sorted({name for it in reports for name in it.useless}):
         said.append(f"No better than popularity on validation users: {listed(list(map(label, useless)))}.")
     return said

@@ -29,7 +29,13 @@ def test_an_experiment_is_looked_at_started_and_led(shell: Shell, tmp_path) -> N
     assert {run["state"] for run in told["runs"]} == {"cancelled"}
     assert told["runs"][1]["variant"] == "teacher.name=sasrec, distill.prompt=none"
     assert shell("experiment", "add", "others", "N-1", "N-2").out == "others: 2 runs added\n"
-    assert "12 runs deleted" in shell("experiment", "delete", "N", "--with-runs", "--yes").out
+    assert shell("experiment", "show", "N", "--write", str(tmp_path / "N.yaml")).code == 0
+    api.delete("N-1")
+    assert shell("experiment", "show", "N").out.startswith(f"N ({told['id']}): 11 cancelled, 1 deleted\n")
+    assert json.loads(shell("experiment", "show", "N", "--json").out)["deleted"] == 1
+    assert "12 runs queued" in shell("experiment", "--plan", str(tmp_path / "N.yaml"), "--name", "again").err
+    assert "no plan" in shell.refuses("experiment", "show", "others", "--write", str(tmp_path / "others.yaml"))
+    assert "11 runs deleted" in shell("experiment", "delete", "N", "--with-runs", "--yes").out
 
 
 def test_a_plan_is_written_and_started_from_its_file(shell: Shell, tmp_path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
-from fake_recipe import config
+from fake_recipe import ROOM, chain, config
 from job_support import kill, wait_for, wait_state
 
 from db import experiments as store
-from db import lifecycle, runs
+from db import lifecycle, runs, stages
+from db.stages import Sharing, Stage
+from db.store import writing
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, Variant
+from engine.paths import home
 from jobs import api, experiments, process, queues
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 
@@ -162,6 +166,55 @@ def test_it_goes_on_past_failures_and_a_killed_worker(start_worker):
     wait_state(held, "done")
 
 
+def test_a_full_disk_fails_what_meets_it_with_the_reason_and_the_rest_is_made_once_there_is_room(start_worker):
+    experiment = _start(_plan({"one": "/1/full", "well": "/well", "other": "/2/full", "last": "/last"}))
+    start_worker()
+    one, well, other, last = (run.id for run in experiments.standing(experiment.id).runs)
+    ended = {run_id: wait_state(run_id, "done").finished_at for run_id in (well, last)}
+    for run_id in (one, other):
+        failed = wait_state(run_id, "failed")
+        assert "the disk is full" in failed.reason
+        assert "free some space" in failed.reason
+    (home() / ROOM).touch()
+    assert experiments.retry_failed(experiment.id) == 2
+    for run_id in (one, other):
+        wait_state(run_id, "done")
+        assert api.results(run_id)["chain"] == chain(3)
+    assert {run_id: api.status(run_id).finished_at for run_id in ended} == ended, "nothing finished is made again"
+
+
+def test_deleted_runs_are_counted_and_the_plan_makes_them_again():
+    made = _start(_plan({"a": "/a", "b": "/b"}, seeds=[0, 1]))
+    assert experiments.standing(made.id).deleted == 0
+    base, *_ = experiments.standing(made.id).runs
+    api.delete(base.id)
+    experiments.add(made.id, [api.launch(config(), name="put into it")])
+    found = experiments.standing(made.id)
+    assert (len(found.runs), found.deleted) == (4, 1)
+    again = experiments.standing(_start(experiments.plan_in(found.experiment), "again").id)
+    assert [again.labels[run.id] for run in again.runs] == ["a", "b", "a", "b"]
+    together = experiments.gather([again.runs[0].id], "together")
+    api.delete(again.runs[0].id)
+    assert experiments.standing(together.id).deleted == 0
+    with pytest.raises(StudioError, match="put together afterwards"):
+        experiments.plan_in(together)
+    with pytest.raises(StudioError, match="another version wrote the plan"):
+        experiments.plan_in(dataclasses.replace(made, plan={"grid": {}}))
+
+
+def test_what_runs_took_over_from_others_is_counted():
+    made = _start(_plan({"a": "/a", "b": "/b"}))
+    first, second = (run.id for run in experiments.standing(made.id).runs)
+    with writing() as session:
+        stages.save(
+            first, [Stage("teacher", "done", 10.0, 1, 1, "step"), Stage("evaluate", "done", 4, 1, 1, "")], session
+        )
+        taken = [Stage("teacher", "done", 10.0, 1, 1, "step", {"": first}),
+                 Stage("evaluate", "done", 1, 1, 1, "", {"sasrec": first, "llm-zero-shot": first})]  # fmt: skip
+        stages.save(second, taken, session)
+    assert experiments.sharing(experiments.standing(made.id)) == Sharing(begun=4, taken=1, seconds=10.0, parts=2)
+
+
 def test_the_outlook_counts_what_is_made_once():
     """Of two variants that differ in stage 2 alone, the second makes no teacher and no soft prompt."""
     from engine.settings import load_config
@@ -190,10 +243,6 @@ def test_the_outlook_counts_what_is_made_once():
 
 def _measured(values: dict[str, Any], seconds: dict[str, float]) -> None:
     import platform
-
-    from db import stages
-    from db.stages import Stage
-    from db.store import writing
 
     run_id = runs.create("measured", values).id
     lifecycle.claim(run_id, process.owner())

@@ -147,23 +147,37 @@ def list_all(as_json: bool) -> None:
 @command.command()
 @REFERENCE
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(experiment: str, as_json: bool) -> None:
-    """The runs of an experiment, each with its state and why it failed."""
+@click.option("--write", "target", metavar="FILE", help="Write how it was asked for to FILE, for --plan.")
+def show(experiment: str, as_json: bool, target: str | None) -> None:
+    """The runs of an experiment, each with its state and why it failed; and what they took over from others."""
     from jobs import experiments
+    from webapp.formatting import duration, plural
 
     found = experiments.standing(experiment)
+    if target is not None:
+        from engine.experiment.files import plan_to_yaml
+
+        write_plan(target, plan_to_yaml(experiments.plan_in(found.experiment)))
+        return
     if as_json:
         import json
+        from dataclasses import asdict
 
         from webapp.experiment_actions import about
 
         runs = [run.as_dict() | {"variant": found.labels[run.id]} for run in found.runs]
-        click.echo(json.dumps(about(found.experiment) | {"runs": runs}, indent=1))
+        sharing = asdict(experiments.sharing(found))
+        told = about(found.experiment) | {"deleted": found.deleted, "sharing": sharing, "runs": runs}
+        click.echo(json.dumps(told, indent=1))
         return
-    click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts)}")
+    gone = {"deleted": found.deleted} if found.deleted else {}
+    click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts | gone)}")
     for run in found.runs:
         label = found.labels[run.id] or run.name
         click.echo(f"  {run.id}  {run.state:<11} seed {run.seed}  {label}" + (f": {run.reason}" if run.reason else ""))
+    if (shared := experiments.sharing(found)).taken or shared.parts:
+        saved = f"{shared.taken} of {shared.begun} stages, which took {duration(shared.seconds)} there"
+        click.echo(f"as in other runs: {saved}; and {plural(shared.parts, 'row')} of results")
 
 
 @command.command()

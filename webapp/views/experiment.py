@@ -79,8 +79,9 @@ def head(found: ExperimentState, trials: int | None = None, *, frozen: bool = Fa
         "div",
         tag("h1", found.experiment.name, class_="dr-title"),
         tag("p", found.experiment.question, class_="dr-lead") if found.experiment.question else None,
-        tag("p", f"{plural(total, 'run')}: {counted(found.counts)}", " · paused" if found.experiment.paused else "",
-            f" · id {found.experiment.id}", class_="dr-muted"),
+        tag("p", f"{plural(total, 'run')}: {counted(found.counts)}",
+            f" · {found.deleted} deleted" if found.deleted else "",
+            " · paused" if found.experiment.paused else "", f" · id {found.experiment.id}", class_="dr-muted"),
         bar,
         tag("ul", reasons, more, class_="dr-verdicts") if reasons else None,
     )  # fmt: skip
