@@ -16,6 +16,7 @@ import gradio as gr
 from engine.data.listing import listed, listing
 from engine.data.references import checked_titles
 from engine.errors import StudioError
+from engine.experiment.files import plan_from_yaml, search_from_yaml
 from engine.experiment.parsing import make_plan
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
 from engine.experiment.space import read_space
@@ -30,11 +31,12 @@ from webapp.access import Access
 from webapp.answering import Answering
 from webapp.data_descriptions import describe
 from webapp.events import tell
-from webapp.experiment_actions import ACTIONS, about, as_dict
+from webapp.experiment_actions import ACTIONS, about, alone, as_dict
 from webapp.inspect.question import RATHER, REASONS, Question
 from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
+USUAL = "quickstart"
 HIDDEN = frozenset(
     {"host", "boot", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"}
 )
@@ -49,7 +51,7 @@ class Endpoints:
         self._answering = Answering()
 
     def launch(
-        self, request: gr.Request, preset: str = "quickstart", settings: list[str] | None = None, name: str = ""
+        self, request: gr.Request, preset: str = USUAL, settings: list[str] | None = None, name: str = ""
     ) -> dict[str, Any]:
         """Queue a run and return it as `status` does.
 
@@ -120,13 +122,15 @@ class Endpoints:
     def experiment(
         self,
         request: gr.Request,
-        preset: str = "quickstart",
+        preset: str = USUAL,
         settings: list[str] | None = None,
         vary: list[str] | None = None,
         seeds: str = "",
         template: str = "",
         name: str = "",
         dry_run: bool = False,
+        plan: str = "",
+        confirmed: bool = False,
     ) -> dict[str, Any]:
         """Queue every combination of what varies. Returns it as `lead_experiment` does, or what it would take.
 
@@ -138,25 +142,36 @@ class Endpoints:
             template: seeds, ablations, teachers, backbones or numbers, with values as in "teachers=sasrec,caser".
             name: a unique name; chosen for you if empty.
             dry_run: only say how many runs it has, how long they take in seconds and what is in the way.
+            plan: all of it instead, as in a file of `delrec experiment --plan`, in YAML or JSON.
+            confirmed: you have seen how many runs it has; needed for more than 200.
         """
-        base = load_config(preset, overrides=settings or ())
-        plan = make_plan(preset, base, vary=vary or (), seed_text=seeds, template=template)
+        self.access.require_change(request)  # a dry run tells which paths exist here
+        if plan:
+            alone(preset=preset != USUAL, settings=settings, vary=vary, seeds=seeds, template=template)
+            asked, called, question = plan_from_yaml(plan, "plan")
+        else:
+            base = load_config(preset, overrides=settings or ())
+            asked, called, question = (
+                make_plan(preset, base, vary=vary or (), seed_text=seeds, template=template),
+                "",
+                "",
+            )
         if dry_run:
-            return asdict(forecast_experiment(plan))
-        self.access.require_change(request)
-        return as_dict(experiments.start(plan, name.strip() or None).id)
+            return asdict(forecast_experiment(asked))
+        return as_dict(experiments.start(asked, name.strip() or called or None, question, confirmed=confirmed).id)
 
     def tune(
         self,
         request: gr.Request,
-        vary: list[str],
-        preset: str = "quickstart",
+        vary: list[str] | None = None,
+        preset: str = USUAL,
         settings: list[str] | None = None,
         metric: str = DEFAULT,
         trials: int = USUAL_TRIALS,
         pruning: bool = True,
         name: str = "",
         dry_run: bool = False,
+        plan: str = "",
     ) -> dict[str, Any]:
         """Search, trial after trial, for what validates best. Returns it as `lead_experiment` does, or what it takes.
 
@@ -169,13 +184,19 @@ class Endpoints:
             pruning: give up trials that fall behind.
             name: a unique name; chosen for you if empty.
             dry_run: only say how many trials it has, how long they take at most in seconds and what is in the way.
+            plan: all of it instead, as in a file of `delrec tune --plan`, in YAML or JSON.
         """
-        base = load_config(preset, overrides=settings or ())
-        wanted = make_search(preset, base, read_space(vary), metric=metric, trials=trials, pruning=pruning)
+        self.access.require_change(request)
+        if plan:
+            beside = {"metric": metric != DEFAULT, "trials": trials != USUAL_TRIALS, "pruning": not pruning}
+            alone(preset=preset != USUAL, settings=settings, vary=vary, **beside)
+            wanted, called, question = search_from_yaml(plan, "plan")
+        else:
+            base, called, question = load_config(preset, overrides=settings or ()), "", ""
+            wanted = make_search(preset, base, read_space(vary or ()), metric=metric, trials=trials, pruning=pruning)
         if dry_run:
             return asdict(searches.forecast_search(wanted))
-        self.access.require_change(request)
-        return as_dict(searches.start(wanted, name.strip() or None).id)
+        return as_dict(searches.start(wanted, name.strip() or called or None, question).id)
 
     def experiments(self) -> list[dict[str, Any]]:
         """All experiments, newest first: id, name, question, whether it is paused, how many runs are in each state."""
@@ -289,13 +310,12 @@ class Endpoints:
         return [run.name for run in made]
 
 
-ENDPOINTS = (
-    *("launch", "runs", "status", "metrics", "results", "cancel", "resume"),
-    *("experiment", "experiments", "lead_experiment", "tune", "recommend", "explain"),
-    *("data_sets", "data_set", "rename_data_set", "delete_data_set"),
-)
 CHANGING = frozenset(
-    {"launch", "cancel", "resume", "experiment", "lead_experiment", "tune", "rename_data_set"} | {"delete_data_set"}
+    ("launch", "cancel", "resume", "experiment", "lead_experiment", "tune", "rename_data_set", "delete_data_set")
+)
+ENDPOINTS = (
+    *("launch", "runs", "status", "metrics", "results", "cancel", "resume", "experiment", "experiments"),
+    *("lead_experiment", "tune", "recommend", "explain", "data_sets", "data_set", "rename_data_set", "delete_data_set"),
 )
 
 

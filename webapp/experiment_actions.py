@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.errors import StudioError
 from jobs import experiments, searches
 from jobs.records import Experiment
 
@@ -17,6 +18,12 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
     "close": searches.close,
 }
 """What can be done with an experiment as a whole."""
+
+
+def alone(**given: Any) -> None:
+    """Raise :class:`StudioError` for the first parameter that was given beside a plan, which says it itself."""
+    if name := next((name for name, value in given.items() if value), None):
+        raise StudioError(f"{name} does not go with plan", where=name, remedy="write it into the plan")
 
 
 def about(experiment: Experiment) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -19,9 +21,11 @@ from webapp_studio import Studio, pages
 from engine.config import DataConfig
 from engine.data import importing
 from engine.errors import StudioError
+from engine.experiment.files import plan_from_yaml
+from engine.experiment.plan import expand
 from engine.monitor import Monitor
-from engine.settings import load_config
-from jobs import api, data_work
+from engine.settings import load_config, stored_config
+from jobs import api, data_work, experiments
 from webapp import answering
 from webapp.access import Access
 from webapp.app import create_app
@@ -94,6 +98,56 @@ def test_faults_are_told_in_a_sentence(
         _client(at_quiet_studio).predict(**values, api_name=endpoint)
     assert message in str(told.value)
     assert "Traceback" not in str(told.value)
+
+
+PLAN = {
+    "preset": "smoke",
+    "base": {"distill": {"steps": 20}},
+    "vary": {"teacher.name": ["sasrec", "gru4rec"]},
+    "variants": {"with": {}, "without": {"distill.prompt": "none"}},
+    "datasets": ["synthetic"],
+    "seeds": "0-1",
+    "question": "Does it hold?",
+}
+
+
+@pytest.mark.parametrize("written", [json.dumps, yaml.safe_dump])
+@pytest.mark.parametrize("more", [{}, {"template": "ablations", "vary": {}, "variants": {}}])
+def test_a_plan_is_what_the_shells_file_is(written: Callable[[Any], str], more: dict[str, Any]) -> None:
+    text = written({**PLAN, **more, "name": "theirs"})
+    plan, *_ = plan_from_yaml(text, "file")
+    programs, asked = Endpoints(Access()), SimpleNamespace(query_params={})
+    assert programs.experiment(asked, plan=text, dry_run=True)["size"] == plan.size
+    assert api.runs() == []
+    told = programs.experiment(asked, plan=text, name="mine")
+    assert (told["name"], told["question"]) == ("mine", "Does it hold?")
+    made = experiments.standing("mine")
+    assert experiments.plan_in(made.experiment) == plan
+    assert [stored_config(run.config) for run in made.runs] == [it.config for it in expand(plan)]
+    assert programs.experiment(asked, plan=text)["name"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"plan": "- a list"}, "this describes no experiment"),
+        ({"plan": "{preset: smoke, sedes: 0-1}"}, "unknown key 'sedes'"),
+        ({"plan": "{preset: smoke", "seeds": ""}, "not valid YAML"),
+        ({"plan": "{seeds: 0-1}", "preset": "smoke"}, "preset does not go with plan"),
+        ({"plan": "{preset: smoke}", "vary": ["finetune.steps=1,2"]}, "vary does not go with plan"),
+        ({"plan": "{preset: smoke, vary: {eval.users: [5, 6]}, seeds: 0-100}"}, "this starts 202 runs"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_a_sentence(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(StudioError, match=what):
+        Endpoints(Access()).experiment(SimpleNamespace(query_params={}), **given)
+    assert api.runs() == []
+
+
+def test_very_many_runs_are_started_by_programs_that_confirm_them() -> None:
+    plan = "{preset: smoke, vary: {eval.users: [5, 6]}, seeds: 0-100}"
+    told = Endpoints(Access()).experiment(SimpleNamespace(query_params={}), plan=plan, confirmed=True)
+    assert len(told["runs"]) == 202
 
 
 def test_waiting_questions_cannot_take_the_threads_that_serve_pages(monkeypatch: pytest.MonkeyPatch) -> None:

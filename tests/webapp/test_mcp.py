@@ -26,6 +26,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "results": {"run": "Known"},
     "cancel": {"run": "Known"},
     "resume": {"run": "Known"},
+    "experiments": {},
+    "experiment": {"plan": "{preset: smoke, seeds: 0-1}", "dry_run": True},
+    "tune": {"plan": "{preset: smoke, vary: {finetune.lr: 1e-4..1e-2}}", "dry_run": True},
+    "lead_experiment": {"experiment": "none", "action": "pause"},
     "recommend": {"run": "Known", "titles": ["Heat"]},
     "data_sets": {},
     "data_set": {"name": "synthetic"},
@@ -53,6 +57,24 @@ def test_a_run_is_launched_found_cancelled_and_resumed(serve: Callable[[Access],
     assert (told[0]["id"], told[0]["state"], told[0]["position"]) == (known.id, "queued", 1)
     assert [found["id"] for found in told[1]] == [known.id]
     assert (told[2]["state"], told[3]["state"], told[4]) == ("cancelled", "queued", [])
+
+
+def test_an_experiment_and_a_search_are_told_as_in_a_file(serve: Callable[[Access], str]) -> None:
+    plan = '{preset: smoke, vary: {teacher.name: [sasrec, gru4rec]}, seeds: 0-1, name: both, question: "Which?"}'
+    search = "{preset: smoke, vary: {finetune.lr: 1e-4..1e-2}, trials: 7, name: lr}"
+    dry, made, sought, clash = call_tools(
+        serve(Access()) + ADDRESS,
+        ("experiment", {"plan": plan, "dry_run": True}),
+        ("experiment", {"plan": plan}),
+        ("tune", {"plan": search}),
+        ("experiment", {"plan": plan, "seeds": "0"}),
+    )
+    assert ast.literal_eval(dry[1])["size"] == 4
+    told = ast.literal_eval(made[1])
+    assert (told["name"], told["question"], len(told["runs"])) == ("both", "Which?", 4)
+    assert (ast.literal_eval(sought[1])["name"], ast.literal_eval(sought[1])["trials"]) == ("lr", 7)
+    assert clash[0]
+    assert "seeds does not go with plan" in clash[1]
 
 
 def test_faults_are_told_in_a_sentence(serve: Callable[[Access], str]) -> None:
