@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 from webapp_studio import pages
 
-from db import explanations, runs
+from db import explanations, lifecycle, runs
 from db.store import database
 from engine.config import RunConfig
 from engine.data import Catalogue
@@ -221,7 +221,24 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
         inspect_page, "refresh", lambda parts, *_: ({}, [gr.skip() for p in parts for _ in p.components])
     )
     assert tick(asked, {"drawn": True}, NO_ADDRESS)[place] == gr.skip()
+    assert tick(asked, {}, NO_ADDRESS)[place] == "", "nothing could be shown before: now there is something"
     assert act(asked, {"drawn": True}, SimpleNamespace(_data={"user": "5"}), NO_ADDRESS)[place] == ""
+
+
+@pytest.mark.parametrize("page", ["inspect", "tour"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_page_with_nothing_to_show_looks_again_while_a_run_is_to_come(page: str, named: bool) -> None:
+    tick, outputs = _handlers("tick", page)
+    timer = next(n for n, block in enumerate(outputs) if isinstance(block, gr.Timer))
+
+    def looks_again() -> bool:
+        asked: Any = Question(run.id if named else "") if page == "inspect" else {"run": run.id if named else ""}
+        return bool(tick(LatestRequest(asked), {}, NO_ADDRESS)[timer].active)
+
+    run = runs.create("first", RunConfig().model_dump(mode="json"))
+    assert looks_again()
+    lifecycle.request_cancel(run.id)
+    assert not looks_again()
 
 
 @pytest.mark.parametrize("event", ["tick", "click"])
@@ -243,10 +260,10 @@ def test_what_the_server_has_forgotten_is_read_from_the_address(event: str, monk
     assert looked == [Question("r-abc234", "7", item="3" if event == "click" else "", expert=True)]
 
 
-def _handlers(event: str) -> tuple[Any, list[Any]]:
+def _handlers(event: str, page: str = "inspect") -> tuple[Any, list[Any]]:
     """The handler of an event of the page, and the components that it draws."""
     functions = pages().fns.values()
-    (found,) = (f for f in functions if f.page == "inspect" and f.fn and any(e == event for _, e in f.targets))
+    (found,) = (f for f in functions if f.page == page and f.fn and any(e == event for _, e in f.targets))
     return found.fn, list(found.outputs)
 
 

@@ -14,7 +14,7 @@ from webapp.access import Access
 from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
-from webapp.inspect.session import FIRST, InspectView, in_run, leave, look_at
+from webapp.inspect.session import FIRST, InspectView, in_run, leave, look_at, to_come
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
@@ -119,15 +119,18 @@ def build(access: Access) -> None:
     ) -> list[Any]:
         """Values of all outputs. What did not change is left alone, and all is where something else was asked since.
 
-        What was wrong with the visitor's last action stays while it only ``ticked``.
+        What was wrong with the visitor's last action stays while it only ``ticked``. A page with nothing to show looks
+        again while a run is to come.
         """
         wanted = asked.now
         try:
             state = look_at(wanted, again=again, fresh=not ticked)
             found, (fresh, values) = state.question, refresh(parts, state, last)
-            shown = [asked, fresh, found.address(), gr.skip() if ticked else "", *values, _runs(found, list_runs)]
+            stays = gr.skip() if ticked and last else ""
+            shown = [asked, fresh, found.address(), stays, *values, _runs(found, list_runs)]
         except Exception as error:
-            hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: gr.Timer(active=False), progress: ""}
+            pace = gr.Timer(WAITING_SECONDS, active=to_come(wanted.run))
+            hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: pace, progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
             found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), *faded, _runs(wanted, list_runs)]
         return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)

@@ -13,7 +13,7 @@ from engine.explain.report import ExplanationReport
 from jobs import api
 from jobs.answers import Q
 from jobs.failures import ANSWER_STOPPED
-from jobs.records import AnswerProgress, Run
+from jobs.records import ACTIVE, AnswerProgress, Run, RunState
 from webapp.inspect.question import WORDS, Question
 from webapp.inspect.subjects import MOST_KEPT, ShownHistory, Subjects, kept, subjects_of
 from webapp.measurement_state import TRUST
@@ -25,6 +25,7 @@ AT_ONCE = 2
 question has to wait for it."""
 KEPT_ANSWERS = 256
 SUGGESTED = 10
+TO_COME: tuple[RunState, ...] = ("queued", *ACTIVE)
 """Recommendations after titles none of which the catalogue has: no reasons can be measured then."""
 
 NAMES = {
@@ -285,6 +286,15 @@ def finished_run(reference: str) -> Run:
     if not finished:
         raise StudioError("there is no finished run yet", remedy="launch one: the preset smoke takes a minute")
     return finished[0]
+
+
+def to_come(reference: str) -> bool:
+    """Whether the run that is named, or else any, is queued or under way: soon there is something to look at."""
+    try:
+        runs = [api.status(reference)] if reference else api.runs(states=TO_COME, limit=1)
+    except StudioError:
+        return False
+    return any(run.state in TO_COME for run in runs)
 
 
 def _begun(question: Question, subjects: Subjects) -> Question:

@@ -18,7 +18,7 @@ from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
 from webapp.html import Html, link
 from webapp.inspect.page import ANSWERED, LIVE_SECONDS, RELAY, WAITING_SECONDS
 from webapp.inspect.question import Question
-from webapp.inspect.session import QuestionState, finished_run
+from webapp.inspect.session import QuestionState, finished_run, to_come
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
 from webapp.layout import READING, RUNS, empty, frame, notice
@@ -82,7 +82,8 @@ def build(_: Access) -> None:
             shown = [asked, fresh, state.address, "", *values]
         except Exception as error:
             nothing = empty("No tour", tell(error), link("All runs", RUNS, class_="dr-button"))
-            found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", gr.Timer(active=False)]
+            pace = gr.Timer(WAITING_SECONDS, active=to_come(wanted.get("run", "")))
+            found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", pace]
         return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)
 
     def opened(asked: LatestRequest[dict[str, str]], request: gr.Request) -> list[Any]:
