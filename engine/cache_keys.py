@@ -15,7 +15,7 @@ def choices(run: RunFolder) -> dict[str, Any]:
     """For stages that see ids alone: who chose what in which order, whatever items are called."""
     if run.knows_no_fingerprint():
         return {"run": run.run_id}  # an earlier version's, whose data nobody can know again
-    known = Fingerprint.load(run.fingerprint)
+    known = Fingerprint.load(run.files.checked(run.fingerprint))
     digest = hashlib.sha256()
     for array in (known.items, known.users, known.lengths, known.interactions):
         digest.update(f"{len(array)}/".encode() + array.tobytes())
@@ -27,8 +27,8 @@ def asked(run: RunFolder, models: Models) -> dict[str, Any]:
     record = models.backbone.record
     if record is None or run.knows_no_fingerprint():
         return {"run": run.run_id}
-    known = Fingerprint.load(run.fingerprint)
+    known = Fingerprint.load(run.files.checked(run.fingerprint))
     facts: dict[str, Any] = {"data": known.whole, "times": known.times, "llm": asdict(record)}
     if models.config.distill.prompt == "run":
-        facts["prompt"] = hashlib.sha256(run.soft_prompt.read_bytes()).hexdigest()
+        facts["prompt"] = hashlib.sha256(run.files.checked(run.soft_prompt).read_bytes()).hexdigest()
     return facts

@@ -25,15 +25,16 @@ from engine.monitor import Monitor
 from engine.ranking import History, Ranker
 from engine.recipe import prior_recipe
 from engine.rows import fitted_rows
-from engine.run_folder import write_text
+from engine.run_folder import RunFolder
 from engine.stage_cache import StageCache
+from engine.whole_files import write_text
 
 GRID = np.arange(0, 1.51, 0.1).round(1)
 """Values of ``a`` that are tried."""
 
 
-def calibrate(models: Models, path: Path, monitor: Monitor, shared: StageCache | None = None) -> None:
-    """Give ``models`` the ``a`` of every row that ranks by likelihoods: those in the file ``path``, or fitted ones.
+def calibrate(models: Models, run: RunFolder, monitor: Monitor, shared: StageCache | None = None) -> None:
+    """Give ``models`` the ``a`` of every row that ranks by likelihoods: those in ``calibration.json``, or fitted ones.
 
     A fitted ``a`` has the highest NDCG@10 among the candidates of ``finetune.validation_users`` validation users, and
     of equals the smallest. With ``llm.prior`` set nothing is fitted.
@@ -42,11 +43,11 @@ def calibrate(models: Models, path: Path, monitor: Monitor, shared: StageCache |
         Cancelled: the monitor asked to stop; rows that are done are kept.
         StudioError: the file is damaged.
     """
-    models.priors = read_priors(path)
+    models.priors = read_priors(run.files.checked(run.calibration))
     for row in fitted_rows(models.config):
         if row not in models.priors:
-            models.priors[row] = _prior(models, row, path, monitor, shared)
-            write_text(path, json.dumps(models.priors, indent=1))
+            models.priors[row] = _prior(models, row, run.calibration, monitor, shared)
+            run.files.write("evaluate", run.calibration, json.dumps(models.priors, indent=1))
             monitor.message(
                 f"{row}: a title's likelihood counts less {models.priors[row]} times its likelihood without the history"
             )

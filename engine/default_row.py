@@ -29,7 +29,7 @@ def chosen_row(run: RunFolder) -> ChosenRow:
     """
     config = run.config()
     try:
-        kept = json.loads(run.validation.read_text(encoding="utf-8"))
+        kept = json.loads(run.files.checked(run.validation).read_text(encoding="utf-8"))
         rows = {str(row): float(value) for row, value in kept["rows"].items() if row in all_rows(config)}
         users = int(kept["users"])
         best = max(rows, key=lambda row: rows[row])

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from engine.monitor import Monitor, StageState
-from engine.run_folder import RunFolder, append
+from engine.run_folder import RunFolder
+from engine.whole_files import append
 
 
 class FolderMonitor(Monitor):

@@ -82,6 +82,7 @@ class Models:
         if not isinstance(folder, RunFolder):
             folder = RunFolder.open(folder)
         folder.check_parts()
+        folder.check()
         config = folder.config()
         dataset = run_dataset(folder, config, monitor)
         record = BackboneFingerprint.read(folder.llm)
@@ -157,7 +158,7 @@ class Models:
         """
         if self.config.plus.text:
             vectors, device = self.title_vectors(), self.config.teacher.device
-            self.text = load_text(folder.text, vectors, device)
+            self.text = load_text(folder.files.checked(folder.text), vectors, device)
 
     @property
     def plus_names(self) -> list[str]:
@@ -273,7 +274,7 @@ def load_head(config: RunConfig, run: RunFolder) -> Tensors:
     if not VERBALIZERS[config.llm.verbalizer].learns:
         return {}
     try:
-        return load_file(run.head)
+        return load_file(run.files.checked(run.head))
     except (OSError, SafetensorError) as error:
         remedy = "restore it, or start the run anew"
         raise StudioError(
@@ -313,7 +314,7 @@ def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> S
         what = f"the run {named} has no soft prompt, or was deleted"
         raise StudioError(what, where="distill.prompt_run", remedy="name another run that is done, by its id or folder")
     other = RunFolder.open(folder)
-    earlier = BackboneFingerprint.read(other.llm)
+    earlier = BackboneFingerprint.read(other.files.checked(other.llm))
     if earlier is not None and backbone.record is not None:
         earlier.check(backbone.record, backbone.name)
-    return SoftPrompt.load(other.soft_prompt, backbone)
+    return SoftPrompt.load(other.files.checked(other.soft_prompt), backbone)

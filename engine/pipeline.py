@@ -34,13 +34,14 @@ from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
 from engine.rows import TEXT, apart_rows, likelihood_rows, llm_rows, table_rows, whole_rows
 from engine.run_data import dataset_to_learn
-from engine.run_folder import RunFolder, adapter_files, write_text
+from engine.run_folder import RunFolder
 from engine.seeds import derive
 from engine.stage_cache import RowCache, StageCache
+from engine.stage_files import left
 from engine.stages import distilled_teacher, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
-from engine.verbalizers import VERBALIZERS
+from engine.whole_files import write_text
 
 
 def run_pipeline(
@@ -78,6 +79,7 @@ def run_pipeline(
     remedy = "share the data folder among the machines, at the same path"
     distributed.check_same("another run's folder than the first, or none", run.identity(), remedy, str(path))
     config = run.config()
+    run.check()
     if run.metrics.exists():
         return run.report()
     run.check_parts()
@@ -96,10 +98,11 @@ def run_pipeline(
     _adapter(run, models, shared, monitor)
     _plus(run, models, shared, monitor)
     with run.stage("evaluate", monitor):
-        calibrate(models, run.calibration, monitor, shared)
+        calibrate(models, run, monitor, shared)
         validate_rows(models, run, monitor)
         evaluation = _evaluate(run, models, shared, monitor)
         if distributed.is_main_process():
+            run.files.withdraw(run.predictions)
             write_predictions(evaluation, dataset.user_ids, config.data.history, run.predictions)
     if not distributed.is_main_process():
         return {}
@@ -119,6 +122,7 @@ def run_pipeline(
         peak_memory_mb=round(peak_memory_mb(), 1),
         priors={row: models.prior(row) for row in likelihood_rows(config)},
     )
+    run.files.announce("evaluate", run.metrics, report.to_json())
     write_text(run.metrics, report.to_json())
     run.clear_checkpoints()
     return report.model_dump(mode="json")
@@ -128,7 +132,7 @@ def _language_model(
     run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: SynchronizedMonitor
 ) -> Models:
     with run.stage("llm", monitor), distributed.main_process_first():
-        earlier = BackboneFingerprint.read(run.llm)
+        earlier = BackboneFingerprint.read(run.files.checked(run.llm))
         backbone = load_backbone(config.llm, monitor.own, earlier)
         if earlier is None and backbone.record is not None:
             backbone.record.write(run.llm)
@@ -137,10 +141,13 @@ def _language_model(
         check_prompts(config, backbone, prompts)
         for warning in unread(backbone.encoder, prompts.titles):
             monitor.message(warning)
-        if config.distill.prompt == "run" and not run.soft_prompt.exists():
-            other_run_prompt(config, run, backbone).save(run.soft_prompt)
+        if config.distill.prompt in ("random", "run") and not run.soft_prompt.exists():
+            own = config.distill.prompt == "random"
+            prompt = random_prompt(config, backbone) if own else other_run_prompt(config, run, backbone)
+            prompt.save(run.soft_prompt)
         facts = {"data_source": dataset.source, "llm_source": backbone.source, "llm_dtype": str(backbone.dtype)}
-        write_text(run.path / "environment.json", json.dumps(environment() | facts | {"seed": config.seed}, indent=1))
+        facts = environment() | facts | {"seed": config.seed}
+        run.files.write("llm", run.path / "environment.json", json.dumps(facts, indent=1))
     return models
 
 
@@ -158,7 +165,7 @@ def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
                     with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
                         checkpoint = run.checkpoint(stage)
                         train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
-        models.teachers[name] = load_teacher(file, split.n_items, config.teacher.device)
+        models.teachers[name] = load_teacher(run.files.checked(file), split.n_items, config.teacher.device)
 
 
 def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
@@ -175,12 +182,9 @@ def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Mo
                     distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(
                         run.soft_prompt
                     )
-    elif config.distill.prompt == "random":
-        with distributed.main_process_first():
-            random_prompt(config, backbone).save(run.soft_prompt)
     elif run.is_done("distil"):
         run.skip("distil", monitor)
-    models.soft_prompt = SoftPrompt.load(run.soft_prompt, backbone)
+    models.soft_prompt = SoftPrompt.load(run.files.checked(run.soft_prompt), backbone)
 
 
 def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
@@ -191,13 +195,12 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
     if run.is_done("finetune"):
         run.skip("finetune", monitor)
     else:
-        files = {file.name: file for file in adapter_files(run.adapter)}
-        if VERBALIZERS[config.llm.verbalizer].learns:
-            files[run.head.name] = run.head
+        files = {file.name: file for file in map(run.path.joinpath, left(config)["finetune"])}
         with shared.stage("finetune", stage_recipes(config)["finetune"], files) as taken:
             if not taken:
                 _finetune(run, models, monitor)
                 return
+    run.check()
     load_adapter(backbone, run.adapter)
     models.head = load_head(config, run)
 
@@ -245,7 +248,7 @@ def _plus(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) 
                     models.plus = learn_weights(config, models.dataset, models.split, parts, monitor)
                     write_text(run.plus, models.plus.to_json())
                 return
-    models.plus = PlusWeights.read(run.plus, models.plus_names)
+    models.plus = PlusWeights.read(run.files.checked(run.plus), models.plus_names)
 
 
 def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> Evaluation:

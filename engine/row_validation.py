@@ -17,7 +17,7 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.ranking import History, Ranker
 from engine.rows import all_rows, last_row, method_row
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.seeds import generator
 
 AT_ONCE = 32
@@ -32,7 +32,7 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     Raises:
         Cancelled: the monitor asked to stop; nothing is kept.
     """
-    if run.validation.exists():
+    if run.files.checked(run.validation).exists():
         return
     config, split = models.config, models.split
     size = min(config.finetune.validation_users, len(split.validation))
@@ -55,8 +55,7 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
             scores[part] = distributed.map_rows(len(candidates[part]), asked)
         found[row] = round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
     best = max(found, key=lambda row: found[row])
-    if distributed.is_main_process():
-        write_text(run.validation, json.dumps({"users": size, "rows": found}, indent=1))
+    run.files.write("evaluate", run.validation, json.dumps({"users": size, "rows": found}, indent=1))
     monitor.message(f"{best} is best on {size} validation users: NDCG@5 {found[best]:.3f} among the candidates")
 
 

@@ -24,6 +24,7 @@ def dataset_to_learn(run: RunFolder, config: RunConfig, monitor: Monitor) -> Dat
     if run.has_learned() or not is_main_process():  # of several the first has kept the fingerprint
         return run_dataset(run, config, monitor)
     dataset = load_dataset(config.data, config.seed, monitor)
+    run.files.withdraw(run.fingerprint)
     Fingerprint.of(dataset, config.data).save(run.fingerprint)
     return dataset
 
@@ -44,7 +45,7 @@ def run_dataset(run: RunFolder, config: RunConfig, monitor: Monitor) -> Dataset:
         as_then = config.data.model_copy(update={"unused_items": True})
         dataset = load_dataset(as_then, config.seed, monitor, by_id=False)
         return _noted(dataset, UNCHECKED, monitor) if config.data.path else dataset
-    known = Fingerprint.load(run.fingerprint)
+    known = Fingerprint.load(run.files.checked(run.fingerprint))
     dataset = load_dataset(config.data, config.seed, monitor)
     if known.same(Fingerprint.of(dataset, config.data)):
         return dataset

@@ -18,7 +18,7 @@
     metrics.json              the results table
     predictions.parquet       scores and ranks of every model for every test user
     curves.jsonl, log.txt     training curves, log
-    stages.json               finished stages and their seconds
+    stages.json               finished stages, their seconds, and digests of the files that they left
     falsification.json        the falsification tests, once taken; falsification/ the prompts they compare with
     checkpoints/              only while the run is unfinished
 """
@@ -28,27 +28,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from engine import distributed
+from engine import distributed, stage_files
 from engine.compatibility import check_parts, earlier, modernised
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.locations import settled
 from engine.monitor import Monitor
-from engine.rows import fitted_rows
 from engine.settings import load_config, to_yaml
-from engine.stages import stage_names, teacher_stage, trained_teachers
-from engine.verbalizers import VERBALIZERS
-from engine.whole_files import is_whole
+from engine.stage_files import StageRecords, damaged
+from engine.stages import stage_names
+from engine.whole_files import is_whole, write_text
 
 FORMAT = 4
 """Since 2 a run keeps the fingerprint of its data, and its items' dense ids go by their ids, not by a file's rows.
@@ -60,6 +58,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.files = StageRecords(path)
         self.llm = path / "llm.json"
         self.fingerprint = path / "data.safetensors"
         self.soft_prompt = path / "soft_prompt.safetensors"
@@ -87,13 +86,15 @@ class RunFolder:
                 raise StudioError(
                     "this folder holds a run with another configuration", where=str(path), remedy="choose a new folder"
                 )
+            if not folder.metrics.exists():  # they are written last, after their digest
+                folder.files.withdraw(folder.metrics)
             return folder
         try:
             path.mkdir(parents=True, exist_ok=True)
             text = to_yaml(settled(config))
             write_text(path / "config.yaml", text)
             record = {"format": FORMAT, "run_id": run_id or path.name, "created": datetime.now(UTC).isoformat()}
-            record["config"] = _digest(text)
+            record |= {"config": _digest(text), "files": stage_files.DIGEST}
             write_text(path / "run.json", json.dumps(record, indent=1))
         except OSError as error:
             what, remedy = f"cannot write the run's folder: {error.strerror}", "make room there, then resume the run"
@@ -148,9 +149,9 @@ class RunFolder:
             remedy = "restore it or start anew"
             raise StudioError("the run has no config.yaml", where=str(path), remedy=remedy) from None
         except ValueError:
-            raise _damaged(path) from None
+            raise damaged(path) from None
         if record.get("config", _digest(text)) != _digest(text):
-            raise _damaged(path)
+            raise damaged(path)
         if made_by < FORMAT:
             text = yaml.safe_dump(modernised(earlier(text, str(path))))
         return load_config(text=text, where=str(path))
@@ -164,9 +165,9 @@ class RunFolder:
     def report(self) -> dict[str, Any]:
         """The object in ``metrics.json``."""
         try:
-            result: dict[str, Any] = json.loads(self.metrics.read_text(encoding="utf-8"))
+            result: dict[str, Any] = json.loads(self.files.checked(self.metrics).read_text(encoding="utf-8"))
         except ValueError:
-            raise _damaged(self.metrics) from None
+            raise damaged(self.metrics) from None
         except OSError:
             raise StudioError(
                 "the run has no results yet", where=self.path.name, remedy=f"finish it: delrec resume {self.path.name}"
@@ -187,15 +188,11 @@ class RunFolder:
 
     def stages(self) -> list[dict[str, Any]]:
         """``{"name", "seconds", "done"}`` of each stage begun so far."""
-        path = self.path / "stages.json"
-        try:
-            stages: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        except ValueError:
-            raise _damaged(path) from None
-        return stages
+        begun = [entry for entry in self.files.entries() if "seconds" in entry]
+        return [{key: value for key, value in entry.items() if key != "files"} for entry in begun]
 
     def is_done(self, stage: str) -> bool:
-        return any(entry["name"] == stage and entry["done"] for entry in self.stages())
+        return any(entry["name"] == stage and entry.get("done") for entry in self.stages())
 
     def has_learned(self) -> bool:
         """Whether it holds anything that was learned from its data."""
@@ -206,6 +203,11 @@ class RunFolder:
     def keeps_model_record(self) -> bool:
         """Whether the run kept what its answers depend on beside settings; earlier versions did not."""
         return "config" in self._record()
+
+    @property
+    def keeps_digests(self) -> bool:
+        """Whether the run keeps digests of what its stages left; earlier versions did not."""
+        return "files" in self._record()
 
     def knows_no_fingerprint(self) -> bool:
         """Whether an earlier version made the run, which kept no fingerprint of its data."""
@@ -224,38 +226,34 @@ class RunFolder:
             finished = True
         finally:
             seconds = round(earlier + time.monotonic() - began, 3)
-            stages = {entry["name"]: entry for entry in self.stages()}
-            stages[name] = {"name": name, "seconds": seconds, "done": finished}  # a resumed stage keeps its place
-            write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
+            self._end(name, finished, seconds=seconds)
         distributed.barrier()  # the others find what this one wrote
         monitor.stage(name, "done", seconds=seconds)
 
+    def check(self) -> None:
+        """Make sure that what finished stages left is still that; nothing is known of what earlier versions left.
+
+        Raises:
+            StudioError: a file is gone, cut short, changed or another run's, or the record of them is.
+        """
+        for _, error in self.files.faults():
+            raise error
+        ended = stage_names(self.config()) if self.keeps_digests and self.metrics.exists() else []
+        if lost := self._unrecorded(ended):
+            what, where = f"it is not on record what stage {lost[0]!r} left", str(self.files.path)
+            raise StudioError(what, where=where, remedy=stage_files.RESTORE)
+
     def missing(self, *, finished: bool) -> list[str]:
-        """Files, relative to the folder, that its finished stages left and that are gone or cut off.
+        """Files, relative to the folder, that its finished stages left and that are gone, cut off or others.
 
         Args:
             finished: the whole run is done, whatever ``stages.json`` says.
         """
         config = self.config()
-        done = [name for name in stage_names(config) if finished or self.is_done(name)]
-        left = {
-            "data": [self.fingerprint] if int(self._record()["format"]) >= 2 else [],
-            "llm": [self.llm] if self.keeps_model_record else [],
-            "distil": [self.soft_prompt],
-            "finetune": adapter_files(self.adapter)
-            + ([self.head] if VERBALIZERS[config.llm.verbalizer].learns else []),
-            "text": [self.text],
-            "plus": [self.plus],
-            "evaluate": [self.metrics, self.predictions],
-        }
-        for name in trained_teachers(config):
-            left[teacher_stage(config, name)] = [self.teacher(None if name == config.teacher.name else name)]
-        if config.distill.prompt in ("random", "run"):
-            left["evaluate"].append(self.soft_prompt)
-        if fitted_rows(config):
-            left["evaluate"].append(self.calibration)
-        paths = [path for stage in done for path in left.get(stage, [])]
-        return [path.relative_to(self.path).as_posix() for path in paths if not is_whole(path)]
+        ended = self._unrecorded([name for name in stage_names(config) if finished or self.is_done(name)])
+        names = [name for stage in ended for name in stage_files.left(config)[stage] if name not in self._never_kept()]
+        lost = [name for name, _ in self.files.faults()] + [name for name in names if not is_whole(self.path / name)]
+        return lost or [self.files.path.name] * (self.keeps_digests and finished and bool(ended))
 
     def skip(self, name: str, monitor: Monitor) -> None:
         """Report a stage that an earlier attempt finished."""
@@ -264,10 +262,23 @@ class RunFolder:
 
     def take_over(self, name: str, seconds: float, source: str, monitor: Monitor) -> None:
         """Record a stage as done whose result is that of the run ``source``, where it took ``seconds``."""
-        stages = {entry["name"]: entry for entry in self.stages()}
-        stages[name] = {"name": name, "seconds": seconds, "done": True, "source": source}
-        write_text(self.path / "stages.json", json.dumps(list(stages.values()), indent=1))
+        self._end(name, True, seconds=seconds, source=source)
         monitor.stage(name, "skipped", seconds=seconds)
+
+    def _end(self, stage: str, done: bool, **told: Any) -> None:
+        """A stage has ended; what it left is on record if it ended well."""
+        names = stage_files.left(self.config()).get(stage, []) if done else []
+        self.files.end(stage, names, **told, done=done)
+
+    def _unrecorded(self, stages: Sequence[str]) -> list[str]:
+        """Those of the stages of which it is not on record what they left."""
+        return [name for name in stages if not self.files.of(name)["files"]]
+
+    def _never_kept(self) -> set[str]:
+        """What runs without digests need not have: earlier versions did not all leave it."""
+        fingerprint = set() if int(self._record()["format"]) >= 2 else {self.fingerprint.name}
+        model = set() if self.keeps_model_record else {self.llm.name}
+        return {"environment.json", self.validation.name} | fingerprint | model
 
     def clear_checkpoints(self) -> None:
         if distributed.is_main_process():
@@ -292,47 +303,5 @@ class RunFolder:
         return record
 
 
-def adapter_files(folder: Path) -> list[Path]:
-    """What PEFT writes of an adapter."""
-    return [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _damaged(path: Path) -> StudioError:
-    remedy = "restore it, or start the run anew"
-    return StudioError(f"{path.name} is not what was written: cut off or changed", where=str(path), remedy=remedy)
-
-
-def append(path: Path, lines: str) -> None:
-    """Add whole lines to a file; one that a kill or a full disk cut off stays alone.
-
-    Of several processes only the first writes, here and in :func:`write_text`.
-    """
-    if not distributed.is_main_process():
-        return
-    with path.open("ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            if file.read(1) != b"\n":
-                lines = f"\n{lines}"
-        file.write(lines.encode())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file so that ``path`` is either the old one or the whole new one."""
-    if not distributed.is_main_process():
-        return
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -34,9 +34,9 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home
 from engine.recipe import digest
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.stages import STAGES
-from engine.whole_files import is_abandoned
+from engine.whole_files import is_abandoned, write_text
 
 SETTING = "DELREC_SHARED_MB"
 FORMAT = 1
@@ -149,7 +149,7 @@ class StageCache:
             draft.mkdir(parents=True, exist_ok=True)
             sums = {}
             for name, path in files.items():
-                _copy(path, draft / name)
+                _copy(self.run.files.checked(path), draft / name)
                 sums[name] = _sum(draft / name)
             if curves:
                 write_text(draft / CURVES, "".join(json.dumps(point) + "\n" for point in curves))

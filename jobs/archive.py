@@ -32,9 +32,9 @@ from db.store import writing
 from db.transfer import ExportedRun
 from engine.errors import StudioError
 from engine.paths import home, writable
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.settings import stored_config
-from engine.whole_files import is_abandoned
+from engine.whole_files import is_abandoned, write_text
 
 FORMAT = 1
 ABOUT, RECORD, FILES = "archive.json", "record.json", "files/"
@@ -96,7 +96,7 @@ def _lost(run: Run) -> str:
     if not run.folder.is_dir():
         return "its folder is gone" if run.started_at else ""
     if gone := RunFolder.open(run.folder).missing(finished=run.state == "done"):
-        return f"its files are gone or cut off: {', '.join(gone)}"
+        return f"its files are gone or others than it left: {', '.join(gone)}"
     return ""
 
 
@@ -140,7 +140,7 @@ def _settle(record: ExportedRun, staged: Path, chosen: str | None, path: Path) -
     if finished and not with_files:
         raise _refused("the run is done and none of its files are in it", path)
     if with_files and (gone := RunFolder.open(staged).missing(finished=finished)):
-        raise _refused(f"it lacks what the run left, or it is cut off: {', '.join(gone)}", path)
+        raise _refused(f"it lacks what the run left, or holds something else: {', '.join(gone)}", path)
     with writing() as session:
         free = not naming.exists(session, record.run.id)
         run_id = record.run.id if free else naming.new_id(session)
@@ -167,6 +167,7 @@ def _renumbered(record: ExportedRun, staged: Path, run_id: str, path: Path) -> E
         except (ValueError, TypeError):
             raise _refused(f"its {file.name} is damaged", path) from None
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        RunFolder(staged).files.renew(file)
     report = None if record.report is None else {**record.report, "run_id": run_id}
     return record.model_copy(update={"report": report})
 

@@ -59,7 +59,7 @@ def models(folder: Path) -> Models:
     Raises:
         StudioError: parts of the run are missing or damaged, or a newer version wrote it.
     """
-    RunFolder.open(folder)
+    RunFolder.open(folder).check()
     return _loaded(folder, _changed(folder))
 
 
@@ -71,8 +71,9 @@ def soft_prompts(run_ids: Sequence[str], models: Models) -> dict[str, SoftPrompt
     """
     from engine.llm import SoftPrompt
 
+    runs = {run_id: RunFolder.open(run_folder(run_id)) for run_id in run_ids}
     return {
-        run_id: SoftPrompt.load(RunFolder.open(run_folder(run_id)).soft_prompt, models.backbone) for run_id in run_ids
+        run_id: SoftPrompt.load(run.files.checked(run.soft_prompt), models.backbone) for run_id, run in runs.items()
     }
 
 

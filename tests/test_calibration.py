@@ -76,7 +76,7 @@ def test_what_was_fitted_is_kept_and_ranks(tmp_path: Path, family: str, monkeypa
 
 def test_a_share_that_is_said_is_not_fitted(tmp_path: Path) -> None:
     models = tiny_models("llm.prior=1.5", form="sequence")
-    calibrate(models, tmp_path / "calibration.json", Monitor())
+    calibrate(models, RunFolder(tmp_path), Monitor())
     assert models.prior("llm-zero-shot") == 1.5
     assert not (tmp_path / "calibration.json").exists()
 
@@ -94,7 +94,7 @@ def test_only_rows_that_rank_by_likelihoods_are_fitted(
     tmp_path: Path, overrides: tuple[str, ...], form: str, rows: list[str]
 ) -> None:
     models = tiny_models("finetune.validation_users=4", *overrides, form=form)
-    calibrate(models, tmp_path / "calibration.json", Monitor())
+    calibrate(models, RunFolder(tmp_path), Monitor())
     assert list(models.priors) == rows
 
 

@@ -7,8 +7,9 @@ import pytest
 from engine.errors import Cancelled, StudioError
 from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.settings import load_config
+from engine.whole_files import write_text
 
 
 @pytest.fixture

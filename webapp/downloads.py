@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from engine.errors import StudioError
 from engine.paths import home
+from engine.run_folder import RunFolder
 from jobs import api
 
 FILES = {
@@ -80,7 +81,8 @@ def _path(run_id: str, name: str) -> Path | None:
     if name not in FILES:
         return None
     try:
-        path = api.status(run_id).folder / name
-    except StudioError:
-        return None
+        folder = api.status(run_id).folder
+        path = RunFolder(folder).files.checked(folder / name)
+    except StudioError as error:
+        raise HTTPException(404, str(error)) from None
     return path if path.is_file() else None

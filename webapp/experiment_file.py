@@ -17,6 +17,7 @@ from engine.labels import LABELS, label, listed
 from engine.published.embedded import embed, experiment
 from engine.published.record import PublishedRecord
 from engine.published.record import found as found_of
+from engine.run_folder import RunFolder
 from engine.settings import stored_config, to_yaml
 from jobs import api, experiments
 from jobs.experiments import ExperimentState
@@ -172,8 +173,9 @@ def _versions(runs: Sequence[Run]) -> Html:
     told: dict[str, set[str]] = {}
     for run in runs:
         try:
-            known = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            path = RunFolder(run.folder).files.checked(run.folder / "environment.json")
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, StudioError):
             continue
         flat = {key: value for key, value in known.items() if isinstance(value, str | int | float)}
         for name, value in {**flat, **known.get("packages", {})}.items():

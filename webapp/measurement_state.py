@@ -194,7 +194,7 @@ def look(query: Mapping[str, str], *, read_only: bool) -> MeasurementsView:
     if run.state != "done":
         raise StudioError(f"{run.name} is {run.state}", remedy="a run's pattern can be measured once it is done")
     row = _row(run, query.get("model", ""))
-    return MeasurementsView(run, row, _latest(run, row), read_falsification(run.folder), read_only)
+    return MeasurementsView(run, row, _latest(run, row), read_falsification(RunFolder(run.folder)), read_only)
 
 
 def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = None) -> None:

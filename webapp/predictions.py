@@ -9,6 +9,7 @@ from engine.errors import StudioError
 from engine.evaluate import Predictions, read_predictions, read_scores
 from engine.evaluate.paired import UserMetrics, answers
 from engine.evaluate.predictions import Scores
+from engine.run_folder import RunFolder
 from jobs.records import Run
 
 KEPT_ANSWERS, KEPT_SCORES, KEPT_TABLES = 256, 64, 4
@@ -42,7 +43,7 @@ def _path(run: Run) -> Path:
     if not path.is_file():
         what, remedy = f"what the rows of {run.name} answered is gone", "restore the file, or run it again"
         raise StudioError(what, where=str(path), remedy=remedy)
-    return path
+    return RunFolder(run.folder).files.checked(path)
 
 
 @lru_cache(maxsize=KEPT_ANSWERS)

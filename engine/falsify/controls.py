@@ -23,8 +23,9 @@ from engine.monitor import Monitor
 from engine.ranking import History, PrefixRanker
 from engine.run_folder import RunFolder
 from engine.seeds import generator
+from engine.stage_files import FALSIFY
 from engine.stages import other_teachers
-from engine.teachers import load_teacher, train_teacher
+from engine.teachers import Teacher, load_teacher, train_teacher
 from engine.teachers.base import CatalogueScorer
 
 RANDOM_LISTS = "prompt of random lists"
@@ -116,8 +117,8 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
         StudioError: no soft prompt there, one of another language model, or a prompt of the same teacher.
     """
     called = label(other_teacher(models, other))
-    prompt = SoftPrompt.load(other.soft_prompt, models.backbone)
-    teacher = load_teacher(other.teacher(), models.split.n_items, models.config.teacher.device)
+    prompt = SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone)
+    teacher = load_teacher(other.files.checked(other.teacher()), models.split.n_items, models.config.teacher.device)
     return Control(f"prompt of {called}", prompt, f"run {other.run_id}", teacher, called)
 
 
@@ -155,11 +156,11 @@ def _train_teacher(models: Models, run: RunFolder, folder: str, name: TeacherNam
             checkpoint = file.with_name(f"checkpoint-{name}.safetensors")
             teacher = train_teacher(name, models.split, config.teacher, config.seed, checkpoint, monitor, stage)
             with distributed.main_process_first():
-                teacher.save(file)
+                _save(teacher, run, file)
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.teacher.epochs, monitor, train)
-    return load_teacher(file, models.split.n_items, config.teacher.device)
+    return load_teacher(run.files.checked(file), models.split.n_items, config.teacher.device)
 
 
 def _distilled(
@@ -185,11 +186,17 @@ def _distilled(
                     Renamed(monitor, stage),
                 )
             with distributed.main_process_first():
-                prompt.save(file)
+                _save(prompt, run, file)
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.distill.steps, monitor, train)
-    return SoftPrompt.load(file, models.backbone)
+    return SoftPrompt.load(run.files.checked(file), models.backbone)
+
+
+def _save(made: Teacher | SoftPrompt, run: RunFolder, file: Path) -> None:
+    run.files.withdraw(file)
+    made.save(file)
+    run.files.end(FALSIFY, [file.relative_to(run.path).as_posix()])
 
 
 def _staged(stage: str, total: int, monitor: Monitor, work: Callable[[], None]) -> None:

@@ -7,7 +7,6 @@ told apart: the claim holds, it does not, or so few users cannot tell.
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from engine.config_base import FrozenModel
 from engine.evaluate.render import signed
 from engine.evaluate.report import DECIMALS
 from engine.metrics.bootstrap import Bootstrap, Interval
+from engine.run_folder import RunFolder
 
 FILE = "falsification.json"
 NUMBERS = range(1, 7)
@@ -103,10 +103,14 @@ class Falsification(FrozenModel):
         return self.model_copy(update={"findings": [it for it in self.findings if it.number in tests]})
 
 
-def read_falsification(folder: Path) -> Falsification | None:
-    """What the tests left in a run's ``folder``; ``None`` if none was taken, or another version wrote it."""
+def read_falsification(run: RunFolder) -> Falsification | None:
+    """What the tests of a run left; ``None`` if none was taken, or another version wrote it.
+
+    Raises:
+        StudioError: the file is gone, or another than they left.
+    """
     try:
-        return Falsification.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+        return Falsification.model_validate_json(run.files.checked(run.path / FILE).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
 

@@ -6,7 +6,6 @@ The questions are about test histories, on which no stage was trained; earlier i
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from engine.errors import StudioError
 from engine.falsify.controls import Other, find_controls
@@ -15,7 +14,8 @@ from engine.falsify.record import COMPARING, FILE, RULES, USERS, Falsification, 
 from engine.falsify.tests import TESTS
 from engine.models import Models
 from engine.monitor import SILENT, Monitor
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
+from engine.stage_files import FALSIFY
 
 
 def falsify(
@@ -76,14 +76,14 @@ def falsify(
         controls={control.name: control.source for control in controls},
         findings=findings,
     )
-    record = _with_earlier(record, run.path)
-    write_text(run.path / FILE, record.to_json())
+    record = _with_earlier(record, run)
+    run.files.write(FALSIFY, run.path / FILE, record.to_json())
     experiment.forget_answers()
     return record
 
 
-def _with_earlier(record: Falsification, folder: Path) -> Falsification:
-    earlier = read_falsification(folder)
+def _with_earlier(record: Falsification, run: RunFolder) -> Falsification:
+    earlier = read_falsification(run) if (run.path / FILE).exists() else None
     if earlier is None:
         return record
     asked_alike = earlier.model_copy(update={"findings": record.findings, "controls": record.controls}) == record

@@ -19,7 +19,7 @@ from torch import Tensor
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
 from engine.llm.chat_template import ChatFrame
-from engine.run_folder import write_text
+from engine.whole_files import write_text
 
 SAMPLE = (
     "Predict the next movie a user watches.\nWatched, oldest first: Am\u00e9lie (2001);  Ame\u0301lie; SE7EN, 12"

@@ -12,7 +12,7 @@ from engine.evaluate.report import Estimate
 from engine.labels import label
 from engine.published import data, trials
 from engine.published.record import PublishedExperiment, PublishedRecord, PublishedRun, PublishedTable
-from engine.run_folder import write_text
+from engine.whole_files import write_text
 
 PROTOCOLS = {"candidates": "{} candidates", "full": "full", "agreement": "agreement"}
 

@@ -314,13 +314,13 @@ def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFo
     assert record.covers(10, [4, 6])
     assert not any(record.covers(users, tests) for users, tests in ((12, [4]), (10, [4, 5]))), "others were taken"
     assert [finding.number for finding in record.findings] == [4, 6]
-    assert read_falsification(run.path) == record
+    assert read_falsification(run) == record
     assert (record.users, record.users_available, record.seed) == (10, 16, models.config.seed)
     assert list((run.path / FOLDER).iterdir()) == [], "answers are kept for the time of the test only"
     other = falsify(models, run, Monitor(), users=8, tests=[4])
     assert [finding.number for finding in other.findings] == [4], "figures of other users do not mix"
     (run.path / FILE).write_text("{}")
-    assert read_falsification(run.path) is None
+    assert read_falsification(run) is None
 
 
 def test_another_teacher_to_compare_with_replaces_only_what_compares(models: Models, run: RunFolder) -> None:

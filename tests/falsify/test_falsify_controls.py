@@ -24,9 +24,10 @@ from engine.falsify.record import Falsification, read_falsification
 from engine.falsify.suite import falsify
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.settings import load_config
 from engine.teachers import train_teacher
+from engine.whole_files import write_text
 
 FOLDER = "falsification"
 
@@ -150,7 +151,7 @@ def test_two_processes_find_what_one_does(models: Models, tmp_path: Path) -> Non
         return falsify(models, runs[name], users=9, tests=[1, 4], train=True)
 
     alone, (first, second) = found("alone"), together(2, lambda: found("shared"))
-    assert first == second == read_falsification(tmp_path / "shared")
+    assert first == second == read_falsification(runs["shared"])
     assert [path.suffix for path in (tmp_path / "shared" / FOLDER).iterdir()] == [".safetensors"] * 3, "nothing else"
     for one, other in zip(alone.findings, first.findings, strict=True):
         assert one.verdict == other.verdict

@@ -23,8 +23,9 @@ from engine.errors import Cancelled, StudioError
 from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor, MonitorGroup
 from engine.paths import home
-from engine.run_folder import RunFolder, write_text
+from engine.run_folder import RunFolder
 from engine.settings import make_config
+from engine.whole_files import write_text
 
 STEP_SECONDS = 0.01
 CHECKPOINT_STEPS = 20

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from db import runs, store
 from db.store import DatabaseUnreachable
-from engine import folder_monitor, run_folder
+from engine import folder_monitor, run_folder, stage_files, whole_files
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.monitor import Monitor
@@ -71,7 +71,7 @@ def test_a_process_that_could_write_nothing_tells_by_its_status_that_the_disk_is
 @contextlib.contextmanager
 def _disk_for(monkeypatch: pytest.MonkeyPatch, writes: int) -> Iterator[list[int]]:
     """Room for so many writes into the run's folder; all after them meet the device that is always full."""
-    left, full, put, append = [writes], Path("/dev/full"), run_folder.write_text, run_folder.append
+    left, full, put, append = [writes], Path("/dev/full"), whole_files.write_text, whole_files.append
 
     def take(write, path: Path, text: str) -> None:
         left[0] -= 1
@@ -82,7 +82,8 @@ def _disk_for(monkeypatch: pytest.MonkeyPatch, writes: int) -> Iterator[list[int
                 file.write(text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "write_text", lambda path, text: take(put, path, text))
+        for module in (run_folder, stage_files):
+            patch.setattr(module, "write_text", lambda path, text: take(put, path, text))
         patch.setattr(folder_monitor, "append", lambda path, lines: take(append, path, lines))
         patch.setattr("fake_recipe.write_text", lambda path, text: take(put, path, text))
         yield left
@@ -116,16 +117,16 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing_and_the_run_goes_on_when
 def test_a_line_that_was_cut_off_costs_no_other(tmp_path: Path) -> None:
     path = tmp_path / "curves.jsonl"
     for lines in ("one\n", "two\nth"):
-        run_folder.append(path, lines)
-    run_folder.append(path, "four é\n")
-    run_folder.append(path, "five\n")
+        whole_files.append(path, lines)
+    whole_files.append(path, "four é\n")
+    whole_files.append(path, "five\n")
     assert path.read_text("utf-8").splitlines() == ["one", "two", "th", "four é", "five"]
 
 
 def test_what_is_replaced_as_a_whole_stays_on_a_full_disk(tmp_path: Path) -> None:
     tensors = {"weight": torch.ones(4096)}
     for name, write in (
-        ("text.json", lambda path: run_folder.write_text(path, "new" * 4096)),
+        ("text.json", lambda path: whole_files.write_text(path, "new" * 4096)),
         ("weights.safetensors", lambda path: write_atomically(tensors, path)),
     ):
         path = tmp_path / name

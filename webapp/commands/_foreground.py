@@ -13,7 +13,7 @@ from engine.errors import Cancelled
 from engine.evaluate.render import print_report
 from engine.evaluate.report import Report
 from engine.monitor import Monitor
-from engine.run_folder import write_text
+from engine.whole_files import write_text
 from jobs import api
 from webapp.commands._progress import shell_monitor
 

@@ -121,7 +121,7 @@ def write_plan(file: str, text: str) -> None:
     Raises:
         StudioError: it cannot be written.
     """
-    from engine.run_folder import write_text
+    from engine.whole_files import write_text
 
     write_text(writable_file(file), text)
 
@@ -244,8 +244,8 @@ def measured_over_users(
     from rich.progress import Progress
 
     from engine.explain import drivers, faithfulness
-    from engine.run_folder import write_text
     from engine.settings import make_config
+    from engine.whole_files import write_text
     from jobs import answers
 
     usual = {"drivers": drivers.USERS, "faithfulness": faithfulness.USERS}[kind]

@@ -188,7 +188,7 @@ def show(experiment: str, as_json: bool, target: str | None) -> None:
 @click.option("--metric", default="HR@1", show_default=True, metavar="NAME", help="What is compared.")
 def report(experiment: str, file: str | None, base: str, model: str, metric: str) -> None:
     """Write it as one HTML file for readers without the app; 'delrec reproduce FILE' makes its runs again."""
-    from engine.run_folder import write_text
+    from engine.whole_files import write_text
     from jobs import experiments
     from webapp import experiment_file
 

@@ -75,8 +75,8 @@ def command(
     from engine.explain.endpoint import name_of
     from engine.explain.report import PARTS, ExplanationReport, check_parts
     from engine.rows import checked_row
-    from engine.run_folder import write_text
     from engine.settings import make_config
+    from engine.whole_files import write_text
     from jobs import answers
     from webapp.inspect.question import Question
 

@@ -57,7 +57,8 @@ def command(
     from engine.falsify.controls import training_minutes
     from engine.models import Models
     from engine.monitor import Monitor
-    from engine.run_folder import RunFolder, write_text
+    from engine.run_folder import RunFolder
+    from engine.whole_files import write_text
     from jobs import process_group
 
     run = RunFolder.open(found.folder)

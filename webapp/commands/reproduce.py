@@ -61,7 +61,7 @@ def command(
     from rich.console import Console
 
     from engine.published import embedded, record, tables
-    from engine.run_folder import write_text
+    from engine.whole_files import write_text
 
     path = Path(file) if file else Path(__file__).resolve().parents[2] / "docs" / "results.json"
     if report is not None:
@@ -192,7 +192,7 @@ class _Runs:
         taken = []
         for seed in self.known.experiments[trial.experiment].seeds:
             run = self.finished(trial.experiment, seed)
-            found = read_falsification(run.path)
+            found = read_falsification(run)
             if found is None or not found.covers(trial.users, trial.tests):
                 self.console.print(f"Falsification tests of {run.run_id}, {trial.users} users", highlight=False)
                 try:

@@ -13,6 +13,7 @@ from engine.curves import POPULARITY, CurveName
 from engine.errors import StudioError
 from engine.evaluate import Report
 from engine.evaluate.render import sections
+from engine.run_folder import RunFolder
 from engine.settings import make_config, to_yaml
 from engine.stages import SELECTED_BY, STAGES
 from jobs import api, records
@@ -250,7 +251,9 @@ def _size(state: RunView, name: str) -> int:
 def _environment(state: RunView) -> Sequence[Any]:
     path = state.run.folder / "environment.json"
     try:
-        return [view.pairs(json.loads(path.read_text(encoding="utf-8")))]
+        return [view.pairs(json.loads(RunFolder(state.run.folder).files.checked(path).read_text(encoding="utf-8")))]
+    except StudioError as error:
+        return [view.pairs({path.name: error.what})]
     except (OSError, ValueError):
         return [view.pairs({})]
 
