@@ -62,13 +62,13 @@ def test_what_was_fitted_is_kept_and_ranks(tmp_path: Path, family: str, monkeypa
     models, monitor = tiny_models(form="sequence", family=family), Told()
     file = tmp_path / "calibration.json"
     monkeypatch.setattr(calibration, "GRID", np.array([0.7]))
-    calibrate(models, file, monitor)
+    calibrate(models, RunFolder(tmp_path), monitor)
     assert json.loads(file.read_text()) == models.priors == {"llm-zero-shot": 0.7}
     assert "llm-zero-shot: a title's likelihood counts less 0.7 times" in monitor.told[0]
     history, candidates = [np.array([1, 2])], np.array([[3, 4, 5]])
     fitted = models.ranker("llm-zero-shot").scores(history, candidates)
     again = tiny_models(form="sequence", family=family)
-    calibrate(again, file, Monitor())
+    calibrate(again, RunFolder(tmp_path), Monitor())
     np.testing.assert_allclose(again.ranker("llm-zero-shot").scores(history, candidates), fitted, atol=1e-5)
     plain = tiny_models("llm.prior=0", form="sequence", family=family)
     assert not np.allclose(plain.ranker("llm-zero-shot").scores(history, candidates), fitted, atol=1e-3)
@@ -115,7 +115,7 @@ def test_a_resumed_run_keeps_what_was_fitted(tmp_path: Path, monkeypatch: pytest
         run_pipeline(config, tmp_path / "run", StopAt("evaluate", 1))
     folder = RunFolder.open(tmp_path / "run")
     kept = read_priors(folder.calibration)
-    folder.calibration.write_text(json.dumps({"llm-zero-shot": 0.25}))
+    folder.files.write("evaluate", folder.calibration, json.dumps({"llm-zero-shot": 0.25}))
     monkeypatch.setattr(calibration, "fit_prior", lambda *_: pytest.fail("fitted again"))
     report = Report.model_validate(run_pipeline(config, tmp_path / "run", Monitor()))
     assert set(kept) == {"llm-zero-shot"}

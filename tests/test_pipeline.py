@@ -132,7 +132,7 @@ def test_the_row_that_is_best_on_validation_users_answers_for_the_run(tmp_path, 
     assert chosen_row(run).row == best
     assert f"{kept['users']} validation users" in chosen_row(run).why
     other = "markov" if best != "markov" else "popularity"
-    monkeypatch.setattr(run, "validation", tmp_path / "other.json")
+    monkeypatch.setattr(run, "validation", folder / "other.json")
     assert chosen_row(run).row == last_row(config), "an earlier version's run"
     run.validation.write_text(json.dumps({"users": 3, "rows": {**kept["rows"], other: 1.5, "gone": 9}}))
     assert chosen_row(run).row == other
@@ -187,7 +187,7 @@ def test_the_text_recommender_is_a_part_with_a_row_and_a_file_of_its_own_or_ther
     run.text.rename(tmp_path / "text")
     try:
         assert run.missing(finished=True) == ["text.safetensors"]
-        with pytest.raises(StudioError, match=r"no teacher here.*text\.safetensors"):
+        with pytest.raises(StudioError, match=r"text\.safetensors is gone, which stage 'text' left"):
             Models.load(run, Monitor())
     finally:
         (tmp_path / "text").rename(run.text)

@@ -12,6 +12,12 @@ from samples import (
 )
 from test_readers import load, shown
 
+from engine.config import DataConfig
+from engine.data.arrow import ArrowReader
+from engine.data.readers.ml_1m import READER
+from engine.errors import StudioError
+from engine.monitor import Monitor
+
 
 def latest(folder: Path, films: list[str], ratings: str | None = None) -> Path:
     """``films`` as written behind the id."""
@@ -74,6 +80,43 @@ def test_movielens_1m_is_latin_1_and_10m_is_utf_8(tmp_path: Path, encoding: str)
     assert list(titles(dataset).values()) == ["Les Misérables (1995)", "Heat (1995)", "Ça (1958)"]
     assert dataset.catalogue.genres == (("Drama", "Musical"), ("Crime",), ())
     assert shown(dataset)["1"][0] == "Ça"
+
+
+LOGS = {
+    "plain": ("1::1::5::978300760\n1::2::3::978300759\n", [("1", "1", 0), ("1", "2", -1)]),
+    "line ends of Windows": ("1::1::5::978300760\r\n1::2::3::978300759\r\n", [("1", "1", 0), ("1", "2", -1)]),
+    "no end": ("1::1::5::978300760\n1::2::3::978300759", [("1", "1", 0), ("1", "2", -1)]),
+    "a mark before it": ("\ufeff1::1::5::978300760\n1::2::3::978300759\n", [("1", "1", 0), ("1", "2", -1)]),
+    "fractions": ("1::1::4.5::978300760.0\n1::2::3::9.78300759e8\n", [("1", "1", 0), ("1", "2", -1)]),
+    "single colons": ("1::1:a::5::978300760\n1::2:::3::978300759\n", [("1", "1:a", 0), ("1", "2", -1)]),
+    "tabs in cells": ("1::1\ta::5::978300760\n1::2::3::978300759\n", [("1", "1\ta", 0), ("1", "2", -1)]),
+    "quotes": ('"1"::1::"5"::978300760\n1::"::3::978300759\n', [('"1"', "1", 0), ("1", '"', -1)]),
+    "a user in latin-1": ("é::1::5::978300760\né::2::3::978300759\n", [("é", "1", 0), ("é", "2", -1)]),
+    "an empty line": ("1::1::5::978300760\n\n1::2::3::978300759\n", [("1", "1", 0), ("1", "2", -1)]),
+    "a line that was cut off": ("1::1::5::978300760\n1::2::3\n", "line 2"),
+    "a further cell": ("1::1::5::978300760\n1::2::3::978300759::x\n", "line 2"),
+    "no time": ("1::1::5::978300760\n1::2::3::x\n", "not a timestamp"),
+}
+"""Ratings, and what they say: user, item and seconds since the first of them."""
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_ratings_between_double_colons_are_read_alike_by_arrow_and_without(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, expected = LOGS[kind]
+    (tmp_path / "ratings.dat").write_bytes(text.encode("utf-8" if text.startswith("\ufeff") else "latin-1"))
+    (tmp_path / "movies.dat").write_text("1::One::Drama\n2::Two::Drama\n")
+    for fast in (True, False):
+        if not fast:
+            monkeypatch.setattr(ArrowReader, "table", lambda *_: None)
+        if isinstance(expected, str):
+            with pytest.raises(StudioError, match=expected):
+                READER.read(DataConfig(dataset="ml-1m", path=str(tmp_path)), 0, Monitor())
+            continue
+        log = READER.read(DataConfig(dataset="ml-1m", path=str(tmp_path)), 0, Monitor()).log
+        rows = zip(log.users.tolist(), log.items.tolist(), (log.times - log.times[0]).tolist(), strict=True)
+        assert [(log.user_ids[user], log.item_ids[item], time) for user, item, time in rows] == expected
 
 
 def test_books_join_on_book_id_and_years_may_be_negative_or_floats(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from safetensors.numpy import save_file
 from db import explanations, lifecycle, metrics, results, runs
 from db.store import writing
 from engine.evaluate.report import ProtocolDetails, Report
+from engine.monitor import Monitor
 from engine.run_folder import RunFolder
+from engine.stage_files import left
 from jobs import api, process
 
 
@@ -32,14 +35,12 @@ def finished_run(name: str = "first") -> str:
     """A finished run with a folder, curves, results, tags, a note and an answered question."""
     run = runs.create(name, config().model_dump(mode="json"), preset="smoke", state="starting")
     folder = RunFolder.create(run.folder, config())
+    for stage, names in left(config()).items():
+        with folder.stage(stage, Monitor()):
+            for path in map(folder.path.joinpath, names):
+                _write(path, report_of(run.id) if path == folder.metrics else {"kept": 0.5})
     (folder.path / "adapter").mkdir()
     (folder.path / "adapter" / "adapter_model.safetensors").write_bytes(os.urandom(1000))
-    for path in (folder.fingerprint, folder.teacher(), folder.soft_prompt):
-        save_file({"weight": np.ones((4, 3), dtype=np.float32)}, path)
-    folder.predictions.write_bytes(b"PAR1....PAR1")
-    for path in (folder.llm, folder.calibration):
-        path.write_text(json.dumps({"kept": 0.5}))
-    folder.metrics.write_text(json.dumps(report_of(run.id)))
     folder.log.write_text("distil: begins\n")
     api.annotate(run.id, tags=["a", "ü"], note="two\nlines")
     question = explanations.ask(run.id, "recommend", {"titles": ["Heat"]})
@@ -51,6 +52,16 @@ def finished_run(name: str = "first") -> str:
         results.save(run.id, report_of(run.id), session)
         lifecycle.end(run.id, "done", session)
     return run.id
+
+
+def _write(path: Path, told: dict[str, Any]) -> None:
+    """A file of its kind, whole."""
+    if path.suffix == ".safetensors":
+        save_file({"weight": np.ones((4, 3), dtype=np.float32)}, path)
+    elif path.suffix == ".parquet":
+        path.write_bytes(b"PAR1....PAR1")
+    else:
+        path.write_text(json.dumps(told))
 
 
 def all_known(run_id: str) -> dict[str, Any]:

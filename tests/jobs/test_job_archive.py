@@ -15,6 +15,7 @@ from job_support import wait_state, wait_step
 from db import runs
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
+from engine.stage_files import left
 from jobs import api
 
 
@@ -82,25 +83,23 @@ def test_an_unfinished_run_goes_on_elsewhere_from_its_checkpoint(start_worker, t
     assert worker.poll() is None
 
 
-LEFT = (
-    "llm.json",
-    "data.safetensors",
-    "teacher.safetensors",
-    "soft_prompt.safetensors",
-    "metrics.json",
-    "predictions.parquet",
-)
+LEFT = [name for names in left(config()).values() for name in names]
+HARMS = {
+    "empty": lambda content: b"",
+    "cut off": lambda content: content[:-7],
+    "changed": lambda content: bytes([*content[:-3], content[-3] ^ 1, *content[-2:]]),
+}
 
 
 @pytest.mark.parametrize("name", LEFT)
-@pytest.mark.parametrize("harm", ["gone", "empty", "cut off"])
+@pytest.mark.parametrize("harm", ["gone", *HARMS])
 def test_a_run_that_lost_what_it_left_is_not_exported(tmp_path, name, harm):
     run = runs.get(finished_run())
     file = run.folder / name
     content = file.read_bytes()
     file.unlink()
-    if harm != "gone":
-        file.write_bytes(b"" if harm == "empty" else content[: len(content) - 7])
+    if harm in HARMS:
+        file.write_bytes(HARMS[harm](content))
     with pytest.raises(StudioError, match=re.escape(name)):
         api.export_run(run.id, tmp_path / "run.zip")
     assert not (tmp_path / "run.zip").exists()
@@ -113,7 +112,7 @@ def test_a_run_without_its_folder_is_not_exported(tmp_path):
         api.export_run(run.id, tmp_path / "run.zip")
 
 
-@pytest.mark.parametrize("lost", [*[{name} for name in LEFT], set(LEFT)])
+@pytest.mark.parametrize("lost", [*[{name} for name in (*LEFT, "stages.json")], set(LEFT)])
 def test_an_archive_without_what_the_run_left_is_refused(exported, lost):
     other = exported.with_name("lost.zip")
     with zipfile.ZipFile(exported) as source, zipfile.ZipFile(other, "w") as target:

@@ -35,10 +35,9 @@ class MovieLens1M(Downloaded):
         return self.pair(place, config, [r"ratings\.dat", r"ratings(\.\w+)?"], r"movies(\.\w+)?", _is_log)
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
-        for users, items, times in Sheet(files[0], "::", monitor, ("user", "item", "rating", "time")).batches(
-            (0, 1, 3)
-        ):
-            log.add(users, items, times)
+        sheet = Sheet(files[0], "::", monitor, ("user", "item", "rating", "time"))
+        for batch in sheet.log(0, 1, 3):
+            log.add(*batch)
         return ()
 
     def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
