@@ -6,6 +6,7 @@ film and a filler never one: something that even a soft prompt before a random m
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,15 @@ class World:
     split: Split
     backbone: Backbone
     teacher: Popularity
+
+
+def without_digests(run: Path) -> None:
+    """Let a run's folder be as those of earlier versions, which kept no digests of what stages left."""
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({key: value for key, value in about.items() if key != "files"}))
+    entries = json.loads((run / "stages.json").read_text())
+    stages = [{key: value for key, value in entry.items() if key != "files"} for entry in entries]
+    (run / "stages.json").write_text(json.dumps(stages))
 
 
 def make_world(*overrides: str, family: str = "causal", form: str = "candidates") -> World:

@@ -20,6 +20,7 @@ from engine.run_folder import RunFolder
 from engine.stage_files import LEFT, left
 from engine.stages import STAGES, stage_names
 from jobs import requests
+from tests.stage_world import without_digests
 from tests.test_pipeline import StopAt, figures, quick
 
 CONFIG = quick("teacher.also=[caser]")
@@ -202,11 +203,7 @@ def test_what_was_looked_at_is_not_hashed_again_until_it_is_touched(run: Path) -
 
 def test_runs_of_earlier_versions_keep_no_digests_and_are_read_as_they_are(run: Path, stopped: Path) -> None:
     for path in (run, stopped):
-        about = json.loads((path / "run.json").read_text())
-        del about["files"]
-        (path / "run.json").write_text(json.dumps(about))
-        entries = json.loads((path / "stages.json").read_text())
-        (path / "stages.json").write_text(json.dumps([{**entry, "files": {}} for entry in entries]))
+        without_digests(path)
         _changed(path / "calibration.json", path)
         (path / "environment.json").unlink()
     done = RunFolder.open(run)

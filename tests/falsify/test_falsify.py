@@ -319,8 +319,12 @@ def test_results_stay_in_the_runs_folder_test_by_test(models: Models, run: RunFo
     assert list((run.path / FOLDER).iterdir()) == [], "answers are kept for the time of the test only"
     other = falsify(models, run, Monitor(), users=8, tests=[4])
     assert [finding.number for finding in other.findings] == [4], "figures of other users do not mix"
-    (run.path / FILE).write_text("{}")
-    assert read_falsification(run) is None
+    for harm, told in ((lambda file: file.write_text("{}"), "is not what the falsif"), (Path.unlink, "is gone")):
+        harm(run.path / FILE)
+        with pytest.raises(StudioError, match=f"{told}.*take the tests again"):
+            read_falsification(run)
+    assert falsify(models, run, Monitor(), users=10, tests=[4]) == read_falsification(run)
+    RunFolder.open(run.path).check()
 
 
 def test_another_teacher_to_compare_with_replaces_only_what_compares(models: Models, run: RunFolder) -> None:
