@@ -24,7 +24,7 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from engine.stages import stage_names
 from engine.verbalizers import VERBALIZERS
-from tests.stage_world import CANDIDATES, QUICK
+from tests.stage_world import CANDIDATES, QUICK, without_digests
 
 
 def quick(*overrides: str) -> RunConfig:
@@ -339,5 +339,7 @@ def test_a_device_that_is_not_here_is_refused_before_any_work(tmp_path, monkeypa
     with pytest.raises(StudioError, match=needed.partition("=")[0]):
         run_pipeline(config, folder, Monitor())
     assert run.stages() == []
-    run.metrics.write_text("{}")  # and brought to its end there
+    for path, text in ((run.files.path, "[]"), (run.metrics, "{}")):  # and brought to its end there
+        path.write_text(text)
+    without_digests(folder)
     assert run_pipeline(config, folder, Monitor()) == {}

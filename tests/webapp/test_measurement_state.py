@@ -44,11 +44,11 @@ def test_while_tests_are_taken_others_get_the_runs_own_answers_and_do_not_distur
     answer = measurements.falsify(folder, {"users": 4}, tell)
     assert {"distil:gru4rec", "distil:random-lists", "falsify:1", "falsify:6"} <= meanwhile.keys()
     assert all(found == before for found in meanwhile.values())
-    taken = read_falsification(folder)
+    taken = read_falsification(RunFolder(folder))
     assert taken is not None
     assert answer == taken.model_dump(mode="json")
     measurements.falsify(undisturbed, {"users": 4}, lambda _: None)
-    alone = read_falsification(undisturbed)
+    alone = read_falsification(RunFolder(undisturbed))
     assert alone is not None
     assert alone.findings == taken.findings
 
