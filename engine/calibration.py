@@ -8,8 +8,6 @@ pointwise mutual information. What is best depends on the titles (long ones need
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,6 @@ from engine.llm.verbalizers import TitleLikelihood
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models, llm_of, read_priors
 from engine.monitor import Monitor
-from engine.ranking import History, Ranker
 from engine.recipe import prior_recipe
 from engine.rows import fitted_rows
 from engine.run_folder import RunFolder
@@ -81,18 +78,13 @@ def fit_prior(models: Models, row: str, monitor: Monitor) -> float:
     verbalizer = reader.scorer.verbalizer
     assert isinstance(verbalizer, TitleLikelihood)
     verbalizer.prior = 0.0
-    likelihoods = np.empty(candidates.shape, np.float32)
-    at_once = config.llm.batch_size * distributed.world_size()
-    for start in range(0, len(examples), at_once):
-        monitor.check()
-        histories, some = examples.histories[start : start + at_once], candidates[start : start + at_once]
-        ask = partial(_scores, ranker, histories, some)
-        likelihoods[start : start + at_once] = distributed.map_rows(len(histories), ask)
+    likelihoods = distributed.map_chunks(
+        len(examples),
+        config.llm.batch_size,
+        lambda rows: ranker.scores(examples.histories[rows], candidates[rows]),
+        after=lambda _: monitor.check(),
+    )
     priors = verbalizer.priors(torch.from_numpy(candidates)).numpy()
     columns = target_columns(candidates, examples.targets)
     values = [float(ndcg(target_ranks(likelihoods - a * priors, columns), 10).mean()) for a in GRID]
     return float(GRID[int(np.argmax(values))])
-
-
-def _scores(ranker: Ranker, histories: Sequence[History], candidates: np.ndarray, own: slice) -> np.ndarray:
-    return ranker.scores(histories[own], candidates[own])

@@ -149,6 +149,25 @@ def map_rows(n: int, ask: Callable[[slice], np.ndarray]) -> np.ndarray:
     return np.concatenate(all_gather(ask(own_rows(n))))
 
 
+def map_chunks(n: int, size: int, ask: Callable[[slice], np.ndarray], after: Callable[[int], object]) -> np.ndarray:
+    """:func:`map_rows`, of ``size`` rows for each process at a time; ``after`` each the number of rows done is told."""
+    import numpy as np
+
+    def behind(start: int) -> Callable[[slice], np.ndarray]:
+        return lambda own: ask(slice(start + own.start, start + own.stop))
+
+    step = size * _ProcessState.count
+    found = np.empty(0)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        part = map_rows(stop - start, behind(start))
+        if not start:
+            found = np.empty((n, *part.shape[1:]), part.dtype)
+        found[start:stop] = part
+        after(stop)
+    return found
+
+
 def map_items(items: Sequence[Asked], ask: Callable[[int, Asked], Value]) -> list[Value]:
     """What ``ask`` answers about each of the ``items`` and its number, of which each process asks its own; everybody
     gets all."""

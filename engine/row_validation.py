@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
@@ -15,7 +13,6 @@ from engine.explain.row_predictors import RowPredictors
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models
 from engine.monitor import Monitor
-from engine.ranking import History, Ranker
 from engine.rows import all_rows, last_row, method_row
 from engine.run_folder import RunFolder
 from engine.seeds import generator
@@ -42,22 +39,20 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     columns = target_columns(candidates, examples.targets)
     final = (method_row(config), last_row(config))
     rows = [row for row, kind in all_rows(config).items() if kind != "llm" or row in final]
-    found = {}
     # DELRec-plus asks DELRec, which has a row of its own: its answers are remembered.
     predictors = RowPredictors(models, models.dataset.catalogue, EMPTY)
-    for row in rows:
+
+    def quality(row: str) -> float:
         ranker = predictors.ranker(row)
-        scores = np.empty(candidates.shape, np.float32)
-        for start in range(0, size, AT_ONCE):
-            monitor.check()
-            part = slice(start, start + AT_ONCE)
-            asked = partial(_scores, ranker, examples.histories[part], candidates[part])
-            scores[part] = distributed.map_rows(len(candidates[part]), asked)
-        found[row] = round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
+        scores = distributed.map_chunks(
+            size,
+            AT_ONCE,
+            lambda rows: ranker.scores(examples.histories[rows], candidates[rows]),
+            after=lambda _: monitor.check(),
+        )
+        return round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
+
+    found = {row: quality(row) for row in rows}
     best = max(found, key=lambda row: found[row])
     run.files.write("evaluate", run.validation, json.dumps({"users": size, "rows": found}, indent=1))
     monitor.message(f"{best} is best on {size} validation users: NDCG@5 {found[best]:.3f} among the candidates")
-
-
-def _scores(ranker: Ranker, histories: Sequence[History], candidates: np.ndarray, own: slice) -> np.ndarray:
-    return ranker.scores(histories[own], candidates[own])

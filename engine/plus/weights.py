@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.plus.mix import fit_weights
-from engine.ranking import CatalogueRanker, History
+from engine.ranking import CatalogueRanker
 from engine.seeds import generator
 
 STAGE = "plus"
@@ -56,10 +55,6 @@ class PlusWeights:
             raise StudioError(fault, where=str(path), remedy="restore it, or start the run anew") from None
 
 
-def _scores(ranker: CatalogueRanker, histories: Sequence[History], own: slice) -> np.ndarray:
-    return ranker.catalogue_scores(histories[own])
-
-
 def learn_weights(
     config: RunConfig, dataset: Dataset, split: Split, parts: Mapping[str, CatalogueRanker], monitor: Monitor
 ) -> PlusWeights:
@@ -72,16 +67,18 @@ def learn_weights(
     size = min(len(available), config.plus.weighed_users)
     chosen = generator(config.seed, STAGE, "weighed").choice(len(available), size, replace=False)
     examples = available.take(np.sort(chosen))
-    opinions = {name: np.empty((size, split.n_items), np.float32) for name in parts}
-    done, total = 0, size * len(parts)
-    for name, ranker in parts.items():
-        for start in range(0, size, USERS_AT_ONCE * distributed.world_size()):
+    total = size * len(parts)
+
+    def opinion(place: int, ranker: CatalogueRanker) -> np.ndarray:
+        def after(done: int) -> None:
             monitor.check()
-            part = slice(start, min(start + USERS_AT_ONCE * distributed.world_size(), size))
-            histories = examples.histories[part]
-            opinions[name][part] = distributed.map_rows(len(histories), partial(_scores, ranker, histories))
-            done += part.stop - part.start
-            monitor.progress(STAGE, done, total)
+            monitor.progress(STAGE, place * size + done, total)
+
+        return distributed.map_chunks(
+            size, USERS_AT_ONCE, lambda rows: ranker.catalogue_scores(examples.histories[rows]), after
+        )
+
+    opinions = {name: opinion(place, ranker) for place, (name, ranker) in enumerate(parts.items())}
     if split.weighing is None:
         candidates = candidate_sets(dataset, examples, config.data, config.seed, "validation")
     else:  # among cold items that are not tested, as the tested ones are ranked among cold items
