@@ -146,10 +146,16 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, at_quiet_studio: 
         expect(page.locator(anchor).first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         hidden = page.evaluate(
-            "[...document.querySelectorAll('.dr-bar, .dr-card, .dr-head, .dr-footer')].filter(e => "
-            "e.getBoundingClientRect().right > window.innerWidth).map(e => e.className)"
+            "[...document.querySelectorAll('.dr-bar, .dr-bar a, .dr-bar button, .dr-card, .dr-head, .dr-footer')]"
+            ".filter(e => e.getBoundingClientRect().right > window.innerWidth).map(e => e.className)"
         )
         assert hidden == [], path
+        apart = (
+            "[...document.querySelectorAll('.prose a:not([class])')].filter(a => getComputedStyle(a).padding !== '0px')"
+        )
+        assert page.evaluate(f"{apart}.map(a => a.textContent)") == [], (
+            "links stand in a sentence as its other words do"
+        )
         assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     page.close()
     api.delete(run_id)

@@ -274,6 +274,10 @@ def test_files_are_dropped_columns_chosen_and_the_set_launched(
     expect(page.locator("#data-charts .js-plotly-plot")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.locator("#delete-data").click()
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        question, card = (page.locator(it).bounding_box() for it in ("#data-confirm .dr-notice", "#data-change"))
+        assert question["x"] + question["width"] <= card["x"] + card["width"], "all of the question can be read"
     page.locator("#really-delete-data").click()
     expect(page.locator("#data-sets")).to_be_visible()
     expect(page.locator("#data-sets")).not_to_contain_text("visits")
