@@ -38,8 +38,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)
 	@exec $(BIN)/delrec serve --host $(HOST) --port $(PORT) --first-run quickstart
 
+# Files in the order of tests/conftest.py, the longest first; by the number of their tests alone, which is xdist's, the
+# few that train a real model would begin last.
 test: $(STAMP) browser
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -31,6 +31,22 @@ FETCHED = ("datasets", "models")
 """The only folders of a data folder that tests may share: what was downloaded, never what was computed."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that take longest begin first where several processes share them (``make test``), so that none is left
+    alone at the end: those with real weights, those with a browser, and then by how many tests they have."""
+    if not hasattr(config, "workerinput"):
+        return
+    tests: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.path, []).append(item)
+
+    def cost(path: Path) -> tuple[bool, bool, int]:
+        real, browser = (any(it.get_closest_marker(name) for it in tests[path]) for name in ("real", "browser"))
+        return real, browser, len(tests[path])
+
+    items[:] = [item for path in sorted(tests, key=cost, reverse=True) for item in tests[path]]
+
+
 def _link_fetched(home: Path, cache: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     for name in FETCHED:
