@@ -99,7 +99,11 @@ def reader(name: str) -> Reader:
     if now is None:
         whole = [it for it in READERS if name.casefold() in map(str.casefold, reader(it).choices)]
         close = difflib.get_close_matches(name, names(), n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}"
+        remedy = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"choose one of {', '.join(names())}; import one that was deleted under this name again"
+        )
         if whole:
             remedy = f"for that part set data.dataset to {' or '.join(whole)}, and data.category={name}"
         raise StudioError(f"there is no data set {name!r}", where="data.dataset", remedy=remedy)

@@ -93,10 +93,12 @@ def about(name: str) -> ImportedDataset:
     """What is known of a data set.
 
     Raises:
-        StudioError: there is none of this name, or its folder is damaged.
+        StudioError: there is none of this name, or its folder is damaged or lacks a table.
     """
     try:
         facts = dict(_manifest(name)["about"])
+        if not all((datasets.folder(name) / part).is_file() for part in (LOG, ITEMS)):
+            raise _damaged(name)
         lists = {key: tuple(facts.get(key, ())) for key in ("notes", "formerly")}
         return ImportedDataset(**{**facts, **lists, "name": name})
     except (KeyError, TypeError, ValueError):
@@ -173,9 +175,13 @@ def free(name: str) -> Path:
     if not re.fullmatch(datasets.NAME, name) or name.endswith("."):
         remedy = "take letters, digits, points and dashes, at most 60, a letter or digit first"
         raise StudioError(f"{name!r} is no name for a data set", where="name", remedy=remedy)
-    if name.casefold() in {known.casefold() for known in datasets.names()} or datasets.folder(name).exists():
+    if name.casefold() in {known.casefold() for known in datasets.names()}:
         raise StudioError(f"there is a data set {name!r} already", where="name", remedy="take another name")
-    return datasets.folder(name)
+    folder = datasets.folder(name)
+    if folder.exists():
+        what = "a folder of this name is there, which holds no data set"
+        raise StudioError(what, where=str(folder), remedy="remove it, or take another name")
+    return folder
 
 
 def _existing(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from engine.config import DataConfig
 from engine.data import Dataset, imported, load_dataset
 from engine.data.description import describe
 from engine.data.guess import guess_format, preview, together
+from engine.data.listing import listing
 from engine.data.raw import Raw
 from engine.data.readers.downloaded import Downloaded
 from engine.errors import Cancelled, StudioError
 from engine.fields import describe as settings
-from engine.locations import data_presence
+from engine.locations import data_fault, data_presence
 from engine.monitor import Monitor
 from engine.training_prompts import domain_of
 
@@ -102,6 +104,16 @@ def test_damage_is_noticed(part: str, damage: str, tmp_path: Path) -> None:
         victim.write_bytes(content[:-20] if damage == "cut" else b"{}")
     with pytest.raises(StudioError, match=r"is damaged|there is no data set"):
         loaded("mine")
+    if damage == "gone":  # seen without reading, so that no run is begun on it
+        assert data_fault(DataConfig(dataset="mine"))
+        assert [row.state for row in listing() if row.name == "mine"] in (["damaged"], [])
+    if datasets.imported():
+        imported.delete("mine")
+    else:
+        with pytest.raises(StudioError, match=r"which holds no data set .*remove it"):
+            imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor())
+        shutil.rmtree(datasets.folder("mine"))
+    assert datasets.reader(imported.save(raw_of("recbole", tmp_path), "mine", "recbole", Monitor()).name).name == "mine"
 
 
 def test_a_manifest_cannot_point_elsewhere(tmp_path: Path) -> None:
