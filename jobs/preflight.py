@@ -196,8 +196,13 @@ def _other_run(config: RunConfig, _: Forecast) -> Iterator[Check]:
     if named is None:
         return
     folder = other_run(named, home() / "runs")
-    if RunFolder(folder).soft_prompt.is_file():
-        yield Check("Soft prompt", "ok", f"run {named} has one")
+    run = RunFolder(folder)
+    if run.soft_prompt.is_file():
+        try:
+            run.files.checked(run.soft_prompt)
+            yield Check("Soft prompt", "ok", f"run {named} has one")
+        except StudioError as error:
+            yield Check("Soft prompt", "problem", f"{error.what} ({error.where})", error.remedy)
     elif not (_waits(config) and folder.parent != home() / "runs"):  # a folder of another machine is looked at there
         remedy = "name a run that is done, by its id or folder"
         yield Check("Soft prompt", "problem", f"run {named} has no soft prompt, or was deleted", remedy)

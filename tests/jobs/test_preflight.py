@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StudioError
+from engine.monitor import Monitor
 from engine.presets import PRESETS
+from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import preflight as looks
 from jobs.forecast import forecast
@@ -38,6 +40,17 @@ def test_no_preset_is_a_problem_with_data_that_are_here(preset: str, tmp_path: P
     found = _checks("data.dataset=recbole", f"data.path={tmp_path}", preset=preset)
     assert found["Data"].state == "ok"
     assert not [check for check in found.values() if check.state == "problem"]
+
+
+def test_a_soft_prompt_that_is_not_what_its_run_left_is_a_problem(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", load_config("smoke"))
+    with run.stage("distil", Monitor()):
+        run.soft_prompt.write_bytes(b"as it was left")
+    use = ("distill.prompt=run", f"distill.prompt_run={run.path}")
+    assert _checks(*use)["Soft prompt"].state == "ok"
+    run.soft_prompt.write_bytes(b"as it is today")
+    found = _checks(*use)["Soft prompt"]
+    assert (found.state, "is not what stage 'distil' left" in found.detail) == ("problem", True)
 
 
 @pytest.mark.parametrize(
