@@ -153,23 +153,21 @@ def test_bad_input_is_refused_in_one_line(shell: Shell, smoke: dict[str, Any], t
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    "lost",
     [
-        ("adapter", "no usable adapter"),
-        ("soft_prompt.safetensors", "no readable soft prompt"),
-        ("head.safetensors", "no usable head"),
-        ("plus.json", "no usable weights of DELRec-plus"),
-        ("teacher.safetensors", "no teacher here"),
-        ("text.safetensors", "no teacher here"),
-        ("data.safetensors", "the fingerprint of the run's data is missing"),
-        ("calibration.json", "what the run takes off likelihoods is gone"),
-        ("llm.json", "the record of the run's language model is gone"),
-        ("config.yaml", "the run has no config.yaml"),
+        "adapter/adapter_model.safetensors",
+        "soft_prompt.safetensors",
+        "head.safetensors",
+        "plus.json",
+        "teacher.safetensors",
+        "text.safetensors",
+        "data.safetensors",
+        "calibration.json",
+        "llm.json",
+        "config.yaml",
     ],
 )
-def test_a_row_without_its_files_is_refused(
-    lost: str, said: str, shell: Shell, smoke: dict[str, Any], smoke_home: Path
-) -> None:
+def test_a_row_without_its_files_is_refused(lost: str, shell: Shell, smoke: dict[str, Any], smoke_home: Path) -> None:
     file = smoke_home / "runs" / smoke["run_id"] / lost
     hidden = file.rename(file.with_name("away"))
     requests._loaded.cache_clear()  # commands of these tests share a process, and with it the models
@@ -177,7 +175,7 @@ def test_a_row_without_its_files_is_refused(
         told = shell.refuses(
             "explain", "--run", "first", "--user", "4", "--only", "summary", "--model", "llm-distilled"
         )
-        assert said in told
+        assert f"{file.name} is gone" in told or f"has no {file.name}" in told
         assert str(file) in told.replace("\n", "")
     finally:
         hidden.rename(file)

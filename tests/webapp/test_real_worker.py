@@ -85,7 +85,7 @@ def test_a_run_from_the_form_to_its_results(page: Page, at_studio: Studio) -> No
 
 
 def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
-    example, explaining = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    example, planning, explaining = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert "http://127.0.0.1:7860" in example
     names: dict[str, Any] = {}
     exec(example.replace("http://127.0.0.1:7860", at_studio.url), names)
@@ -120,6 +120,10 @@ def test_the_documented_example_runs_as_it_stands(at_studio: Studio, capsys: pyt
     ):
         with pytest.raises(AppError, match=message):
             names["studio"].predict(run=names["run"]["id"], **values, api_name="/explain")
+
+    exec(planning, names)
+    assert capsys.readouterr().out == "8\n"
+    names["studio"].predict(experiment="prompts", action="cancel", api_name="/lead_experiment")
 
 
 @pytest.fixture(scope="module")
