@@ -9,7 +9,7 @@ import torch
 from engine.architectures import ARCHITECTURES
 from engine.config import TeacherConfig
 from engine.data import Split
-from engine.fields import describe
+from engine.fields import Setting, describe
 from engine.labels import label
 from engine.ranking import CatalogueRanker, PrefixRanker
 from engine.settings import load_config
@@ -17,7 +17,7 @@ from engine.teachers import CatalogueScorer, Teacher, base
 from engine.teachers import teacher as teacher_module
 from engine.teachers.network import Network, network_class
 from engine.teachers.windows import Windows
-from tests.teachers.conftest import N_ITEMS, RING, TINY, UNSEEN, walk
+from tests.teachers.conftest import MORE, N_ITEMS, RING, TINY, UNSEEN, walk
 
 HISTORIES = [walk(begin, length) for begin, length in ((0, 5), (7, 1), (3, 9), (0, 0), (11, 2), (5, 5), (2, 12))]
 CANDIDATES = np.array([np.random.default_rng(row).permutation(N_ITEMS)[:6] for row in range(len(HISTORIES))])
@@ -30,6 +30,7 @@ def test_a_line_of_the_register_is_all_that_makes_a_teacher_of_a_network(name: s
     choices = {setting.name: setting.choices for setting in describe()}
     assert choices["teacher.name"] == choices["teacher.also"] == tuple(ARCHITECTURES)
     assert label(name) == ARCHITECTURES[name].label != name
+    assert "-" not in name, "copies are called by the name, a hyphen and a number"
     assert label(f"{name}-2") == f"{label(name)}, copy 2"
 
 
@@ -49,14 +50,26 @@ CHANGES: dict[str, object] = {
 }  # fmt: skip
 
 
+def _another(setting: Setting) -> object:
+    """A value that the setting may have and has not by default."""
+    now = setting.default
+    if setting.choices:
+        return next(choice for choice in setting.choices if choice != now)
+    if setting.kind == "switch":
+        return not now
+    if setting.kind == "whole":
+        return 8 if now is None else now + 1
+    assert setting.kind == "number", f"{setting.name} is free text: say here what else it may be"
+    return now / 2 if now and now >= 0.5 else 1 - (now or 0)
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_setting_has_an_effect_or_is_said_to_have_none(name: str, ring: Split) -> None:
-    own = getattr(TeacherConfig(), name, None)
+    own = [setting for setting in describe() if setting.name.startswith(f"teacher.{name}.")]
     shared = {field for field in TeacherConfig.model_fields if field not in ARCHITECTURES}
     assert {*CHANGES} == shared - TRAINED_ALIKE
     changes: list[dict[str, object]] = [{field: value} for field, value in CHANGES.items()]
-    for field, value in own.model_dump().items() if own else ():
-        changes.append({name: {field: 8 if value is None else value + 1 if isinstance(value, int) else 1 - value}})
+    changes += [{name: {setting.name.split(".")[2]: _another(setting)}} for setting in own]
 
     def gradients(change: dict[str, object]) -> list[object]:
         torch.manual_seed(0)
@@ -97,7 +110,7 @@ def test_answers_the_question_that_all_rankers_answer(ranker: CatalogueScorer) -
 def test_learns_that_films_follow_each_other_in_a_ring(name: str, rankers: dict[str, CatalogueScorer]) -> None:
     histories = [walk(begin, length) for begin in range(RING) for length in (2, 4, 6)]
     best = rankers[name].catalogue_scores(histories).argmax(axis=1)
-    assert best.tolist() == [(history[-1] + 1) % RING for history in histories]
+    assert best.tolist() == [(history[-1] + 1) % RING for history in histories], MORE.format(name=name)
 
 
 def test_what_nobody_watched_comes_last(ranker: CatalogueScorer) -> None:
