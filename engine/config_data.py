@@ -34,7 +34,7 @@ class DataConfig(Section):
     """Of the files' text, e.g. cp1252, gb18030, or another that Python knows; files that begin with a mark (UTF-16 and
     UTF-8 of some programs) say theirs themselves."""
     domain: Domain = _field("auto", advanced=True)
-    """Chooses the nouns and verbs of the prompts: movie/watch, game/play, item/purchase; auto: by the data set."""
+    """Chooses the nouns and verbs of the prompts; auto: by the data set."""
     split: Literal["leave-one-out", "temporal", "cold-items"] = _field("leave-one-out")
     """Leave-one-out: each user's last item tests, the one before validates. Temporal: 8:1:1 by time over all users.
     Cold-items: some items are kept out of all training; each user's last choice of one of them tests."""

@@ -24,7 +24,8 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 
 FORMATS = ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "amazon-2023", "amazon-2014", "amazon-2018", "recbole")
-"""Tried in this order, before ml-100k and csv: names of files, fields of records and columns tell them apart."""
+"""Tried in this order, before ml-100k and csv, so the more particular first: names of files, fields of records and
+columns tell them apart."""
 ROWS = 5
 
 

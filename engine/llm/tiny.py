@@ -12,6 +12,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from engine.domains import DOMAINS
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
 from engine.llm.seq2seq import Seq2SeqBackbone
@@ -21,9 +22,15 @@ WIDTH = 32
 LAYERS = 2
 CONTEXT = 2048
 PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"
+
+
+def _words(kind: str) -> str:
+    return " ".join(dict.fromkeys(getattr(words, kind) for words in DOMAINS.values()))
+
+
 WORDS = (
-    "the of and to in is a user next movie game item that oldest first Watched Played Bought Candidates Pattern "
-    "pattern hidden predict watches plays buys predicted by Simulate Refer it would recommend find history "
+    f"the of and to in is a user next {_words('noun')} that oldest first {_words('done')} Candidates Pattern "
+    f"pattern hidden predict {_words('does')} predicted by Simulate Refer it would recommend find history "
     "Example The nothing"
 )
 """Words of the prompts, one token each; all else falls back to smaller pieces, down to single bytes."""

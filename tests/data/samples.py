@@ -212,6 +212,6 @@ WRITE: dict[str, Write] = {
     "recbole": recbole,
     "csv": own_tables,
 }
-"""By the name of the data set."""
+"""By the name of the data set. Titles are those of ``ITEMS``; users and items are called as there, or by numbers."""
 UNTIMED = frozenset({"goodbooks-10k"})
-"""Those whose interactions have an order and no times."""
+"""Those whose interactions have an order and no times. Nothing is learned of a format that has neither."""
