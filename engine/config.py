@@ -36,7 +36,8 @@ class LLMConfig(Section):
     """What reads titles for their vectors: empty, the language model itself; all-minilm-l6-v2, or the folder or hub id
     of an encoder of sentences."""
     verbalizer: VerbalizerName = _field("title-tokens")
-    """Scores from title-token logits at the answer slot (one pass, whole catalogue), or full-title likelihood."""
+    """Scores from title-token logits at the answer slot (one pass, whole catalogue), full-title likelihood, or the
+    answer's state against vectors of the titles by a head that learns."""
     prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
     """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
     empty fits it on validation users, for each row that is asked for likelihoods."""
@@ -87,7 +88,7 @@ class DistillConfig(Section):
     show_teacher_ranks: bool = _field(False, advanced=True)
     """Print the teacher's ranks 2..h in RPS prompts, as the published code does; it leaks the answer by elimination."""
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
-    """Peak learning rate of the head of llm.verbalizer=title-vectors."""
+    """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     soft_labels: bool = _field(False, advanced=True)
     """In RPS aim at the teacher's probabilities of all that is asked about, not at its first choice alone (beyond the
     paper)."""
@@ -134,7 +135,7 @@ class FinetuneConfig(Section):
     """With llm.prompts=sequence: how much is learned from the teacher's probabilities of all items at every place,
     instead of from the label alone (beyond the paper)."""
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
-    """Peak learning rate of the head of llm.verbalizer=title-vectors."""
+    """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)
     """How often each prompt is asked; decoder-only models remember what the layers below the adapters made of it."""
     lr: float = _field(1e-3, gt=0.0)

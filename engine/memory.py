@@ -1,7 +1,7 @@
 """How much memory stage 2 takes, the hungriest part of a run: from the model's configuration, before it is loaded.
 
 Counted are weights, what the optimizer keeps of adapters, and what forward passes keep for backward ones, of the blocks
-that are adapted. The factors are fitted to measured peaks of SmolLM2-135M (see ``tests/test_memory.py``).
+that are adapted. The factors are fitted to measured peaks of SmolLM2-135M (see ``tests/test_memory_estimate.py``).
 """
 
 from __future__ import annotations
