@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import RunConfig
 from engine.settings import setting_of
 from webapp.pages import PAGES as PAGES_OF_APP
 
@@ -22,7 +23,7 @@ PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/([\w-]+\.\w+)?|[A-Z]+\.md")
 DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
 PIECE = re.compile(r"^<!-- code: ([\w.]+) -->$", re.M)
 """Where the site's build puts a piece of the code."""
-SETTING = re.compile(r"(data|teacher|llm|distill|finetune|plus|eval|explain)(\.[a-z]\w*)+")
+SETTING = re.compile(rf"({'|'.join(RunConfig.model_fields)})(\.[a-z]\w*)+")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 

@@ -75,6 +75,7 @@ FORMS = (
             [name for name in ARCHITECTURES if name != "sasrec"], ["tiny-causal"], [("sequence", "title-vectors")]
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm, form):
     prompts, verbalizer = form
