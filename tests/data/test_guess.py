@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, lines, ml_latest, steam_v2
-from test_readers import EXPECTED, load, shown
+from test_readers import EXPECTED, load, sample_users
 
 from engine import datasets
 from engine.data.guess import FORMATS, guess_format
@@ -62,7 +62,7 @@ def test_no_ending_makes_another_format_of_a_file(name: str, ending: str, tmp_pa
     for path in (*places, tmp_path / "archives"):
         guessed = guess_format(path)
         assert guessed == name.removesuffix(" 2"), LOST.format(name=name, guessed=guessed)
-    assert shown(load(name.removesuffix(" 2"), places[-1])) == EXPECTED
+    assert sample_users(load(name.removesuffix(" 2"), places[-1])) == EXPECTED
 
 
 @pytest.mark.parametrize("other", ["amazon-2014", "amazon-2018", "amazon-2023"])
@@ -83,7 +83,7 @@ def test_another_year_s_files_say_which_data_set_reads_them(name: str, other: st
     (tmp_path / called).write_text(lines(map(json.dumps, rows)))
     assert guess_format(tmp_path) == other
     if name == other:
-        assert shown(load(name, tmp_path)) == EXPECTED
+        assert sample_users(load(name, tmp_path)) == EXPECTED
     else:
         with pytest.raises(StudioError, match=f"{re.escape(called)} holds reviews of A.* take data.dataset={other}"):
             load(name, tmp_path)
@@ -102,7 +102,7 @@ def test_files_without_the_usual_names_belong_together_if_there_are_no_others(tm
     (tmp_path / "Gift_Cards_5.json.gz").rename(tmp_path / "what people bought.txt.gz")
     (tmp_path / "meta_Gift_Cards.json.gz").rename(tmp_path / "things.gz")
     assert guess_format(tmp_path) == "amazon-2018"
-    assert shown(load("amazon-2018", tmp_path)) == EXPECTED
+    assert sample_users(load("amazon-2018", tmp_path)) == EXPECTED
 
 
 @pytest.mark.parametrize("items", ["movies", "books"])
@@ -126,7 +126,7 @@ def test_tables_saved_anew_with_another_separator_are_read(mark: str, tmp_path: 
     log = lines(mark.join((user, str(list(ITEMS).index(item) + 1), "4.0", str(moment))) for user, item, moment in LOG)
     (tmp_path / "ratings.csv").write_text(mark.join(("userId", "movieId", "rating", "timestamp")) + f"\n{log}")
     assert guess_format(tmp_path) == "ml-latest"
-    assert shown(load("ml-latest", tmp_path)) == EXPECTED
+    assert sample_users(load("ml-latest", tmp_path)) == EXPECTED
 
 
 def reviews_2014(folder: Path) -> None:

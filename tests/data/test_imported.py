@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from samples import LOG, WRITE, amazon_2014, recbole
-from test_readers import EXPECTED, FILES, load, shown
+from test_readers import EXPECTED, FILES, load, sample_users, shown
 
 from engine import datasets
 from engine.config import DataConfig
@@ -64,7 +64,7 @@ def test_it_is_a_choice_at_once_and_can_be_renamed_and_deleted(tmp_path: Path) -
     imported.rename("Bücher-2.0", "books")
     assert datasets.imported() == ("books",)
     assert imported.about("books").name == "books"
-    assert shown(loaded("books")) == EXPECTED
+    assert sample_users(loaded("books")) == EXPECTED
     imported.delete("books")
     assert datasets.imported() == ()
     for refused in (lambda: loaded("books"), lambda: imported.delete("books"), lambda: imported.rename("books", "b")):

@@ -18,7 +18,7 @@ from samples import (
     gz,
     lines,
 )
-from test_readers import EXPECTED, load, shown
+from test_readers import EXPECTED, load, sample_users
 
 from engine.config import DataConfig
 from engine.data import importing
@@ -38,11 +38,11 @@ def test_columns_of_ratings_are_swapped_in_2018(tmp_path: Path) -> None:
         (folder / order).write_text(
             lines(f"{a},{b},5.0,{moment}" for (a, b), (*_, moment) in zip(rows, LOG, strict=True))
         )
-        assert shown(load(name, folder)) == EXPECTED
+        assert sample_users(load(name, folder)) == EXPECTED
         (folder / order).write_text(
             "a,b,rating,timestamp\n" + lines(f"{a},{b},5.0,{m}" for (a, b), (*_, m) in zip(rows, LOG, strict=True))
         )
-        assert shown(load(name, folder)) == EXPECTED  # somebody gave it a header
+        assert sample_users(load(name, folder)) == EXPECTED  # somebody gave it a header
         (folder / order).write_text(lines(f"{b},{a},5.0,{FIRST}" for a, b in rows))
         with pytest.raises(StudioError, match=r"holds ratings of Amazon 201.*data\.dataset=amazon-201"):
             load(name, folder)
@@ -55,7 +55,7 @@ def test_categories_are_chosen_found_or_listed(tmp_path: Path, write, name: str)
     with pytest.raises(StudioError, match=r"several categories: Home_and_Kitchen, Toys_and_Games.*set data\.category"):
         load(name, tmp_path)
     for spelled in ("Toys_and_Games", "toys & games", "Toys and Games"):
-        assert shown(load(name, tmp_path, category=spelled)) == EXPECTED
+        assert sample_users(load(name, tmp_path, category=spelled)) == EXPECTED
     with pytest.raises(
         StudioError, match=r"no files of the category 'Books': here are Home_and_Kitchen, Toys_and_Games"
     ):
@@ -65,7 +65,7 @@ def test_categories_are_chosen_found_or_listed(tmp_path: Path, write, name: str)
     with pytest.raises(StudioError, match=r"no items of Toys_and_Games: .*found meta_Home_and_Kitchen\.json"):
         load(name, tmp_path, category="Toys_and_Games")
     bare = load(name, tmp_path, category="Toys_and_Games", unlisted="id")
-    assert shown(bare) == SEQUENCES  # ids for titles, said
+    assert sample_users(bare) == SEQUENCES  # ids for titles, said
     assert bare.cleaning is not None
     assert bare.cleaning.untitled == 5
 
@@ -158,7 +158,7 @@ def test_meta_of_others_is_passed_over_unparsed(tmp_path: Path) -> None:
     others = [f"{{'asin': 'B9{n:08}', 'title': <broken>}}" for n in range(3000)]
     gz(tmp_path / "meta_X.json.gz", lines([*others, *listed]))
     dataset = load("amazon-2014", tmp_path)
-    assert shown(dataset) == EXPECTED
+    assert sample_users(dataset) == EXPECTED
     assert dataset.cleaning is not None
     assert dataset.cleaning.unused == 3001
 
@@ -190,7 +190,7 @@ def test_reviews_of_2023_have_titles_of_their_own_and_join_on_the_parent(tmp_pat
     ]
     gz(tmp_path / "All_Beauty.jsonl.gz", lines(map(json.dumps, rows)))
     dataset = load("amazon-2023", tmp_path)
-    assert shown(dataset) == EXPECTED
+    assert sample_users(dataset) == EXPECTED
     assert dataset.cleaning is not None
     assert (
         "milliseconds since 1970, from 2014-01-01" in dataset.cleaning.said() or "whole days" in dataset.cleaning.said()
@@ -201,7 +201,7 @@ def test_histories_stand_for_a_training_part_that_is_lacking(tmp_path: Path) -> 
     amazon_2023(tmp_path, LOG)
     (tmp_path / "All_Beauty.train.csv.gz").unlink()
     dataset = load("amazon-2023", tmp_path)
-    assert shown(dataset) == EXPECTED
+    assert sample_users(dataset) == EXPECTED
     assert dataset.cleaning is not None
     assert "the training part is lacking" in dataset.cleaning.said()
 

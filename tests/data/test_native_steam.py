@@ -18,7 +18,7 @@ from samples import (
     steam_games,
     steam_v2,
 )
-from test_readers import EXPECTED, load, shown
+from test_readers import EXPECTED, load, sample_users
 
 from engine.errors import StudioError
 
@@ -29,7 +29,7 @@ def test_both_versions_of_steam_are_one(tmp_path: Path) -> None:
     steam(tmp_path / "one", LOG)
     steam_v2(tmp_path / "two", LOG)
     first, second = load("steam", tmp_path / "one"), load("steam", tmp_path / "two")
-    assert shown(first) == shown(second) == EXPECTED
+    assert sample_users(first) == sample_users(second) == EXPECTED
     assert all(np.array_equal(a, b) for a, b in zip(first.timestamps, second.timestamps, strict=True))
 
 
@@ -91,7 +91,7 @@ def test_games_without_a_title_without_an_id_and_twice(tmp_path: Path) -> None:
 
 def test_steam_in_recbole_files(tmp_path: Path) -> None:
     recbole(tmp_path, LOG, "steam-not-merged")
-    assert shown(load("steam", tmp_path)) == EXPECTED
+    assert sample_users(load("steam", tmp_path)) == EXPECTED
 
 
 def test_the_paper_s_names_take_either_format(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_paper_s_names_take_either_format(tmp_path: Path) -> None:
             folder = tmp_path / f"{name}-{write.__name__}"
             folder.mkdir()
             write(folder, LOG, f"Amazon_{category}" if write is recbole else category)
-            assert shown(load(name, folder)) == EXPECTED
+            assert sample_users(load(name, folder)) == EXPECTED
             other = "beauty" if name != "beauty" else "home-and-kitchen"
             with pytest.raises(StudioError, match=r"looked for|no files of the category"):
                 load(other, folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from samples import LOG, WRITE
-from test_readers import EXPECTED, shown
+from test_readers import EXPECTED, sample_users
 
 from engine import datasets
 from engine.config import DataConfig
@@ -79,8 +79,8 @@ def test_what_is_fetched_is_read_without_a_path(
     folder = reader.fetch(config, found, log)
     assert sum("is right" in line for line in log.lines) == len(found)
     assert data_presence(config) == "here"
-    assert shown(load_dataset(config, 0, Monitor())) == EXPECTED
-    assert shown(load_dataset(config.model_copy(update={"category": None}), 0, Monitor())) == EXPECTED
+    assert sample_users(load_dataset(config, 0, Monitor())) == EXPECTED
+    assert sample_users(load_dataset(config.model_copy(update={"category": None}), 0, Monitor())) == EXPECTED
     asked = len(server.requests)
     reader.fetch(config, found, log)  # all is there
     assert not any(method == "GET" and not path.endswith(".md5") for method, path, _ in server.requests[asked:])
