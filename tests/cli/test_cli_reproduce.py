@@ -75,6 +75,12 @@ def test_a_finished_run_becomes_the_table(shell: Shell, smoke: dict[str, Any], r
 def test_from_nothing_the_same_figures_come_and_others_are_told(
     shell: Shell, smoke: dict[str, Any], record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = len(api.runs())
+    said = shell("reproduce", "--write", "--what", "plain", "--record", str(record))
+    assert said.code == 0, said
+    assert len(api.runs()) <= before + 1, "one experiment alone, and only the tables in which it stands"
+    assert "Not yet run: main." in (record.parent / "results.md").read_text()
+    assert "old" in readme(record)
     assert shell("reproduce", "--write", "--what", "results", "--record", str(record)).code == 0
     assert "| without TA |" in (record.parent / "results.md").read_text()
     monkeypatch.setenv("DELREC_HOME", str(tmp_path / "elsewhere"))
@@ -190,7 +196,7 @@ def test_falsification_tests_become_a_table_and_are_taken_again_from_nothing(
 
 def test_bad_input_is_refused_in_one_line(shell: Shell, record: Path, tmp_path: Path) -> None:
     assert "no record" in shell.refuses("reproduce", "--record", str(tmp_path / "none.json"))
-    assert "no table 'x'" in shell.refuses("reproduce", "--what", "x", "--record", str(record))
+    assert "no table or experiment 'x'" in shell.refuses("reproduce", "--what", "x", "--record", str(record))
     (record.parent.parent / "README.md").write_text("no marks")
     assert "marks of 'results'" in shell.refuses("reproduce", "--write", "--record", str(record))
     known = json.loads(record.read_text())

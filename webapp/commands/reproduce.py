@@ -29,7 +29,11 @@ CHOICES = ("all", "readme", "results")
 @click.command()
 @click.argument("report", required=False, metavar="[FILE]")
 @click.option(
-    "--what", default="all", show_default=True, metavar="WHAT", help="readme, results, all, or a table's name."
+    "--what",
+    default="all",
+    show_default=True,
+    metavar="WHAT",
+    help="readme, results, all, a table's name, or an experiment's.",
 )
 @click.option("--work", metavar="FOLDER", help="Where to do it from nothing, and to go on after a stop.")
 @click.option("--write", is_flag=True, help="Make record and tables anew, from finished runs where there are any.")
@@ -75,13 +79,15 @@ def command(
     runs = _Runs(known, data, console)
     if not tables_only:
         chosen = runs.possible(chosen, what)
+    single = what in known.experiments and what not in known.tables
+    experiments, trials = ([what], []) if single else (known.needed(chosen), known.needed_trials(chosen))
     if write:
         for name in chosen:
             tables.current(known, path.parent, name)  # marks that are missing are told before hours of work
-        for key in known.needed(chosen):
+        for key in experiments:
             known.experiments[key].runs = [runs.found(key, seed) for seed in known.experiments[key].seeds]
             write_text(path, known.to_json())
-        for key in known.needed_trials(chosen):
+        for key in trials:
             known.trials[key].taken = runs.take(key)
             write_text(path, known.to_json())
         for name in chosen:
@@ -96,9 +102,9 @@ def command(
     if not tables_only:
         with ExitStack() as stack:
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
-            for key in known.experiments if report is not None else known.needed(chosen):
+            for key in known.experiments if report is not None else experiments:
                 faults += runs.again(key)
-            for key in known.needed_trials(chosen):
+            for key in trials:
                 faults += runs.taken_again(key)
     for fault in faults:
         click.echo(fault)
@@ -122,8 +128,10 @@ def _tables(known: PublishedRecord, what: str) -> list[str]:
         return parts[what]
     if what in known.tables:
         return [what]
-    remedy = f"choose from {', '.join((*CHOICES, *known.tables))}"
-    raise StudioError(f"there is no table {what!r}", where="--what", remedy=remedy)
+    if what in known.experiments:
+        return [name for name in known.tables if what in known.needed([name])]
+    remedy = f"choose from {', '.join(dict.fromkeys((*CHOICES, *known.tables, *known.experiments)))}"
+    raise StudioError(f"there is no table or experiment {what!r}", where="--what", remedy=remedy)
 
 
 class _Runs:
