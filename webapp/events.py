@@ -33,9 +33,8 @@ def tell(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}); the server's log has the details."
 
 
-_ONE_AT_A_TIME = (
-    threading.Lock()
-)  # of all visitors: a gr.State is copied, a lock cannot be, and each holds it an instant
+# Of all visitors: a gr.State is copied, a lock cannot be, and each holds it an instant.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class LatestRequest(Generic[What]):

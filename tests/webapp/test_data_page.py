@@ -147,7 +147,10 @@ def test_the_data_of_a_run_are_those_that_it_was_made_with(tmp_path: Path) -> No
     assert ">84<" in figures
     dataset_to_learn(RunFolder.create(api.status(run).folder, config, run), config, Monitor())
     api.cancel(run)
-    data_work.delete("mine")
+    assert "mine, read and cleaned" in head
+    data_work.rename("mine", "yours")
+    assert "yours (called mine when the run was made)" in handlers("opened")(request(f"run={run}"))[0]
+    data_work.delete("yours")
     importing.import_files(visits(tmp_path, users=13), "mine", "csv", DataConfig(columns=COLUMNS), Monitor())
     *_, (said, figures, _) = handlers("measured")(request(f"run={run}"))
     assert said == ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from engine import datasets
 from engine.data.cleaning import SAID
 from engine.data.listing import Listed
 from engine.data.remote import said as sized
@@ -108,11 +109,13 @@ def offers(value: Mapping[str, Any], row: Listed) -> Html:
 def head_of_run(run: Run) -> Html:
     """What is shown is what a run was made with."""
     name = run.config["data"]["dataset"]
+    now = datasets.current(name) or name
+    called = name if now == name else f"{now} (called {name} when the run was made)"
     facts = [link(f"The run {run.name}", f"./run?id={run.id}"), link("All data sets", "./data")]
     return join(
         [
             tag("div", tag("h1", f"Data of {run.name}"), class_="dr-head"),
-            tag("p", f"{name}, read and cleaned by the settings of the run.", class_="dr-lead"),
+            tag("p", f"{called}, read and cleaned by the settings of the run.", class_="dr-lead"),
             tag("div", facts, class_="dr-facts"),
         ]
     )
