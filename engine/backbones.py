@@ -37,3 +37,7 @@ BACKBONES: Mapping[str, BackboneKind] = {
 """By the name of the kind, which is the ``family`` of its backbones."""
 TINY = {f"tiny-{name}": kind.tiny for name, kind in BACKBONES.items()}
 """Random ones by their name in the settings."""
+SMOLLM2 = "smollm2-135m-instruct"
+"""The default, which comes as a wheel."""
+USUAL = (SMOLLM2, *TINY, "google/flan-t5-xl")
+"""What forms offer for ``llm.name``, which takes any other too."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.architectures import TeacherName
+from engine.backbones import SMOLLM2, USUAL
 from engine.config_base import Section
 from engine.config_base import setting as _field
 from engine.config_data import DataConfig
@@ -25,8 +26,8 @@ __all__ += ["PlusConfig", "RunConfig", "TeacherConfig"]
 class LLMConfig(Section):
     """The language model and how its outputs become scores."""
 
-    name: str = _field("smollm2-135m-instruct", min_length=1)
-    """smollm2-135m-instruct, tiny-causal or tiny-seq2seq (random, for tests), a local folder, or a hub id."""
+    name: str = _field(SMOLLM2, min_length=1, choices=lambda: USUAL)
+    """A model that comes with the studio (tiny ones are random, for tests), a local folder, or a hub id."""
     prompts: Literal["candidates", "sequence"] = _field("candidates")
     """candidates: one question a prompt, which lists the candidates, as published. sequence: a list of titles that the
     model goes on with, each of them a question; it ranks the whole catalogue."""

@@ -8,16 +8,14 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.backbones import TINY
+from engine.backbones import SMOLLM2, TINY
 from engine.config import DataConfig, RunConfig
 from engine.datasets import reader
 from engine.errors import StudioError
 from engine.paths import absolute, expanded, home, is_folder
 
-SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 MINILM = "all-minilm-l6-v2"
-TINY_NAMES = tuple(TINY)
 RECORD = "delrec-source.json"
 """Written last into a converted model's folder: says where the weights came from."""
 OTHER_NAMES = {
@@ -78,7 +76,7 @@ def model_folder(name: str) -> Path | None:
 
 def is_own_folder(name: str) -> bool:
     """Whether a language model's name is that of a folder; those that are built in never are."""
-    return name not in ("", SMOLLM2, MINILM, *TINY_NAMES) and is_folder(name)
+    return name not in ("", SMOLLM2, MINILM, *TINY) and is_folder(name)
 
 
 def settled(config: RunConfig) -> RunConfig:
@@ -118,7 +116,7 @@ def _is_only_here(run: str) -> bool:
 
 def model_presence(name: str) -> Presence:
     """Whether a language model can be loaded at once."""
-    if name in TINY_NAMES:
+    if name in TINY:
         return "built in"
     if model_folder(name) is not None:
         return "here"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.backbones import TINY
 from engine.errors import StudioError
-from engine.locations import TINY_NAMES
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ def check(weights: WeightFormat, name: str) -> None:
     """
     if weights == "full":
         return
-    if name in TINY_NAMES:
+    if name in TINY:
         raise StudioError(f"{name} is not quantized", where="llm.weights", remedy="set llm.weights=full")
     if find_spec("bitsandbytes") is None:
         raise StudioError(

@@ -12,11 +12,10 @@ from typing import Any, Literal
 import psutil
 
 from engine import environment, quantization
+from engine.backbones import SMOLLM2, TINY
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.locations import (
-    SMOLLM2,
-    TINY_NAMES,
     data_fault,
     data_presence,
     known_facts,
@@ -95,7 +94,7 @@ def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Language model", "note", f"here {error.what}", error.remedy)  # a worker elsewhere may have it
     match model_presence(name):
         case "unknown":
-            remedy = f"choose {SMOLLM2}, {', '.join(TINY_NAMES)}, an existing folder, or a hub id such as a/b"
+            remedy = f"choose {SMOLLM2}, {', '.join(TINY)}, an existing folder, or a hub id such as a/b"
             yield Check("Language model", "problem", f"{name!r} is not known", remedy)
         case "to be fetched":
             yield Check("Language model", "note", f"{name} is fetched at the start", "without a network, use a folder")
@@ -258,7 +257,7 @@ def weights_mb(config: RunConfig) -> float | None:
     """Memory in MB by the size of the model's files, doubled for gradients and copies; None if they are not here."""
     folder = model_folder(config.llm.name)
     if folder is None:
-        return LOADED_MB if config.llm.name in TINY_NAMES else None
+        return LOADED_MB if config.llm.name in TINY else None
     return 2 * sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6 + LOADED_MB
 
 

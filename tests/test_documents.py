@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
 PIECE = re.compile(r"^<!-- code: ([\w.]+) -->$", re.M)
 """Where the site's build puts a piece of the code."""
 SETTING = re.compile(rf"({'|'.join(RunConfig.model_fields)})(\.[a-z]\w*)+")
+IN_CODE = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)}|tests|docs)(?:/[a-z0-9_-]+)+(?:\.[a-z]+)?(?![\w{{*/-])")
+CODE_FILES = [it for folder in (*PACKAGES, "tests", "docs") for it in sorted((ROOT / folder).rglob("*.py"))]
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -90,6 +93,21 @@ def test_what_is_named_is_there(document: str) -> None:
         looked += 1
         wrong += [target] if not ((ROOT / document).parent / target).exists() else []
     assert looked > (2 if document == "CHANGELOG.md" else 20)
+    assert wrong == []
+
+
+def _told_paths(path: Path) -> set[str]:
+    """Paths of this repository that comments, docstrings and other texts of a module name."""
+    with path.open("rb") as file:
+        kinds = (tokenize.COMMENT, tokenize.STRING)
+        text = "\n".join(token.string for token in tokenize.tokenize(file.readline) if token.type in kinds)
+    return set(IN_CODE.findall(text))
+
+
+def test_paths_that_code_names_are_there() -> None:
+    told = {(path, name) for path in CODE_FILES for name in _told_paths(path)}
+    assert {"tests/test_memory_estimate.py", "engine/llm/verbalizers"} <= {name for _, name in told}
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in sorted(told) if not (ROOT / name).exists()]
     assert wrong == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import locations
+from engine.backbones import SMOLLM2
 from engine.config import DataConfig
 from engine.locations import data_presence, model_folder, model_presence, settled
 from engine.settings import flatten, load_config
@@ -14,16 +15,16 @@ from engine.settings import flatten, load_config
 
 def test_models_are_built_in_here_to_be_fetched_or_unknown(delrec_home: Path, tmp_path: Path) -> None:
     assert model_presence("tiny-causal") == "built in"
-    assert model_presence(locations.SMOLLM2) == "to be fetched"
+    assert model_presence(SMOLLM2) == "to be fetched"
     assert model_presence("google/flan-t5-xl") == "to be fetched"
     assert model_presence("no such model") == "unknown"
     assert model_presence("../../no-such-folder") == "unknown"
     assert model_presence(str(tmp_path)) == "here"
     locations.smollm2_folder().mkdir(parents=True)
-    assert model_presence(locations.SMOLLM2) == "to be fetched"
+    assert model_presence(SMOLLM2) == "to be fetched"
     (locations.smollm2_folder() / locations.RECORD).write_text("{}")
-    assert model_presence(locations.SMOLLM2) == "here"
-    assert str(model_folder(locations.SMOLLM2)).startswith(str(delrec_home))
+    assert model_presence(SMOLLM2) == "here"
+    assert str(model_folder(SMOLLM2)).startswith(str(delrec_home))
 
 
 def test_a_model_of_the_hub_is_here_once_its_configuration_is(delrec_home: Path) -> None:

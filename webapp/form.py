@@ -29,9 +29,6 @@ SECTIONS = {
 }
 """Sections in the order of the pipeline, each with heading and explanation."""
 
-SUGGESTIONS = {"llm.name": ("smollm2-135m-instruct", "tiny-causal", "tiny-seq2seq", "google/flan-t5-xl")}
-"""Free text that has usual answers."""
-
 NUMBERS = ("number", "whole")
 
 LABELS = {
@@ -150,8 +147,6 @@ def control(setting: Setting, value: Any) -> Component:
         return gr.Dropdown(
             choices=_offered(setting), filterable=setting.open, allow_custom_value=setting.open, **common
         )
-    if setting.name in SUGGESTIONS:
-        return gr.Dropdown(choices=list(SUGGESTIONS[setting.name]), allow_custom_value=True, **common)
     hint = "comma between entries" if setting.kind == "list" else "empty" if setting.optional else None
     if setting.kind in NUMBERS:
         return gr.Number(step=1 if setting.kind == "whole" else 0.0001, placeholder=hint, **common)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import datasets
+from engine.backbones import SMOLLM2, TINY
 from engine.config import DataConfig, RunConfig
 from engine.config_data import PROTOCOL
 from engine.data import Dataset, Statistics, load_dataset, statistics
 from engine.errors import StudioError
-from engine.locations import SMOLLM2, TINY_NAMES, data_presence
+from engine.locations import data_presence
 from engine.monitor import Monitor
 from engine.paths import expanded
 from engine.run_data import run_dataset
@@ -64,7 +65,7 @@ def prompts_of(config: RunConfig, user: str | None = None) -> Preview:
 def require_preview(access: Access, config: RunConfig, request: object) -> None:
     """Raise :class:`StudioError` if a visitor who only looks would make the server fetch files or read her paths."""
     harmless = data_presence(config.data) != "to be fetched" and config.data.path is None
-    if not (harmless and config.llm.name in (SMOLLM2, *TINY_NAMES)):
+    if not (harmless and config.llm.name in (SMOLLM2, *TINY)):
         access.require_change(request)
 
 

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from engine import network, quantization
-from engine.backbones import BACKBONES, TINY
+from engine.backbones import BACKBONES, SMOLLM2, TINY
 from engine.config import LLMConfig
 from engine.devices import choose_device, memory_mb
 from engine.errors import StudioError
@@ -34,7 +34,6 @@ from engine.locations import (
     HUB_ID,
     MINILM,
     RECORD,
-    SMOLLM2,
     SMOLLM2_HUB,
     hub_cache,
     is_own_folder,

@@ -10,9 +10,21 @@ import torch
 from llm_world import CANDIDATES, HISTORY, TITLES, plain_causal
 from torch import Tensor
 
+from engine.backbones import BACKBONES as KINDS
 from engine.errors import StudioError
 from engine.llm import Backbone, Prompt, Prompts, Segment, SoftPrompt
 from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.registered import registered
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_backbones_says_all_that_is_asked_of_it(kind: str) -> None:
+    found = registered(KINDS[kind].backbone)
+    unsaid = [name for name in Backbone.__annotations__ if not hasattr(found, name)]
+    assert not unsaid, f"{found.__name__} gives no value to {', '.join(unsaid)} of engine.llm.backbone.Backbone"
+    unwritten = sorted(found.__abstractmethods__)
+    assert not unwritten, f"{found.__name__} does not write {', '.join(unwritten)}"
+    assert found.family == kind
 
 
 def own_logits(backbone: Backbone, inputs: Tensor) -> Tensor:

