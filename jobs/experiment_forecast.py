@@ -46,6 +46,8 @@ class ExperimentForecast:
     """Peak memory of the largest run."""
     problems: tuple[str, ...]
     """What would make variants fail, a sentence each."""
+    left_out: dict[str, str]
+    """Variants of a template that the base cannot have, by label, with the reason."""
 
 
 def forecast_experiment(plan: Plan, *, sharing: bool = True) -> ExperimentForecast:
@@ -69,6 +71,7 @@ def forecast_experiment(plan: Plan, *, sharing: bool = True) -> ExperimentForeca
         _sum([it.shared for it in runs], scale),
         max(memory) if memory else None,
         tuple(map(str, found)),
+        plan.left_out,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -52,11 +54,19 @@ class ExperimentState:
     @property
     def deleted(self) -> int:
         """How many of the runs that were planned are gone; 0 where that is not known."""
-        try:
-            planned = plan_in(self.experiment).size
-        except StudioError:
-            return 0
+        planned = self._plan.size if self._plan else 0
         return max(0, planned - sum(label is not None for label in self.labels.values()))
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Variants of its template that its base could not have, by label, with the reason."""
+        return self._plan.left_out if self._plan else {}
+
+    @cached_property
+    def _plan(self) -> Plan | None:
+        with suppress(StudioError):
+            return plan_in(self.experiment)
+        return None
 
 
 def start(plan: Plan, name: str | None = None, question: str = "", *, confirmed: bool = False) -> Experiment:

@@ -40,4 +40,4 @@ def as_dict(reference: str) -> dict[str, Any]:
     runs = [
         {name: getattr(run, name) for name in own} | {"variant": found.labels[run.id] or run.name} for run in found.runs
     ]
-    return {**about(found.experiment), "deleted": found.deleted, "runs": runs}
+    return {**about(found.experiment), "deleted": found.deleted, "left_out": found.left_out, "runs": runs}

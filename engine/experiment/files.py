@@ -18,7 +18,7 @@ from engine.setting_values import write
 from engine.settings import checked_names, load_config
 
 SHARED_KEYS = ("preset", "base", "vary", "name", "question")
-PLAN_KEYS = (*SHARED_KEYS, "variants", "datasets", "seeds", "template")
+PLAN_KEYS = (*SHARED_KEYS, "variants", "left_out", "datasets", "seeds", "template")
 SEARCH_KEYS = (*SHARED_KEYS, "metric", "trials", "pruning")
 
 
@@ -26,7 +26,7 @@ def plan_to_yaml(plan: Plan) -> str:
     """The plan as a file that :func:`plan_from_yaml` reads."""
     values = plan.model_dump(mode="json", exclude_defaults=True)
     values["variants"] = {variant.label: variant.settings for variant in plan.variants}
-    return _dump(values, ("preset", "base", "vary", "variants", "datasets", "seeds"))
+    return _dump(values, ("preset", "base", "vary", "variants", "left_out", "datasets", "seeds"))
 
 
 def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
@@ -57,7 +57,11 @@ def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
         template=str(values.get("template") or ""),
         variants=variants,
     )
-    return plan, *_named(values)
+    left_out = values.get("left_out") or {}
+    if not isinstance(left_out, Mapping):
+        raise StudioError("what is left out is not understood", where=where, remedy="write left_out as NAME: REASON")
+    left_out = plan.left_out | {str(name): str(why) for name, why in left_out.items()}
+    return plan.model_copy(update={"left_out": left_out}), *_named(values)
 
 
 def search_to_yaml(search: Search) -> str:

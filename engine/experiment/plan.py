@@ -46,6 +46,8 @@ class Plan(FrozenModel):
     datasets: list[str] = Field(default=[])
     seeds: list[int] = Field(default=[])
     """Empty takes the base's."""
+    left_out: dict[str, str] = Field(default={})
+    """Variants of a template that the base cannot have, by label, with the reason."""
 
     @property
     def size(self) -> int:

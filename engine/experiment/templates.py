@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.experiment.plan import BASE, Plan, Variant, expand
+from engine.experiment.plan import BASE, REMEDY, Plan, Variant, expand
 from engine.labels import label
+from engine.recipe import identity
+from engine.setting_values import write
+from engine.settings import flatten
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,39 @@ class Template:
     fill: Callable[[Plan, RunConfig, Sequence[str]], Plan]
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A variant that a template would have.
+
+    Args:
+        settings: what it changes, by dotted name.
+        part: what it leaves out or replaces, in words.
+        needs: the values, by dotted name, with which a base has that part.
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+    part: str = ""
+    needs: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def lacking(self, base: RunConfig) -> str | None:
+        """The first setting by which the base lacks the part."""
+        values = dict(flatten(base))
+        return next((name for name, usable in self.needs.items() if values[name] not in usable), None)
+
+
 def apply(plan: Plan, name: str, values: Sequence[str] = ()) -> Plan:
     """The plan with a template filled in; what it varied before stays.
 
+    Variants that the base cannot have are left out, and the plan says so; those that ``values`` name are refused.
+
     Raises:
-        StudioError: no such template, values that it cannot use, or a base that makes it meaningless.
+        StudioError: no such template, values that it cannot use, or a base of which it has nothing to vary.
     """
     if name not in TEMPLATES:
         remedy = f"choose one of {', '.join(TEMPLATES)}"
         raise StudioError(f"unknown template {name!r}", where="--template", remedy=remedy)
-    base = RunConfig.model_validate(plan.base)
-    filled = TEMPLATES[name].fill(plan, base, values)
-    try:
-        expand(filled.model_copy(update={"vary": {}, "datasets": [], "seeds": []}))
-    except StudioError as error:
-        what = f"the template {name!r} says nothing of this configuration: {error.what}"
-        raise StudioError(what, where="--template", remedy=error.remedy) from None
-    return filled
+    return TEMPLATES[name].fill(plan, RunConfig.model_validate(plan.base), values)
 
 
 def _seeds(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
@@ -46,45 +65,56 @@ def _seeds(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
 
 
 def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
-    """One part of the method left out at a time; ``values``: the teacher whose prompt is tried instead."""
-    own, what = base.distill, ""
-    if own.prompt != "distilled":
-        what = f"distill.prompt={own.prompt} distils nothing"
-    elif not (own.ta and own.rps):
-        what = "TA or RPS is left out already"
-    elif not base.finetune.enabled:
-        what = "stage 2 is left out already"
-    elif own.teacher not in (None, base.teacher.name):
-        what = "another teacher's prompt is used already"
-    if what:
-        remedy = "start from distill.prompt=distilled with TA, RPS and stage 2"
-        raise StudioError(
-            f"the template 'ablations' says nothing of this configuration: {what}", where="--template", remedy=remedy
-        )
+    """One part of the method left out at a time; ``values``: the teachers whose prompts are tried instead."""
+    distils = {"distill.prompt": ("distilled",)}
+    both = {**distils, "distill.ta": (True,), "distill.rps": (True,)}
+    own = {**distils, "distill.teacher": (None, base.teacher.name)}
     others = values or [next(name for name in (*base.teacher.also, *ARCHITECTURES) if name != base.teacher.name)]
-    also = list(dict.fromkeys([*base.teacher.also, others[0]]))
-    changes: dict[str, dict[str, Any]] = {
-        "DELRec": {},
-        "no prompt": {"distill.prompt": "none"},
-        "untrained prompt": {"distill.prompt": "random"},
-        "prompt trained on LSR": {"distill.prompt": "lsr"},
-        "without TA": {"distill.ta": False},
-        "without RPS": {"distill.rps": False},
-        "without stage 2": {"finetune.enabled": False},
-        f"prompt of {label(others[0])}": {"teacher.also": also, "distill.teacher": others[0]},
-    }
-    return _variants(plan, changes)
+    prompts = [
+        Offer(
+            f"prompt of {label(other)}",
+            {"teacher.also": list(dict.fromkeys([*base.teacher.also, other])), "distill.teacher": other},
+            "prompt of its own teacher",
+            own,
+        )
+        for other in others
+    ]
+    free = {"distill.prompt_run": None} if base.distill.prompt_run else {}
+    offers = [
+        Offer(name, {**free, "distill.prompt": prompt}, part, {"distill.prompt": having})
+        for name, prompt, part, having in (
+            ("no prompt", "none", "soft prompt", _ANY_PROMPT),
+            ("untrained prompt", "random", "trained prompt", _TRAINED),
+            ("prompt trained on LSR", "lsr", "distillation", _FROM_TEACHERS),
+        )
+    ]
+    offers += [
+        Offer("without TA", {"distill.ta": False}, "pair of TA and RPS", both),
+        Offer("without RPS", {"distill.rps": False}, "pair of TA and RPS", both),
+        Offer("without stage 2", {"finetune.enabled": False}, "stage 2", {"finetune.enabled": (True,)}),
+        *prompts,
+    ]
+    whole = all(offer.lacking(base) is None for offer in offers)
+    return _filled(plan, base, [Offer("DELRec" if whole else BASE, {}), *offers], prompts if values else ())
 
 
-def _teachers(plan: Plan, _: RunConfig, values: Sequence[str]) -> Plan:
-    return _variants(plan, {label(name): {"teacher.name": name} for name in values or ARCHITECTURES})
+_FROM_TEACHERS = ("distilled", "run")
+_TRAINED = (*_FROM_TEACHERS, "lsr")
+_ANY_PROMPT = (*_TRAINED, "random")
+"""Of ``distill.prompt``, what gives a prompt that some teacher was distilled into, one that was trained, or any."""
 
 
-def _backbones(plan: Plan, _: RunConfig, values: Sequence[str]) -> Plan:
+def _teachers(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
+    offers = [Offer(label(name), {"teacher.name": name}) for name in values or ARCHITECTURES]
+    return _filled(plan, base, offers, offers if values else ())
+
+
+def _backbones(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
     if len(values) < 2:
         remedy = "write --template backbones=smollm2-135m-instruct,my-models/qwen"
         raise StudioError("which language models?", where="--template", remedy=remedy)
-    return _variants(plan, {name: {"llm.name": name} for name in values})
+    offers = [Offer(name, {"llm.name": name}) for name in values]
+    return _filled(plan, base, offers, offers)
 
 
 def _numbers(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
@@ -92,15 +122,16 @@ def _numbers(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
     if values:
         remedy = "vary data.history and data.candidates yourself"
         raise StudioError("the template 'numbers' takes no values", where="--template", remedy=remedy)
-    changes: dict[str, dict[str, Any]] = {BASE: {}}
+    offers = [Offer(BASE, {})]
     for name, now, least in (
         ("history", base.data.history, 1),
         ("candidates", base.data.candidates, max(2, base.distill.teacher_top)),
     ):
         for number in (max(least, now // 2), 2 * now):
             if number != now:
-                changes[f"{name} of {number}" if name == "history" else f"{number} {name}"] = {f"data.{name}": number}
-    return _variants(plan, changes)
+                words = f"history of {number}" if name == "history" else f"{number} {name}"
+                offers.append(Offer(words, {f"data.{name}": number}))
+    return _filled(plan, base, offers)
 
 
 TEMPLATES = {
@@ -120,12 +151,42 @@ TEMPLATES = {
 """By the name in the shell."""
 
 
-def _variants(plan: Plan, changes: dict[str, dict[str, Any]]) -> Plan:
+def _filled(plan: Plan, base: RunConfig, offers: Sequence[Offer], named: Sequence[Offer] = ()) -> Plan:
+    """The plan with those of the offers that its base can have; ``named``: those without which it is refused."""
     if plan.variants:
         raise StudioError("variants are listed already", where="--template", remedy="take one template at a time")
-    return plan.model_copy(
-        update={"variants": [Variant(label=name, settings=settings) for name, settings in changes.items()]}
-    )
+    kept: dict[str, Variant] = {}
+    left_out: dict[str, str] = {}
+    for offer in offers:
+        variant = Variant(label=offer.label, settings=dict(offer.settings))
+        try:
+            if lacks := offer.lacking(base):
+                what = f"there is no {offer.part} with {lacks}={write(dict(flatten(base))[lacks])}"
+                raise StudioError(what, remedy=_start_from([offer], base))
+            (run,) = expand(Plan(base=plan.base, variants=[variant]))
+            same = kept.setdefault(identity(run.config), variant)
+            if same is not variant:
+                raise StudioError(f"it would be the same runs as {same.label!r}", remedy=REMEDY)
+        except StudioError as error:
+            why = error.what.removeprefix(f"{offer.label}: ")
+            if offer in named:
+                raise StudioError(f"{offer.label}: {why}", where="--template", remedy=error.remedy) from None
+            left_out[offer.label] = why
+    if left_out and len(kept) < 2:
+        what = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        what = f"the template has nothing to vary in this configuration: {what}"
+        raise StudioError(what, where="--template", remedy=_start_from(offers, base))
+    return plan.model_copy(update={"variants": list(kept.values()), "left_out": left_out})
+
+
+def _start_from(offers: Sequence[Offer], base: RunConfig) -> str:
+    """What a base lacks, with the settings that bring it."""
+    parts: dict[str, str] = {}
+    for offer in offers:
+        if name := offer.lacking(base):
+            parts.setdefault(f"{name}={write(offer.needs[name][0])}", offer.part)
+    told = " or ".join(f"{part} ({setting})" for setting, part in parts.items())
+    return f"start from a configuration with {told}" if told else REMEDY
 
 
 def seeds(text: str) -> list[int]:

@@ -56,6 +56,22 @@ def test_a_plan_is_written_and_started_from_its_file(shell: Shell, tmp_path) -> 
     assert "2 runs" in like.out
 
 
+def test_variants_that_the_configuration_cannot_have_are_told_and_kept(shell: Shell, tmp_path: Path) -> None:
+    base = ("--preset", "smoke", "--template", "ablations", "--set", "distill.prompt=none")
+    told = "left out: without TA: there is no pair of TA and RPS with distill.prompt=none\n"
+    looked = shell("experiment", *base, "--dry-run")
+    assert told in looked.err
+    assert "2 runs" in looked.out
+    written = shell("experiment", *base, "--write", str(tmp_path / "plan.yaml"))
+    assert told in written.err
+    started = shell("experiment", "--plan", str(tmp_path / "plan.yaml"), "--name", "N")
+    assert told in started.err
+    assert f"  {told}" in shell("experiment", "show", "N").out
+    left_out = json.loads(shell("experiment", "show", "N", "--json").out)["left_out"]
+    assert left_out["without TA"] in told
+    assert len(left_out) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -65,7 +81,10 @@ def test_a_plan_is_written_and_started_from_its_file(shell: Shell, tmp_path) -> 
             ("--preset", "smoke", "--vary", "llm.name=/nowhere,tiny-causal"),
             "'/nowhere' is not known",
         ),
-        (("--preset", "smoke", "--template", "ablations", "--set", "distill.prompt=none"), "distils nothing"),
+        (
+            ("--preset", "smoke", "--template", "ablations=caser", "--set", "distill.prompt=none"),
+            "prompt of Caser: there is no prompt of its own teacher",
+        ),
         (("--plan", "/nowhere.yaml"), "cannot read"),
         (("show", "nothing"), "no experiment 'nothing'"),
         (("add", "new", "nothing"), "no run 'nothing'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.architectures import ARCHITECTURES
@@ -10,6 +12,7 @@ from engine.experiment.files import plan_from_yaml, plan_to_yaml
 from engine.experiment.parsing import make_plan, varied, written
 from engine.experiment.plan import expand, label_of, of_columns
 from engine.experiment.templates import TEMPLATES, seeds
+from engine.labels import label
 from engine.settings import load_config, setting_of
 
 SMOKE = load_config("smoke")
@@ -77,19 +80,79 @@ def test_every_template_is_tried_here():
         ([], {"template": "backbones"}, "which language models"),
         ([], {"template": "numbers=3"}, "takes no values"),
         ([], {"template": "teachers=sasrec,nobody"}, "'nobody' is not usable"),
+        ([], {"template": "teachers=sasrec,sasrec"}, "SASRec: it would be the same runs as 'SASRec'"),
+        ([], {"template": "ablations=nobody"}, "'nobody' is not usable"),
+        ([], {"template": "ablations=caser,sasrec"}, "prompt of SASRec: it would be the same runs as 'DELRec'"),
+        (["distill.prompt=none"], {"template": "ablations=caser"}, "prompt of Caser: there is no .*prompt=none"),
         ([], {"template": "ablations", "vary": ["distill.prompt=none,lsr"]}, "over which the grid varies too"),
         ([], {"template": "ablations", "vary": ["finetune.soft_labels=0,0.5"]}, "would be the same runs as"),
         (["distill.prompt=none"], {"vary": ["distill.ta=true,false"]}, "would be the same runs as"),
         (["plus.enabled=false"], {"vary": ["plus.weighed_users=5,6"]}, "would be the same runs as"),
-        (["distill.prompt=none"], {"template": "ablations"}, "distill.prompt=none distils nothing"),
-        (["distill.rps=false"], {"template": "ablations"}, "left out already"),
-        (["finetune.enabled=false"], {"template": "ablations"}, "stage 2 is left out already"),
         ([], {"vary": [f"distill.steps={','.join(map(str, range(1, 201)))}"], "seed_text": "0-499"}, "more than an"),
     ],
 )  # fmt: skip
 def test_what_says_nothing_is_refused(overrides, given, said):
     with pytest.raises(StudioError, match=said):
         expand(_plan(*overrides, **given))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "left", "by"),
+    [
+        ([], ABLATIONS[1:], ""),
+        (["distill.prompt=none"], ["without stage 2"], "distill.prompt=none"),
+        (["distill.prompt=random"], ["no prompt", "without stage 2"], "distill.prompt=random"),
+        (["distill.prompt=lsr"], ["no prompt", "untrained prompt", "without stage 2"], "distill.prompt=lsr"),
+        (["distill.prompt=run", "distill.prompt_run=mine"],
+         ["no prompt", "untrained prompt", "prompt trained on LSR", "without stage 2"], "distill.prompt=run"),
+        (["distill.ta=false"], [*ABLATIONS[1:4], *ABLATIONS[6:]], "distill.ta=false"),
+        (["distill.rps=false"], [*ABLATIONS[1:4], *ABLATIONS[6:]], "distill.rps=false"),
+        (["finetune.enabled=false"], [it for it in ABLATIONS[1:] if it != "without stage 2"], "finetune.enabled=false"),
+        (["teacher.also=[caser]", "distill.teacher=caser"], ABLATIONS[1:-1], "distill.teacher=caser"),
+    ],
+)  # fmt: skip
+def test_ablations_that_a_base_cannot_have_are_left_out_and_told(overrides, left, by):
+    plan = _plan(*overrides, template="ablations", seed_text="0-1")
+    usual = _plan(template="ablations")
+    assert [it.label for it in plan.variants] == ["as it stands" if by else "DELRec", *(it for it in [
+        variant.label for variant in usual.variants] if _meant(it) in left)]  # fmt: skip
+    assert [_meant(it) for it in plan.left_out] == [it for it in ABLATIONS[1:] if it not in left]
+    assert all(why.startswith("there is no ") and why.endswith(f"with {by}") for why in plan.left_out.values())
+    assert len(expand(plan)) == plan.size == 2 * (1 + len(left))
+    assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
+
+
+def _meant(label: str) -> str:
+    """The template's own choice of another teacher is as good as the test's."""
+    return ABLATIONS[-1] if label.startswith("prompt of ") else label
+
+
+def test_a_base_without_any_part_is_refused_and_the_remedy_names_the_parts():
+    with pytest.raises(StudioError) as fault:
+        _plan("distill.prompt=none", "finetune.enabled=false", template="ablations")
+    assert "nothing to vary" in fault.value.what
+    assert all(f"{name}: there is no " in fault.value.what for name in map(_meant, ABLATIONS[1:-1]))
+    remedy = "start from a configuration with soft prompt (distill.prompt=distilled) or stage 2 (finetune.enabled=true)"
+    assert fault.value.remedy == remedy
+
+
+def test_what_settings_forbid_is_left_out_of_a_template_too_unless_it_was_named():
+    """Whatever the reason: here teachers other than the one whose prompt is distilled, which they would not train."""
+    base = ("teacher.name=caser", "teacher.also=[sasrec]", "distill.teacher=sasrec")
+    plan = _plan(*base, template="teachers")
+    assert {*(it.label for it in plan.variants), *plan.left_out} == {label(name) for name in ARCHITECTURES}
+    assert len(expand(plan)) == plan.size
+
+
+def test_every_ablation_is_in_its_table():
+    """By the setting that makes it, and what the docs name is a setting."""
+    text = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    table = text.partition("## Ablations")[2].partition("\n\n## ")[0]
+    rows = {row.split("|")[1].strip(): row.split("|")[2] for row in table.splitlines() if row.startswith("|")}
+    for variant in _plan(template="ablations=caser").variants[1:]:
+        *_, (name, value) = variant.settings.items()
+        assert f"`{label_of({name: value})}`" in rows[variant.label]
+    assert len(rows) == len(ABLATIONS) - 1 + 2  # head and rule
 
 
 def test_stage_2_counts_only_where_it_is_there():

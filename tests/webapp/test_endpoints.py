@@ -127,6 +127,16 @@ def test_a_plan_is_what_the_shells_file_is(written: Callable[[Any], str], more: 
     assert programs.experiment(asked, plan=text)["name"] == "theirs"
 
 
+def test_variants_that_a_base_cannot_have_are_told_before_the_start_and_after() -> None:
+    programs, asked = Endpoints(Access()), SimpleNamespace(query_params={})
+    given = {"preset": "smoke", "settings": ["distill.prompt=none"], "template": "ablations"}
+    looked = programs.experiment(asked, **given, dry_run=True)
+    assert looked["left_out"]["without RPS"] == "there is no pair of TA and RPS with distill.prompt=none"
+    told = programs.experiment(asked, **given)
+    assert told["left_out"] == looked["left_out"] == programs.lead_experiment(asked, told["id"])["left_out"]
+    assert [run["variant"] for run in told["runs"]] == ["as it stands", "without stage 2"]
+
+
 @pytest.mark.parametrize(
     ("given", "what"),
     [

@@ -13,8 +13,10 @@ from webapp_studio import Studio
 from db import lifecycle, metrics, runs
 from db.store import writing
 from engine.evaluate.paired import UserMetrics
+from engine.experiment.parsing import make_plan
 from engine.settings import load_config
 from jobs import api, experiments, process
+from jobs.experiment_forecast import forecast_experiment
 from webapp import variants
 from webapp.pages import experiment as page_of
 from webapp.views import experiment as view
@@ -79,6 +81,14 @@ def test_failures_tell_their_reasons():
     lifecycle.finish(run_id, "failed", error="no column 'item'", remedy="name it")
     told = view.head(experiments.standing(experiments.gather([run_id], "bad").id))
     assert "no column &#x27;item&#x27; — name it" in told
+
+
+def test_variants_that_the_base_cannot_have_are_told_in_the_preview_and_on_the_page():
+    base = load_config("smoke", overrides=["finetune.enabled=false"])
+    plan = make_plan("smoke", base, template="ablations")
+    told = "<b>without stage 2</b> is left out: there is no stage 2 with finetune.enabled=false"
+    assert told in view.expected(forecast_experiment(plan))
+    assert told in view.head(experiments.standing(experiments.start(plan).id))
 
 
 def test_sixty_runs_of_many_points_are_drawn(monkeypatch):

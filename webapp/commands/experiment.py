@@ -56,6 +56,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 def _start(ctx: click.Context, given: dict[str, Any]) -> None:
     plan, name, question = _plan(ctx, given)
+    for label, why in plan.left_out.items():
+        click.echo(f"left out: {label}: {why}", err=True)
     if target := given["target"]:
         from engine.experiment.files import plan_to_yaml
 
@@ -167,14 +169,17 @@ def show(experiment: str, as_json: bool, target: str | None) -> None:
 
         runs = [run.as_dict() | {"variant": found.labels[run.id]} for run in found.runs]
         sharing = asdict(experiments.sharing(found))
-        told = about(found.experiment) | {"deleted": found.deleted, "sharing": sharing, "runs": runs}
+        gone = {"deleted": found.deleted, "left_out": found.left_out}
+        told = about(found.experiment) | gone | {"sharing": sharing, "runs": runs}
         click.echo(json.dumps(told, indent=1))
         return
-    gone = {"deleted": found.deleted} if found.deleted else {}
-    click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts | gone)}")
+    deleted = {"deleted": found.deleted} if found.deleted else {}
+    click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts | deleted)}")
     for run in found.runs:
         label = found.labels[run.id] or run.name
         click.echo(f"  {run.id}  {run.state:<11} seed {run.seed}  {label}" + (f": {run.reason}" if run.reason else ""))
+    for label, why in found.left_out.items():
+        click.echo(f"  left out: {label}: {why}")
     if (shared := experiments.sharing(found)).taken or shared.parts:
         saved = f"{shared.taken} of {shared.begun} stages, which took {duration(shared.seconds)} there"
         click.echo(f"as in other runs: {saved}; and {plural(shared.parts, 'row')} of results")

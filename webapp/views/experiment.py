@@ -84,7 +84,14 @@ def head(found: ExperimentState, trials: int | None = None, *, frozen: bool = Fa
             " · paused" if found.experiment.paused else "", f" · id {found.experiment.id}", class_="dr-muted"),
         bar,
         tag("ul", reasons, more, class_="dr-verdicts") if reasons else None,
+        _left_out(found.left_out),
     )  # fmt: skip
+
+
+def _left_out(found: Mapping[str, str]) -> Html | None:
+    """Variants that a template would have and the base could not."""
+    told = [tag("li", tag("b", label), f" is left out: {why}") for label, why in found.items()]
+    return tag("ul", told, class_="dr-verdicts", data_left_out=True) if told else None
 
 
 def _run(run: Run, words: str, frozen: bool) -> Html | str:
@@ -174,6 +181,7 @@ def expected(found: ExperimentForecast) -> Html:
         [
             [notice("bad", problem) for problem in found.problems],
             tag("p", tag("b", f"{whole}.")),
+            _left_out(found.left_out),
             scrolled("Preview", tag("thead", tag("tr", heads)), tag("tbody", rows)),
         ]
     )
