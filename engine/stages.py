@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.architectures import TeacherName
 from engine.config import RunConfig
+from engine.curves import OBJECTIVE
 from engine.labels import label
 
 
@@ -36,6 +37,11 @@ class StageSpec:
     there: Callable[[RunConfig], bool] = _always
     code: tuple[str, ...] = ()
 
+    @property
+    def ranks(self) -> bool:
+        """Whether it selects by how well it ranks; stage 1's objective is another one with other settings."""
+        return self.selects not in ("", OBJECTIVE)
+
 
 STAGES = (
     StageSpec("data", "Load data, split, candidates"),
@@ -52,7 +58,7 @@ STAGES = (
         "distil",
         "Stage 1: distil soft prompt",
         "Stage 1",
-        selects="objective",
+        selects=OBJECTIVE,
         there=lambda config: config.distill.prompt in ("distilled", "lsr"),
         code=("engine.distill.stage", "engine.llm.sources"),
     ),

@@ -34,7 +34,11 @@ CANDIDATES = (
     *("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false"),
     *("distill.soft_labels=false", "finetune.soft_labels=0"),
 )
+"""Makes the smoke preset ask as published: one question a prompt, which lists the candidates."""
+SWITCHED_ON = ("plus.enabled=true", "llm.prompts=sequence")
+"""Makes the smoke preset go through every stage that there is: also those that are off by default."""
 QUICK = (
+    *SWITCHED_ON,
     "teacher.epochs=2",
     "teacher.validate_every=1",
     "distill.steps=2",
@@ -48,7 +52,7 @@ QUICK = (
     "plus.weighed_users=8",
     "eval.users=8",
 )
-"""What makes the smoke preset ask as published: one question a prompt, which lists the candidates."""
+"""Makes the smoke preset take seconds."""
 SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=6")
 """Makes it ask behind every title of a list, with a head that learns."""
 FORMS = {"candidates": CANDIDATES, "sequence": (*CANDIDATES, *SEQUENCE)}

@@ -12,8 +12,10 @@ from engine.errors import StudioError
 from engine.fields import Setting, describe
 from engine.recipe import identity, row_recipe, stage_recipes
 from engine.settings import flatten, load_config, make_config, nest
+from tests.stage_world import SWITCHED_ON
 
-BASE = load_config("smoke", overrides=["teacher.also=[caser]"])
+OVERRIDES = (*SWITCHED_ON, "teacher.also=[caser]")
+BASE = load_config("smoke", overrides=OVERRIDES)
 WITHOUT_EFFECT = {
     *(
         "data.cold_share",
@@ -93,7 +95,7 @@ def test_a_setting_changes_its_stage_and_those_that_start_from_it(
     override: str, stays: list[str], changes: list[str]
 ) -> None:
     before = stage_recipes(BASE)
-    after = stage_recipes(load_config("smoke", overrides=["teacher.also=[caser]", override]))
+    after = stage_recipes(load_config("smoke", overrides=[*OVERRIDES, override]))
     assert [name for name in stays if before[name] != after[name]] == []
     assert [name for name in changes if before[name] == after[name]] == []
 

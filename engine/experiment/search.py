@@ -18,14 +18,14 @@ from engine.recipe import stage_recipes
 from engine.seeds import generator
 from engine.setting_values import write
 from engine.settings import flatten, make_config, nest
-from engine.stages import SELECTED_BY, TITLES, stage_names
+from engine.stages import SELECTED_BY, STAGES, TITLES, stage_names
 
 if TYPE_CHECKING:
     import numpy as np
 
-METRICS = {f"{stage}.{SELECTED_BY[stage]}": stage for stage in ("finetune", "teacher", "text")}
-"""What can be searched for: by what these stages keep their best weights, on validation users. The first by default."""
-DEFAULT = next(iter(METRICS))
+METRICS = {f"{stage.name}.{stage.selects}": stage.name for stage in STAGES if stage.ranks}
+"""What can be searched for: by what these stages keep their best weights, on validation users."""
+DEFAULT = f"finetune.{SELECTED_BY['finetune']}"
 MOST_TRIALS = 1000
 USUAL_TRIALS = 20
 DRAWS = 20
