@@ -133,6 +133,20 @@ def make_world(*overrides: str, family: str = "causal", form: str = "candidates"
     return World(config, dataset, split, FAMILIES[family](0), Popularity(split.train, split.n_items))
 
 
+class Progress(Monitor):
+    """Remembers how far each stage has come, and of how much."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[tuple[int, int]]] = {}
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.seen.setdefault(stage, []).append((done, total))
+
+    def at(self, stage: str, share: float) -> int:
+        """Where a stage first says that this share of it is done."""
+        return next(done for done, total in self.seen[stage] if done >= share * total)
+
+
 class Recorder(Monitor):
     """Keeps the curves; asks to stop after ``stop`` steps."""
 

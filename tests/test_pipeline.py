@@ -24,7 +24,7 @@ from engine.run_folder import RunFolder
 from engine.settings import load_config
 from engine.stages import STAGES, stage_names
 from engine.verbalizers import VERBALIZERS
-from tests.stage_world import CANDIDATES, QUICK, without_digests
+from tests.stage_world import CANDIDATES, QUICK, Progress, without_digests
 
 
 def quick(*overrides: str) -> RunConfig:
@@ -48,20 +48,6 @@ class StopAt(Monitor):
 
     def should_stop(self) -> bool:
         return self.stopped
-
-
-class Progress(Monitor):
-    """Remembers how far each stage has come, and of how much."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, list[tuple[int, int]]] = {}
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        self.seen.setdefault(stage, []).append((done, total))
-
-    def at(self, stage: str, share: float) -> int:
-        """Where a stage first says that this share of it is done."""
-        return next(done for done, total in self.seen[stage] if done >= share * total)
 
 
 @pytest.fixture(scope="module")
