@@ -129,5 +129,11 @@ def test_every_page_of_the_app_is_told_and_has_its_picture_taken() -> None:
     for page in PAGES_OF_APP:
         row = re.search(rf"^\| \[(.+)\]\(#(.+)\) \| `/{page.address}[`?]", told, re.M)
         assert row, f"{page.name} has no row in docs/pages.md"
-        assert f"\n## {row[1]}\n" in told, f"{page.name} has no section in docs/pages.md"
-        assert re.search(rf'\("/{page.address}["?]', taken), f"{page.name} is not in PAGES of docs/screenshots.py"
+        section = re.search(rf"^## {re.escape(row[1])}\n(.*?)(?=^## |\Z)", told, re.M | re.S)
+        assert section, f"{page.name} has no section in docs/pages.md"
+        entry = re.search(rf'"(\w+)": \("/{page.address}["?]', taken)
+        assert entry, f"{page.name} is not in PAGES of docs/screenshots.py"
+        for scheme in ("light", "dark"):
+            picture = f"pictures/{entry[1]}-{scheme}.webp"
+            assert f"]({picture}#only-{scheme})" in section[1], f"{picture} is not in the section of {page.name}"
+            assert (ROOT / "docs" / picture).is_file(), f"{picture}: take it by docs/screenshots.py"

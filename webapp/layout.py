@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import gradio as gr
 
-from webapp.html import Html, icon, link, tag
+from webapp.html import Html, icon, join, link, tag
 from webapp.pages import PAGES
 
 HOME, RUNS, EXPERIMENTS = "./", "./runs", "./experiment"
@@ -19,7 +19,7 @@ def frame(active: str, title: str) -> None:
     entries = [
         link(page.name, f"./{page.address}", class_="dr-nav-link", aria_current="page" if page.name == active else None)
         for page in PAGES
-        if page.navigable
+        if page.led_from == "title bar"
     ]
     bar = tag(
         "header",
@@ -35,15 +35,10 @@ def frame(active: str, title: str) -> None:
 
 def footer() -> None:
     """Version, and what the app is about."""
+    links = [join([" · ", link(page.name, f"./{page.address}")]) for page in PAGES if page.led_from == "footer"]
     text = tag(
         "footer",
-        tag(
-            "span",
-            f"DELRec Studio {version('delrec-studio')} · ",
-            link("Machines", "./machines"),
-            " · ",
-            link("API for programs", "./api"),
-        ),
+        tag("span", f"DELRec Studio {version('delrec-studio')}", links),
         tag("span", "Sequential recommenders distilled into language models, and explained"),
         class_="dr-footer",
     )

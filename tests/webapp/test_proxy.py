@@ -177,7 +177,7 @@ def test_a_visitor_finds_everything_below_the_root(browser: Browser, outside: st
         with tab.expect_download() as download:
             tab.get_by_role("link", name="metrics.json").click()
         assert download.value.path().read_text() == '{"found": true}'
-        tab.get_by_role("link", name="API for programs").click()
+        tab.get_by_role("link", name="API", exact=True).click()
         expect(tab.locator("#api-example")).to_contain_text(f'Client("{outside}")')
         tab.get_by_role("link", name="DELRec Studio").first.click()
         tab.wait_for_url(f"{outside}/")

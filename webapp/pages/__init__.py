@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class PageEntry(NamedTuple):
@@ -14,21 +14,21 @@ class PageEntry(NamedTuple):
     """Behind the app's own; empty for the first page."""
     build: str
     """Module and name of what draws it for a visitor's :class:`webapp.access.Access`; imported when it is drawn."""
-    navigable: bool = False
-    """Whether the title bar leads to it."""
+    led_from: Literal["title bar", "footer", "run"] = "footer"
+    """What leads to it: on every page its title bar or footer, or the page of the run that it is about."""
 
 
 PAGES = (
-    PageEntry("Launch", "", "webapp.pages.launch:build", navigable=True),
-    PageEntry("Runs", "runs", "webapp.pages.runs:build", navigable=True),
-    PageEntry("Experiments", "experiment", "webapp.pages.experiment:build", navigable=True),
-    PageEntry("Compare", "compare", "webapp.pages.compare:build", navigable=True),
-    PageEntry("Inspect", "inspect", "webapp.inspect.page:build", navigable=True),
-    PageEntry("Data", "data", "webapp.pages.data:build", navigable=True),
-    PageEntry("Run", "run", "webapp.pages.run:build"),
-    PageEntry("Tour", "tour", "webapp.pages.tour:build"),
-    PageEntry("Pattern", "pattern", "webapp.pages.pattern:build"),
-    PageEntry("Users", "users", "webapp.pages.users:build"),
+    PageEntry("Launch", "", "webapp.pages.launch:build", led_from="title bar"),
+    PageEntry("Runs", "runs", "webapp.pages.runs:build", led_from="title bar"),
+    PageEntry("Experiments", "experiment", "webapp.pages.experiment:build", led_from="title bar"),
+    PageEntry("Compare", "compare", "webapp.pages.compare:build", led_from="title bar"),
+    PageEntry("Inspect", "inspect", "webapp.inspect.page:build", led_from="title bar"),
+    PageEntry("Data", "data", "webapp.pages.data:build", led_from="title bar"),
+    PageEntry("Run", "run", "webapp.pages.run:build", led_from="run"),
+    PageEntry("Tour", "tour", "webapp.pages.tour:build", led_from="run"),
+    PageEntry("Pattern", "pattern", "webapp.pages.pattern:build", led_from="run"),
+    PageEntry("Users", "users", "webapp.pages.users:build", led_from="run"),
     PageEntry("Machines", "machines", "webapp.pages.machines:build"),
     PageEntry("API", "api", "webapp.pages.api:build"),
 )
