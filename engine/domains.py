@@ -12,11 +12,13 @@ class DomainWords(NamedTuple):
     noun: str
     does: str
     done: str
+    chose: tuple[str, str] = ("chose", "chosen")
+    """What sentences about a recommendation say that users did with items, and that they had."""
 
 
 DOMAINS: Mapping[str, DomainWords] = {
-    "movie": DomainWords("movie", "watches", "Watched"),
-    "game": DomainWords("game", "plays", "Played"),
+    "movie": DomainWords("movie", "watches", "Watched", ("watched", "watched")),
+    "game": DomainWords("game", "plays", "Played", ("played", "played")),
     "item": DomainWords("item", "buys", "Bought"),
 }
 """By the name in the settings and in :attr:`engine.data.readers.base.Reader.domain`."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
+from engine.domains import DOMAINS
 from engine.explain.constraint import unwritable
 from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mentions
@@ -26,7 +27,6 @@ from engine.explain.phrases import (
     PLACED,
     SENTENCES,
     TEACHER_NAMES,
-    WATCHED,
 )
 from engine.explain.sentence import teacher_label
 from engine.labels import capital, listed
@@ -76,13 +76,13 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
     """The slots that the evidence fills; those of what was not measured are missing."""
     found, (speaking, against) = evidence.necessity, sides(evidence)
     place, name = f"#{evidence.rank:g}", teacher_label(evidence)
-    watched, had_watched = WATCHED.get(evidence.noun, ("chose", "chosen"))
+    words = next((it for it in DOMAINS.values() if it.noun == evidence.noun), DOMAINS["item"])
     slots: dict[str, Sequence[str]] = {
         "target": [evidence.target],
         "it": ["it", evidence.target],
         "noun": [evidence.noun],
-        "watched": [watched],
-        "had_watched": [had_watched],
+        "watched": [words.chose[0]],
+        "had_watched": [words.chose[1]],
         "count": [str(len(evidence.candidates))],
         "placed": FIRST_PLACED if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
         "stands": FIRST_STANDS if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],

@@ -139,8 +139,6 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """The phrases of each slot that depends on no measurement."""
 
-WATCHED = {"movie": ("watched", "watched"), "game": ("played", "played")}
-"""What users did with items and had done with them, by the noun."""
 OTHER_NAMES = ("another model, {teacher},", "the model {teacher}")
 TEACHER_NAMES = ("the teacher, {teacher},", "the teacher {teacher}", *OTHER_NAMES)
 AGREES = ("agrees and puts", "agrees and places", "also puts", "also ranks", "likewise puts", "likewise places")
