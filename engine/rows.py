@@ -153,7 +153,7 @@ def checked_row(config: RunConfig, text: str, where: str = "model") -> str:
     raise StudioError(f"the run has no row {text[:80]!r}", where=where, remedy=f"choose from {', '.join(rows)}")
 
 
-def beside_row(config: RunConfig, row: str) -> str:
+def comparison_row(config: RunConfig, row: str) -> str:
     """Whose reasons stand beside those of ``row`` where nobody else is asked for: the teacher's; beside the teacher
     itself, those of the method that learned from it."""
     return method_row(config) if row == config.teacher.name else config.teacher.name

@@ -41,7 +41,7 @@ class AvailableFile:
     """Bytes, where the server says so."""
 
 
-def look(remotes: Sequence[RemoteFile], monitor: Monitor) -> list[AvailableFile]:
+def available_files(remotes: Sequence[RemoteFile], monitor: Monitor) -> list[AvailableFile]:
     """For each file the first address that answers; fetches nothing.
 
     Raises:

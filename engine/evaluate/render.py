@@ -150,10 +150,10 @@ def warnings(report: Report) -> list[str]:
 
 def verdicts(report: Report) -> list[str]:
     """What the table says about DELRec (see :func:`told`)."""
-    return [verdict(report, comparison) for comparison in told(report)]
+    return [verdict(report, comparison) for comparison in headline_comparisons(report)]
 
 
-def told(report: Report) -> list[Comparison]:
+def headline_comparisons(report: Report) -> list[Comparison]:
     """Comparisons of the :func:`subjects` by the headline metrics."""
     return [c for name in subjects(report) for c in report.comparisons if c.a == name and c.metric in HEADLINES]
 

@@ -23,7 +23,7 @@ from engine.explain.row_predictors import RowPredictors
 from engine.labels import label
 from engine.models import Models
 from engine.recommend import MatchedTitle, ambiguities, understand
-from engine.rows import beside_row, checked_row, method_row
+from engine.rows import checked_row, comparison_row, method_row
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ExplanationTarget:
     model: str | None = None
     """The row of the results table that answers; the method's last stage if ``None``."""
     beside: str | None = None
-    """The row whose reasons stand beside it; see :func:`engine.rows.beside_row` if ``None``."""
+    """The row whose reasons stand beside it; see :func:`engine.rows.comparison_row` if ``None``."""
 
     def rows(self, config: RunConfig) -> tuple[str, str]:
         """Both rows.
@@ -46,7 +46,7 @@ class ExplanationTarget:
             StudioError: the run has no such row, or the two are the same.
         """
         row = method_row(config) if self.model is None else checked_row(config, self.model)
-        other = beside_row(config, row) if self.beside is None else checked_row(config, self.beside, "beside")
+        other = comparison_row(config, row) if self.beside is None else checked_row(config, self.beside, "beside")
         if self.beside is not None and row == other:
             raise StudioError(f"{label(row)} cannot stand beside itself", where="beside", remedy="choose another row")
         return row, other

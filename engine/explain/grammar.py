@@ -106,7 +106,7 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
     return slots
 
 
-def told(evidence: Evidence, slots: Slots) -> tuple[str, ...]:
+def sentence_kinds(evidence: Evidence, slots: Slots) -> tuple[str, ...]:
     """What sentences tell between the first and the teacher's: names of :data:`SENTENCES`, each at most once."""
     found = []
     if "opposing" in slots:
@@ -143,7 +143,7 @@ class _Maker:
 
     def made(self) -> str:
         first = self._sentence("reason" if "speaking" in self.slots else "no reason")
-        between = [name for name in map(self._sentence, told(self.evidence, self.slots)) if name]
+        between = [name for name in map(self._sentence, sentence_kinds(self.evidence, self.slots)) if name]
         last = self._sentence("teacher")
         if not first or not (between or last):
             raise unwritable("titles of the evidence are called like the words that sentences need")

@@ -177,7 +177,7 @@ class FindingBuilder:
             title=title,
             question=question,
             verdict=next(verdict for verdict in WORST_FIRST if verdict in found),
-            because="; ".join([*map(told, deciding), *([missing] if missing else [])]),
+            because="; ".join([*map(claim_line, deciding), *([missing] if missing else [])]),
             figures=self.figures,
             claims=self.claims,
         )
@@ -198,7 +198,7 @@ class FindingBuilder:
         self.claims.append(Claim(name=name, measure=measure, wanted=wanted, verdict=verdict, deciding=deciding, **ends))
 
 
-def told(claim: Claim) -> str:
+def claim_line(claim: Claim) -> str:
     """A claim in one line."""
     return f"{claim.name}: {claim.measure} {difference(claim)}, {claim.verdict}"
 

@@ -15,7 +15,7 @@ from engine.config import RunConfig
 from engine.config_base import FrozenModel
 from engine.data.description import Description
 from engine.errors import StudioError
-from engine.evaluate.render import told
+from engine.evaluate.render import headline_comparisons
 from engine.evaluate.report import Comparison, Estimate, Report
 from engine.falsify.record import COMPARING, Falsification
 from engine.settings import command_line, load_config
@@ -243,7 +243,7 @@ def found(metrics: dict[str, Any], seed: int, about: Description | None = None) 
             }
             for row in report.models
         },
-        comparisons=told(report),
+        comparisons=headline_comparisons(report),
         data=_facts(report, about) if about else None,
     )
 

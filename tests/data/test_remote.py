@@ -15,7 +15,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data import load_dataset
 from engine.data.readers.downloaded import Downloaded
-from engine.data.remote import RemoteFile, fetch, look, said
+from engine.data.remote import RemoteFile, available_files, fetch, said
 from engine.errors import Cancelled, StudioError
 from engine.fetch import download
 from engine.locations import data_fault, data_presence
@@ -73,7 +73,7 @@ def test_what_is_fetched_is_read_without_a_path(
     assert data_presence(config) == "unknown"
     assert f"delrec data fetch {name}" in str(data_fault(config))
     log = Log()
-    found = look(offered(server, name, tmp_path), log)
+    found = available_files(offered(server, name, tmp_path), log)
     assert all(offer.size for offer in found)
     assert not any(method == "GET" for method, *_ in server.requests)  # sizes first
     folder = reader.fetch(config, found, log)
@@ -113,7 +113,7 @@ def test_formats_cannot_be_fetched() -> None:
 def test_without_an_answer_every_address_is_named(server: Server) -> None:
     remote = RemoteFile("x.zip", (f"{server.url}/a", "http://127.0.0.1:9/b"))
     with pytest.raises(StudioError, match=r"x\.zip cannot be fetched: .*/a: .* answered 404.*/b: not reachable"):
-        look([remote], Monitor())
+        available_files([remote], Monitor())
 
 
 CONTENT = bytes(range(256)) * 20_000
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_not_kept(server: Server, tmp_path: Path) -> None:
         ("y.zip", "", "cannot be unpacked"),
         ("z.zip", "+", "MD5 is not 000000000000"),
     ):
-        found = look([RemoteFile(name, (f"{server.url}/{name}",), md5)], Monitor())
+        found = available_files([RemoteFile(name, (f"{server.url}/{name}",), md5)], Monitor())
         with pytest.raises(StudioError, match=told):
             fetch(found, tmp_path / "set", Monitor())
     assert [path.name for path in (tmp_path / "set").iterdir() if not path.name.endswith(".lock")] == []
@@ -184,7 +184,7 @@ def test_what_is_wrong_is_not_kept(server: Server, tmp_path: Path) -> None:
 
 def test_too_little_space_is_said_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.files["/x.gz"] = b"x" * 1000
-    found = look([RemoteFile("x.gz", (f"{server.url}/x.gz",))], Monitor())
+    found = available_files([RemoteFile("x.gz", (f"{server.url}/x.gz",))], Monitor())
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
     with pytest.raises(StudioError, match=r"1\.0 kB to fetch, 10 bytes free"):
         fetch(found, tmp_path, Monitor())

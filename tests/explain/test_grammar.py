@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.explain.constraint import Constraint, Unwritable
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
-from engine.explain.grammar import grammar, measured, told
+from engine.explain.grammar import grammar, measured, sentence_kinds
 from engine.explain.grounding import check
 from engine.explain.phrases import CHOICES, SENTENCES
 from engine.llm.tiny import tiny_causal
@@ -94,7 +94,7 @@ def test_each_of_the_templates_holds_by_itself() -> None:
     for evidence in CASES.values():
         slots: dict[str, Any] = _slots(evidence)
         first = "reason" if "speaking" in slots else "no reason"
-        for kind in (first, *told(evidence, slots), "teacher"):
+        for kind in (first, *sentence_kinds(evidence, slots), "teacher"):
             for template in SENTENCES[kind]:
                 for _ in range(3):
                     text = _filled(template, slots, choose)

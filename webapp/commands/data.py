@@ -76,11 +76,11 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
     """
     from engine import datasets
     from engine.config import DataConfig
-    from engine.data.remote import look, said
+    from engine.data.remote import available_files, said
 
     reader, config = datasets.reader(name), DataConfig(dataset=name, category=category)
     with _monitor() as monitor:
-        offers = look(reader.remotes(config), monitor)
+        offers = available_files(reader.remotes(config), monitor)
         for offer in offers:
             size = "of unknown size" if offer.size is None else said(offer.size)
             click.echo(f"{offer.remote.name}: {size}, {offer.url}", err=True)

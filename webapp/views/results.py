@@ -12,9 +12,9 @@ from engine.evaluate.render import (
     ReportSection,
     ResultTable,
     TableRow,
+    headline_comparisons,
     result_table,
     short,
-    told,
     verdict,
     warnings,
 )
@@ -29,7 +29,7 @@ def verdicts(report: Report) -> Html:
     First against those that teach, the teacher and the ensemble; against the other rows on demand.
     """
     teachers = {row.name for row in report.models if row.kind == "teacher"}
-    pairs = told(report)
+    pairs = headline_comparisons(report)
     first, others = (_verdicts(report, [p for p in pairs if (p.b in teachers) == main]) for main in (True, False))
     more = tag("details", tag("summary", "Against the other rows"), others, class_="dr-more") if others else None
     return tag("div", [notice("warn", text) for text in warnings(report)], first, more)

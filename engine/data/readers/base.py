@@ -69,7 +69,7 @@ class Reader(ABC):
         return ()
 
     def fetch(self, config: DataConfig, found: Sequence[AvailableFile], monitor: Monitor) -> Path:
-        """Fetch what :func:`engine.data.remote.look` found of :meth:`remotes`; the folder in which it lies.
+        """Fetch what :func:`engine.data.remote.available_files` found of :meth:`remotes`; the folder in which it lies.
 
         Raises:
             StudioError: it cannot be fetched.

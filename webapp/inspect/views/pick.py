@@ -6,7 +6,7 @@ import random
 
 from engine.evaluate.user_groups import GROUPS, UserGroup
 from engine.labels import label
-from engine.rows import beside_row
+from engine.rows import comparison_row
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Subjects
@@ -21,7 +21,7 @@ COUNTED: tuple[UserGroup, ...] = ("both", "only-model", "only-teacher", "none")
 def rows(subjects: Subjects, question: Question) -> Html:
     """Which row of the results table is explained, and which one stands beside it."""
     row = subjects.row_of(question.model)
-    beside = question.beside or beside_row(subjects.config, row)
+    beside = question.beside or comparison_row(subjects.config, row)
 
     def choice(name: str, words: str, chosen: str, others: list[str]) -> Html:
         options = [
