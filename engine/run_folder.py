@@ -257,7 +257,7 @@ class RunFolder:
 
     def skip(self, name: str, monitor: Monitor) -> None:
         """Report a stage that an earlier attempt finished."""
-        seconds = next(entry["seconds"] for entry in self.stages() if entry["name"] == name)
+        seconds = next((entry["seconds"] for entry in self.stages() if entry["name"] == name), 0.0)
         monitor.stage(name, "skipped", seconds=seconds)
 
     def take_over(self, name: str, seconds: float, source: str, monitor: Monitor) -> None:

@@ -32,7 +32,7 @@ COOKIE = "delrec-session"
 WEEK = 7 * 24 * 3600
 LONGEST_FORM = 4096
 HOST = re.compile(r"(?:\[(?P<six>[^\[\]/@?#]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{0,5}))?")
-FREE_PATHS = frozenset({"/healthz", "/login", "/login/"})
+FREE_PATHS = frozenset({"/healthz", "/login", "/login/", "/favicon.ico"})
 
 
 @dataclass(frozen=True)

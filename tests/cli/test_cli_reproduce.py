@@ -14,6 +14,7 @@ from cli_shell import Shell
 from engine.errors import StudioError
 from engine.published import embedded
 from engine.published.embedded import BEGIN, END, read_report
+from engine.run_folder import RunFolder
 from engine.settings import load_config
 from jobs import api, experiments
 
@@ -99,6 +100,19 @@ def test_from_nothing_the_same_figures_come_and_others_are_told(
     assert said.code == 1
     assert "main, seed 0: delrec candidates.HR@1 is 0." in said.out
     assert "recorded 0.9000 [0.8000, 1.0000]" in said.out
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_run_that_is_deleted_meanwhile_is_a_sentence(
+    shell: Shell, smoke: dict[str, Any], record: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Before it is looked at again, once it was made; and between two of its parts that are read."""
+    listed, seen = api.runs, iter(range(9))
+    monkeypatch.setattr(api, "runs", lambda: listed() if next(seen) < looks else [])
+    monkeypatch.setattr(api, "run_in_foreground", lambda *_: None)
+    monkeypatch.setattr(RunFolder, "open", classmethod(lambda _, path: RunFolder(path / "gone")))
+    said = shell.refuses("reproduce", "--write", "--what", "readme", "--record", str(record))
+    assert ("was deleted while it was needed" in said) == (looks == 0)
 
 
 def test_data_sets_become_a_table_and_are_compared(shell: Shell, smoke: dict[str, Any], record: Path) -> None:

@@ -118,6 +118,12 @@ def test_health_needs_no_password(guarded: TestClient) -> None:
     assert guarded.get("/healthz").json() == {"status": "ok"}
 
 
+def test_the_login_page_has_its_icon(guarded: TestClient) -> None:
+    icon = guarded.get("/favicon.ico", headers={"accept": "image/*"})
+    assert icon.status_code == 200
+    assert "<svg" in icon.text
+
+
 def test_figures_are_for_those_who_know_the_password(guarded: TestClient) -> None:
     assert guarded.get("/metrics").status_code == 401
     assert guarded.get("/metrics", auth=("prometheus", "sesame")).status_code == 401

@@ -226,7 +226,11 @@ class _Runs:
         def same() -> list[Run]:
             return [run for run in api.runs() if _settings(run.config) == config]
 
-        if not any(run.state == "done" for run in same()):
+        def done() -> Run | None:
+            return next((run for run in same() if run.state == "done"), None)
+
+        run = done()
+        if run is None:
             command = command_line(config, experiment.preset)
             self.console.print(command, markup=False, highlight=False, soft_wrap=True)
             resumable = next((run.id for run in same() if run.resumable), None)
@@ -238,7 +242,11 @@ class _Runs:
                         api.run_in_foreground(config, experiment.preset, None, monitor)
             except (Cancelled, KeyboardInterrupt):
                 raise Cancelled(GOES_ON) from None
-        return RunFolder.open(next(run.folder for run in same() if run.state == "done"))
+            run = done()
+        if run is None:
+            what = f"the run of {key}, seed {seed}, was deleted while it was needed"
+            raise StudioError(what, where=key, remedy="call this again, and it is made anew")
+        return RunFolder.open(run.folder)
 
 
 def _settings(values: dict[str, Any]) -> RunConfig | None:
