@@ -14,11 +14,13 @@ class DomainWords(NamedTuple):
     done: str
     chose: tuple[str, str] = ("chose", "chosen")
     """What sentences about a recommendation say that users did with items, and that they had."""
+    person: str = "customer"
+    """What such sentences call a user."""
 
 
 DOMAINS: Mapping[str, DomainWords] = {
-    "movie": DomainWords("movie", "watches", "Watched", ("watched", "watched")),
-    "game": DomainWords("game", "plays", "Played", ("played", "played")),
+    "movie": DomainWords("movie", "watches", "Watched", ("watched", "watched"), "viewer"),
+    "game": DomainWords("game", "plays", "Played", ("played", "played"), "player"),
     "item": DomainWords("item", "buys", "Bought"),
 }
 """By the name in the settings and in :attr:`engine.data.readers.base.Reader.domain`."""

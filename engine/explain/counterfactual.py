@@ -86,7 +86,7 @@ def counterfactual(
     n = len(order)
     alone, complete = finder.changing([finder.without([i]) for i in order], first=False)
     found: tuple[int, ...] | None = (order[alone[0]],) if alone else None
-    for size in range(2, min(largest, n - 1) + 1):
+    for size in range(2, min(largest, n) + 1):
         if found or not complete:
             break
         weighed = sorted(combinations(order, size), key=lambda places: -sum(effects[i] for i in places))

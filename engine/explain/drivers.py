@@ -95,7 +95,7 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
     def ask(user: int, about_her: tuple[np.ndarray, int]) -> list[UserDrivers]:
         history, target = about_her
         read = history[-config.data.history :]
-        older = remembered(models, history[: -len(read)], len(read))
+        older = remembered(models, history[: -len(read)])
         predictors = RowPredictors(models, models.dataset.catalogue, older, made=made)
         about = Instance(read, candidates[user], int(np.flatnonzero(candidates[user] == target)[0]), older)
         measured = []

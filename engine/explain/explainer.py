@@ -31,7 +31,7 @@ from engine.explain.why_not import places_of_all, why_not
 from engine.labels import label
 from engine.llm import SoftPrompt
 from engine.ranking import Ranker
-from engine.rows import all_rows, method_row, row_spec
+from engine.rows import TEXT, all_rows, method_row, row_spec
 
 SUMS = (
     "Effects of single titles do not add up to the margin, because titles act together; "
@@ -224,6 +224,8 @@ class Explainer:
         """What the row's language model reads."""
         ranker = text_reader(self.explained.model.ranker)
         if ranker is None:
+            if self.explained.row == TEXT:
+                raise Inapplicable(f"{self.name} knows items by vectors of their titles and is asked by no prompt.")
             raise Inapplicable(f"{self.name} knows items by number and reads no text.")
         return plain(reading(ranker, self.explained.instance))
 

@@ -114,9 +114,10 @@ def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: Explana
     return _explanandum_of_entries(models, entries, np.array(older, np.int64), None, wanted, None, [], True)
 
 
-def remembered(models: Models, older: np.ndarray, n: int) -> np.ndarray:
-    """The ``older`` items that the teacher still sees behind a history of ``n``: removals let nothing older in."""
-    memory = models.config.teacher.max_length - n
+def remembered(models: Models, older: np.ndarray) -> np.ndarray:
+    """The ``older`` items that the teacher still sees behind a history as long as is read: a shorter one, after a
+    removal or an edit, lets nothing older in."""
+    memory = models.config.teacher.max_length - models.config.data.history
     return older[-memory:] if memory > 0 else EMPTY
 
 
@@ -143,7 +144,7 @@ def _test_user(
     else:
         length = models.config.data.history
         read = history[-length:]
-        rows = RowPredictors(models, models.dataset.catalogue, remembered(models, history[:-length], len(read)))
+        rows = RowPredictors(models, models.dataset.catalogue, remembered(models, history[:-length]))
         listed = rows.best(wanted.rows(models.config)[0], read, history)
     return history, int(example.targets[0]), listed
 
@@ -211,16 +212,19 @@ def _explanandum(
         for where, text in (("item", wanted.item), ("rival", wanted.rival))
     )
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
-    rows = RowPredictors(models, catalogue, remembered(models, older, len(history)), whole=whole)
+    rows = RowPredictors(models, catalogue, remembered(models, older), whole=whole)
     listed = rows.best(row, history, [*taken]) if candidates is None else candidates
     for extra in dict.fromkeys(it for it in (item, rival) if it is not None and it not in listed):
         listed = np.append(listed, extra)
         notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
+    if len(listed) < 2:
+        fault = f"{len(listed)} candidates are left outside the history: a ranking needs two"
+        raise StudioError(fault, where="titles", remedy="shorten the history")
     instance = Instance(history, listed, 0, rows.older)
     places = listed.tolist()
     target = places.index(item) if item is not None else int(rows.of(row, instance).full().argmax())
     instance = replace(instance, target=target)
-    found = Explanandum(models, catalogue, entries, rows, row, other, instance, true_item, notes)
+    found = Explanandum(models, catalogue, entries, rows, row, other, instance, true_item, notes, frozenset(taken))
     return found if rival is None else found.against(places.index(rival))
 
 

@@ -43,6 +43,8 @@ class Explanandum:
     """What the user really chose next; ``None`` for a history of one's own."""
     notes: tuple[str, ...]
     """What the reader must know: unknown titles, titles that are too old to be read, changed candidates."""
+    seen: frozenset[int]
+    """All items that are not recommended again: the history, and what came before it however long ago."""
     rival: int | None = None
     """Column of the candidate that the explained one is held against; the strongest other one if ``None``."""
 
@@ -129,7 +131,7 @@ class Explanandum:
         """Ids to put into the history: what most often goes before the strongest rivals of the top answer."""
         scores = self.model.full()
         rivals = self.instance.candidates[np.argsort(-scores, kind="stable")[1:]]
-        taken = {*self.instance.history.tolist(), *self.instance.older.tolist(), *self.instance.candidates.tolist()}
+        taken = self.seen | {*self.instance.candidates.tolist()}
         pool: dict[int, None] = {}
         for rival in rivals:
             before = [

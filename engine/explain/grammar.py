@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import permutations
+from itertools import permutations, product
 
 from engine.domains import DOMAINS
 from engine.explain.constraint import unwritable
@@ -18,13 +18,16 @@ from engine.explain.evidence import Evidence
 from engine.explain.mentions import Mentions
 from engine.explain.phrases import (
     AGREES,
+    ALTERNATIVES,
     CHOICES,
     FIRST_PLACED,
     FIRST_STANDS,
     HIGHER,
     LOWER,
+    NAMES_ANOTHER,
     OTHER_NAMES,
     PLACED,
+    RIGHT_AFTER_FIRST,
     SENTENCES,
     TEACHER_NAMES,
 )
@@ -67,9 +70,20 @@ def sides(evidence: Evidence) -> tuple[TitleTuple, TitleTuple]:
     speaking, against = ([item.title for item in ranked if (item.effect > 0) == good] for good in (True, False))
     carrying = evidence.necessity.carrying if evidence.necessity else ()
     return (
-        tuple(dict.fromkeys(title for title in speaking if title not in against)) or carrying,
+        tuple(dict.fromkeys(title for title in speaking if title not in against)) or _carrying_alone(evidence),
         tuple(dict.fromkeys(title for title in against if title not in (*speaking, *carrying))),
     )
+
+
+def _carrying_alone(evidence: Evidence) -> TitleTuple:
+    """Titles without which it falls, and that speak for it by themselves too, none more than they."""
+    carrying = evidence.necessity.carrying if evidence.necessity else ()
+    effects: dict[str, float] = {}
+    for item in evidence.history:
+        effects[item.title] = min(item.effect, effects.get(item.title, item.effect))
+    found = sorted((title for title in carrying if effects.get(title, 0) > 0), key=lambda title: -effects[title])
+    strongest = max((item.effect for item in evidence.history), default=0)
+    return tuple(found) if found and effects[found[0]] >= strongest else ()
 
 
 def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
@@ -83,6 +97,7 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
         "noun": [evidence.noun],
         "watched": [words.chose[0]],
         "had_watched": [words.chose[1]],
+        "person": [words.person],
         "count": [str(len(evidence.candidates))],
         "placed": FIRST_PLACED if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
         "stands": FIRST_STANDS if evidence.rank == 1 else [f"{verb} {place}" for verb in PLACED],
@@ -107,7 +122,8 @@ def measured(evidence: Evidence) -> dict[str, Sequence[str]]:
 
 
 def sentence_kinds(evidence: Evidence, slots: Slots) -> tuple[str, ...]:
-    """What sentences tell between the first and the teacher's: names of :data:`SENTENCES`, each at most once."""
+    """What sentences tell between the first and the teacher's, each at most once: names of :data:`SENTENCES`, for which
+    :data:`ALTERNATIVES` may stand."""
     found = []
     if "opposing" in slots:
         found.append("against" if "speaking" in slots else "only against")
@@ -143,24 +159,43 @@ class _Maker:
 
     def made(self) -> str:
         first = self._sentence("reason" if "speaking" in self.slots else "no reason")
-        between = [name for name in map(self._sentence, sentence_kinds(self.evidence, self.slots)) if name]
-        last = self._sentence("teacher")
-        if not first or not (between or last):
+        between = self._between(sentence_kinds(self.evidence, self.slots))
+        # whether the teacher agrees is said after all else
+        ends = [self._sentence("teacher", named=NAMES_ANOTHER in kinds) for kinds in (*between, ())]
+        if not first or not (between or ends[-1]):
             raise unwritable("titles of the evidence are called like the words that sentences need")
-        orders = [" ".join((first, *order)) for n in (1, 2) for order in permutations(between, n)]
-        if last:  # it says whether the teacher agrees, so all else is said before
-            orders = [*orders, *(f"{order} {last}" for order in orders or [first])]
+        orders = [" ".join((first, *rules)) for rules in between.values()]
+        orders += [f"{order} {end}" for order, end in zip(orders or [first], ends, strict=False) if end]
         rules = {"start": '" "? text', "text": " | ".join(orders), **self.rules}
         return "".join(f"{name}: {choices}\n" for name, choices in rules.items())
 
-    def _sentence(self, kind: str) -> str | None:
-        """The rule of a kind of sentence, with the blank before it; ``None`` where no template is left."""
-        made = [made for made in map(self._expression, SENTENCES[kind]) if made]
+    def _between(self, kinds: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
+        """One or two of these kinds in every order, with their rules; without those that cannot be written."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for order in (order for n in (1, 2) for order in permutations(kinds, n)):
+            for chosen in product(*(ALTERNATIVES.get(kind, (kind,)) for kind in order)):
+                rules = [self._sentence(kind, named=NAMES_ANOTHER in chosen[:n]) for n, kind in enumerate(chosen)]
+                there = [rule for rule in rules if rule]
+                if len(there) == len(chosen) and RIGHT_AFTER_FIRST not in chosen[1:]:
+                    found[chosen] = there
+        return found
+
+    def _sentence(self, kind: str, *, named: bool = False) -> str | None:
+        """The rule of a kind of sentence, with the blank before it; ``None`` where no template is left.
+
+        Args:
+            named: whether the target is called by its name, because "it" would be another.
+        """
+        name = f"SENTENCE_{kind.replace(' ', '_').upper()}{'_NAMED' if named else ''}"
+        if name in self.rules:
+            return name
+        templates = [text.replace("{it}", "{target}") if named else text for text in SENTENCES[kind]]
+        made = [made for made in map(self._expression, templates) if made]
         if not made:
             return None
         made = [made[n] for n in self.random.permutation(len(made))[: max(1, round(OFFERED * len(made)))]]
         blank = "" if kind in FIRST else '" " '
-        return self._add(f"SENTENCE_{kind.replace(' ', '_').upper()}", f"{blank}({' | '.join(made)})")
+        return self._add(name, f"{blank}({' | '.join(made)})")
 
     def _expression(self, text: str) -> str | None:
         """A text with slots as an expression of the grammar; ``None`` where a slot is empty or words are a title."""

@@ -1,9 +1,9 @@
 """Checks any text about a recommendation against the evidence, sentence by sentence.
 
 A title must stand in the history or among the candidates. A claim of cause must name titles that mattered, with the
-right sign, or without which together the recommendation was seen to fall; what is said to happen without titles must
-have been seen without just these. A rank must be one that was measured, the teacher's its own. What cannot be checked
-is not held against a text, as long as it does not prevail.
+right sign, or all those without which together the recommendation was seen to fall; what is said to happen without
+titles must have been seen without just these. A rank must be one that was measured, the teacher's its own. What cannot
+be checked is not held against a text, as long as it does not prevail.
 """
 
 from __future__ import annotations
@@ -120,18 +120,21 @@ def _claims(clause: str, sign: int, mentions: Mentions, evidence: Evidence) -> I
     ):
         yield "the cause that it names was not measured"
     first = STRONGEST.search(clause) is not None and sign > 0
+    carrying = evidence.necessity.carrying if evidence.necessity else ()
+    against = {item.title for item in evidence.history if item.mattered and item.effect < 0}
+    most = max((item.effect for item in evidence.history if item.title not in against), default=0.0)
+    together = {*carrying} <= {mention.title for mention in named}
     for mention in named:
         if mention.kind == "candidate" and mention.title != evidence.target and DIRECT.search(mention.before):
             yield f"{isolated(mention.title)} is not in the history"
         if mention.kind != "history":
             continue
-        carrying = evidence.necessity is not None and mention.title in evidence.necessity.carrying
         called = [item for item in evidence.history if item.title == mention.title]
+        carries = mention.title in carrying and (together or any(item.effect >= 0 for item in called))
         effects = [item.effect * sign for item in called if item.mattered]
-        most = max(item.effect for item in evidence.history)
-        if first and not carrying and max(item.effect for item in called) < most:
+        if first and not (carries and together) and max(item.effect for item in called) < most:
             yield f"{isolated(mention.title)} is not what speaks most for it"
-        elif sign > 0 and carrying:
+        elif sign > 0 and carries:
             yield None
         elif not effects:
             yield f"{isolated(mention.title)} has little or no effect"

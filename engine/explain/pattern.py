@@ -239,4 +239,4 @@ def _instance(models: Models, index: int) -> Instance:
     history = example.histories[0]
     target = int(models.teacher.scores([history], candidates)[0].argmax())
     read = history[-config.data.history :]
-    return Instance(read, candidates[0], target, remembered(models, history[: -len(read)], len(read)))
+    return Instance(read, candidates[0], target, remembered(models, history[: -len(read)]))

@@ -35,14 +35,16 @@ SENTENCES: Mapping[str, Sequence[str]] = {
         "The {user} {watched} {strong}, which {speak_for} {target}.",
     ),
     "no reason": (
-        "No title of the {history} {clearly} speaks for {target}, which {placed}.",
-        "{target} {placed}, but no title of the {history} {clearly} speaks for it.",
+        "No single title of the {history} {clearly} speaks for {target}, which {placed}.",
+        "{target} {placed}, but no single title of the {history} {clearly} speaks for it.",
         "None of the titles in the {history} {clearly} speaks for {target}, which {placed}.",
     ),
     "against": (
         "{yet}{weakest} {speaks_against} {it}.",
         "{yet}{weak} {speak_against} {it}.",
-        "{yet}what speaks {most} against {it} is {weakest}.",
+        "{Yet_what} speaks {most} against {it} is {weakest}.",
+    ),
+    "despite": (
         "This is so {despite} {weakest}, which {speaks_against} {it}.",
         "This is so {despite} {weak}, which {speak_against} {it}.",
         "This is so {although} {weakest} {speaks_against} {it}.",
@@ -54,19 +56,23 @@ SENTENCES: Mapping[str, Sequence[str]] = {
         "What speaks {most} against {it} is {weakest}.",
     ),
     "nothing against": (
-        "No title of the {history} {clearly} speaks against {it}.",
+        "No single title of the {history} {clearly} speaks against {it}.",
         "None of the titles in the {history} {clearly} speaks against {it}.",
         "There is no title in the {history} that {clearly} speaks against {it}.",
     ),
     "falls": (
         "Without {carrying}, it {falls} {down}.",
-        "Without {carrying}, it {falls} {down}, and {successor} {takes_over}.",
         "It {falls} {down} without {carrying}.",
-        "It {falls} {down} without {carrying}, and {successor} {takes_over}.",
         "With {carrying} left out, it {falls} {down}.",
-        "With {carrying} left out, it {falls} {down}, and {successor} {takes_over}.",
         "If the {user} had not {had_watched} {carrying}, it would {fall} {down}.",
-        "If the {user} had not {had_watched} {carrying}, it would {fall} {down}, and {successor} would come first.",
+    ),
+    "replaced": (
+        "Without {carrying}, it {drops} {down}, and {successor} {takes_over}.",
+        "Without {carrying}, it would {fall} {down}, and {successor} would {take_over}.",
+        "It {drops} {down} without {carrying}, and {successor} {takes_over}.",
+        "It would {fall} {down} without {carrying}, and {successor} would {take_over}.",
+        "With {carrying} left out, it {drops} {down}, and {successor} {takes_over}.",
+        "If the {user} had not {had_watched} {carrying}, it would {fall} {down}, and {successor} would {take_over}.",
     ),
     "stays": (
         "Even without {spare}, it {stays} {before}.",
@@ -76,13 +82,19 @@ SENTENCES: Mapping[str, Sequence[str]] = {
         "If the {user} had not {had_watched} {spare}, it would still {stay} {before}.",
     ),
     "teacher": (
-        "{compared}{teacher} {ranks} it {as_teacher}.",
-        "{Teacher_name} {ranks} it {as_teacher}.",
-        "{teacher} {and_so} it {as_teacher}.",
-        "{Teacher_name} {and_so} it {as_teacher}.",
+        "{compared}{teacher} {ranks} {it} {as_teacher}.",
+        "{Teacher_name} {ranks} {it} {as_teacher}.",
+        "{teacher} {and_so} {it} {as_teacher}.",
+        "{Teacher_name} {and_so} {it} {as_teacher}.",
     ),
 }
-"""By what they tell."""
+"""By what they tell. A sentence with ``{it}`` names the target instead where another candidate was named before it."""
+ALTERNATIVES: Mapping[str, Sequence[str]] = {"against": ("against", "despite"), "falls": ("falls", "replaced")}
+"""Kinds of sentences that tell the same, of which a text has one."""
+RIGHT_AFTER_FIRST = "despite"
+"""The kind that points back to the first sentence, behind which it stands."""
+NAMES_ANOTHER = "replaced"
+"""The kind after which "it" would be another candidate."""
 
 FIRST_PLACED = (
     "is recommended", "is suggested", "comes first", "is ranked first", "takes first place", "leads the list",
@@ -93,6 +105,11 @@ FIRST_STANDS = ("comes first", "is ranked first", "takes first place", "comes ou
 PLACED = ("stands at", "is placed at", "ranks at", "comes in at", "is ranked at", "lands at", "is put at")
 """Before the rank."""
 
+YET = (
+    "However, ", "On the other hand, ", "At the same time, ", "Still, ", "Yet ", "Then again, ", "That said, ", "But ",
+)  # fmt: skip
+"""Before a sentence that turns."""
+
 CHOICES: Mapping[str, Sequence[str]] = {
     "cause": [
         f"{much}{cause}"
@@ -101,7 +118,7 @@ CHOICES: Mapping[str, Sequence[str]] = {
     ],
     "the_main_reason": ("the main reason", "the strongest reason", "the most important reason"),
     "the_main_reasons": ("the main reasons", "the strongest reasons", "the most important reasons"),
-    "followed_by": ("followed by", "together with", "along with", "and then"),
+    "followed_by": ("followed by", "then"),
     "speaks_for": (
         "speaks for", "speaks most for", "speaks clearly for", "supports", "favours", "points to", "suggests",
         "makes the strongest case for",
@@ -117,21 +134,21 @@ CHOICES: Mapping[str, Sequence[str]] = {
         "in the {history}", "among the titles of the {history}", "of all titles in the {history}",
         "looking at the {history}", "as far as the {history} goes", "judging by the {history}",
     ),
-    "history": ("history", "user's history", "viewer's history"),
-    "user": ("user", "viewer"),
+    "history": ("history", "user's history", "{person}'s history"),
+    "user": ("user", "{person}"),
     "clearly": ("clearly", "strongly", "really"),
-    "yet": (
-        "", "However, ", "On the other hand, ", "At the same time, ", "Still, ", "Yet ", "Then again, ", "That said, ",
-        "But ",
-    ),
+    "yet": ("", *YET),
+    "yet_what": [f"{yet}what" for yet in ("", *YET)],
     "speaks_against": ("speaks against", "works against", "counts against", "argues against", "weighs against"),
     "speak_against": ("speak against", "work against", "count against", "argue against", "weigh against"),
     "if_anything": ("if anything", "what is more", "on the contrary", "in fact"),
     "despite": ("despite", "in spite of"),
     "although": ("although", "even though"),
     "falls": ("falls", "drops", "slips", "would fall", "would drop", "would slip"),
+    "drops": ("falls", "drops", "slips"),
     "fall": ("fall", "drop", "slip", "sink"),
     "takes_over": ("comes first", "takes first place", "takes the lead", "comes out on top"),
+    "take_over": ("come first", "take first place", "take the lead", "come out on top"),
     "stays": ("stays at", "remains at", "would stay at", "would remain at"),
     "stay": ("stay at", "remain at"),
     "compared": ("", "For comparison, ", "By comparison, ", "Asked the same, ", "As a second opinion, "),

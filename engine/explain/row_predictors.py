@@ -69,9 +69,14 @@ class RowPredictors:
         return WithinCatalogue(ranker) if self.whole and isinstance(ranker, CatalogueRanker) else ranker
 
     def catalogue_scores(self, row: str, history: History) -> np.ndarray | None:
-        """float32 ``[items]``: what a row says of all of them; ``None`` where it cannot without a list."""
+        """float32 ``[items]``: what a row says of all items of the data set; ``None`` where it cannot without a list.
+
+        A row that reads titles scores those of one's own too, which nobody is recommended.
+        """
         ranker = self.ranker(row)
-        return ranker.catalogue_scores([history])[0] if isinstance(ranker, CatalogueRanker) else None
+        if not isinstance(ranker, CatalogueRanker):
+            return None
+        return ranker.catalogue_scores([history])[0][: self.models.split.n_items]
 
     def best(self, row: str, history: History, seen: History) -> np.ndarray:
         """int64 ``[<= K]``: a row's best items of the whole catalogue outside ``seen``; the teacher's where the row

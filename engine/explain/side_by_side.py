@@ -8,6 +8,8 @@ FEW = 4
 
 def agreement_sentence(model: str, beside: str, correlation: float | None, n: int) -> str:
     """What the rank correlation of two rows' effects of ``n`` titles means; ``None`` where one has no order."""
+    if n == 1:
+        return f"With one title in the history, the reasons of {model} and {beside} have no order to compare."
     if correlation is None:
         return f"The reasons of {model} and {beside} cannot be compared: for one of them every title counts alike."
     if correlation >= 0.7:

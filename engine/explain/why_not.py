@@ -27,8 +27,7 @@ def places_of_all(explained: Explanandum) -> list[float | None]:
     scores = explained.rows.catalogue_scores(explained.row, explained.instance.history)
     if scores is None:
         return [None] * len(explained.instance.candidates)
-    seen = np.concatenate([explained.instance.history, explained.instance.older])
-    open_to = np.delete(scores, np.unique(seen[seen < len(scores)]))
+    open_to = np.delete(scores, sorted(item for item in explained.seen if item < len(scores)))
     own = scores[explained.instance.candidates]
     return [float((open_to > s).sum() + ((open_to == s).sum() + 1) / 2) for s in own]
 
@@ -100,6 +99,6 @@ def _before(explained: Explanandum) -> list[int]:
     target = int(instance.candidates[instance.target])
     before = [int(items[i - 1]) for items in explained.models.split.train for i in np.flatnonzero(items == target) if i]
     counts = np.bincount(np.array(before, np.int64), minlength=1)
-    taken = {*instance.history.tolist(), *instance.older.tolist(), *instance.candidates.tolist()}
+    taken = explained.seen | {*instance.candidates.tolist()}
     order = np.argsort(-counts, kind="stable")
     return [int(item) for item in order if counts[item] and int(item) not in taken][:BEFORE]

@@ -80,3 +80,20 @@ def test_a_history_of_one_title_is_searched_too() -> None:
     found = search(copying([1], [11, 10], i1={10: 1.0}))
     assert found.removal is not None
     assert found.removal.positions == (0,)
+
+
+def test_removing_all_of_a_short_history_is_tried_as_removing_the_only_one_is() -> None:
+    class Eager:
+        """Without any history 11 leads, with any 10 does."""
+
+        name = "eager"
+
+        def scores(self, histories: list[np.ndarray], candidates: np.ndarray) -> np.ndarray:
+            leads = [10 if len(history) else 11 for history in histories]
+            return np.array([[float(c == lead) for c in row] for lead, row in zip(leads, candidates, strict=True)])
+
+    for size in (1, 2, 3):
+        found = search(Predictor(Eager(), instance([*range(1, size + 1)], [10, 11])))
+        assert found.removal is not None, size
+        assert found.removal.positions == tuple(range(size))
+        assert (found.removal.top_after, found.removal.smallest) == (11, True)

@@ -10,6 +10,7 @@ from engine.errors import StudioError
 from engine.explain.effects import leave_one_out, sign_agreement, spearman
 from engine.explain.predictor import Predictor, margins, probabilities, ranks
 from engine.explain.removal import Delete, Placeholder, RandomItem
+from engine.explain.side_by_side import agreement_sentence
 
 NOTHING = 99  # an item that brings nothing to anybody
 
@@ -126,3 +127,9 @@ def test_another_candidate_is_explained_from_the_same_answers() -> None:
     other = leave_one_out(predictor.about(2), [Delete()])["delete"]
     assert other.margin.tolist() == [1.0, 0.0]
     assert len(rule.calls) == 1
+
+
+def test_what_two_rows_agree_on_is_said_of_as_many_titles_as_there_are() -> None:
+    assert "one title" in agreement_sentence("A", "B", None, 1)
+    assert "every title counts alike" in agreement_sentence("A", "B", None, 5)
+    assert "says little" in agreement_sentence("A", "B", 1.0, 2)

@@ -16,9 +16,9 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.explain.constraint import Constraint, Unwritable
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
-from engine.explain.grammar import grammar, measured, sentence_kinds
+from engine.explain.grammar import grammar, measured, sentence_kinds, sides
 from engine.explain.grounding import check
-from engine.explain.phrases import CHOICES, SENTENCES
+from engine.explain.phrases import ALTERNATIVES, CHOICES, SENTENCES
 from engine.llm.tiny import tiny_causal
 
 BACKBONE = tiny_causal(0)
@@ -94,7 +94,8 @@ def test_each_of_the_templates_holds_by_itself() -> None:
     for evidence in CASES.values():
         slots: dict[str, Any] = _slots(evidence)
         first = "reason" if "speaking" in slots else "no reason"
-        for kind in (first, *sentence_kinds(evidence, slots), "teacher"):
+        between = [kind for name in sentence_kinds(evidence, slots) for kind in ALTERNATIVES.get(name, (name,))]
+        for kind in (first, *between, "teacher"):
             for template in SENTENCES[kind]:
                 for _ in range(3):
                     text = _filled(template, slots, choose)
@@ -102,6 +103,55 @@ def test_each_of_the_templates_holds_by_itself() -> None:
                         found = check(text, evidence)
                         assert not [fault for sentence in found.sentences for fault in sentence.faults], text
                         assert found.precision == 1.0, text
+                        assert text[0].isupper(), text
+                        assert "  " not in text, text
+
+
+@pytest.mark.parametrize("noun", ["movie", "game", "item"])
+def test_people_are_called_by_what_they_do_with_such_items(noun: str) -> None:
+    """Nobody views a perfume."""
+    slots = _slots(replace(EVIDENCE, noun=noun))
+    people = {"movie": "viewer", "game": "player", "item": "customer"}
+    texts = [_filled(text, slots, random.Random(n)) or "" for n in range(20) for text in ("{user}", "{history}")]
+    said = {word for word in people.values() if any(word in text for text in texts)}
+    assert said == {people[noun]}
+
+
+def test_no_it_stands_for_another_candidate_that_was_named_before() -> None:
+    """In "Fargo takes first place. SASRec puts it at #2" it would be Fargo; "this" means the first sentence."""
+    evidence = CASES["titles that carry it"]
+    assert evidence.necessity is not None
+    after = [text.split(evidence.necessity.top_after, 1)[1] for text in _distinct(evidence, 150)
+             if evidence.necessity.top_after in text]  # fmt: skip
+    assert any(rest.count(".") > 1 for rest in after)
+    for rest in after:
+        assert not re.search(r"\b(?:it|this)\b", rest, re.IGNORECASE), rest
+    pointing = [text for text in _distinct(evidence, 150) if "This is so" in text]
+    assert pointing
+    for text in pointing:
+        sentences = [sentence.text for sentence in check(text, evidence).sentences]
+        assert sentences[1].startswith("This is so"), text
+
+
+def _distinct(evidence: Evidence, texts: int) -> list[str]:
+    """Texts by the target's names that differ in their templates, too."""
+    targets = [
+        replace(evidence, history=(*evidence.history, ITEM(f"Film {n}", 0.0, False))) for n in range(texts // 10)
+    ]
+    return [text for about in targets for text in drawn(about, 10)]
+
+
+def test_a_title_that_speaks_against_it_alone_is_never_said_to_speak_for_it() -> None:
+    """Without it and another one together the recommendation falls; its own bar points the other way."""
+    history = (ITEM("Alien (1979)", -1.0, True), ITEM("Heat (1995)", 0.1, False), ITEM("Fargo (1996)", -1.0, True))
+    carried = Necessity(("Heat (1995)", "Alien (1979)"), 1.0, 2.0, "Toy Story (1995)")
+    evidence = replace(EVIDENCE, history=history, necessity=carried)
+    assert sides(evidence) == (("Heat (1995)",), ("Fargo (1996)",))
+    none = replace(evidence, history=tuple(replace(item, effect=-1.0, mattered=True) for item in history))
+    assert sides(none) == ((), ("Fargo (1996)",))
+    for text in drawn(none, 10):
+        assert "single title" in text or "None of the titles" in text
+        assert check(text, none).badge == "grounded", text
 
 
 def _slots(evidence: Evidence) -> dict[str, Sequence[str]]:

@@ -62,4 +62,12 @@ def test_words_say_who_prefers_which_and_who_has_no_say() -> None:
     shares = part_shares(predictor({"sasrec": 1.0, "delrec": 1.0, "gru4rec": 0.0},
                                {"sasrec": 1.0, "delrec": -1.0, "gru4rec": 1.0}), 1)  # fmt: skip
     said = parts_sentence(shares, ["Alien", "Heat", "Fargo"], "Jaws", "Psycho")
-    assert said == ("SASRec prefers Jaws, most of all because of Fargo, GRU4Rec has no say and DELRec prefers Psycho.")
+    assert said == ("SASRec prefers Jaws, most of all because of Fargo; DELRec prefers Psycho; GRU4Rec has no say.")
+
+
+def test_a_title_that_ends_in_a_full_stop_ends_the_sentence() -> None:
+    shares = part_shares(predictor({"sasrec": 1.0, "delrec": 1.0, "gru4rec": 1.0},
+                                   {"sasrec": -1.0, "delrec": -1.0, "gru4rec": -1.0}), 1)  # fmt: skip
+    said = parts_sentence(shares, ["Alien", "Heat", "Fargo"], "Jaws Etc.", "Brushes, Etc.")
+    assert said.endswith("Etc.")
+    assert ".." not in said

@@ -1,0 +1,115 @@
+"""Whose recommendation is explained, where histories are longer than models remember and titles are one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_run import tiny_models
+
+from engine.errors import StudioError
+from engine.explain.explainer import Explainer
+from engine.explain.explananda import (
+    ExplanationTarget,
+    explanandum_of_edited,
+    explanandum_of_titles,
+    explanandum_of_user,
+)
+from engine.explain.explanandum import Explanandum
+from engine.explain.row_predictors import RowPredictors
+from engine.explain.why_not import places_of_all
+from engine.models import Models
+
+ROW = ExplanationTarget(model="sasrec", beside="llm-distilled")
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Models:
+    """Models that read three titles, of which teachers remember five, of histories of a dozen."""
+    return tiny_models("data.history=3", "teacher.max_length=5")
+
+
+def test_a_removal_in_the_history_does_what_its_effect_says(forgetful: Models) -> None:
+    """Whoever takes a title out of the list sees what its bar tells: nothing older moves in for it."""
+    whole = explanandum_of_user(forgetful, "user 3", ROW)
+    assert len(whole.rows.older) == 2
+    titles = [f"id:{whole.catalogue.raw_ids[item]}" for item in whole.instance.history]
+    effects = Explainer(whole).deletions().margin
+    scores = whole.model.full()
+    for place in range(len(titles)):
+        left = titles[:place] + titles[place + 1 :]
+        edited = explanandum_of_edited(forgetful, "user 3", left, ROW)
+        assert edited.rows.older.tolist() == whole.rows.older.tolist()
+        about = edited.about(whole.instance.target).model
+        margin = _margin(scores, whole.instance.target) - _margin(about.full(), whole.instance.target)
+        assert margin == pytest.approx(effects[place], abs=1e-5)
+
+
+def test_places_are_among_all_items_that_the_user_has_not_had_however_long_ago(forgetful: Models) -> None:
+    for user in range(4):
+        explained = explanandum_of_user(forgetful, f"user {user}", ROW, candidates="catalogue")
+        places = places_of_all(explained)
+        best = explained.instance.candidates[explained.model.full().argmax()]
+        assert min(place for place in places if place is not None) <= places.count(places[0]), places
+        assert int(best) not in explained.seen
+        had = forgetful.dataset.sequences[forgetful.dataset.user_ids.index(f"user {user}")]
+        assert explained.seen < {*had.tolist()}
+        assert len(explained.seen) > len(explained.instance.history) + len(explained.rows.older)
+        assert not explained.seen & {*explained.pool()}
+
+
+class ReadsTitles:
+    """Scores whatever the catalogue holds, one's own titles best of all."""
+
+    name, reads_titles = "sasrec", True
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def scores(self, histories: list[np.ndarray], candidates: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(self.catalogue_scores(histories), candidates, axis=1)
+
+    def catalogue_scores(self, histories: list[np.ndarray]) -> np.ndarray:
+        return np.tile(np.arange(self.size, dtype=np.float32), (len(histories), 1))
+
+
+@pytest.mark.parametrize("candidates", ["catalogue", "sampled"])
+def test_titles_of_ones_own_are_never_recommended_by_a_row_that_reads_titles(
+    monkeypatch: pytest.MonkeyPatch, candidates: str
+) -> None:
+    """Nor is the title that says nothing, which stands in the catalogue behind them."""
+    models = tiny_models()
+    monkeypatch.setattr(RowPredictors, "_bare", lambda self, row: ReadsTitles(len(self.catalogue)))
+    own = ["game A", "wholly new"]
+    explained = (
+        explanandum_of_titles(models, own, ROW)
+        if candidates == "catalogue"
+        else explanandum_of_edited(models, "user 3", own, ROW, "catalogue")
+    )
+    assert (explained.instance.candidates < models.split.n_items).all()
+    assert {place for place in places_of_all(explained) if place} >= {1.0}
+    assert len(explained.catalogue) > models.split.n_items
+
+
+def test_where_too_little_is_left_to_rank_it_is_said_what_to_do(forgetful: Models) -> None:
+    titles = [f"id:{raw_id}" for raw_id in forgetful.dataset.catalogue.raw_ids]
+    for left in (0, 1):
+        with pytest.raises(StudioError, match=f"{left} candidates are left outside the history") as told:
+            explanandum_of_titles(forgetful, titles[left:], ROW)
+        assert told.value.remedy == "shorten the history"
+    assert len(explanandum_of_titles(forgetful, titles[2:], ROW).instance.candidates) == 2
+
+
+def _margin(scores: np.ndarray, target: int) -> float:
+    return float(scores[target] - np.delete(scores, target).max())
+
+
+def test_without_all_titles_the_answer_is_what_the_search_and_the_first_sentence_both_say() -> None:
+    """One of two titles, two of two: the sentence above tells what comes without them, the search below must too."""
+    models = tiny_models()
+    for titles in (["game A"], ["game A", "game B"], ["game C", "game A"]):
+        explained: Explanandum = explanandum_of_titles(models, titles, ROW)
+        reasons = Explainer(explained)
+        removal, necessity = reasons.search.removal, reasons.evidence().necessity
+        if necessity and necessity.rank_after > 1:
+            assert removal is not None
+            assert "nor any larger one" not in reasons.search.sentence
