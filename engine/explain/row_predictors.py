@@ -76,7 +76,8 @@ class RowPredictors:
         ranker = self.ranker(row)
         if not isinstance(ranker, CatalogueRanker):
             return None
-        return ranker.catalogue_scores([history])[0][: self.models.split.n_items]
+        scores: np.ndarray = ranker.catalogue_scores([history])[0]
+        return scores[: self.models.split.n_items]
 
     def best(self, row: str, history: History, seen: History) -> np.ndarray:
         """int64 ``[<= K]``: a row's best items of the whole catalogue outside ``seen``; the teacher's where the row
