@@ -84,8 +84,8 @@ def digest(kind: str, request: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def ask(run_id: str, kind: str, request: Mapping[str, Any]) -> Explanation:
-    """The stored question, new or asked before; one that failed is queued again."""
+def ask(run_id: str, kind: str, request: Mapping[str, Any], *, again: bool = False) -> Explanation:
+    """The stored question, new or asked before; one that failed is queued again, or ``again`` one that was answered."""
     key = digest(kind, request)
     with writing() as session:
         row = _row(session, run_id, kind, key)
@@ -93,8 +93,9 @@ def ask(run_id: str, kind: str, request: Mapping[str, Any]) -> Explanation:
             row = ExplanationRow(run_id=run_id, kind=kind, digest=key, request=dict(request), state="queued")
             row.attempts, row.created_at = 0, clock.now()
             session.add(row)
-        elif row.state == "failed":
+        elif row.state == "failed" or (again and row.state == "done"):
             row.state, row.error, row.remedy, row.attempts, row.finished_at = "queued", None, None, 0, None
+            row.answer = None
         session.flush()
         return _record(row)
 

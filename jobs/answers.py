@@ -46,9 +46,9 @@ def stamped(request: Mapping[str, Any]) -> dict[str, Any]:
     return {**request, "code": code_version()}
 
 
-def ask(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
+def ask(kind: str, run: Run, request: Mapping[str, Any], *, again: bool = False) -> Explanation:
     """See :func:`jobs.api.ask`."""
-    asked = _stored(kind, run, request)
+    asked = _stored(kind, run, request, again=again)
     if asked.state == "queued":
         queues.answers().add(str(asked.id))
     return asked
@@ -91,7 +91,7 @@ def here(
     return found.answer
 
 
-def _stored(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
+def _stored(kind: str, run: Run, request: Mapping[str, Any], *, again: bool = False) -> Explanation:
     if kind not in requests.KINDS:
         remedy = f"choose one of {', '.join(requests.KINDS)}"
         raise StudioError(f"nothing of the kind {kind!r} can be asked", where="kind", remedy=remedy)
@@ -99,7 +99,7 @@ def _stored(kind: str, run: Run, request: Mapping[str, Any]) -> Explanation:
         raise StudioError(f"run {run.name!r} is {run.state}", where=run.id, remedy="ask about a finished run")
     if len(json.dumps(request, default=str)) > LONGEST_REQUEST:
         raise StudioError("the question is too long", where=kind, remedy="ask about fewer items")
-    return explanations.ask(run.id, kind, stamped(request))
+    return explanations.ask(run.id, kind, stamped(request), again=again)
 
 
 def stop(explanation_id: int) -> None:

@@ -190,16 +190,16 @@ def needs(reference: str) -> dict[str, Any]:
     return dict(run_store.find(reference).config.get("run", {}))
 
 
-def ask(kind: str, reference: str, request: Mapping[str, Any]) -> Explanation:
+def ask(kind: str, reference: str, request: Mapping[str, Any], *, again: bool = False) -> Explanation:
     """Ask a worker about a finished run; :data:`jobs.requests.KINDS` names what can be asked.
 
-    An equal question that was asked before is not asked again, unless it failed or other code answered it: its answer
-    may be there already.
+    An equal question that was asked before is not asked again, unless it failed, other code answered it, or ``again``
+    says that its answer was lost: it may be there already.
 
     Raises:
         StudioError: no such run or kind, the run is not done, the request is no JSON object or too long.
     """
-    return answers.ask(kind, status(reference), request)
+    return answers.ask(kind, status(reference), request, again=again)
 
 
 def progress(

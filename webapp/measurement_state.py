@@ -130,6 +130,8 @@ class MeasurementsView:
     """The latest question of each kind, about this row where it is about one."""
     tests: Falsification | None
     """Taken here or by ``delrec falsify``."""
+    tests_fault: str
+    """What is wrong with the record of them, if anything is: they can be taken again."""
     read_only: bool
 
     @property
@@ -156,14 +158,16 @@ class MeasurementsView:
     def standing(self, what: Measurement) -> MeasurementState:
         """How far a measurement is."""
         asked = self.asked.get(what.kind)
-        if what is TESTS and asked is not None and asked.state == "done" and self.tests is not None:
-            # What the shell found since then took the place of this answer.
-            asked = asked if asked.answer == self.tests.model_dump(mode="json") else None
+        if what is TESTS and asked is not None and asked.state == "done" and (self.tests or self.tests_fault):
+            # What the shell found since then took the place of this answer, or the record of it was lost.
+            asked = asked if self.tests and asked.answer == self.tests.model_dump(mode="json") else None
         there = not self.tests_left if what is TESTS else asked is not None and asked.state == "done"
         possible = self.prompted or not what.no_prompt
         waits = what.waits
         if what is TESTS and self.tests is not None:
             waits = f"Not taken of these users: {', '.join(map(str, self.tests_left))}."
+        if what is TESTS and self.tests_fault:
+            waits = self.tests_fault
         return MeasurementState(
             asked=asked,
             there=there,
@@ -194,7 +198,12 @@ def look(query: Mapping[str, str], *, read_only: bool) -> MeasurementsView:
     if run.state != "done":
         raise StudioError(f"{run.name} is {run.state}", remedy="a run's pattern can be measured once it is done")
     row = _row(run, query.get("model", ""))
-    return MeasurementsView(run, row, _latest(run, row), read_falsification(RunFolder(run.folder)), read_only)
+    tests, fault = None, ""
+    try:
+        tests = read_falsification(RunFolder(run.folder))
+    except StudioError as error:
+        fault = str(error)
+    return MeasurementsView(run, row, _latest(run, row), tests, fault, read_only)
 
 
 def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = None) -> None:
@@ -213,7 +222,7 @@ def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = Non
         wanted = seen.tests_request()
     if what.of_row and seen.row != _row(seen.run, ""):  # the shell asks just so, and shares the answer
         wanted["model"] = seen.row
-    api.ask(what.kind, seen.run.id, wanted)
+    api.ask(what.kind, seen.run.id, wanted, again=what is TESTS and bool(seen.tests_fault))
 
 
 def stop(what: Measurement, query: Mapping[str, str]) -> None:

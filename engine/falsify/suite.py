@@ -83,7 +83,10 @@ def falsify(
 
 
 def _with_earlier(record: Falsification, run: RunFolder) -> Falsification:
-    earlier = read_falsification(run) if (run.path / FILE).exists() else None
+    try:
+        earlier = read_falsification(run)
+    except StudioError:  # gone or damaged, as whoever read it was told: this one takes its place
+        earlier = None
     if earlier is None:
         return record
     asked_alike = earlier.model_copy(update={"findings": record.findings, "controls": record.controls}) == record

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,13 +15,13 @@ from smoke_runs import finished_run
 from db import lifecycle, runs
 from engine.environment import code_version
 from engine.errors import StudioError
-from engine.falsify.record import read_falsification
+from engine.falsify.record import FILE, read_falsification
 from engine.falsify.suite import falsify
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.run_folder import RunFolder
 from engine.settings import load_config
-from jobs import api, measurements, requests
+from jobs import answers, api, measurements, requests
 from webapp import measurement_state
 from webapp.measurement_state import DRIVERS, PATTERN, TESTS, TRUST, MeasurementState
 
@@ -111,6 +112,30 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
     assert seen().tests_request() == {"users": 4, "tests": [1, 2, 3, 4, 5, 6]}, (
         "should they be asked again, by other code"
     )
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("{}")])
+def test_a_record_of_tests_that_was_lost_is_told_and_they_can_be_taken_again(harm: Callable[[Path], object]) -> None:
+    run_id = finished_run(["plus.enabled=false"], f"Lost {id(harm)}")
+    run = RunFolder.open(api.status(run_id).folder)
+
+    def seen() -> MeasurementState:
+        return measurement_state.look({"run": run_id}, read_only=False).standing(TESTS)
+
+    measurement_state.ask(TESTS, {"run": run_id})
+    (asked,) = api.explanations(run_id)
+    assert answers.here("falsify", api.status(run_id), {})["findings"]
+    assert not seen().due
+    harm(run.path / FILE)
+    assert seen().due
+    assert seen().asked is None, "its answer is no longer what the run's folder holds"
+    assert "take the tests again" in seen().wait
+    measurement_state.ask(TESTS, {"run": run_id})
+    (again,) = api.explanations(run_id)
+    assert (again.id, again.state, again.answer) == (asked.id, "queued", None)
+    assert answers.here("falsify", api.status(run_id), {})["findings"]
+    assert not seen().due
+    assert read_falsification(run) is not None
 
 
 def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() -> None:
