@@ -61,7 +61,7 @@ class Evidence:
     candidates: tuple[str, ...]
     """Titles of all candidates, the target among them."""
     necessity: Necessity | None
-    """``None`` where no title speaks for the target."""
+    """``None`` where no title that matters speaks for the target, and none was found that it cannot do without."""
     is_teacher: bool = True
     """Whether the row beside is the teacher; beside the teacher itself stands another one."""
 
@@ -105,16 +105,20 @@ def gather(
             for item, value in zip(instance.history, values, strict=True)
         ),
         candidates=tuple(title(int(item)) for item in instance.candidates),
-        necessity=_necessity(explained, values, search, title),
+        necessity=_necessity(explained, values, needed, search, title),
         is_teacher=explained.other == explained.models.config.teacher.name,
     )
 
 
 def _necessity(
-    explained: Explanandum, values: np.ndarray, search: Counterfactual | None, title: Callable[[int], str]
+    explained: Explanandum,
+    values: np.ndarray,
+    needed: float,
+    search: Counterfactual | None,
+    title: Callable[[int], str],
 ) -> Necessity | None:
     instance = explained.instance
-    positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] > 0]
+    positions = [int(i) for i in np.argsort(-values, kind="stable")[:STRONGEST] if values[i] >= needed > 0]
     removal = search.removal if search else None
     if (
         removal

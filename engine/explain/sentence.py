@@ -17,7 +17,7 @@ def first_sentence(evidence: Evidence) -> str:
     found = evidence.necessity
     place = f"#{evidence.rank:g}"
     if found is None:
-        return f"No title of the history speaks for {evidence.target}, which stands at {place}."
+        return f"No single title of the history clearly speaks for {evidence.target}, which stands at {place}."
     both = {1: "that one", 2: "both"}.get(len(found.titles), f"all {len(found.titles)}")
     before, after = f"#{found.rank_before:g}", f"#{found.rank_after:g}"
     reasons = listed(found.titles)

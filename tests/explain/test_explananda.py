@@ -7,6 +7,8 @@ import pytest
 from tiny_run import tiny_models
 
 from engine.errors import StudioError
+from engine.explain.effects import LeaveOneOut
+from engine.explain.evidence import gather
 from engine.explain.explainer import Explainer
 from engine.explain.explananda import (
     ExplanationTarget,
@@ -113,3 +115,16 @@ def test_without_all_titles_the_answer_is_what_the_search_and_the_first_sentence
         if necessity and necessity.rank_after > 1:
             assert removal is not None
             assert "nor any larger one" not in reasons.search.sentence
+
+
+@pytest.mark.parametrize(
+    ("margin", "named"),
+    [([3.0, 0.1, -1.0], ["game A"]), ([0.1, 2.0, 1.0], ["game B", "game C"]), ([0.1, -2.0, 0.0], [])],
+)
+def test_the_first_sentence_names_only_titles_that_mattered(margin: list[float], named: list[str]) -> None:
+    explained = explanandum_of_titles(tiny_models(), ["game A", "game B", "game C"], ROW)
+    lead = np.zeros((4, 1, len(explained.instance.candidates)), np.float32)
+    lead[:, 0, explained.instance.target] = 10 - np.array([0.0, *margin])
+    effects = LeaveOneOut(ROW.model or "", explained.instance.target, lead[0, 0], lead[1:])
+    found = gather(explained, effects, None).necessity
+    assert list(found.titles if found else ()) == named

@@ -44,7 +44,9 @@ def test_titles_that_carry_it_only_together_are_not_said_to_be_reasons_one_by_on
 
 
 def test_where_nothing_speaks_for_it_that_is_said() -> None:
-    assert first_sentence(evidence(None)) == "No title of the history speaks for Aliens (1986), which stands at #1."
+    assert first_sentence(evidence(None)) == (
+        "No single title of the history clearly speaks for Aliens (1986), which stands at #1."
+    )
 
 
 def test_the_stand_in_names_what_speaks_against_and_the_teacher() -> None:
