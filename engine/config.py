@@ -22,6 +22,8 @@ from engine.verbalizers import VERBALIZERS, VerbalizerName
 __all__ = ["DataConfig", "DistillConfig", "EvalConfig", "ExplainConfig", "FinetuneConfig", "LLMConfig"]
 __all__ += ["PlusConfig", "RunConfig", "TeacherConfig"]
 
+Placement = Literal["whole", "sharded", "offloaded"]
+
 
 class LLMConfig(Section):
     """The language model and how its outputs become scores."""
@@ -220,6 +222,10 @@ class ProcessConfig(Section):
     processes: int = _field(1, unit="processes", ge=1, le=64)
     """Processes that train and evaluate together, each with a share of every batch: on GPUs one for each of them, on
     the processor at most one for each core."""
+    placement: Placement = _field("whole", advanced=True)
+    """The language model's frozen weights. whole: every process has all of them. sharded: each has a share of every
+    block, which is put together while it is read. offloaded: in the host's memory, and on the GPU one block at a time.
+    Both take more time, change no result, and leave embeddings whole."""
     device: Literal["any", "gpu"] = _field("any", advanced=True)
     """What the machine must have: with gpu a queued run waits for a worker with a GPU (of NVIDIA or AMD), and a run in
     the foreground is refused without."""
@@ -256,6 +262,18 @@ class RunConfig(Section):
                     raise ValueError(f"{name} is for prompts that list candidates: unset it, or llm.prompts=candidates")
         elif self.finetune.soft_labels:
             raise ValueError("finetune.soft_labels needs llm.prompts=sequence")
+        return self
+
+    @model_validator(mode="after")
+    def _placement(self) -> RunConfig:
+        placement = self.run.placement
+        if placement != "whole" and self.llm.weights != "full":
+            raise ValueError(f"llm.weights={self.llm.weights} goes with run.placement=whole, not with {placement}")
+        if placement == "offloaded" and self.llm.device in ("cpu", "mps"):
+            raise ValueError(
+                f"run.placement=offloaded is for weights that a GPU reads, not for llm.device={self.llm.device}: unset"
+                " one of them"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,9 +1,10 @@
 """Several processes that train one run together: which of them this is, what it takes of the work, how they add up.
 
-Without :func:`join` a process is alone, and everything here costs nothing. Together, all of them go through the recipe
-in step: each has the whole model, takes its share of every batch and of all users who are asked, and the gradients are
-summed, so all make the same step. What they exchange goes through ``torch.distributed``, which Accelerate describes
-(gloo on processors, NCCL on GPUs). Only the first one writes, hears the user, and decides to stop.
+Outside :func:`joined` a process is alone, and everything here costs nothing. Together, they go through the recipe in
+step: each has the whole model, or a share of it (:mod:`engine.llm.placement`), takes its part of every batch and of
+all users who are asked, and the gradients are summed, so all make the same step. What they exchange goes through
+``torch.distributed``, which Accelerate describes (gloo on processors, NCCL on GPUs). Only the first one writes, hears
+the user, and decides to stop.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+    from torch.distributed.device_mesh import DeviceMesh
 
 Value = TypeVar("Value")
 Asked = TypeVar("Asked")
@@ -44,9 +46,10 @@ BatchT = TypeVar("BatchT", bound=DivisibleBatch)
 
 
 class _ProcessState:
-    """Which process this is, of how many."""
+    """Which process this is, of how many, and what it does for the others before an exchange."""
 
     rank, count = 0, 1
+    serve: Callable[[], None] | None = None
 
 
 def world_size() -> int:
@@ -96,6 +99,8 @@ def joined() -> Iterator[None]:
     if "OMP_NUM_THREADS" not in os.environ:  # each would take all cores
         os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // here))
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    if distributed.is_initialized():  # by :func:`mesh`, of this process alone
+        distributed.destroy_process_group()
     try:
         store, rank, count = next(rendezvous("env://", timeout=JOIN))
         backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
@@ -111,9 +116,43 @@ def joined() -> Iterator[None]:
         )
         yield
     finally:
-        _ProcessState.rank, _ProcessState.count = 0, 1
+        _ProcessState.rank, _ProcessState.count, _ProcessState.serve = 0, 1, None
         distributed.destroy_process_group()
         PartialState._reset_state()
+
+
+def mesh(device: str) -> DeviceMesh:
+    """All processes for FSDP, which wants a group also where this one is alone; ``device``: the type of theirs."""
+    from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
+
+    if not distributed.is_initialized():
+        store = distributed.HashStore()  # type: ignore[attr-defined] # it is documented
+        backends = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+        distributed.init_process_group(backends, store=store, rank=0, world_size=1)
+    return init_device_mesh(device, (_ProcessState.count,))
+
+
+def before_exchanges(serve: Callable[[], None]) -> None:
+    """Have ``serve`` called in front of every exchange from now on, and nothing else."""
+    _ProcessState.serve = serve
+
+
+def _meet() -> None:
+    if _ProcessState.serve is not None:
+        _ProcessState.serve()
+
+
+def all_gather_number(number: int) -> list[int]:
+    """The number of every process, in their order; nothing is done for others before."""
+    if _ProcessState.count == 1:
+        return [number]
+    import torch
+    from torch import distributed
+
+    found = [torch.empty(1, dtype=torch.int64) for _ in range(_ProcessState.count)]
+    distributed.all_gather(found, torch.tensor([number]))
+    return [int(other) for other in found]
 
 
 def own_parts(batch: BatchT, size: int) -> Iterator[tuple[BatchT, float]]:
@@ -182,6 +221,7 @@ def all_gather(value: Value) -> list[Value]:
         return [value]
     from accelerate.utils import gather_object
 
+    _meet()
     found: list[Value] = gather_object([value])
     return found
 
@@ -204,6 +244,7 @@ def broadcast(value: Value) -> Value:
         return value
     from accelerate.utils import broadcast_object_list
 
+    _meet()
     found: list[Value] = broadcast_object_list([value])
     return found[0]
 
@@ -218,6 +259,7 @@ def all_reduce(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
     import torch
     from torch import distributed
 
+    _meet()
     by_device: dict[torch.device, list[Tensor]] = {}
     for tensor in tensors:
         by_device.setdefault(tensor.device, []).append(tensor)
@@ -251,6 +293,7 @@ def barrier() -> None:
         import torch
         from torch import distributed
 
+        _meet()
         distributed.all_reduce(torch.zeros(1))  # a barrier of NCCL would hold a GPU
 
 

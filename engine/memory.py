@@ -1,7 +1,8 @@
 """How much memory stage 2 takes, the hungriest part of a run: from the model's configuration, before it is loaded.
 
 Counted are weights, what the optimizer keeps of adapters, and what forward passes keep for backward ones, of the blocks
-that are adapted. The factors are fitted to measured peaks of SmolLM2-135M (see ``tests/test_memory_estimate.py``).
+that are adapted, all where the model computes. The factors are fitted to measured peaks of SmolLM2-135M (see
+``tests/test_memory_estimate.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config import LLMConfig, RunConfig
+from engine.config import LLMConfig, Placement, RunConfig
 from engine.errors import StudioError
 
 PROGRAM_MB = 500.0
@@ -27,7 +28,8 @@ WEIGHT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "auto": 2.0}
 PACKED_BYTES = {"8bit": 1.05, "4bit": 0.55}
 """For each number of a block's layers, scales included; embeddings stay as they are."""
 
-
+PUT_TOGETHER = 2
+"""Blocks that are whole where weights are split: one, and what the processes have sent of it."""
 SURE = 1.25
 """So far a configuration of an unusual kind may mislead about the size of the weights."""
 
@@ -107,24 +109,38 @@ def training_mb(config: RunConfig, facts: Mapping[str, Any], micro_batch: int | 
     kept = layers * (shape.width if config.llm.checkpointing else inner) + (inner if config.llm.checkpointing else 0)
     tokens = (micro_batch or config.llm.micro_batch) * prompt_tokens(config)
     adapters = ADAPTER_BYTES * own.init_r * adapted * (layers + shape.others if own.enabled else 0)
-    return PROGRAM_MB + _weights_mb(config.llm, shape) + (adapters + tokens * kept * number) / 1e6
+    weights = _weights_mb(config.llm, shape, config.run.placement, config.run.processes)
+    return PROGRAM_MB + weights + (adapters + tokens * kept * number) / 1e6
 
 
-def refuse_too_large(config: LLMConfig, facts: Mapping[str, Any], there_mb: float, what: str) -> None:
-    """Raise :class:`StudioError` where the weights alone are surely more than all memory of ``what``, before they are
-    read."""
+def refuse_too_large(
+    config: LLMConfig,
+    facts: Mapping[str, Any],
+    there_mb: float,
+    what: str,
+    placement: Placement = "whole",
+    processes: int = 1,
+) -> None:
+    """Raise :class:`StudioError` where the weights that one of the ``processes`` keeps are surely more than all memory
+    of ``what``, before they are read."""
     shape = Shape.of(facts)
-    if shape is not None and (weights := _weights_mb(config, shape)) > SURE * there_mb:
+    if shape is not None and (weights := _weights_mb(config, shape, placement, processes)) > SURE * there_mb:
         raise StudioError(
             f"the weights of {config.name} alone take about {weights / 1000:.1f} GB, {what} has {there_mb / 1000:.1f}",
             where="llm.name",
-            remedy="take a smaller model, llm.dtype=bfloat16 or llm.weights=4bit",
+            remedy="take a smaller model, llm.dtype=bfloat16 or llm.weights=4bit, or on GPUs another run.placement",
         )
 
 
-def _weights_mb(config: LLMConfig, shape: Shape) -> float:
+def _weights_mb(config: LLMConfig, shape: Shape, placement: Placement, processes: int) -> float:
     number = WEIGHT_BYTES[config.dtype]
-    return (shape.blocks * PACKED_BYTES.get(config.weights, number) + shape.embeddings * number) / 1e6
+    blocks = shape.blocks * PACKED_BYTES.get(config.weights, number)
+    at_once = PUT_TOGETHER * blocks / (shape.layers + shape.others)
+    if placement == "offloaded":
+        blocks = at_once
+    elif placement == "sharded" and processes > 1:
+        blocks = blocks / processes + at_once
+    return (blocks + shape.embeddings * number) / 1e6
 
 
 def prompt_tokens(config: RunConfig) -> int:

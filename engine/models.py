@@ -88,7 +88,7 @@ class Models:
         record = BackboneFingerprint.read(folder.llm)
         if record is None and folder.keeps_model_record:
             raise lost("the record of the run's language model", folder.llm)
-        backbone = load_backbone(config.llm, monitor, record)
+        backbone = load_backbone(config.llm, monitor, record, config.run.placement)
         models = cls(config, dataset, split_dataset(dataset, config.data, config.seed), backbone)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)

@@ -25,7 +25,8 @@ from engine.explain.row_predictors import RowPredictors
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.folder_monitor import FolderMonitor
-from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
+from engine.llm import BackboneFingerprint, SoftPrompt
+from engine.llm.sources import read_backbone
 from engine.llm.unknown_tokens import unread
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup
@@ -78,7 +79,7 @@ def run_pipeline(
             run = RunFolder.create(Path(path), config, run_id)
     remedy = "share the data folder among the machines, at the same path"
     distributed.check_same("another run's folder than the first, or none", run.identity(), remedy, str(path))
-    config = run.config()
+    config = run.config().model_copy(update={"run": config.run})
     run.check()
     if run.metrics.exists():
         return run.report()
@@ -131,11 +132,13 @@ def run_pipeline(
 def _language_model(
     run: RunFolder, config: RunConfig, dataset: Dataset, split: Split, monitor: SynchronizedMonitor
 ) -> Models:
-    with run.stage("llm", monitor), distributed.main_process_first():
-        earlier = BackboneFingerprint.read(run.files.checked(run.llm))
-        backbone = load_backbone(config.llm, monitor.own, earlier)
-        if earlier is None and backbone.record is not None:
-            backbone.record.write(run.llm)
+    with run.stage("llm", monitor):
+        with distributed.main_process_first():
+            earlier = BackboneFingerprint.read(run.files.checked(run.llm))
+            backbone = read_backbone(config.llm, monitor.own, earlier, config.run.placement)
+            if earlier is None and backbone.record is not None:
+                backbone.record.write(run.llm)
+        backbone.prove()
         models = Models(config, dataset, split, backbone)
         prompts = models.prompts()
         check_prompts(config, backbone, prompts)

@@ -82,7 +82,8 @@ class RunFolder:
         """
         folder = cls(path)
         if (path / "run.json").exists():
-            if folder.config() not in (config, settled(config)):
+            stored = folder.config().model_copy(update={"run": config.run})  # changes no result
+            if stored not in (config, settled(config)):
                 raise StudioError(
                     "this folder holds a run with another configuration", where=str(path), remedy="choose a new folder"
                 )

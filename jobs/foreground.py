@@ -60,12 +60,14 @@ def not_resumable(found: Run) -> StudioError:
 
 def _check_here(config: RunConfig, processes: int | None = None) -> None:
     """Raise :class:`StudioError` where this machine lacks what the run asks for, while nothing of it is recorded."""
-    count = 1 if process_group.launched() > 1 else processes or config.run.processes  # a launcher knows its machines
+    launched, asked = process_group.launched(), processes or config.run.processes
+    count = 1 if launched > 1 else asked  # a launcher knows its machines
     resources.refuse_here(config.run.model_dump() | {"processes": count})
-    if config.run.device == "gpu" or {config.llm.device, config.teacher.device} - {"auto", "cpu"}:
+    own = {config.llm.device, config.teacher.device} - {"auto", "cpu"}
+    if config.run.device == "gpu" or config.run.placement != "whole" or own:
         from engine.devices import check_machine  # whether PyTorch can use a GPU takes seconds to say
 
-        check_machine(config)
+        check_machine(config, max(launched, asked))
 
 
 def _execute(

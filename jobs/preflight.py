@@ -185,6 +185,19 @@ def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
         yield Check("Processes", "ok", f"{wanted} processes share {there} {what}{plural}")
 
 
+def _placement(config: RunConfig, _: Forecast) -> Iterator[Check]:
+    placement = config.run.placement
+    if placement == "whole" or _waits(config):
+        return
+    if placement == "sharded" and config.run.processes == 1:
+        what, remedy = "one process has nobody to share the weights with", "set run.processes to at least 2"
+    elif placement == "offloaded" and not has_gpu():
+        what, remedy = "weights are offloaded from a GPU, and none is here", "set run.placement=whole"
+    else:
+        return
+    yield Check("Weights", "problem", what, remedy)
+
+
 def has_gpu() -> bool:
     """Whether this machine seems to have one, by its device files (NVIDIA, AMD, WSL) or because it is a Mac."""
     return sys.platform == "darwin" or any(map(os.path.exists, GPU_FILES))
@@ -233,7 +246,7 @@ def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
         one = training_mb(config, _facts(config), 1) or 0.0
         said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
         said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
-        if (several := config.run.processes) > 1:  # each has the whole model
+        if (several := config.run.processes) > 1:
             said, planned = f"{said}, in each of {several} processes", planned * several
         if on_gpu:
             yield Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
@@ -241,6 +254,7 @@ def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
             yield Check("Memory", "ok", f"{said}; {free / 1000:.1f} GB free")
         else:
             lower = "lower llm.micro_batch, or set llm.checkpointing=true, llm.dtype=bfloat16 or llm.weights=4bit"
+            lower += ", or run.placement=sharded" * (several > 1 and config.run.placement == "whole")
             yield Check("Memory", "note", f"{said}; {free / 1000:.1f} GB free", lower)
         return
     wanted = expected.memory_mb or weights_mb(config)
@@ -274,6 +288,7 @@ LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _device,
     _worker,
     _processes,
+    _placement,
     _other_run,
     _disk,
     _memory,

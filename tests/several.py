@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -16,7 +17,10 @@ PATIENCE = 120.0
 
 
 def together(count: int, work: Callable[[], Any]) -> list[Any]:
-    """What ``work`` returns in each of ``count`` processes, by their numbers; tensors as NumPy arrays."""
+    """What ``work`` returns in each of ``count`` processes, by their numbers; tensors as NumPy arrays.
+
+    One is alone, and a process apart: threads of a group that the test's own had would be missing in the next forks.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,7 +52,7 @@ def _work(rank: int, count: int, port: int, work: Callable[[], Any], answers: Qu
     os.environ.update(MASTER_ADDR="127.0.0.1", ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
     torch.set_num_threads(1)  # a forked pool of threads is none
     try:
-        with distributed.joined():
+        with distributed.joined() if count > 1 else contextlib.nullcontext():
             answers.put((rank, work()))
     except BaseException:
         answers.put((rank, _Failed(traceback.format_exc())))

@@ -11,6 +11,7 @@ from peft.tuners.adalora.layer import AdaLoraLayer
 from stage_world import make_world
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
 
+from engine.config import Placement
 from engine.errors import StudioError
 from engine.finetune.adalora import keep_format
 from engine.llm import sources
@@ -18,7 +19,7 @@ from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
 from engine.locations import OTHER_NAMES, SIZES
-from engine.memory import Shape, training_mb
+from engine.memory import Shape, refuse_too_large, training_mb
 from engine.monitor import Monitor
 from engine.quantization import check
 from engine.settings import load_config
@@ -77,7 +78,23 @@ def test_what_helps_is_seen_to_help() -> None:
     for other in ("llm.checkpointing=true", "llm.weights=4bit", "llm.micro_batch=10", "finetune.top_layers=10"):
         assert peak(other) < whole
     assert peak("llm.dtype=float32") > 1.5 * whole
+    shared = [peak("run.placement=sharded", f"run.processes={count}") for count in (1, 2, 8)]
+    assert whole == shared[0] > shared[1] > shared[2] > peak("run.placement=offloaded")
     assert training_mb(load_config("paper"), {"model_type": "of a kind that tells no sizes"}) is None
+
+
+def test_what_fits_once_its_weights_are_split_is_not_refused() -> None:
+    llm = load_config("paper").llm
+
+    def look(placement: Placement, processes: int) -> None:
+        refuse_too_large(llm, FLAN_T5_XL, 1500, "this GPU", placement, processes)
+
+    splits: tuple[tuple[Placement, int], ...] = (("whole", 8), ("sharded", 1), ("sharded", 2))
+    for placement, processes in splits:
+        with pytest.raises(StudioError, match=r"llm\.weights=4bit, or on GPUs another run\.placement"):
+            look(placement, processes)
+    look("sharded", 8)
+    look("offloaded", 1)
 
 
 @pytest.mark.parametrize("family", ["causal", "seq2seq"])

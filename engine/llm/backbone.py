@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.pytorch_utils import Conv1D
 
+from engine.backbones import STATE_SPACE
 from engine.errors import StudioError
 from engine.llm.chat_template import ChatFrame
 from engine.llm.encoder import Encoded, PromptEncoder
@@ -30,9 +31,6 @@ ALL_LINEAR = "all-linear"
 
 LINEAR = (nn.Linear, Conv1D)
 """Modules that can be adapted; GPT-2's are of the second kind."""
-
-STATE_SPACE = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
-"""Types whose fused kernels read the weights of ``out_proj`` past the module, so that PEFT refuses to adapt it."""
 
 TOKENS_AT_ONCE = 2048
 """Tokens of the vocabulary whose logits exist at the same time, so that they stay in the processor's cache."""

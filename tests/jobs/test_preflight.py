@@ -58,6 +58,8 @@ def test_a_soft_prompt_that_is_not_what_its_run_left_is_a_problem(tmp_path: Path
     [
         ("llm.name=nonsense", "Language model", "hub id"),
         ("run.processes=64", "Processes", "run.processes to at most"),
+        ("run.placement=sharded", "Weights", "run.processes to at least 2"),
+        ("run.placement=offloaded", "Weights", "run.placement=whole"),
         ("finetune.steps=1", "Ranks and layers", "2 or more"),
         ("distill.prompt=run distill.prompt_run=r-abc234", "Soft prompt", "a run that is done"),
         ("distill.prompt=run distill.prompt_run=its-name", "Soft prompt", "by its id"),
