@@ -43,7 +43,7 @@ TURN = re.compile(
 )
 """Where a sentence may change from what speaks for to what speaks against."""
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')]*\s+(?=\S)|\n+")
-RANK = re.compile(r"#\s?(\d+)")
+RANK = re.compile(r"#\s?(\d+(?:\.\d+)?)")
 WITHOUT = re.compile(
     r"\bwithout\b|\bhad not (?:watched|played|chosen|seen)\b|\b(?:left out|removed|ignored)\b", re.IGNORECASE
 )
@@ -169,9 +169,9 @@ def _nothing(clause: str, evidence: Evidence) -> Iterator[str | None]:
 
 def _places(clause: str, mentions: Mentions, evidence: Evidence) -> Iterator[str | None]:
     """For each place that the clause tells, and each comparison with the teacher's."""
-    told = {int(rank) for rank in RANK.findall(clause)}
+    told = {f"{float(rank):g}" for rank in RANK.findall(clause)}
     yield from (None if rank in _ranks(evidence) else f"#{rank} was not measured" for rank in told)
-    teacher = int(evidence.teacher_rank)
+    teacher = f"{evidence.teacher_rank:g}"
     who = "the teacher" if evidence.is_teacher else teacher_label(evidence)
     of_teacher = (evidence.is_teacher and TEACHER.search(clause)) or re.search(
         rf"\b{re.escape(teacher_label(evidence))}\b", clause
@@ -200,7 +200,8 @@ def _unknown(mention: Mention) -> str:
     return f"“{isolated(mention.title)}” {what if mention.kind == 'invented' else 'does not stand in the evidence'}"
 
 
-def _ranks(evidence: Evidence) -> set[int]:
+def _ranks(evidence: Evidence) -> set[str]:
+    """Measured places as texts write them: those who tie share the mean of theirs, such as 4.5."""
     found = evidence.necessity
     measured = [evidence.rank, evidence.teacher_rank, *((found.rank_before, found.rank_after) if found else ())]
-    return {int(rank) for rank in measured}
+    return {f"{rank:g}" for rank in measured}

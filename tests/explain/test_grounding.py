@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
@@ -74,6 +76,13 @@ def test_each_kind_of_falsehood_is_found_and_named(text: str, fault: str) -> Non
     (sentence,) = found.sentences
     assert sentence.verdict == "unsupported"
     assert any(fault in said for said in sentence.faults), sentence
+
+
+@pytest.mark.parametrize("place", ["#4", "#5", "#4.5"])
+def test_places_that_are_shared_are_their_mean_and_no_other(place: str) -> None:
+    tied = replace(EVIDENCE, rank=2.5, teacher_rank=4.5, necessity=None)
+    found = check(f"It stands at #2.5 because of Alien. The teacher puts it at {place}.", tied)
+    assert found.badge == ("grounded" if place == "#4.5" else "partly")
 
 
 def test_a_text_with_true_and_false_sentences_is_partly_grounded() -> None:
