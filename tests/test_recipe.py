@@ -17,16 +17,8 @@ from tests.stage_world import SWITCHED_ON
 OVERRIDES = (*SWITCHED_ON, "teacher.also=[caser]")
 BASE = load_config("smoke", overrides=OVERRIDES)
 WITHOUT_EFFECT = {
-    *(
-        "data.cold_share",
-        "distill.prompt_run",
-        "llm.prior",
-        "distill.teacher",
-        "run.processes",
-        "run.device",
-        "run.memory",
-    ),
-    *("explain.writer_url", "explain.writer_model"),
+    *("data.cold_share", "distill.prompt_run", "llm.prior", "distill.teacher"),
+    *(setting.name for setting in describe() if setting.name.startswith(("run.", "explain."))),
     *(
         setting.name
         for setting in describe()
