@@ -259,6 +259,14 @@ def test_the_class_names_of_its_pages() -> None:
     assert not missing, sorted(missing)
 
 
+@relies("gradio", "where a page sends what no queue works on", "webapp/static/studio.js", "gradio_api")
+def test_the_address_of_events_without_a_queue() -> None:
+    from gradio import route_utils, routes
+
+    assert route_utils.API_PREFIX == "/gradio_api"
+    assert '"/run/{api_name}' in inspect.getsource(routes)
+
+
 def test_every_reliance_is_where_it_is_said_to_be() -> None:
     assert RELIANCES
     lost = [(what, module) for _, what, module, word in RELIANCES if word not in (ROOT / module).read_text("utf-8")]
