@@ -38,9 +38,9 @@ class LLMConfig(Section):
     title_encoder: str = _field("", advanced=True)
     """What reads titles for their vectors: empty, the language model itself; all-minilm-l6-v2, or the folder or hub id
     of an encoder of sentences."""
-    verbalizer: VerbalizerName = _field("title-tokens")
-    """Scores from title-token logits at the answer slot (one pass, whole catalogue), full-title likelihood, or the
-    answer's state against vectors of the titles by a head that learns."""
+    verbalizer: VerbalizerName = _field(
+        "title-tokens", description=f"Scores. {'; '.join(f'{name}: {it.help}' for name, it in VERBALIZERS.items())}."
+    )
     prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
     """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
     empty fits it on validation users, for each row that is asked for likelihoods."""

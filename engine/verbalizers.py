@@ -11,6 +11,8 @@ class VerbalizerEntry(NamedTuple):
 
     verbalizer: str
     """Module and name of its :class:`engine.llm.verbalizers.base.Verbalizer`, which is imported when one is made."""
+    help: str
+    """What its scores are."""
     of_states: bool = True
     """Whether it is a :class:`engine.llm.verbalizers.base.StateVerbalizer`, as the sequence form of prompts needs."""
     learns: bool = False
@@ -18,9 +20,18 @@ class VerbalizerEntry(NamedTuple):
 
 
 VERBALIZERS: Mapping[str, VerbalizerEntry] = {
-    "title-tokens": VerbalizerEntry("engine.llm.verbalizers.title_tokens:TitleTokens"),
-    "title-likelihood": VerbalizerEntry("engine.llm.verbalizers.title_likelihood:TitleLikelihood", of_states=False),
-    "title-vectors": VerbalizerEntry("engine.llm.verbalizers.title_head:TitleHead", learns=True),
+    "title-tokens": VerbalizerEntry(
+        "engine.llm.verbalizers.title_tokens:TitleTokens",
+        "logits of titles' tokens at the answer slot, one pass for the whole catalogue",
+    ),
+    "title-likelihood": VerbalizerEntry(
+        "engine.llm.verbalizers.title_likelihood:TitleLikelihood", "the likelihood of the whole title", of_states=False
+    ),
+    "title-vectors": VerbalizerEntry(
+        "engine.llm.verbalizers.title_head:TitleHead",
+        "the answer's state against vectors of the titles, by a head that learns",
+        learns=True,
+    ),
 }
 """By the name in the settings."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explain.tiny_run import tiny_models
+from pipeline_world import StopAt, quick
 from stage_world import FAMILIES
-from test_pipeline import StopAt, quick
 
 from engine import calibration
 from engine.calibration import calibrate, fit_prior

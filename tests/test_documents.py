@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from engine.architectures import ARCHITECTURES
+from engine.backbones import BACKBONES
 from engine.config import RunConfig
+from engine.datasets import READERS
 from engine.settings import setting_of
+from engine.verbalizers import VERBALIZERS
 from webapp.pages import PAGES as PAGES_OF_APP
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,6 +118,20 @@ def test_paths_that_code_names_are_there() -> None:
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md"])
 def test_readers_find_it(document: str) -> None:
     assert f"]({document})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "register"),
+    [
+        ("docs/models.md", ARCHITECTURES),
+        ("docs/models.md", [name for kind in BACKBONES.values() for name in kind.types]),
+        ("docs/concepts/method.md", VERBALIZERS),
+        ("docs/data.md", READERS),
+    ],
+)
+def test_what_can_be_chosen_is_described(page: str, register: Iterable[str]) -> None:
+    words = set(re.findall(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", (ROOT / page).read_text(encoding="utf-8").lower()))
+    assert sorted(set(register) - words) == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pipeline_world import StopAt, quick
 from safetensors.torch import load_file, save_file
 from stage_world import without_digests
-from test_pipeline import StopAt, quick
 
 from engine.config import LLMConfig, RunConfig
 from engine.errors import Cancelled, StudioError

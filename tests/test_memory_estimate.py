@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from peft.tuners.adalora.layer import AdaLoraLayer
-from stage_world import make_world
+from stage_world import FAMILIES, make_world
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
 
 from engine.config import Placement
@@ -97,7 +97,7 @@ def test_what_fits_once_its_weights_are_split_is_not_refused() -> None:
     look("offloaded", 1)
 
 
-@pytest.mark.parametrize("family", ["causal", "seq2seq"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gradient_checkpointing_changes_no_gradient(family: str) -> None:
     def gradient(*, again: bool) -> torch.Tensor:
         world = make_world(family=family)

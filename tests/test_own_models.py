@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from families import LIBRARY, random_model
+from pipeline_world import quick
 from stage_world import CANDIDATES
-from test_pipeline import quick
 
 from engine.errors import StudioError
 from engine.llm.tiny import tiny_causal, tiny_tokenizer

@@ -23,7 +23,7 @@ from engine.pipeline import run_pipeline
 from engine.recipe import stage_recipes
 from engine.run_folder import RunFolder
 from engine.stage_cache import StageCache, clean, folder, sizes
-from tests.test_pipeline import StopAt, figures, quick
+from tests.pipeline_world import StopAt, figures, quick
 
 
 class Noted(Monitor):

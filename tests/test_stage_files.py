@@ -20,8 +20,8 @@ from engine.run_folder import RunFolder
 from engine.stage_files import LEFT, left
 from engine.stages import STAGES, stage_names
 from jobs import requests
+from tests.pipeline_world import StopAt, figures, quick
 from tests.stage_world import without_digests
-from tests.test_pipeline import StopAt, figures, quick
 
 CONFIG = quick("teacher.also=[caser]")
 OTHER = quick("teacher.also=[caser]", "seed=1", "llm.name=tiny-seq2seq", "teacher.width=8")

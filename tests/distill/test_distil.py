@@ -9,6 +9,7 @@ import pytest
 import torch
 from stage_world import (
     ANSWERS,
+    FAMILIES,
     FORMS,
     KINDS,
     Recorder,
@@ -58,7 +59,7 @@ def test_only_the_soft_prompt_and_the_head_change(tmp_path: Path, family: str, a
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("family", ["causal", "seq2seq"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_losses_fall_on_users_that_were_kept_out(tmp_path: Path, family: str, form: str) -> None:
     settings = {
         "candidates": ("distill.steps=48", "distill.validate_every=48", "distill.lr=0.2"),
@@ -98,7 +99,7 @@ def test_best_version_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, b
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("family", ["causal", "seq2seq"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("stop", [0, 1, 3])
 def test_resumed_equals_uninterrupted(tmp_path: Path, family: str, stop: int, form: str) -> None:
     def world() -> World:

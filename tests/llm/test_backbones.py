@@ -11,9 +11,10 @@ from llm_world import CANDIDATES, HISTORY, TITLES, plain_causal
 from torch import Tensor
 
 from engine.backbones import BACKBONES as KINDS
+from engine.backbones import TINY
 from engine.errors import StudioError
 from engine.llm import Backbone, Prompt, Prompts, Segment, SoftPrompt
-from engine.llm.tiny import tiny_causal, tiny_seq2seq
+from engine.llm.tiny import tiny_causal
 from engine.registered import registered
 
 
@@ -29,7 +30,7 @@ def test_a_kind_of_backbones_says_all_that_is_asked_of_it(kind: str) -> None:
 
 def own_logits(backbone: Backbone, inputs: Tensor) -> Tensor:
     """The model's own full forward over one prompt's embeddings ``[T, width]``: logits ``[vocabulary]`` at the slot."""
-    if backbone.family == "causal":
+    if not backbone.encoder_decoder:
         return backbone.model(inputs_embeds=inputs[None]).logits[0, -1]
     start = torch.tensor([[backbone.model.config.decoder_start_token_id]])
     return backbone.model(inputs_embeds=inputs[None], decoder_input_ids=start).logits[0, 0]
@@ -140,14 +141,16 @@ def test_lower_precision_keeps_the_soft_prompt_and_its_gradient_in_float32(
 
 def test_tiny_models_are_the_same_in_every_process() -> None:
     script = (
-        "from engine.llm.tiny import tiny_causal, tiny_seq2seq\n"
-        "for b in (tiny_causal(7), tiny_seq2seq(7)):\n"
+        "from engine.backbones import TINY\n"
+        "from engine.registered import registered\n"
+        "for make in TINY.values():\n"
+        "    b = registered(make)(7)\n"
         "    print(sum(p.double().abs().sum().item() for p in b.parameters()), b.tokens('The next movie is Amélie'))"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     here = [
         f"{sum(p.double().abs().sum().item() for p in b.parameters())} {b.tokens('The next movie is Amélie')}"
-        for b in (tiny_causal(7), tiny_seq2seq(7))
+        for b in (registered(make)(7) for make in TINY.values())
     ]
     assert printed.splitlines() == here
     assert tiny_causal(8).embedding().weight.ne(tiny_causal(7).embedding().weight).any()

@@ -19,7 +19,7 @@ def naive(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor
 def own_logprobs(backbone: Backbone, inputs: Tensor, tokens: tuple[int, ...]) -> Tensor:
     """Log-probabilities ``[n, vocabulary]`` at the places of ``tokens`` behind one prompt."""
     wanted = torch.tensor(tokens)
-    if backbone.family == "causal":
+    if not backbone.encoder_decoder:
         whole = torch.cat([inputs, backbone.embedding()(wanted)])
         logits = backbone.model(inputs_embeds=whole[None]).logits[0, len(inputs) - 1 : -1]
     else:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from families import LIBRARY, PACKED, backbone_of
+from pipeline_world import StopAt
 from several import together
 from stage_world import CANDIDATES, QUICK, cancelled, make_world
 from test_distributed import PARTS, same, steps_of
-from test_pipeline import StopAt
 from torch import nn
 
 from engine import distributed

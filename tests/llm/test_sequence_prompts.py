@@ -59,7 +59,7 @@ def test_titles_have_exact_spans_and_causal_models_a_slot_before_each(
     titles = [backbone.tokenizer.decode(encoded.ids[encoded.spans["history", i]]) for i in range(len(HISTORY))]
     assert titles == [f" {TITLES[item]}" for item in HISTORY]
     starts = [encoded.spans["history", i].start - 1 for i in range(len(HISTORY))]
-    assert encoded.slots == ((*starts, len(encoded) - 1) if backbone.family == "causal" else (len(encoded) - 1,))
+    assert encoded.slots == ((*starts, len(encoded) - 1) if backbone.left_to_right else (len(encoded) - 1,))
     hidden = backbone.encode(lists.hidden(HISTORY, 1), 5)
     assert hidden.slots[-1] == len(hidden) - 1
 

@@ -1,0 +1,50 @@
+"""Small runs of the whole recipe: settings, a finished one, and one that is stopped on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.config import RunConfig
+from engine.monitor import Monitor
+from engine.pipeline import run_pipeline
+from engine.settings import load_config
+from tests.stage_world import QUICK
+
+
+def quick(*overrides: str) -> RunConfig:
+    return load_config("smoke", overrides=[*QUICK, *overrides])
+
+
+def figures(report: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal between runs: everything but times and memory."""
+    return {key: report[key] for key in ("models", "comparisons", "users", "seed", "protocol")}
+
+
+class StopAt(Monitor):
+    """Asks to stop once a stage has come so far."""
+
+    def __init__(self, stage: str, done: int) -> None:
+        self.place = (stage, done)
+        self.stopped = False
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.stopped = self.stopped or (stage, done) == self.place
+
+    def should_stop(self) -> bool:
+        return self.stopped
+
+
+@contextmanager
+def finished_run(
+    folders: pytest.TempPathFactory, monitor: Monitor | None = None
+) -> Iterator[tuple[RunConfig, Path, dict[str, Any]]]:
+    """A finished run of the smallest kind: its configuration, folder and report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELREC_HOME", str(folders.mktemp("home")))
+        folder, config = folders.mktemp("runs") / "finished", quick()
+        yield config, folder, run_pipeline(config, folder, monitor or Monitor())
