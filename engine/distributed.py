@@ -13,7 +13,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from weakref import ref
 
 from engine.environment import code_version
 from engine.errors import StudioError
@@ -50,6 +51,7 @@ class _ProcessState:
 
     rank, count = 0, 1
     serve: Callable[[], None] | None = None
+    enlisted: ClassVar[list[ref[Any]]] = []
 
 
 def world_size() -> int:
@@ -109,7 +111,7 @@ def joined() -> Iterator[None]:
         remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
         raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None
     state = PartialState(cpu=not cuda)
-    _ProcessState.rank, _ProcessState.count = state.process_index, state.num_processes
+    _ProcessState.rank, _ProcessState.count, _ProcessState.enlisted = state.process_index, state.num_processes, []
     try:
         check_same(
             "another version of the program than the first", code_version(), "install the same one on all machines"
@@ -131,6 +133,17 @@ def mesh(device: str) -> DeviceMesh:
         backends = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
         distributed.init_process_group(backends, store=store, rank=0, world_size=1)
     return init_device_mesh(device, (_ProcessState.count,))
+
+
+def enlist(thing: object) -> int:
+    """The number of a thing that is not kept here, the same in all processes: they make such things in one order."""
+    _ProcessState.enlisted.append(ref(thing))
+    return len(_ProcessState.enlisted) - 1
+
+
+def enlisted(number: int) -> Any:
+    """The thing of this number."""
+    return _ProcessState.enlisted[number]()
 
 
 def before_exchanges(serve: Callable[[], None]) -> None:

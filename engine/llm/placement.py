@@ -10,6 +10,7 @@ and whichever forward pass calls them; norms, biases and embeddings stay whole, 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -72,11 +73,12 @@ def split_weights(backbone: Backbone, device: torch.device, *, offload: bool) ->
 
 
 class SplitBlocks:
-    """Matrices by block, of which at most one block is whole at a time.
+    """Matrices by block, of which at most one block is whole at a time, whatever models there are.
 
-    Nobody knows when another process comes to a block, nor to which. So each says what it wants whenever it wants one
-    or has come to an exchange, and all put all of that together, in one order. That begins with the first question, the
-    proof of how texts are read, which all ask at one point: before it one of them reads a model while others wait.
+    Nobody knows when another process comes to a block, nor to which, nor of which model. So each says what it wants
+    whenever it wants one or has come to an exchange, and all put all of that together, in one order, by numbers that
+    all give alike. That begins with the first question, the proof of how texts are read, which all ask at one point:
+    before it one of them reads a model while others wait.
 
     Args:
         blocks: the matrices of each.
@@ -90,34 +92,17 @@ class SplitBlocks:
         mesh = distributed.mesh(device.type)
         policy = CPUOffloadPolicy(pin_memory=device.type == "cuda") if offload else OffloadPolicy()
         self.blocks = [_SplitBlock(block, mesh, policy) for block in blocks]
-        self.whole = NONE
+        self.numbers = [distributed.enlist(block) for block in self.blocks]
 
     def weight(self, number: int, place: int) -> Tensor:
         """A matrix of block ``number``, which is whole from now on until another one is."""
-        if self.whole != number:
+        block = self.blocks[number]
+        if _whole() is not block:
             if distributed.world_size() > 1:
-                distributed.before_exchanges(self.serve)
-            self._put_together(number)
-        found: Tensor = self.blocks[number].weights[place]
+                distributed.before_exchanges(_serve)
+            _put_together(self.numbers[number])
+        found: Tensor = block.weights[place]
         return found
-
-    def serve(self) -> None:
-        """Put together what others want until all have come to an exchange."""
-        while self._put_together(NONE):
-            pass
-
-    def _put_together(self, own: int) -> bool:
-        """Do so for block ``own``, which stays whole, and for what others want; false: nobody wants any."""
-        wanted = sorted({*distributed.all_gather_number(own)} - {NONE})
-        with torch.inference_mode(False), torch.no_grad():
-            if self.whole != NONE:
-                self.blocks[self.whole].shards.reshard()
-            for number in wanted:
-                self.blocks[number].shards.unshard()
-                if number != own:
-                    self.blocks[number].shards.reshard()
-        self.whole = own
-        return bool(wanted)
 
 
 class _SplitBlock(nn.Module):
@@ -127,6 +112,38 @@ class _SplitBlock(nn.Module):
         super().__init__()
         self.weights = nn.ParameterList(weights)
         self.shards = fully_shard(self, mesh=mesh, offload_policy=policy)
+
+
+_WHOLE: list[weakref.ref[_SplitBlock]] = []
+"""The block that is whole now, if any: one in a process, of whichever model."""
+
+
+def _whole() -> _SplitBlock | None:
+    return _WHOLE[0]() if _WHOLE else None
+
+
+def _serve() -> None:
+    """Put together what others want until all have come to an exchange."""
+    while _put_together(NONE):
+        pass
+
+
+def _put_together(own: int) -> bool:
+    """Do so for the block that all know as ``own``, which stays whole, and for what others want; false: nobody wants
+    any."""
+    wanted = sorted({*distributed.all_gather_number(own)} - {NONE})
+    with torch.inference_mode(False), torch.no_grad():
+        if (before := _whole()) is not None:
+            before.shards.reshard()
+        _WHOLE.clear()
+        for number in wanted:
+            block: _SplitBlock = distributed.enlisted(number)
+            block.shards.unshard()
+            if number == own:
+                _WHOLE.append(weakref.ref(block))
+            else:
+                block.shards.reshard()
+    return bool(wanted)
 
 
 def _fetch_weight(layer: Any, weight: Callable[[], Tensor], device: torch.device) -> None:

@@ -134,6 +134,32 @@ def test_blocks_are_put_together_whoever_needs_which_when(offload: bool) -> None
     assert max(shares) < 0.45 * total
 
 
+def test_two_models_are_asked_alternately_whoever_is_at_which() -> None:
+    """Their blocks are told apart in all processes, and one block is whole at a time, not one of each model."""
+    numbers = np.random.default_rng(0)
+    models = [[torch.from_numpy(numbers.normal(size=(rows, 3))).float() for rows in sizes] for sizes in ((4, 6), (5,))]
+
+    def asked() -> None:
+        kept: list[SplitBlocks] = []
+        for model in models:
+            kept.append(
+                SplitBlocks([[nn.Parameter(m.clone(), requires_grad=False)] for m in model], CPU, offload=False)
+            )
+            kept[-1].weight(0, 0)
+        order = np.random.default_rng(distributed.rank()).integers(2, size=(5, 20)[distributed.rank()])
+        for which in order.tolist():
+            for number, matrix in enumerate(models[which]):
+                assert torch.equal(kept[which].weight(number, 0), matrix)
+                whole = [type(block.weights[0]) is nn.Parameter for blocks in kept for block in blocks.blocks]
+                assert sum(whole) == 1
+        distributed.barrier()
+        del kept[0]  # whatever was whole of it
+        assert torch.equal(kept[0].weight(0, 0), models[1][0])
+        distributed.barrier()
+
+    together(2, asked)
+
+
 def test_a_run_goes_on_with_its_weights_elsewhere(tmp_path: Path) -> None:
     """Begun by two that share the weights, gone on with in one that has them whole, ended by three that share them; its
     answers are explained by two."""
