@@ -29,7 +29,7 @@ from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast
-from jobs.resources import Resources
+from jobs.resources import Resources, own_gpus
 
 CheckState = Literal["ok", "note", "problem"]
 GB = 1e9
@@ -234,28 +234,16 @@ def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 
 def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
-    free = psutil.virtual_memory().available / 1e6
-    planned, on_gpu = training_mb(config, _facts(config)), config.llm.device != "cpu" and has_gpu()
+    on_gpu = config.llm.device != "cpu" and (config.run.device == "gpu" or (has_gpu() and not _waits(config)))
     if not (on_gpu or _waits(config)):
         try:
             refuse_too_large(config.llm, _facts(config), psutil.virtual_memory().total / 1e6, "this machine")
         except StudioError as error:
             yield Check("Memory", "problem", error.what, error.remedy)
             return
-    if planned is not None:
-        one = training_mb(config, _facts(config), 1) or 0.0
-        said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
-        said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
-        if (several := config.run.processes) > 1:
-            said, planned = f"{said}, in each of {several} processes", planned * several
-        if on_gpu:
-            yield Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
-        elif planned < free:
-            yield Check("Memory", "ok", f"{said}; {free / 1000:.1f} GB free")
-        else:
-            lower = "lower llm.micro_batch, or set llm.checkpointing=true, llm.dtype=bfloat16 or llm.weights=4bit"
-            lower += ", or run.placement=sharded" * (several > 1 and config.run.placement == "whole")
-            yield Check("Memory", "note", f"{said}; {free / 1000:.1f} GB free", lower)
+    free = psutil.virtual_memory().available / 1e6
+    if (planned := training_mb(config, _facts(config))) is not None:
+        yield _training_memory(config, planned, _gpu_mb(config) if on_gpu else free, on_gpu)
         return
     wanted = expected.memory_mb or weights_mb(config)
     if wanted is None:
@@ -265,6 +253,29 @@ def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
     else:
         detail = f"{free / 1000:.1f} GB free, about {wanted / 1000:.1f} GB wanted"
         yield Check("Memory", "note", detail, "take a smaller model, llm.dtype=bfloat16 or a lower llm.micro_batch")
+
+
+def _training_memory(config: RunConfig, planned: float, there: float, on_gpu: bool) -> Check:
+    """Of the estimate beside what is there: a GPU's memory for each process, or what is free here for all of them."""
+    one, several = training_mb(config, _facts(config), 1) or 0.0, config.run.processes
+    said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
+    said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
+    said += f", in each of {several} processes" if several > 1 else ""
+    if on_gpu and not there:
+        return Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
+    said += f"; the GPU has {there / 1000:.1f} GB" if on_gpu else f"; {there / 1000:.1f} GB free"
+    if planned * (1 if on_gpu else several) < there:
+        return Check("Memory", "ok", said)
+    lower = "lower llm.micro_batch, or set llm.checkpointing=true, llm.dtype=bfloat16 or llm.weights=4bit"
+    lower += ", or run.placement=sharded" * (several > 1 and config.run.placement == "whole")
+    lower += ", or run.placement=offloaded" * (on_gpu and config.run.placement == "whole")
+    return Check("Memory", "note", said, lower)
+
+
+def _gpu_mb(config: RunConfig) -> float:
+    """Memory of the largest GPU that the run may get: of this machine, or of the workers; 0: nobody knows."""
+    offers = [Resources.of(it.offers).gpus for it in workers.living()] if _waits(config) else [own_gpus()]
+    return max((gpu.memory_mb for gpus in offers for gpu in gpus), default=0.0)
 
 
 def weights_mb(config: RunConfig) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -91,11 +92,13 @@ def refuse_here(
 def own_resources() -> Resources:
     """What this machine offers."""
     memory = psutil.virtual_memory().total / 1e6
-    return Resources(environment.cores(), memory, _gpus(), environment.version(), environment.code_version())
+    return Resources(environment.cores(), memory, own_gpus(), environment.version(), environment.code_version())
 
 
-def _gpus() -> tuple[Gpu, ...]:
-    """Those of NVIDIA that the driver names; ``CUDA_VISIBLE_DEVICES`` hides some. Without the driver none."""
+@functools.cache
+def own_gpus() -> tuple[Gpu, ...]:
+    """Those of NVIDIA that the driver names, asked once; ``CUDA_VISIBLE_DEVICES`` hides some. What the driver does not
+    name has no memory known."""
     count = environment.gpu_count()
     if not count:
         return ()

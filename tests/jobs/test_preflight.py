@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from db import workers
+from db.owner import Owner
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.presets import PRESETS
@@ -16,6 +18,7 @@ from engine.settings import load_config
 from jobs import preflight as looks
 from jobs.forecast import forecast
 from jobs.preflight import Check, preflight, refuse_problems
+from jobs.resources import Gpu, Resources
 
 
 def _checks(*overrides: str, preset: str = "smoke") -> dict[str, Check]:
@@ -145,6 +148,31 @@ def test_a_model_whose_weights_do_not_fit_is_a_problem_and_each_process_counts(
     assert _checks(named, "llm.weights=4bit", "llm.micro_batch=1")["Memory"].state == "ok"
     monkeypatch.setattr(looks.environment, "cores", lambda: 2)
     assert _checks(named, "llm.weights=4bit", "llm.micro_batch=1", "run.processes=2")["Memory"].state == "note"
+
+
+def test_what_fits_a_gpu_is_said_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine, of a worker elsewhere where the run waits for one, and of one that the driver does not name."""
+    monkeypatch.setattr(looks, "has_gpu", lambda: True)
+
+    def said(gpu_mb: float, *overrides: str) -> tuple[str, str, str]:
+        monkeypatch.setattr(looks, "own_gpus", lambda: (Gpu("A GPU", gpu_mb),))
+        found = _checks(*overrides, preset="paper")["Memory"]
+        return found.state, found.detail, found.remedy
+
+    state, detail, _ = said(80_000)
+    assert (state, "with llm.micro_batch=20; the GPU has 80.0 GB" in detail) == ("ok", True)
+    state, detail, remedy = said(24_000)
+    assert (state, "llm.weights=4bit, or run.placement=offloaded" in remedy) == ("note", True)
+    assert said(24_000, "llm.micro_batch=1")[0] == "ok"
+    assert said(24_000, "run.processes=2", "llm.micro_batch=1")[0] == "ok", "each has a GPU of its own"
+    assert "seen when the run starts" in said(0)[1]
+    assert "the GPU has" not in said(24_000, "llm.device=cpu")[1]
+
+    assert "seen when the run starts" in said(80_000, "run.device=gpu")[1]  # for whichever worker comes
+    offers = Resources(cores=8, memory_mb=1e5, gpus=(Gpu("Small", 8_000.0), Gpu("Larger", 12_000.0)))
+    workers.beat(Owner(7, 1.0, "elsewhere", "another start"), offers.as_dict())
+    state, detail, _ = said(80_000, "run.device=gpu")
+    assert (state, "the GPU has 12.0 GB" in detail) == ("note", True)
 
 
 def test_quantization_that_only_this_machine_lacks_is_no_problem_for_a_worker(

@@ -123,16 +123,24 @@ def _fits() -> CheckAnswer:
     from engine.memory import training_mb
     from engine.presets import PRESETS
     from engine.settings import load_config
+    from jobs.resources import own_gpus
 
-    configs = {name: load_config(name) for name in PRESETS}
-    wanted = {name: training_mb(config, known_facts(config.llm.name)) for name, config in configs.items()}
-    said = [
-        f"{name} ({config.llm.name}, {config.distill.soft_tokens} soft tokens) {needed / 1000:.1f} GB"
-        for name, config in configs.items()
-        if (needed := wanted[name]) is not None
-    ]
-    free = psutil.virtual_memory().available / 1e9
-    return "ok", f"{free:.1f} GB free; about {', '.join(said) or 'nothing is known before the models are here'}"
+    gpus, free = own_gpus(), psutil.virtual_memory().available / 1e6
+    there = max((gpu.memory_mb for gpu in gpus), default=0.0) or free
+    said = []
+    for name in PRESETS:
+        config = load_config(name)
+        facts = known_facts(config.llm.name)
+        if (needed := training_mb(config, facts)) is None:
+            continue
+        text = f"{name} ({config.llm.name}, {config.distill.soft_tokens} soft tokens) {needed / 1000:.1f} GB"
+        if needed > there:
+            one = training_mb(config, facts, 1) or 0.0
+            text += f", more than that, {one / 1000:.1f} GB with llm.micro_batch=1"
+        said.append(text)
+    named = ", ".join(f"{gpu.name} with {gpu.memory_mb / 1000:.1f} GB" for gpu in gpus)
+    room = named or f"{free / 1000:.1f} GB free"
+    return "ok", f"{room}; about {'; '.join(said) or 'nothing is known before the models are here'}"
 
 
 def _connections() -> CheckAnswer:
