@@ -94,7 +94,7 @@ def joined() -> Iterator[None]:
         raise StudioError(
             f"{here} processes, and this machine has {torch.cuda.device_count()} GPU",
             where="run.processes",
-            remedy="start at most as many as there are, or set llm.device=cpu and teacher.device=cpu",
+            remedy="start at most as many, or set both devices to cpu (under a launcher: ACCELERATE_USE_CPU=true)",
         )
     from accelerate import PartialState
 
@@ -325,10 +325,9 @@ def is_connection_error(error: BaseException | None) -> bool:
     from torch import distributed
 
     while error is not None:
-        told = isinstance(error, distributed.DistError) or (
+        if isinstance(error, distributed.DistError) or (
             isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
-        )
-        if told:
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False
