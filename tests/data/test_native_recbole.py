@@ -201,3 +201,18 @@ def test_quick_and_careful_ways_of_reading_agree(tmp_path: Path) -> None:
     assert shown(after) == shown(before)
     assert after.cleaning is not None
     assert after.cleaning.dropped["incomplete"].interactions == 1
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0", "-1"])
+@pytest.mark.parametrize("timed", [True, False])
+def test_an_item_that_was_shown_and_not_chosen_is_no_interaction(tmp_path: Path, zero: str, timed: bool) -> None:
+    """As in MIND and in click logs: one row for each item shown, and a label."""
+    when = [f"\t{90 + n}" if timed else "" for n in range(6)]
+    chosen = [f"u\t{n}\t1.0{when[n]}" for n in (1, 2, 3, 4)]
+    log = f"user_id:token\titem_id:token\tlabel:float{chr(9) + 'timestamp:float' if timed else ''}\n"
+    items = "item_id:token\ttitle:token_seq\n" + lines(f"{n}\tTitle {n}" for n in range(6))
+    rows = [chosen[0], f"u\t5\t{zero}{when[0]}", *chosen[1:], f"u\t0\t{zero}{when[5]}"]
+    dataset = load("recbole", atomic(tmp_path, log + lines(rows), items))
+    assert shown(dataset) == {"u": ["Title 1", "Title 2", "Title 3", "Title 4"]}
+    assert dataset.cleaning is not None
+    assert "2 rows with label 0" in dataset.cleaning.said()

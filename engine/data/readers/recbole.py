@@ -25,6 +25,8 @@ GENRES = ("genres", "genre", "class", "categories", "category", "tags", "tag")
 BRANDS = ("brand", "author", "authors", "developer", "artist", "store", "publisher", "director")
 """Columns by what they mean, the better ones first."""
 PARTS = ("train", "valid", "test")
+LABEL = "label"
+"""RecBole's name for whether an item that was shown was chosen."""
 
 
 class RecBole(Downloaded):
@@ -63,16 +65,24 @@ class RecBole(Downloaded):
         return Files(logs, items[0]) if alone else None
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
-        long = 0
+        long = passed = 0
         other = ""
         for file in files:
             sheet = Sheet(file, "\t", monitor)
             other = other or sheet.separator.strip("\t")
-            when = sheet.place(*TIMES)
-            for batch in sheet.log(sheet.need("users", *USERS), sheet.need("items", *ITEMS), when):
+            places = sheet.need("users", *USERS), sheet.need("items", *ITEMS), sheet.place(*TIMES)
+            label = sheet.place(LABEL)
+            for batch in sheet.log(*places) if label is None else ():
                 log.add(*batch)
+            for users, items, times, labels in sheet.batches((*places, label)) if label is not None else ():
+                chosen = [row for row, cell in enumerate(labels) if not _is_negative(cell)]
+                passed += len(labels) - len(chosen)
+                users, items, times = ([column[row] for row in chosen] for column in (users, items, times))
+                log.add(users, items, None if places[2] is None else times)
             long += sheet.long
         notes = [f"{SEPARATORS[other]} stand between cells, where RecBole has tabs"] if other else []
+        if passed:
+            notes.append(f"{passed:,} rows with label 0, items shown and not chosen, are no interactions")
         return [*notes, f"{long:,} rows have a cell too many, which is passed over"] if long else notes
 
     def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
@@ -87,6 +97,14 @@ class RecBole(Downloaded):
             title = next((text for text in named if text.strip().lower() not in NOTHING), "")
             kinds, when = listed(genres), year_in(year)
             yield film(raw, title, kinds, when) if films else RawItem(raw, title, when, kinds, brand)
+
+
+def _is_negative(label: str) -> bool:
+    """Whether a label says that the item was not chosen: zero, or below."""
+    try:
+        return float(label) <= 0
+    except ValueError:
+        return False
 
 
 def listed(cell: str) -> tuple[str, ...]:
