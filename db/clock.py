@@ -23,13 +23,13 @@ def now() -> datetime:
     if engine.dialect.name == "sqlite":
         return datetime.now(UTC)
     with _asking:
-        told, at = _asked.get(engine, (None, 0.0))
+        offset, at = _asked.get(engine, (None, 0.0))
         passed = _steady() - at
-        if told is None or passed >= ASK_SECONDS:
+        if offset is None or passed >= ASK_SECONDS:
             with engine.connect() as connection:
-                told, at, passed = connection.execute(select(func.clock_timestamp())).scalar_one(), _steady(), 0.0
-            _asked[engine] = told, at
-        return told.astimezone(UTC) + timedelta(seconds=passed)
+                offset, at, passed = connection.execute(select(func.clock_timestamp())).scalar_one(), _steady(), 0.0
+            _asked[engine] = offset, at
+        return offset.astimezone(UTC) + timedelta(seconds=passed)
 
 
 def _steady() -> float:

@@ -91,17 +91,17 @@ def curves(
     Of longer ones the lowest and the highest of every 2, 4, 8, … steps stay, so that no peak is lost, and the last
     point. Points added later change none but those of the end, until all doubles.
     """
-    wanted = select(CurveRow.id).where(CurveRow.run_id.in_(run_ids))
+    matching = select(CurveRow.id).where(CurveRow.run_id.in_(run_ids))
     if names:
-        wanted = wanted.where(_is_one_of(names))
+        matching = matching.where(_is_one_of(names))
     if stages:
-        wanted = wanted.where(CurveRow.stage.in_(stages))
+        matching = matching.where(CurveRow.stage.in_(stages))
     first, last = func.min(PointRow.step).label("first"), func.max(PointRow.step).label("last")
     with reading() as session:
         known = session.execute(
             select(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name, func.count().label("size"), first, last)
             .join(PointRow, PointRow.curve_id == CurveRow.id)
-            .where(CurveRow.id.in_(wanted))
+            .where(CurveRow.id.in_(matching))
             .group_by(CurveRow.id, CurveRow.run_id, CurveRow.stage, CurveRow.name)
             .order_by(CurveRow.id)
         ).all()

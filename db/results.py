@@ -79,8 +79,8 @@ def headline(run_ids: Collection[str]) -> dict[tuple[str, str, str], Result]:
     """The figures of :data:`HEADLINE` by run id, protocol and metric, of each run's last LLM row: DELRec as a rule."""
     protocols, metrics = zip(*HEADLINE, strict=True)
     rows = table(run_ids, protocols=set(protocols), metrics=set(metrics))
-    wanted = [row for row in rows if row.kind == "llm" and (row.protocol, row.metric) in HEADLINE]
-    return {(row.run_id, row.protocol, row.metric): row for row in wanted}
+    chosen = [row for row in rows if row.kind == "llm" and (row.protocol, row.metric) in HEADLINE]
+    return {(row.run_id, row.protocol, row.metric): row for row in chosen}
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

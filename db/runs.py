@@ -231,9 +231,9 @@ def search(
         query = query.where(RunRow.id.in_(ids))
     with reading() as session:
         records = [_record(row) for row in session.scalars(query)]
-    wanted = text.casefold().strip()
-    if wanted:
-        records = [run for run in records if any(wanted in part.casefold() for part in _searched(run))]
+    needle = text.casefold().strip()
+    if needle:
+        records = [run for run in records if any(needle in part.casefold() for part in _searched(run))]
     return records[:limit]
 
 

@@ -110,5 +110,5 @@ def done_runs(host: str) -> list[Done]:
 
 def measured(config: Mapping[str, Any], host: str) -> dict[str, float]:
     """Seconds of each stage in the latest run on ``host`` that was done with the same settings but for the seed."""
-    wanted = {**config, "seed": 0}
-    return next((run.seconds for run in done_runs(host) if {**run.config, "seed": 0} == wanted), {})
+    settings = {**config, "seed": 0}
+    return next((run.seconds for run in done_runs(host) if {**run.config, "seed": 0} == settings), {})

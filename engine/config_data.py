@@ -74,25 +74,25 @@ class DataConfig(Section):
     @classmethod
     def _columns(cls, text: str | None) -> str | None:
         if text:
-            columns_said(text)
+            parse_columns(text)
         return text or None
 
 
-def columns_said(text: str | None) -> dict[str, str]:
+def parse_columns(text: str | None) -> dict[str, str]:
     """``data.columns`` by role; a part whose column has a comma in its name stands in double quotes, as in CSV.
 
     Raises:
         ValueError: it cannot be understood.
     """
-    said: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     try:
         parts = next(csv.reader([text], skipinitialspace=True)) if text else []
     except csv.Error as error:
         raise ValueError(f"{text!r} is not understood ({error})") from None
     for part in parts:
         role, _, name = (piece.strip() for piece in part.partition("="))
-        if role not in ROLES or not name or role in said:
-            twice = f"{role} comes twice" if role in said else f"{part.strip()!r} is not understood"
+        if role not in ROLES or not name or role in assigned:
+            twice = f"{role} comes twice" if role in assigned else f"{part.strip()!r} is not understood"
             raise ValueError(f"{twice}: write ROLE=COLUMN, parted by commas; roles are {', '.join(ROLES)}")
-        said[role] = name
-    return said
+        assigned[role] = name
+    return assigned

@@ -92,20 +92,20 @@ class TeacherConfig(Section):
     bert4rec: BERT4RecConfig = BERT4RecConfig()
     gsasrec: GSASRecConfig = GSASRecConfig()
 
-    def unheard(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """Settings that were changed and change nothing, a sentence for each: an architecture does not know them, or
         they are one's that is not trained."""
-        trained, usual, told = dict.fromkeys((self.name, *self.also)), type(self)(), []
+        trained, usual, warnings = dict.fromkeys((self.name, *self.also)), type(self)(), []
         for name in trained:
             for setting, instead in ARCHITECTURES[name].lacks.items():
                 if (value := getattr(self, setting)) != getattr(usual, setting):
                     own = f" ({instead}={self.model_dump()[name][setting]} is its own)" if instead else ""
-                    told.append(f"teacher.{setting}={value} does nothing to {ARCHITECTURES[name].label}{own}")
+                    warnings.append(f"teacher.{setting}={value} does nothing to {ARCHITECTURES[name].label}{own}")
         for name, architecture in ARCHITECTURES.items():
             section = getattr(self, name, None)
             if name not in trained and section is not None and section != getattr(usual, name):
-                told.append(f"teacher.{name} does nothing, as no {architecture.label} is trained")
-        return tuple(told)
+                warnings.append(f"teacher.{name} does nothing, as no {architecture.label} is trained")
+        return tuple(warnings)
 
     @model_validator(mode="before")
     @classmethod

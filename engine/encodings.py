@@ -70,11 +70,11 @@ class AsUtf8(io.RawIOBase):
             piece = self._text.read(BLOCK)
             self._ended = not piece
             try:
-                told = self._decoder.decode(piece, final=self._ended)
+                text = self._decoder.decode(piece, final=self._ended)
             except UnicodeError as error:
                 self._fail(self._line + _lines_before(error, self._encoding))
-            self._line += told.count("\n")
-            self._ready = told.encode("utf-8", "replace")  # what utf-16 and utf-7 let pass and UTF-8 does not
+            self._line += text.count("\n")
+            self._ready = text.encode("utf-8", "replace")  # what utf-16 and utf-7 let pass and UTF-8 does not
         size = min(len(self._ready), len(buffer))
         buffer[:size], self._ready = self._ready[:size], self._ready[size:]
         return size

@@ -31,10 +31,10 @@ LONGEST = 256
 def check_data(config: RunConfig, dataset: Dataset, split: Split) -> None:
     """Raises StudioError where the data has too few items, users or interactions for what will be asked."""
     items = len(dataset.catalogue)
-    for name, wanted in (("data.candidates", config.data.candidates), ("eval.full_top", config.eval.full_top)):
-        if wanted > items:
+    for name, size in (("data.candidates", config.data.candidates), ("eval.full_top", config.eval.full_top)):
+        if size > items:
             raise StudioError(
-                f"{name}={wanted} is more than the {items} items of {dataset.name}",
+                f"{name}={size} is more than the {items} items of {dataset.name}",
                 where=name,
                 remedy=f"choose at most {items}",
             )

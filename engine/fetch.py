@@ -193,12 +193,12 @@ class DownloadProgress:
 
     def __init__(self, name: str, total: int, monitor: Monitor) -> None:
         self.name, self.total, self.monitor = name, total, monitor
-        self.said = time.monotonic()
+        self.reported_at = time.monotonic()
 
     def __call__(self, done: int) -> None:
         self.monitor.check()
-        if done and time.monotonic() - self.said >= REPORT_SECONDS:
-            self.said = time.monotonic()
+        if done and time.monotonic() - self.reported_at >= REPORT_SECONDS:
+            self.reported_at = time.monotonic()
             of = f" of {self.total / 1e6:.1f}" if self.total else ""
             self.monitor.message(f"Fetching {self.name}: {done / 1e6:.1f}{of} MB")
 

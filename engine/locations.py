@@ -66,10 +66,10 @@ def model_folder(name: str) -> Path | None:
         return expanded(name)
     if name == SMOLLM2 and (smollm2_folder() / RECORD).is_file():
         return smollm2_folder()
-    wanted = SMOLLM2_HUB if name == SMOLLM2 else name
-    if not HUB_ID.fullmatch(wanted):
+    hub_id = SMOLLM2_HUB if name == SMOLLM2 else name
+    if not HUB_ID.fullmatch(hub_id):
         return None
-    snapshots = hub_cache() / f"models--{wanted.replace('/', '--')}" / "snapshots"
+    snapshots = hub_cache() / f"models--{hub_id.replace('/', '--')}" / "snapshots"
     complete = [path.parent for path in snapshots.glob("*/config.json")]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)
 

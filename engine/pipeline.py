@@ -25,8 +25,7 @@ from engine.explain.row_predictors import RowPredictors
 from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.folder_monitor import FolderMonitor
-from engine.llm import BackboneFingerprint, SoftPrompt
-from engine.llm.sources import read_backbone
+from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
 from engine.llm.unknown_tokens import unread
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup
@@ -87,8 +86,8 @@ def run_pipeline(
     monitor = SynchronizedMonitor(MonitorGroup([FolderMonitor(run), monitor]))
 
     with run.stage("data", monitor), distributed.main_process_first():
-        for unheard in config.teacher.unheard():
-            monitor.message(f"Warning: {unheard}")
+        for warning in config.teacher.warnings():
+            monitor.message(f"Warning: {warning}")
         dataset = dataset_to_learn(run, config, monitor.own)
         split = split_dataset(dataset, config.data, config.seed)
         check_data(config, dataset, split)
@@ -135,7 +134,7 @@ def _language_model(
     with run.stage("llm", monitor):
         with distributed.main_process_first():
             earlier = BackboneFingerprint.read(run.files.checked(run.llm))
-            backbone = read_backbone(config.llm, monitor.own, earlier, config.run.placement)
+            backbone = load_backbone(config.llm, monitor.own, earlier, config.run.placement, prove=False)
             if earlier is None and backbone.record is not None:
                 backbone.record.write(run.llm)
         backbone.prove()

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.config import RunConfig
 from engine.data import Dataset, Split, split_dataset
-from engine.data.references import user_meant
+from engine.data.references import resolve_user
 from engine.distill.stage import make_tasks
 from engine.errors import StudioError
 from engine.feasibility import check_data, longest_prompt, soft_tokens
@@ -128,7 +128,7 @@ def _encoder(config: RunConfig) -> tuple[PromptEncoder | None, list[str]]:
 
 
 def _place(dataset: Dataset, user: str) -> int:
-    meant = user_meant(dataset.user_ids, user)
+    meant = resolve_user(dataset.user_ids, user)
     if meant is None:
         raise StudioError(
             f"no user {user!r} in {dataset.name}", where="user", remedy=f"take e.g. {dataset.user_ids[0]!r}"

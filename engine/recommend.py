@@ -157,8 +157,8 @@ def understand(history: Sequence[str | int], catalogue: Catalogue) -> tuple[Matc
     Raises:
         StudioError: no titles, or an id that the catalogue lacks.
     """
-    wanted = [tidy(entry) if isinstance(entry, str) else int(entry) for entry in history]
-    entries = [_understood(entry, catalogue) for entry in wanted if entry != ""]
+    given = [tidy(entry) if isinstance(entry, str) else int(entry) for entry in history]
+    entries = [_understood(entry, catalogue) for entry in given if entry != ""]
     if not entries:
         raise StudioError("the history is empty", where="titles", remedy='give one or more, e.g. "Toy Story; Heat"')
     first: dict[str | int, MatchedTitle] = {}
@@ -205,8 +205,8 @@ def _notes(unknown: Sequence[str], any_known: bool, teacher: str, llm: bool) -> 
     notes: list[str] = []
     if unknown:
         named = ", ".join(f"“{isolated(title)}”" for title in unknown)
-        told = "only what reads titles sees" if llm else "left out:"
-        notes.append(f"Not in the catalogue, {told} {named}.")
+        who = "only what reads titles sees" if llm else "left out:"
+        notes.append(f"Not in the catalogue, {who} {named}.")
     if not any_known:
         notes.append(f"{label(teacher)} knows none of the titles: its place is taken by popularity.")
     return tuple(notes)

@@ -270,10 +270,10 @@ class RunFolder:
         self._end(name, True, seconds=seconds, source=source)
         monitor.stage(name, "skipped", seconds=seconds)
 
-    def _end(self, stage: str, done: bool, **told: Any) -> None:
+    def _end(self, stage: str, done: bool, **facts: Any) -> None:
         """A stage has ended; what it left is on record if it ended well."""
         names = stage_files.left(self.config()).get(stage, []) if done else []
-        self.files.end(stage, names, **told, done=done)
+        self.files.end(stage, names, **facts, done=done)
 
     def _unrecorded(self, stages: Sequence[str]) -> list[str]:
         """Those of the stages of which it is not on record what they left."""

@@ -111,7 +111,7 @@ class StageCache:
         with self._turn(name, key):
             origin = self.take(key, files)
             if origin is not None:
-                self._tell_curves(name, key)
+                self._replay_curves(name, key)
                 self.monitor.taken(name, origin.run_id)
                 self.run.take_over(name, origin.seconds, origin.run_id, self.monitor)
             yield origin is not None
@@ -169,23 +169,23 @@ class StageCache:
     def _turn(self, stage: str, key: str) -> Iterator[None]:
         """Until nobody else makes this; a run that is killed lets go by itself."""
         folder().mkdir(parents=True, exist_ok=True)
-        path, told = folder() / f"{key[:32]}.lock", False
+        path, announced = folder() / f"{key[:32]}.lock", False
         lock = FileLock(path)
         while not lock.is_locked:
             self.monitor.check()
             try:
                 lock.acquire(timeout=WAIT_SECONDS)
             except Timeout:
-                if not told:
+                if not announced:
                     self.monitor.message(f"{stage}: waits for another run, which makes the same")
-                told = True
+                announced = True
         try:
             yield
         finally:
             path.unlink(missing_ok=True)  # who waits for it has it open; in the worst case two make the same
             lock.release()
 
-    def _tell_curves(self, stage: str, key: str) -> None:
+    def _replay_curves(self, stage: str, key: str) -> None:
         with contextlib.suppress(OSError, ValueError, KeyError):
             steps: dict[int, dict[str, float]] = {}
             for line in (folder() / key[:32] / CURVES).read_text(encoding="utf-8").splitlines():

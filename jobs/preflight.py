@@ -79,8 +79,8 @@ def _data(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 
 def _teacher(config: RunConfig, _: Forecast) -> Iterator[Check]:
-    for said in config.teacher.unheard():
-        yield Check("Teacher", "note", said, "leave it as it is by default")
+    for warning in config.teacher.warnings():
+        yield Check("Teacher", "note", warning, "leave it as it is by default")
 
 
 def _model(config: RunConfig, _: Forecast) -> Iterator[Check]:

@@ -105,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         from jobs import failures
 
-        if told := failures.known(error):
-            return _fail(str(told), BAD_INPUT)
+        if message := failures.known(error):
+            return _fail(str(message), BAD_INPUT)
         return _fail(f"unexpected {type(error).__name__} — the full trace is in {_log(error)}", UNEXPECTED)
     return answer if isinstance(answer, int) else OK
 

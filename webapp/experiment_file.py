@@ -116,28 +116,30 @@ def _caveats(
     tested = sum(it is not None for it in differences.values())
     seeds = sorted({len(group.answers) for group in variants})
     users = sorted({(it.users, it.protocol_details.users_available) for it in reports})
-    said = [f"{plural(tested, 'comparison')} in {metric}; p-values are corrected for that number by Holm. Other "
+    caveats = [f"{plural(tested, 'comparison')} in {metric}; p-values are corrected for that number by Holm. Other "
             "metrics, rows and baselines that were looked at are not counted."]  # fmt: skip
     words = [f"{some:,} of {every:,}" for some, every in users]
-    said.append(f"Test users behind each figure: {listed(words)}. Differences smaller than their intervals are noise.")
+    caveats.append(
+        f"Test users behind each figure: {listed(words)}. Differences smaller than their intervals are noise."
+    )
     number = " or ".join(map(str, seeds))
-    said.append(f"Finished seeds of a variant: {number}. " + (
+    caveats.append(f"Finished seeds of a variant: {number}. " + (
         "One seed tells nothing of how much another would change." if seeds[0] < 2 else
         "The standard deviation is over these seeds alone."))  # fmt: skip
     drawn = sorted({(it.protocol_details.candidates, it.protocol_details.negatives) for it in reports})
-    said.append("Candidates: " + listed([f"{count}, drawn {'uniformly' if how == 'uniform' else 'by popularity'}"
+    caveats.append("Candidates: " + listed([f"{count}, drawn {'uniformly' if how == 'uniform' else 'by popularity'}"
                 for count, how in drawn]) + ". Figures among few candidates are far higher than on the full catalogue, "
                 "and do not always rank models alike.")  # fmt: skip
-    said.append(CHOSEN)
+    caveats.append(CHOSEN)
     if odd := [group.label for group in variants if differences.get(group.place, 0) is None]:
-        said.append(f"Not paired with the baseline, for their questions differ: {listed(odd)}.")
+        caveats.append(f"Not paired with the baseline, for their questions differ: {listed(odd)}.")
     if missing := len(found.runs) - found.counts.get("done", 0):
-        said.append(f"{plural(missing, 'run')} of {len(found.runs)} did not finish and are not in the figures.")
+        caveats.append(f"{plural(missing, 'run')} of {len(found.runs)} did not finish and are not in the figures.")
     if found.deleted:
-        said.append(f"Deleted runs of this experiment, which are not in the figures: {found.deleted}.")
+        caveats.append(f"Deleted runs of this experiment, which are not in the figures: {found.deleted}.")
     if useless := sorted({name for it in reports for name in it.useless}):
-        said.append(f"No better than popularity on validation users: {listed(list(map(label, useless)))}.")
-    return said
+        caveats.append(f"No better than popularity on validation users: {listed(list(map(label, useless)))}.")
+    return caveats
 
 
 def _setup(variants: Sequence[VariantRuns], reports: Sequence[Report]) -> Html:
@@ -170,7 +172,7 @@ def _public(run: Run) -> Any:
 
 def _versions(runs: Sequence[Run]) -> Html:
     """Programs and processors with which the runs were made."""
-    told: dict[str, set[str]] = {}
+    versions: dict[str, set[str]] = {}
     for run in runs:
         try:
             path = RunFolder(run.folder).files.checked(run.folder / "environment.json")
@@ -179,8 +181,8 @@ def _versions(runs: Sequence[Run]) -> Html:
             continue
         flat = {key: value for key, value in known.items() if isinstance(value, str | int | float)}
         for name, value in {**flat, **known.get("packages", {})}.items():
-            told.setdefault(name, set()).add(str(value))
-    terms = [(tag("dt", name.replace("_", " ")), tag("dd", ", ".join(sorted(each)))) for name, each in told.items()]
+            versions.setdefault(name, set()).add(str(value))
+    terms = [(tag("dt", name.replace("_", " ")), tag("dd", ", ".join(sorted(each)))) for name, each in versions.items()]
     return tag("dl", terms, class_="dr-pairs")
 
 

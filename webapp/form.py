@@ -159,8 +159,8 @@ def label(setting: Setting) -> str:
     words = LABELS.get(setting.name) or LABELS.get(name) or name.replace("_", " ").capitalize()
     if "." in section:
         words = f"{model_label(section.rpartition('.')[2])}: {words[:1].lower()}{words[1:]}"
-    said = not setting.unit or setting.unit in words.lower()
-    return words if said else f"{words} · {setting.unit}"
+    named = not setting.unit or setting.unit in words.lower()
+    return words if named else f"{words} · {setting.unit}"
 
 
 def element_id(name: str) -> str:

@@ -188,7 +188,7 @@ def named_run(query: Mapping[str, str]) -> str:
     return query["run"]
 
 
-def look(query: Mapping[str, str], *, read_only: bool) -> MeasurementsView:
+def load(query: Mapping[str, str], *, read_only: bool) -> MeasurementsView:
     """What is known of a finished run.
 
     Raises:
@@ -210,24 +210,24 @@ def ask(what: Measurement, query: Mapping[str, str], prompt_of: str | None = Non
     """Have it measured, unless it is already.
 
     Args:
-        query: names run and row, as for :func:`look`.
+        query: names run and row, as for :func:`load`.
         prompt_of: a run whose soft prompt is measured too, with the pattern.
 
     Raises:
         StudioError: the run is not done, or has no such row.
     """
-    wanted: dict[str, Any] = {"prompt_of": [prompt_of]} if prompt_of else {}
-    seen = look(query, read_only=False)
+    request: dict[str, Any] = {"prompt_of": [prompt_of]} if prompt_of else {}
+    seen = load(query, read_only=False)
     if what is TESTS:
-        wanted = seen.tests_request()
+        request = seen.tests_request()
     if what.of_row and seen.row != _row(seen.run, ""):  # the shell asks just so, and shares the answer
-        wanted["model"] = seen.row
-    api.ask(what.kind, seen.run.id, wanted, again=what is TESTS and bool(seen.tests_fault))
+        request["model"] = seen.row
+    api.ask(what.kind, seen.run.id, request, again=what is TESTS and bool(seen.tests_fault))
 
 
 def stop(what: Measurement, query: Mapping[str, str]) -> None:
     """Ask nobody to measure it any more."""
-    asked = look(query, read_only=False).asked.get(what.kind)
+    asked = load(query, read_only=False).asked.get(what.kind)
     if asked is not None:
         api.stop_answer(asked.id)
 

@@ -22,23 +22,25 @@ MOST_DRAWN = 5000
 """Points of one chart, over all its lines."""
 
 
-def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, place: Mapping[str, int]) -> list[Any]:
+def slices(
+    runs: Sequence[Run], models: Mapping[str, str], metric_name: str, by: By, place: Mapping[str, int]
+) -> list[Any]:
     """A table of one metric by slice, and its chart.
 
     Args:
         models: the row that is told of each run, by the run's id.
-        wanted: the metric.
+        metric_name: the metric.
         by: what tells the slices apart.
         place: whose colour each run has.
     """
     ids = [run.id for run in runs]
     stored = records.slices(ids)
     parts = {run_id: [part for part in stored.get(run_id, ()) if part["by"] == by] for run_id in ids}
-    told = {name for run_id, own in parts.items() for part in own for name in part["models"].get(models[run_id], ())}
-    metric = next((name for name in (f"candidates.{wanted}", f"full.{wanted}") if name in told), "")
+    present = {name for run_id, own in parts.items() for part in own for name in part["models"].get(models[run_id], ())}
+    metric = next((name for name in (f"candidates.{metric_name}", f"full.{metric_name}") if name in present), "")
     shown = label(models[ids[0]]) if len(set(models.values())) == 1 and ids else "the last stage"
     if not metric:
-        return [view.no_slices(told, wanted, shown), chart_data("slices", [])]
+        return [view.no_slices(present, metric_name, shown), chart_data("slices", [])]
     found = {
         run_id: {
             part["name"]: (int(part["users"]), Interval(*(known[metric][end] for end in ("value", "low", "high"))))
@@ -61,7 +63,7 @@ def slices(runs: Sequence[Run], models: Mapping[str, str], wanted: str, by: By, 
         if found[run.id]
     ]
     key = f"{','.join(ids)}/{shown}/{metric}/{by}"
-    figure = slice_figure(lines, names, KINDS[by], wanted, key)
+    figure = slice_figure(lines, names, KINDS[by], metric_name, key)
     title = f"{shown}: {view.metric_words(metric)}"
     return [view.slices(runs, found, names, metric, place), chart_data("slices", [(title, figure)])]
 

@@ -77,11 +77,11 @@ class ArrowReader:
         _, first, counts = np.unique(pairs, return_index=True, return_counts=True)
         order = np.argsort(first)
         first = first[order]
-        told = [
+        counted = [
             [""] * len(first) if column is None else column.take(first).dictionary_decode().to_pylist()
             for column in cells
         ]
-        rows = zip(first.tolist(), counts[order].tolist(), zip(*told, strict=True), strict=True)
+        rows = zip(first.tolist(), counts[order].tolist(), zip(*counted, strict=True), strict=True)
         return len(table), list(rows)
 
 

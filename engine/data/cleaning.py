@@ -17,7 +17,7 @@ from engine.errors import StudioError
 from engine.monitor import Monitor
 
 StepKind = Literal["incomplete", "undated", "repeats", "unlisted", "broken", "untitled", "few"]
-SAID: dict[StepKind, str] = {
+STEP_NAMES: dict[StepKind, str] = {
     "incomplete": "without a user or an item",
     "undated": "without a time",
     "repeats": "repeats",
@@ -66,20 +66,20 @@ class Cleaning:
             step.users += users
             step.items += items
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """In one sentence: ``"dropped: 1,177 repeats, 402 without a title"``."""
         parts = []
-        for kind, name in SAID.items():
+        for kind, name in STEP_NAMES.items():
             if step := self.dropped.get(kind):
                 few = f" (under {self.users_at_least} a user, {self.items_at_least} an item)" if kind == "few" else ""
                 counts = [f"{n:,} {what}" for n, what in ((step.users, "users"), (step.items, "items")) if n]
                 parts.append(f"{step.interactions:,} {name}{few}" + (f" [{' and '.join(counts)}]" if counts else ""))
-        told = [f"dropped: {', '.join(parts) or 'nothing'}"]
+        lines = [f"dropped: {', '.join(parts) or 'nothing'}"]
         if self.untitled:
-            told.append(f"{self.untitled:,} items without a usable title are shown by their id")
+            lines.append(f"{self.untitled:,} items without a usable title are shown by their id")
         if self.unused:
-            told.append(f"{self.unused:,} rows of the items file are of no item kept")
-        return "; ".join([*told, *self.notes])
+            lines.append(f"{self.unused:,} rows of the items file are of no item kept")
+        return "; ".join([*lines, *self.notes])
 
 
 def clean_rows(raw: Raw, config: DataConfig, items_at_least: int, monitor: Monitor) -> tuple[Catalogue, Rows, Cleaning]:
@@ -109,7 +109,7 @@ def clean_rows(raw: Raw, config: DataConfig, items_at_least: int, monitor: Monit
     ]
     rows.items = numbers[rows.items]
     record.notes += (_ties(rows),)
-    monitor.message(f"Data: {len(rows.users):,} of {record.rows:,} interactions kept; {record.said()}")
+    monitor.message(f"Data: {len(rows.users):,} of {record.rows:,} interactions kept; {record.summary()}")
     return _catalogue([items[place] for place in chosen], config), rows, record
 
 
@@ -164,10 +164,10 @@ def _listed(
     ids = raw.log.item_ids
     counts = np.bincount(rows.items, minlength=len(ids))
     numbers = {ids[code]: code for code in np.flatnonzero(counts).tolist()}
-    wanted = RawIdFilter(None if config.unused_items else numbers.keys())
+    id_filter = RawIdFilter(None if config.unused_items else numbers.keys())
     faults: dict[StepKind, list[int]] = {"unlisted": [], "broken": [], "untitled": []}
     found: dict[str, RawItem] = {}
-    for number, item in enumerate(raw.items(wanted, monitor)):
+    for number, item in enumerate(raw.items(id_filter, monitor)):
         if not number & 0xFFF:
             monitor.check()
         if item.raw in found:
@@ -176,7 +176,7 @@ def _listed(
         if fault and item.raw in numbers:
             faults[fault].append(numbers[item.raw])
         elif fault:
-            wanted.passed += 1
+            id_filter.passed += 1
             continue
         found[item.raw] = tidy._replace(title=tidy.title if fault is None else item.raw)
     if config.unlisted == "drop" and not any(known in found for known in numbers):
@@ -189,7 +189,7 @@ def _listed(
         if known not in found:
             found[known] = RawItem(known, known)
             faults["unlisted"].append(code)
-    record.unused = wanted.passed
+    record.unused = id_filter.passed
     choices = {"unlisted": config.unlisted, "broken": config.broken_titles, "untitled": config.untitled}
     for kind, codes in faults.items():
         if choices[kind] == "id":
@@ -228,7 +228,7 @@ def _check_left(rows: Rows, raw: Raw, record: Cleaning) -> None:
     if record.items_at_least > 1:
         few += f" with items that have {record.items_at_least} or more"
     raise StudioError(
-        f"{few}; {record.said()}",
+        f"{few}; {record.summary()}",
         where=raw.source,
         remedy="lower data.min_interactions or data.min_item_interactions, or bring more data",
     )

@@ -55,16 +55,16 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.partition(":")[0]).lower()
 
 
-def roles(names: Sequence[str], said: Mapping[str, str]) -> dict[str, int]:
+def roles(names: Sequence[str], assigned: Mapping[str, str]) -> dict[str, int]:
     """The place of each role's column among ``names``; a role without one is left out.
 
     Args:
-        said: by role, see :func:`place_of`, or ``-`` for none. What this table lacks counts for another one.
+        assigned: by role, see :func:`place_of`, or ``-`` for none. What this table lacks counts for another one.
     """
-    found = {role: place for role, name in said.items() if (place := place_of(names, name)) is not None}
+    found = {role: place for role, name in assigned.items() if (place := place_of(names, name)) is not None}
     bare = [plain(name) for name in names]
     for role, usual in NAMES.items():
-        if role in found or said.get(role) == NONE:
+        if role in found or assigned.get(role) == NONE:
             continue
         places = (bare.index(name) for name in usual if name in bare)
         place = next((place for place in places if place not in found.values()), None)
@@ -79,13 +79,13 @@ def unit_of(name: str) -> Unit | None:
     return units.get(plain(name))
 
 
-def place_of(names: Sequence[str], said: str) -> int | None:
+def place_of(names: Sequence[str], name_or_place: str) -> int | None:
     """The place among a table's columns of a name; of several, parted by bars, that of the first found."""
     folded = [known.casefold() for known in names]
-    for name in () if said == NONE else (said, *said.split("|")):
-        for known, wanted in ((names, name), (folded, name.casefold())):
-            if wanted in known:
-                return list(known).index(wanted)
+    for name in () if name_or_place == NONE else (name_or_place, *name_or_place.split("|")):
+        for known, key in ((names, name), (folded, name.casefold())):
+            if key in known:
+                return list(known).index(key)
     return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import datasets
 from engine.config import DataConfig
-from engine.data.cleaning import SAID
+from engine.data.cleaning import STEP_NAMES
 from engine.data.dataset import Dataset
 from engine.data.fingerprint import Fingerprint
 from engine.data.split import split_dataset
@@ -71,8 +71,8 @@ def describe(dataset: Dataset, config: DataConfig, found: Statistics | None = No
     record, catalogue = dataset.cleaning, dataset.catalogue
     cleaning: dict[str, Any] = {}
     if record is not None:
-        dropped = {kind: asdict(step) for kind in SAID if (step := record.dropped.get(kind))}
-        cleaning = {**asdict(record), "dropped": dropped, "said": record.said()}
+        dropped = {kind: asdict(step) for kind in STEP_NAMES if (step := record.dropped.get(kind))}
+        cleaning = {**asdict(record), "dropped": dropped, "said": record.summary()}
     return Description(
         name=dataset.name,
         title=reader.title,

@@ -206,7 +206,7 @@ class _Handle:
 class _ReadProgress:
     def __init__(self, file: File, handle: _Handle, monitor: Monitor) -> None:
         self.file, self.handle, self.monitor = file, handle, monitor
-        self.said = time.monotonic()
+        self.reported_at = time.monotonic()
 
     def __call__(self, size: int) -> None:
         """``size`` unpacked bytes have come."""
@@ -216,8 +216,8 @@ class _ReadProgress:
             self.file.fail(
                 f"{packed} bytes that grow more than {MOST_GROWTH}-fold", "bring the file that was published"
             )
-        if time.monotonic() - self.said >= REPORT_SECONDS:
-            self.said = time.monotonic()
+        if time.monotonic() - self.reported_at >= REPORT_SECONDS:
+            self.reported_at = time.monotonic()
             at = size if self.handle.plain else self.handle.raw.tell()
             share = f"{min(at / packed, 1):.0%} of {packed / 1e6:.0f} MB" if packed else f"{size / 1e6:.0f} MB"
             self.monitor.message(f"Reading {self.file.name}: {share}")

@@ -134,15 +134,15 @@ class Fingerprint:
         place = {number: position for position, number in enumerate(self.items.tolist())}
         before = np.array([self.titles[place[number]] for number in later.items[known].tolist()], np.uint64)
         changed = np.flatnonzero(known)[before != later.titles[known]]
-        said = [
+        found = [
             _count(len(changed), "title", "changed", _example(now, changed)),
             *_gained_and_lost(self.items, later.items, "item"),
             *_gained_and_lost(self._keys, later._keys, "interaction"),
             _count(self._reordered(later), "user", "with interactions in another order"),
         ]
-        if self.times != later.times and not any(said):
-            said.append("other times of interactions, by which data.split=temporal parts them")
-        return ", ".join(part for part in said if part)
+        if self.times != later.times and not any(found):
+            found.append("other times of interactions, by which data.split=temporal parts them")
+        return ", ".join(part for part in found if part)
 
     @cached_property
     def _keys(self) -> np.ndarray:

@@ -129,11 +129,11 @@ def load(name: str, monitor: Monitor) -> Raw:
     ids = [tuple(column.dictionary.to_pylist()) for column in columns]
     times = table.column("time").to_numpy().astype(np.int64)
 
-    def items(wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for batch in parquet.ParquetFile(folder / ITEMS).iter_batches(BATCH):
             monitor.check()
             for row in batch.to_pylist():
-                if row["raw"] in wanted:
+                if row["raw"] in id_filter:
                     yield RawItem(**{**row, "genres": tuple(row["genres"]), "aliases": tuple(row["aliases"])})
 
     log = Log(ids[0], ids[1], coded[0], coded[1], times)
@@ -210,7 +210,7 @@ def _write_items(path: Path, raw: Raw, monitor: Monitor) -> int:
     words = pyarrow.list_(pyarrow.string())
     kinds: dict[str, Any] = dict.fromkeys(RawItem._fields, pyarrow.string()) | {"genres": words, "aliases": words}
     schema = pyarrow.schema(list((kinds | {"year": pyarrow.int32()}).items()))
-    wanted, seen = RawIdFilter(set(raw.log.item_ids)), set[str]()
+    id_filter, seen = RawIdFilter(set(raw.log.item_ids)), set[str]()
     rows: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
 
@@ -219,7 +219,7 @@ def _write_items(path: Path, raw: Raw, monitor: Monitor) -> int:
                 writer.write_table(pyarrow.Table.from_pylist(rows, schema))
                 rows.clear()
 
-        for item in raw.items(wanted, monitor):
+        for item in raw.items(id_filter, monitor):
             if item.raw not in seen:
                 seen.add(item.raw)
                 rows.append(item._asdict())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine import datasets, encodings
 from engine.config import DataConfig
-from engine.config_data import columns_said
+from engine.config_data import parse_columns
 from engine.data import imported
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, is_number, plain
 from engine.data.guess import ROWS, guess_format, preview, together
@@ -237,7 +237,7 @@ def columns_of(chosen: dict[str, str]) -> str | None:
     parts = [f"{role}={name}" for role, name in chosen.items()]
     text = ",".join(f'"{part.replace(chr(34), chr(34) * 2)}"' if {",", '"'} & set(part) else part for part in parts)
     try:
-        columns_said(text)
+        parse_columns(text)
     except ValueError as error:
         raise StudioError(str(error), where="data.columns") from None
     return text or None

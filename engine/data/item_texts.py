@@ -53,7 +53,7 @@ def tidied(item: RawItem, unescape: bool, as_written: bool = False) -> tuple[Raw
     """
     title = tidy(item.title, unescape, as_written)
     fault: TitleFault | None = "broken" if not as_written and _SCRIPT.search(title) else None
-    if shows_nothing(title) or not (as_written or any(map(_tells, title))):
+    if shows_nothing(title) or not (as_written or any(map(_is_visible, title))):
         title, fault = "", "untitled"
     genres = dict.fromkeys(part for genre in item.genres if (part := _kind(genre, unescape)))
     aliases = tuple(part for alias in item.aliases if (part := tidy(alias, unescape)))
@@ -65,7 +65,7 @@ def tidied(item: RawItem, unescape: bool, as_written: bool = False) -> tuple[Raw
     ), fault
 
 
-def _tells(char: str) -> bool:
+def _is_visible(char: str) -> bool:
     """Letters, digits and symbols do, emoji among them; punctuation alone is no title."""
     return char.isalnum() or unicodedata.category(char)[0] == "S" or char > "\U0001efff"
 
@@ -75,12 +75,12 @@ def detail(item: RawItem, choice: TextFields) -> str:
 
     Semicolons part the titles of a prompt, so none stays. A brand that the title names is not said again.
     """
-    said = ""
+    text = ""
     if choice == "title+category" and item.genres:
-        said = f" [{', '.join(item.genres[:MOST_GENRES])}]"
+        text = f" [{', '.join(item.genres[:MOST_GENRES])}]"
     elif choice == "title+brand" and item.brand and item.brand.casefold() not in item.title.casefold():
-        said = f" by {item.brand[:MOST_BRAND]}"
-    return said.replace(";", ",")
+        text = f" by {item.brand[:MOST_BRAND]}"
+    return text.replace(";", ",")
 
 
 def year_in(cell: str) -> int | None:

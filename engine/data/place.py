@@ -46,8 +46,8 @@ class Place:
                 self.files = _members(path)
             elif path.is_file():
                 self.chosen = File(path)
-                beside = (file for file in path.parent.iterdir() if file != path and file.is_file())
-                self.files = [self.chosen, *(File(file) for file in sorted(beside)[:MOST_FILES])]
+                siblings = (file for file in path.parent.iterdir() if file != path and file.is_file())
+                self.files = [self.chosen, *(File(file) for file in sorted(siblings)[:MOST_FILES])]
             else:
                 raise StudioError(f"there is no {path}", where="data.path", remedy="correct data.path")
             self.files = [replace(file, encoding=encoded) for file in self.files]
@@ -91,7 +91,7 @@ class Place:
                 return StudioError(what, where=str(file), remedy="unpack it, or pack its files as .gz or .zip")
         return None
 
-    def lacks(self, name: str, wanted: str) -> StudioError:
+    def lacks(self, name: str, expected: str) -> StudioError:
         """What to raise where the files of ``name`` are not here: says which were looked for and what is here."""
         if fault := self.packed_otherwise():
             return fault
@@ -99,7 +99,7 @@ class Place:
         if self.faults:
             here = f"{here or 'nothing else'}; {'; '.join(self.faults[:2])}"
         return StudioError(
-            f"no files of {name}: looked for {wanted}, found {here or 'nothing'}",
+            f"no files of {name}: looked for {expected}, found {here or 'nothing'}",
             where=f"data.path={self.path}",
             remedy="correct data.path, or data.dataset if these are another set's files",
         )

@@ -97,10 +97,10 @@ class Raw:
         users = _codes()
         coded = _coded(users, log.users)
 
-        def items(wanted: RawIdFilter, _: Monitor) -> Iterator[RawItem]:
+        def items(id_filter: RawIdFilter, _: Monitor) -> Iterator[RawItem]:
             columns = (catalogue.titles, catalogue.years, catalogue.genres, catalogue.brands, catalogue.aliases)
             for raw, *texts in zip(catalogue.raw_ids, *columns, strict=True):
-                if raw in wanted:
+                if raw in id_filter:
                     yield RawItem(raw, *texts)
 
         log_ = Log(tuple(users), catalogue.raw_ids, coded, log.items.astype(np.int32), log.timestamps)
@@ -135,7 +135,7 @@ class LogBuilder:
         coded, self._coded = self._coded, []
         users, items = (_joined([pair[column] for pair in coded]) for column in (0, 1))
         del coded
-        return Log(tuple(self.users), tuple(self.items), users, items, times.values), times.said
+        return Log(tuple(self.users), tuple(self.items), users, items, times.values), times.note
 
 
 def _codes() -> defaultdict[str, int]:

@@ -20,21 +20,21 @@ _UNREAD = re.compile(r"'related': \{[^{}]*\}(?:, )?")
 _QUOTES = (b"'", b'"')
 
 
-def records(file: File, monitor: Monitor, key: str = "", wanted: RawIdFilter | None = None) -> Iterator[JsonRecord]:
+def records(file: File, monitor: Monitor, key: str = "", id_filter: RawIdFilter | None = None) -> Iterator[JsonRecord]:
     """The records of a file. Python's notation is read by :func:`ast.literal_eval`, so nothing is run.
 
     Args:
         key: the field with the id of an item.
-        wanted: lines in which the key stands with the ids of other items only are passed over unparsed.
+        id_filter: lines in which the key stands with the ids of other items only are passed over unparsed.
 
     Raises:
         StudioError: a line is no record; names it.
     """
-    wanted = wanted or RawIdFilter(None)
-    lines = None if wanted.ids is None else _Lines(key, wanted)
+    id_filter = id_filter or RawIdFilter(None)
+    lines = None if id_filter.ids is None else _Lines(key, id_filter)
     number = 1
     for block in file.blocks(monitor):
-        yield from _records(lines.of_wanted(block) if lines else enumerate(io.BytesIO(block)), file, number)
+        yield from _records(lines.filtered(block) if lines else enumerate(io.BytesIO(block)), file, number)
         number += block.count(b"\n")
     if number == 1:
         file.fail("an empty file", "fetch it anew")
@@ -66,24 +66,24 @@ def logged(
 class _Lines:
     """Finds the lines of wanted items without parsing others."""
 
-    def __init__(self, key: str, wanted: RawIdFilter) -> None:
-        self.wanted = wanted
-        self.ids = {raw.encode() for raw in wanted.ids or ()}
+    def __init__(self, key: str, id_filter: RawIdFilter) -> None:
+        self.id_filter = id_filter
+        self.ids = {raw.encode() for raw in id_filter.ids or ()}
         self.named = re.compile(rb"""%s['"]\s*:\s*(?:u?['"]([^'"]+)['"]|(\d+))""" % key.encode())
 
-    def of_wanted(self, block: bytes) -> Iterator[tuple[int, bytes]]:
+    def filtered(self, block: bytes) -> Iterator[tuple[int, bytes]]:
         """The lines of a block in which the key has a wanted id or does not stand, with their places in it."""
         places = [match for match in self.named.finditer(block) if block[match.start() - 1 : match.start()] in _QUOTES]
         if len(places) < block.count(b"\n"):  # not one in each line: look at them all
             for number, line in enumerate(io.BytesIO(block)):
                 found = [match for match in self.named.finditer(line) if line[match.start() - 1] in b"'\""]
-                if not found or any(map(self._is_wanted, found)):
+                if not found or any(map(self._passes, found)):
                     yield number, line
                 elif not line.isspace():
-                    self.wanted.passed += 1
+                    self.id_filter.passed += 1
             return
         taken, end, number = 0, 0, 0
-        for match in filter(self._is_wanted, places):
+        for match in filter(self._passes, places):
             if match.start() >= end:
                 start = block.rfind(b"\n", 0, match.start()) + 1
                 number += block.count(b"\n", end, start)
@@ -91,9 +91,9 @@ class _Lines:
                 taken += 1
                 yield number, block[start:end]
                 number += 1
-        self.wanted.passed += number + block.count(b"\n", end) - taken
+        self.id_filter.passed += number + block.count(b"\n", end) - taken
 
-    def _is_wanted(self, match: re.Match[bytes]) -> bool:
+    def _passes(self, match: re.Match[bytes]) -> bool:
         return (match[1] or match[2]) in self.ids
 
 
@@ -142,13 +142,13 @@ def parsed(line: bytes) -> object:
 
 
 def _python(line: bytes) -> object:
-    told = line.decode("utf-8", "replace").strip()
-    if '"' not in told and "\\" not in told:  # every ' opens or closes a text: JSON reads it ten times as fast
+    text = line.decode("utf-8", "replace").strip()
+    if '"' not in text and "\\" not in text:  # every ' opens or closes a text: JSON reads it ten times as fast
         with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(told.replace("'", '"'))
+            return json.loads(text.replace("'", '"'))
     with contextlib.suppress(ValueError, SyntaxError):
-        return ast.literal_eval(_UNREAD.sub("", told))
-    return ast.literal_eval(told)
+        return ast.literal_eval(_UNREAD.sub("", text))
+    return ast.literal_eval(text)
 
 
 def text(value: object) -> str:

@@ -30,7 +30,7 @@ def id_in(entry: str) -> str | None:
     return plain_id(entry.removeprefix(ID)) if entry.startswith(ID) else None
 
 
-def user_meant(user_ids: Iterable[str], typed: str) -> str | None:
+def resolve_user(user_ids: Iterable[str], typed: str) -> str | None:
     """The user with this very id, or else the only one whose id is the same text in other code points, as keyboards and
     files write ``é`` in one or in two; ``None`` where there is none.
 

@@ -80,7 +80,7 @@ def fetch(found: Sequence[AvailableFile], folder: Path, monitor: Monitor) -> Pat
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise StudioError(
-            f"{said(missing)} to fetch, {said(free)} free",
+            f"{readable_size(missing)} to fetch, {readable_size(free)} free",
             where=str(folder),
             remedy="make room, or set DELREC_HOME to a larger disk",
         )
@@ -94,14 +94,14 @@ def fetch(found: Sequence[AvailableFile], folder: Path, monitor: Monitor) -> Pat
         download(offer.url, target, monitor, size=offer.size, md5=md5 or None, resume=True)
         _check(target, monitor)
         checked = "digest" if md5 else "size" if offer.size else "content"
-        monitor.message(f"{target.name}: {said(target.stat().st_size)}, its {checked} is right")
+        monitor.message(f"{target.name}: {readable_size(target.stat().st_size)}, its {checked} is right")
         facts = {**asdict(offer), "size": target.stat().st_size, "md5": md5 or digest(target, "md5")}
         kept[target.name] = {key: facts[key] for key in ("url", "size", "md5")}
     record.write_text(json.dumps(kept, indent=1), encoding="utf-8")
     return folder
 
 
-def said(size: float) -> str:
+def readable_size(size: float) -> str:
     """A size for people: ``"11.8 GB"``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":

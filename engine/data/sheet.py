@@ -64,8 +64,10 @@ class Sheet:
                     f"put {SEPARATORS.get(self.separator, self.separator)} between cells",
                     1,
                 )
-            wanted = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-            self.file.fail(f"no column with the {what}", f"it is looked for as {wanted}; there are {self._shown()}", 1)
+            expected = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+            self.file.fail(
+                f"no column with the {what}", f"it is looked for as {expected}; there are {self._shown()}", 1
+            )
         return found
 
     def batches(self, places: Sequence[int | None]) -> Iterator[CellColumns]:

@@ -95,8 +95,8 @@ def cold_items(dataset: Dataset, config: DataConfig, seed: int) -> tuple[np.ndar
     alike = dataset.catalogue.look_alikes
     order = generator(seed, "cold items").permutation(np.unique(alike[occurring]))
     sizes = np.bincount(alike[occurring], minlength=len(alike))[order].cumsum()
-    wanted = max(2, round(config.cold_share * int(occurring.sum())))
-    drawn = order[: np.searchsorted(sizes, wanted) + 1]
+    n_cold = max(2, round(config.cold_share * int(occurring.sum())))
+    drawn = order[: np.searchsorted(sizes, n_cold) + 1]
     apart = drawn[4::5] if len(drawn) > 4 else drawn[-1:]
     tested = np.flatnonzero(occurring & np.isin(alike, np.setdiff1d(drawn, apart)))
     return tested, np.flatnonzero(occurring & np.isin(alike, apart))
@@ -137,9 +137,9 @@ def _cold(dataset: Dataset, config: DataConfig, seed: int) -> Split:
     )
 
 
-def _last(kinds: np.ndarray, wanted: int) -> int:
-    """The last place of ``wanted`` with a warm item before it; 0 where there is none."""
-    places = np.flatnonzero(kinds == wanted)
+def _last(kinds: np.ndarray, kind: int) -> int:
+    """The last place of ``kind`` with a warm item before it; 0 where there is none."""
+    places = np.flatnonzero(kinds == kind)
     return int(places[-1]) if len(places) and (kinds[: places[-1]] == 0).any() else 0
 
 

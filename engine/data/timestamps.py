@@ -53,11 +53,11 @@ _ADVICE = "write seconds since 1970, or a date as 2024-05-01 or 2024-05-01T20:15
 @dataclass(frozen=True)
 class ParsedTimestamps:
     """A column of times. ``values``: int64 in ``unit``, the coarsest that holds all of them exactly, and :data:`NONE`
-    where there is none; ``said``: what they were taken for, and which rows look odd."""
+    where there is none; ``note``: what they were taken for, and which rows look odd."""
 
     values: np.ndarray
     unit: Unit
-    said: str
+    note: str
 
 
 @dataclass
@@ -122,8 +122,8 @@ class TimestampColumn:
             StudioError: units are mixed, or numbers stand among dates.
         """
         if self._counted:
-            said = "no times in the files: the order of the rows is taken for the time"
-            return ParsedTimestamps(np.array(self.whole, np.int64), "s", said)
+            note = "no times in the files: the order of the rows is taken for the time"
+            return ParsedTimestamps(np.array(self.whole, np.int64), "s", note)
         whole = np.frombuffer(self.whole, np.int64)  # a view: there may be as many as take a good share of the memory
         plain = not (self.dates or self.nano or self.finer or self.unit)
         if plain and (seconds := _seconds(whole)) is not None:
@@ -135,7 +135,7 @@ class TimestampColumn:
             return self._decided(whole, nano, np.arange(len(whole)))
         found = self._decided(whole[there], nano[there], np.flatnonzero(there))
         whole[there] = found.values
-        return ParsedTimestamps(whole, found.unit, found.said)
+        return ParsedTimestamps(whole, found.unit, found.note)
 
     def _decided(self, whole: np.ndarray, nano: np.ndarray, rows: np.ndarray) -> ParsedTimestamps:
         """``rows``: the places of these times in the log."""
@@ -144,20 +144,20 @@ class TimestampColumn:
             return ParsedTimestamps(whole, unit, "no times")
         odd: list[str] = []
         if self.dates:
-            said = self._said_of_dates(odd)
+            note = self._date_note(odd)
         elif (compact := self._compact(whole, nano, rows)) is not None:
-            whole, said = compact, "dates without separators"
+            whole, note = compact, "dates without separators"
         else:
-            unit, said = self._unit(whole, rows, odd)
+            unit, note = self._unit(whole, rows, odd)
         values, exact, cut = _exact(whole, nano, PER_SECOND[unit])
         if values is None:
             what = "times to the nanosecond before 1678 or after 2262"
             raise StudioError(what, where=f"{self.where}{self.column}", remedy="write them to the microsecond")
-        if said != PLAIN:
-            said += span(values, PER_SECOND[exact])
+        if note != PLAIN:
+            note += span(values, PER_SECOND[exact])
         if self.finer or cut:
             odd.append("digits below a nanosecond are cut off")
-        return ParsedTimestamps(values, exact, "; ".join([said, *odd]))
+        return ParsedTimestamps(values, exact, "; ".join([note, *odd]))
 
     def _read(self, cells: Sequence[str]) -> None:
         numbers = None if self.dates else whole_numbers(cells)
@@ -245,7 +245,7 @@ class TimestampColumn:
         if rows.count <= NAMED:
             rows.first.append(row)
 
-    def _said_of_dates(self, odd: list[str]) -> str:
+    def _date_note(self, odd: list[str]) -> str:
         days, naive, aware = (self.kinds[kind] for kind in ("day", "naive", "aware"))
         if days.count and (naive.count or aware.count):
             odd.append(self._odd(days, "dates without a time of day among times, taken as the day's beginning"))

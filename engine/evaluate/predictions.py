@@ -147,11 +147,11 @@ def read_predictions(path: Path, models: Collection[str] | None = None) -> Predi
         StudioError: no such file, a damaged one, or one of a newer version.
     """
 
-    def wanted(column: str) -> bool:
+    def is_needed(column: str) -> bool:
         model, _, answer = column.rpartition("/")
         return models is None or not model or model in models or answer.endswith("_rank")
 
-    table, about = _read(path, wanted)
+    table, about = _read(path, is_needed)
     return Predictions(
         table.replace_schema_metadata(None).to_pandas(), about["models"], about["teacher"], about["n_items"]
     )
@@ -181,7 +181,7 @@ def read_scores(path: Path) -> Scores:
         raise _damaged(path) from None
 
 
-def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[pa.Table, dict[str, Any]]:
+def _read(path: Path, is_needed: Callable[[str], bool]) -> tuple[pa.Table, dict[str, Any]]:
     """These columns of the table, and what its metadata say."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -190,7 +190,7 @@ def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[pa.Table, dict[str
         with pq.ParquetFile(path) as file:
             about = json.loads(file.schema_arrow.metadata[b"delrec"])
             version = int(about["version"])
-            table = file.read([name for name in file.schema_arrow.names if wanted(name)])
+            table = file.read([name for name in file.schema_arrow.names if is_needed(name)])
     except FileNotFoundError:
         raise StudioError("the run has no predictions", where=str(path), remedy="finish the run") from None
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):

@@ -73,17 +73,17 @@ def readable(text: str) -> str:
 def result_table(report: Report, section: ReportSection) -> ResultTable:
     """The rows of one protocol, or of the agreement with the teacher (in which the teacher itself has no row)."""
     details = report.protocol_details
-    people = f"{report.users} users"
+    users = f"{report.users} users"
     cold = details.cold_items is not None
     chance = f", all cold: teachers and counts never met one and are at chance, HR@1 {short(1 / details.candidates)}"
     titles = {
-        "candidates": f"{details.candidates} candidates{chance if cold else ''}, {people}",
-        "warm_candidates": f"{details.candidates} candidates: the true item, which is cold, among warm ones, {people}; "
+        "candidates": f"{details.candidates} candidates{chance if cold else ''}, {users}",
+        "warm_candidates": f"{details.candidates} candidates: the true item, which is cold, among warm ones, {users}; "
         "teachers and counts know no reason to expect it, and are below chance",
-        "full": f"Full catalogue of {details.items} items, {people}; LLMs re-rank {label(details.teacher)}'s best "
+        "full": f"Full catalogue of {details.items} items, {users}; LLMs re-rank {label(details.teacher)}'s best "
         f"{details.full_top}"
         + (f", {listed([label(row) for row in whole])} rank all" if (whole := details.whole_rows) else ""),
-        "agreement": f"Agreement with {label(details.teacher)} on the candidates, {people}",
+        "agreement": f"Agreement with {label(details.teacher)} on the candidates, {users}",
     }
     models = [row for row in report.models if section != "agreement" or row.name != details.teacher]
     columns = tuple(getattr(report.models[0], section))

@@ -109,17 +109,17 @@ def members(about: Context) -> Iterator[tuple[By, str, np.ndarray]]:
 
 
 def _slice(by: By, name: str, columns: MetricColumns, chosen: np.ndarray, teacher: str, bootstrap: Bootstrap) -> Slice:
-    told = {key: values[chosen] for key, values in columns.items() if key[2] in SLICED.get(key[1], ())}
-    apart = {key: values - told[teacher, *key[1:]] for key, values in told.items() if key[0] != teacher}
+    sliced = {key: values[chosen] for key, values in columns.items() if key[2] in SLICED.get(key[1], ())}
+    apart = {key: values - sliced[teacher, *key[1:]] for key, values in sliced.items() if key[0] != teacher}
     intervals: list[Interval] = []
     if len(chosen):
-        intervals = bootstrap.intervals(np.stack([*told.values(), *apart.values()], axis=1))
-    figures, differences = intervals[: len(told)], intervals[len(told) :]
+        intervals = bootstrap.intervals(np.stack([*sliced.values(), *apart.values()], axis=1))
+    figures, differences = intervals[: len(sliced)], intervals[len(sliced) :]
     return Slice(
         by=by,
         name=name,
         users=len(chosen),
-        models=_by_model(dict(zip(told, figures, strict=False))),
+        models=_by_model(dict(zip(sliced, figures, strict=False))),
         differences=_by_model(dict(zip(apart, differences, strict=False))),
     )
 

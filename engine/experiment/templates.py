@@ -185,8 +185,8 @@ def _start_from(offers: Sequence[Offer], base: RunConfig) -> str:
     for offer in offers:
         if name := offer.lacking(base):
             parts.setdefault(f"{name}={write(offer.needs[name][0])}", offer.part)
-    told = " or ".join(f"{part} ({setting})" for setting, part in parts.items())
-    return f"start from a configuration with {told}" if told else REMEDY
+    needed = " or ".join(f"{part} ({setting})" for setting, part in parts.items())
+    return f"start from a configuration with {needed}" if needed else REMEDY
 
 
 def seeds(text: str) -> list[int]:

@@ -24,7 +24,7 @@ STARTUP = 5
 """Trials that are seen to their end before others are given up."""
 DRAWS = 40
 """How often something new is drawn before what is left is looked through."""
-LOOKED_THROUGH = 5000
+MOST_SEARCHED = 5000
 COUNTED = 10**7
 """In larger spaces something new is always drawn."""
 
@@ -163,7 +163,7 @@ def _left(search: Search, number: int) -> list[dict[str, Any]]:
     ]
     random = generator(search.base["seed"], "search", "left", number)
     shape = [len(values) for values in lists]
-    places = random.permutation(search.size if search.size < COUNTED else 0)[:LOOKED_THROUGH]
+    places = random.permutation(search.size if search.size < COUNTED else 0)[:MOST_SEARCHED]
     picked = (np.unravel_index(place, shape) for place in places)
     return [
         dict(zip(search.space, (values[at] for values, at in zip(lists, places, strict=True)), strict=True))

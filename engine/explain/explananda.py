@@ -14,7 +14,7 @@ import numpy as np
 from engine.bidi import isolated
 from engine.config import RunConfig
 from engine.data import Catalogue, candidate_sets
-from engine.data.references import checked_titles, user_meant
+from engine.data.references import checked_titles, resolve_user
 from engine.errors import StudioError
 from engine.explain.explanandum import Explanandum, find_item
 from engine.explain.predictor import EMPTY, Instance
@@ -130,7 +130,7 @@ def _test_user(
         StudioError: there is none of this id.
     """
     dataset, examples = models.dataset, models.split.test
-    meant = user_meant((dataset.user_ids[index] for index in examples.users), user)
+    meant = resolve_user((dataset.user_ids[index] for index in examples.users), user)
     found = [i for i, index in enumerate(examples.users) if dataset.user_ids[index] == meant]
     if not found:
         first, last = (dataset.user_ids[examples.users[i]] for i in (0, -1))

@@ -122,16 +122,20 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
     return Control(f"prompt of {called}", prompt, f"run {other.run_id}", teacher, called)
 
 
-def other_teacher(models: Models, wanted: Other | None = None) -> TeacherName:
-    """The teacher to compare with: the one ``wanted``, or the first of ``teacher.also`` or of all but the run's own.
+def other_teacher(models: Models, requested: Other | None = None) -> TeacherName:
+    """The teacher to compare with: the one ``requested``, or the first of ``teacher.also`` or of all but the run's own.
 
     Raises:
         StudioError: the run's own is wanted.
     """
     own = models.config.teacher.name
-    if wanted is None:
+    if requested is None:
         return next(name for name in (*other_teachers(models.config), *ARCHITECTURES) if name != own)
-    where, name = (wanted.run_id, wanted.config().teacher.name) if isinstance(wanted, RunFolder) else (wanted, wanted)
+    where, name = (
+        (requested.run_id, requested.config().teacher.name)
+        if isinstance(requested, RunFolder)
+        else (requested, requested)
+    )
     if name == own:
         raise StudioError(f"the other teacher is {own} too", where=where, remedy="name another")
     return name

@@ -110,7 +110,7 @@ class Backbone(nn.Module, ABC):
         self.context = context
         self.encoder = PromptEncoder(tokenizer, name, context, self.family, len(self.embedding().weight), frame)
         self.tokens = self.encoder.tokens
-        self.tell: Callable[[str], None] = lambda _: None
+        self.log: Callable[[str], None] = lambda _: None
         """Hears what the reader of a run's log must know."""
         self.record: BackboneFingerprint | None = None
         """Of this model as it was loaded."""
@@ -288,14 +288,14 @@ class Backbone(nn.Module, ABC):
             linear = [name for name in linear if not name.endswith(".out_proj")]
         known = {name.rpartition(".")[2] for name in linear}
         default = next((set(names) for names in self.default_targets if known.issuperset(names)), known)
-        wanted = known if ALL_LINEAR in targets else set(targets) or default
-        if missing := sorted(wanted - known):
+        selected = known if ALL_LINEAR in targets else set(targets) or default
+        if missing := sorted(selected - known):
             raise StudioError(
                 f"{self.name} has no module {missing[0]!r} to adapt",
                 where="finetune.targets",
                 remedy=f"choose from {', '.join(sorted(known))}",
             )
-        return [name for name in linear if name.rpartition(".")[2] in wanted]
+        return [name for name in linear if name.rpartition(".")[2] in selected]
 
     @contextlib.contextmanager
     def without_adapter(self) -> Iterator[None]:

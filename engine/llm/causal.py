@@ -80,7 +80,9 @@ class CausalBackbone(Backbone):
         if self._way(int(batch.lengths.max())) != "packed":
             return self._library.at(batch, slots)
         layout = lay_out(batch)
-        places = [place for leaf, wanted in zip(layout.leaves, slots, strict=True) for place in leaf.places(wanted)]
+        places = [
+            place for leaf, leaf_slots in zip(layout.leaves, slots, strict=True) for place in leaf.places(leaf_slots)
+        ]
         asked = sorted(set(places))
         states = packed_forward(
             self._decoder(),
@@ -172,7 +174,7 @@ class CausalBackbone(Backbone):
                 beginnings = [number for number in rescaled if number < size]
                 found = verify_forward(self._library, self.encoder.ordinary, size, self.name, beginnings)
             if found.way != "packed" and all(earlier.way == "packed" for earlier in self._found.values()):
-                self.tell(
+                self.log(
                     f"{self.name} is read by Transformers' own forward pass, which takes longer: the engine's differs"
                     f" ({found.reason})"
                 )

@@ -133,10 +133,10 @@ def refuse_incomplete(model: Any, found: dict[str, Any], folder: Path) -> None:
     if untied and outs is not None and outs.weight is ins.weight:
         missing |= {name for name, module in model.named_modules() if module is outs}
     if found["mismatched_keys"]:
-        key, there, wanted = sorted(found["mismatched_keys"])[0]
+        key, there, expected = sorted(found["mismatched_keys"])[0]
         count = len(found["mismatched_keys"])
         fault = f"{count} of this model's weights have other shapes than its config.json says, first {key}:"
-        fault += f" {tuple(there)} instead of {tuple(wanted)}"
+        fault += f" {tuple(there)} instead of {tuple(expected)}"
     elif missing:
         fault = f"weights of this model are missing from its files: {_listed(missing)}"
         fault += f"; without a place in the model are {_listed(left)}" if left else ""

@@ -60,6 +60,6 @@ class _Normed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         states, weight, scale = ctx.saved_tensors
-        normed, wanted = states.float() * scale, gradients[0].float() * weight.float()
-        along = torch.linalg.vecdot(wanted, normed)[..., None] / -states.shape[-1]
-        return wanted.addcmul_(normed, along).mul_(scale).to(states.dtype), None, None
+        normed, weighted = states.float() * scale, gradients[0].float() * weight.float()
+        along = torch.linalg.vecdot(weighted, normed)[..., None] / -states.shape[-1]
+        return weighted.addcmul_(normed, along).mul_(scale).to(states.dtype), None, None

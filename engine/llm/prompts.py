@@ -103,10 +103,10 @@ def _parts(text: str, place: int) -> bool:
     return unicodedata.category(text[place]) not in ("Mn", "Mc", "Me", "Cf", "Sk") and text[place - 1] != JOINER
 
 
-def _place(text: str, wanted: int, slack: int) -> int:
-    """The last place before ``wanted`` where a word ends, ``slack`` from it at most, or the text may be parted."""
-    places = [place for place in range(wanted, 0, -1) if _parts(text, place)] or [wanted]
-    return next((place for place in places if text[place].isspace() and wanted - place <= slack), places[0])
+def _place(text: str, limit: int, slack: int) -> int:
+    """The last place before ``limit`` where a word ends, ``slack`` from it at most, or the text may be parted."""
+    places = [place for place in range(limit, 0, -1) if _parts(text, place)] or [limit]
+    return next((place for place in places if text[place].isspace() and limit - place <= slack), places[0])
 
 
 class Prompts:

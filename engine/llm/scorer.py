@@ -57,8 +57,8 @@ class PromptScorer:
         Args:
             targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
         """
-        wanted = torch.as_tensor(targets, device=self.backbone.device)
-        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), wanted)
+        labels = torch.as_tensor(targets, device=self.backbone.device)
+        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), labels)
 
     def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:
         """Scores of the whole catalogue at every slot of every prompt, or at their ends alone.

@@ -29,11 +29,11 @@ class Seq2SeqBackbone(Backbone):
             return
         drawn = generator(0, "proof").choice(self.encoder.ordinary, PROOF).tolist()
         other, text, prompt = drawn[:6], drawn[6:16], torch.tensor(drawn[16:])
-        fed, wanted = (torch.tensor([ids], device=self.device) for ids in ([self._start(), *text[:-1]], text))
+        fed, targets = (torch.tensor([ids], device=self.device) for ids in ([self._start(), *text[:-1]], text))
         with torch.no_grad(), self.without_adapter():
             asked = prompt[None].to(self.device)
             own = self._core()(input_ids=asked, decoder_input_ids=fed, use_cache=False).logits.float()
-            expected = float(own.log_softmax(2).gather(2, wanted[..., None]).sum())
+            expected = float(own.log_softmax(2).gather(2, targets[..., None]).sum())
             found = float(self.continuation_logprobs(self.embed([Encoded(prompt, None, {})]), [[other, text]])[0, 1])
         if not abs(found - expected) <= HEAD_TOLERANCE[self.dtype] * abs(expected):
             raise StudioError(

@@ -48,10 +48,10 @@ class SequencePrompts(Prompts):
 
     def _request(self, verb: Verb | None) -> list[Segment]:
         """The request; without a verb nothing is said of a teacher."""
-        wanted = f"the {self.words.noun}s a user {self.words.does}, in order, one a line."
+        task = f"the {self.words.noun}s a user {self.words.does}, in order, one a line."
         if verb is None:
-            return [Segment(f"List {wanted}")]
-        return self._with_soft(f"{verb} {self.teacher}'s pattern and list {wanted}")
+            return [Segment(f"List {task}")]
+        return self._with_soft(f"{verb} {self.teacher}'s pattern and list {task}")
 
     def _lines(self, items: ItemIds) -> Iterator[Segment]:
         for index, item in enumerate(items):

@@ -69,18 +69,8 @@ def load_backbone(
     monitor: Monitor,
     record: BackboneFingerprint | None = None,
     placement: Placement = "whole",
-) -> Backbone:
-    """:func:`read_backbone`, and the proof that texts are read as Transformers reads them, which all processes take."""
-    backbone = read_backbone(config, monitor, record, placement)
-    backbone.prove()
-    return backbone
-
-
-def read_backbone(
-    config: LLMConfig,
-    monitor: Monitor,
-    record: BackboneFingerprint | None = None,
-    placement: Placement = "whole",
+    *,
+    prove: bool = True,
 ) -> Backbone:
     """The language model called ``config.name``, frozen, on the chosen device in the chosen number format.
 
@@ -90,6 +80,8 @@ def read_backbone(
     Args:
         record: of the run that asks; ``None`` where it has none yet: see :class:`BackboneFingerprint`.
         placement: of its weights, as of :func:`engine.llm.placement.place`.
+        prove: that texts are read as Transformers reads them; several processes that load one after the other prove it
+            together afterwards (:meth:`Backbone.prove`).
 
     Raises:
         StudioError: unknown name, unreachable source, a model of an unsupported family, one that lacks weights, or
@@ -123,9 +115,11 @@ def read_backbone(
     if record is not None:
         record.check(backbone.record, config.name)
     backbone = place(backbone, placement, device)
-    backbone.tell = monitor.message
+    backbone.log = monitor.message
     if config.checkpointing:
         backbone.checkpoint_blocks()
+    if prove:
+        backbone.prove()
     return backbone
 
 

@@ -26,17 +26,17 @@ def unread(encoder: PromptEncoder, titles: Sequence[str]) -> list[str]:
     read = Counter(ids for ids, _ in set(zip(tokens, titles, strict=True)))
     same = [item for item, ids in enumerate(tokens) if read[ids] > 1 and not silent.issuperset(ids)]
     name = f"{encoder.name}'s tokenizer"
-    told = []
+    warnings = []
     if nothing:
-        told.append(
+        warnings.append(
             f"Warning: {name} reads nothing of {_share(nothing, titles)}: the language model cannot tell them apart,"
             " so that it is at chance among them; take a model that knows these letters"
         )
     if part:
-        told.append(f"Warning: {name} reads only a part of {_share(part, titles)}")
+        warnings.append(f"Warning: {name} reads only a part of {_share(part, titles)}")
     if same:
-        told.append(f"Warning: {name} reads the same for {_share(same, titles)} as for another title")
-    return told
+        warnings.append(f"Warning: {name} reads the same for {_share(same, titles)} as for another title")
+    return warnings
 
 
 def _share(items: Sequence[int], titles: Sequence[str]) -> str:

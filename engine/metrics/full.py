@@ -107,15 +107,15 @@ def rerank_scores(
     n, k = listed.shape
     order = np.stack([generator(0, "presented", *row).permutation(k) for row in listed])
     shown = np.take_along_axis(listed, order, axis=1)
-    beside = np.empty((n, 0), np.int64) if candidates is None else candidates
+    extra = np.empty((n, 0), np.int64) if candidates is None else candidates
 
     def ask(asked: Sequence[History], items: np.ndarray) -> np.ndarray:
         return checked_scores(ranker.name, ranker.scores(asked, items), items.shape)
 
-    if beside.shape[1] == k:
-        answers, others = np.split(ask([*histories, *histories], np.concatenate([shown, beside])), 2)
+    if extra.shape[1] == k:
+        answers, others = np.split(ask([*histories, *histories], np.concatenate([shown, extra])), 2)
     else:
-        answers, others = ask(histories, shown), ask(histories, beside) if beside.size else np.empty((n, 0), np.float32)
+        answers, others = ask(histories, shown), ask(histories, extra) if extra.size else np.empty((n, 0), np.float32)
     scores = np.empty(listed.shape, np.float32)
     np.put_along_axis(scores, order, answers, axis=1)
     return scores, others

@@ -41,15 +41,15 @@ def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], ta
         weights, value, slope = logarithms.exp(), torch.zeros((), dtype=torch.float64), torch.zeros_like(logarithms)
         for begin in range(0, len(labels), step):
             part = slice(begin, begin + step)
-            said = [torch.from_numpy(scores[part]).double() for scores in opinions]
-            mixed = sum((weight * scores for weight, scores in zip(weights, said, strict=True)), torch.zeros(()))
+            part_scores = [torch.from_numpy(scores[part]).double() for scores in opinions]
+            mixed = sum((weight * scores for weight, scores in zip(weights, part_scores, strict=True)), torch.zeros(()))
             for row, history in zip(mixed, seen[part], strict=True):
                 row[history] = -torch.inf
             own = torch.arange(len(mixed)), labels[part]
             normaliser = mixed.logsumexp(1, keepdim=True)
             value += (normaliser[:, 0] - mixed[own]).sum()
             chances = mixed.sub_(normaliser).exp_()
-            slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in said])
+            slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in part_scores])
         logarithms.grad = slope * weights / len(labels)
         return value / len(labels)
 

@@ -29,8 +29,8 @@ class PlusRanker:
 
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         """float32 ``[users, items of the data set]``."""
-        said = self._opinions(histories)
-        return _sum({name: weight * said[name] for name, weight in self.weights.catalogue.items()})
+        by_part = self._opinions(histories)
+        return _sum({name: weight * by_part[name] for name, weight in self.weights.catalogue.items()})
 
     def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
         """float32 ``[users, m]``; each history is read once, however often it is asked about."""
@@ -42,8 +42,8 @@ class PlusRanker:
         """float32 ``[users, m]`` by part: what each of them adds to :meth:`scores`, or with other ``weights``."""
         own = candidates >= self.n_items
         if not own.any():
-            said = self._opinions(histories)
-            columns = {name: np.take_along_axis(scores, candidates, axis=1) for name, scores in said.items()}
+            by_part = self._opinions(histories)
+            columns = {name: np.take_along_axis(scores, candidates, axis=1) for name, scores in by_part.items()}
         else:
             columns = {name: self._beyond(part, histories, candidates, own) for name, part in self.parts.items()}
         return {name: weight * columns[name] for name, weight in (weights or self.weights.candidates).items()}

@@ -91,6 +91,6 @@ def learn_weights(
         dict(zip(parts, of_catalogue.tolist(), strict=True)), dict(zip(parts, of_candidates.tolist(), strict=True))
     )
     for what, found in (("the whole catalogue", weights.catalogue), ("candidates", weights.candidates)):
-        said = ", ".join(f"{name} {weight:.2f}" for name, weight in found.items())
-        monitor.message(f"DELRec-plus, weights for {what}, from {size} validation users: {said}")
+        weights_text = ", ".join(f"{name} {weight:.2f}" for name, weight in found.items())
+        monitor.message(f"DELRec-plus, weights for {what}, from {size} validation users: {weights_text}")
     return weights

@@ -65,8 +65,8 @@ def _rarity(experiments: Sequence[PublishedExperiment]) -> Iterator[str]:
         yield f"| {experiment.title} | test users | {' | '.join(f'{count:,}' for count in users)} |"
         rows: dict[str, dict[str, Estimate]] = {}
         for model in experiment.runs[0].models:
-            told = {name: [seed[name].models[model] for seed in parts if seed[name].users] for name in parts[0]}
-            rows[model] = {name: mean(seeds)[BY_RARITY] for name, seeds in told.items() if seeds}
+            models = {name: [seed[name].models[model] for seed in parts if seed[name].users] for name in parts[0]}
+            rows[model] = {name: mean(seeds)[BY_RARITY] for name, seeds in models.items() if seeds}
         yield from _rows("", rows, names)
 
 

@@ -165,16 +165,16 @@ class PublishedRecord(_Editable):
 
     def needed(self, tables: list[str]) -> list[str]:
         """Experiments whose figures stand in these tables, in the record's order."""
-        wanted = {row.experiment for name in tables for row in self.tables[name].rows}
-        wanted |= {self.tables[name].experiment for name in tables} | {
+        names = {row.experiment for name in tables for row in self.tables[name].rows}
+        names |= {self.tables[name].experiment for name in tables} | {
             it for name in tables for it in self.tables[name].data
         }
-        return [name for name in self.experiments if name in wanted]
+        return [name for name in self.experiments if name in names]
 
     def needed_trials(self, tables: list[str]) -> list[str]:
         """Trials behind these tables, in the record's order."""
-        wanted = {trial for name in tables for trial in self.tables[name].trials}
-        return [name for name in self.trials if name in wanted]
+        trials = {trial for name in tables for trial in self.tables[name].trials}
+        return [name for name in self.trials if name in trials]
 
     def missing(self, table: str) -> list[str]:
         """What was not run yet of what a table needs."""

@@ -44,7 +44,7 @@ def claims(experiment: PublishedExperiment) -> list[str]:
     for first in experiment.runs[0].comparisons:
         key = (first.a, first.b, first.metric)
         seeds = [c for run in experiment.runs for c in run.comparisons if (c.a, c.b, c.metric) == key]
-        told = "; ".join(f"{signed(c.difference)} [{signed(c.low)}, {signed(c.high)}]" for c in seeds)
+        shown = "; ".join(f"{signed(c.difference)} [{signed(c.low)}, {signed(c.high)}]" for c in seeds)
         if len(seeds) == len(experiment.runs) and all(c.low > 0 for c in seeds):
             verdict = "better"
         elif len(seeds) == len(experiment.runs) and all(c.high < 0 for c in seeds):
@@ -52,7 +52,7 @@ def claims(experiment: PublishedExperiment) -> list[str]:
         else:
             verdict = "no significant difference" if len(seeds) == 1 else "not significant with every seed"
         lines.append(
-            f"- {label(first.a)} − {label(first.b)}, {_column(first.metric, experiment.runs[0])}: {told}: {verdict}"
+            f"- {label(first.a)} − {label(first.b)}, {_column(first.metric, experiment.runs[0])}: {shown}: {verdict}"
         )
     return lines
 

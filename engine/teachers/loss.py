@@ -36,11 +36,11 @@ def softmax_loss(
     blocks = list(zip(*(tensor.split(ITEMS_AT_ONCE) for tensor in (items, bias, by_items, by_bias)), strict=True))
     rows = SCORES_AT_ONCE // min(len(items), ITEMS_AT_ONCE)
     total = 0.0
-    for part, wanted, by_part in zip(states.split(rows), labels.split(rows), by_states.split(rows), strict=True):
+    for part, part_labels, by_part in zip(states.split(rows), labels.split(rows), by_states.split(rows), strict=True):
         first = 0
         for logprobs, (vectors, _, by_vectors, by_offsets) in zip(_logprobs(part, blocks), blocks, strict=True):
-            inside = ((wanted >= first) & (wanted < first + len(vectors))).nonzero().squeeze(1)
-            place = inside, wanted[inside] - first
+            inside = ((part_labels >= first) & (part_labels < first + len(vectors))).nonzero().squeeze(1)
+            place = inside, part_labels[inside] - first
             total -= float(weight * logprobs[place].sum() + (spread * logprobs.sum() if spread else 0)) * len(states)
             gradient = logprobs.exp_().mul_(1 / len(states))
             if spread:
@@ -71,10 +71,10 @@ def sampled_softmax_loss(
     by_vectors, by_offsets = torch.zeros_like(vectors), torch.zeros_like(offsets)
     rows = max(1, SCORES_AT_ONCE // len(negatives))
     total = 0.0
-    for part, wanted, by_part in zip(states.split(rows), labels.split(rows), by_states.split(rows), strict=True):
-        own_vectors = items[wanted]
-        own = (part * own_vectors).sum(1) + bias[wanted]
-        scores = torch.addmm(offsets, part, vectors.T).masked_fill_(negatives == wanted[:, None], -torch.inf)
+    for part, part_labels, by_part in zip(states.split(rows), labels.split(rows), by_states.split(rows), strict=True):
+        own_vectors = items[part_labels]
+        own = (part * own_vectors).sum(1) + bias[part_labels]
+        scores = torch.addmm(offsets, part, vectors.T).masked_fill_(negatives == part_labels[:, None], -torch.inf)
         normaliser = torch.logaddexp(scores.logsumexp(1), own)
         total += float((normaliser - own).sum())
         gradient = scores.sub_(normaliser[:, None]).exp_().div_(len(states))
@@ -82,8 +82,8 @@ def sampled_softmax_loss(
         by_part.add_(gradient @ vectors).add_(by_own[:, None] * own_vectors)
         by_vectors.add_(gradient.T @ part)
         by_offsets.add_(gradient.sum(0))
-        by_items.index_add_(0, wanted, by_own[:, None] * part)
-        by_bias.index_add_(0, wanted, by_own)
+        by_items.index_add_(0, part_labels, by_own[:, None] * part)
+        by_bias.index_add_(0, part_labels, by_own)
     return total, by_states, by_items.index_add_(0, negatives, by_vectors), by_bias.index_add_(0, negatives, by_offsets)
 
 

@@ -18,10 +18,9 @@ from several import together
 
 from engine import distributed
 from engine.config import LLMConfig, Placement
-from engine.llm import Backbone
+from engine.llm import Backbone, load_backbone
 from engine.llm.backbone import Embedded
 from engine.llm.placement import split_weights
-from engine.llm.sources import read_backbone
 from engine.monitor import Monitor
 
 TEXTS, TOKENS, TURNS = 4, 128, 5
@@ -34,7 +33,7 @@ def held_mb(backbone: Backbone, shares: int) -> float:
 
 
 def measured(placement: Placement) -> tuple[float, float]:
-    backbone = read_backbone(LLMConfig(dtype="float32", device="cpu"), Monitor())
+    backbone = load_backbone(LLMConfig(dtype="float32", device="cpu"), Monitor(), prove=False)
     shares = 0
     if placement != "whole":
         store = split_weights(backbone, torch.device("cpu"), offload=placement == "offloaded")

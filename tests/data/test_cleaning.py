@@ -91,7 +91,7 @@ def test_what_is_left_is_the_core_and_the_counts_add_up(
 def test_ties_keep_the_order_of_the_file() -> None:
     kept, record, _ = cleaned([("u", item, 5) for item in "gcafb"] + [("v", item, 9) for item in "abc"])
     assert [item for user, item, _ in kept if user == "u"] == list("gcafb")
-    assert "equal times keep the order of the file" in record.said()
+    assert "equal times keep the order of the file" in record.summary()
 
 
 def test_an_item_chosen_again_counts_once_and_nothing_else_moves() -> None:

@@ -109,7 +109,7 @@ def test_titles_that_hold_page_script_are_dropped(tmp_path: Path, broken: str) -
     assert titles(dataset).get("B000000001") == (None if broken == "drop" else "B000000001")
     assert titles(dataset)["B000000002"] == "Function (of) a Variable"
     assert dataset.cleaning is not None
-    assert ("3 of items with page script for a title [1 items]" in dataset.cleaning.said()) == (broken == "drop")
+    assert ("3 of items with page script for a title [1 items]" in dataset.cleaning.summary()) == (broken == "drop")
 
 
 def test_python_dictionaries_are_read_and_never_run(tmp_path: Path) -> None:
@@ -193,7 +193,8 @@ def test_reviews_of_2023_have_titles_of_their_own_and_join_on_the_parent(tmp_pat
     assert sample_users(dataset) == EXPECTED
     assert dataset.cleaning is not None
     assert (
-        "milliseconds since 1970, from 2014-01-01" in dataset.cleaning.said() or "whole days" in dataset.cleaning.said()
+        "milliseconds since 1970, from 2014-01-01" in dataset.cleaning.summary()
+        or "whole days" in dataset.cleaning.summary()
     )
 
 
@@ -203,7 +204,7 @@ def test_histories_stand_for_a_training_part_that_is_lacking(tmp_path: Path) -> 
     dataset = load("amazon-2023", tmp_path)
     assert sample_users(dataset) == EXPECTED
     assert dataset.cleaning is not None
-    assert "the training part is lacking" in dataset.cleaning.said()
+    assert "the training part is lacking" in dataset.cleaning.summary()
 
 
 def test_amazon_and_steam_are_five_core_unless_told_otherwise(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_amazon_and_steam_are_five_core_unless_told_otherwise(tmp_path: Path) ->
     five = load("amazon-2014", tmp_path, min_interactions=5, min_item_interactions=None)
     assert (five.n_users, len(five.catalogue), five.n_interactions) == (5, 5, 25)
     assert five.cleaning is not None
-    assert "15 of users or items with few (under 5 a user, 5 an item) [3 users and 3 items]" in five.cleaning.said()
+    assert "15 of users or items with few (under 5 a user, 5 an item) [3 users and 3 items]" in five.cleaning.summary()
     all_items = load("amazon-2014", tmp_path, min_interactions=3, min_item_interactions=1)
     assert (all_items.n_users, len(all_items.catalogue), all_items.n_interactions) == (8, 8, 40)
 

@@ -129,4 +129,4 @@ def test_books_join_on_book_id_and_years_may_be_negative_or_floats(tmp_path: Pat
     assert titles(dataset) == {"1": "The Odyssey", "2": "B (2008)", "3": "D", "4": "F (800)"}
     assert dataset.catalogue.details[0] == " by Homer, Robert Fagles"
     assert dataset.cleaning is not None
-    assert "the order of the rows is taken for the time" in dataset.cleaning.said()
+    assert "the order of the rows is taken for the time" in dataset.cleaning.summary()

@@ -36,7 +36,7 @@ def test_columns_are_found_by_name_wherever_they_stand(tmp_path: Path, item: str
     dataset = load("recbole", atomic(tmp_path, log, items))
     assert shown(dataset) == {"u": ["Title 1", "Title 2", "Title 3", "Title 4"]}
     assert dataset.cleaning is not None
-    assert "no times in the files" in dataset.cleaning.said()
+    assert "no times in the files" in dataset.cleaning.summary()
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_items_without_a_title_are_shown_by_their_id_or_dropped(
     assert shown(dataset) == {"u": users}
     assert dataset.cleaning is not None
     if untitled == "id":
-        assert "1 items without a usable title are shown by their id" in dataset.cleaning.said()
+        assert "1 items without a usable title are shown by their id" in dataset.cleaning.summary()
     else:
-        assert "1 without a title [1 items]" in dataset.cleaning.said()
+        assert "1 without a title [1 items]" in dataset.cleaning.summary()
 
 
 def test_a_title_that_is_missing_is_taken_from_the_next_column_of_titles(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_cell_too_many_is_passed_over_and_told(tmp_path: Path) -> None:
     dataset = load("recbole", atomic(tmp_path, log, "item_id:token\ttitle:token\n1\tA\n2\tB\textra\n3\tC\t\n4\tD\n"))
     assert shown(dataset) == {"u": ["A", "B", "C", "D"]}
     assert dataset.cleaning is not None
-    assert "1 rows have a cell too many" in dataset.cleaning.said()
+    assert "1 rows have a cell too many" in dataset.cleaning.summary()
 
 
 def test_a_cell_too_few_names_the_line(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_times_may_be_floats_of_any_unit_and_it_is_said_which(tmp_path: Path, ce
     dataset = load("recbole", atomic(tmp_path, log, "item_id:token\ttitle:token\n1\tA\n2\tB\n3\tC\n4\tD\n"))
     assert shown(dataset) == {"u": ["A", "B", "C", "D"]}
     assert dataset.cleaning is not None
-    assert unit in dataset.cleaning.said()
+    assert unit in dataset.cleaning.summary()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_other_separators_are_recognised_and_said(tmp_path: Path, mark: str) -> 
     dataset = load("recbole", atomic(tmp_path, INTER.replace("\t", mark), items))
     assert shown(dataset) == {"u": [quoted.strip('"'), "T2", "T3", "T4"]}
     assert dataset.cleaning is not None
-    assert f"{SEPARATORS[mark]} stand between cells" in dataset.cleaning.said()
+    assert f"{SEPARATORS[mark]} stand between cells" in dataset.cleaning.summary()
     (tmp_path / "x.item").write_text(items.replace(quoted, f"A{mark} B{mark} C"))
     with pytest.raises(StudioError, match=r"4 cells instead of 2 \(.*x\.item, line 2\)"):
         load("recbole", tmp_path)

@@ -53,7 +53,7 @@ def test_dates_without_a_year_are_of_the_year_after_the_last_one_said(tmp_path: 
     assert [raw[item] for item in dataset.sequences[0]] == ["2", "5", "4", "3", "1"]
     assert (dataset.timestamps[0] // DAY).tolist()[-1] == 16_619  # 2015-07-03
     assert dataset.cleaning is not None
-    assert "2 dates without a year are taken for 2015" in dataset.cleaning.said()
+    assert "2 dates without a year are taken for 2015" in dataset.cleaning.summary()
 
 
 def test_dates_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_dates_that_are_none_are_dropped_and_counted(tmp_path: Path) -> None:
     dataset = load("steam", reviews(tmp_path, posted))
     assert dataset.n_interactions == 3
     assert dataset.cleaning is not None
-    assert "3 without a time" in dataset.cleaning.said()
+    assert "3 without a time" in dataset.cleaning.summary()
 
 
 def test_games_without_a_title_without_an_id_and_twice(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_games_without_a_title_without_an_id_and_twice(tmp_path: Path) -> None:
     dataset = load("steam", tmp_path)
     assert titles(dataset) == {"1": "Only its application's name", "2": "Fallback", "3": "First", "4": "By number"}
     assert dataset.cleaning is not None
-    assert "1 of items that the items file lacks [1 items]" in dataset.cleaning.said()
+    assert "1 of items that the items file lacks [1 items]" in dataset.cleaning.summary()
 
 
 def test_steam_in_recbole_files(tmp_path: Path) -> None:

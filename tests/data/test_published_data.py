@@ -69,7 +69,7 @@ def test_movielens_1m() -> None:
 def test_steam() -> None:
     dataset = load("steam", published("steam"), min_interactions=3)
     assert dataset.cleaning is not None
-    told = dataset.cleaning.said()
+    told = dataset.cleaning.summary()
     assert dataset.cleaning.rows == 59_161
     assert "919 repeats" in told
     assert "10,091 dates without a year are taken for 2016" in told

@@ -100,7 +100,7 @@ def test_repeats_unknown_items_and_rows_without_an_id_are_counted(name: str, tmp
     assert dataset.cleaning is not None
     counts = {kind: step.interactions for kind, step in dataset.cleaning.dropped.items()}
     assert counts == {"repeats": 1, "unlisted": 1}
-    assert "1 repeats" in dataset.cleaning.said()
+    assert "1 repeats" in dataset.cleaning.summary()
 
 
 @pytest.mark.parametrize("name", NATIVE)

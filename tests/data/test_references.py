@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.references import UserLabels, by_id, checked_titles, id_in, join_titles, split_titles, user_meant
+from engine.data.references import UserLabels, by_id, checked_titles, id_in, join_titles, resolve_user, split_titles
 from engine.data.title_parsing import clean
 from engine.errors import StudioError
 
@@ -69,7 +69,7 @@ def test_an_endless_list_is_refused() -> None:
     ],
 )
 def test_a_user_is_the_very_one_or_the_only_one_of_that_text(known: list[str], typed: str, meant: str | None) -> None:
-    assert user_meant(known, typed) == meant
+    assert resolve_user(known, typed) == meant
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_users_who_look_alike_are_shown_with_their_code_points(ids: list[str], s
 
 def test_users_of_one_text_are_told_apart_by_their_code_points() -> None:
     with pytest.raises(StudioError, match=r"2 users .* 's\\u0323\\u0307' and '\\u1e61\\u0323'"):
-        user_meant(["s\u0323\u0307", "\u1e61\u0323", "s"], "\u1e69")
+        resolve_user(["s\u0323\u0307", "\u1e61\u0323", "s"], "\u1e69")

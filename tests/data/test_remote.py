@@ -15,7 +15,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data import load_dataset
 from engine.data.readers.downloaded import Downloaded
-from engine.data.remote import RemoteFile, available_files, fetch, said
+from engine.data.remote import RemoteFile, available_files, fetch, readable_size
 from engine.errors import Cancelled, StudioError
 from engine.fetch import download
 from engine.locations import data_fault, data_presence
@@ -191,6 +191,6 @@ def test_too_little_space_is_said_before(server: Server, tmp_path: Path, monkeyp
 
 
 def test_sizes_for_people() -> None:
-    assert [said(size) for size in (0, 999, 1000, 5_917_549, 262_000_000, 11_800_000_000)] == [
+    assert [readable_size(size) for size in (0, 999, 1000, 5_917_549, 262_000_000, 11_800_000_000)] == [
         *("0 bytes", "999 bytes", "1.0 kB", "5.9 MB", "262 MB", "11.8 GB")
     ]

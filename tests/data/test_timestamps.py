@@ -65,8 +65,8 @@ def test_one_log_in_any_notation_gives_equal_moments(write: object, said: str) -
     assert callable(write)
     moments = decide([write(moment) for moment in MILLISECONDS])
     assert (moments.values.tolist(), moments.unit) == (MILLISECONDS, "ms")
-    assert moments.said.startswith(said)
-    assert ";" not in moments.said, "nothing odd"
+    assert moments.note.startswith(said)
+    assert ";" not in moments.note, "nothing odd"
 
 
 @given(
@@ -102,9 +102,9 @@ def test_dates_read_together_are_dates_read_one_by_one(
     cells = [moment.isoformat(between, precision) + zone if between else f"{moment:%Y-%m-%d}" for moment in moments]
     cells = [cell.rjust(10, "0") if not between else cell for cell in cells]
     together = decide(cells)
-    assert (together.values.tolist(), together.said) == (
+    assert (together.values.tolist(), together.note) == (
         (one_by_one := decide(cells, batch=1)).values.tolist(),
-        one_by_one.said,
+        one_by_one.note,
     )
     others = decide([*cells, "2024-W01-1"])  # a form that is read by itself makes all be read so
     assert together.unit == others.unit
@@ -130,7 +130,7 @@ def test_dates_read_together_are_dates_read_one_by_one(
 def test_what_is_taken_is_said(cells: list[str], values: list[int], said: str) -> None:
     moments = decide(cells)
     assert moments.values.tolist() == values
-    assert said in moments.said
+    assert said in moments.note
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_mixed_and_unusable_times_are_refused_with_their_lines(cells: list[str],
 def test_odd_times_are_taken_with_a_word(cells: list[str], told: str) -> None:
     moments = decide(cells)
     assert len(moments.values) == len(cells)
-    assert told in moments.said
+    assert told in moments.note
 
 
 def test_a_unit_that_the_file_names_is_not_guessed() -> None:
     moments = decide(["5", "1714600000", "1714600000500"], unit="ms")
     assert (moments.values.tolist(), moments.unit) == ([5, 1714600000, 1714600000500], "ms")
-    assert "milliseconds" in moments.said
+    assert "milliseconds" in moments.note
 
 
 @pytest.mark.parametrize("missing", ["", "nan", "None", "NULL", "NaT", "\\N", " "])
@@ -229,7 +229,7 @@ def test_numbers_and_the_order_of_rows_are_taken_too() -> None:
     order.add(1)
     decided = order.decide()
     assert decided.values.tolist() == [0, 1, 2]
-    assert "order of the rows" in decided.said
+    assert "order of the rows" in decided.note
 
 
 def test_no_times_are_no_fault() -> None:

@@ -96,6 +96,10 @@ def test_what_says_nothing_is_refused(overrides, given, said):
         expand(_plan(*overrides, **given))
 
 
+def _but(*labels: str) -> list[str]:
+    return [it for it in ABLATIONS[1:] if it not in labels]
+
+
 @pytest.mark.parametrize(
     ("overrides", "left", "by"),
     [
@@ -105,10 +109,10 @@ def test_what_says_nothing_is_refused(overrides, given, said):
         (["distill.prompt=lsr"], ["no prompt", "untrained prompt", "without stage 2"], "distill.prompt=lsr"),
         (["distill.prompt=run", "distill.prompt_run=mine"],
          ["no prompt", "untrained prompt", "prompt trained on LSR", "without stage 2"], "distill.prompt=run"),
-        (["distill.ta=false"], [*ABLATIONS[1:4], *ABLATIONS[6:]], "distill.ta=false"),
-        (["distill.rps=false"], [*ABLATIONS[1:4], *ABLATIONS[6:]], "distill.rps=false"),
-        (["finetune.enabled=false"], [it for it in ABLATIONS[1:] if it != "without stage 2"], "finetune.enabled=false"),
-        (["teacher.also=[caser]", "distill.teacher=caser"], ABLATIONS[1:-1], "distill.teacher=caser"),
+        (["distill.ta=false"], _but("without TA", "without RPS"), "distill.ta=false"),
+        (["distill.rps=false"], _but("without TA", "without RPS"), "distill.rps=false"),
+        (["finetune.enabled=false"], _but("without stage 2"), "finetune.enabled=false"),
+        (["teacher.also=[caser]", "distill.teacher=caser"], _but(ABLATIONS[-1]), "distill.teacher=caser"),
     ],
 )  # fmt: skip
 def test_ablations_that_a_base_cannot_have_are_left_out_and_told(overrides, left, by):

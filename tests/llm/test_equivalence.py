@@ -19,7 +19,7 @@ FAR = PROOF + 10
 
 def listening(backbone: CausalBackbone) -> list[str]:
     told: list[str] = []
-    backbone.tell = told.append
+    backbone.log = told.append
     return told
 
 

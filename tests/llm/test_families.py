@@ -79,7 +79,7 @@ def check_all(backbone: CausalBackbone, tolerance: float = 1e-3) -> None:
 def test_states_likelihoods_and_gradients_are_the_models_own(family: str) -> None:
     backbone = backbone_of(family)
     told: list[str] = []
-    backbone.tell = told.append
+    backbone.log = told.append
     backbone.prove()
     check_all(backbone)
     if family in PACKED:

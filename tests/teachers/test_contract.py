@@ -83,17 +83,17 @@ def test_every_setting_has_an_effect_or_is_said_to_have_none(name: str, ring: Sp
     idle = [change for change in changes if gradients(change) == gradients({})]
     assert [next(iter(change)) for change in idle] == [field for field in CHANGES if field in ARCHITECTURES[name].lacks]
     for change in idle:
-        (told,) = TeacherConfig.model_validate({"name": name, **change}).unheard()
+        (told,) = TeacherConfig.model_validate({"name": name, **change}).warnings()
         (field, value), *_ = change.items()
         assert f"teacher.{field}={value} does nothing to {ARCHITECTURES[name].label}" in told
-    assert TeacherConfig.model_validate({"name": name}).unheard() == ()
+    assert TeacherConfig.model_validate({"name": name}).warnings() == ()
 
 
 def test_settings_of_a_teacher_that_is_not_trained_are_said() -> None:
-    (told,) = TeacherConfig.model_validate({"caser": {"filters": 3}}).unheard()
+    (told,) = TeacherConfig.model_validate({"caser": {"filters": 3}}).warnings()
     assert "no Caser is trained" in told
-    assert TeacherConfig.model_validate({"also": ["caser"], "caser": {"filters": 3}}).unheard() == ()
-    (told,) = TeacherConfig.model_validate({"also": ["gsasrec"], "negatives": 9}).unheard()
+    assert TeacherConfig.model_validate({"also": ["caser"], "caser": {"filters": 3}}).warnings() == ()
+    (told,) = TeacherConfig.model_validate({"also": ["gsasrec"], "negatives": 9}).warnings()
     assert "teacher.gsasrec.negatives=256 is its own" in told
 
 

@@ -238,10 +238,10 @@ def test_names_are_suggested_that_are_free(tmp_path: Path) -> None:
 def test_a_column_whose_name_has_a_comma_can_be_said() -> None:
     text = importing.columns_of({"title": 'Name, "full"', "user": "uid"})
     assert DataConfig(columns=text).columns == text
-    from engine.config_data import columns_said
+    from engine.config_data import parse_columns
 
-    assert columns_said(text) == {"title": 'Name, "full"', "user": "uid"}
-    assert columns_said("user=a, item=b") == {"user": "a", "item": "b"}
+    assert parse_columns(text) == {"title": 'Name, "full"', "user": "uid"}
+    assert parse_columns("user=a, item=b") == {"user": "a", "item": "b"}
     assert importing.columns_of({}) is None
 
 

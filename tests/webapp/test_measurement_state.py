@@ -60,7 +60,7 @@ def test_a_run_without_a_soft_prompt_is_refused_before_anything_is_distilled_for
     with pytest.raises(StudioError, match="no soft prompt"):
         measurements.falsify(folder, {}, lambda _: None)
     assert not (folder / "falsification").exists()
-    seen = measurement_state.look({"run": run_id}, read_only=False)
+    seen = measurement_state.load({"run": run_id}, read_only=False)
     assert [seen.standing(what).due for what in (PATTERN, TESTS, TRUST)] == [False, False, True]
     assert "no soft prompt" in seen.standing(TESTS).wait
 
@@ -73,7 +73,7 @@ def test_what_is_about_one_row_is_asked_and_known_for_each_row_by_itself() -> No
     run_id = run.id
 
     def seen(model: str = "") -> measurement_state.MeasurementsView:
-        return measurement_state.look({"run": run_id, "model": model}, read_only=False)
+        return measurement_state.load({"run": run_id, "model": model}, read_only=False)
 
     default = seen().row
     other = next(row for row in ("delrec", "sasrec") if row != default)
@@ -95,7 +95,7 @@ def test_tests_taken_from_the_shell_are_there_and_only_the_others_are_due() -> N
     run_id = finished_run(["plus.enabled=false"], "Shell")
 
     def seen(*, read_only: bool = False) -> measurement_state.MeasurementsView:
-        return measurement_state.look({"run": run_id}, read_only=read_only)
+        return measurement_state.load({"run": run_id}, read_only=read_only)
 
     assert (seen().standing(TESTS).due, seen(read_only=True).standing(TESTS).due) == (True, False)
     assert seen().tests_request() == {}
@@ -120,7 +120,7 @@ def test_a_record_of_tests_that_was_lost_is_told_and_they_can_be_taken_again(har
     run = RunFolder.open(api.status(run_id).folder)
 
     def seen() -> MeasurementState:
-        return measurement_state.look({"run": run_id}, read_only=False).standing(TESTS)
+        return measurement_state.load({"run": run_id}, read_only=False).standing(TESTS)
 
     measurement_state.ask(TESTS, {"run": run_id})
     (asked,) = api.explanations(run_id)
@@ -145,7 +145,7 @@ def test_what_the_shell_finds_takes_the_place_of_what_the_page_was_answered() ->
 
     def standing(answer: Mapping[str, Any]) -> MeasurementState:
         asked: Any = SimpleNamespace(state="done", request={"code": "000000000000"}, settled=True, answer=answer)
-        seen = measurement_state.look({"run": run_id}, read_only=False)
+        seen = measurement_state.load({"run": run_id}, read_only=False)
         return dataclasses.replace(seen, asked={TESTS.kind: asked}).standing(TESTS)
 
     assert standing(record.model_dump(mode="json")).outdated

@@ -104,7 +104,7 @@ def test_what_was_wrong_with_a_question_stays_while_the_page_is_drawn_anew(monke
     (look,) = (f for f in functions if f.page == "pattern" and any(event == "tick" for _, event in f.targets))
     problem = next(n for n, block in enumerate(look.outputs) if block.elem_id == "pattern-problem")
     unchanged = [gr.skip()] * (len(look.outputs) - 3)
-    monkeypatch.setattr(measurement_state, "look", lambda *_, **__: None)
+    monkeypatch.setattr(measurement_state, "load", lambda *_, **__: None)
     monkeypatch.setattr(measurement_controls, "refresh", lambda *_: ({"drawn": True}, unchanged))
     request = gr.Request(SimpleNamespace(query_params={}, headers={}, session={}))  # type: ignore[arg-type]
     assert look.fn({}, request)[problem] == "", "a page that is opened has nothing wrong"

@@ -134,10 +134,10 @@ def read_plan(
     Raises:
         StudioError: it cannot be read or understood, or another option says what the file says.
     """
-    beside = {"plan", "name", "question", "dry_run", "target", "yes"}
+    allowed = {"plan", "name", "question", "dry_run", "target", "yes"}
     for option in ctx.command.params:
         given = option.name is not None and ctx.params.get(option.name) not in (None, (), "", False)
-        if given and option.name not in beside:
+        if given and option.name not in allowed:
             what = f"{option.opts[0]} does not go with --plan"
             raise StudioError(what, where="--plan", remedy="write it into the file")
     plan, name, question = from_yaml(read_text(ctx.params["plan"]), ctx.params["plan"])
@@ -181,7 +181,7 @@ def find_run(reference: str) -> Run:
     raise StudioError(f"there is no run {reference!r}", remedy="'delrec runs' lists the runs")
 
 
-def say_note(run: Run) -> None:
+def echo_note(run: Run) -> None:
     """Tell on standard error what is to be known about a finished run's data, if anything.
 
     Data that are not here or others by now are no matter yet: what was measured before is told without them.
@@ -239,7 +239,7 @@ def measured_over_users(
         raise StudioError("intervals need two users", where="--users", remedy="measure more users")
     check_processes(processes)
     target = target_file(file)
-    say_note(found)
+    echo_note(found)
 
     from rich.progress import Progress
 
@@ -262,7 +262,7 @@ def measured_over_users(
     return figures
 
 
-def say_if_nothing_works(waiting: int, needs: Mapping[str, Any] | None = None) -> None:
+def warn_without_worker(waiting: int, needs: Mapping[str, Any] | None = None) -> None:
     """On standard error: that so many runs are queued and no worker takes them; ``needs`` are those of one of them."""
     from jobs import api
 

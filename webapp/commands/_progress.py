@@ -87,14 +87,14 @@ class LineMonitor(ShellMonitor):
 
     def stage(self, name: str, state: StageState, *, total: int = 0, unit: str = "step", seconds: float = 0.0) -> None:
         words = {"running": "…", "done": f"done in {seconds:.1f} s  {self.latest()}", "skipped": "done before"}
-        self._say(f"{stage_title(name)} {words[state]}")
+        self._echo(f"{stage_title(name)} {words[state]}")
         super().stage(name, state, total=total, unit=unit, seconds=seconds)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         if time.monotonic() - self._said >= LINE_SECONDS:
-            self._say(f"{stage_title(stage)} {done}/{total}  {self.latest()}")
+            self._echo(f"{stage_title(stage)} {done}/{total}  {self.latest()}")
 
-    def _say(self, line: str) -> None:
+    def _echo(self, line: str) -> None:
         self._said = time.monotonic()
         self.console.print(Text(line.rstrip()), soft_wrap=True)
 

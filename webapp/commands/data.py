@@ -76,19 +76,19 @@ def fetch(name: str, category: str | None, yes: bool) -> None:
     """
     from engine import datasets
     from engine.config import DataConfig
-    from engine.data.remote import available_files, said
+    from engine.data.remote import available_files, readable_size
 
     reader, config = datasets.reader(name), DataConfig(dataset=name, category=category)
     with _monitor() as monitor:
         offers = available_files(reader.remotes(config), monitor)
         for offer in offers:
-            size = "of unknown size" if offer.size is None else said(offer.size)
+            size = "of unknown size" if offer.size is None else readable_size(offer.size)
             click.echo(f"{offer.remote.name}: {size}, {offer.url}", err=True)
         total = sum(offer.size or 0 for offer in offers)
         if total > ASK_FROM and not yes:
             if not sys.stdin.isatty():
-                raise StudioError(f"{said(total)} to fetch", where=name, remedy="say --yes if that is meant")
-            click.confirm(f"Fetch {said(total)}?", abort=True, err=True)
+                raise StudioError(f"{readable_size(total)} to fetch", where=name, remedy="say --yes if that is meant")
+            click.confirm(f"Fetch {readable_size(total)}?", abort=True, err=True)
         folder = reader.fetch(config, offers, monitor)
     more = f" --set data.category={category}" if category else ""
     click.echo(f"Terms: {reader.licence}", err=True)

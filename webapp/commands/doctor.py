@@ -96,15 +96,15 @@ def _number_format() -> CheckAnswer:
     from engine.llm.dtype import choose_dtype
     from engine.monitor import Monitor
 
-    said: list[str] = []
+    messages: list[str] = []
 
     class Listener(Monitor):
         def message(self, text: str) -> None:
-            said.append(text)
+            messages.append(text)
 
     device = choose_device("auto", "llm.device")
     choose_dtype("auto", device, Listener())
-    return "ok", f"device {device}; {' '.join(said)}"
+    return "ok", f"device {device}; {' '.join(messages)}"
 
 
 def _memory() -> CheckAnswer:
@@ -127,7 +127,7 @@ def _fits() -> CheckAnswer:
 
     gpus, free = own_gpus(), psutil.virtual_memory().available / 1e6
     there = max((gpu.memory_mb for gpu in gpus), default=0.0) or free
-    said = []
+    lines = []
     for name in PRESETS:
         config = load_config(name)
         facts = known_facts(config.llm.name)
@@ -137,10 +137,10 @@ def _fits() -> CheckAnswer:
         if needed > there:
             one = training_mb(config, facts, 1) or 0.0
             text += f", more than that, {one / 1000:.1f} GB with llm.micro_batch=1"
-        said.append(text)
+        lines.append(text)
     named = ", ".join(f"{gpu.name} with {gpu.memory_mb / 1000:.1f} GB" for gpu in gpus)
     room = named or f"{free / 1000:.1f} GB free"
-    return "ok", f"{room}; about {'; '.join(said) or 'nothing is known before the models are here'}"
+    return "ok", f"{room}; about {'; '.join(lines) or 'nothing is known before the models are here'}"
 
 
 def _connections() -> CheckAnswer:
@@ -224,9 +224,9 @@ def _wheel(package: str, version: str) -> CheckAnswer:
     from engine import interpreter
 
     command = [*interpreter.command("pip"), "index", "versions", package, "--disable-pip-version-check", "--no-input"]
-    told: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     try:
-        done = subprocess.run(command, **told, timeout=INDEX_SECONDS, check=False, env=interpreter.environment())
+        done = subprocess.run(command, **options, timeout=INDEX_SECONDS, check=False, env=interpreter.environment())
     except subprocess.TimeoutExpired:
         return "note", f"no answer within {INDEX_SECONDS:.0f} s"
     if version in done.stdout.replace(",", " ").split():

@@ -53,7 +53,7 @@ def _show(found: Mapping[str, Any]) -> None:
         table.add_column(_brief(kind["words"]), justify="right")
     for row, it in found["rows"].items():
         if it["kinds"]:
-            table.add_row(label(row), *(_beside(it["kinds"][name]) for name in found["kinds"]))
+            table.add_row(label(row), *(_share_and_control(it["kinds"][name]) for name in found["kinds"]))
     console.print(table)
     for row, it in found["rows"].items():
         console.print(Text(f"{label(row)}: {it['sentence']}"))
@@ -67,7 +67,7 @@ def _show(found: Mapping[str, Any]) -> None:
         )
 
 
-def _beside(figures: Mapping[str, Mapping[str, float]]) -> str:
+def _share_and_control(figures: Mapping[str, Mapping[str, float]]) -> str:
     """The share, below it its interval and the control."""
     share, low, high = (100 * figures["share"][name] for name in ("value", "low", "high"))
     return f"{share:z.0f}\n{low:z.0f}–{high:z.0f}\n({100 * figures['control']['value']:z.0f})"

@@ -10,8 +10,8 @@ from webapp.commands._options import (
     chosen_base,
     find_run,
     read_plan,
-    say_if_nothing_works,
     settings_options,
+    warn_without_worker,
     writable_file,
     write_plan,
 )
@@ -75,7 +75,7 @@ def _start(ctx: click.Context, given: dict[str, Any]) -> None:
         click.confirm(f"Start these {plan.size:,} runs?", abort=True, err=True)
     started = experiments.start(plan, name or None, question, confirmed=many)
     click.echo(f"{started.name}: {plan.size} runs queued", err=True)
-    say_if_nothing_works(plan.size)
+    warn_without_worker(plan.size)
     click.echo(started.id)
 
 
@@ -170,8 +170,8 @@ def show(experiment: str, as_json: bool, target: str | None) -> None:
         runs = [run.as_dict() | {"variant": found.labels[run.id]} for run in found.runs]
         sharing = asdict(experiments.sharing(found))
         gone = {"deleted": found.deleted, "left_out": found.left_out}
-        told = about(found.experiment) | gone | {"sharing": sharing, "runs": runs}
-        click.echo(json.dumps(told, indent=1))
+        record = about(found.experiment) | gone | {"sharing": sharing, "runs": runs}
+        click.echo(json.dumps(record, indent=1))
         return
     deleted = {"deleted": found.deleted} if found.deleted else {}
     click.echo(f"{found.experiment.name} ({found.experiment.id}): {_counted(found.counts | deleted)}")
@@ -267,7 +267,7 @@ def delete(experiment: str, with_runs: bool, yes: bool) -> None:
 
 def _said(experiment: str, what: str, number: int) -> None:
     click.echo(f"{experiment}: {number} run{'s' * (number != 1)} {what}")
-    say_if_nothing_works(number if what == "queued" else 0)
+    warn_without_worker(number if what == "queued" else 0)
 
 
 def _counted(counts: Any) -> str:

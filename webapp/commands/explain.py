@@ -93,25 +93,25 @@ def command(
     )
     if question.titles == ():
         raise StudioError("the history is empty", where="--titles", remedy='give one or more, e.g. "Toy Story; Heat"')
-    wanted = [part for part in PARTS if not parts or part in parts]
-    requests = [question.request(part) for part in wanted]
-    if "prompt" in wanted and other_runs:
-        requests[wanted.index("prompt")]["prompt_of"] = [find_run(other).id for other in other_runs]
+    requested = [part for part in PARTS if not parts or part in parts]
+    requests = [question.request(part) for part in requested]
+    if "prompt" in requested and other_runs:
+        requests[requested.index("prompt")]["prompt_of"] = [find_run(other).id for other in other_runs]
     if elsewhere:
-        if "rationale" not in wanted:
+        if "rationale" not in requested:
             remedy = "leave --only out, or add --only rationale"
             raise StudioError("--elsewhere goes with the generated words", where="--elsewhere", remedy=remedy)
         writer = make_config(found.config).explain
         if not writer.writer_url:
             remedy = "launch a run with explain.writer_url and explain.writer_model"
             raise StudioError(f"run {found.name!r} names no writer elsewhere", where="--elsewhere", remedy=remedy)
-        requests[wanted.index("rationale")]["rationale_elsewhere"] = int(time.time())  # asked anew each time
+        requests[requested.index("rationale")]["rationale_elsewhere"] = int(time.time())  # asked anew each time
         click.echo(f"Titles and measurements of this recommendation are sent to {name_of(writer)}.", err=True)
     measured = ExplanationReport.merged(
         ExplanationReport.read(answers.here("explain", found, request)) for request in requests
     )
     assert measured is not None
-    report = measured.only(wanted)
+    report = measured.only(requested)
     if target is not None:
         write_text(target, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
     _show(report)
@@ -185,8 +185,8 @@ def _rather(console: Console, report: ExplanationReport) -> None:
     assert found
     order = sorted(range(len(found.effects)), key=lambda place: -abs(found.effects[place]))[:3]
     named = ", ".join(f"{report.history[place].title} ({found.effects[place]:+z.3f})" for place in order)
-    said = f"Rather than {found.rather_than.title}: lead {found.lead:+z.3f}; what leaving a title out takes from it, "
-    console.print(Text(f"{said}most first: {named}."))
+    text = f"Rather than {found.rather_than.title}: lead {found.lead:+z.3f}; what leaving a title out takes from it, "
+    console.print(Text(f"{text}most first: {named}."))
 
 
 def _why_not(console: Console, report: ExplanationReport) -> None:
@@ -203,9 +203,9 @@ def _parts(console: Console, report: ExplanationReport) -> None:
 
     found = report.parts
     assert found
-    told = ", ".join(f"{label(part.model)} {part.lead:+z.3f}" for part in found.parts)
+    parts = ", ".join(f"{label(part.model)} {part.lead:+z.3f}" for part in found.parts)
     rival = found.rather_than.title
-    console.print(Text(f"{label(found.model)} rather than {rival}: {told}; together {found.lead:+z.3f}."))
+    console.print(Text(f"{label(found.model)} rather than {rival}: {parts}; together {found.lead:+z.3f}."))
     console.print(Text(f"  {found.sentence}"))
 
 
@@ -272,13 +272,13 @@ def _rationale(console: Console, report: ExplanationReport) -> None:
 
     assert report.rationale
     best = report.rationale.texts[0]
-    told = {
+    labels = {
         "computed": "The language model wrote nothing grounded; computed instead",
         "base": "In the model's own words, after the fact (base weights)",
         "adapter": "In the model's own words, after the fact (fine-tuned weights)",
     }
     why = f" ({best.note})" if best.note else ""
-    who = told.get(best.weights, f"In the words of {best.weights}")
+    who = labels.get(best.weights, f"In the words of {best.weights}")
     console.print(Text(f"{who}{why}, {best.grounding.badge}: {best.text}"))
 
 

@@ -10,7 +10,7 @@ import click
 
 from engine.errors import StudioError
 from engine.labels import label
-from webapp.commands._options import check_processes, find_run, say_note, target_file, users_processes_option
+from webapp.commands._options import check_processes, echo_note, find_run, target_file, users_processes_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,10 +46,10 @@ def command(
     if found.state != "done":
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="test a finished run")
     numbers = _numbers(tests)
-    beside = _beside(other) if other else None
+    other_prompt = _other_prompt(other) if other else None
     check_processes(processes)
     target = target_file(file)
-    say_note(found)
+    echo_note(found)
 
     from rich.console import Console
 
@@ -64,13 +64,13 @@ def command(
     run = RunFolder.open(found.folder)
     console = Console(stderr=True)
     models = Models.load(run, Monitor())
-    cost = _duration(training_minutes(models, run, beside))
+    cost = _duration(training_minutes(models, run, other_prompt))
     with shell_bars(console) as monitor:
         if train:
             monitor.message(f"Distils what it compares with, unless it is there: {cost}.")
-        task = "jobs.process_group:falsify", (str(run.path), users, numbers, beside, train)
+        task = "jobs.process_group:falsify", (str(run.path), users, numbers, other_prompt, train)
         with process_group.working(models.config, run.path, processes or 1, _give_up, task=task):
-            record = suite.falsify(models, run, monitor, users=users, tests=numbers, other=beside, train=train)
+            record = suite.falsify(models, run, monitor, users=users, tests=numbers, other=other_prompt, train=train)
     if target is not None:
         write_text(target, record.to_json())
     show(record, Console())
@@ -82,7 +82,7 @@ def _give_up(reason: str, remedy: str) -> None:
     click.echo(f"{reason} — {remedy}", err=True)
 
 
-def _beside(name: str) -> Other:
+def _other_prompt(name: str) -> Other:
     from engine.architectures import ARCHITECTURES
     from engine.run_folder import RunFolder
 

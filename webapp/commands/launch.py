@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webapp.commands._options import chosen_config, config_options, say_if_nothing_works
+from webapp.commands._options import chosen_config, config_options, warn_without_worker
 
 
 @click.command()
@@ -20,10 +20,10 @@ def command(preset: str | None, file: str | None, overrides: tuple[str, ...], na
     from jobs.preflight import refuse_problems
 
     refuse_problems(config, forecast(config))
-    say_queued(api.launch(config, preset, name))
+    echo_queued(api.launch(config, preset, name))
 
 
-def say_queued(run_id: str) -> None:
+def echo_queued(run_id: str) -> None:
     """Print a queued run's id, and on standard error its name and place."""
     from jobs import api
 
@@ -31,5 +31,5 @@ def say_queued(run_id: str) -> None:
     place = f"queued as #{position}" if position else api.status(run_id).state
     click.echo(f"{api.status(run_id).name}: {place}", err=True)
     if position:
-        say_if_nothing_works(1, api.needs(run_id))
+        warn_without_worker(1, api.needs(run_id))
     click.echo(run_id)

@@ -39,10 +39,10 @@ def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> N
         raise StudioError(
             f"run {found.name!r} is {found.state}", where=found.id, remedy="recommend from a finished run"
         )
-    wanted = checked_titles([title for part in titles for title in split_titles(part)])
-    if not wanted:
+    history = checked_titles([title for part in titles for title in split_titles(part)])
+    if not history:
         raise StudioError("no titles", where="--titles", remedy='write e.g. --titles "Toy Story; Star Wars"')
-    answer = _ask(found.folder, wanted, k)
+    answer = _ask(found.folder, history, k)
     if len(answer.unknown) == len(answer.history):
         close = [choice.title for entry in answer.history for choice in entry.suggestions]
         raise StudioError(

@@ -158,8 +158,8 @@ class _Runs:
         from engine.run_data import run_dataset
 
         run = self.finished(key, seed)
-        told = any(key in table.data for table in self.known.tables.values())
-        about = describe(run_dataset(run, run.config(), Monitor()), run.config().data) if told else None
+        published = any(key in table.data for table in self.known.tables.values())
+        about = describe(run_dataset(run, run.config(), Monitor()), run.config().data) if published else None
         return found(run.report(), seed, about)
 
     def again(self, key: str) -> list[str]:

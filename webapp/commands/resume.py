@@ -28,9 +28,9 @@ def command(run: str, queue: bool, target: str | None, processes: int | None) ->
     from jobs import api
 
     if queue:
-        from webapp.commands.launch import say_queued
+        from webapp.commands.launch import echo_queued
 
-        say_queued(api.resume(found.id))
+        echo_queued(api.resume(found.id))
         return
     from webapp.commands._foreground import foreground
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from webapp.commands._options import say_if_nothing_works
+from webapp.commands._options import warn_without_worker
 
 
 @click.command()
@@ -26,7 +26,7 @@ def command(text: str, as_json: bool) -> None:
     if as_json:
         figures = _figures([run.id for run in found])
         more = [{"position": places.get(r.id), "seconds": r.seconds, "figures": figures.get(r.id)} for r in found]
-        click.echo(json.dumps([run.as_dict() | told for run, told in zip(found, more, strict=True)], indent=1))
+        click.echo(json.dumps([run.as_dict() | metrics for run, metrics in zip(found, more, strict=True)], indent=1))
         return
     if not found:
         hint = "no run matches" if text else "no runs yet — start one: delrec run --preset quickstart"
@@ -51,15 +51,15 @@ def command(text: str, as_json: bool) -> None:
     for run in found:
         if run.reason:
             console.print(Text(f"{run.id}: {run.reason}"), soft_wrap=True)
-    say_if_nothing_works(sum(run.state == "queued" for run in found))
+    warn_without_worker(sum(run.state == "queued" for run in found))
 
 
 def _figures(run_ids: list[str]) -> dict[str, dict[str, Any]]:
     """The figures that the page shows, by run id: of which model, and each with its interval."""
     from jobs.records import headline
 
-    told: dict[str, dict[str, Any]] = {}
+    by_run: dict[str, dict[str, Any]] = {}
     for (run_id, protocol, metric), row in headline(run_ids).items():
-        figures = told.setdefault(run_id, {"model": row.model})
+        figures = by_run.setdefault(run_id, {"model": row.model})
         figures[f"{protocol}.{metric}"] = {"value": row.value, "low": row.low, "high": row.high}
-    return told
+    return by_run

@@ -58,8 +58,8 @@ def command(
     api.recover()
     if config is not None and first_run is not None:
         _begin(first_run, config)
-    beside = contextlib.nullcontext() if no_worker else worker_process()
-    with _sigterm_like_ctrl_c(), _own_uploads(), resources.app_here(own), beside:
+    worker = contextlib.nullcontext() if no_worker else worker_process()
+    with _sigterm_like_ctrl_c(), _own_uploads(), resources.app_here(own), worker:
         from webapp.app import serve
 
         shown = f"[{host}]" if ":" in host else host

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webapp.commands._options import chosen_base, read_plan, say_if_nothing_works, settings_options, write_plan
+from webapp.commands._options import chosen_base, read_plan, settings_options, warn_without_worker, write_plan
 
 if TYPE_CHECKING:
     from engine.experiment.search import Search
@@ -70,7 +70,7 @@ def _start(ctx: click.Context, given: dict[str, Any]) -> None:
         return
     made = searches.start(search, name or None, question)
     click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
-    say_if_nothing_works(1)
+    warn_without_worker(1)
     click.echo(made.id)
 
 
@@ -134,7 +134,7 @@ def show(search: str, as_json: bool) -> None:
         value = "     " if it.trial.value is None else f"{it.trial.value:.3f}"
         reason = f": {it.run.reason}" if it.run.reason else ""
         click.echo(f"  {value}  {it.run.id}  {it.run.state:<11} {it.label}{reason}")
-    _say_next(found)
+    _echo_next(found)
 
 
 @command.command()
@@ -150,7 +150,7 @@ def close(search: str) -> None:
         click.echo(f"{search}: closed; {best.run.id} ({best.label}) goes on to the test users")
 
 
-def _say_next(found: SearchState) -> None:
+def _echo_next(found: SearchState) -> None:
     name = found.experiment.name
     if found.hopeless:
         click.echo(f"all trials failed; mend that, then: delrec experiment retry-failed {name}", err=True)

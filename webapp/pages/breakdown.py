@@ -86,5 +86,5 @@ def _by_metric(report: Report, by: By) -> Html:
         for part in report.slices
         if part.by == by and part.users
     ]  # fmt: skip
-    said = tag("span", f"Users whom only {label(model)} gets right:", class_="dr-muted")
-    return join([tables, tag("nav", said, ways, class_="dr-chips", aria_label="Users of each slice")])
+    words = tag("span", f"Users whom only {label(model)} gets right:", class_="dr-muted")
+    return join([tables, tag("nav", words, ways, class_="dr-chips", aria_label="Users of each slice")])

@@ -133,21 +133,21 @@ def build(_: Access) -> None:
 
     def show(*given: Any) -> list[Any]:
         known = {run.id: run for run in api.runs(limit=MOST)}
-        wanted = CompareQuery.sound(known, *given)
-        runs = [known[run_id] for run_id in wanted.runs]
-        curves = [name for name in records.curve_names(wanted.runs) if not name.of_module]
-        kept = tuple(curve for curve in wanted.curves if curve in curves)
-        wanted = replace(wanted, curves=kept or tuple(curve for curve in CURVES if curve in curves))
+        query = CompareQuery.sound(known, *given)
+        runs = [known[run_id] for run_id in query.runs]
+        curves = [name for name in records.curve_names(query.runs) if not name.of_module]
+        kept = tuple(curve for curve in query.curves if curve in curves)
+        query = replace(query, curves=kept or tuple(curve for curve in CURVES if curve in curves))
         named = [(run.name, run.id) for run in runs]
         return [
-            gr.Dropdown(choices=[(run.name, run.id) for run in known.values()], value=list(wanted.runs)),
-            gr.Dropdown(choices=named, value=wanted.baseline or None),
-            wanted.model,
-            wanted.metric,
-            gr.Dropdown(choices=[(curve_title(it), str(it)) for it in curves], value=[str(it) for it in wanted.curves]),
-            gr.Dropdown(choices=named, value=list(wanted.hidden)),
-            wanted.by,
-            *_safely(runs, wanted),
+            gr.Dropdown(choices=[(run.name, run.id) for run in known.values()], value=list(query.runs)),
+            gr.Dropdown(choices=named, value=query.baseline or None),
+            query.model,
+            query.metric,
+            gr.Dropdown(choices=[(curve_title(it), str(it)) for it in curves], value=[str(it) for it in query.curves]),
+            gr.Dropdown(choices=named, value=list(query.hidden)),
+            query.by,
+            *_safely(runs, query),
         ]
 
     def wire(control: gr.Dropdown) -> None:
@@ -168,7 +168,7 @@ def build(_: Access) -> None:
         wire(control)
 
 
-def _safely(runs: list[Run], wanted: CompareQuery) -> list[Any]:
+def _safely(runs: list[Run], query: CompareQuery) -> list[Any]:
     if not runs:
         done = [run.id for run in api.runs(states=["done"], limit=SUGGESTED)]
         suggested = (f"Compare the last {plural(len(done), 'finished run')}", f"./compare?runs={','.join(done)}")
@@ -177,25 +177,25 @@ def _safely(runs: list[Run], wanted: CompareQuery) -> list[Any]:
                         link(words, target, class_="dr-button"))  # fmt: skip
         return [nothing, gr.Column(visible=False), *[gr.skip()] * 8]
     try:
-        return ["", gr.Column(visible=True), *_draw(runs, wanted)]
+        return ["", gr.Column(visible=True), *_draw(runs, query)]
     except Exception as error:
         return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 8]
 
 
-def _draw(runs: list[Run], wanted: CompareQuery) -> list[Any]:
-    seen = [run for run in runs if run.id not in wanted.hidden]
+def _draw(runs: list[Run], query: CompareQuery) -> list[Any]:
+    seen = [run for run in runs if run.id not in query.hidden]
     place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
-    with ThreadPoolExecutor(1) as beside:
-        curves = beside.submit(overlaid, seen, wanted.curves, place)
-        return [*_figures(runs, seen, wanted, place), chart_data("curves", curves.result())]
+    with ThreadPoolExecutor(1) as executor:
+        curves = executor.submit(overlaid, seen, query.curves, place)
+        return [*_figures(runs, seen, query, place), chart_data("curves", curves.result())]
 
 
-def _figures(runs: list[Run], seen: list[Run], wanted: CompareQuery, place: dict[str, int]) -> list[Any]:
-    ids, model, metric = [run.id for run in runs], wanted.model, wanted.metric
+def _figures(runs: list[Run], seen: list[Run], query: CompareQuery, place: dict[str, int]) -> list[Any]:
+    ids, model, metric = [run.id for run in runs], query.model, query.metric
     rows = records.table(ids, models={model}, protocols={"candidates", "full"})
     results = {(row.run_id, row.protocol, row.metric): row for row in rows}
-    baseline = next(run for run in runs if run.id == wanted.baseline)
+    baseline = next(run for run in runs if run.id == query.baseline)
     differences = _differences(runs, baseline, model, metric)
     estimates = _estimates(seen, results, metric, place)
     key = ",".join(run.id for run in seen)
@@ -204,7 +204,7 @@ def _figures(runs: list[Run], seen: list[Run], wanted: CompareQuery, place: dict
     return [
         view.figures(runs, results, differences, metric, baseline),
         chart_data("figures", [(f"{metric} among the candidates", spread), ("Quality against cost", cost)]),
-        *slices(seen, {run.id: model for run in seen}, metric, wanted.by, place),
+        *slices(seen, {run.id: model for run in seen}, metric, query.by, place),
         view.agreement(_agreement(runs, model), model),
         view.settings(runs),
         view.legend([(run.name, place[run.id]) for run in seen]),

@@ -45,7 +45,7 @@ def build(access: Access) -> None:
             table = gr.HTML(js_on_load=None, elem_id="data-sets")
         own = import_data.build(access, READING)
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-one") as one:
-        said = gr.HTML(js_on_load=None, elem_id="data-said")
+        message = gr.HTML(js_on_load=None, elem_id="data-said")
         figures = gr.HTML(js_on_load=None, elem_id="data-figures")
         gr.HTML(chart_box("data-set"), js_on_load=None, elem_id="data-charts")
         charts = gr.HTML(js_on_load=None)
@@ -95,11 +95,11 @@ def build(access: Access) -> None:
             if run is None and (row is None or row.state not in ("here", "built in")):
                 return
             config = DataConfig(dataset=row.name, category=_part(request) or None) if row else DataConfig()
-            for told in describe(config, run):
-                if isinstance(told, str):
-                    yield [progress(told), gr.skip(), gr.skip()]
+            for update in describe(config, run):
+                if isinstance(update, str):
+                    yield [progress(update), gr.skip(), gr.skip()]
                 else:
-                    yield ["", *_drawn(told)]
+                    yield ["", *_drawn(update)]
         except Cancelled:
             return
         except Exception as error:
@@ -133,7 +133,7 @@ def build(access: Access) -> None:
     outputs = [head, every, one, change, table, own, name, *card.outputs]
     filling = gr.context.Context.root_block.load(opened, None, outputs, **QUIET)
     filling.then(fn=None, js=OPENED)
-    filling.then(measured, None, [said, figures, charts], **READING)
+    filling.then(measured, None, [message, figures, charts], **READING)
     rename.click(renamed, name, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
     delete.click(ask, None, [confirm, question, changed], **QUIET)
     really.click(deleted, None, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)

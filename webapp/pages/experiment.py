@@ -51,7 +51,7 @@ def build(access: Access) -> None:
     top = gr.HTML(js_on_load=None, elem_id="experiment-head")
     with gr.Row(visible=False, elem_classes="dr-actions") as actions:
         buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in LEADING.items()}
-    said = gr.HTML(js_on_load=None, elem_id="experiment-said")
+    message = gr.HTML(js_on_load=None, elem_id="experiment-said")
     with gr.Column(visible=False) as page:
         with gr.Column(visible=False, elem_classes="dr-card dr-opens") as searching:
             gr.HTML(tag("h2", "Search"), js_on_load=None)
@@ -124,8 +124,8 @@ def build(access: Access) -> None:
         try:
             access.require_change(request)
             best = searches.close(reference)
-            told = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
-            return notice("ok", f"Closed: {told}.")
+            outcome = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
+            return notice("ok", f"Closed: {outcome}.")
         except Exception as error:
             return notice("bad", tell(error))
 
@@ -145,8 +145,8 @@ def build(access: Access) -> None:
         event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
     for name, (action, words) in ACTIONS.items():
-        buttons[name].click(lead(action, words), chosen, said, **QUIET).then(renewed, asked, outputs, **QUIET)
-    close.click(closed, chosen, said, **QUIET).then(renewed, asked, outputs, **QUIET)
+        buttons[name].click(lead(action, words), chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
+    close.click(closed, chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
 
 
 LEADING = {"pause": "Pause", "resume": "Resume", "retry": "Retry failed", "cancel": "Cancel"}
@@ -187,7 +187,7 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
     read_answers(measured, model)
     figures = spreads(measured, METRICS)
     differences = against(measured, baseline.place, metric)
-    told = (measured, figures, differences, METRICS, metric, baseline)
+    arguments = (measured, figures, differences, METRICS, metric, baseline)
     runs = [run for group in measured for run in group.runs.values() if run.state == "done"]
     asked = {"id": found.experiment.id, "base": baseline.label, "model": model, "metric": metric}
     report = f"./-/experiment.html?{urlencode(asked)}"
@@ -198,8 +198,8 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
         *cards,
         head,
         trials,
-        view.results(*told),
-        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *told), report)),
+        view.results(*arguments),
+        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *arguments), report)),
         chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
         view.by_seed(measured, metric),
         *slices(runs, models, metric, "rarity", place),

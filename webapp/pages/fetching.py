@@ -53,7 +53,7 @@ def build(access: Access) -> Card:
         with gr.Row(elem_classes="dr-fields"):
             part = gr.Dropdown(choices=[], label="Part", visible=False, elem_id="fetch-part")
             ask = gr.Button("Fetch …", size="sm", elem_id="fetch-ask")
-        said = gr.HTML(js_on_load=None, elem_id="fetch-said")
+        message = gr.HTML(js_on_load=None, elem_id="fetch-said")
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="fetch-stop")
         with gr.Row(visible=False, elem_classes="dr-actions", elem_id="fetch-confirm") as confirm:
             really = gr.Button("Fetch it", variant="primary", size="sm", elem_id="fetch-really")
@@ -63,7 +63,7 @@ def build(access: Access) -> Card:
 
     def asked(chosen: str | None, now: LatestRequest[DataWork | None], request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield {
-            said: progress("Asking how large it is …"),
+            message: progress("Asking how large it is …"),
             stop: gr.Button(visible=True),
             ask: gr.Button(interactive=False),
         }
@@ -74,21 +74,21 @@ def build(access: Access) -> Card:
             work = now.now = data_work.offers(row.name, chosen if row.parts else None)
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: progress(value)}
+                    yield {message: progress(value)}
                 elif kind == "result":
                     offer = {"name": row.name, "category": chosen if row.parts else None, "files": value["files"]}
-                    shown = {said: view.offers(value, row), offered: offer, confirm: gr.Row(visible=True)}
+                    shown = {message: view.offers(value, row), offered: offer, confirm: gr.Row(visible=True)}
         except Cancelled:
-            shown = {said: notice("info", "Stopped.")}
+            shown = {message: notice("info", "Stopped.")}
         except Exception as error:
-            shown = {said: notice("bad", tell(error)), confirm: gr.Row(visible=False)}
+            shown = {message: notice("bad", tell(error)), confirm: gr.Row(visible=False)}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
     def fetched(
         offer: Mapping[str, Any], now: LatestRequest[DataWork | None], request: gr.Request
     ) -> Iterator[dict[Any, Any]]:
         yield {
-            said: progress("Fetching …"), confirm: gr.Row(visible=False), stop: gr.Button(visible=True),
+            message: progress("Fetching …"), confirm: gr.Row(visible=False), stop: gr.Button(visible=True),
             ask: gr.Button(interactive=False), destination: "",
         }  # fmt: skip
         shown: dict[Any, Any] = {}
@@ -97,16 +97,16 @@ def build(access: Access) -> Card:
             work = now.now = data_work.fetch(offer["name"], offer["category"], offer["files"])
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: progress(value)}
+                    yield {message: progress(value)}
                 elif kind == "result":
                     shown = {
-                        said: notice("ok", "Fetched."),
+                        message: notice("ok", "Fetched."),
                         destination: view.address(offer["name"], offer["category"]),
                     }
         except Cancelled:
-            shown = {said: notice("info", "Stopped. Fetched again, it goes on where it was.")}
+            shown = {message: notice("info", "Stopped. Fetched again, it goes on where it was.")}
         except Exception as error:
-            shown = {said: notice("bad", f"{tell(error)} What has come is kept: fetched again, it goes on there.")}
+            shown = {message: notice("bad", f"{tell(error)} What has come is kept: fetched again, it goes on there.")}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
     def stopped(now: LatestRequest[DataWork | None]) -> None:
@@ -114,12 +114,12 @@ def build(access: Access) -> Card:
             now.now.stop()
 
     private: dict[str, Any] = {**FETCHING, "api_visibility": "private"}
-    ask.click(asked, [part, working], [said, stop, ask, offered, confirm], **private)
-    really.click(fetched, [offered, working], [said, stop, ask, confirm, destination], **private).then(
+    ask.click(asked, [part, working], [message, stop, ask, offered, confirm], **private)
+    really.click(fetched, [offered, working], [message, stop, ask, confirm, destination], **private).then(
         fn=None, inputs=destination, js=GO
     )
     gr.on([stop.click, part.input], stopped, working, None, **QUIET)
-    gr.on([keep.click, part.input], lambda: (gr.Row(visible=False), ""), None, [confirm, said], **QUIET)
+    gr.on([keep.click, part.input], lambda: (gr.Row(visible=False), ""), None, [confirm, message], **QUIET)
     return Card(card, part)
 
 

@@ -54,7 +54,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             js_on_load=None,
         )  # fmt: skip
         files = gr.File(label="Files", file_count="multiple", elem_id="bring-files", height=150)
-        said = gr.HTML(js_on_load=None, elem_id="bring-said")
+        message = gr.HTML(js_on_load=None, elem_id="bring-said")
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="bring-stop")
         with gr.Column(visible=False, elem_id="bring-found") as shown:
             with gr.Row(elem_classes="dr-fields"):
@@ -95,11 +95,11 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             keep = gr.Button("Import", variant="primary", elem_id="bring-import")
     working, guess = gr.State(LatestRequest(None)), gr.State({})
     chosen_by = [guess, category, encoding, *roles]
-    outputs = [said, stop, shown, form, category, encoding, columns, *roles, rows, cleaned, keeping, name, guess]
+    outputs = [message, stop, shown, form, category, encoding, columns, *roles, rows, cleaned, keeping, name, guess]
 
     def looked(
         paths: Sequence[str] | None,
-        wanted: str | None,
+        form: str | None,
         settings: Mapping[str, str] | None,
         asked: LatestRequest[DataWork | None],
         request: gr.Request,
@@ -113,29 +113,29 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             access.require_change(request)
             found = [Path(path) for path in paths]
             importing.check_files(found, import_limits()[0])
-            work = asked.now = data_work.look(found, wanted, settings)
+            work = asked.now = data_work.look(found, form, settings)
             closed = gr.Row(visible=False)
-            yield {said: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
+            yield {message: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
             readable, several = True, False
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: progress(value)}
+                    yield {message: progress(value)}
                 elif kind == "look":
                     yield _first(value, found[0].name) if fresh else {rows: view.first_rows(value["tables"])}
                     several = bool(value["categories"])
                 else:
                     readable = not value.get("unreadable")
-                    yield {said: "", cleaned: ASK_WHICH if several else _cleaned(value)}
+                    yield {message: "", cleaned: ASK_WHICH if several else _cleaned(value)}
             yield {stop: gr.Button(visible=False), keeping: gr.Row(visible=readable)}
         except Cancelled:
-            yield {said: notice("info", "Stopped."), stop: gr.Button(visible=False)}
+            yield {message: notice("info", "Stopped."), stop: gr.Button(visible=False)}
         except Exception as error:
             hidden = {shown: gr.Column(visible=False)} if fresh else {}
-            yield {said: notice("bad", tell(error)), stop: gr.Button(visible=False), **hidden}
+            yield {message: notice("bad", tell(error)), stop: gr.Button(visible=False), **hidden}
 
     def _nothing_yet() -> dict[Any, Any]:
         closed = {shown: gr.Column(visible=False), keeping: gr.Row(visible=False), stop: gr.Button(visible=False)}
-        return {said: "", cleaned: "", **closed}
+        return {message: "", cleaned: "", **closed}
 
     def _first(value: Mapping[str, Any], file: str) -> dict[Any, Any]:
         guessed = guessed_roles(value["tables"]) if value["own"] else {}
@@ -156,17 +156,17 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     def dropped(paths: list[str] | None, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield from looked(paths, None, None, asked, request)
 
-    def formed(paths: list[str] | None, wanted: str, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, wanted, None, asked, request)
+    def formed(paths: list[str] | None, form: str, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        yield from looked(paths, form, None, asked, request)
 
     def chose(
-        paths: list[str] | None, wanted: str, asked: Any, request: gr.Request, *chosen: Any
+        paths: list[str] | None, form: str, asked: Any, request: gr.Request, *chosen: Any
     ) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, wanted, _settings(*chosen), asked, request)
+        yield from looked(paths, form, _settings(*chosen), asked, request)
 
     def kept(
         paths: list[str] | None,
-        wanted: str,
+        form: str,
         asked: LatestRequest[DataWork | None],
         new: str,
         request: gr.Request,
@@ -177,21 +177,21 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             found = [Path(path) for path in paths or ()]
             importing.check_files(found, import_limits()[0])
             imported.free(new := (new or "").strip())
-            work = asked.now = data_work.bring(found, new, wanted, _settings(*chosen))
+            work = asked.now = data_work.bring(found, new, form, _settings(*chosen))
             yield {
-                said: progress("Importing …"),
+                message: progress("Importing …"),
                 stop: gr.Button(visible=True),
                 keep: gr.Button(interactive=False),
             }
             for kind, value in work.told():
                 if kind == "message":
-                    yield {said: progress(value)}
+                    yield {message: progress(value)}
                 elif kind == "result":
-                    yield {said: view.imported(value)}
+                    yield {message: view.imported(value)}
         except Cancelled:
-            yield {said: notice("info", "Stopped; nothing was kept.")}
+            yield {message: notice("info", "Stopped; nothing was kept.")}
         except Exception as error:
-            yield {said: notice("bad", tell(error))}
+            yield {message: notice("bad", tell(error))}
         yield {stop: gr.Button(visible=False), keep: gr.Button(interactive=True)}
 
     def stopped(asked: LatestRequest[DataWork | None]) -> None:
@@ -206,7 +206,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     form.input(formed, [files, form, working], outputs, **again)
     gr.on(choices, chose, [files, form, working, *chosen_by], outputs, **again)
     category.input(suggested, category, name, **QUIET)
-    keep.click(kept, [files, form, working, name, *chosen_by], [said, stop, keep], **reading)
+    keep.click(kept, [files, form, working, name, *chosen_by], [message, stop, keep], **reading)
     return card
 
 
@@ -238,8 +238,8 @@ def _settings(
     guessed: Mapping[str, str], category: str | None, encoding: str | None, *chosen: str | None
 ) -> dict[str, str]:
     """Settings of the section ``data`` for what was chosen; of the columns what was chosen otherwise than guessed."""
-    said = {role: name for role, name in zip(ROLES, chosen, strict=False) if name and name != guessed.get(role)}
-    settings = {"category": category, "encoding": encoding, "columns": importing.columns_of(said)}
+    assigned = {role: name for role, name in zip(ROLES, chosen, strict=False) if name and name != guessed.get(role)}
+    settings = {"category": category, "encoding": encoding, "columns": importing.columns_of(assigned)}
     return {name: value for name, value in settings.items() if value}
 
 

@@ -84,8 +84,8 @@ def build(access: Access) -> None:
     filled = [*form.components, *derived, problem, yaml_problem]
 
     def fill(config: RunConfig, base: str) -> list[Any]:
-        said, line, text, query = _derive(config, base)
-        shown = [said, line, text, text, query, *_expected(config)]
+        text_of_forecast, line, text, query = _derive(config, base)
+        shown = [text_of_forecast, line, text, text, query, *_expected(config)]
         return [*form.filled(config), *shown, gr.Button(interactive=True), "", ""]
 
     def opened(request: gr.Request) -> list[Any]:
@@ -104,8 +104,8 @@ def build(access: Access) -> None:
             return [*untouched, "", "", button, notice("bad", str(error)), ""]
 
     def shown_tab(request: gr.Request) -> Any:
-        wanted = dict(request.query_params).get("view")
-        return gr.Tabs(selected=wanted) if wanted in ("data", "prompts") else gr.skip()
+        view = dict(request.query_params).get("view")
+        return gr.Tabs(selected=view) if view in ("data", "prompts") else gr.skip()
 
     def chosen(base: str) -> list[Any]:
         return [_about(base), *fill(load_config(base), base)]
@@ -115,15 +115,15 @@ def build(access: Access) -> None:
         try:
             config = form.config(values)
         except StudioError as error:
-            told = notice("bad", str(error))
-            return [told, "", *kept, gr.skip(), "", "", gr.Button(interactive=False), "", gr.skip()]
+            message = notice("bad", str(error))
+            return [message, "", *kept, gr.skip(), "", "", gr.Button(interactive=False), "", gr.skip()]
         said, line, fresh, query = _derive(config, base)
         written = text.strip() != stood.strip()
         shown = [said, line, *(kept if written else [fresh, fresh]), query]
-        told = notice("info", WRITTEN) if written else Html()
+        message = notice("info", WRITTEN) if written else Html()
         if access.is_read_only(request):  # the checks would tell a visitor which paths exist here
-            return [*shown, "", "", gr.Button(interactive=False), "", told]
-        return [*shown, *_expected(config), gr.Button(interactive=True), "", told]
+            return [*shown, "", "", gr.Button(interactive=False), "", message]
+        return [*shown, *_expected(config), gr.Button(interactive=True), "", message]
 
     def applied(text: str, base: str) -> list[Any]:
         try:
@@ -215,7 +215,7 @@ def _derive(config: RunConfig, base: str) -> tuple[Html, Html, str, str]:
     chips = [
         tag("span", f"{name} ", tag("b", setting_value(value)), class_="dr-chip") for name, value in changed.items()
     ]
-    said = (
+    message = (
         tag("p", f"Changed from {base}", class_="dr-label") + tag("div", chips, class_="dr-chips")
         if chips
         else tag("p", f"The {base} preset as it stands.", class_="dr-muted")
@@ -232,7 +232,7 @@ def _derive(config: RunConfig, base: str) -> tuple[Html, Html, str, str]:
     )
     named = [("preset", base)] if base != FIRST or changed else []
     query = urlencode([*named, *(("set", override) for override in overrides(changed))])
-    return Html(said), line, to_yaml(config), query
+    return Html(message), line, to_yaml(config), query
 
 
 def _expected(config: RunConfig) -> tuple[Html, Html]:

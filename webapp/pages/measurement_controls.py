@@ -88,13 +88,13 @@ def live(
     outputs = [problem, page, *(component for part in drawn for component in part.components), seen]
     skipped = len(outputs) - 3
 
-    def look(known: dict[str, Any], request: gr.Request) -> list[Any]:
+    def refresh_view(known: dict[str, Any], request: gr.Request) -> list[Any]:
         try:
-            state = measurement_state.look(dict(request.query_params), read_only=access.is_read_only(request))
+            state = measurement_state.load(dict(request.query_params), read_only=access.is_read_only(request))
         except Exception as error:
             back = link("All runs", RUNS, class_="dr-button")
-            told = empty(nothing, tell(error), back) if nothing else ""
-            return [told, gr.Column(visible=False), *[gr.skip()] * skipped, {}]
+            message = empty(nothing, tell(error), back) if nothing else ""
+            return [message, gr.Column(visible=False), *[gr.skip()] * skipped, {}]
         fresh, values = refresh(drawn, state, known)
         return [gr.skip() if known else "", gr.Column(visible=True), *values, fresh]
 
@@ -113,13 +113,13 @@ def live(
         def stopped(request: gr.Request) -> Html | str:
             return change(lambda query: measurement_state.stop(each.what, query), request)
 
-        each.ask.click(asked, each.extra, problem, **QUIET).success(look, seen, outputs, **QUIET)
-        each.stop.click(stopped, None, problem, **QUIET).success(look, seen, outputs, **QUIET)
+        each.ask.click(asked, each.extra, problem, **QUIET).success(refresh_view, seen, outputs, **QUIET)
+        each.stop.click(stopped, None, problem, **QUIET).success(refresh_view, seen, outputs, **QUIET)
 
     for each in asking:
         wire(each)
-    timer.tick(look, seen, outputs, **QUIET)
-    gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
+    timer.tick(refresh_view, seen, outputs, **QUIET)
+    gr.context.Context.root_block.load(refresh_view, seen, outputs, **QUIET)
 
 
 def noted(request: gr.Request) -> Html | str:

@@ -37,7 +37,7 @@ def build(access: Access) -> None:
         header = gr.HTML(js_on_load=None, elem_id="pattern-head")
         note = gr.HTML(js_on_load=None, elem_id="pattern-note")
         with gr.Column(elem_classes="dr-card"):
-            said = gr.HTML(js_on_load=None, elem_id="pattern-verdict")
+            message = gr.HTML(js_on_load=None, elem_id="pattern-verdict")
             with gr.Row(elem_classes="dr-fields") as controls_row:
                 other = gr.Dropdown([], label="Try another run's prompt too", elem_id="pattern-other")
             asking = [controls(PATTERN, other)]
@@ -71,7 +71,7 @@ def build(access: Access) -> None:
 
     parts: list[PagePart[MeasurementsView]] = [
         PagePart("head", [header], lambda v: v.run.name, lambda v: [view.head(v.run)]),
-        PagePart("pattern", [said, found, table, tokens, drawn], lambda v: answered(v, PATTERN), _pattern),
+        PagePart("pattern", [message, found, table, tokens, drawn], lambda v: answered(v, PATTERN), _pattern),
         PagePart("tests", [tests], lambda v: v.tests and hash(v.tests.to_json()), _tests),
         PagePart(
             "rows", [rows], lambda v: v.row, lambda v: [view.rows(v.run, v.row, all_rows(make_config(v.run.config)))]
@@ -83,7 +83,7 @@ def build(access: Access) -> None:
     def offered(request: gr.Request) -> Sequence[Any]:
         """Once, when the page opens: a tick would undo what somebody chose meanwhile."""
         try:
-            return _others(measurement_state.look(dict(request.query_params), read_only=access.is_read_only(request)))
+            return _others(measurement_state.load(dict(request.query_params), read_only=access.is_read_only(request)))
         except StudioError:  # the first look says it
             return [gr.skip(), gr.skip()]
 

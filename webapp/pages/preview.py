@@ -28,20 +28,20 @@ HEAVY: dict[str, Any] = {
 }
 """Loading data, and torch for the tokenizer, takes seconds: one at a time, beside everything else."""
 
-Meant = Callable[[Sequence[Any]], RunConfig]
+MakeConfig = Callable[[Sequence[Any]], RunConfig]
 
 
-def build_data(access: Access, controls: Sequence[Component], meant: Meant) -> None:
+def build_data(access: Access, controls: Sequence[Component], make_config: MakeConfig) -> None:
     """The tab of the data set. ``meant`` makes a configuration of the values of ``controls``."""
     with gr.Tab("Data set", id="data") as tab, gr.Column(elem_classes="dr-card"):
-        said = gr.HTML(js_on_load=None, elem_id="data-said")
+        message = gr.HTML(js_on_load=None, elem_id="data-said")
         figures = gr.HTML(js_on_load=None, elem_id="data-figures")
         gr.HTML(chart_box("data"), js_on_load=None, elem_id="data-charts")
         charts = gr.HTML(js_on_load=None)
 
     def show(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         try:
-            config = meant(values)
+            config = make_config(values)
             previews.require_preview(access, config, request)
             if data_presence(config.data) == "to be fetched":
                 yield [notice("info", "Fetching the data set, once …"), gr.skip(), gr.skip()]
@@ -56,10 +56,10 @@ def build_data(access: Access, controls: Sequence[Component], meant: Meant) -> N
         ]
         yield ["", view.data_figures(dataset, found), chart_data("data", drawn)]
 
-    tab.select(show, list(controls), [said, figures, charts], **HEAVY)
+    tab.select(show, list(controls), [message, figures, charts], **HEAVY)
 
 
-def build_prompts(access: Access, controls: Sequence[Component], meant: Meant) -> None:
+def build_prompts(access: Access, controls: Sequence[Component], make_config: MakeConfig) -> None:
     """The tab of the prompts."""
     with gr.Tab("Prompts", id="prompts") as tab, gr.Column(elem_classes="dr-card"):
         with gr.Row(elem_classes="dr-fields"):
@@ -69,11 +69,11 @@ def build_prompts(access: Access, controls: Sequence[Component], meant: Meant) -
             )  # fmt: skip
         shown = gr.HTML(tag("p", "Counting …", class_="dr-muted"), js_on_load=None, elem_id="prompts")
 
-    def show(wanted: str, request: gr.Request, *values: Any) -> str:
+    def show(user: str, request: gr.Request, *values: Any) -> str:
         try:
-            config = meant(values)
+            config = make_config(values)
             previews.require_preview(access, config, request)
-            return view.prompts(previews.prompts_of(config, (wanted or "").strip() or None))
+            return view.prompts(previews.prompts_of(config, (user or "").strip() or None))
         except Exception as error:
             return notice("bad", tell(error))
 

@@ -16,12 +16,12 @@ from webapp.events import QUIET, tell
 from webapp.layout import notice
 
 
-def build(access: Access, run_id: Callable[[gr.Request], str], said: gr.HTML) -> tuple[gr.Button, Dependency]:
+def build(access: Access, run_id: Callable[[gr.Request], str], message: gr.HTML) -> tuple[gr.Button, Dependency]:
     """Draw the fields; returns the button, which a visitor who only looks does not see, and what happens on it.
 
     Args:
         run_id: the run that the address names.
-        said: where it is told what came of saving.
+        message: where it is told what came of saving.
     """
     with gr.Row(elem_classes="dr-fields"):
         name = gr.Textbox(label="Name", max_lines=1, elem_id="edit-name")
@@ -54,7 +54,7 @@ def build(access: Access, run_id: Callable[[gr.Request], str], said: gr.HTML) ->
         return [notice("ok", "Saved."), values, *values]
 
     gr.context.Context.root_block.load(fill, None, [filled, *fields], **QUIET)
-    return save, save.click(saved, [filled, *fields], [said, filled, *fields], **QUIET)
+    return save, save.click(saved, [filled, *fields], [message, filled, *fields], **QUIET)
 
 
 def _values(run: Run) -> list[str]:

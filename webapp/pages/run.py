@@ -78,7 +78,7 @@ def build(access: Access) -> None:
             gr.HTML(notice("warn", "Delete this run with its files? This cannot be undone."), js_on_load=None)
             really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete")
             keep = gr.Button("Keep it", size="sm")
-        said = gr.HTML(js_on_load=None, elem_id="run-said")
+        message = gr.HTML(js_on_load=None, elem_id="run-said")
         with gr.Column(visible=False, elem_classes="dr-card", elem_id="results") as results:
             gr.HTML(tag("h2", "Results"), js_on_load=None)
             verdicts = gr.HTML(js_on_load=None, elem_id="verdicts")
@@ -106,7 +106,7 @@ def build(access: Access) -> None:
             with gr.Tab("Files"):
                 files = gr.HTML(js_on_load=None, elem_id="files")
             with gr.Tab("Name and notes"):
-                save, saved = rename_run.build(access, _run_id, said)
+                save, saved = rename_run.build(access, _run_id, message)
     destination = gr.Textbox(visible=False)
     seen = gr.State({})
 
@@ -124,7 +124,7 @@ def build(access: Access) -> None:
     ]
     outputs = [seen, page, problem, *(component for part in parts for component in part.components)]
 
-    def look(last: dict[str, Any], request: gr.Request) -> list[Any]:
+    def refresh_view(last: dict[str, Any], request: gr.Request) -> list[Any]:
         try:
             state = _view(_run_id(request), access.is_read_only(request))
             fresh, values = refresh(parts, state, last)
@@ -146,12 +146,12 @@ def build(access: Access) -> None:
         return handler
 
     def wire(button: gr.Button, action: Any, then: str = "") -> None:
-        clicked = button.click(act(action, then), None, [said, destination], **QUIET)
-        clicked.then(look, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
+        clicked = button.click(act(action, then), None, [message, destination], **QUIET)
+        clicked.then(refresh_view, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
 
-    saved.then(look, seen, outputs, **QUIET)
-    gr.context.Context.root_block.load(look, seen, outputs, **QUIET)
-    timer.tick(look, seen, outputs, **QUIET)
+    saved.then(refresh_view, seen, outputs, **QUIET)
+    gr.context.Context.root_block.load(refresh_view, seen, outputs, **QUIET)
+    timer.tick(refresh_view, seen, outputs, **QUIET)
     wire(cancel, api.cancel)
     wire(resume, api.resume)
     wire(retry, api.retry, "./run?id={}")
@@ -212,8 +212,8 @@ def _stage_list(state: RunView) -> Sequence[Any]:
     bases = {stage.name: stage.name.partition(":")[0] for stage in state.stages}
     names = [CurveName(name, SELECTED_BY[base], validation=True) for name, base in bases.items() if base in SELECTED_BY]
     popular = [CurveName(name, POPULARITY, validation=True) for name, base in bases.items() if base == "teacher"]
-    best, beside = records.best(state.run.id, names), records.best(state.run.id, popular)
-    return [view.stage_list(state.run, state.stages, best, {name: it.value for name, it in beside.items()})]
+    best, popularity = records.best(state.run.id, names), records.best(state.run.id, popular)
+    return [view.stage_list(state.run, state.stages, best, {name: it.value for name, it in popularity.items()})]
 
 
 def _results_key(state: RunView) -> Hashable:

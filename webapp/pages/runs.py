@@ -65,21 +65,21 @@ def build(access: Access) -> None:
     with gr.Row(elem_classes="dr-actions"):
         upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
         taken = gr.HTML(js_on_load=None, elem_id="runs-taken")
-    said = gr.HTML(js_on_load=None, elem_id="import-said")
+    message = gr.HTML(js_on_load=None, elem_id="import-said")
     destination = gr.Textbox(visible=False)
     seen = gr.State("")
     timer = gr.Timer(SECONDS)
 
     def opened(request: gr.Request) -> list[Any]:
         query = dict(request.query_params)
-        wanted = query.get("state", "all") if query.get("state") in FILTERS else "all"
+        state_filter = query.get("state", "all") if query.get("state") in FILTERS else "all"
         may = not access.is_read_only(request)
         shown = [gr.UploadButton(visible=may), gr.Row(visible=may)]
-        named = [query.get("q", gr.skip()), wanted if "state" in query else gr.skip()]
-        return [*named, *shown, *_draw(query.get("q", ""), wanted)]
+        named = [query.get("q", gr.skip()), state_filter if "state" in query else gr.skip()]
+        return [*named, *shown, *_draw(query.get("q", ""), state_filter)]
 
-    def ticked(text: str, wanted: str, last: str) -> list[Any]:
-        html, noted, fingerprint = _draw(text or "", wanted)
+    def ticked(text: str, state_filter: str, last: str) -> list[Any]:
+        html, noted, fingerprint = _draw(text or "", state_filter)
         return [gr.skip(), gr.skip(), fingerprint] if fingerprint == last else [html, noted, fingerprint]
 
     def imported(file: str, request: gr.Request) -> tuple[Html, str]:
@@ -94,10 +94,10 @@ def build(access: Access) -> None:
     drawn = [search, state, upload, actions, table, warning, seen]
     blocks.load(opened, None, drawn, **QUIET).then(fn=None, js=OPENED).then(_taken, None, taken, **QUIET)
     timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
-    wanted = [search.input, state.input]
-    gr.on(wanted, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
-    gr.on(wanted, fn=None, inputs=[search, state], js=KEEP_IN_ADDRESS)
-    upload.upload(imported, upload, [said, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    filters = [search.input, state.input]
+    gr.on(filters, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
+    gr.on(filters, fn=None, inputs=[search, state], js=KEEP_IN_ADDRESS)
+    upload.upload(imported, upload, [message, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
 
 
 def _taken() -> Html:
@@ -107,16 +107,16 @@ def _taken() -> Html:
     return tag("p", f"On the disk: runs {memory(found.runs / 1e6)}, {shared}.", class_="dr-muted")
 
 
-def _draw(text: str, wanted: str) -> tuple[Html, Html, str]:
+def _draw(text: str, state_filter: str) -> tuple[Html, Html, str]:
     """The table, the warning above it, and what both are recognised by."""
     try:
-        runs = api.runs(text, states=FILTERS.get(wanted, ()), limit=MOST)
+        runs = api.runs(text, states=FILTERS.get(state_filter, ()), limit=MOST)
         places = api.queue_places()
         noted = notice("warn", NO_WORKER) if places and not api.workers() else Html()
     except Exception as error:
         html = notice("bad", tell(error))
         return html, Html(), html
     figures = records.headline([run.id for run in runs if run.state == "done"])
-    narrowed = text.strip() or (wanted if wanted != "all" else "")
+    narrowed = text.strip() or (state_filter if state_filter != "all" else "")
     html = view.run_table(runs, figures, places) if runs else view.no_runs(narrowed)
     return html, noted, html + noted

@@ -35,9 +35,9 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
         trials = gr.Number(USUAL_TRIALS, label="Configurations to try", precision=0, minimum=2, elem_id="search-trials")
         pruning = gr.Checkbox(True, label="Give up trials that fall behind", elem_id="search-pruning")
         with gr.Row(elem_classes="dr-actions"):
-            look = gr.Button("Preview", size="sm", elem_id="search-preview")
+            preview = gr.Button("Preview", size="sm", elem_id="search-preview")
             start = gr.Button("Search", variant="primary", size="sm", elem_id="search-start")
-        said = gr.HTML(js_on_load=None, elem_id="search-said")
+        message = gr.HTML(js_on_load=None, elem_id="search-said")
     destination = gr.Textbox(visible=False)
 
     def search(base: str, given: tuple[Any, ...]) -> tuple[Search, str, str]:
@@ -50,20 +50,20 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
     def previewed(base: str, request: gr.Request, *given: Any) -> Html:
         try:
             access.require_change(request)  # the checks would tell a visitor which paths exist here
-            wanted, _, _ = search(base, given)
-            return view.expected(wanted, searches.forecast_search(wanted))
+            parsed, _, _ = search(base, given)
+            return view.expected(parsed, searches.forecast_search(parsed))
         except Exception as error:
             return notice("bad", tell(error))
 
     def started(base: str, request: gr.Request, *given: Any) -> tuple[Html, str]:
         try:
             access.require_change(request)
-            wanted, name, question = search(base, given)
-            made = searches.start(wanted, name or None, question)
+            parsed, name, question = search(base, given)
+            made = searches.start(parsed, name or None, question)
             return notice("ok", "The search has begun. Opening its page …"), f"./experiment?id={made.id}"
         except Exception as error:
             return notice("bad", tell(error)), ""
 
     fields = [preset, *card, metric, trials, pruning, *form.components]
-    look.click(previewed, fields, said, **QUIET)
-    start.click(started, fields, [said, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    preview.click(previewed, fields, message, **QUIET)
+    start.click(started, fields, [message, destination], **QUIET).then(fn=None, inputs=destination, js=GO)

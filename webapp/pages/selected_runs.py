@@ -45,9 +45,9 @@ def build(access: Access) -> gr.Row:
         question = gr.HTML(js_on_load=None)
         really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-picked")
         keep = gr.Button("Keep", size="sm")
-    said = gr.HTML(js_on_load=None, elem_id="picked-said")
+    message = gr.HTML(js_on_load=None, elem_id="picked-said")
     ids, chosen = gr.Textbox(visible=False), gr.Textbox(visible=False)  # the page knows them: a server may forget
-    opened = [chosen, form, about, name, tags, note, group, confirm, question, said]
+    opened = [chosen, form, about, name, tags, note, group, confirm, question, message]
 
     def show_form(picked: str) -> list[Any]:
         try:
@@ -122,9 +122,9 @@ def _runs(picked: str) -> list[Run]:
     return [api.status(run_id) for run_id in _ids(picked)]
 
 
-def _closed(said: Html | str) -> list[Any]:
+def _closed(message: Html | str) -> list[Any]:
     """Nothing is open; in the order of the outputs."""
-    return ["", gr.Column(visible=False), "", "", "", "", "", gr.Row(visible=False), "", said]
+    return ["", gr.Column(visible=False), "", "", "", "", "", gr.Row(visible=False), "", message]
 
 
 def _question(runs: list[Run]) -> Html:

@@ -41,9 +41,9 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
         question = gr.Textbox(label="Question", max_lines=1, elem_id="vary-question")
         seen = gr.Checkbox(visible=False, label="I have seen how many runs this starts", elem_id="vary-seen")
         with gr.Row(elem_classes="dr-actions"):
-            look = gr.Button("Preview", size="sm", elem_id="vary-preview")
+            preview = gr.Button("Preview", size="sm", elem_id="vary-preview")
             start = gr.Button("Launch all", variant="primary", size="sm", elem_id="vary-launch")
-        said = gr.HTML(js_on_load=None, elem_id="vary-said")
+        message = gr.HTML(js_on_load=None, elem_id="vary-said")
         search.build(access, form, preset, [vary, name, question, template, seeds])
     destination = gr.Textbox(visible=False)
 
@@ -69,14 +69,14 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
     def started(base: str, called: str, asked: str, sure: bool, request: gr.Request, *given: Any) -> tuple[Html, str]:
         try:
             access.require_change(request)
-            wanted = plan(base, given)
-            made = experiments.start(wanted, called.strip() or None, asked, confirmed=sure)
-            return notice("ok", f"{wanted.size} runs queued. Opening their page …"), f"./experiment?id={made.id}"
+            parsed = plan(base, given)
+            made = experiments.start(parsed, called.strip() or None, asked, confirmed=sure)
+            return notice("ok", f"{parsed.size} runs queued. Opening their page …"), f"./experiment?id={made.id}"
         except Exception as error:
             return notice("bad", tell(error)), ""
 
     fields = [template, values, vary, seeds, *form.components]
-    look.click(previewed, [preset, *fields], [said, seen], **QUIET)
-    start.click(started, [preset, name, question, seen, *fields], [said, destination], **QUIET).then(
+    preview.click(previewed, [preset, *fields], [message, seen], **QUIET)
+    start.click(started, [preset, name, question, seen, *fields], [message, destination], **QUIET).then(
         fn=None, inputs=destination, js=GO
     )

@@ -74,17 +74,17 @@ def build(_: Access) -> None:
     outputs = [where, seen, address, problem, *(component for part in parts for component in part.components)]
 
     def show(asked: LatestRequest[dict[str, str]], last: dict[str, Any], *, again: bool = False) -> list[Any]:
-        wanted = asked.now
+        requested = asked.now
         try:
-            state = _view(wanted, again)
+            state = _view(requested, again)
             fresh, values = refresh(parts, state, last)
             found = {"run": state.subjects.run.id, "step": str(state.step)}
             shown = [asked, fresh, state.address, "", *values]
         except Exception as error:
             nothing = empty("No tour", tell(error), link("All runs", RUNS, class_="dr-button"))
-            pace = gr.Timer(WAITING_SECONDS, active=to_come(wanted.get("run", "")))
-            found, shown = wanted, [asked, {}, gr.skip(), nothing, "", "", "", "", pace]
-        return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)
+            pace = gr.Timer(WAITING_SECONDS, active=to_come(requested.get("run", "")))
+            found, shown = requested, [asked, {}, gr.skip(), nothing, "", "", "", "", pace]
+        return shown if asked.settle(requested, found) else [gr.skip()] * len(outputs)
 
     def opened(asked: LatestRequest[dict[str, str]], request: gr.Request) -> list[Any]:
         asked.now = dict(request.query_params)

@@ -66,8 +66,8 @@ def _drivers(state: MeasurementsView) -> Sequence[Any]:
     if answer is None:
         return ["", chart_data("drivers", []), ""]
     figures = drivers_view.figures(answer, f"{state.run.id}/drivers")
-    told = join([drivers_view.told(answer), drivers_view.definitions(answer)])
-    return [told, chart_data("drivers", figures), drivers_view.stages(answer) or ""]
+    summary = join([drivers_view.summary(answer), drivers_view.definitions(answer)])
+    return [summary, chart_data("drivers", figures), drivers_view.stages(answer) or ""]
 
 
 def _draw(query: dict[str, str]) -> list[Any]:

@@ -102,11 +102,11 @@ def slices(
     return tag("div", tag("p", metric_words(metric), class_="dr-muted"), table)
 
 
-def no_slices(told: Collection[str], metric: str, model: str) -> Html:
-    """Why nothing is told by slice; ``told``: the metrics that are."""
-    if not told:
+def no_slices(available: Collection[str], metric: str, model: str) -> Html:
+    """Why nothing is told by slice; ``available``: the metrics that are."""
+    if not available:
         return tag("p", f"None of these runs tells figures of {label(model)} by slice.", class_="dr-muted")
-    others = listed(sorted({name.partition(".")[2] for name in told}))
+    others = listed(sorted({name.partition(".")[2] for name in available}))
     return tag("p", f"{metric} is not told by slice; {others} are.", class_="dr-muted")
 
 

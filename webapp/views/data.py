@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine import datasets
-from engine.data.cleaning import SAID
+from engine.data.cleaning import STEP_NAMES
 from engine.data.listing import Listed
-from engine.data.remote import said as sized
+from engine.data.remote import readable_size as sized
 from jobs.records import Run
 from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
@@ -133,14 +133,14 @@ def question(name: str, made: Sequence[Run]) -> Html:
     """What deleting means, before it is done."""
     if not made:
         return notice("warn", f"Delete {name} with its files? No run was made on it. This cannot be undone.")
-    said = (
+    text = (
         f"Delete {name} with its files? {plural(len(made), 'run')} {'was' if len(made) == 1 else 'were'} made on it: "
     )
     then = (
         ". Their results stay; they can be neither inspected nor resumed until the same files are imported under this "
         "name again, which their fingerprint tells."
     )
-    return notice("warn", tag("span", said, _runs(made), then))
+    return notice("warn", tag("span", text, _runs(made), then))
 
 
 def figures(description: Mapping[str, Any], note: str = "") -> Html:
@@ -183,17 +183,17 @@ def steps(cleaning: Mapping[str, Any]) -> Html:
     """Rows in the files, what each step took, what is left."""
     if not cleaning:
         return Html()
-    few = f"{SAID['few']} (under {cleaning['users_at_least']} a user, {cleaning['items_at_least']} an item)"
+    few = f"{STEP_NAMES['few']} (under {cleaning['users_at_least']} a user, {cleaning['items_at_least']} an item)"
     taken = [
-        (few if kind == "few" else said, cleaning["dropped"][kind])
-        for kind, said in SAID.items()
+        (few if kind == "few" else meaning, cleaning["dropped"][kind])
+        for kind, meaning in STEP_NAMES.items()
         if kind in cleaning["dropped"]
     ]
     kept = cleaning["rows"] - sum(step["interactions"] for _, step in taken)
     rows = [("In the files", cleaning["rows"], "")]
-    for said, step in taken:
+    for meaning, step in taken:
         also = [f"{step[name]:,} {name}" for name in ("users", "items") if step[name]]
-        rows.append((f"Dropped: {said}", -step["interactions"], " and ".join(also)))
+        rows.append((f"Dropped: {meaning}", -step["interactions"], " and ".join(also)))
     rows.append(("Used", kept, "" if taken else "nothing was dropped"))
     drawn = [
         tag("tr", tag("th", name, tag("small", words) if words else None, scope="row"),
@@ -218,8 +218,8 @@ def _table(table: Mapping[str, Any]) -> Html:
     heads = []
     for name in table["columns"]:
         roles = meaning.get(name, [])
-        told = tag("small", ", ".join(roles)) if roles not in ([], [name]) else None
-        heads.append(tag("th", name[:MOST_HEAD] or "–", told, scope="col", class_="dr-known" if roles else None))
+        roles_text = tag("small", ", ".join(roles)) if roles not in ([], [name]) else None
+        heads.append(tag("th", name[:MOST_HEAD] or "–", roles_text, scope="col", class_="dr-known" if roles else None))
     rows = [tag("tr", [tag("td", cell) for cell in row]) for row in table["rows"]]
     drawn = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="dr-table dr-first-rows")
     return tag(

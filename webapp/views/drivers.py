@@ -18,24 +18,24 @@ DriverFigures = Mapping[str, float]
 
 def figures(found: Mapping[str, Any], key: str) -> list[tuple[str, PlotlyFigure]]:
     """A chart per kind: each row's share of reasons of that kind, and of the history's titles, with intervals."""
-    told = {row: it["kinds"] for row, it in found["rows"].items() if it["kinds"]}
-    if not told:
+    shares = {row: it["kinds"] for row, it in found["rows"].items() if it["kinds"]}
+    if not shares:
         return []
     return [
-        (_heading(kind), _figure({row: kinds[name] for row, kinds in told.items()}, f"{key}/{name}"))
+        (_heading(kind), _figure({row: kinds[name] for row, kinds in shares.items()}, f"{key}/{name}"))
         for name, kind in found["kinds"].items()
     ]
 
 
 def _figure(rows: Mapping[str, Mapping[str, DriverFigures]], key: str) -> PlotlyFigure:
     """One line per row of the table, first on top."""
-    looks = {
+    styles = {
         "share": ("of the reasons", {"size": 10, "color": PALETTE[0]}),
         "control": ("of the history anyway", {"size": 9, "color": GREY, "symbol": "diamond-open"}),
     }
     shift = {"share": -0.12, "control": 0.12}
     traces = []
-    for side, (name, marker) in looks.items():
+    for side, (name, marker) in styles.items():
         values = [Interval(**it[side]) for it in rows.values()]
         traces.append(
             {
@@ -64,7 +64,7 @@ def _figure(rows: Mapping[str, Mapping[str, DriverFigures]], key: str) -> Plotly
     return dress(traces, key, "share", legend=True, height=height, hovermode="closest", xaxis=xaxis, yaxis=names)
 
 
-def told(found: Mapping[str, Any]) -> Html:
+def summary(found: Mapping[str, Any]) -> Html:
     """What drives each row, in a sentence, and how it was measured."""
     rows = found["rows"]
     lines = [tag("li", tag("b", f"{label(row)}: "), it["sentence"]) for row, it in rows.items()]

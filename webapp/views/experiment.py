@@ -90,8 +90,8 @@ def head(found: ExperimentState, trials: int | None = None, *, frozen: bool = Fa
 
 def _left_out(found: Mapping[str, str]) -> Html | None:
     """Variants that a template would have and the base could not."""
-    told = [tag("li", tag("b", label), f" is left out: {why}") for label, why in found.items()]
-    return tag("ul", told, class_="dr-verdicts", data_left_out=True) if told else None
+    items = [tag("li", tag("b", label), f" is left out: {why}") for label, why in found.items()]
+    return tag("ul", items, class_="dr-verdicts", data_left_out=True) if items else None
 
 
 def _run(run: Run, words: str, frozen: bool) -> Html | str:

@@ -111,8 +111,8 @@ def prompts(preview: Preview) -> Html:
         facts.append(f"soft prompt of {plural(preview.soft_tokens, 'token')}")
     if preview.longest and preview.context:
         facts.append(f"the longest prompt has {preview.longest:,} of {preview.context:,} tokens")
-    said = [notice("warn", note) for note in preview.notes]
-    return join([tag("p", " · ".join(facts), class_="dr-muted"), said, [_prompt(shown) for shown in preview.prompts]])
+    notes = [notice("warn", note) for note in preview.notes]
+    return join([tag("p", " · ".join(facts), class_="dr-muted"), notes, [_prompt(shown) for shown in preview.prompts]])
 
 
 def _prompt(shown: PromptPreview) -> Html:

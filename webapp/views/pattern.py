@@ -46,8 +46,8 @@ PAIRS = {
 def names(found: Mapping[str, Any]) -> dict[str, str]:
     """How the states of an answer are called for people; other runs by their names."""
     others = {f"{OTHERS}{it['id']}": f"Prompt of {it['name']} ({label(it['teacher'])})" for it in found["others"]}
-    untitled = {name: label(name) for name in found["agreement"] if name not in found["effects"]}
-    return {"teacher": label(found["teacher"]), **STATES, **others, **untitled}
+    counting = {name: label(name) for name in found["agreement"] if name not in found["effects"]}
+    return {"teacher": label(found["teacher"]), **STATES, **others, **counting}
 
 
 def head(run: Run) -> Html:
@@ -97,16 +97,16 @@ def _doing(stage: str) -> str:
 
 def verdict(found: Mapping[str, Any]) -> Html:
     """The answer to the page's question, with what other prompts add to it."""
-    told = found["verdict"]
+    found_verdict = found["verdict"]
     called = names(found)
     details = []
-    for sentence in told["details"]:
+    for sentence in found_verdict["details"]:
         for state_name, name in called.items():
             if state_name.startswith(OTHERS):
                 sentence = sentence.replace(f"the {state_name}", f"the {name[0].lower()}{name[1:]}")
         details.append(tag("li", sentence))
-    return tag("div", notice(TONES[told["kind"]], told["sentence"]), tag("ul", details, class_="dr-verdicts"),
-               style="display:grid;gap:12px")  # fmt: skip
+    first = notice(TONES[found_verdict["kind"]], found_verdict["sentence"])
+    return tag("div", first, tag("ul", details, class_="dr-verdicts"), style="display:grid;gap:12px")
 
 
 def agreement(found: Mapping[str, Any]) -> Html:
@@ -155,7 +155,7 @@ def trust(found: Mapping[str, Any]) -> Html:
     """What the figures say, and the figures."""
     leads = found["over_random"]["comprehensiveness"]
     good = [ORDERS[name].lower() for name in ("loo", "ig") if name in leads and leads[name]["low"] > 0]
-    said = (
+    words = (
         f"Removing the titles that {' and '.join(good)} put first costs the recommendation more than a random order "
         "does: these reasons are the model's own."
         if good
@@ -203,7 +203,7 @@ def trust(found: Mapping[str, Any]) -> Html:
     )
     return tag(
         "div",
-        notice("ok" if good else "warn", said),
+        notice("ok" if good else "warn", words),
         scrolled("Trust figures", tag("thead", tag("tr", heads)), tag("tbody", rows)),
         tag("ul", facts, style="font-size:14px;margin:0"),
         tag("p", text, class_="dr-muted", style="font-size:13px"),

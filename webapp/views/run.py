@@ -103,11 +103,11 @@ def _sources(stage: Stage | None) -> Html | None:
     parts: dict[str, list[str]] = {}
     for part, run_id in stage.sources.items():
         parts.setdefault(run_id, []).extend([label(part)] if part else [])
-    said: list[Html | str] = []
+    lines: list[Html | str] = []
     for run_id, named in parts.items():
         words = f"{', '.join(named)}: as in " if named else "as in "
-        said += ["; " if said else "", words, link(run_id, f"./run?id={run_id}")]
-    return tag("span", said, class_="dr-since")
+        lines += ["; " if lines else "", words, link(run_id, f"./run?id={run_id}")]
+    return tag("span", lines, class_="dr-since")
 
 
 def _stage_row(

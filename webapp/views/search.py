@@ -44,18 +44,18 @@ def sought(found: SearchState) -> Html:
     """How far a search is, the best trial, and all of them, best first."""
     search, best = found.search, found.best
     metric = f"{search.metric.partition('.')[2]} of '{TITLES[search.stage]}' on validation users"
-    said = [tag("p", tag("b", f"{found.told}."), f" By {metric}.")]
+    parts = [tag("p", tag("b", f"{found.told}."), f" By {metric}.")]
     if best is not None and best.trial.value is not None:
         links = join([link("Open in Launch", f"./?clone={best.run.id}", class_="dr-button"), " ",
                       link(best.run.name, f"./run?id={best.run.id}")])  # fmt: skip
-        said.append(tag("p", f"Best: {short(best.trial.value)} with {best.label}. ", links, id="search-best"))
+        parts.append(tag("p", f"Best: {short(best.trial.value)} with {best.label}. ", links, id="search-best"))
     if found.hopeless:
-        said.append(notice("bad", "Every trial failed, so no more are begun. Mend that, then retry what failed."))
-    said.append(tag("p", CHOSEN if found.experiment.closed else f"{HIDDEN} {CHOSEN}", class_="dr-muted"))
+        parts.append(notice("bad", "Every trial failed, so no more are begun. Mend that, then retry what failed."))
+    parts.append(tag("p", CHOSEN if found.experiment.closed else f"{HIDDEN} {CHOSEN}", class_="dr-muted"))
     columns = ("Trial", *search.space, search.metric.partition(".")[2], "State")
     heads = [tag("th", name, scope="col") for name in columns]
     rows = [_row(found, it) for it in found.ranked]
-    return join([said, scrolled("Trials", tag("thead", tag("tr", heads)), tag("tbody", rows))])
+    return join([parts, scrolled("Trials", tag("thead", tag("tr", heads)), tag("tbody", rows))])
 
 
 def _row(found: SearchState, it: Tried) -> Html:

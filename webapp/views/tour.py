@@ -53,8 +53,8 @@ def walk(subjects: Subjects, step: int, unfinished: bool) -> Html:
     query = urlencode({"run": subjects.run.id})
     file = link("The tour as one file (HTML)", f"./-/tour.html?{query}", download=True, id="tour-file")
     missing = " Users who are still measured are not in it yet." if unfinished else ""
-    said = tag("span", f"For reading without this app, and for printing.{missing}", class_="dr-muted")
-    return join([tag("div", before, after, class_="dr-walk"), tag("p", file, " ", said, class_="dr-take")])
+    note = tag("span", f"For reading without this app, and for printing.{missing}", class_="dr-muted")
+    return join([tag("div", before, after, class_="dr-walk"), tag("p", file, " ", note, class_="dr-take")])
 
 
 def beginning(subjects: Subjects) -> Html:
@@ -72,7 +72,7 @@ def beginning(subjects: Subjects) -> Html:
     names = group_names(subjects)
     counts = {group: len(subjects.groups()[group]) for group in COUNTED}
     rows = [_count(names[group], count, users) for group, count in counts.items()]
-    told = (
+    text = (
         f"Asked what {plural(users, 'user')} chose next, each model ordered the same "
         f"{subjects.config.data.candidates} candidates. Who put the right one first?"
     )
@@ -80,7 +80,7 @@ def beginning(subjects: Subjects) -> Html:
         [
             _card(tag("h2", "Two kinds of recommenders, and one made of both"), tag("ul", [tag("li", x) for x in lines],
                   class_="dr-points")),
-            _card(tag("h2", "How often each is right"), tag("p", told, class_="dr-hint"), tag("div", rows)),
+            _card(tag("h2", "How often each is right"), tag("p", text, class_="dr-hint"), tag("div", rows)),
         ]
     )  # fmt: skip
 
@@ -99,8 +99,8 @@ def nobody(step: int) -> str:
 
 def looking(stop: Stop) -> Html:
     """What stands there until a user with clear reasons is found."""
-    said = f"User {stop.tried + 1} of at most {TRIED} is asked for reasons that carry the recommendation."
-    return empty("Looking for a user with clear reasons", said)
+    text = f"User {stop.tried + 1} of at most {TRIED} is asked for reasons that carry the recommendation."
+    return empty("Looking for a user with clear reasons", text)
 
 
 def person(
@@ -136,8 +136,8 @@ def person(
     )
 
 
-def _told(number: int, name: str, said: str, body: Html | None) -> Html:
-    hint = tag("p", said, class_="dr-hint") if said else None
+def _told(number: int, name: str, text: str, body: Html | None) -> Html:
+    hint = tag("p", text, class_="dr-hint") if text else None
     return _card(tag("span", f"{number}. {name}", class_="dr-label"), hint, body)
 
 
@@ -152,17 +152,17 @@ def _outcome(answer: ExplanationReport, step: int) -> str:
     if column is None:
         return f"{label(row.model)} puts {answer.title(row.top)} first."
     place, chosen = row.places[column], answer.candidates[column].title
-    beside = ""
+    comparison = ""
     if answer.beside is not None:
         theirs = answer.beside.places[column]
         too = ", too" if place == theirs == 1 else ""
-        beside = f" {label(answer.beside.model)} puts it at #{theirs:g}{too}."
+        comparison = f" {label(answer.beside.model)} puts it at #{theirs:g}{too}."
     if place == 1:
-        return f"{label(row.model)} puts {chosen} first, and that is what this user really chose next.{beside}"
+        return f"{label(row.model)} puts {chosen} first, and that is what this user really chose next.{comparison}"
     lost = "wrong here" if step == WRONG else "not right here"
     return (
         f"{label(row.model)} is {lost}: it puts {answer.title(row.top)} first. The user really chose {chosen} next, "
-        f"which it puts at #{place:g}.{beside}"
+        f"which it puts at #{place:g}.{comparison}"
     )
 
 
@@ -181,10 +181,10 @@ def end(subjects: Subjects, results: Mapping[str, Any], *, frozen: bool = False)
         link("All results of the run", f"./run?id={run}"),
         link("Compare with other runs", f"./compare?runs={run}"),
     ]
-    told = "Three users are stories. These figures are about all users that were asked, with what chance leaves open:"
+    text = "Three users are stories. These figures are about all users that were asked, with what chance leaves open:"
     return join(
         [
-            _card(tag("h2", "What to take from it"), tag("p", told, class_="dr-hint"), result_view.verdicts(report)),
+            _card(tag("h2", "What to take from it"), tag("p", text, class_="dr-hint"), result_view.verdicts(report)),
             None if frozen else _card(tag("h2", "Go on"), tag("div", more, class_="dr-facts")),
         ]
     )

@@ -117,7 +117,7 @@ def pager(asked: UserQuery, page: int, pages: int, total: int) -> Html:
     """Where we are among the pages, with links to the neighbours."""
     before = link("Previous", asked.address(page - 1)) if page > 1 else None
     after = link("Next", asked.address(page + 1)) if page < pages else None
-    said = f"page {page} of {pages}, {plural(total, 'user')}" if total else ""
+    text = f"page {page} of {pages}, {plural(total, 'user')}" if total else ""
     return tag(
-        "nav", before, tag("span", said, class_="dr-muted"), after, class_="dr-facts", aria_label="Pages of users"
+        "nav", before, tag("span", text, class_="dr-muted"), after, class_="dr-facts", aria_label="Pages of users"
     )

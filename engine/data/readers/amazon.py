@@ -131,10 +131,10 @@ class Amazon(Downloaded):
         """User, item and time of a review."""
         return text(record.get("reviewerID")), text(record.get("asin")), text(record.get("unixReviewTime"))
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
-        for record in records(file, monitor, "asin", wanted):
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+        for record in records(file, monitor, "asin", id_filter):
             raw = text(record.get("asin"))
-            if raw in wanted:
+            if raw in id_filter:
                 yield RawItem(
                     raw, text(record.get("title")), genres=self.path(record), brand=brand(record.get("brand"))
                 )
@@ -154,9 +154,9 @@ def _kinds(place: Place) -> list[tuple[File, AmazonFileKind]]:
 
 def brand(value: object) -> str:
     """Without what Amazon's pages of 2018 put around it."""
-    said = tidy(text(value))
-    visit = _VISIT.match(said)
-    return visit[1] if visit else said
+    name = tidy(text(value))
+    visit = _VISIT.match(name)
+    return visit[1] if visit else name
 
 
 def below_root(path: Iterable[str]) -> tuple[str, ...]:

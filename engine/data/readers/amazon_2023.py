@@ -69,10 +69,10 @@ class Amazon2023(Amazon):
         moment = record.get("timestamp", record.get("sort_timestamp"))
         return text(record.get("user_id")), text(record.get("parent_asin") or record.get("asin")), text(moment)
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
-        for record in records(file, monitor, "parent_asin", wanted):
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+        for record in records(file, monitor, "parent_asin", id_filter):
             raw = text(record.get("parent_asin"))
-            if raw in wanted:
+            if raw in id_filter:
                 details = record.get("details")
                 maker = brand(details.get("Brand")) if isinstance(details, dict) else ""
                 maker = maker or brand(record.get("store"))

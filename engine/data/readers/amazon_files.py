@@ -58,8 +58,8 @@ def category_of(file: File) -> str:
 
 def _years(names: frozenset[str], own: dict[int, set[str]]) -> frozenset[int]:
     """The year whose own fields are there; both where neither's or both's are."""
-    told = {year for year, fields in own.items() if fields & names}
-    return frozenset(told) if len(told) == 1 else OLD
+    years = {year for year, fields in own.items() if fields & names}
+    return frozenset(years) if len(years) == 1 else OLD
 
 
 def _of_table(file: File) -> AmazonFileKind | None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from engine.config import DataConfig
-from engine.config_data import columns_said
+from engine.config_data import parse_columns
 from engine.data.columns import ITEM_ROLES, KNOWN, LOG_ROLES, NONE, is_number, place_of, plain, roles, unit_of
 from engine.data.delimited import OwnSheet
 from engine.data.files import File
@@ -59,11 +59,11 @@ class UserTable(File):
     def sheet(self, monitor: Monitor) -> OwnSheet:
         return OwnSheet(self, monitor, self.known, headed=self.headed)
 
-    def said(self, wanted: Sequence[str]) -> str:
+    def columns_text(self, roles: Sequence[str]) -> str:
         """``"items.csv: item=sku, title=name"``; nothing where all columns are called just so."""
-        columns = [f"{role}={self.names[at]}" for role, at in self.places if role in wanted]
-        told = any(self.names[at].lower() != role for role, at in self.places if role in wanted)
-        return f"{self.name}: {', '.join(columns)}" if told else ""
+        columns = [f"{role}={self.names[at]}" for role, at in self.places if role in roles]
+        renamed = any(self.names[at].lower() != role for role, at in self.places if role in roles)
+        return f"{self.name}: {', '.join(columns)}" if renamed else ""
 
 
 class OwnTables(Downloaded):
@@ -80,26 +80,26 @@ class OwnTables(Downloaded):
         Raises:
             StudioError: several tables may be meant, or columns cannot be guessed; lists those that there are.
         """
-        said, tables = columns_said(config.columns), self.tables(place, config)
+        assigned, tables = parse_columns(config.columns), self.tables(place, config)
         if not tables:
             return None
-        absent = {role for role, name in said.items() if name != NONE and not any(t.has(name) for t in tables)}
+        absent = {role for role, name in assigned.items() if name != NONE and not any(t.has(name) for t in tables)}
         if absent:
-            _ask(tables[0], [role for role in said if role in absent], said, absent=True)
+            _ask(tables[0], [role for role in assigned if role in absent], assigned, absent=True)
         log = _only([table for table in tables if {"user", "item"} <= table.role.keys()], place, LOG)
-        if log is None or ("timestamp" not in log.role and said.get("timestamp") != NONE):
-            _ask(log or max(tables, key=_like_a_log), LOG_ROLES, said)
+        if log is None or ("timestamp" not in log.role and assigned.get("timestamp") != NONE):
+            _ask(log or max(tables, key=_like_a_log), LOG_ROLES, assigned)
         lists = [table for table in tables if {"item", "title"} <= table.role.keys() and "user" not in table.role]
-        both = "title" in log.role or said.get("title") == NONE
+        both = "title" in log.role or assigned.get("title") == NONE
         items = log if both and (log.file == place.chosen or not lists) else _only(lists, place, ITEMS)
         if items is None:
             others = [table for table in tables if table != log and "user" not in table.role]
-            _ask((*others, log)[0], ITEM_ROLES[:2], said)
+            _ask((*others, log)[0], ITEM_ROLES[:2], assigned)
         return Files([log], items)
 
     def tables(self, place: Place, config: DataConfig) -> list[UserTable]:
         """Everything that may be a table. Raises :class:`StudioError` for one that cannot be read."""
-        return [table_of(file, columns_said(config.columns)) for file in self.files_in(place)]
+        return [table_of(file, parse_columns(config.columns)) for file in self.files_in(place)]
 
     def files_in(self, place: Place) -> list[File]:
         """Those that may be tables, by their names."""
@@ -113,7 +113,7 @@ class OwnTables(Downloaded):
         assert isinstance(log, UserTable)
         assert isinstance(items, UserTable)
         _check_ids(raw.log, log, monitor)
-        columns = filter(None, (log.said(LOG_ROLES), items.said(ITEM_ROLES)))
+        columns = filter(None, (log.columns_text(LOG_ROLES), items.columns_text(ITEM_ROLES)))
         return replace(raw, log=_with_plain_ids(raw.log), notes=(*columns, *raw.notes))
 
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
@@ -126,7 +126,7 @@ class OwnTables(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         assert isinstance(file, UserTable)
         sheet = file.sheet(monitor)
         met: dict[str, str] = {}
@@ -136,8 +136,8 @@ class OwnTables(Downloaded):
             raw = plain_id(written)
             if raw in met:
                 again, other = again + count, other + count * (met[raw] != title)
-            elif raw and raw not in wanted:
-                wanted.passed += count - 1
+            elif raw and raw not in id_filter:
+                id_filter.passed += count - 1
             elif raw:
                 met[raw] = title
                 again += count - 1
@@ -152,21 +152,21 @@ class OwnTables(Downloaded):
             monitor.message(f"Warning: {again:,} rows of {file.name} list an item again, {what}; the first counts")
 
 
-def table_of(file: File, said: Mapping[str, str]) -> UserTable:
+def table_of(file: File, assigned: Mapping[str, str]) -> UserTable:
     """A file with the meaning of its columns, as far as it can be told.
 
-    Without names in the first line ``said`` must give the places of columns, from 1.
+    Without names in the first line ``assigned`` must give the places of columns, from 1.
 
     Raises:
         StudioError: the file cannot be read.
     """
-    known = KNOWN | {plain(name) for part in said.values() for name in part.split("|") if not name.isdecimal()}
+    known = KNOWN | {plain(name) for part in assigned.values() for name in part.split("|") if not name.isdecimal()}
     names = OwnSheet(file, Monitor(), known).shown
-    numbered = bool(said) and all(part.isdecimal() or part == NONE for part in said.values())
+    numbered = bool(assigned) and all(part.isdecimal() or part == NONE for part in assigned.values())
     headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(is_number, names))
     if not headed:
         names = [str(number) for number in range(1, len(names) + 1)]
-    columns = (tuple(names), tuple(roles(names, said).items()), frozenset(known), headed)
+    columns = (tuple(names), tuple(roles(names, assigned).items()), frozenset(known), headed)
     return UserTable(file.path, file.member, file.encoding, *columns)
 
 
@@ -189,15 +189,17 @@ def _like_a_log(table: UserTable) -> tuple[int, bool]:
     return sum(role in table.role for role in LOG_ROLES), "title" not in table.role
 
 
-def _ask(table: UserTable, wanted: Sequence[str], said: Mapping[str, str], *, absent: bool = False) -> NoReturn:
+def _ask(table: UserTable, roles: Sequence[str], assigned: Mapping[str, str], *, absent: bool = False) -> NoReturn:
     """Raise because columns cannot be guessed, or are said and ``absent``."""
-    lacking = [role for role in wanted if role not in table.role and said.get(role) != NONE] or list(wanted)
+    lacking = [role for role in roles if role not in table.role and assigned.get(role) != NONE] or list(roles)
     names = ", ".join(name for name in table.names[:30] if name) or "none"
     if absent:
-        what = f"no column {', '.join(f'{role}={said[role]}' for role in lacking)}"
+        what = f"no column {', '.join(f'{role}={assigned[role]}' for role in lacking)}"
     else:
         what = f"which column is the {' and the '.join(lacking)}?"
-    example = ",".join(f"{role}={said[role]}|…" if role in said and not absent else f"{role}=…" for role in lacking)
+    example = ",".join(
+        f"{role}={assigned[role]}|…" if role in assigned and not absent else f"{role}=…" for role in lacking
+    )
     rows = "; timestamp=- takes the order of the rows for that of time" if "timestamp" in lacking else ""
     remedy = f"set data.columns={example}; there are: {names}{rows}"
     raise StudioError(what, where=f"{table}, line 1", remedy=remedy)

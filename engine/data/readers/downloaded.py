@@ -71,7 +71,7 @@ class Downloaded(Reader):
         """Read the parts into ``log``; yields what was decided on the way, for people."""
 
     @abstractmethod
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         """Stream the wanted items."""
 
     def presence(self, config: DataConfig) -> Presence:
@@ -84,8 +84,8 @@ class Downloaded(Reader):
         notes = list(self.interactions(files.log, log, monitor))
         rows, times = log.log(monitor)
 
-        def items(wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
-            return iter(()) if files.items is None else self.items(files.items, wanted, monitor)
+        def items(id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+            return iter(()) if files.items is None else self.items(files.items, id_filter, monitor)
 
         source = f"{' and '.join(file.name for file in files.log)} in {files.log[0].folder}"
         text = [] if config.encoding == encodings.UTF8 else [f"text read as {config.encoding}"]
@@ -130,8 +130,8 @@ class Downloaded(Reader):
         """
         pairs = {label: files for label, files in place.pairs(log, [items]).items() if holds(files[0])}
         if config.category and place.chosen is None:
-            wanted = plain(config.category)
-            meant = {label: files for label, files in pairs.items() if wanted in map(plain, files[0].path_parts)}
+            category = plain(config.category)
+            meant = {label: files for label, files in pairs.items() if category in map(plain, files[0].path_parts)}
             pairs = meant if self.choices else meant or pairs
         folders = [files[0].folder for files in pairs.values()]
         pairs = {label: files for label, files in pairs.items() if not _is_below(files[0].folder, folders)}

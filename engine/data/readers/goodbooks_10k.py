@@ -36,12 +36,12 @@ class Goodbooks(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, ",", monitor)
         places = (sheet.need("books", "book_id"), sheet.need("titles", "title", "original_title"))
         further = (sheet.place("original_publication_year", "year"), sheet.place("authors", "author"))
         for raw, title, year, authors in sheet.rows((*places, *further)):
-            if raw in wanted:
+            if raw in id_filter:
                 yield RawItem(raw, title, year_in(year), brand=authors)
 
 

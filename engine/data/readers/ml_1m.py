@@ -40,9 +40,9 @@ class MovieLens1M(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         for raw, title, genres in Sheet(file, "::", monitor, ("item", "title", "genres")).rows((0, 1, 2)):
-            if raw in wanted:
+            if raw in id_filter:
                 yield film(raw, title, tuple(genres.split("|")))
 
 

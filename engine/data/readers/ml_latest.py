@@ -42,11 +42,11 @@ class MovieLensLatest(Downloaded):
             log.add(*batch)
         return ()
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, ",", monitor)
         places = (sheet.need("films", "movieid"), sheet.need("titles", "title"), sheet.place("genres"))
         for raw, title, genres in sheet.rows(places):
-            if raw in wanted:
+            if raw in id_filter:
                 yield film(raw, title, tuple(genres.split("|")))
 
 

@@ -40,8 +40,8 @@ class PaperSet(Downloaded):
     def interactions(self, files: list[File], log: LogBuilder, monitor: Monitor) -> Iterable[str]:
         return _format(files[0]).interactions(files, log, monitor)
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
-        return _format(file).items(file, wanted, monitor)
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+        return _format(file).items(file, id_filter, monitor)
 
 
 def _format(file: File) -> Downloaded:

@@ -43,9 +43,9 @@ class RecBole(Downloaded):
             logs = [place.chosen]
         names = list(dict.fromkeys(_stem(file) for file in logs))
         if config.category:
-            wanted = _plain(config.category)
-            near = [name for name in names if wanted in _plain(name)]
-            names = [name for name in near if wanted == _plain(name)] or near or names
+            category = _plain(config.category)
+            near = [name for name in names if category in _plain(name)]
+            names = [name for name in near if category == _plain(name)] or near or names
         if len(names) > 1:
             raise Ambiguous(
                 f"several data sets: {', '.join(names[:6])}",
@@ -85,14 +85,14 @@ class RecBole(Downloaded):
             notes.append(f"{passed:,} rows with label 0, items shown and not chosen, are no interactions")
         return [*notes, f"{long:,} rows have a cell too many, which is passed over"] if long else notes
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, "\t", monitor)
         sheet.need("titles", *TITLES)
         titles = [sheet.names.index(name) for name in TITLES if name in sheet.names]
         films = sheet.names[titles[0]] == "movie_title"
         places = (sheet.need("items", *ITEMS), sheet.place(*YEARS), sheet.place(*GENRES), sheet.place(*BRANDS))
         for raw, year, genres, brand, *named in sheet.rows((*places, *titles)):
-            if raw not in wanted:
+            if raw not in id_filter:
                 continue
             title = next((text for text in named if text.strip().lower() not in NOTHING), "")
             kinds, when = listed(genres), year_in(year)

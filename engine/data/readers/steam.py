@@ -74,13 +74,13 @@ class Steam(Downloaded):
             log.times.add(times)
         return notes
 
-    def items(self, file: File, wanted: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
+    def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         if file.name.lower().endswith(".item"):
-            yield from RECBOLE.items(file, wanted, monitor)
+            yield from RECBOLE.items(file, id_filter, monitor)
             return
-        for record in records(file, monitor, "id", wanted):
+        for record in records(file, monitor, "id", id_filter):
             raw = text(record.get("id"))
-            if raw in wanted:
+            if raw in id_filter:
                 named = (text(record.get(field)) for field in ("title", "app_name"))
                 title = next((name for name in named if name.strip().lower() not in NOTHING), "")
                 maker = text(record.get("developer")) or text(record.get("publisher"))
@@ -145,8 +145,8 @@ def _fill_years(parts: list[tuple[np.ndarray, np.ndarray]]) -> list[str]:
     count = sum(int(yearless.sum()) for _, yearless in parts)
     if not count:
         return []
-    said = [int(times[dated].max()) for times, yearless in parts if (dated := ~yearless & (times != NONE)).any()]
-    year = datetime.fromtimestamp(max(said), UTC).year + 1 if said else 2000
+    latest = [int(times[dated].max()) for times, yearless in parts if (dated := ~yearless & (times != NONE)).any()]
+    year = datetime.fromtimestamp(max(latest), UTC).year + 1 if latest else 2000
     for times, yearless in parts:
         for at in np.unique(times[yearless]).tolist():
             moment = datetime.fromtimestamp(at, UTC)
