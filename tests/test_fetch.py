@@ -6,10 +6,10 @@ import hashlib
 import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import Server, serving
 
 from engine.errors import Cancelled, StudioError
 from engine.fetch import download
@@ -21,38 +21,11 @@ CONTENT = b"the whole file " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT[:100] if self.path == "/truncated" else CONTENT)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving() as running:
+        running.files, running.etag = {"/file": CONTENT, "/truncated": CONTENT}, None
         yield running
-        running.shutdown()
 
 
 class Stopping(Monitor):
@@ -96,6 +69,7 @@ def test_wrong_content_is_refused_and_the_old_file_stays(server: Server, tmp_pat
 def test_a_failed_transfer_is_one_line_and_leaves_nothing(
     server: Server, tmp_path: Path, path: str, reason: str
 ) -> None:
+    server.breaks = 100 if path == "truncated" else None
     with pytest.raises(StudioError, match=reason) as failure:
         download(f"{server.url}/{path}", tmp_path / "file", Monitor())
     assert f"{server.url}/{path}" in str(failure.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import hostile
 import httpx
 import pytest
 from cli_shell import PATIENCE, Shell, listed, start, wait_until
+from ports import free_port
 
 import webapp.app
 from db import lifecycle, runs
@@ -23,7 +23,7 @@ from engine.settings import load_config
 
 @contextlib.contextmanager
 def _served(home: Path, *arguments: str, folder: Path | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     process = start(home, "serve", "--port", str(port), *arguments, folder=folder)
 
@@ -44,18 +44,11 @@ def _started_again(shell: Shell) -> str:
     """What a start says of runs, before it serves anything and without a worker that would take them up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(webapp.app, "serve", lambda *_: None)
-        said = shell("serve", "--port", str(_free_port()), "--first-run", "smoke", "--no-worker")
+        said = shell("serve", "--port", str(free_port()), "--first-run", "smoke", "--no-worker")
     assert said.code == 0, said
     *of_runs, address = said.err.splitlines()
     assert "DELRec Studio is on http://127.0.0.1:" in address
     return "".join(of_runs)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_first_run_goes_on_however_the_app_was_stopped_and_then_is_kept(
@@ -119,7 +112,7 @@ def test_the_root_path_reaches_the_app_and_is_told(
     served = []
     monkeypatch.setattr(webapp.app, "serve", lambda *given: served.append(given[3]))
     monkeypatch.setenv("DELREC_ROOT_PATH", setting)
-    port = str(_free_port())
+    port = str(free_port())
     said = shell("serve", "--port", port, "--no-worker", *arguments)
     assert (said.code, served) == (0, [root])
     assert f"is on http://127.0.0.1:{port}{root}{'/' if root else ''} —" in said.err

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ports import free_port
+
 PATIENCE = 60.0
 
 
@@ -48,7 +50,7 @@ def postgres() -> Iterator[str]:
             user=user,
             cwd=folder,
         )
-        port = _free_port()
+        port = free_port()
         options = ["-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-F", "-c", "max_connections=60"]
         asked = [pg_isready, "-q", "-h", "127.0.0.1", "-p", str(port)]
         with _running([server, *options], lambda: subprocess.run(asked, check=False).returncode == 0, user, folder):
@@ -60,7 +62,7 @@ def redis() -> Iterator[str]:
     """Host and port of a new server."""
     server = _redis()
     assert server is not None
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="delrec-redis-") as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         with _running([server, *options], lambda: _answers(port), None, folder):
@@ -92,13 +94,6 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _postgres(program: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from inspect_pages import HOSTILE, hostile_settings
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from ports import free_port
 from smoke_runs import finished_run
 from webapp_studio import Studio, served_here
 from writer_server import Server
@@ -92,7 +92,7 @@ def at_quiet_studio(quiet_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> St
 
 
 def _serve(home: Path) -> Iterator[Studio]:
-    port = _free_port()
+    port = free_port()
     log = home / "serve.log"
     command = [sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main(sys.argv[1:]))"]
     with log.open("wb") as output:
@@ -126,13 +126,6 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the app did not start: {log.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from webapp_studio import Studio
+from webapp_studio import Studio, set_value
 
 pytestmark = pytest.mark.browser
 
@@ -16,12 +16,6 @@ def _choose_smoke(page: Page, studio: Studio, query: str = "") -> None:
     page.goto(f"{studio.url}/{query}")
     page.get_by_label("Smoke").check()
     expect(page.locator("#launch-command")).to_contain_text("--preset smoke")
-
-
-def _set(page: Page, name: str, value: str) -> None:
-    field = page.locator(f"#setting-{name.replace('.', '-').replace('_', '-')} input")
-    field.fill(value)
-    field.press("Tab")
 
 
 def test_the_data_set_is_shown_in_figures_and_charts(page: Page, at_quiet_studio: Studio) -> None:
@@ -52,7 +46,7 @@ def test_charts_do_not_pile_up_when_the_window_becomes_narrow(page: Page, at_qui
 
 def test_the_three_prompts_mark_the_soft_prompt_and_count_tokens(page: Page, at_quiet_studio: Studio) -> None:
     _choose_smoke(page, at_quiet_studio)
-    _set(page, "distill.soft_tokens", "7")
+    set_value(page, "distill.soft_tokens", "7")
     expect(page.locator("#launch-command")).to_contain_text("distill.soft_tokens=7")
     page.get_by_role("tab", name="Prompts").click()
     prompts = page.locator("#prompts .dr-prompt")
@@ -82,7 +76,7 @@ def test_the_address_opens_a_tab(page: Page, at_quiet_studio: Studio) -> None:
 
 def test_the_address_holds_the_form_and_brings_it_back(page: Page, at_quiet_studio: Studio) -> None:
     _choose_smoke(page, at_quiet_studio)
-    _set(page, "distill.steps", "9")
+    set_value(page, "distill.steps", "9")
     page.get_by_label("gru4rec").check()
     page.wait_for_url("**preset=smoke&set=teacher.also*&set=distill.steps%3D9")
     page.reload()
@@ -98,8 +92,8 @@ def test_what_would_fail_is_said_and_cannot_be_launched(page: Page, at_quiet_stu
     _choose_smoke(page, at_quiet_studio)
     expect(page.locator("#launch-checks")).to_contain_text("checks passed")
     expect(page.locator("#launch-estimate")).to_contain_text("No run like this was done on this machine yet")
-    _set(page, "data.path", "/no/such/folder<img src=x onerror=window.pwned=1>")
-    _set(page, "finetune.steps", "1")
+    set_value(page, "data.path", "/no/such/folder<img src=x onerror=window.pwned=1>")
+    set_value(page, "finetune.steps", "1")
     expect(page.locator("#launch-checks [data-state=problem]")).to_contain_text("AdaLoRA cannot allocate ranks")
     page.locator("#launch").click()
     expect(page.locator("#launch-problem [role=alert]")).to_contain_text("set finetune.steps to 2 or more")
@@ -110,7 +104,7 @@ def test_a_visitor_who_only_looks_learns_nothing_of_the_disk(
     page: Page, at_quiet_studio: Studio, tmp_path: Path
 ) -> None:
     _choose_smoke(page, at_quiet_studio, "?demo=1")
-    _set(page, "data.path", str(tmp_path))
+    set_value(page, "data.path", str(tmp_path))
     expect(page.locator("#launch-command")).to_contain_text("data.path")
     expect(page.locator("#launch-checks")).to_have_text("")
     expect(page.locator("#launch")).to_be_disabled()
