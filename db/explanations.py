@@ -158,7 +158,7 @@ def release(explanation_id: int, seen: datetime | None) -> bool:
     return _move(explanation_id, "running", {"heartbeat": seen}, state="queued", partial=None)
 
 
-def tell(explanation_id: int, partial: Mapping[str, Any]) -> bool:
+def save_partial(explanation_id: int, partial: Mapping[str, Any]) -> bool:
     """Store what is known of the answer so far, in the place of what was told before; ``False``: it was stopped."""
     return _move(explanation_id, "running", partial=dict(partial))
 

@@ -31,7 +31,7 @@ LIBRARIES = ("engine.explain.explainer", "engine.models")
 """What every answer about reasons needs: five seconds of a core, and ..."""
 LIBRARY_BYTES = 1 << 30
 """... a quarter of that: loaded beforehand only where so much memory is free."""
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 
 
 def load_libraries() -> None:
@@ -69,14 +69,14 @@ def main(parent: int, prepare: Callable[[], None] = load_libraries) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     end_with_parent(parent, stopping.set, FLAG_SECONDS)
-    look = time.monotonic()
+    next_check = time.monotonic()
     while not stopping.wait(0.5):
         consumer.check_worker_health()
-        if time.monotonic() >= look:
-            look += LOOK_SECONDS
+        if time.monotonic() >= next_check:
+            next_check += POLL_SECONDS
             if psutil.virtual_memory().available > LIBRARY_BYTES and _asked_about():
                 threading.Thread(target=alone, args=(prepare,), daemon=True).start()
-                look = math.inf
+                next_check = math.inf
         if last and time.monotonic() - last[0] > IDLE_SECONDS:
             break
     consumer.stop(graceful=not stopping.is_set())

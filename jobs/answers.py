@@ -28,7 +28,7 @@ from jobs.workers import lives
 LONGEST_REQUEST = 64 * 1024
 MOST_ATTEMPTS = 2
 POLL_SECONDS = 0.1
-TELL_SECONDS = 0.2
+PROGRESS_SECONDS = 0.2
 """Answers under way are stored no more often than that."""
 
 Q = TypeVar("Q", bound=Hashable)
@@ -67,13 +67,13 @@ def here(
     kind: str,
     run: Run,
     request: Mapping[str, Any],
-    tell: requests.OnProgress = lambda _: None,
+    on_progress: requests.OnProgress = lambda _: None,
     processes: int = 1,
 ) -> dict[str, Any]:
     """The answer, from the store or else found in this process and stored; another process at work is waited for.
 
     Args:
-        tell: called with what is known so far, where this process works on it.
+        on_progress: called with what is known so far, where this process works on it.
         processes: how many share the users then, of a kind that is about many.
 
     Raises:
@@ -82,7 +82,7 @@ def here(
     asked = _stored(kind, run, request)
     while not (found := explanations.get(asked.id)).settled:
         if explanations.claim(asked.id, process.owner()):
-            _find(explanations.get(asked.id), tell, processes)
+            _find(explanations.get(asked.id), on_progress, processes)
         else:
             settle()
             time.sleep(POLL_SECONDS)
@@ -121,14 +121,14 @@ def answer(explanation_id: int) -> None:
         return
     asked = explanations.get(explanation_id)
     try:
-        _find(asked, _teller(asked))
+        _find(asked, _partial_saver(asked))
     except StudioError:
         pass
     except Exception:
         logger.exception("question %s of run %s", explanation_id, asked.run_id)
 
 
-def _find(asked: Explanation, tell: requests.OnProgress, processes: int = 1) -> None:
+def _find(asked: Explanation, on_progress: requests.OnProgress, processes: int = 1) -> None:
     """Answer a question that was claimed. What goes wrong is stored and then raised; a stopped one just ends."""
     request = dict(asked.request)
     try:
@@ -141,7 +141,7 @@ def _find(asked: Explanation, tell: requests.OnProgress, processes: int = 1) -> 
             heartbeat.given(lambda: explanations.beat(asked.id, me)),
             process_group.working(config, folder, processes, partial(_give_up, asked.id), task=task),
         ):
-            found = requests.load(asked.kind)(folder, request, tell)
+            found = requests.load(asked.kind)(folder, request, on_progress)
         explanations.finish(asked.id, json.loads(json.dumps(found, allow_nan=False)))
     except Stopped:
         pass
@@ -159,25 +159,25 @@ def _give_up(explanation_id: int, reason: str, remedy: str) -> None:
     print(f"{reason} — {remedy}", file=sys.stderr, flush=True)  # noqa: T201 - the last word in a shell
 
 
-def _teller(asked: Explanation) -> requests.OnProgress:
+def _partial_saver(asked: Explanation) -> requests.OnProgress:
     """Stores what is known of the answer so far, and ends one that was stopped.
 
     In a long one, and while the model writes, questions that take seconds are answered in between.
     """
-    told = -TELL_SECONDS
+    saved_at = -PROGRESS_SECONDS
 
-    def tell(partial: Mapping[str, Any]) -> None:
-        nonlocal told
+    def save(partial: Mapping[str, Any]) -> None:
+        nonlocal saved_at
         if asked.kind in requests.LONG or requests.WRITING in partial:
             for other in explanations.unsettled():
                 if other.state == "queued" and other.kind not in requests.LONG:
                     answer(other.id)
-        if time.monotonic() - told >= TELL_SECONDS:
-            if not explanations.tell(asked.id, json.loads(json.dumps(partial, allow_nan=False))):
+        if time.monotonic() - saved_at >= PROGRESS_SECONDS:
+            if not explanations.save_partial(asked.id, json.loads(json.dumps(partial, allow_nan=False))):
                 raise Stopped
-            told = time.monotonic()
+            saved_at = time.monotonic()
 
-    return tell
+    return save
 
 
 def settle() -> None:

@@ -35,12 +35,12 @@ STOP_GRACE = 2.0
 class DataMonitor(Monitor):
     """Tells the parent what is said on the way; stops when asked to."""
 
-    def __init__(self, tell: Send) -> None:
-        self._tell = tell
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._stop = False
 
     def message(self, text: str) -> None:
-        self._tell("message", " ".join(text.split()))
+        self._send("message", " ".join(text.split()))
 
     def request_stop(self) -> None:
         """From now on :meth:`should_stop` says so."""
@@ -52,39 +52,39 @@ class DataMonitor(Monitor):
 
 def main(parent: int) -> int:
     """Do what is asked; 0, or 1 where a fault was told, or 3 when stopped."""
-    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no line of ours
     _be_modest()
 
-    def tell(kind: str, value: Any) -> None:
-        _write(told, kind, value)
+    def send(kind: str, value: Any) -> None:
+        _write(stream, kind, value)
 
-    monitor = DataMonitor(tell)
+    monitor = DataMonitor(send)
     signal.signal(signal.SIGTERM, lambda *_: monitor.request_stop())
     end_with_parent(parent, monitor.request_stop, STOP_GRACE)
     try:
-        tell("result", WORK[(request := json.load(sys.stdin))["do"]](request, tell, monitor))
+        send("result", WORK[(request := json.load(sys.stdin))["do"]](request, send, monitor))
     except Cancelled:
         return 3
     except Exception as error:
         fault = failures.known(error)
         if fault is None:
             raise
-        tell("error", {"what": fault.what, "where": fault.where, "remedy": fault.remedy})
+        send("error", {"what": fault.what, "where": fault.where, "remedy": fault.remedy})
         return 1
     return 0
 
 
-def _look(request: dict[str, Any], tell: Send, monitor: Monitor) -> dict[str, Any]:
+def _inspect(request: dict[str, Any], send: Send, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    said = _said(request)
-    found = importing.inspect_files(files, request["form"], None if request["settings"] is None else said)
-    tell("look", asdict(found) | {"fault": None})
+    data_config = _data_config(request)
+    found = importing.inspect_files(files, request["form"], None if request["settings"] is None else data_config)
+    send("look", asdict(found) | {"fault": None})
     if found.fault is not None:
         to_choose = found.own and "data.columns" in found.fault.remedy
         shown = f"{found.fault.what} Choose it above." if to_choose else str(found.fault)
         return {"fault": shown, "unreadable": True}
-    config = said.model_copy(update={"encoding": found.encoding})
+    config = data_config.model_copy(update={"encoding": found.encoding})
     with importing.read_together(files, found.format, config, monitor) as (raw, read):
         try:
             return _described(cleaned(raw, read, monitor), read)
@@ -94,10 +94,10 @@ def _look(request: dict[str, Any], tell: Send, monitor: Monitor) -> dict[str, An
 
 def _import(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
     files = [Path(file) for file in request["files"]]
-    return asdict(importing.import_files(files, request["name"], request["form"], _said(request), monitor))
+    return asdict(importing.import_files(files, request["name"], request["form"], _data_config(request), monitor))
 
 
-def _said(request: dict[str, Any]) -> DataConfig:
+def _data_config(request: dict[str, Any]) -> DataConfig:
     return make_config({"data": request["settings"] or {}}).data
 
 
@@ -106,8 +106,8 @@ def _offers(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any
     files = available_files(reader.remotes(config), monitor)
     known = [offer.size for offer in files if offer.size is not None]
     size = readable_size(sum(known)) if files and len(known) == len(files) else reader.size
-    told = [{"name": offer.remote.name, "url": offer.url, "size": offer.size} for offer in files]
-    return {"files": told, "size": size}
+    offers = [{"name": offer.remote.name, "url": offer.url, "size": offer.size} for offer in files]
+    return {"files": offers, "size": size}
 
 
 def _fetch(request: dict[str, Any], _: Send, monitor: Monitor) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _described(dataset: Dataset, config: DataConfig) -> dict[str, Any]:
 
 
 WORK: dict[str, Callable[[dict[str, Any], Send, Monitor], dict[str, Any]]] = {
-    "look": _look,
+    "look": _inspect,
     "import": _import,
     "describe": _describe,
     "offers": _offers,
@@ -150,9 +150,9 @@ def _be_modest() -> None:
         Path("/proc/self/oom_score_adj").write_text("800", encoding="ascii")
 
 
-def _write(told: IO[str], kind: str, value: Any) -> None:
-    told.write(json.dumps([kind, value]) + "\n")
-    told.flush()
+def _write(stream: IO[str], kind: str, value: Any) -> None:
+    stream.write(json.dumps([kind, value]) + "\n")
+    stream.flush()
 
 
 if __name__ == "__main__":

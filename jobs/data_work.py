@@ -26,14 +26,14 @@ from jobs.settings import import_limits
 CHILD = interpreter.command("jobs.data_child")
 STOP_SECONDS = 3.0
 """Asked to stop it may tidy up for so long, then it is killed."""
-TELL_SECONDS = 1.0
+PROGRESS_SECONDS = 1.0
 """So often something is told, if only how long it has taken."""
 
-Told = tuple[Literal["message", "look", "result"], Any]
+WorkEvent = tuple[Literal["message", "look", "result"], Any]
 
 
 class DataWork:
-    """One piece of work, begun at once. Iterate over :meth:`told` for what comes of it."""
+    """One piece of work, begun at once. Iterate over :meth:`events` for what comes of it."""
 
     def __init__(self, request: Mapping[str, Any], seconds: float | None = None) -> None:
         self.seconds = import_limits()[1] if seconds is None else seconds
@@ -51,7 +51,7 @@ class DataWork:
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         threading.Thread(target=self._pump, args=(json.dumps(request).encode(),), daemon=True).start()
 
-    def told(self) -> Iterator[Told]:
+    def events(self) -> Iterator[WorkEvent]:
         """What is told on the way (``message``, ``look``), and what comes of it (``result``).
 
         Raises:
@@ -69,7 +69,7 @@ class DataWork:
                         remedy="import them in the shell (delrec data import), or raise DELREC_IMPORT_SECONDS",
                     )
                 try:
-                    line = self._lines.get(timeout=TELL_SECONDS)
+                    line = self._lines.get(timeout=PROGRESS_SECONDS)
                 except Empty:
                     yield "message", f"{last} ({taken:.0f} s)"
                     continue
@@ -109,8 +109,8 @@ class DataWork:
                 given.write(request)
         except OSError:
             pass
-        with streams.stdout as told:
-            for line in told:
+        with streams.stdout as output:
+            for line in output:
                 self._lines.put(line)
         self._lines.put(None)
 
@@ -126,7 +126,7 @@ class DataWork:
         )
 
 
-def look(paths: Sequence[Path], form: str | None, settings: Mapping[str, str] | None) -> DataWork:
+def inspect_files(paths: Sequence[Path], form: str | None, settings: Mapping[str, str] | None) -> DataWork:
     """Tells the first rows of files (``look``: an :class:`engine.data.importing.FileInspection` as an object), then
     what is left of them after cleaning (``result``, as of :func:`describe`, or ``{"fault": …}`` where nothing is)."""
     return DataWork({"do": "look", "files": list(map(str, paths)), "form": form, "settings": settings})

@@ -54,11 +54,11 @@ def known(error: BaseException, then: str = "try again") -> StudioError | None:
 
 def explain(error: BaseException) -> tuple[str, str]:
     """Reason and remedy of an exception that ended a run."""
-    told = known(error, "resume it")
-    if told is None:
+    message = known(error, "resume it")
+    if message is None:
         return _line(f"crashed: {type(error).__name__}: {error}"), LOG
-    place = f" ({told.where})" if told.where else ""
-    return _line(f"{told.what}{place}"), _line(told.remedy)
+    place = f" ({message.where})" if message.where else ""
+    return _line(f"{message.what}{place}"), _line(message.remedy)
 
 
 def exit_status(error: BaseException) -> int:

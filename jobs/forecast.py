@@ -103,8 +103,8 @@ def _scaled(
 
 def _tested(config: RunConfig, users: Mapping[Hashable, int | None]) -> int | None:
     """How many test users are asked; None where that is not known."""
-    there, wanted = users.get(_has_users(config)), config.eval.users
-    return min(wanted or there, there) if there else wanted
+    there, asked = users.get(_has_users(config)), config.eval.users
+    return min(asked or there, there) if there else asked
 
 
 def _has_users(config: RunConfig) -> Hashable:

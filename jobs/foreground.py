@@ -79,11 +79,11 @@ def _execute(
             shown = [monitor] if monitor else []
             return execute(run_id, recorder, others=shown, recipe=recipe, processes=processes)
     except Exception as error:
-        told = failures.known(error, f"go on with: delrec resume {run_id}")
-        if told is None or told is error:
+        message = failures.known(error, f"go on with: delrec resume {run_id}")
+        if message is None or message is error:
             raise
-        where = told.where or str(runs.run_folder(run_id))
-        raise StudioError(told.what, where=where, remedy=told.remedy) from error
+        where = message.where or str(runs.run_folder(run_id))
+        raise StudioError(message.what, where=where, remedy=message.remedy) from error
 
 
 @contextmanager

@@ -133,8 +133,8 @@ def served(busy: Callable[[], Sequence[str]], beaten: Callable[[], float], patie
             try:
                 if self.path == "/healthz":
                     wrong = stuck()
-                    told = json.dumps({"status": wrong or "ok", "runs": list(busy())}).encode()
-                    self._tell(503 if wrong else 200, "application/json", told)
+                    body = json.dumps({"status": wrong or "ok", "runs": list(busy())}).encode()
+                    self._tell(503 if wrong else 200, "application/json", body)
                 elif self.path == "/metrics":
                     self._tell(200, TYPE, exposition(busy))
                 else:

@@ -39,7 +39,7 @@ class WriteFault:
         self.what, self.lasts = what, False
 
     @contextmanager
-    def told_once(self) -> Iterator[None]:
+    def logged_once(self) -> Iterator[None]:
         """Goes on after a fault of the database in its body."""
         try:
             yield
@@ -62,10 +62,10 @@ def given(beat: Callable[[], bool]) -> Iterator[None]:
     ending = threading.Event()
 
     def keep() -> None:
-        wanted, fault = True, WriteFault("signs of life are not written")
-        while wanted and not ending.wait(HEARTBEAT_SECONDS):
-            with fault.told_once():
-                wanted = beat()
+        writing, fault = True, WriteFault("signs of life are not written")
+        while writing and not ending.wait(HEARTBEAT_SECONDS):
+            with fault.logged_once():
+                writing = beat()
 
     thread = threading.Thread(target=keep, name="signs-of-life", daemon=True)
     thread.start()

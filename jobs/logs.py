@@ -55,7 +55,7 @@ class JsonLines(logging.Formatter):
     """``time`` (UTC), ``level``, ``logger``, ``process`` and ``message``; ``run`` and ``trace`` where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        record_fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -63,7 +63,7 @@ class JsonLines(logging.Formatter):
             "message": " ".join(record.getMessage().split()),
         }
         if run := getattr(record, "run", None):
-            told["run"] = run
+            record_fields["run"] = run
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            record_fields["trace"] = self.formatException(record.exc_info)
+        return json.dumps(record_fields, ensure_ascii=False)

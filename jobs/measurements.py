@@ -59,20 +59,20 @@ class FalsifyRequest(Request):
 class ProgressMonitor(Monitor):
     """Tells the progress of a measurement as its answer so far: ``measuring``, ``done`` and ``total``."""
 
-    def __init__(self, tell: OnProgress) -> None:
-        self.tell = tell
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.on_progress = on_progress
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        self.tell({"measuring": stage, "done": done, "total": total})
+        self.on_progress({"measuring": stage, "done": done, "total": total})
 
 
-def pattern(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
+def pattern(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Answers a :class:`PatternRequest`; ``others`` says which runs the further prompts are of."""
     asked = PatternRequest.read(request)
     loaded = models(folder)
     others = [runs.get(run_id) for run_id in asked.prompt_of]
     prompts = soft_prompts(asked.prompt_of, loaded)
-    found = distilled.pattern(loaded, ProgressMonitor(tell), prompts, asked.users, asked.effect_users)
+    found = distilled.pattern(loaded, ProgressMonitor(on_progress), prompts, asked.users, asked.effect_users)
     return {
         "run_id": folder.name,
         **found,
@@ -81,24 +81,25 @@ def pattern(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[
     }
 
 
-def faithfulness(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
+def faithfulness(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Answers a :class:`FaithfulnessRequest`."""
     asked = FaithfulnessRequest.read(request)
     row = asked.model or chosen_row(RunFolder.open(folder)).row
-    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, ProgressMonitor(tell), row)}
+    return {"run_id": folder.name, **trust.faithfulness(models(folder), asked.users, ProgressMonitor(on_progress), row)}
 
 
-def drivers(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
+def drivers(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Answers a :class:`DriversRequest`."""
     asked = DriversRequest.read(request)
-    return {"run_id": folder.name, **reasons.drivers(models(folder), asked.users, ProgressMonitor(tell), asked.rows)}
+    monitor = ProgressMonitor(on_progress)
+    return {"run_id": folder.name, **reasons.drivers(models(folder), asked.users, monitor, asked.rows)}
 
 
-def falsify(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
+def falsify(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Answers a :class:`FalsifyRequest`; prompts to compare with are distilled first, unless they are there."""
     asked = FalsifyRequest.read(request)
     run = RunFolder.open(folder)
     # Models of its own: while prompts are distilled the adapter is off, and others ask theirs in between.
-    loaded, monitor = Models.load(run, Monitor()), ProgressMonitor(tell)
+    loaded, monitor = Models.load(run, Monitor()), ProgressMonitor(on_progress)
     found = suite.falsify(loaded, run, monitor, users=asked.users, tests=asked.tests, train=True)
     return found.model_dump(mode="json")

@@ -126,7 +126,7 @@ class DatabaseMonitor(Monitor):
         self._peak = max(self._peak, rss)
         values |= {"rss_mb": rss, "peak_rss_mb": self._peak}
         written = False
-        with self._fault.told_once():
+        with self._fault.logged_once():
             if self._cancel.is_set():
                 lifecycle.request_cancel(self.run_id)
             with writing() as session:

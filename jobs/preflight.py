@@ -58,7 +58,7 @@ class Check:
 
 def preflight(config: RunConfig, expected: Forecast) -> list[Check]:
     """All looks at one configuration; takes milliseconds. ``expected`` is its forecast."""
-    return [check for look in LOOKS for check in look(config, expected)]
+    return [check for run_check in CHECKS for check in run_check(config, expected)]
 
 
 def refuse_problems(config: RunConfig, expected: Forecast) -> None:
@@ -113,12 +113,12 @@ def _layers_and_context(config: RunConfig, _: Forecast) -> Iterator[Check]:
     context = facts.get("max_position_embeddings")
     if not context:
         return
-    said = f"prompts of up to about {length} tokens, {context} fit"
+    text = f"prompts of up to about {length} tokens, {context} fit"
     if length <= context:
-        yield Check("Prompt length", "ok", said)
+        yield Check("Prompt length", "ok", text)
     else:
         remedy = "lower data.history or data.candidates; the Prompts tab counts exactly"
-        yield Check("Prompt length", "note", said, remedy)
+        yield Check("Prompt length", "note", text, remedy)
 
 
 def _ranks(config: RunConfig, _: Forecast) -> Iterator[Check]:
@@ -141,9 +141,9 @@ def _device(config: RunConfig, _: Forecast) -> Iterator[Check]:
     if _waits(config):  # for whom is looked at as Worker
         return
     gpu = has_gpu()
-    for setting, wanted in (("llm.device", config.llm.device), ("teacher.device", config.teacher.device)):
-        if (wanted.startswith("cuda") and not gpu) or (wanted == "mps" and sys.platform != "darwin"):
-            yield Check("Device", "problem", f"this machine has no {wanted}", f"set {setting} to auto or cpu")
+    for setting, device in (("llm.device", config.llm.device), ("teacher.device", config.teacher.device)):
+        if (device.startswith("cuda") and not gpu) or (device == "mps" and sys.platform != "darwin"):
+            yield Check("Device", "problem", f"this machine has no {device}", f"set {setting} to auto or cpu")
             return
     if gpu and config.llm.device != "cpu":
         yield Check("Device", "ok", "a GPU is here")
@@ -172,17 +172,17 @@ def _worker(config: RunConfig, _: Forecast) -> Iterator[Check]:
 
 
 def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
-    wanted = config.run.processes
-    if wanted == 1 or _waits(config):
+    count = config.run.processes
+    if count == 1 or _waits(config):
         return
     on_gpus = environment.gpu_count() if "cpu" not in (config.llm.device, config.teacher.device) else 0
     there, what = (on_gpus, "GPU") if on_gpus else (environment.cores(), "core")
     plural = "" if there == 1 else "s"
-    if wanted > there:
+    if count > there:
         remedy = f"set run.processes to at most {there}"
-        yield Check("Processes", "problem", f"{wanted} processes, and this machine has {there} {what}{plural}", remedy)
+        yield Check("Processes", "problem", f"{count} processes, and this machine has {there} {what}{plural}", remedy)
     else:
-        yield Check("Processes", "ok", f"{wanted} processes share {there} {what}{plural}")
+        yield Check("Processes", "ok", f"{count} processes share {there} {what}{plural}")
 
 
 def _placement(config: RunConfig, _: Forecast) -> Iterator[Check]:
@@ -225,12 +225,12 @@ def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / GB
-    wanted = RUN_GB + FETCH_GB * (model_presence(config.llm.name) == "to be fetched")
-    said = f"{free:.1f} GB free, about {wanted:.1f} GB wanted"
-    if free >= wanted:
-        yield Check("Disk", "ok", said)
+    needed_gb = RUN_GB + FETCH_GB * (model_presence(config.llm.name) == "to be fetched")
+    text = f"{free:.1f} GB free, about {needed_gb:.1f} GB wanted"
+    if free >= needed_gb:
+        yield Check("Disk", "ok", text)
     else:
-        yield Check("Disk", "note", said, "delete old runs, or set DELREC_HOME to a larger disk")
+        yield Check("Disk", "note", text, "delete old runs, or set DELREC_HOME to a larger disk")
 
 
 def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
@@ -245,31 +245,31 @@ def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
     if (planned := training_mb(config, _facts(config))) is not None:
         yield _training_memory(config, planned, _gpu_mb(config) if on_gpu else free, on_gpu)
         return
-    wanted = expected.memory_mb or weights_mb(config)
-    if wanted is None:
+    needed_mb = expected.memory_mb or weights_mb(config)
+    if needed_mb is None:
         yield Check("Memory", "ok", f"{free / 1000:.1f} GB free; what the model takes is known once it is here")
-    elif wanted < free:
-        yield Check("Memory", "ok", f"{free / 1000:.1f} GB free, about {wanted / 1000:.1f} GB wanted")
+    elif needed_mb < free:
+        yield Check("Memory", "ok", f"{free / 1000:.1f} GB free, about {needed_mb / 1000:.1f} GB wanted")
     else:
-        detail = f"{free / 1000:.1f} GB free, about {wanted / 1000:.1f} GB wanted"
+        detail = f"{free / 1000:.1f} GB free, about {needed_mb / 1000:.1f} GB wanted"
         yield Check("Memory", "note", detail, "take a smaller model, llm.dtype=bfloat16 or a lower llm.micro_batch")
 
 
 def _training_memory(config: RunConfig, planned: float, there: float, on_gpu: bool) -> Check:
     """Of the estimate beside what is there: a GPU's memory for each process, or what is free here for all of them."""
     one, several = training_mb(config, _facts(config), 1) or 0.0, config.run.processes
-    said = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
-    said += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
-    said += f", in each of {several} processes" if several > 1 else ""
+    text = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
+    text += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
+    text += f", in each of {several} processes" if several > 1 else ""
     if on_gpu and not there:
-        return Check("Memory", "ok", f"{said}; what the GPU has is seen when the run starts")
-    said += f"; the GPU has {there / 1000:.1f} GB" if on_gpu else f"; {there / 1000:.1f} GB free"
+        return Check("Memory", "ok", f"{text}; what the GPU has is seen when the run starts")
+    text += f"; the GPU has {there / 1000:.1f} GB" if on_gpu else f"; {there / 1000:.1f} GB free"
     if planned * (1 if on_gpu else several) < there:
-        return Check("Memory", "ok", said)
+        return Check("Memory", "ok", text)
     lower = "lower llm.micro_batch, or set llm.checkpointing=true, llm.dtype=bfloat16 or llm.weights=4bit"
     lower += ", or run.placement=sharded" * (several > 1 and config.run.placement == "whole")
     lower += ", or run.placement=offloaded" * (on_gpu and config.run.placement == "whole")
-    return Check("Memory", "note", said, lower)
+    return Check("Memory", "note", text, lower)
 
 
 def _gpu_mb(config: RunConfig) -> float:
@@ -290,7 +290,7 @@ def _facts(config: RunConfig) -> Mapping[str, Any]:
     return known_facts(config.llm.name)
 
 
-LOOKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
+CHECKS: tuple[Callable[[RunConfig, Forecast], Iterator[Check]], ...] = (
     _data,
     _teacher,
     _model,

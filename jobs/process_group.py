@@ -29,9 +29,9 @@ ProcessTask = tuple[str, tuple[Any, ...]]
 OTHER = interpreter.command("jobs.process_group")
 LOST_STATUS = 4
 """How one ends whose connection broke: not of its own fault."""
-TOLD_STATUS = 6
+EXPLAINED_STATUS = 6
 """How one ends that has told why, in a sentence for people."""
-LOOK_THERE = "what it wrote where it was started says why; mend that, then resume the run"
+READ_ITS_LOG = "what it wrote where it was started says why; mend that, then resume the run"
 SETTLE_SECONDS = 10.0
 """Once one has died, the others notice by their connections; this process is ended if it has not by then …"""
 END_SECONDS = 20.0
@@ -43,7 +43,7 @@ def launched() -> int:
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
-def beside_the_first() -> bool:
+def is_worker_rank() -> bool:
     """Whether a launcher started this one as another than the first, which is told what to do."""
     return launched() > 1 and os.environ.get("RANK", "0") != "0"
 
@@ -76,7 +76,7 @@ def working(
 
             if isinstance(error, StudioError) or not is_connection_error(error):
                 raise
-            raise StudioError("another process of the run has ended", where=str(folder), remedy=LOOK_THERE) from error
+            raise StudioError("another process of the run has ended", where=str(folder), remedy=READ_ITS_LOG) from error
         return
     if count == 1:
         yield
@@ -211,7 +211,7 @@ class _Others:
             if other.returncode not in (None, 0, LOST_STATUS):
                 kills = failures.memory_kills() - self.kills
                 reason, remedy = failures.explain_exit(other.returncode, self.logs[rank], kills)
-                if other.returncode == TOLD_STATUS:
+                if other.returncode == EXPLAINED_STATUS:
                     reason, remedy = failures.last_word(self.logs[rank]), failures.CHECKPOINT
                 return f"process {rank + 1} of {self.count} ended: {reason}", remedy
         return None
@@ -255,9 +255,9 @@ if __name__ == "__main__":
     except Cancelled:
         sys.exit(0)
     except Exception as error:
-        if (told := failures.known(error)) is not None:
-            sys.stderr.write(f"{told}\n")
-            sys.exit(TOLD_STATUS)
+        if (message := failures.known(error)) is not None:
+            sys.stderr.write(f"{message}\n")
+            sys.exit(EXPLAINED_STATUS)
         if is_connection_error(error):
             sys.exit(LOST_STATUS)
         raise

@@ -47,8 +47,8 @@ def _end(run: Run) -> bool:
     with writing() as session:
         if run.cancel_requested:
             return lifecycle.end(run.id, "cancelled", session, seen=run.heartbeat)
-        told = {"error": "its process was killed", "remedy": failures.CHECKPOINT}
-        return lifecycle.end(run.id, "interrupted", session, seen=run.heartbeat, **told)
+        outcome = {"error": "its process was killed", "remedy": failures.CHECKPOINT}
+        return lifecycle.end(run.id, "interrupted", session, seen=run.heartbeat, **outcome)
 
 
 def requeue_missing() -> None:

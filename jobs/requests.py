@@ -137,13 +137,13 @@ class ExplainRequest(Request):
     recommendation leave this machine. Another number asks anew."""
 
 
-def recommend(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
+def recommend(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:  # noqa: ARG001 - it takes no time
     """Answers a :class:`RecommendRequest`."""
     asked = RecommendRequest.read(request)
     return asdict(models(folder).recommend(asked.titles, asked.k))
 
 
-def explain(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[str, Any]:
+def explain(folder: Path, request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Answers an :class:`ExplainRequest`."""
     asked = ExplainRequest.read(request)
     if asked.user is None and not asked.titles:
@@ -163,7 +163,7 @@ def explain(folder: Path, request: Mapping[str, Any], tell: OnProgress) -> dict[
     parts = asked.parts or PARTS
     known = {"run_id": folder.name}
     reasons = explainer.Explainer(chosen, others, writing)
-    return {**explainer.explain(reasons, parts, lambda partial: tell({**known, **partial})).to_json(), **known}
+    return {**explainer.explain(reasons, parts, lambda partial: on_progress({**known, **partial})).to_json(), **known}
 
 
 def _changed(folder: Path) -> int:
@@ -212,9 +212,9 @@ def _explanandum(
         explanandum_of_user,
     )
 
-    loaded, wanted = _loaded(folder, changed), ExplanationTarget(item, rival, row, beside)
+    loaded, target = _loaded(folder, changed), ExplanationTarget(item, rival, row, beside)
     if user is None:
-        return explanandum_of_titles(loaded, titles, wanted)
+        return explanandum_of_titles(loaded, titles, target)
     if titles:
-        return explanandum_of_edited(loaded, user, titles, wanted, candidates)
-    return explanandum_of_user(loaded, user, wanted, candidates)
+        return explanandum_of_edited(loaded, user, titles, target, candidates)
+    return explanandum_of_user(loaded, user, target, candidates)

@@ -61,12 +61,12 @@ class Resources:
 
     def lacks(self, needs: Mapping[str, Any]) -> str:
         """Which of a run's needs (its settings ``run``) it does not meet, in words; empty if it meets all."""
-        wanted, on_gpu = float(needs.get("memory") or 0), needs.get("device") == "gpu"
+        needed_gb, on_gpu = float(needs.get("memory") or 0), needs.get("device") == "gpu"
         if on_gpu and not self.gpus:
             return "it has no GPU"
         largest = max((gpu.memory_mb for gpu in self.gpus), default=0.0) if on_gpu else self.memory_mb
-        if wanted * 1000 > largest:
-            return f"{'its GPU' if on_gpu else 'it'} has {largest / 1000:.1f} GB of memory, not {wanted:g}"
+        if needed_gb * 1000 > largest:
+            return f"{'its GPU' if on_gpu else 'it'} has {largest / 1000:.1f} GB of memory, not {needed_gb:g}"
         several = int(needs.get("processes") or 1)
         there, what = (len(self.gpus), "GPU") if on_gpu else (self.cores, "core")
         if several > max(there, 1):
@@ -103,8 +103,8 @@ def own_gpus() -> tuple[Gpu, ...]:
     if not count:
         return ()
     with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-        told = subprocess.run(NVIDIA, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
-        rows = [line.rpartition(",") for line in told.splitlines() if line.strip()]
+        output = subprocess.run(NVIDIA, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
+        rows = [line.rpartition(",") for line in output.splitlines() if line.strip()]
         return tuple(Gpu(name.strip(), float(memory) * 1.048576) for name, _, memory in rows)[:count]
     return tuple(Gpu("GPU", 0.0) for _ in range(count))
 

@@ -22,14 +22,14 @@ def retry(write: Callable[[], Outcome], seconds: float, give_up: Callable[[], bo
         DatabaseUnreachable: it could not for ``seconds``, or until ``give_up``.
     """
     deadline = time.monotonic() + seconds
-    told = False
+    logged = False
     while True:
         try:
             return write()
         except DatabaseUnreachable as error:
             if time.monotonic() >= deadline or give_up():
                 raise
-            if not told:
+            if not logged:
                 logger.warning("waiting to write down how a run ended: %s", error)
-                told = True
+                logged = True
         time.sleep(PAUSE_SECONDS)

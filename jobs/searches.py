@@ -72,10 +72,10 @@ class SearchState:
             {name: getattr(it.run, name) for name in own} | {"settings": it.label, "value": it.trial.value}
             for it in self.ranked
         ]
-        return head(self.experiment) | {"told": self.told, "best": best, "runs": runs}
+        return head(self.experiment) | {"told": self.summary, "best": best, "runs": runs}
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many configurations were seen, in words."""
         states = [it.run.state for it in self.tried]
         parts = {
@@ -166,7 +166,7 @@ def advance() -> None:
     for experiment in store.open_searches():
         with _faults.setdefault(
             experiment.id, heartbeat.WriteFault(f"the search {experiment.name!r} waits")
-        ).told_once():
+        ).logged_once():
             while _next(experiment.id):
                 pass
 

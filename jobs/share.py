@@ -37,21 +37,21 @@ class Share:
 
         It waits meanwhile for memory that it would take beside the others; not once ``stopping`` is set.
         """
-        wanted = expected_mb(run_id) if self.at_once > 1 else 0.0
-        while not self._take(run_id, wanted) and not stopping.wait(WAIT_SECONDS):
+        needed_mb = expected_mb(run_id) if self.at_once > 1 else 0.0
+        while not self._take(run_id, needed_mb) and not stopping.wait(WAIT_SECONDS):
             pass
         try:
             yield self._environment(run_id)
         finally:
             self._taken.pop(run_id, None)
 
-    def _take(self, run_id: str, wanted: float) -> bool:
+    def _take(self, run_id: str, needed_mb: float) -> bool:
         memory = psutil.virtual_memory()
         with self._lock:
-            expected = sum(self._taken.values()) + wanted
-            if self._taken and (expected > memory.total / 1e6 or wanted > memory.available / 1e6):
+            expected = sum(self._taken.values()) + needed_mb
+            if self._taken and (expected > memory.total / 1e6 or needed_mb > memory.available / 1e6):
                 return False
-            self._taken[run_id] = wanted
+            self._taken[run_id] = needed_mb
             return True
 
     def _environment(self, run_id: str) -> dict[str, str]:

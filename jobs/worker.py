@@ -67,7 +67,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
             return
         with share.taken(run_id, stopping) as environment:
             supervise(run_id, stopping, command, environment)
-        with fault.told_once():
+        with fault.logged_once():
             searches.advance()
 
     queue = Queue(TRAINING, work)
@@ -77,7 +77,7 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
         signal.signal(number, lambda *_: stopping.set())
     if parent is not None:
         end_with_parent(parent, stopping.set)
-    beside = _start([*answerer, str(me.pid)])
+    answering = _start([*answerer, str(me.pid)])
     moved = time.monotonic()
     with (
         heartbeat.given(beat),
@@ -85,14 +85,14 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     ):
         while not stopping.wait(RECOVER_SECONDS):
             moved = time.monotonic()
-            with fault.told_once():  # out of reach for a while; what is lost is found next time
+            with fault.logged_once():  # out of reach for a while; what is lost is found next time
                 api.recover()
                 searches.advance()
             consumer.check_worker_health()
-            if beside.poll() is not None:
-                beside = _start([*answerer, str(me.pid)])
+            if answering.poll() is not None:
+                answering = _start([*answerer, str(me.pid)])
         consumer.stop(graceful=True)
-        _stop(beside)
+        _stop(answering)
     with contextlib.suppress(SQLAlchemyError, StudioError):
         workers.leave(me)
 

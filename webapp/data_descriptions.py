@@ -38,7 +38,7 @@ def describe(config: DataConfig, run: Run | None = None) -> Iterator[str | Descr
         seed = 0 if run is None else run.seed
         if run is not None and not run.folder.exists():  # it has not begun: its data are what its settings name
             run = None
-        for kind, value in data_work.describe(config, seed, run).told():
+        for kind, value in data_work.describe(config, seed, run).events():
             if kind == "message":
                 yield str(value)
             elif kind == "result":

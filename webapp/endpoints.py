@@ -30,7 +30,7 @@ from jobs.records import Run
 from webapp.access import Access
 from webapp.answering import Answering
 from webapp.data_descriptions import describe
-from webapp.events import tell
+from webapp.events import error_text
 from webapp.experiment_actions import ACTIONS, about, alone, as_dict
 from webapp.inspect.question import RATHER, REASONS, Question
 from webapp.previews import require_preview
@@ -188,15 +188,15 @@ class Endpoints:
         """
         self.access.require_change(request)
         if plan:
-            beside = {"metric": metric != DEFAULT, "trials": trials != USUAL_TRIALS, "pruning": not pruning}
-            alone(preset=preset != USUAL, settings=settings, vary=vary, **beside)
-            wanted, called, question = search_from_yaml(plan, "plan")
+            options = {"metric": metric != DEFAULT, "trials": trials != USUAL_TRIALS, "pruning": not pruning}
+            alone(preset=preset != USUAL, settings=settings, vary=vary, **options)
+            search, called, question = search_from_yaml(plan, "plan")
         else:
             base, called, question = load_config(preset, overrides=settings or ()), "", ""
-            wanted = make_search(preset, base, read_space(vary or ()), metric=metric, trials=trials, pruning=pruning)
+            search = make_search(preset, base, read_space(vary or ()), metric=metric, trials=trials, pruning=pruning)
         if dry_run:
-            return asdict(searches.forecast_search(wanted))
-        return as_dict(searches.start(wanted, name.strip() or called or None, question).id)
+            return asdict(searches.forecast_search(search))
+        return as_dict(searches.start(search, name.strip() or called or None, question).id)
 
     def experiments(self) -> list[dict[str, Any]]:
         """All experiments, newest first: id, name, question, whether it is paused, how many runs are in each state."""
@@ -255,8 +255,8 @@ class Endpoints:
         """
         if not user and not titles:
             raise StudioError("whose recommendation?", where="user, titles", remedy="give one of the two")
-        wanted = list(parts or REASONS)
-        check_parts(wanted)
+        requested = list(parts or REASONS)
+        check_parts(requested)
         question = Question(
             user=user,
             titles=tuple(checked_titles(titles)) if titles else None,
@@ -266,11 +266,11 @@ class Endpoints:
         )
         items = {"item": item} if item else {}
         rivals = {"rival": rival} if rival else {}
-        requests = [question.request(part) | items | (rivals if part == RATHER else {}) for part in wanted]
+        requests = [question.request(part) | items | (rivals if part == RATHER else {}) for part in requested]
         found = self._answering.wait(run, "explain", requests)
         report = ExplanationReport.merged(map(ExplanationReport.read, found))
         assert report is not None
-        return report.only(wanted).to_json()
+        return report.only(requested).to_json()
 
     def data_sets(self) -> list[dict[str, Any]]:
         """Every data set: name, what it is, terms, state, and how it comes here; `imported` ones can be changed."""
@@ -284,7 +284,7 @@ class Endpoints:
         """
         config = load_config(overrides=[f"data.dataset={name}"])
         require_preview(self.access, config, request)
-        found = next(told for told in describe(config.data) if not isinstance(told, str))
+        found = next(update for update in describe(config.data) if not isinstance(update, str))
         return dict(found["description"])
 
     def rename_data_set(self, request: gr.Request, name: str, new: str) -> dict[str, Any]:
@@ -324,10 +324,10 @@ def build(access: Access) -> None:
     machine = Endpoints(access)
     for name in ENDPOINTS:
         # Not by gradio's queue: MCP would ask a queued endpoint through HTTP, without the visitor's password.
-        gr.api(_told_in_words(getattr(machine, name)), api_name=name, queue=False)
+        gr.api(_worded(getattr(machine, name)), api_name=name, queue=False)
 
 
-def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
+def _worded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Faults reach the caller as the sentence that pages show, never as a trace."""
 
     @functools.wraps(function)
@@ -335,7 +335,7 @@ def _told_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **named)
         except Exception as error:
-            raise gr.Error(tell(error), print_exception=False) from error
+            raise gr.Error(error_text(error), print_exception=False) from error
 
     return call
 

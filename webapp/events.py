@@ -25,7 +25,7 @@ OPENED = "() => delrecOpened()"
 log = logging.getLogger(__name__)
 
 
-def tell(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """One sentence for an exception; the trace of an unexpected one goes to the server's log."""
     if isinstance(error, StudioError):
         return str(error)

@@ -9,7 +9,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp.html import Html, tag
 from webapp.inspect.downloads import CLOSED, SAFE
-from webapp.inspect.session import look
+from webapp.inspect.session import load
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views.report import document, measured_by
 from webapp.tour_stops import STEPS, stops
@@ -35,7 +35,7 @@ def tour(subjects: Subjects) -> Html:
     """The whole document."""
     steps = {1: view.beginning(subjects)}
     for step, stop in stops(subjects).items():
-        answer = look(stop.question, stop.parts()).answer if stop.question and stop.settled else None
+        answer = load(stop.question, stop.parts()).answer if stop.question and stop.settled else None
         if stop.question and answer is not None:
             steps[step] = view.person(subjects, stop.question, answer, step, frozen=True)
     steps[STEPS] = view.end(subjects, api.results(subjects.run.id), frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.evaluate.user_groups import UserGroup
 from engine.explain.report import ExplanationReport
 from webapp.inspect.question import WORDS, Question
-from webapp.inspect.session import FIRST, QuestionState, advance, look
+from webapp.inspect.session import FIRST, QuestionState, advance, load
 from webapp.inspect.subjects import Subjects
 
 STEPS = 5
@@ -65,7 +65,7 @@ def _stop(candidates: list[Question], *, settle: bool) -> Stop:
     if settle or not candidates:
         return Stop(candidates[0] if candidates else None)
     for number, question in enumerate(candidates):
-        standing = look(question, (FIRST,))
+        standing = load(question, (FIRST,))
         if standing.pending:
             return Stop(question, settled=False, tried=number)
         if standing.answer is not None and clear(standing.answer):

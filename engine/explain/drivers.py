@@ -83,14 +83,14 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
     test, config = models.split.test, models.config
     if users < 2 or len(test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
-    wanted = list(all_rows(config)) if rows is None else list(dict.fromkeys(checked_row(config, it) for it in rows))
+    names = list(all_rows(config)) if rows is None else list(dict.fromkeys(checked_row(config, it) for it in rows))
     there, lacks = kinds_of(models.dataset.catalogue)
     world = ItemRelations(models.dataset.catalogue, models.split.train)
     chosen = sample_users(len(test), users, config.seed)
     examples = test.take(chosen)
     candidates = candidate_sets(models.dataset, examples, config.data, config.seed, "test")
     made: dict[str, Ranker] = {}
-    total = len(chosen) * len(wanted)
+    total = len(chosen) * len(names)
 
     def ask(user: int, about_her: tuple[np.ndarray, int]) -> list[UserDrivers]:
         history, target = about_her
@@ -99,20 +99,20 @@ def drivers(models: Models, users: int, monitor: Monitor, rows: Sequence[str] | 
         predictors = RowPredictors(models, models.dataset.catalogue, older, made=made)
         about = Instance(read, candidates[user], int(np.flatnonzero(candidates[user] == target)[0]), older)
         measured = []
-        for place, row in enumerate(wanted):
+        for place, row in enumerate(names):
             monitor.check()
-            monitor.progress(STAGE, min((user * len(wanted) + place) * distributed.world_size(), total), total)
+            monitor.progress(STAGE, min((user * len(names) + place) * distributed.world_size(), total), total)
             measured.append(_measure(predictors, row, about, world, list(there)))
         return measured
 
     each = distributed.map_items(list(zip(examples.histories, examples.targets.tolist(), strict=True)), ask)
-    found = {row: [measured[place] for measured in each] for place, row in enumerate(wanted)}
+    found = {row: [measured[place] for measured in each] for place, row in enumerate(names)}
     monitor.progress(STAGE, total, total)
     return {
         "users": len(chosen),
         "kinds": {name: {"words": kind.words, "meaning": kind.meaning} for name, kind in there.items()},
         "lacks": lacks,
-        **summary(found, list(there), config.eval.bootstrap, config.seed, _stage_rows(models, wanted)),
+        **summary(found, list(there), config.eval.bootstrap, config.seed, _stage_rows(models, names)),
     }
 
 
@@ -163,11 +163,11 @@ def summary(
 
 
 def _row(each: Sequence[UserDrivers], kinds: Sequence[str], samples: int, seed: int) -> dict[str, object]:
-    told = [(it.shares, it.control) for it in each if it.shares is not None]
-    share, control = (np.array([[it[side][name] for name in kinds] for it in told]) for side in (0, 1))
-    columns = {"share": share, "control": control, "difference": share - control} if len(told) > 1 else {}
+    figures = [(it.shares, it.control) for it in each if it.shares is not None]
+    share, control = (np.array([[it[side][name] for name in kinds] for it in figures]) for side in (0, 1))
+    columns = {"share": share, "control": control, "difference": share - control} if len(figures) > 1 else {}
     by_kind = _by_kind(columns, kinds, samples, seed) if columns else None
-    return {"users": len(told), "sentence": _sentence(by_kind), "kinds": by_kind}
+    return {"users": len(figures), "sentence": _sentence(by_kind), "kinds": by_kind}
 
 
 def _by_kind(

@@ -35,7 +35,7 @@ THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 """What some models think aloud first."""
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Controls of terminals and of directions."""
-SAID = {
+FAULTS = {
     401: f"it refuses the key (401): set {KEY}",
     403: f"it refuses the key (403): set {KEY}",
     404: "it knows no such address or model (404)",
@@ -61,23 +61,23 @@ def write_there(config: ExplainConfig, request: str) -> Iterator[str]:
     Raises:
         WriterFailed: it cannot be reached, refuses, or sends something else than a text, too much of it or too slowly.
     """
-    told: SimpleQueue[str | Exception | None] = SimpleQueue()
+    pieces: SimpleQueue[str | Exception | None] = SimpleQueue()
     left = threading.Event()
 
     def read() -> None:
         try:
             for piece in _read(config, request):
-                told.put(piece)
+                pieces.put(piece)
                 if left.is_set():
                     return
-            told.put(None)
+            pieces.put(None)
         except Exception as error:
-            told.put(error)
+            pieces.put(error)
 
     threading.Thread(target=read, daemon=True).start()
     until = time.monotonic() + SECONDS
     try:
-        while (piece := told.get(timeout=max(0.0, until - time.monotonic()))) is not None:
+        while (piece := pieces.get(timeout=max(0.0, until - time.monotonic()))) is not None:
             if isinstance(piece, Exception):
                 raise piece from None
             yield piece
@@ -90,7 +90,7 @@ def write_there(config: ExplainConfig, request: str) -> Iterator[str]:
 def _read(config: ExplainConfig, request: str) -> Iterator[str]:
     key = os.environ.get(KEY, "")
     headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    wanted = {
+    body = {
         "model": config.writer_model,
         "messages": [{"role": "user", "content": request}],
         "stream": True,
@@ -98,13 +98,13 @@ def _read(config: ExplainConfig, request: str) -> Iterator[str]:
     }
     url = f"{config.writer_url.rstrip('/')}/chat/completions"
     limits = httpx.Timeout(SILENCE, connect=SILENCE / 4)
-    told = 0
+    received = 0
     try:
-        with httpx.stream("POST", url, json=wanted, headers=headers, timeout=limits) as response:
+        with httpx.stream("POST", url, json=body, headers=headers, timeout=limits) as response:
             for piece in _visible(_whole_letters(_pieces(response))):
-                if told + len(piece) > MOST_CHARACTERS:
+                if received + len(piece) > MOST_CHARACTERS:
                     raise _failed(config, f"it writes more than {MOST_CHARACTERS} characters")
-                told += len(piece)
+                received += len(piece)
                 yield piece
     except httpx.TimeoutException:
         raise _failed(config, f"it was silent for {SILENCE:g} seconds") from None
@@ -112,7 +112,7 @@ def _read(config: ExplainConfig, request: str) -> Iterator[str]:
         raise _failed(config, f"it cannot be reached ({type(error).__name__})") from None
     except _NotText as error:
         raise _failed(config, str(error)) from None
-    if not told:
+    if not received:
         raise _failed(config, "it wrote nothing")
 
 
@@ -131,7 +131,7 @@ def _pieces(response: httpx.Response) -> Iterator[str]:
         elsewhere = (
             "it sends elsewhere ({}), where nothing is asked" if response.has_redirect_location else "it fails ({})"
         )
-        raise _NotText(SAID.get(status, elsewhere.format(status)))
+        raise _NotText(FAULTS.get(status, elsewhere.format(status)))
     if response.headers.get("content-encoding", "identity") != "identity":
         raise _NotText("it packs its answer, unasked")
     response.stream = _Bounded(response.stream)

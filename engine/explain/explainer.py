@@ -73,7 +73,7 @@ class Explainer:
         return leave_one_out(self.explained.model, self.explained.operators(self.explained.row))
 
     @cached_property
-    def effects_beside(self) -> dict[str, LeaveOneOut]:
+    def comparison_effects(self) -> dict[str, LeaveOneOut]:
         """Those of the row beside."""
         return leave_one_out(self.explained.beside, self.explained.operators(self.explained.other))
 
@@ -128,7 +128,7 @@ class Explainer:
 
     def measure_effects(self) -> dict[str, Any]:
         """Effects by row and operator, signs' agreement between operators, rank correlation of both rows."""
-        ours, theirs = self.effects, self.effects_beside
+        ours, theirs = self.effects, self.comparison_effects
         agree = {name: spearman(ours[name].margin, theirs[name].margin) for name in theirs if name in ours}
         return {
             "model": {name: _effects(found) for name, found in ours.items()},
@@ -251,20 +251,20 @@ class Explainer:
 
     def measure_summary(self) -> dict[str, Any]:
         """The first sentence and the stand-in for a generated rationale."""
-        evidence = told = self.evidence()
+        evidence = words = self.evidence()
         if self.explained.has_look_alikes:
-            told = self.evidence(self.explained.called)
-        shown = told.isolated()
+            words = self.evidence(self.explained.called)
+        shown = words.isolated()
         return {"sentence": first_sentence(shown), "fallback": fallback(shown), "evidence": plain(evidence)}
 
     def first_words(self) -> dict[str, Any]:
         """The same as far as it is known before the row beside is asked: all but where that one puts the item."""
         called = self.explained.called if self.explained.has_look_alikes else None
         evidence = gather(self.explained, self.deletions(), None, called, alone=True)
-        told = plain(replace(evidence, teacher_rank=0.0))
-        del told["teacher_rank"]
+        words = plain(replace(evidence, teacher_rank=0.0))
+        del words["teacher_rank"]
         sentence = first_sentence(evidence.isolated())
-        return {"sentence": sentence, "fallback": sentence, "evidence": told}
+        return {"sentence": sentence, "fallback": sentence, "evidence": words}
 
     def measure_rationale(self) -> dict[str, Any]:
         """Texts of the model under the evidence's grammar, checked against it, best grounded first."""
@@ -272,7 +272,7 @@ class Explainer:
         asked = writing.prompt or request(evidence)
         texts: list[str] = []
 
-        def heard(sample: int, piece: str) -> None:
+        def on_text(sample: int, piece: str) -> None:
             texts.extend([""] * (sample + 1 - len(texts)))
             texts[sample] += piece
             self.on_writing({"request": asked, "texts": list(texts)})
@@ -285,7 +285,7 @@ class Explainer:
             seed=self.seed,
             asked=asked,
             elsewhere=self.explained.models.config.explain if writing.elsewhere else None,
-            on_text=heard,
+            on_text=on_text,
         )
         return {"request": asked, "texts": plain(found)}
 

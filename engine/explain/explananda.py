@@ -56,7 +56,7 @@ ANYTHING = ExplanationTarget()
 
 
 def explanandum_of_user(
-    models: Models, user: str, wanted: ExplanationTarget = ANYTHING, candidates: CandidatePool = "sampled"
+    models: Models, user: str, spec: ExplanationTarget = ANYTHING, candidates: CandidatePool = "sampled"
 ) -> Explanandum:
     """A test user, by her id in the data set, and her history before the test item.
 
@@ -66,19 +66,19 @@ def explanandum_of_user(
     Raises:
         StudioError: no such test user, or no such item.
     """
-    history, target, listed = _test_user(models, user, wanted, candidates)
+    history, target, listed = _test_user(models, user, spec, candidates)
     length = models.config.data.history
     entries = understand([int(item) for item in history[-length:]], models.dataset.catalogue)
     whole = candidates == "catalogue"
     catalogue = models.dataset.catalogue
-    return _explanandum(models, catalogue, entries, history[:-length], listed, wanted, target, (), whole)
+    return _explanandum(models, catalogue, entries, history[:-length], listed, spec, target, (), whole)
 
 
 def explanandum_of_edited(
     models: Models,
     user: str,
     titles: Sequence[str],
-    wanted: ExplanationTarget = ANYTHING,
+    spec: ExplanationTarget = ANYTHING,
     candidates: CandidatePool = "sampled",
 ) -> Explanandum:
     """A test user whose read history is changed to ``titles``: the candidates stay those of the history as it was.
@@ -89,7 +89,7 @@ def explanandum_of_edited(
     Raises:
         StudioError: no such test user, no titles, too many, none that the catalogue knows, or no such item.
     """
-    history, target, listed = _test_user(models, user, wanted, candidates)
+    history, target, listed = _test_user(models, user, spec, candidates)
     entries, known = _understood(models, titles)
     length = models.config.data.history
     gone = [models.dataset.catalogue.choice(int(item)).title for item in listed if item in known]
@@ -98,10 +98,10 @@ def explanandum_of_edited(
     older += [entry.item for entry in entries[:-length] if entry.item is not None]
     kept = np.array([item for item in listed if item not in known], np.int64)
     whole = candidates == "catalogue"
-    return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, wanted, target, notes, whole)
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), kept, spec, target, notes, whole)
 
 
-def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: ExplanationTarget = ANYTHING) -> Explanandum:
+def explanandum_of_titles(models: Models, titles: Sequence[str], spec: ExplanationTarget = ANYTHING) -> Explanandum:
     """A history of one's own, oldest first, and the row's best items of the whole catalogue.
 
     Titles that the catalogue lacks are kept for the language model.
@@ -111,7 +111,7 @@ def explanandum_of_titles(models: Models, titles: Sequence[str], wanted: Explana
     """
     entries, _ = _understood(models, titles)
     older = [entry.item for entry in entries[: -models.config.data.history] if entry.item is not None]
-    return _explanandum_of_entries(models, entries, np.array(older, np.int64), None, wanted, None, [], True)
+    return _explanandum_of_entries(models, entries, np.array(older, np.int64), None, spec, None, [], True)
 
 
 def remembered(models: Models, older: np.ndarray) -> np.ndarray:
@@ -122,7 +122,7 @@ def remembered(models: Models, older: np.ndarray) -> np.ndarray:
 
 
 def _test_user(
-    models: Models, user: str, wanted: ExplanationTarget, candidates: CandidatePool
+    models: Models, user: str, spec: ExplanationTarget, candidates: CandidatePool
 ) -> tuple[np.ndarray, int, np.ndarray]:
     """History, true next item and candidates of a test user.
 
@@ -145,7 +145,7 @@ def _test_user(
         length = models.config.data.history
         read = history[-length:]
         rows = RowPredictors(models, models.dataset.catalogue, remembered(models, history[:-length]))
-        listed = rows.best(wanted.rows(models.config)[0], read, history)
+        listed = rows.best(spec.rows(models.config)[0], read, history)
     return history, int(example.targets[0]), listed
 
 
@@ -172,7 +172,7 @@ def _explanandum_of_entries(
     entries: tuple[MatchedTitle, ...],
     older: np.ndarray,
     candidates: np.ndarray | None,
-    wanted: ExplanationTarget,
+    spec: ExplanationTarget,
     true_item: int | None,
     notes: list[str],
     whole: bool,
@@ -186,7 +186,7 @@ def _explanandum_of_entries(
     if len(entries) > length:
         notes.append(f"The language model reads the last {length} of {len(entries)} titles.")
     catalogue = models.dataset.catalogue.extended([entry.title for entry in read if entry.item is None])
-    return _explanandum(models, catalogue, read, older, candidates, wanted, true_item, tuple(notes), whole)
+    return _explanandum(models, catalogue, read, older, candidates, spec, true_item, tuple(notes), whole)
 
 
 def _explanandum(
@@ -195,13 +195,13 @@ def _explanandum(
     entries: tuple[MatchedTitle, ...],
     older: np.ndarray,
     candidates: np.ndarray | None,
-    wanted: ExplanationTarget,
+    spec: ExplanationTarget,
     true_item: int | None,
     notes: tuple[str, ...],
     whole: bool,
 ) -> Explanandum:
     """``candidates``: the row's best of the whole catalogue after these entries if ``None``."""
-    row, other = wanted.rows(models.config)
+    row, other = spec.rows(models.config)
     if models.dataset.note:
         notes = (models.dataset.note, *notes)
     own = iter(range(catalogue.n_known, len(catalogue)))
@@ -209,7 +209,7 @@ def _explanandum(
     taken = {*history.tolist(), *older.tolist()}
     item, rival = (
         None if text is None else _free_item(models.dataset.catalogue, text, taken, where)
-        for where, text in (("item", wanted.item), ("rival", wanted.rival))
+        for where, text in (("item", spec.item), ("rival", spec.rival))
     )
     catalogue = catalogue.extended([f"an unknown {models.prompts().words.noun}"])
     rows = RowPredictors(models, catalogue, remembered(models, older), whole=whole)

@@ -67,7 +67,7 @@ def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
     """The figures of one user, about the row's own top answer."""
     row = explained.model
     loo_effects = leave_one_out(row, [Delete()])["delete"]
-    beside = leave_one_out(explained.beside, [Delete()])["delete"].margin
+    comparison = leave_one_out(explained.beside, [Delete()])["delete"].margin
     importance = {"loo": loo_effects.margin}
     if differentiable(row.ranker):
         importance["ig"] = integrated_gradients(row.ranker, explained.instance, STEPS).items
@@ -81,7 +81,7 @@ def measure(explained: Explanandum, random: np.random.Generator) -> UserFigures:
         curves=curves,
         limits=limits(row, list(curves.values())),
         full=float(probabilities(row.full(), explained.instance.target)),
-        tau=pairs | {"loo/beside": kendall_tau(importance["loo"], beside)},
+        tau=pairs | {"loo/beside": kendall_tau(importance["loo"], comparison)},
         grounded=verdict.badge == "grounded",
         invented=len(verdict.invented),
         written=shown.weights != "computed",
@@ -119,15 +119,15 @@ def faithfulness(
     test, config = models.split.test, models.config
     if users < 2 or len(test) < 2:
         raise StudioError("intervals need two users", where="users", remedy="measure more users")
-    wanted = ExplanationTarget(model=model, beside=beside)
-    row, other = wanted.rows(config)
+    target = ExplanationTarget(model=model, beside=beside)
+    row, other = target.rows(config)
     chosen = sample_users(len(test), users, config.seed)
 
     def ask(number: int, index: int) -> UserFigures:
         monitor.check()
         monitor.progress(STAGE, number * distributed.world_size(), len(chosen))
         user = models.dataset.user_ids[test.users[index]]
-        return measure(explanandum_of_user(models, user, wanted), generator(config.seed, STAGE, user))
+        return measure(explanandum_of_user(models, user, target), generator(config.seed, STAGE, user))
 
     figures = distributed.map_items(chosen.tolist(), ask)
     monitor.progress(STAGE, len(chosen), len(chosen))

@@ -169,14 +169,14 @@ def _nothing(clause: str, evidence: Evidence) -> Iterator[str | None]:
 
 def _places(clause: str, mentions: Mentions, evidence: Evidence) -> Iterator[str | None]:
     """For each place that the clause tells, and each comparison with the teacher's."""
-    told = {f"{float(rank):g}" for rank in RANK.findall(clause)}
-    yield from (None if rank in _ranks(evidence) else f"#{rank} was not measured" for rank in told)
+    ranks_named = {f"{float(rank):g}" for rank in RANK.findall(clause)}
+    yield from (None if rank in _ranks(evidence) else f"#{rank} was not measured" for rank in ranks_named)
     teacher = f"{evidence.teacher_rank:g}"
     who = "the teacher" if evidence.is_teacher else teacher_label(evidence)
     of_teacher = (evidence.is_teacher and TEACHER.search(clause)) or re.search(
         rf"\b{re.escape(teacher_label(evidence))}\b", clause
     )
-    if of_teacher and told and teacher not in told:
+    if of_teacher and ranks_named and teacher not in ranks_named:
         yield f"{who} puts it at #{teacher}"
     if of_teacher:
         behind = evidence.teacher_rank - evidence.rank

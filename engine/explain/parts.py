@@ -65,12 +65,12 @@ def part_shares(predictor: Predictor, rival: int) -> list[PartShare]:
 
 def parts_sentence(shares: Sequence[PartShare], titles: Sequence[str], target: str, rival: str) -> str:
     """Who puts which first, and because of what, in words."""
-    told = []
+    clauses = []
     for share in (share for share in shares if share.weight):
         side = target if share.lead > 0 else rival
         reason = "" if share.because is None or share.lead <= 0 else f", most of all because of {titles[share.because]}"
-        told.append(f"{label(share.model)} prefers {side}{reason}")
+        clauses.append(f"{label(share.model)} prefers {side}{reason}")
     if silent := [label(share.model) for share in shares if not share.weight]:
-        told.append(f"{listed(silent)} {'has' if len(silent) == 1 else 'have'} no say")
-    said = "; ".join(told)
-    return said if said.endswith(".") else f"{said}."  # a title may end in one
+        clauses.append(f"{listed(silent)} {'has' if len(silent) == 1 else 'have'} no say")
+    text = "; ".join(clauses)
+    return text if text.endswith(".") else f"{text}."  # a title may end in one

@@ -98,16 +98,16 @@ def rationales(
         asked: an edited request instead of :func:`request`.
         elsewhere: an endpoint that is asked first; the model writes where that fails, or writes what does not hold.
     """
-    told = on_text or (lambda _sample, _piece: None)
+    report = on_text or (lambda _sample, _piece: None)
     who = "adapter" if adapter else "base"
     written: list[CheckedText] = []
     note = ""
 
-    def heard(pieces: Iterator[str], writer: str) -> bool:
+    def stream(pieces: Iterator[str], writer: str) -> bool:
         """Whether this text holds."""
         text, sample = "", len(written)
         for piece in pieces:
-            told(sample, piece)
+            report(sample, piece)
             text += piece
         written.append(_checked(text.strip(), evidence, writer, sample, note=note))
         return written[-1].grounding.badge == "grounded"
@@ -115,7 +115,7 @@ def rationales(
     if elsewhere:
         name = name_of(elsewhere)
         try:
-            if heard(write_there(elsewhere, asked or request(evidence)), name):
+            if stream(write_there(elsewhere, asked or request(evidence)), name):
                 return written
             note = f"what {name} wrote did not hold"
         except WriterFailed as error:
@@ -123,7 +123,7 @@ def rationales(
     try:
         own = derive(seed, evidence.target, *(item.title for item in evidence.history))
         replies = write_under(backbone, asked or request(evidence), grammar(evidence), adapter=adapter, seed=own)
-        any(heard(pieces, who) for pieces in islice(replies, samples))
+        any(stream(pieces, who) for pieces in islice(replies, samples))
     except StudioError as error:  # no grammar that can be followed, or titles that are longer than the context
         note = "; ".join(filter(None, (note, error.what)))
     except UnicodeEncodeError:
@@ -149,8 +149,8 @@ def freely(
 ) -> CheckedText:
     """The model's text number ``sample`` without the grammar, by default the likeliest, and the verdict on it."""
     begun = "" if asked else beginning(evidence, sample)
-    wanted = asked or request(evidence)
-    pieces = write(backbone, wanted, adapter=adapter, begin=begun, sample=sample, seed=seed, most=MOST_TOKENS)
+    prompt = asked or request(evidence)
+    pieces = write(backbone, prompt, adapter=adapter, begin=begun, sample=sample, seed=seed, most=MOST_TOKENS)
     text = "".join((begun, *_to_the_point(pieces, begun))).strip()
     return _checked(text, evidence, "adapter" if adapter else "base", sample, begun=begun)
 

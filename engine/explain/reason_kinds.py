@@ -44,11 +44,11 @@ class ItemRelations:
         return np.arange(len(history)) >= len(history) - RECENT
 
     def genre(self, history: np.ndarray, target: int) -> np.ndarray:
-        wanted = set(self.catalogue.genres[target])
+        genres = set(self.catalogue.genres[target])
 
         def shared(item: int) -> bool:
             own = set(self.catalogue.genres[item])
-            return bool(own & wanted) and len(own & wanted) >= ALIKE * len(own | wanted)
+            return bool(own & genres) and len(own & genres) >= ALIKE * len(own | genres)
 
         return _each(history, shared)
 
@@ -56,8 +56,8 @@ class ItemRelations:
         return _each(history, lambda item: self.series[item] == self.series[target])
 
     def brand(self, history: np.ndarray, target: int) -> np.ndarray:
-        wanted = self.catalogue.brands[target].casefold()
-        return _each(history, lambda item: bool(wanted) and self.catalogue.brands[item].casefold() == wanted)
+        brand = self.catalogue.brands[target].casefold()
+        return _each(history, lambda item: bool(brand) and self.catalogue.brands[item].casefold() == brand)
 
     def time(self, history: np.ndarray, target: int) -> np.ndarray:
         years, year = self.catalogue.years, self.catalogue.years[target]

@@ -97,8 +97,8 @@ class ExplanationReport(Part):
         except (ValidationError, KeyError, TypeError, AttributeError) as error:
             fault = error.errors()[0] if isinstance(error, ValidationError) else {"msg": f"{error!r}", "loc": ()}
             place = ".".join(map(str, fault["loc"]))
-            told = f"the explanation cannot be read: {fault['msg']}"
-            raise StudioError(told, where=place, remedy="ask the question again") from None
+            what = f"the explanation cannot be read: {fault['msg']}"
+            raise StudioError(what, where=place, remedy="ask the question again") from None
 
     @classmethod
     def merged(cls, reports: Iterable[ExplanationReport]) -> ExplanationReport | None:

@@ -36,9 +36,9 @@ def first_sentence(evidence: Evidence) -> str:
 def fallback(evidence: Evidence) -> str:
     """Two or three sentences that stand in where the language model wrote nothing grounded."""
     sentences = [first_sentence(evidence)]
-    told = evidence.necessity.titles if evidence.necessity else ()
+    titles = evidence.necessity.titles if evidence.necessity else ()
     against = sorted((i for i in evidence.history if i.mattered and i.effect < 0), key=lambda item: item.effect)
-    if names := [item.title for item in against if item.title not in told][:2]:
+    if names := [item.title for item in against if item.title not in titles][:2]:
         sentences.append(f"{listed(names)} {_speak(names)} against it.")
     who = f"The teacher ({teacher_label(evidence)})" if evidence.is_teacher else teacher_label(evidence)
     sentences.append(f"{who} puts it at #{evidence.teacher_rank:g}.")

@@ -76,21 +76,21 @@ def _sentence(found: WhyNot, explained: Explanandum) -> str:
 
     overall = places_of_all(explained)[explained.instance.target]
     among = "the candidates" if overall is None else "all items"
-    said = f"{label(explained.row)} puts {name} at #{found.rank if overall is None else overall:g} of {among}"
+    text = f"{label(explained.row)} puts {name} at #{found.rank if overall is None else overall:g} of {among}"
     because = f", because of {named(found.against)}" if found.against else ""
-    said += f"; {explained.called(first)} comes first{because}."
+    text += f"; {explained.called(first)} comes first{because}."
     if found.speaking:
         verb = "speaks" if len(found.speaking) == 1 else "speak"
-        said += f" {named(found.speaking)} {verb} for it, but not enough."
+        text += f" {named(found.speaking)} {verb} for it, but not enough."
     else:
-        said += " No title of the history speaks for it."
+        text += " No title of the history speaks for it."
     if found.raised is None:
-        return f"{said} None of {found.tried} changes of one title raises it."
+        return f"{text} None of {found.tried} changes of one title raises it."
     after = found.raised
     place = f"to #{after.rank:g} of the {len(explained.instance.candidates)} candidates, from #{found.rank:g}"
     if after.removed is not None:
-        return f"{said} Without {named([after.removed])} it rises {place}."
-    return f"{said} With {explained.called(int(after.added or 0))} as the latest title it rises {place}."
+        return f"{text} Without {named([after.removed])} it rises {place}."
+    return f"{text} With {explained.called(int(after.added or 0))} as the latest title it rises {place}."
 
 
 def _before(explained: Explanandum) -> list[int]:

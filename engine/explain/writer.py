@@ -47,7 +47,7 @@ def write(
     encoded = backbone.encode(Prompt((Segment(request),), begin))
     random = torch.Generator().manual_seed(derive(seed, "rationale", sample))
     ids: list[int] = []
-    told = ""
+    sent = ""
     state = _Reply(backbone, backbone.embed([encoded]).inputs, adapter)
     ends = _ends(backbone)
     while len(ids) < min(most, backbone.context - len(encoded)):
@@ -58,8 +58,8 @@ def write(
         ids.append(token)
         text = backbone.tokenizer.decode(ids, skip_special_tokens=True)
         if not text.endswith("\ufffd"):  # half a character
-            yield text[len(told) :]
-            told = text
+            yield text[len(sent) :]
+            sent = text
 
 
 def write_under(
@@ -83,7 +83,7 @@ def write_under(
     def reply(sample: int) -> Iterator[str]:
         random = torch.Generator().manual_seed(derive(seed, "under a grammar", sample))
         constraint, state = grammatical.fresh(), asked.fresh()
-        logits, ids, told = beginning, list[int](), ""
+        logits, ids, sent = beginning, list[int](), ""
         while not constraint.over and not (len(ids) > ENOUGH and constraint.complete):
             if len(ids) >= min(TOO_MUCH, backbone.context - len(encoded)):
                 raise unwritable(f"a text about these titles is longer than {len(ids)} tokens")
@@ -95,8 +95,8 @@ def write_under(
             ids += new
             text = backbone.tokenizer.decode(ids, skip_special_tokens=True).lstrip()
             if not text.endswith("\ufffd"):
-                yield text[len(told) :]
-                told = text
+                yield text[len(sent) :]
+                sent = text
             if not constraint.over:
                 logits = state.step(new)
 
@@ -127,22 +127,22 @@ class _Reply:
 
     def _step(self, new: Sequence[int]) -> Tensor:
         model = self.backbone.model
-        told: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
+        options: dict[str, Any] = {"past_key_values": self.memory, "use_cache": True}
         if not self.backbone.encoder_decoder:
             if new and self.memory is not None:
-                told["input_ids"] = self._ids(new)
+                options["input_ids"] = self._ids(new)
             else:
                 if new:  # a model that keeps its state in ways of its own: it reads all anew
                     added = self.backbone.embedding()(self._ids(new))
                     self.inputs = torch.cat([self.inputs, added], dim=1)
-                told["inputs_embeds"] = self.inputs
-            told["logits_to_keep"] = 1
+                options["inputs_embeds"] = self.inputs
+            options["logits_to_keep"] = 1
         else:
             if self.encoded is None:
                 self.encoded = model.get_encoder()(inputs_embeds=self.inputs)
             first = int(model.config.decoder_start_token_id)
-            told |= {"encoder_outputs": self.encoded, "decoder_input_ids": self._ids(new or [first])}
-        output = model(**told)
+            options |= {"encoder_outputs": self.encoded, "decoder_input_ids": self._ids(new or [first])}
+        output = model(**options)
         self.memory = getattr(output, "past_key_values", None)
         logits: Tensor = output.logits[0, -1].float().cpu()
         return logits

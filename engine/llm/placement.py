@@ -131,19 +131,19 @@ def _serve() -> None:
 def _put_together(own: int) -> bool:
     """Do so for the block that all know as ``own``, which stays whole, and for what others want; false: nobody wants
     any."""
-    wanted = sorted({*distributed.all_gather_number(own)} - {NONE})
+    requested = sorted({*distributed.all_gather_number(own)} - {NONE})
     with torch.inference_mode(False), torch.no_grad():
         if (before := _whole()) is not None:
             before.shards.reshard()
         _WHOLE.clear()
-        for number in wanted:
+        for number in requested:
             block: _SplitBlock = distributed.enlisted(number)
             block.shards.unshard()
             if number == own:
                 _WHOLE.append(weakref.ref(block))
             else:
                 block.shards.reshard()
-    return bool(wanted)
+    return bool(requested)
 
 
 def _fetch_weight(layer: Any, weight: Callable[[], Tensor], device: torch.device) -> None:

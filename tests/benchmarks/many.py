@@ -17,7 +17,7 @@ from typing import Any
 from pages import _call, _opens, predict
 from store import fill
 
-LOOKS = 5
+ROUNDS = 5
 PAGES: dict[str, tuple[str, str | None, str, list[object] | None]] = {
     "Experiment": ("experiment", None, "id=sixty", None),
     "Experiment, another metric": ("experiment", "renewed", "", ["sixty", None, "method", "NDCG@5", ""]),
@@ -75,12 +75,12 @@ def main(count: int = 60, points: int = 10_000, everything: int = 1000) -> None:
 
 def _report(name: str, act: Callable[[], Any]) -> None:
     taken, used, sent = [], [], 0
-    for _ in range(LOOKS):
+    for _ in range(ROUNDS):
         clock, processor = time.perf_counter(), time.process_time()
         sent = act()
         taken.append(time.perf_counter() - clock)
         used.append(time.process_time() - processor)
-    median, cpu = sorted(taken)[LOOKS // 2], sorted(used)[LOOKS // 2]
+    median, cpu = sorted(taken)[ROUNDS // 2], sorted(used)[ROUNDS // 2]
     print(
         f"{name:<28}{taken[0]:>9.2f}{median:>10.2f}{cpu:>8.2f}{sent / 1e6:>7.2f}{PROMISED[name]:>10.1f}"
         f"{PROMISED[name] / cpu:>7.1f}"

@@ -23,7 +23,7 @@ from db.runs import run_folder
 from engine.data.split import Examples
 from engine.evaluate.predictions import write_predictions
 
-LOOKS = 5
+ROUNDS = 5
 
 
 def main(count: int = 200, points: int = 10_000) -> None:
@@ -57,13 +57,13 @@ def main(count: int = 200, points: int = 10_000) -> None:
         print(f"{'page':<18}{'HTML ms':>9}{'opening ms':>12}{'slowest ms':>12}{'CPU ms':>9}")
         with TestClient(create_app(Access())) as client:
             for title, (page, query) in visits.items():
-                html = min(_timed(lambda p=page, q=query: client.get(f"/{p}?{q}")) for _ in range(LOOKS))
+                html = min(_timed(lambda p=page, q=query: client.get(f"/{p}?{q}")) for _ in range(ROUNDS))
                 calls, used = [], []
-                for _ in range(LOOKS):
+                for _ in range(ROUNDS):
                     before = time.process_time()
                     calls.append(_timed(lambda p=page, q=query: [_call(client, pages, n, q) for n in opening[p]]))
                     used.append(1000 * (time.process_time() - before))
-                median, cpu = sorted(calls)[LOOKS // 2], sorted(used)[LOOKS // 2]
+                median, cpu = sorted(calls)[ROUNDS // 2], sorted(used)[ROUNDS // 2]
                 print(f"{title:<18}{html:>9.0f}{median:>12.0f}{max(calls):>12.0f}{cpu:>9.0f}")
 
 

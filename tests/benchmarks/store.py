@@ -28,7 +28,7 @@ VALIDATION = CurveName("finetune", "NDCG@10", validation=True)
 MODELS = ("popularity", "markov", "sasrec", "llm-zero-shot", "llm-distilled", "delrec")
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 USERS = 943
-LOOKS = 7
+ROUNDS = 7
 
 
 def fill(count: int, points: int, settings: Sequence[Mapping[str, object]] = ()) -> list[str]:
@@ -98,7 +98,7 @@ def main(count: int = 200, points: int = 10_000) -> None:
         print(f"{'query':<28}{'median ms':>10}{'slowest ms':>12}")
         for name, look in looks(ids):
             seconds = []
-            for _ in range(LOOKS):
+            for _ in range(ROUNDS):
                 began = time.perf_counter()
                 look()
                 seconds.append(1000 * (time.perf_counter() - began))

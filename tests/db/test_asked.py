@@ -34,7 +34,7 @@ def test_what_is_known_so_far_and_why_it_failed_are_told() -> None:
     run_id = runs.create("first", CONFIG).id
     asked = explanations.ask(run_id, "explain", {})
     explanations.claim(asked.id, ME)
-    explanations.tell(asked.id, {"half": 1})
+    explanations.save_partial(asked.id, {"half": 1})
     assert progress(run_id, [asked.digest])[0][asked.digest].partial == {"half": 1}
     explanations.fail(asked.id, "no", "try again")
     found = progress(run_id, [asked.digest])[0][asked.digest]

@@ -71,11 +71,11 @@ def test_only_one_process_claims_a_question_and_only_a_claimed_one_is_answered(r
 
 def test_what_is_known_so_far_stands_until_the_question_is_settled_or_given_back(run_id):
     asked = explanations.ask(run_id, "recommend", {})
-    assert not explanations.tell(asked.id, {"half": 1}), "nobody works on it"
+    assert not explanations.save_partial(asked.id, {"half": 1}), "nobody works on it"
     explanations.claim(asked.id, ME)
     assert explanations.get(asked.id).partial is None
-    assert explanations.tell(asked.id, {"half": 1})
-    assert explanations.tell(asked.id, {"half": 2})
+    assert explanations.save_partial(asked.id, {"half": 1})
+    assert explanations.save_partial(asked.id, {"half": 2})
     assert explanations.get(asked.id).partial == {"half": 2}
     for end in (
         lambda: explanations.release(asked.id, explanations.get(asked.id).heartbeat),
@@ -84,7 +84,7 @@ def test_what_is_known_so_far_stands_until_the_question_is_settled_or_given_back
     ):
         explanations.ask(run_id, "recommend", {})
         explanations.claim(asked.id, ME)
-        explanations.tell(asked.id, {"half": 3})
+        explanations.save_partial(asked.id, {"half": 3})
         assert end()
         assert explanations.get(asked.id).partial is None
 

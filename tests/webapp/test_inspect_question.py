@@ -184,7 +184,7 @@ def test_a_tick_reads_the_database_once(changes: dict[str, Any], monkeypatch: py
     monkeypatch.setattr(session, "kept", {run_id: subjects}.get)
     begun: list[Any] = []
     event.listen(database(), "begin", lambda connection: begun.append(connection))
-    view = session.look_at(question, fresh=False)
+    view = session.load_view(question, fresh=False)
     assert len(begun) == 1
     assert view.pending
     assert view.idle
@@ -202,7 +202,7 @@ def test_a_look_that_was_overtaken_draws_nothing(overtaken: bool, monkeypatch: p
             asked.now = Question("r-abc234", "5")
         raise StudioError("no such run")
 
-    monkeypatch.setattr(inspect_page, "look_at", slow)
+    monkeypatch.setattr(inspect_page, "load_view", slow)
     drawn = [value for value in tick(asked, {}, NO_ADDRESS) if value != gr.skip()]
     assert (drawn == []) is overtaken
     assert asked.now.user == ("5" if overtaken else "4")
@@ -216,7 +216,7 @@ def test_what_was_wrong_stays_until_the_next_action(monkeypatch: pytest.MonkeyPa
     place = next(n for n, block in enumerate(outputs) if block.elem_id == "inspect-problem")
     refused = act(asked, {}, SimpleNamespace(_data={"text": "x\n" * 501}), NO_ADDRESS)
     assert "501 titles" in str(refused[place])
-    monkeypatch.setattr(inspect_page, "look_at", lambda question, **_: SimpleNamespace(question=question))
+    monkeypatch.setattr(inspect_page, "load_view", lambda question, **_: SimpleNamespace(question=question))
     monkeypatch.setattr(
         inspect_page, "refresh", lambda parts, *_: ({}, [gr.skip() for p in parts for _ in p.components])
     )
@@ -247,11 +247,11 @@ def test_what_the_server_has_forgotten_is_read_from_the_address(event: str, monk
     handler, _ = _handlers(event)
     looked: list[Question] = []
 
-    def look_at(question: Question, **_: bool) -> None:
+    def load_view(question: Question, **_: bool) -> None:
         looked.append(question)
         raise StudioError("enough")
 
-    monkeypatch.setattr(inspect_page, "look_at", look_at)
+    monkeypatch.setattr(inspect_page, "load_view", load_view)
     monkeypatch.setattr(inspect_page, "leave", lambda *_: None)
     request = SimpleNamespace(query_params={"run": "r-abc234", "user": "7", "view": "expert"})
     handler(

@@ -29,7 +29,7 @@ class Run:
     def user_at(self, place: int) -> str:
         return str(place)
 
-    def look(self, question: Question, _: object) -> Any:
+    def load(self, question: Question, _: object) -> Any:
         """How the first part of a question stands: by how much the recommendation falls without its reasons."""
         if int(question.user) not in self.falls:
             return SimpleNamespace(pending=True, answer=None)
@@ -40,7 +40,7 @@ class Run:
 
 
 def found(monkeypatch: pytest.MonkeyPatch, run: Run) -> dict[int, Stop]:
-    monkeypatch.setattr(tour_stops, "look", run.look)
+    monkeypatch.setattr(tour_stops, "load", run.load)
     return stops(run)  # type: ignore[arg-type]
 
 

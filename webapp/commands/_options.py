@@ -63,7 +63,7 @@ def as_another_process(processes: int | None) -> bool:
             where="--processes",
             remedy="leave it out: the launcher says how many",
         )
-    if not process_group.beside_the_first():
+    if not process_group.is_worker_rank():
         return False
     process_group.help_the_first()
     return True
@@ -253,10 +253,10 @@ def measured_over_users(
     with Progress(transient=True) as bars:
         task = bars.add_task("users")
 
-        def tell(partial: Mapping[str, Any]) -> None:
+        def show(partial: Mapping[str, Any]) -> None:
             bars.update(task, completed=partial["done"], total=partial["total"])
 
-        figures = answers.here(kind, found, request, tell, processes or 1)
+        figures = answers.here(kind, found, request, show, processes or 1)
     if target is not None:
         write_text(target, json.dumps(figures, indent=1) + "\n")
     return figures

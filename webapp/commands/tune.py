@@ -129,7 +129,7 @@ def show(search: str, as_json: bool) -> None:
 
         click.echo(json.dumps(found.as_dict(), indent=1))
         return
-    click.echo(f"{found.experiment.name} ({found.experiment.id}){_state(found.experiment)}: {found.told}")
+    click.echo(f"{found.experiment.name} ({found.experiment.id}){_state(found.experiment)}: {found.summary}")
     for it in found.ranked:
         value = "     " if it.trial.value is None else f"{it.trial.value:.3f}"
         reason = f": {it.run.reason}" if it.run.reason else ""

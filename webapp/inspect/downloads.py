@@ -12,7 +12,7 @@ from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.inspect.question import DEPTHS, LONGEST_TITLE, Question
-from webapp.inspect.session import look
+from webapp.inspect.session import load
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views.report import report
 
@@ -62,7 +62,7 @@ def _measured(request: Request) -> tuple[Question, Subjects, ExplanationReport]:
         run = api.status(question.run)
         question, subjects = replace(question, run=run.id), subjects_of(run)
         parts = tuple(dict.fromkeys((*question.parts, "rationale", *DEPTHS)))
-        answer = look(question, parts).answer
+        answer = load(question, parts).answer
     except StudioError as error:
         raise HTTPException(404, str(error)) from None
     if answer is None:

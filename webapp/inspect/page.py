@@ -11,10 +11,10 @@ from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
+from webapp.events import QUIET, LatestRequest, PagePart, error_text, refresh
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
-from webapp.inspect.session import FIRST, InspectView, in_run, leave, look_at, to_come
+from webapp.inspect.session import FIRST, InspectView, in_run, leave, load_view, to_come
 from webapp.inspect.views import answer as view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
@@ -44,7 +44,7 @@ def build(access: Access) -> None:
             head = gr.HTML(js_on_load=None, elem_id="inspect-head")
         rows = gr.HTML(js_on_load=None, elem_id="inspect-rows")
         picker = gr.HTML(js_on_load=None, elem_id="inspect-picker")
-    said = gr.HTML(js_on_load=None, elem_id="inspect-said")
+    message = gr.HTML(js_on_load=None, elem_id="inspect-said")
     progress = gr.HTML(js_on_load=None, elem_id="inspect-progress")
     with gr.Column(visible=False, elem_id="inspect-page") as page:
         sentence = _card("inspect-sentence", "dr-card dr-hero")
@@ -81,13 +81,13 @@ def build(access: Access) -> None:
         PagePart("picker", [picker], lambda v: (_subject(v), v.question.model),
              lambda v: [pick_view.picker(v.subjects, v.question)]),
         PagePart("progress", [progress], _progress_key, lambda v: [share_view.progress(v.standing, v.idle)]),
-        PagePart("said", [said], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _said),
-        PagePart("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.told), _history),
+        PagePart("said", [message], lambda v: (v.states(*v.standing.parts), _lists_key(v)), _notes),
+        PagePart("history", [history, meaning], lambda v: (*v.states(FIRST, "effects"), v.shown_parts), _history),
         PagePart("adding", [adding], lambda v: v.question.run, lambda v: [history_view.adding(v.question)]),
         PagePart("undo", [undo], lambda v: (_subject(v), v.question.edited), lambda v: [history_view.undo(v.question)]),
-        PagePart("sentence", sentence, lambda v: (*v.states(FIRST, "counterfactual"), v.told, v.trust),
+        PagePart("sentence", sentence, lambda v: (*v.states(FIRST, "counterfactual"), v.shown_parts, v.trust),
              _shown(_sentence)),
-        PagePart("sides", [sides], lambda v: (*v.states(FIRST), v.told, _lists_key(v)), _sides),
+        PagePart("sides", [sides], lambda v: (*v.states(FIRST), v.shown_parts, _lists_key(v)), _sides),
         PagePart("why", [why], lambda v: (v.question.run, v.answer is None), lambda v: [_why(v)]),
         PagePart("changes", changes, _changes_key, _shown(_changes)),
         PagePart("rival", [rather, rival], _rival, lambda v: [gr.Column(visible=bool(_rival(v))), _rival(v)]),
@@ -122,18 +122,18 @@ def build(access: Access) -> None:
         What was wrong with the visitor's last action stays while it only ``ticked``. A page with nothing to show looks
         again while a run is to come.
         """
-        wanted = asked.now
+        requested = asked.now
         try:
-            state = look_at(wanted, again=again, fresh=not ticked)
+            state = load_view(requested, again=again, fresh=not ticked)
             found, (fresh, values) = state.question, refresh(parts, state, last)
             stays = gr.skip() if ticked and last else ""
             shown = [asked, fresh, found.address(), stays, *values, _runs(found, list_runs)]
         except Exception as error:
-            pace = gr.Timer(WAITING_SECONDS, active=to_come(wanted.run))
+            pace = gr.Timer(WAITING_SECONDS, active=to_come(requested.run))
             hidden: dict[Any, Any] = {page: gr.Column(visible=False), timer: pace, progress: ""}
             faded = [hidden.get(component, gr.skip()) for component in drawn]
-            found, shown = wanted, [asked, {}, gr.skip(), _nothing(error), *faded, _runs(wanted, list_runs)]
-        return shown if asked.settle(wanted, found) else [gr.skip()] * len(outputs)
+            found, shown = requested, [asked, {}, gr.skip(), _nothing(error), *faded, _runs(requested, list_runs)]
+        return shown if asked.settle(requested, found) else [gr.skip()] * len(outputs)
 
     def opened(asked: LatestRequest[Question], request: gr.Request) -> list[Any]:
         asked.now = Question.read(dict(request.query_params))
@@ -160,7 +160,7 @@ def build(access: Access) -> None:
 
     def refused(error: StudioError) -> list[Any]:
         skipped = [gr.skip()] * len(outputs)
-        skipped[outputs.index(problem)] = notice("bad", tell(error))
+        skipped[outputs.index(problem)] = notice("bad", error_text(error))
         return skipped
 
     def chosen(run_id: str, asked: LatestRequest[Question], last: dict[str, Any], request: gr.Request) -> list[Any]:
@@ -195,8 +195,8 @@ def _card(name: str, classes: str = "dr-card") -> list[Any]:
         return [card, gr.HTML(js_on_load=None, elem_id=name)]
 
 
-def _runs(question: Question, wanted: bool) -> Any:
-    if not wanted:
+def _runs(question: Question, needed: bool) -> Any:
+    if not needed:
         return gr.skip()
     done = api.runs(states=["done"], limit=MOST_RUNS)
     known = question.run if any(run.id == question.run for run in done) else None
@@ -205,7 +205,7 @@ def _runs(question: Question, wanted: bool) -> Any:
 
 def _nothing(error: Exception) -> Html:
     actions = tag("span", link("All runs", RUNS, class_="dr-button"), " ", link("Launch a run", HOME))
-    return empty("Nothing to inspect", tell(error), actions)
+    return empty("Nothing to inspect", error_text(error), actions)
 
 
 def _subject(v: InspectView) -> Hashable:
@@ -225,9 +225,9 @@ def _lists_key(v: InspectView) -> Hashable:
     return None if v.lists is None else v.lists.state
 
 
-def _said(v: InspectView) -> Sequence[Any]:
-    told = view.notes(v.answer) if v.answer else ""
-    return [Html(told + share_view.failures(v.standing))]
+def _notes(v: InspectView) -> Sequence[Any]:
+    notes = view.notes(v.answer) if v.answer else ""
+    return [Html(notes + share_view.failures(v.standing))]
 
 
 def _history(v: InspectView) -> Sequence[Any]:

@@ -125,7 +125,7 @@ class InspectView:
         return any(waits) or (self.lists is not None and self.lists.state in ("queued", "running"))
 
     @property
-    def told(self) -> tuple[bool, bool, bool]:
+    def shown_parts(self) -> tuple[bool, bool, bool]:
         """Whether the ranking is known, its first sentence, and the ranking of the row beside: while it is answered,
         they come in this order."""
         answer = self.answer
@@ -136,17 +136,17 @@ class InspectView:
         return (self.question.address(), *(self.standing.state(part) for part in parts))
 
 
-def look(question: Question, parts: Sequence[str] | None = None) -> QuestionState:
+def load(question: Question, parts: Sequence[str] | None = None) -> QuestionState:
     """What is known, without asking."""
-    return _look({question: question.parts if parts is None else parts})[0][question]
+    return _load({question: question.parts if parts is None else parts})[0][question]
 
 
-def _look(wanted: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, QuestionState], bool]:
+def _load(requested: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, QuestionState], bool]:
     """How these parts of questions about one run stand, in one read, and whether a worker is there to answer."""
-    asked = {(q, part): ("explain", q.request(part)) for q, parts in wanted.items() for part in parts}
-    found, worker = _read(next(iter(wanted)).run, asked)
-    known = {q: {part: found[q, part] for part in parts if (q, part) in found} for q, parts in wanted.items()}
-    return {q: QuestionState(tuple(parts), known[q]) for q, parts in wanted.items()}, worker
+    asked = {(q, part): ("explain", q.request(part)) for q, parts in requested.items() for part in parts}
+    found, worker = _read(next(iter(requested)).run, asked)
+    known = {q: {part: found[q, part] for part in parts if (q, part) in found} for q, parts in requested.items()}
+    return {q: QuestionState(tuple(parts), known[q]) for q, parts in requested.items()}, worker
 
 
 def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, AnswerProgress], bool]:
@@ -167,10 +167,10 @@ _KEPT: dict[tuple[str, int], dict[str, Any] | None] = {}
 
 def leave(question: Question, now: Question) -> None:
     """Stop what is still to come for a question that its reader has left: what waits, and a text being written."""
-    wanted = [now.request(part) for part in now.parts] if now.run == question.run else []
-    for part, known in look(question).known.items():
+    requests = [now.request(part) for part in now.parts] if now.run == question.run else []
+    for part, known in load(question).known.items():
         stoppable = known.state == "queued" or (part == WORDS and known.state == "running")
-        if stoppable and question.request(part) not in wanted:
+        if stoppable and question.request(part) not in requests:
             api.stop_answer(known.id)
 
 
@@ -183,14 +183,14 @@ def advance(question: Question, parts: Sequence[str] | None = None, *, again: bo
     Raises:
         StudioError: the run is gone or not done, or the question is too long.
     """
-    return _advanced(question, look(question, parts), again)
+    return _advanced(question, load(question, parts), again)
 
 
 def _advanced(question: Question, standing: QuestionState, again: bool = False) -> QuestionState:
     most = 1 if question.titles is not None else AT_ONCE
     free = most - len(standing.under_way)
-    wanted = ("absent", "failed", "stopped") if again else ("absent",)
-    due = [part for part in standing.parts if standing.state(part) in wanted]
+    states = ("absent", "failed", "stopped") if again else ("absent",)
+    due = [part for part in standing.parts if standing.state(part) in states]
     if not due or free <= 0 or (standing.stuck and not again):
         return standing
     known = dict(standing.known)
@@ -205,7 +205,7 @@ def _asked(run_id: str, kind: str, request: Mapping[str, Any]) -> AnswerProgress
     return AnswerProgress(asked.id, asked.state, asked.partial, asked.error, asked.remedy, asked.answer)
 
 
-def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> InspectView:
+def load_view(question: Question, *, again: bool = False, fresh: bool = True) -> InspectView:
     """Ask for what is due, and gather what is known: one read of the database where nothing is to be asked.
 
     Args:
@@ -227,13 +227,13 @@ def look_at(question: Question, *, again: bool = False, fresh: bool = True) -> I
         found, worker = _read(question.run, {"": asked})
         lists = found.get("") or _asked(question.run, *asked)
     else:
-        wanted: dict[Question, Sequence[str]] = {question: question.parts if question.complete else ()}
+        requested: dict[Question, Sequence[str]] = {question: question.parts if question.complete else ()}
         # The same candidates after the history as it was: only the edit makes the difference.
         was = replace(question, titles=None, item="", rival="") if question.edited else question
-        standings, worker = _look({was: (FIRST,)} | wanted)
+        standings, worker = _load({was: (FIRST,)} | requested)
         unsent = standings[question].state(WORDS) in ("absent", "failed", "stopped")
         if question.words == "elsewhere" and not question.pressed and unsent:  # an address sends nothing anywhere
-            return look_at(replace(question, words="", attempt=1), again=again, fresh=fresh)
+            return load_view(replace(question, words="", attempt=1), again=again, fresh=fresh)
         standing = _advanced(question, standings[question], again)
         if was != question:
             before = _advanced(was, standings[was]) if standing.has(FIRST) else standings[was]

@@ -20,7 +20,7 @@ from jobs import api, records
 from jobs.records import Result, Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
-from webapp.events import OPENED, QUIET, tell
+from webapp.events import OPENED, QUIET, error_text
 from webapp.formatting import plural
 from webapp.html import link, tag
 from webapp.layout import RUNS, empty, frame, notice
@@ -179,7 +179,7 @@ def _safely(runs: list[Run], query: CompareQuery) -> list[Any]:
     try:
         return ["", gr.Column(visible=True), *_draw(runs, query)]
     except Exception as error:
-        return [notice("bad", tell(error)), gr.Column(visible=False), *[gr.skip()] * 8]
+        return [notice("bad", error_text(error)), gr.Column(visible=False), *[gr.skip()] * 8]
 
 
 def _draw(runs: list[Run], query: CompareQuery) -> list[Any]:

@@ -17,7 +17,7 @@ from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.data_descriptions import DescriptionDict, describe
-from webapp.events import OPENED, QUIET, tell
+from webapp.events import OPENED, QUIET, error_text
 from webapp.html import Html, link, tag
 from webapp.layout import empty, frame, notice, progress
 from webapp.pages import fetching, import_data
@@ -73,7 +73,7 @@ def build(access: Access) -> None:
         try:
             row, run = _named(request)
         except Exception as error:
-            nothing = empty("No such data set", tell(error), link("All data sets", "./data", class_="dr-button"))
+            nothing = empty("No such data set", error_text(error), link("All data sets", "./data", class_="dr-button"))
             return [nothing, *shown, "", gr.Column(visible=may), gr.skip(), *card.shown(None, "", may=False)]
         category = _part(request)
         fetch = card.shown(row, category, may=may)
@@ -103,7 +103,7 @@ def build(access: Access) -> None:
         except Cancelled:
             return
         except Exception as error:
-            yield [notice("bad", tell(error)), "", chart_data("data-set", [])]
+            yield [notice("bad", error_text(error)), "", chart_data("data-set", [])]
 
     def renamed(new: str, request: gr.Request) -> tuple[Html | str, str]:
         try:
@@ -111,7 +111,7 @@ def build(access: Access) -> None:
             new = (new or "").strip()
             data_work.rename(_own(request), new)
         except Exception as error:
-            return notice("bad", tell(error)), ""
+            return notice("bad", error_text(error)), ""
         return "", view.address(new)
 
     def ask(request: gr.Request) -> list[Any]:
@@ -120,14 +120,14 @@ def build(access: Access) -> None:
             mine = _own(request)
             return [gr.Row(visible=True), view.question(mine, data_work.used_by(mine)), ""]
         except Exception as error:
-            return [gr.Row(visible=False), "", notice("bad", tell(error))]
+            return [gr.Row(visible=False), "", notice("bad", error_text(error))]
 
     def deleted(request: gr.Request) -> tuple[Html | str, str]:
         try:
             access.require_change(request)
             data_work.delete(_own(request))
         except Exception as error:
-            return notice("bad", tell(error)), ""
+            return notice("bad", error_text(error)), ""
         return "", "./data?"
 
     outputs = [head, every, one, change, table, own, name, *card.outputs]

@@ -18,7 +18,7 @@ from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, interval_figure
-from webapp.events import OPENED, QUIET, tell
+from webapp.events import OPENED, QUIET, error_text
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, empty, frame, notice
@@ -107,7 +107,7 @@ def build(access: Access) -> None:
             return [now, *_draw(found, baseline, model, metric, locked)]
         except Exception as error:
             back = link("All experiments", EXPERIMENTS, class_="dr-button")
-            failed = empty("No experiment to show", tell(error), back)
+            failed = empty("No experiment to show", error_text(error), back)
             return [*HIDDEN, failed, *BLANK]
 
     def lead(action: Callable[[str], int], words: str) -> Callable[..., Html]:
@@ -116,7 +116,7 @@ def build(access: Access) -> None:
                 access.require_change(request)
                 return notice("ok", f"{plural(action(reference), 'run')} {words}.")
             except Exception as error:
-                return notice("bad", tell(error))
+                return notice("bad", error_text(error))
 
         return act
 
@@ -127,7 +127,7 @@ def build(access: Access) -> None:
             outcome = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
             return notice("ok", f"Closed: {outcome}.")
         except Exception as error:
-            return notice("bad", tell(error))
+            return notice("bad", error_text(error))
 
     def renewed(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
         return show(reference, baseline, model, metric, last, access.is_read_only(request))

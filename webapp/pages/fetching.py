@@ -13,7 +13,7 @@ from engine.errors import Cancelled, StudioError
 from jobs import data_work
 from jobs.data_work import DataWork
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, tell
+from webapp.events import QUIET, LatestRequest, error_text
 from webapp.html import tag
 from webapp.layout import notice, progress
 from webapp.pages.run import GO
@@ -72,7 +72,7 @@ def build(access: Access) -> Card:
             access.require_change(request)
             row = _fetchable(request)
             work = now.now = data_work.offers(row.name, chosen if row.parts else None)
-            for kind, value in work.told():
+            for kind, value in work.events():
                 if kind == "message":
                     yield {message: progress(value)}
                 elif kind == "result":
@@ -81,7 +81,7 @@ def build(access: Access) -> Card:
         except Cancelled:
             shown = {message: notice("info", "Stopped.")}
         except Exception as error:
-            shown = {message: notice("bad", tell(error)), confirm: gr.Row(visible=False)}
+            shown = {message: notice("bad", error_text(error)), confirm: gr.Row(visible=False)}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
     def fetched(
@@ -95,7 +95,7 @@ def build(access: Access) -> Card:
         try:
             access.require_change(request)
             work = now.now = data_work.fetch(offer["name"], offer["category"], offer["files"])
-            for kind, value in work.told():
+            for kind, value in work.events():
                 if kind == "message":
                     yield {message: progress(value)}
                 elif kind == "result":
@@ -106,7 +106,8 @@ def build(access: Access) -> Card:
         except Cancelled:
             shown = {message: notice("info", "Stopped. Fetched again, it goes on where it was.")}
         except Exception as error:
-            shown = {message: notice("bad", f"{tell(error)} What has come is kept: fetched again, it goes on there.")}
+            text = f"{error_text(error)} What has come is kept: fetched again, it goes on there."
+            shown = {message: notice("bad", text)}
         yield {**shown, stop: gr.Button(visible=False), ask: gr.Button(interactive=True)}
 
     def stopped(now: LatestRequest[DataWork | None]) -> None:

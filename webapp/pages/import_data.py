@@ -19,7 +19,7 @@ from jobs import data_work
 from jobs.data_work import DataWork
 from jobs.settings import import_limits
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, tell
+from webapp.events import QUIET, LatestRequest, error_text
 from webapp.formatting import about, memory
 from webapp.html import Html, join, tag
 from webapp.layout import notice, progress
@@ -97,7 +97,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     chosen_by = [guess, category, encoding, *roles]
     outputs = [message, stop, shown, form, category, encoding, columns, *roles, rows, cleaned, keeping, name, guess]
 
-    def looked(
+    def inspected(
         paths: Sequence[str] | None,
         form: str | None,
         settings: Mapping[str, str] | None,
@@ -113,11 +113,11 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             access.require_change(request)
             found = [Path(path) for path in paths]
             importing.check_files(found, import_limits()[0])
-            work = asked.now = data_work.look(found, form, settings)
+            work = asked.now = data_work.inspect_files(found, form, settings)
             closed = gr.Row(visible=False)
             yield {message: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
             readable, several = True, False
-            for kind, value in work.told():
+            for kind, value in work.events():
                 if kind == "message":
                     yield {message: progress(value)}
                 elif kind == "look":
@@ -131,7 +131,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             yield {message: notice("info", "Stopped."), stop: gr.Button(visible=False)}
         except Exception as error:
             hidden = {shown: gr.Column(visible=False)} if fresh else {}
-            yield {message: notice("bad", tell(error)), stop: gr.Button(visible=False), **hidden}
+            yield {message: notice("bad", error_text(error)), stop: gr.Button(visible=False), **hidden}
 
     def _nothing_yet() -> dict[Any, Any]:
         closed = {shown: gr.Column(visible=False), keeping: gr.Row(visible=False), stop: gr.Button(visible=False)}
@@ -154,15 +154,15 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         }  # fmt: skip
 
     def dropped(paths: list[str] | None, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, None, None, asked, request)
+        yield from inspected(paths, None, None, asked, request)
 
     def formed(paths: list[str] | None, form: str, asked: Any, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, form, None, asked, request)
+        yield from inspected(paths, form, None, asked, request)
 
     def chose(
         paths: list[str] | None, form: str, asked: Any, request: gr.Request, *chosen: Any
     ) -> Iterator[dict[Any, Any]]:
-        yield from looked(paths, form, _settings(*chosen), asked, request)
+        yield from inspected(paths, form, _settings(*chosen), asked, request)
 
     def kept(
         paths: list[str] | None,
@@ -183,7 +183,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
                 stop: gr.Button(visible=True),
                 keep: gr.Button(interactive=False),
             }
-            for kind, value in work.told():
+            for kind, value in work.events():
                 if kind == "message":
                     yield {message: progress(value)}
                 elif kind == "result":
@@ -191,7 +191,7 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         except Cancelled:
             yield {message: notice("info", "Stopped; nothing was kept.")}
         except Exception as error:
-            yield {message: notice("bad", tell(error))}
+            yield {message: notice("bad", error_text(error))}
         yield {stop: gr.Button(visible=False), keep: gr.Button(interactive=True)}
 
     def stopped(asked: LatestRequest[DataWork | None]) -> None:

@@ -15,7 +15,7 @@ from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
 from webapp.access import Access
-from webapp.events import OPENED, QUIET, tell
+from webapp.events import OPENED, QUIET, error_text
 from webapp.form import SECTIONS, Form
 from webapp.formatting import setting_value
 from webapp.html import Html, tag
@@ -92,14 +92,14 @@ def build(access: Access) -> None:
         """The form stands already; what the address names is filled in, and a visitor who only looks is told."""
         untouched = [*[gr.skip()] * 2, *form.emptied(), *[gr.skip()] * 5]
         locked = access.is_read_only(request)
-        said = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
+        text = notice("info", "Read-only view: runs cannot be launched here.") if locked else ""
         button = gr.Button(interactive=not locked)
         try:
             named = _named(request)
             if named is None:
-                return [*untouched, *_expected(start), button, said, ""]
+                return [*untouched, *_expected(start), button, text, ""]
             base, config = named
-            return [base, _about(base), *fill(config, base)[:-3], button, said, ""]
+            return [base, _about(base), *fill(config, base)[:-3], button, text, ""]
         except StudioError as error:
             return [*untouched, "", "", button, notice("bad", str(error)), ""]
 
@@ -117,9 +117,9 @@ def build(access: Access) -> None:
         except StudioError as error:
             message = notice("bad", str(error))
             return [message, "", *kept, gr.skip(), "", "", gr.Button(interactive=False), "", gr.skip()]
-        said, line, fresh, query = _derive(config, base)
+        forecast_text, line, fresh, query = _derive(config, base)
         written = text.strip() != stood.strip()
-        shown = [said, line, *(kept if written else [fresh, fresh]), query]
+        shown = [forecast_text, line, *(kept if written else [fresh, fresh]), query]
         message = notice("info", WRITTEN) if written else Html()
         if access.is_read_only(request):  # the checks would tell a visitor which paths exist here
             return [*shown, "", "", gr.Button(interactive=False), "", message]
@@ -139,9 +139,9 @@ def build(access: Access) -> None:
             run_id = api.launch(config, base, chosen_name.strip() or None)
             position = api.queue_position(run_id)
         except Exception as error:
-            return notice("bad", tell(error)), ""
-        said = f"Queued as #{position}." if position else "Taken up by the worker."
-        return notice("ok", said, " Opening its page …"), f"./run?id={run_id}"
+            return notice("bad", error_text(error)), ""
+        text = f"Queued as #{position}." if position else "Taken up by the worker."
+        return notice("ok", text, " Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
     filling = blocks.load(opened, None, [preset, about, *filled], **QUIET)

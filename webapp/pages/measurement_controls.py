@@ -13,7 +13,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp import measurement_state, previews
 from webapp.access import Access
-from webapp.events import QUIET, PagePart, refresh, tell
+from webapp.events import QUIET, PagePart, error_text, refresh
 from webapp.html import Html, link
 from webapp.layout import RUNS, empty, notice
 from webapp.measurement_state import Measurement, MeasurementState, MeasurementsView
@@ -93,7 +93,7 @@ def live(
             state = measurement_state.load(dict(request.query_params), read_only=access.is_read_only(request))
         except Exception as error:
             back = link("All runs", RUNS, class_="dr-button")
-            message = empty(nothing, tell(error), back) if nothing else ""
+            message = empty(nothing, error_text(error), back) if nothing else ""
             return [message, gr.Column(visible=False), *[gr.skip()] * skipped, {}]
         fresh, values = refresh(drawn, state, known)
         return [gr.skip() if known else "", gr.Column(visible=True), *values, fresh]
@@ -103,7 +103,7 @@ def live(
             access.require_change(request)
             act(dict(request.query_params))
         except Exception as error:
-            return notice("bad", tell(error))
+            return notice("bad", error_text(error))
         return ""
 
     def wire(each: Controls) -> None:

@@ -13,7 +13,7 @@ from engine.locations import data_presence
 from webapp import previews
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure
-from webapp.events import tell
+from webapp.events import error_text
 from webapp.html import tag
 from webapp.layout import notice
 from webapp.views import launch as view
@@ -47,7 +47,7 @@ def build_data(access: Access, controls: Sequence[Component], make_config: MakeC
                 yield [notice("info", "Fetching the data set, once …"), gr.skip(), gr.skip()]
             dataset, found = previews.dataset_of(config)
         except Exception as error:
-            yield [notice("bad", tell(error)), "", chart_data("data", [])]
+            yield [notice("bad", error_text(error)), "", chart_data("data", [])]
             return
         key = f"{dataset.name}/{dataset.source}"
         drawn = [
@@ -75,6 +75,6 @@ def build_prompts(access: Access, controls: Sequence[Component], make_config: Ma
             previews.require_preview(access, config, request)
             return view.prompts(previews.prompts_of(config, (user or "").strip() or None))
         except Exception as error:
-            return notice("bad", tell(error))
+            return notice("bad", error_text(error))
 
     gr.on([tab.select, user.submit], show, [user, *controls], shown, **HEAVY)

@@ -12,7 +12,7 @@ from engine.errors import StudioError
 from jobs import api
 from jobs.records import Run
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import QUIET, error_text
 from webapp.layout import notice
 
 
@@ -50,7 +50,7 @@ def build(access: Access, run_id: Callable[[gr.Request], str], message: gr.HTML)
             api.annotate(run, tags=tags, note=None if new_note == old_note else new_note)
             values = _values(api.status(run))
         except Exception as error:
-            return [notice("bad", tell(error)), *[gr.skip()] * (1 + len(fields))]
+            return [notice("bad", error_text(error)), *[gr.skip()] * (1 + len(fields))]
         return [notice("ok", "Saved."), values, *values]
 
     gr.context.Context.root_block.load(fill, None, [filled, *fields], **QUIET)

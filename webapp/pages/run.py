@@ -21,7 +21,7 @@ from jobs.records import Curve, Run, Stage
 from webapp import downloads
 from webapp.access import Access
 from webapp.charts import line_figure, panels
-from webapp.events import QUIET, PagePart, refresh, tell
+from webapp.events import QUIET, PagePart, error_text, refresh
 from webapp.html import Html, link, tag
 from webapp.layout import RUNS, empty, frame, notice
 from webapp.pages import rename_run
@@ -129,7 +129,7 @@ def build(access: Access) -> None:
             state = _view(_run_id(request), access.is_read_only(request))
             fresh, values = refresh(parts, state, last)
         except Exception as error:
-            missing = empty("No such run", tell(error), link("All runs", RUNS, class_="dr-button"))
+            missing = empty("No such run", error_text(error), link("All runs", RUNS, class_="dr-button"))
             return [{}, gr.Column(visible=False), missing, *[gr.skip()] * (len(outputs) - 3)]
         first = not last
         return [fresh, gr.Column(visible=True) if first else gr.skip(), "" if first else gr.skip(), *values]
@@ -141,7 +141,7 @@ def build(access: Access) -> None:
                 run_id = action(_run_id(request))
                 return "", then.format(run_id) if then else ""
             except Exception as error:
-                return notice("bad", tell(error)), ""
+                return notice("bad", error_text(error)), ""
 
         return handler
 

@@ -10,7 +10,7 @@ import gradio as gr
 from jobs import api, records, storage
 from jobs.records import ACTIVE, RESUMABLE, RunState
 from webapp.access import Access
-from webapp.events import OPENED, QUIET, tell
+from webapp.events import OPENED, QUIET, error_text
 from webapp.formatting import memory, plural
 from webapp.html import Html, tag
 from webapp.layout import frame, notice
@@ -87,7 +87,7 @@ def build(access: Access) -> None:
             access.require_change(request)
             run_id = api.import_run(Path(file))
         except Exception as error:
-            return notice("bad", tell(error)), ""
+            return notice("bad", error_text(error)), ""
         return notice("ok", "Imported. Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
@@ -114,7 +114,7 @@ def _draw(text: str, state_filter: str) -> tuple[Html, Html, str]:
         places = api.queue_places()
         noted = notice("warn", NO_WORKER) if places and not api.workers() else Html()
     except Exception as error:
-        html = notice("bad", tell(error))
+        html = notice("bad", error_text(error))
         return html, Html(), html
     figures = records.headline([run.id for run in runs if run.state == "done"])
     narrowed = text.strip() or (state_filter if state_filter != "all" else "")

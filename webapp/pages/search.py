@@ -11,7 +11,7 @@ from engine.experiment.space import read_space
 from engine.stages import STAGES
 from jobs import searches
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import QUIET, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import notice
@@ -53,7 +53,7 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
             parsed, _, _ = search(base, given)
             return view.expected(parsed, searches.forecast_search(parsed))
         except Exception as error:
-            return notice("bad", tell(error))
+            return notice("bad", error_text(error))
 
     def started(base: str, request: gr.Request, *given: Any) -> tuple[Html, str]:
         try:
@@ -62,7 +62,7 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
             made = searches.start(parsed, name or None, question)
             return notice("ok", "The search has begun. Opening its page …"), f"./experiment?id={made.id}"
         except Exception as error:
-            return notice("bad", tell(error)), ""
+            return notice("bad", error_text(error)), ""
 
     fields = [preset, *card, metric, trials, pruning, *form.components]
     preview.click(previewed, fields, message, **QUIET)

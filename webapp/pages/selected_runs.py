@@ -10,7 +10,7 @@ from engine.errors import StudioError
 from jobs import api, experiments
 from jobs.records import Run
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import QUIET, error_text
 from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import notice
@@ -53,7 +53,7 @@ def build(access: Access) -> gr.Row:
         try:
             runs = _runs(picked)
         except Exception as error:
-            return _closed(notice("bad", tell(error)))
+            return _closed(notice("bad", error_text(error)))
         one = runs[0] if len(runs) == 1 else None
         head = tag("h2", f"Edit {one.name}" if one else f"Add tags to {plural(len(runs), 'run')}")
         return [
@@ -77,14 +77,14 @@ def build(access: Access) -> gr.Row:
             if into.strip():
                 experiments.add_or_gather(into.strip(), run_ids)
         except Exception as error:
-            return [gr.skip()] * (len(opened) - 1) + [notice("bad", tell(error))]
+            return [gr.skip()] * (len(opened) - 1) + [notice("bad", error_text(error))]
         return _closed(notice("ok", "Saved."))
 
     def ask(picked: str) -> list[Any]:
         try:
             runs = _runs(picked)
         except Exception as error:
-            return _closed(notice("bad", tell(error)))
+            return _closed(notice("bad", error_text(error)))
         closed = _closed("")
         closed[0] = picked
         closed[-3:] = [gr.Row(visible=True), notice("warn", _question(runs)), ""]
@@ -99,7 +99,7 @@ def build(access: Access) -> gr.Row:
                 done += 1
         except Exception as error:
             before = f"{plural(done, 'run')} deleted; then: " if done else ""
-            return _closed(notice("bad", before + tell(error)))
+            return _closed(notice("bad", before + error_text(error)))
         return _closed(notice("ok", f"{plural(done, 'run')} deleted."))
 
     edit.click(show_form, ids, opened, js=PICKED, **QUIET)

@@ -12,7 +12,7 @@ from engine.experiment.templates import TEMPLATES
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 from webapp.access import Access
-from webapp.events import QUIET, tell
+from webapp.events import QUIET, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import notice
@@ -64,7 +64,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             found = forecast_experiment(plan(base, given))
             return expected(found), gr.Checkbox(visible=found.size >= ASKED_FROM, value=False)
         except Exception as error:
-            return notice("bad", tell(error)), gr.skip()
+            return notice("bad", error_text(error)), gr.skip()
 
     def started(base: str, called: str, asked: str, sure: bool, request: gr.Request, *given: Any) -> tuple[Html, str]:
         try:
@@ -73,7 +73,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             made = experiments.start(parsed, called.strip() or None, asked, confirmed=sure)
             return notice("ok", f"{parsed.size} runs queued. Opening their page …"), f"./experiment?id={made.id}"
         except Exception as error:
-            return notice("bad", tell(error)), ""
+            return notice("bad", error_text(error)), ""
 
     fields = [template, values, vary, seeds, *form.components]
     preview.click(previewed, [preset, *fields], [message, seen], **QUIET)

@@ -14,7 +14,7 @@ import gradio as gr
 
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, PagePart, refresh, tell
+from webapp.events import QUIET, LatestRequest, PagePart, error_text, refresh
 from webapp.html import Html, link
 from webapp.inspect.page import ANSWERED, LIVE_SECONDS, RELAY, WAITING_SECONDS
 from webapp.inspect.question import Question
@@ -81,7 +81,7 @@ def build(_: Access) -> None:
             found = {"run": state.subjects.run.id, "step": str(state.step)}
             shown = [asked, fresh, state.address, "", *values]
         except Exception as error:
-            nothing = empty("No tour", tell(error), link("All runs", RUNS, class_="dr-button"))
+            nothing = empty("No tour", error_text(error), link("All runs", RUNS, class_="dr-button"))
             pace = gr.Timer(WAITING_SECONDS, active=to_come(requested.get("run", "")))
             found, shown = requested, [asked, {}, gr.skip(), nothing, "", "", "", "", pace]
         return shown if asked.settle(requested, found) else [gr.skip()] * len(outputs)

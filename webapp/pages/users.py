@@ -14,7 +14,7 @@ from engine.evaluate.paired import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, PagePart, tell
+from webapp.events import QUIET, PagePart, error_text
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
 from webapp.layout import READING, RUNS, empty, frame, notice
@@ -52,7 +52,7 @@ def build(access: Access) -> None:
             return _draw(dict(request.query_params))
         except Exception as error:
             back = link("All runs", RUNS, class_="dr-button")
-            return [empty("No users to show", tell(error), back), "", "", ""]
+            return [empty("No users to show", error_text(error), back), "", "", ""]
 
     gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **QUIET)
 

@@ -44,7 +44,7 @@ def sought(found: SearchState) -> Html:
     """How far a search is, the best trial, and all of them, best first."""
     search, best = found.search, found.best
     metric = f"{search.metric.partition('.')[2]} of '{TITLES[search.stage]}' on validation users"
-    parts = [tag("p", tag("b", f"{found.told}."), f" By {metric}.")]
+    parts = [tag("p", tag("b", f"{found.summary}."), f" By {metric}.")]
     if best is not None and best.trial.value is not None:
         links = join([link("Open in Launch", f"./?clone={best.run.id}", class_="dr-button"), " ",
                       link(best.run.name, f"./run?id={best.run.id}")])  # fmt: skip

@@ -21,8 +21,8 @@ CANDIDATES = {"sampled": "Candidates of the evaluation", "catalogue": "Whole cat
 
 def sentence(answer: ExplanationReport, trust: Html | None = None) -> Html:
     """The first sentence, computed from the measurements, who was right, and how far to trust it."""
-    said = answer.summary.sentence if answer.summary else ""
-    return join([tag("span", "In one sentence", class_="dr-label"), tag("p", said, class_="dr-sentence"),
+    text = answer.summary.sentence if answer.summary else ""
+    return join([tag("span", "In one sentence", class_="dr-label"), tag("p", text, class_="dr-sentence"),
                  agreement(answer), trust])  # fmt: skip
 
 
@@ -32,9 +32,9 @@ def trusted(run_id: str, row: str, verdict: str | None) -> Html:
     figures = join([figures, " · ", link("What drives each row", f"./users?{urlencode({'run': run_id})}")])
     if verdict is not None:
         return tag("p", tag("b", f"How far to trust {label(row)}? "), verdict, " ", figures, class_="dr-fine dr-trust")
-    told = f"How far to trust the reasons of {label(row)} is not measured yet. It takes minutes: "
+    text = f"How far to trust the reasons of {label(row)} is not measured yet. It takes minutes: "
     command = tag("code", f"delrec faithfulness --run {run_id} --model {row}")
-    return tag("p", told, command, " ", figures, class_="dr-fine dr-trust")
+    return tag("p", text, command, " ", figures, class_="dr-fine dr-trust")
 
 
 def both(answer: ExplanationReport) -> list[RankedCandidates]:
@@ -45,17 +45,17 @@ def both(answer: ExplanationReport) -> list[RankedCandidates]:
 def agreement(answer: ExplanationReport) -> Html:
     """Whether both rows agree, and what the user really chose."""
     rungs = both(answer)
-    said, truth = None, None
+    badge, truth = None, None
     if len({rung.top for rung in rungs}) > 1:
         text = f"They disagree: {label(rungs[0].model)} puts {answer.title(rungs[0].top)} first"
-        said = tag("span", text, class_="dr-badge dr-interrupted")
+        badge = tag("span", text, class_="dr-badge dr-interrupted")
     elif len(rungs) > 1:
         text = f"{label(rungs[0].model)} and {label(rungs[1].model)} agree on the first place"
-        said = tag("span", text, class_="dr-badge dr-done")
+        badge = tag("span", text, class_="dr-badge dr-done")
     if (column := answer.chosen) is not None:
         places = ", ".join(f"{label(rung.model)} #{rung.places[column]:g}" for rung in rungs)
         truth = tag("span", "Really chosen next: ", tag("b", answer.candidates[column].title), f" ({places})")
-    return tag("div", said, truth, class_="dr-facts dr-verdict")
+    return tag("div", badge, truth, class_="dr-facts dr-verdict")
 
 
 def sides(answer: ExplanationReport, question: Question, *, frozen: bool = False) -> Html:
@@ -158,9 +158,9 @@ def changes(before: ExplanationReport, after: ExplanationReport) -> Html:
     then, now = before.answer, after.answer
     first, fresh = before.title(then.top), after.title(now.top)
     if then.top == now.top:
-        said = f"{first} stays first."
+        text = f"{first} stays first."
     else:
-        said = f"{fresh} now comes first; {first} {_moved(after, now, then.top)}."
+        text = f"{fresh} now comes first; {first} {_moved(after, now, then.top)}."
     columns = [
         ranking(before, then, labels=True, heading=f"{label(then.model)} before"),
         ranking(after, now, labels=True, heading=f"{label(now.model)} after"),
@@ -173,7 +173,7 @@ def changes(before: ExplanationReport, after: ExplanationReport) -> Html:
     return join(
         [
             tag("h2", "Before and after your changes"),
-            tag("p", said, class_="dr-said"),
+            tag("p", text, class_="dr-said"),
             rankings(columns, "Before and after"),
             tag("p", note, class_="dr-fine"),
         ]

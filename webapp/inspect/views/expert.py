@@ -44,8 +44,8 @@ def fold(answer: ExplanationReport, question: Question, *, frozen: bool = False)
 
 def _cannot(answer: ExplanationReport) -> Html | None:
     """What cannot be measured for this row, and why."""
-    said = [tag("li", why) for part, why in answer.inapplicable.items() if part != "why_not"]
-    return tag("ul", said, class_="dr-faults", aria_label="What this row cannot have") if said else None
+    items = [tag("li", why) for part, why in answer.inapplicable.items() if part != "why_not"]
+    return tag("ul", items, class_="dr-faults", aria_label="What this row cannot have") if items else None
 
 
 def ladder(answer: ExplanationReport) -> Html | None:
@@ -148,8 +148,8 @@ def order(answer: ExplanationReport) -> Html | None:
         for place, (one, two) in enumerate(pairwise(history))
     ]  # fmt: skip
     table = scrolled("Order", tag("thead", tag("tr", heads)), tag("tbody", rows)) if rows else None
-    told = [_shuffled(names[who], getattr(found, who)) for who in names]
-    hint = "What the lead loses when two neighbours change places. " + " ".join(filter(None, told))
+    lines = [_shuffled(names[who], getattr(found, who)) for who in names]
+    hint = "What the lead loses when two neighbours change places. " + " ".join(filter(None, lines))
     return _section("Order of the history", hint, table)
 
 

@@ -167,17 +167,17 @@ def meaning(answer: ExplanationReport | None) -> Html:
 def _agreement(answer: ExplanationReport | None, names: tuple[str, str]) -> Html | None:
     if answer is None or answer.effects is None:
         return None
-    value, said = answer.effects.agreement[OPERATOR], answer.effects.agreement_sentence
-    if value is not None and not said:
+    value, badge = answer.effects.agreement[OPERATOR], answer.effects.agreement_sentence
+    if value is not None and not badge:
         word = "agree" if value >= 0.5 else "agree in part" if value > 0 else "do not agree"
-        said = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+z.2f})."
-    return tag("p", f"{said} {answer.effects.note}", class_="dr-fine")
+        badge = f"{names[0]} and {names[1]} {word} on which titles matter (rank correlation {value:+z.2f})."
+    return tag("p", f"{badge} {answer.effects.note}", class_="dr-fine")
 
 
 def awaited() -> Html:
     """What stands there for users whom the evaluation left out, until the first answer brings their titles."""
-    said = "The evaluation left this user out; the titles come with the first answer."
-    return join([tag("h2", "History, oldest first"), tag("p", said, class_="dr-hint")])
+    text = "The evaluation left this user out; the titles come with the first answer."
+    return join([tag("h2", "History, oldest first"), tag("p", text, class_="dr-hint")])
 
 
 def asking_for(item: HistoryItem) -> str:

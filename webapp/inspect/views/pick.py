@@ -118,10 +118,9 @@ def _walk(subjects: Subjects, question: Question, names: dict[UserGroup, str]) -
         user = subjects.user_at(int(places[at])) if there else ""
         return asking(text, {"user": user, "group": group}, disabled=not there)
 
-    said = f"{names[group]}: {place + 1} of {len(places)}"
-    return tag(
-        "span", neighbour("Previous", place - 1), tag("span", said, class_="dr-muted"), neighbour("Next", place + 1)
-    )
+    place_text = f"{names[group]}: {place + 1} of {len(places)}"
+    shown = tag("span", place_text, class_="dr-muted")
+    return tag("span", neighbour("Previous", place - 1), shown, neighbour("Next", place + 1))
 
 
 def _own(subjects: Subjects) -> Html:

@@ -83,10 +83,10 @@ def reasons(answer: ExplanationReport) -> Html | None:
         tag("li", tag("span", names[place], class_="dr-what"), effect_bar(effects[place], largest, ""))
         for place in order
     ]  # fmt: skip
-    said = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found.lead):z.2f}."
+    text = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found.lead):z.2f}."
     return join(
         [
-            tag("p", f"{said} What leaving out each title would take from that lead:", class_="dr-hint"),
+            tag("p", f"{text} What leaving out each title would take from that lead:", class_="dr-hint"),
             tag("ol", rows, class_="dr-reasons"),
             tag("p", "Titles act together, so these numbers do not add up to the lead.", class_="dr-fine"),
         ]
@@ -136,12 +136,12 @@ def smallest(answer: ExplanationReport, choice: Callable[[int], ItemLabel], *, f
             for place, other in zip(change.positions, put, strict=True):
                 kept[place] = other.reference
         fallen = f"{known[change.top_before]} falls to #{change.rank_after:g}"
-        said = f"{start}, {known[change.top_after]} comes first and {fallen}."
+        text = f"{start}, {known[change.top_after]} comes first and {fallen}."
         small = "Verified by asking again" + ("; no smaller change does that." if change.smallest else ".")
         tries = None
         if kept and all(kept) and not frozen:
             tries = asking("Try it", {"titles": kept}, class_="dr-small-button")
-        parts.append(tag("p", said, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
+        parts.append(tag("p", text, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
     if found.removal is None and found.replacement is None:
         parts.append(tag("p", f"{plural(found.asked, 'change')} of the history were tried.", class_="dr-fine"))
     if not found.complete:

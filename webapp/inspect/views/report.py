@@ -108,5 +108,5 @@ def _card(content: Html, classes: str = "dr-card") -> Html:
 
 def measured_by(seed: int) -> Html:
     """The last line."""
-    said = f"Measured by DELRec Studio by asking the models again with the history changed; seed {seed}."
-    return tag("footer", tag("span", said), class_="dr-footer")
+    text = f"Measured by DELRec Studio by asking the models again with the history changed; seed {seed}."
+    return tag("footer", tag("span", text), class_="dr-footer")

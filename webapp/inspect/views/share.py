@@ -90,7 +90,7 @@ def suggestions(found: AnswerProgress) -> Html:
 def share(question: Question, standing: QuestionState) -> Html:
     """Links to what can be taken along."""
     query = urlencode(question.query())
-    said = (
+    text = (
         "The address of this page reproduces the view. The file is complete in itself and needs no network."
         if not standing.pending
         else "What is being measured is not in the files yet."
@@ -102,6 +102,6 @@ def share(question: Question, standing: QuestionState) -> Html:
         link("Data (JSON)", f"./-/inspect.json?{query}", download=True, id="share-json"),
         tag("button", "Copy the address", type="button", data_copy_address=True),
         link("How far to trust explanations of this run", f"./pattern?{urlencode({'run': question.run})}"),
-        tag("span", said, class_="dr-muted"),
+        tag("span", text, class_="dr-muted"),
         class_="dr-facts dr-share-line",
     )

@@ -39,11 +39,11 @@ def head() -> Html:
 
 def offered() -> Html:
     """The button where nothing is written by itself."""
-    said = tag(
+    text = tag(
         "span", "Writing takes a while and the next edit would stop it, so it starts on demand.", class_="dr-muted"
     )
     return tag(
-        "div", asking("Let the model write", {"words": "base"}, class_="dr-small-button"), said, class_="dr-walk"
+        "div", asking("Let the model write", {"words": "base"}, class_="dr-small-button"), text, class_="dr-walk"
     )
 
 
@@ -52,18 +52,18 @@ def elsewhere(config: ExplainConfig) -> Html | None:
     if not config.writer_url:
         return None
     name = name_of(config)
-    said = (
+    text = (
         f"Sends this recommendation's titles and measurements from this machine to {name}. Its words are checked too."
     )
     ask = asking(f"Let {config.writer_model} write", {"words": "elsewhere"}, class_="dr-small-button")
-    return tag("div", ask, tag("span", said, class_="dr-muted"), class_="dr-walk")
+    return tag("div", ask, tag("span", text, class_="dr-muted"), class_="dr-walk")
 
 
 def stopped() -> Html:
     """What stands in the place of a text that was not written to its end."""
-    said = "Stopped, because something newer was asked before the text was done. Nothing of it was kept."
+    text = "Stopped, because something newer was asked before the text was done. Nothing of it was kept."
     return tag(
-        "div", tag("span", "Stopped", class_="dr-badge dr-interrupted"), tag("span", said, class_="dr-muted"),
+        "div", tag("span", "Stopped", class_="dr-badge dr-interrupted"), tag("span", text, class_="dr-muted"),
         asking("Let the model write", {"again": True}, class_="dr-small-button"), class_="dr-walk",
     )  # fmt: skip
 
