@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,12 +33,24 @@ def check(weights: WeightFormat, name: str) -> None:
         )
 
 
+def keep_differentiable(model: Any) -> None:
+    """Let the quantized layers of ``model`` pass gradients back wherever they are.
+
+    On processors with bf16 instructions bitsandbytes turns a layer of 4 bits that is asked without gradients into a
+    form that has none any more, and adapters below would learn nothing from then on.
+    """
+    for part in model.modules():
+        if hasattr(part, "support_avx512bf16_for_cpu"):
+            part.support_avx512bf16_for_cpu = False
+
+
 def settings(weights: WeightFormat, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """What ``from_pretrained`` is told beside: layers compute in ``dtype`` and lie on ``device`` from the start."""
     if weights == "full":
         return {}
     from transformers import BitsAndBytesConfig
 
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # else a line of a run's log for every product
     if weights == "8bit":
         # Columns apart for what is large in a batch would let a text's beginning depend on all that stands beside it.
         chosen = BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)

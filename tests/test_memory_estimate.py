@@ -9,7 +9,14 @@ import pytest
 import torch
 from peft.tuners.adalora.layer import AdaLoraLayer
 from stage_world import FAMILIES, make_world
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, T5Config, T5ForConditionalGeneration
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from engine.config import Placement
 from engine.errors import StudioError
@@ -21,7 +28,7 @@ from engine.llm.verbalizers import make_verbalizer
 from engine.locations import OTHER_NAMES, SIZES
 from engine.memory import Shape, refuse_too_large, training_mb
 from engine.monitor import Monitor
-from engine.quantization import check
+from engine.quantization import WeightFormat, check
 from engine.settings import load_config
 from engine.training_prompts import make_prompts
 
@@ -29,6 +36,8 @@ SMOLLM2 = {
     **{"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9},
     **{"num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True, "hidden_act": "silu"},
 }
+WIDE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 4}
+"""Of a model whose layers are quantized on processors, too."""
 FLAN_T5_XL = SIZES["google/flan-t5-xl"]
 
 
@@ -129,6 +138,28 @@ def test_quantized_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -
         check("4bit", "my-models/qwen")
     with pytest.raises(StudioError, match="tiny-causal is not quantized"):
         check("8bit", "tiny-causal")
+
+
+@pytest.mark.parametrize("weights", ["8bit", "4bit"])
+def test_quantized_layers_pass_gradients_back_whatever_was_asked_before(weights: WeightFormat, tmp_path: Path) -> None:
+    """On a processor; where the package is not installed, there is nothing to try."""
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    world = make_world()
+    model = LlamaForCausalLM(LlamaConfig(**WIDE, vocab_size=len(world.backbone.tokenizer)))
+    model.save_pretrained(tmp_path)
+    world.backbone.tokenizer.save_pretrained(tmp_path)
+    overrides = [f"llm.name={tmp_path}", f"llm.weights={weights}", "llm.device=cpu"]
+    backbone = sources.load_backbone(load_config("smoke", overrides=overrides).llm, Monitor())
+    layers = [part for part in backbone.model.modules() if type(part).__module__.startswith("bitsandbytes")]
+    assert layers
+    for layer in layers:
+        with torch.no_grad():
+            weights_by_input = layer(torch.eye(layer.in_features))
+        asked = torch.zeros(2, layer.in_features).requires_grad_()
+        answer = layer(asked)
+        assert answer.requires_grad
+        (gradient,) = torch.autograd.grad(answer.sum(), asked)
+        torch.testing.assert_close(gradient[0], weights_by_input.sum(1), rtol=0.05, atol=0.02)
 
 
 def test_adapted_layers_with_quantized_weights_keep_the_number_format() -> None:

@@ -141,9 +141,9 @@ def _load(
     frame = record.frame if record else None
     # The tokenizer is looked at before weights are read: that takes a moment, weights may take minutes.
     frame = PromptEncoder(found.tokenizer, found.name, found.context, found.family, found.rows, frame).frame
-    return kind(
-        read_weights(found, dtype, monitor, quantized), found.tokenizer, found.name, source, found.context, frame
-    )
+    model = read_weights(found, dtype, monitor, quantized)
+    quantization.keep_differentiable(model)
+    return kind(model, found.tokenizer, found.name, source, found.context, frame)
 
 
 def _locate(name: str, monitor: Monitor, where: str = "llm.name") -> tuple[Path, str]:

@@ -7,18 +7,17 @@ weights, no dataloader, fused optimizer steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from peft import AdaLoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoModelForCausalLM
 
 from engine.config import RunConfig
 from engine.data import Split
 from engine.finetune.adalora import quiet
-from engine.llm.sources import load_encoder
+from engine.llm.encoder import PromptEncoder
 from engine.metrics.full import catalogue_ranks
 from engine.metrics.ranks import ndcg
 from engine.seeds import generator
@@ -30,19 +29,21 @@ PREFIXES = 256
 
 
 class PlainFinetune:
-    """Next-token loss on the title of the right candidate; adapters on q and v of all layers, fp32, padded batches.
+    """Next-token loss on the title of the right candidate; adapters on q and v of all layers, padded batches.
 
-    The model is as Transformers loads it, with nothing of ours inside.
+    The model is as Transformers loads it, with nothing of ours inside, on its device and in its number format.
+
+    Args:
+        bucketed: prompts of a step are put together by their length, so that less is padded.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, titles: list[str]) -> None:
-        self.titles, self.size = titles, config.llm.micro_batch
-        self.encoder = load_encoder(config.llm)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-        self.embedding = model.get_input_embeddings()
-        self.soft = (
-            torch.randn(config.distill.soft_tokens, model.config.hidden_size) * self.embedding.weight.detach().std()
-        )
+    def __init__(
+        self, config: RunConfig, model: Any, encoder: PromptEncoder, titles: list[str], *, bucketed: bool = False
+    ) -> None:
+        self.titles, self.size, self.encoder, self.bucketed = titles, config.llm.micro_batch, encoder, bucketed
+        self.embedding, self.device = model.get_input_embeddings(), model.device
+        soft = torch.randn(config.distill.soft_tokens, model.config.hidden_size) * self.embedding.weight.detach().std()
+        self.soft = soft.to(self.embedding.weight)
         settings = config.finetune
         adapters = AdaLoraConfig(
             target_modules=["q_proj", "v_proj"],
@@ -63,24 +64,24 @@ class PlainFinetune:
 
     def step(self, questions: TrainingBatch) -> int:
         """One optimizer step; returns the number of prompts."""
-        for part, share in questions.parts(self.size):
-            encoded = [self.encoder.encode(prompt, len(self.soft)) for prompt in part.prompts]
-            answers = [
-                self.encoder.tokens(f" {self.titles[row[label]]}")
-                for row, label in zip(part.candidates, part.labels, strict=True)
-            ]
-            ids = [torch.cat([e.ids, torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)]
-            wanted = [
-                torch.cat([torch.full((len(e),), -100), torch.tensor(a)]) for e, a in zip(encoded, answers, strict=True)
-            ]
-            padded = nn.utils.rnn.pad_sequence(ids, True, 0)
+        asked = []
+        for prompt, row, label in zip(questions.prompts, questions.candidates, questions.labels, strict=True):
+            encoded = self.encoder.encode(prompt, len(self.soft))
+            asked.append((encoded, torch.tensor(self.encoder.tokens(f" {self.titles[row[label]]}"))))
+        if self.bucketed:
+            asked.sort(key=lambda question: len(question[0]) + len(question[1]))
+        for start in range(0, len(asked), self.size):
+            part = asked[start : start + self.size]
+            ids = [torch.cat([encoded.ids, answer]) for encoded, answer in part]
+            wanted = [torch.cat([torch.full((len(encoded),), -100), answer]) for encoded, answer in part]
+            padded = nn.utils.rnn.pad_sequence(ids, True, 0).to(self.device)
             inputs = self.embedding(padded)
-            for row, e in enumerate(encoded):
-                inputs[row, e.soft] = self.soft
+            for row, (encoded, _) in enumerate(part):
+                inputs[row, encoded.soft] = self.soft
             mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]
-            labels = nn.utils.rnn.pad_sequence(wanted, True, -100)
-            loss = self.model(inputs_embeds=inputs, attention_mask=mask.long(), labels=labels).loss
-            (share * loss).backward()
+            labels = nn.utils.rnn.pad_sequence(wanted, True, -100).to(self.device)
+            loss = self.model(inputs_embeds=inputs, attention_mask=mask.long().to(self.device), labels=labels).loss
+            (len(part) / len(asked) * loss).backward()
         self.optimizer.step()
         self.model.base_model.update_and_allocate(self.step_number)
         self.optimizer.zero_grad()

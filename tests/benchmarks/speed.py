@@ -139,17 +139,20 @@ def stage_two_by_sequences() -> Turn:
 
 def plain_stage_two() -> Turn:
     """A step of the plain loop, which takes as long whether or not it has asked the same before."""
+    import torch
     from plain import PlainFinetune
+    from transformers import AutoModelForCausalLM
 
     from engine.llm.prompts import prompt_titles
+    from engine.llm.sources import load_encoder
     from engine.locations import model_folder
 
     config, dataset, _ = data()
     folder = model_folder(config.llm.name)
     assert folder is not None, "our side has fetched it"
-    loop = PlainFinetune(
-        config, folder, list(prompt_titles(dataset.catalogue, config.llm.show_year, config.llm.title_length))
-    )
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    titles = list(prompt_titles(dataset.catalogue, config.llm.show_year, config.llm.title_length))
+    loop = PlainFinetune(config, model, load_encoder(config.llm), titles)
     batch = iter(range(10**6))
     # One micro-batch with its optimizer step: a whole batch takes half a minute on two cores, and no less per prompt.
     return lambda: loop.step(next(questions(next(batch)).parts(config.llm.micro_batch))[0])
