@@ -215,4 +215,4 @@ def test_an_item_that_was_shown_and_not_chosen_is_no_interaction(tmp_path: Path,
     dataset = load("recbole", atomic(tmp_path, log + lines(rows), items))
     assert shown(dataset) == {"u": ["Title 1", "Title 2", "Title 3", "Title 4"]}
     assert dataset.cleaning is not None
-    assert "2 rows with label 0" in dataset.cleaning.said()
+    assert "2 rows with label 0" in dataset.cleaning.summary()
