@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -155,38 +156,57 @@ def _language_model(
 
 def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
     config, split = models.config, models.split
-    shared, recipes = StageCache(run, choices(run), monitor), stage_recipes(config)
+    shared = StageCache(run, choices(run), monitor)
     for name, (architecture, copy) in trained_teachers(config).items():
         stage, file = teacher_stage(config, name), run.teacher(None if name == config.teacher.name else name)
-        if run.is_done(stage):
-            run.skip(stage, monitor)
-        else:
-            with shared.stage(stage, recipes[stage], {"teacher.safetensors": file}) as taken:
-                if not taken:
-                    seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
-                    with run.stage(stage, monitor, total=config.teacher.epochs, unit="epoch"):
-                        checkpoint = run.checkpoint(stage)
-                        train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)
+        seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
+
+        def train(checkpoint: Path) -> None:
+            train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)  # noqa: B023
+
+        _go_through(stage, config, shared, {"teacher.safetensors": file}, config.teacher.epochs, train)
         models.teachers[name] = load_teacher(run.files.checked(file), split.n_items, config.teacher.device)
+
+
+def _go_through(
+    stage: str,
+    config: RunConfig,
+    shared: StageCache,
+    files: Mapping[str, Path],
+    total: int,
+    make: Callable[[Path], None],
+) -> bool:
+    """Whether ``make`` went through a stage here; one that is done is skipped, and what another run has taken over.
+
+    Args:
+        files: what it leaves, as :meth:`engine.stage_cache.StageCache.stage` takes it.
+        total: of its units of progress.
+        make: trains, from the checkpoint whose path it is given, if that is there, and writes the files.
+    """
+    run, monitor = shared.run, shared.monitor
+    if run.is_done(stage):
+        run.skip(stage, monitor)
+        return False
+    with shared.stage(stage, stage_recipes(config)[stage], files) as taken:
+        if not taken:
+            with run.stage(stage, monitor, total=total):
+                make(run.checkpoint(stage))
+    return not taken
 
 
 def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """Stage 1, unless the prompt is another run's, untrained or absent."""
-    config, backbone = models.config, models.backbone
+    config, backbone, file = models.config, models.backbone, run.soft_prompt
     if config.distill.prompt == "none":
         return
-    if config.distill.prompt in ("distilled", "lsr") and not run.is_done("distil"):
-        files = {run.soft_prompt.name: run.soft_prompt}
-        with shared.stage("distil", stage_recipes(config)["distil"], files) as taken:
-            if not taken:
-                with run.stage("distil", monitor, total=config.distill.steps):
-                    checkpoint, taught = run.checkpoint("distil"), models.teachers[distilled_teacher(config)]
-                    distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(
-                        run.soft_prompt
-                    )
-    elif run.is_done("distil"):
-        run.skip("distil", monitor)
-    models.soft_prompt = SoftPrompt.load(run.files.checked(run.soft_prompt), backbone)
+
+    def train(checkpoint: Path) -> None:
+        taught = models.teachers[distilled_teacher(config)]
+        distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(file)
+
+    if config.distill.prompt in ("distilled", "lsr"):
+        _go_through("distil", config, shared, {file.name: file}, config.distill.steps, train)
+    models.soft_prompt = SoftPrompt.load(run.files.checked(file), backbone)
 
 
 def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
@@ -194,23 +214,8 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
     config, backbone = models.config, models.backbone
     if not config.finetune.enabled:
         return
-    if run.is_done("finetune"):
-        run.skip("finetune", monitor)
-    else:
-        files = {file.name: file for file in map(run.path.joinpath, left(config)["finetune"])}
-        with shared.stage("finetune", stage_recipes(config)["finetune"], files) as taken:
-            if not taken:
-                _finetune(run, models, monitor)
-                return
-    run.check()
-    load_adapter(backbone, run.adapter)
-    models.head = load_head(config, run)
 
-
-def _finetune(run: RunFolder, models: Models, monitor: Monitor) -> None:
-    config, backbone = models.config, models.backbone
-    with run.stage("finetune", monitor, total=config.finetune.steps):
-        checkpoint = run.checkpoint("finetune")
+    def train(checkpoint: Path) -> None:
         teacher = models.teacher if config.finetune.soft_labels else None
         models.head = finetune(
             config, models.dataset, models.split, backbone, models.soft_prompt, teacher, checkpoint, monitor
@@ -219,17 +224,20 @@ def _finetune(run: RunFolder, models: Models, monitor: Monitor) -> None:
         if models.head:
             write_atomically(models.head, run.head)
 
+    files = {file.name: file for file in map(run.path.joinpath, left(config)["finetune"])}
+    if not _go_through("finetune", config, shared, files, config.finetune.steps, train):
+        run.check()
+        load_adapter(backbone, run.adapter)
+        models.head = load_head(config, run)
+
 
 def _text(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
-    config = models.config
-    if run.is_done(TEXT):
-        run.skip(TEXT, monitor)
-    else:
-        with shared.stage(TEXT, stage_recipes(config)[TEXT], {run.text.name: run.text}) as taken:
-            if not taken:
-                with run.stage(TEXT, monitor, total=config.teacher.epochs, unit="epoch"):
-                    vectors, checkpoint = models.title_vectors(), run.checkpoint(TEXT)
-                    train_text(vectors, models.split, config.teacher, config.seed, checkpoint, monitor).save(run.text)
+    config, file = models.config, run.text
+
+    def train(checkpoint: Path) -> None:
+        train_text(models.title_vectors(), models.split, config.teacher, config.seed, checkpoint, monitor).save(file)
+
+    _go_through(TEXT, config, shared, {file.name: file}, config.teacher.epochs, train)
     models.load_text(run)
 
 
@@ -240,16 +248,12 @@ def _plus(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) 
         return
     if config.plus.text:
         _text(run, models, shared, monitor)
-    if run.is_done("plus"):
-        run.skip("plus", monitor)
-    else:
-        with shared.stage("plus", stage_recipes(config)["plus"], {run.plus.name: run.plus}) as taken:
-            if not taken:
-                with run.stage("plus", monitor, unit="user"):
-                    parts = models.plus_parts()
-                    models.plus = learn_weights(config, models.dataset, models.split, parts, monitor)
-                    write_text(run.plus, models.plus.to_json())
-                return
+
+    def weigh(_: Path) -> None:
+        weights = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)
+        write_text(run.plus, weights.to_json())
+
+    _go_through("plus", config, shared, {run.plus.name: run.plus}, 0, weigh)
     models.plus = PlusWeights.read(run.files.checked(run.plus), models.plus_names)
 
 

@@ -45,7 +45,7 @@ from engine.locations import settled
 from engine.monitor import Monitor
 from engine.settings import load_config, to_yaml
 from engine.stage_files import StageRecords, damaged
-from engine.stages import stage_names
+from engine.stages import UNITS, stage_names
 from engine.whole_files import is_whole, write_text
 
 FORMAT = 4
@@ -215,12 +215,12 @@ class RunFolder:
         return not self.fingerprint.exists() and int(self._record()["format"]) < 2
 
     @contextlib.contextmanager
-    def stage(self, name: str, monitor: Monitor, *, total: int = 0, unit: str = "step") -> Iterator[None]:
-        """Report and time a stage; it is recorded as done only if its body ends well."""
+    def stage(self, name: str, monitor: Monitor, *, total: int = 0) -> Iterator[None]:
+        """Report and time a stage, of ``total`` units; it is recorded as done only if its body ends well."""
         monitor.check()
         earlier = next((entry["seconds"] for entry in self.stages() if entry["name"] == name), 0.0)
         began = time.monotonic()
-        monitor.stage(name, "running", total=total, unit=unit)
+        monitor.stage(name, "running", total=total, unit=UNITS[name.partition(":")[0]])
         finished = False
         try:
             yield

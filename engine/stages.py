@@ -89,7 +89,6 @@ STAGES = (
     StageSpec(
         "evaluate",
         "Evaluate on test users",
-        unit="user",
         code=("engine.models", "engine.evaluate.evaluator"),
     ),
 )
