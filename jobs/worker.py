@@ -56,14 +56,14 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     stopping = Flag()
     share = Share()
     own = replace(own, at_once=share.at_once)
+    told: dict[str, str] = {}
     fault = heartbeat.WriteFault("what was lost is not looked for")
 
     def beat() -> bool:
         return workers.beat(me, replace(own, runs=share.runs).as_dict())
 
     def work(run_id: str) -> None:
-        if lack := own.lacks(api.needs(run_id)):  # it is sent to the queue again, until a worker takes it that can
-            logger.info("left to others: %s", lack, extra={"run": run_id})
+        if left_to_others(run_id, own.lacks(api.needs(run_id)), told):
             return
         with share.taken(run_id, stopping) as environment:
             supervise(run_id, stopping, command, environment)
@@ -95,6 +95,22 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
         _stop(answering)
     with contextlib.suppress(SQLAlchemyError, StudioError):
         workers.leave(me)
+
+
+def left_to_others(run_id: str, lack: str, told: dict[str, str]) -> bool:
+    """Whether this worker lacks something for a run, which is sent to the queue again, until one takes it that can.
+
+    Args:
+        lack: what, in words; empty: nothing.
+        told: what was said of each run: it comes round every few seconds, and is told once.
+    """
+    if not lack:
+        told.pop(run_id, None)
+        return False
+    if told.get(run_id) != lack:
+        logger.info("left to others: %s", lack, extra={"run": run_id})
+        told[run_id] = lack
+    return True
 
 
 @contextlib.contextmanager

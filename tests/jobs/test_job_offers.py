@@ -63,6 +63,17 @@ def test_a_run_waits_for_a_worker_that_has_what_it_needs(start_worker) -> None:
     assert found.process.host in table([found], {})
 
 
+def test_that_a_run_is_left_to_others_is_told_once_however_often_it_comes_round(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: dict[str, str] = {}
+    with caplog.at_level("INFO", "jobs.worker"):
+        for run_id in ("r-abc234", "r-xyz789") * 5:
+            assert worker.left_to_others(run_id, "it has no GPU", told)
+        assert not worker.left_to_others("r-abc234", "", told)
+    assert [vars(record)["run"] for record in caplog.records] == ["r-abc234", "r-xyz789"]
+
+
 def test_a_worker_of_another_data_folder_says_so_at_start(
     delrec_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
