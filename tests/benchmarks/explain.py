@@ -35,6 +35,7 @@ GOALS = {
     "leave-one-out of 10 items": 3.0,
     "first words, after the evidence": 2.0,
     "first words, with nothing known": 2.0,
+    "whole text, after the evidence": 3.0,
     "summary, with nothing known": 3.0,
 }
 SENTENCES = {"sasrec": 1.0, "delrec-plus": 1.0, "delrec": 3.0}
@@ -71,11 +72,12 @@ def first_words(explained: Explanandum, reasons: Explainer) -> None:
 def measure(models: Models, user: str) -> dict[str, tuple[float, float]]:
     """All figures of one user."""
     found: dict[str, tuple[float, float]] = {}
-    ranking, effects, words, cold, summary = GOALS
+    ranking, effects, words, cold, text, summary = GOALS
     found[ranking] = clocks(lambda: explanandum_of_user(models, user))  # it asks for the ranking once
     explained = explanandum_of_user(models, user)
     found[effects] = clocks(lambda: leave_one_out(explained.model, [Delete()]))
     found[words] = clocks(lambda: first_words(explained, Explainer(explained)))
+    found[text] = clocks(Explainer(explained).measure_rationale)
     found[cold] = clocks(lambda: first_words(fresh := explanandum_of_user(models, user), Explainer(fresh)))
     for row in SENTENCES:
         found[f"first sentence, {row}"] = clocks(lambda row=row: sentence(models, user, row))  # type: ignore[misc]
