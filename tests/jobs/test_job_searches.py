@@ -79,7 +79,7 @@ def test_no_trial_asks_test_users_before_the_search_is_closed_and_then_the_best_
     assert len(states) == 9
     assert found.ended
     assert {"validated", "pruned"} == set(states)
-    assert found.told.startswith("9 of 9 configurations begun: ")
+    assert found.summary.startswith("9 of 9 configurations begun: ")
     best = found.best
     assert best is not None
     values = [it.trial.value for it in found.tried if it.trial.value]
@@ -142,7 +142,7 @@ def test_of_two_workers_one_begins_a_trial_and_deleted_ones_count_as_tried():
     api.delete(first.id)
     found = searches.standing("lr")
     assert (found.experiment.tried, len(found.tried)) == (2, 1)
-    assert "1 deleted" in found.told
+    assert "1 deleted" in found.summary
 
 
 def test_failures_are_passed_over_until_nothing_but_failures_has_come():
