@@ -96,6 +96,8 @@ class StageRow(Base):
     unit: Mapped[str]
     sources: Mapped[dict[str, Any] | None]
     """Runs whose results were taken over, by what of the stage they are of; "" for the whole."""
+    saved: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """Seconds that these took where they were made."""
 
 
 class CurveRow(Base):

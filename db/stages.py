@@ -28,6 +28,8 @@ class Stage:
     unit: str
     sources: dict[str, str] | None = None
     """Ids of runs whose results were taken over, by what of the stage they are of; "" for the whole."""
+    saved: float = 0.0
+    """Seconds that these took where they were made."""
 
 
 def of(run_id: str) -> list[Stage]:
@@ -53,19 +55,18 @@ class Sharing:
     taken: int
     """Those of them that are other runs' as a whole."""
     seconds: float
-    """What these took where they were made."""
+    """What these and the parts took where they were made."""
     parts: int
     """Rows of results, and other parts of stages, that are other runs'."""
 
 
 def sharing(run_ids: Collection[str]) -> Sharing:
     """How much of these runs is other runs'."""
-    query = select(StageRow.seconds, StageRow.sources).where(StageRow.run_id.in_(run_ids))
+    query = select(StageRow.saved, StageRow.sources).where(StageRow.run_id.in_(run_ids))
     with reading() as session:
-        rows = [(row.seconds, row.sources or {}) for row in session.execute(query)]
-    whole = [seconds for seconds, sources in rows if "" in sources]
-    parts = sum(part != "" for _, sources in rows for part in sources)
-    return Sharing(len(rows), len(whole), sum(whole), parts)
+        rows = [(row.saved, row.sources or {}) for row in session.execute(query)]
+    parts = [part for _, sources in rows for part in sources]
+    return Sharing(len(rows), parts.count(""), sum(saved for saved, _ in rows), len(parts) - parts.count(""))
 
 
 def save(run_id: str, changed: Iterable[Stage], session: Session) -> None:

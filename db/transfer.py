@@ -52,6 +52,7 @@ class StageRecord(FromRow):
     total: NonNegativeInt
     unit: str
     sources: dict[str, str] | None = None
+    saved: FiniteFloat = Field(default=0.0, ge=0)
 
 
 class ExplanationRecord(FromRow):

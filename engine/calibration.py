@@ -8,6 +8,7 @@ pointwise mutual information. What is best depends on the titles (long ones need
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from engine import distributed
 from engine.data.candidates import candidate_sets
 from engine.finetune.stage import validation_places
+from engine.labels import label
 from engine.llm.verbalizers import TitleLikelihood
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models, llm_of, read_priors
@@ -57,12 +59,13 @@ def _prior(models: Models, row: str, path: Path, monitor: Monitor, shared: Stage
     file = path.with_name(f"prior-{row}.json")
     key = shared.key("prior", prior_recipe(models.config, row))
     if (origin := shared.take(key, {file.name: file})) is not None:
-        monitor.message(f"what {row} takes off: as in {origin.run_id}")
+        monitor.taken("evaluate", origin.run_id, f"calibration of {label(row)}", seconds=origin.seconds)
         prior = read_priors(file)[row]
     else:
+        began = time.monotonic()
         prior = fit_prior(models, row, monitor)
         write_text(file, json.dumps({row: prior}))
-        shared.keep(key, "prior", {file.name: file}, 0.0)
+        shared.keep(key, "prior", {file.name: file}, round(time.monotonic() - began, 3))
     file.unlink()
     return prior
 

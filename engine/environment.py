@@ -62,22 +62,30 @@ def stage_code(modules: tuple[str, ...]) -> str:
 
 def modules_behind(modules: Iterable[str]) -> dict[str, bytes]:
     """The texts of these modules and of those behind them, by name."""
-    root = Path(__file__).parent.parent
     waiting: list[str] = list(modules)
     read: dict[str, bytes] = {}
     while waiting:
         name = waiting.pop()
-        path = root.joinpath(*name.split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        # A name within a module that is read by itself; or the whole library, which only hands on what is asked of it.
-        if name in read or name == "engine" or not path.is_file():
-            continue
-        read[name] = text = path.read_bytes()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine"):
-                waiting += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-        waiting += [place.partition(":")[0] for place in REGISTERS.get(name, ())]
+        # The whole library only hands on what is asked of it.
+        if name not in read and name != "engine" and (module := _module(name)) is not None:
+            read[name], imports = module
+            waiting += imports
     return read
+
+
+@functools.cache
+def _module(name: str) -> tuple[bytes, list[str]] | None:
+    """Text of a module of the library and what it imports of it; ``None`` for a name within a module."""
+    path = Path(__file__).parent.parent.joinpath(*name.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not path.is_file():
+        return None
+    text = path.read_bytes()
+    imports = [place.partition(":")[0] for place in REGISTERS.get(name, ())]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine"):
+            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return text, imports
 
 
 def environment() -> dict[str, Any]:

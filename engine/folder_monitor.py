@@ -28,7 +28,7 @@ class FolderMonitor(Monitor):
         )
         append(self.folder.path / "curves.jsonl", "".join(lines))
 
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+    def taken(self, stage: str, run_id: str, part: str = "", *, seconds: float = 0.0) -> None:
         self.message(f"{stage}{f' of {part}' if part else ''}: as in {run_id}")
 
     def message(self, text: str) -> None:

@@ -36,8 +36,8 @@ class Monitor:
     def message(self, text: str) -> None:
         """A line for the log."""
 
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
-        """The result of a stage, or of ``part`` of it, is that of an earlier run."""
+    def taken(self, stage: str, run_id: str, part: str = "", *, seconds: float = 0.0) -> None:
+        """The result of a stage, or of ``part`` of it, is that of an earlier run, where it took so many ``seconds``."""
 
     def should_stop(self) -> bool:
         """Whether the run was asked to stop; polled between steps, so keep it cheap."""
@@ -75,9 +75,9 @@ class MonitorGroup(Monitor):
         for monitor in self.monitors:
             monitor.message(text)
 
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+    def taken(self, stage: str, run_id: str, part: str = "", *, seconds: float = 0.0) -> None:
         for monitor in self.monitors:
-            monitor.taken(stage, run_id, part)
+            monitor.taken(stage, run_id, part, seconds=seconds)
 
     def should_stop(self) -> bool:
         return any(monitor.should_stop() for monitor in self.monitors)

@@ -112,7 +112,7 @@ class StageCache:
             origin = self.take(key, files)
             if origin is not None:
                 self._replay_curves(name, key)
-                self.monitor.taken(name, origin.run_id)
+                self.monitor.taken(name, origin.run_id, seconds=origin.seconds)
                 self.run.take_over(name, origin.seconds, origin.run_id, self.monitor)
             yield origin is not None
             if origin is None:
@@ -204,11 +204,11 @@ class RowCache:
     def take(self, row: str, key: str, path: Path) -> bool:
         origin = self._shared.take(key, {"row.safetensors": path})
         if origin is not None:
-            self._shared.monitor.taken("evaluate", origin.run_id, row)
+            self._shared.monitor.taken("evaluate", origin.run_id, row, seconds=origin.seconds)
         return origin is not None
 
-    def keep(self, row: str, key: str, path: Path) -> None:
-        self._shared.keep(key, f"evaluate {row}", {"row.safetensors": path}, 0.0)
+    def keep(self, row: str, key: str, path: Path, seconds: float) -> None:
+        self._shared.keep(key, f"evaluate {row}", {"row.safetensors": path}, seconds)
 
 
 def sizes() -> tuple[int, int]:

@@ -90,10 +90,11 @@ class DatabaseMonitor(Monitor):
             self._stages[name] = known
             self._changed.add(name)
 
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+    def taken(self, stage: str, run_id: str, part: str = "", *, seconds: float = 0.0) -> None:
         with self._lock:
             known = self._stages.get(stage) or Stage(stage, "running", 0.0, 0, 0, "step")
-            self._stages[stage] = dataclasses.replace(known, sources={**(known.sources or {}), part: run_id})
+            sources, saved = known.sources or {}, known.saved + (seconds if part not in (known.sources or {}) else 0.0)
+            self._stages[stage] = dataclasses.replace(known, sources={**sources, part: run_id}, saved=saved)
             self._changed.add(stage)
 
     def progress(self, stage: str, done: int, total: int) -> None:

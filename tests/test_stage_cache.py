@@ -17,10 +17,12 @@ from engine.errors import Cancelled, StudioError
 from engine.evaluate import read_scores
 from engine.experiment.parsing import make_plan
 from engine.experiment.plan import expand
+from engine.labels import label
 from engine.monitor import Monitor
 from engine.paths import home
 from engine.pipeline import run_pipeline
 from engine.recipe import stage_recipes
+from engine.rows import fitted_rows
 from engine.run_folder import RunFolder
 from engine.stage_cache import StageCache, clean, folder, sizes
 from tests.pipeline_world import StopAt, figures, quick
@@ -32,14 +34,16 @@ class Noted(Monitor):
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.sources: dict[tuple[str, str], str] = {}
+        self.saved: dict[tuple[str, str], float] = {}
         self.points: set[tuple[str, int]] = set()
 
     def stage(self, name, state, *, total=0, unit="step", seconds=0.0):
         if state == "running":
             self.trained.append(name)
 
-    def taken(self, stage, run_id, part=""):
+    def taken(self, stage, run_id, part="", *, seconds=0.0):
         self.sources[stage, part] = run_id
+        self.saved[stage, part] = seconds
 
     def metrics(self, stage, step, values):
         self.points.update((stage, step) for _ in values)
@@ -79,7 +83,10 @@ def test_an_equal_run_makes_nothing_and_finds_the_same(first):
     assert monitor.trained == ["data", "llm", "evaluate"]
     assert monitor.sources[("teacher", "")] == "r-first2"
     rows = [model["name"] for model in report["models"]]
-    assert {part for stage, part in monitor.sources if stage == "evaluate"} == set(rows)
+    fitted = {f"calibration of {label(row)}" for row in fitted_rows(quick())}
+    assert fitted
+    assert {part for stage, part in monitor.sources if stage == "evaluate"} == {*rows, *fitted}
+    assert all(seconds > 0 for seconds in monitor.saved.values()), "of every part it is told what it took"
     assert figures(again) == figures(report)
     assert {p for p in noted.points if p[0] != "evaluate"} == monitor.points
     log = (other / "log.txt").read_text()

@@ -68,8 +68,8 @@ class RowStore(Protocol):
         """Put the file of such a row at ``path``; ``False`` where there is none."""
         ...
 
-    def keep(self, row: str, key: str, path: Path) -> None:
-        """Keep a finished one for later runs."""
+    def keep(self, row: str, key: str, path: Path, seconds: float) -> None:
+        """Keep a finished one, which took so many ``seconds``, for later runs."""
         ...
 
 
@@ -288,15 +288,17 @@ class _Task:
     def _ask_part(self, question: _RowProgress, part: slice) -> None:
         file, entry = question.file, question.entry
         own = distributed.own_rows(part.stop - part.start)
+        began = time.monotonic()
         question.ranker = question.ranker or entry.build()
         question.ask(question.ranker, slice(part.start + own.start, part.start + own.stop))
         self._share(file, part, own)
+        file.seconds += time.monotonic() - began
         file.done = part.stop
         if file.done == len(self.examples):
             question.ranker = None
             file.save()
             if self.store:
-                self.store.keep(entry.name, file.key, file.path)
+                self.store.keep(entry.name, file.key, file.path, round(file.seconds, 3))
 
     def _share(self, file: RowFile, part: slice, own: slice) -> None:
         """Give all processes what each has found out about its own rows of a ``part``."""

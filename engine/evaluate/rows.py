@@ -64,6 +64,8 @@ class RowFile:
         self.path = path
         self.key = key
         self.done = 0
+        self.seconds = 0.0
+        """That were spent on them, over all attempts."""
         self.arrays: dict[str, np.ndarray] = {name: np.zeros(shape, dtype) for name, (shape, dtype) in shapes.items()}
         try:
             with safe_open(path, framework="numpy") as file:
@@ -73,7 +75,7 @@ class RowFile:
             return
         if about["key"] == key and {n: a.shape for n, a in stored.items()} == {n: s for n, (s, _) in shapes.items()}:
             self.arrays = stored
-            self.done = int(about["done"])
+            self.done, self.seconds = int(about["done"]), float(about.get("seconds", 0.0))
 
     def save(self) -> None:
         """Write the arrays and how many examples are done, atomically."""
@@ -82,7 +84,8 @@ class RowFile:
         from engine.training import write_atomically
 
         tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        write_atomically(tensors, self.path, {"row": json.dumps({"key": self.key, "done": self.done})})
+        about = {"key": self.key, "done": self.done, "seconds": self.seconds}
+        write_atomically(tensors, self.path, {"row": json.dumps(about)})
 
 
 def fingerprint(parts: Iterable[np.ndarray | str]) -> str:

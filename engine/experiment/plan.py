@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -47,15 +47,18 @@ class Plan(FrozenModel):
     seeds: list[int] = Field(default=[])
     """Empty takes the base's."""
     left_out: dict[str, str] = Field(default={})
-    """Variants of a template that the base cannot have, by label, with the reason."""
+    """What a template left out, by label, with the reason: variants that the base cannot have, and combinations of a
+    variant with the grid that would be the same runs as others."""
 
     @property
     def size(self) -> int:
         """How many runs it has."""
-        number = max(1, len(self.variants)) * max(1, len(self.datasets)) * max(1, len(self.seeds))
+        number = max(1, len(self.variants)) * max(1, len(self.datasets))
         for values in self.vary.values():
             number *= len(values)
-        return number
+        if self.left_out and number <= MOST_RUNS:
+            number -= sum(cell.label in self.left_out for cell in _cells(self))
+        return number * max(1, len(self.seeds))
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,23 @@ def refuse_alike(planned: Sequence[Planned]) -> None:
         labels.add(it.label)
 
 
+def without_alike(plan: Plan) -> Plan:
+    """The plan less combinations of a variant with the grid that would be the same runs as others; it says which.
+
+    Where the grid makes no difference to the first variant either, nothing is left out, and :func:`expand` refuses it.
+    """
+    cells = [cell for cell in _cells(plan) if cell.label not in plan.left_out]
+    first, _ = cells[0].variant, checked_names(plan.vary)
+    planned = _planned(plan, [(cell.label, cell.settings()) for cell in cells], int(plan.base["seed"]))
+    known: dict[str, str] = {}
+    alike: dict[str, str] = {}
+    for cell, it in zip(cells, planned, strict=True):
+        same = known.setdefault(identity(it.config), it.label)
+        if same != it.label and cell.variant is not first:
+            alike[it.label] = f"it would be the same runs as {same!r}"
+    return plan.model_copy(update={"left_out": plan.left_out | alike})
+
+
 def of_columns(configs: Sequence[RunConfig]) -> list[str]:
     """The settings in which runs differ, seeds and places of data left out, in the order of declaration."""
     values = [dict(flatten(config)) for config in configs]
@@ -117,23 +137,42 @@ def label_of(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={write(value)}" for name, value in settings.items()) or BASE
 
 
+class _Cell(NamedTuple):
+    """A combination of all that varies but for the seed."""
+
+    label: str
+    variant: Variant
+    dataset: str | None
+    grid: dict[str, Any]
+
+    def settings(self) -> dict[str, Any]:
+        """By dotted name.
+
+        Raises:
+            StudioError: the variant sets what the grid varies.
+        """
+        if clash := sorted(self.grid.keys() & self.variant.settings.keys()):
+            what = f"{self.variant.label!r} sets {clash[0]}, over which the grid varies too"
+            raise StudioError(what, where=clash[0], remedy="vary it in one place")
+        where = {} if self.dataset is None else {"data.dataset": self.dataset, **_no_place()}
+        return {**where, **self.variant.settings, **self.grid}
+
+
+def _cells(plan: Plan) -> Iterator[_Cell]:
+    """Those that are left out, too."""
+    datasets: Sequence[str | None] = plan.datasets or [None]
+    for dataset, variant in itertools.product(datasets, plan.variants or [Variant(label=BASE)]):
+        for values in itertools.product(*plan.vary.values()):
+            grid = dict(zip(plan.vary, values, strict=True))
+            parts = [variant.label] if plan.variants else []
+            parts += [label_of(grid)] if grid else []
+            parts += [dataset] if dataset and len(plan.datasets) > 1 else []
+            yield _Cell(" · ".join(parts) or BASE, variant, dataset, grid)
+
+
 def _variants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
     """Label and dotted settings of each combination but for the seed."""
-    variants = plan.variants or [Variant(label=BASE)]
-    datasets: Sequence[str | None] = plan.datasets or [None]
-    for dataset in datasets:
-        for variant in variants:
-            for values in itertools.product(*plan.vary.values()):
-                grid = dict(zip(plan.vary, values, strict=True))
-                clash = sorted(grid.keys() & variant.settings.keys())
-                if clash:
-                    what = f"{variant.label!r} sets {clash[0]}, over which the grid varies too"
-                    raise StudioError(what, where=clash[0], remedy="vary it in one place")
-                where = {} if dataset is None else {"data.dataset": dataset, **_no_place()}
-                parts = [variant.label] if plan.variants else []
-                parts += [label_of(grid)] if grid else []
-                parts += [dataset] if dataset and len(plan.datasets) > 1 else []
-                yield " · ".join(parts) or BASE, {**where, **variant.settings, **grid}
+    return ((cell.label, cell.settings()) for cell in _cells(plan) if cell.label not in plan.left_out)
 
 
 def _no_place() -> dict[str, Any]:

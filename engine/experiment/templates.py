@@ -9,11 +9,14 @@ from typing import Any
 from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.experiment.plan import BASE, REMEDY, Plan, Variant, expand
+from engine.experiment.plan import BASE, REMEDY, Plan, Variant, expand, without_alike
 from engine.labels import label
 from engine.recipe import identity
 from engine.setting_values import write
 from engine.settings import flatten
+
+MOST_COMPARED = 1000
+"""Runs up to which a template looks for combinations with the grid that are alike; more are refused where any are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def apply(plan: Plan, name: str, values: Sequence[str] = ()) -> Plan:
     if name not in TEMPLATES:
         remedy = f"choose one of {', '.join(TEMPLATES)}"
         raise StudioError(f"unknown template {name!r}", where="--template", remedy=remedy)
-    return TEMPLATES[name].fill(plan, RunConfig.model_validate(plan.base), values)
+    filled = TEMPLATES[name].fill(plan, RunConfig.model_validate(plan.base), values)
+    return without_alike(filled) if filled.vary and filled.size <= MOST_COMPARED else filled
 
 
 def _seeds(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, insert, text
 
-from db import explanations, lifecycle, metrics, migrate, results, runs, workers
+from db import explanations, lifecycle, metrics, migrate, results, runs, stages, workers
 from db.owner import Owner
 from db.schema import Base, RunRow
 from db.store import database, reading, writing
@@ -60,6 +60,26 @@ def test_a_file_of_any_earlier_version_upgrades_and_keeps_its_runs(version):
     assert [worker.process.pid for worker in workers.known()] == [1]
     with database().connect() as connection:
         assert migrate.current(connection) == migrate.newest()
+
+
+def test_what_earlier_versions_took_over_as_a_whole_counts_as_saved():
+    home().mkdir(parents=True)
+    engine = create_engine(f"sqlite:///{home() / 'studio.db'}")
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0009")
+        values = {"id": "r-abc234", "name": "old", "state": "done", "origin": "new", "config": CONFIG, "seed": 0}
+        values |= {"tags": [], "note": "", "created_at": now, "queued_at": now, "step": 3, "total": 3}
+        connection.execute(insert(RunRow).values(**values, cancel_requested=False))
+        common = "INSERT INTO stages (run_id, name, position, state, seconds, step, total, unit, sources) VALUES"
+        for place, (name, sources) in enumerate(
+            (("teacher", '{"": "r-x"}'), ("distil", None), ("evaluate", '{"markov": "r-x"}'))
+        ):
+            row = {"name": name, "place": place, "sources": sources}
+            connection.execute(text(f"{common} ('r-abc234', :name, :place, 'done', 7.5, 1, 1, '', :sources)"), row)
+    engine.dispose()
+    assert [stage.saved for stage in stages.of("r-abc234")] == [7.5, 0.0, 0.0]
+    assert stages.sharing(["r-abc234"]) == stages.Sharing(begun=3, taken=1, seconds=7.5, parts=1)
 
 
 def test_a_newer_file_is_refused_in_one_line_and_left_as_it_is():

@@ -85,7 +85,6 @@ def test_every_template_is_tried_here():
         ([], {"template": "ablations=caser,sasrec"}, "prompt of SASRec: it would be the same runs as 'DELRec'"),
         (["distill.prompt=none"], {"template": "ablations=caser"}, "prompt of Caser: there is no .*prompt=none"),
         ([], {"template": "ablations", "vary": ["distill.prompt=none,lsr"]}, "over which the grid varies too"),
-        ([], {"template": "ablations", "vary": ["finetune.soft_labels=0,0.5"]}, "would be the same runs as"),
         (["distill.prompt=none"], {"vary": ["distill.ta=true,false"]}, "would be the same runs as"),
         (["plus.enabled=false"], {"vary": ["plus.weighed_users=5,6"]}, "would be the same runs as"),
         ([], {"vary": [f"distill.steps={','.join(map(str, range(1, 201)))}"], "seed_text": "0-499"}, "more than an"),
@@ -239,3 +238,25 @@ def test_several_data_sets_leave_the_files_of_the_first_behind():
 def test_seeds_are_read():
     assert seeds("0-2, 7") == [0, 1, 2, 7]
     assert label_of({}) == "as it stands"
+
+
+@pytest.mark.parametrize(
+    ("template", "vary", "base", "gone"),
+    [
+        ("ablations=caser", "teacher.name=sasrec,caser", (), {"prompt of Caser · teacher.name=caser"}),
+        ("ablations=caser", "finetune.steps=5,6", (), {"without stage 2 · finetune.steps=6"}),
+        ("ablations", "distill.soft_tokens=3,4", (), {"no prompt · distill.soft_tokens=4"}),
+        ("teachers=sasrec,caser", "distill.steps=3,4", (), set()),
+    ],
+)
+def test_a_template_leaves_out_combinations_with_the_grid_that_are_alike(template, vary, base, gone):
+    plan = _plan(*base, template=template, vary=[vary], seed_text="0-1")
+    assert {*plan.left_out} == gone
+    assert all(why.startswith("it would be the same runs as ") for why in plan.left_out.values())
+    assert len(expand(plan)) == plan.size == 2 * (2 * len(plan.variants) - len(gone))
+    assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
+
+
+def test_a_grid_that_makes_no_difference_is_refused_with_a_template_too():
+    with pytest.raises(StudioError, match="would be the same runs as"):
+        expand(_plan("finetune.enabled=false", template="ablations", vary=["finetune.steps=5,6"]))

@@ -209,10 +209,10 @@ def test_what_runs_took_over_from_others_is_counted():
         stages.save(
             first, [Stage("teacher", "done", 10.0, 1, 1, "step"), Stage("evaluate", "done", 4, 1, 1, "")], session
         )
-        taken = [Stage("teacher", "done", 10.0, 1, 1, "step", {"": first}),
-                 Stage("evaluate", "done", 1, 1, 1, "", {"sasrec": first, "llm-zero-shot": first})]  # fmt: skip
+        taken = [Stage("teacher", "done", 10.0, 1, 1, "step", {"": first}, 10.0),
+                 Stage("evaluate", "done", 1, 1, 1, "", {"sasrec": first, "llm-zero-shot": first}, 3.5)]  # fmt: skip
         stages.save(second, taken, session)
-    assert experiments.sharing(experiments.standing(made.id)) == Sharing(begun=4, taken=1, seconds=10.0, parts=2)
+    assert experiments.sharing(experiments.standing(made.id)) == Sharing(begun=4, taken=1, seconds=13.5, parts=2)
 
 
 def test_the_outlook_counts_what_is_made_once():

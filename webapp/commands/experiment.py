@@ -181,8 +181,8 @@ def show(experiment: str, as_json: bool, target: str | None) -> None:
     for label, why in found.left_out.items():
         click.echo(f"  left out: {label}: {why}")
     if (shared := experiments.sharing(found)).taken or shared.parts:
-        saved = f"{shared.taken} of {shared.begun} stages, which took {duration(shared.seconds)} there"
-        click.echo(f"as in other runs: {saved}; and {plural(shared.parts, 'row')} of results")
+        taken = f"{shared.taken} of {shared.begun} stages, and {plural(shared.parts, 'part')} of others"
+        click.echo(f"as in other runs: {taken}; all of it took {duration(shared.seconds)} there")
 
 
 @command.command()
