@@ -13,7 +13,6 @@ from typing import Any
 
 import gradio as gr
 
-from engine.data.listing import listed, listing
 from engine.data.references import checked_titles
 from engine.errors import StudioError
 from engine.experiment.files import plan_from_yaml, search_from_yaml
@@ -22,18 +21,17 @@ from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
 from engine.experiment.space import read_space
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
-from jobs import api, data_work, experiments, searches
+from jobs import api, experiments, searches
 from jobs.experiment_forecast import forecast_experiment
 from jobs.forecast import forecast
 from jobs.preflight import refuse_problems
 from jobs.records import Run
 from webapp.access import Access
 from webapp.answering import Answering
-from webapp.data_descriptions import describe
+from webapp.data_endpoints import DataEndpoints
 from webapp.events import error_text
 from webapp.experiment_actions import ACTIONS, about, alone, as_dict
 from webapp.inspect.question import RATHER, REASONS, Question
-from webapp.previews import require_preview
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
 USUAL = "quickstart"
@@ -43,11 +41,11 @@ HIDDEN = frozenset(
 """What programs do not learn of a run: who works on it."""
 
 
-class Endpoints:
+class Endpoints(DataEndpoints):
     """The public endpoints, one method each. Those that change something refuse a visitor who only looks."""
 
     def __init__(self, access: Access) -> None:
-        self.access = access
+        super().__init__(access)
         self._answering = Answering()
 
     def launch(
@@ -271,43 +269,6 @@ class Endpoints:
         report = ExplanationReport.merged(map(ExplanationReport.read, found))
         assert report is not None
         return report.only(requested).to_json()
-
-    def data_sets(self) -> list[dict[str, Any]]:
-        """Every data set: name, what it is, terms, state, and how it comes here; `imported` ones can be changed."""
-        return [row.json() for row in listing()]
-
-    def data_set(self, request: gr.Request, name: str) -> dict[str, Any]:
-        """What a data set holds after cleaning, as `delrec data describe --json` writes it; read where it is not known.
-
-        Args:
-            name: a name of `data_sets` that is here.
-        """
-        config = load_config(overrides=[f"data.dataset={name}"])
-        require_preview(self.access, config, request)
-        found = next(update for update in describe(config.data) if not isinstance(update, str))
-        return dict(found["description"])
-
-    def rename_data_set(self, request: gr.Request, name: str, new: str) -> dict[str, Any]:
-        """Give an imported data set another name; runs find it under the one they know. Returns it as `data_sets` does.
-
-        Args:
-            name: an imported one.
-            new: letters, digits, points and dashes.
-        """
-        self.access.require_change(request)
-        data_work.rename(name, new)
-        return listed(new).json()
-
-    def delete_data_set(self, request: gr.Request, name: str) -> list[str]:
-        """Delete an imported data set. Returns the names of the runs on it, which can no longer be asked or resumed.
-
-        Args:
-            name: an imported one.
-        """
-        self.access.require_change(request)
-        made = data_work.runs_to_lose(name)
-        data_work.delete(name)
-        return [run.name for run in made]
 
 
 CHANGING = frozenset(

@@ -113,7 +113,8 @@ def without_alike(plan: Plan) -> Plan:
     Where the grid makes no difference to the first variant either, nothing is left out, and :func:`expand` refuses it.
     """
     cells = [cell for cell in _cells(plan) if cell.label not in plan.left_out]
-    first, _ = cells[0].variant, checked_names(plan.vary)
+    checked_names(plan.vary)
+    first = cells[0].variant
     planned = _planned(plan, [(cell.label, cell.settings()) for cell in cells], int(plan.base["seed"]))
     known: dict[str, str] = {}
     alike: dict[str, str] = {}

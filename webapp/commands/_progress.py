@@ -47,7 +47,7 @@ class ShellMonitor(Monitor):
         names = {key: CurveName.named(stage, key) for key in values}
         self._latest.update({key: values[key] for key, it in names.items() if it.validation or it.what == "loss"})
 
-    def taken(self, stage: str, run_id: str, part: str = "") -> None:
+    def taken(self, stage: str, run_id: str, part: str = "", *, seconds: float = 0.0) -> None:
         self.message(f"{stage_title(stage)}{f', {label(part)}' if part else ''}: as in {run_id}")
 
     def latest(self) -> str:
