@@ -127,7 +127,12 @@ def _asked(config: RunConfig, names_teacher: bool) -> str:
 
 @functools.lru_cache(maxsize=KEPT)
 def _distil(config: RunConfig) -> str:
-    own = config.distill.model_dump(mode="json", exclude={"prompt_run", "teacher"})
+    unread = {"prompt_run", "teacher"}
+    if config.distill.prompt == "lsr" or not (config.distill.ta and config.distill.rps):
+        unread |= {"weights", "ta_weight"}  # one task is not weighed
+    elif config.distill.weights == "dynamic":
+        unread |= {"ta_weight"}
+    own = config.distill.model_dump(mode="json", exclude=unread)
     taught = None if own["prompt"] == "lsr" else _teacher(config, distilled_teacher(config))
     return digest({"asked": _asked(config, True), "distil": own, "teacher": taught})
 

@@ -17,7 +17,7 @@ from tests.stage_world import SWITCHED_ON
 OVERRIDES = (*SWITCHED_ON, "teacher.also=[caser]")
 BASE = load_config("smoke", overrides=OVERRIDES)
 WITHOUT_EFFECT = {
-    *("data.cold_share", "distill.prompt_run", "llm.prior", "distill.teacher"),
+    *("data.cold_share", "distill.prompt_run", "llm.prior", "distill.teacher", "distill.ta_weight"),
     *(setting.name for setting in describe() if setting.name.startswith(("run.", "explain."))),
     *(
         setting.name
@@ -56,6 +56,21 @@ def _changed(setting: Setting) -> RunConfig:
     if setting.name == "distill.show_teacher_ranks":
         extra = {"llm.prompts": "candidates", "plus.enabled": False, "finetune.soft_labels": 0.0}
     return make_config(nest({**values, setting.name: other, **extra}))
+
+
+@pytest.mark.parametrize(
+    ("base", "alike", "other"),
+    [
+        ("distill.weights=dynamic", "distill.ta_weight=0.3", "distill.weights=fixed"),
+        ("distill.weights=fixed", "distill.ta_weight=0.5", "distill.ta_weight=0.3"),
+        ("distill.ta=false", "distill.weights=fixed", "distill.ta=true"),
+        ("distill.rps=false", "distill.weights=fixed", "distill.rps=true"),
+        ("distill.prompt=lsr", "distill.weights=fixed", "distill.prompt=distilled"),
+    ],
+)
+def test_weights_of_tasks_count_where_two_are_weighed_by_them(base: str, alike: str, other: str) -> None:
+    found = [identity(load_config("smoke", overrides=[base, *more])) for more in ((), (alike,), (other,))]
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.parametrize("setting", list(describe()), ids=lambda setting: setting.name)
