@@ -138,7 +138,7 @@ def label_of(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={write(value)}" for name, value in settings.items()) or BASE
 
 
-class _Cell(NamedTuple):
+class _Combination(NamedTuple):
     """A combination of all that varies but for the seed."""
 
     label: str
@@ -159,7 +159,7 @@ class _Cell(NamedTuple):
         return {**where, **self.variant.settings, **self.grid}
 
 
-def _cells(plan: Plan) -> Iterator[_Cell]:
+def _cells(plan: Plan) -> Iterator[_Combination]:
     """Those that are left out, too."""
     datasets: Sequence[str | None] = plan.datasets or [None]
     for dataset, variant in itertools.product(datasets, plan.variants or [Variant(label=BASE)]):
@@ -168,7 +168,7 @@ def _cells(plan: Plan) -> Iterator[_Cell]:
             parts = [variant.label] if plan.variants else []
             parts += [label_of(grid)] if grid else []
             parts += [dataset] if dataset and len(plan.datasets) > 1 else []
-            yield _Cell(" · ".join(parts) or BASE, variant, dataset, grid)
+            yield _Combination(" · ".join(parts) or BASE, variant, dataset, grid)
 
 
 def _variants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
