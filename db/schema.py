@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,24 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+
+class ReadableJSON(TypeDecorator[Any]):
+    """JSON that was perhaps damaged where it lies: what is none reads as ``None``."""
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        read = super().result_processor(dialect, coltype)
+
+        def tolerant(value: Any) -> Any:
+            try:
+                return read(value) if read else value
+            except ValueError:
+                return None
+
+        return tolerant
 
 
 class Base(DeclarativeBase):
@@ -164,8 +183,8 @@ class ExplanationRow(Base):
     digest: Mapped[str]
     request: Mapped[dict[str, Any]]
     state: Mapped[str]
-    answer: Mapped[dict[str, Any] | None]
-    partial: Mapped[dict[str, Any] | None]
+    answer: Mapped[dict[str, Any] | None] = mapped_column(ReadableJSON)
+    partial: Mapped[dict[str, Any] | None] = mapped_column(ReadableJSON)
     error: Mapped[str | None]
     remedy: Mapped[str | None]
     attempts: Mapped[int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.architectures import ARCHITECTURES
+from engine.bidi import POP
 
 LABELS: Mapping[str, str] = {
     "popularity": "Popularity",
@@ -28,6 +29,11 @@ def label(name: str) -> str:
 def listed(titles: Sequence[str], last: str = "and") -> str:
     """``"A, B and C"``."""
     return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])
+
+
+def ended(text: str) -> str:
+    """The text as a sentence, with a full stop unless the title at its end brings one."""
+    return text if text.rstrip(POP).endswith(".") else f"{text}."
 
 
 def capital(text: str) -> str:

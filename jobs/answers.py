@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ POLL_SECONDS = 0.1
 PROGRESS_SECONDS = 0.2
 """Answers under way are stored no more often than that."""
 
+Asked = TypeVar("Asked", Explanation, AnswerProgress)
 Q = TypeVar("Q", bound=Hashable)
 """What a caller knows a question by."""
 
@@ -60,7 +62,25 @@ def progress(
     """See :func:`jobs.api.progress`."""
     digests = {explanations.digest(kind, stamped(request)): key for key, (kind, request) in questions.items()}
     found, workers = asked_store.progress(run_id, list(digests), read)
-    return {digests[digest]: it for digest, it in found.items()}, any(map(lives, workers))
+    known = {digests[digest]: it for digest, it in found.items()}
+    told = {key: it if it.id in read else _readable(it, questions[key][0]) for key, it in known.items()}
+    return told, any(map(lives, workers))
+
+
+def of(run: Run, kind: str | None = None) -> list[Explanation]:
+    """See :func:`jobs.api.explanations`."""
+    return [_readable(asked, asked.kind) for asked in explanations.of(run.id, kind)]
+
+
+def _readable(asked: Asked, kind: str) -> Asked:
+    """The question; one whose answer cannot be read has failed, so that it can be asked again."""
+    if asked.state != "done":
+        return asked
+    try:
+        return replace(asked, answer=requests.read_answer(kind, asked.answer))
+    except StudioError as error:
+        told = f"{error.what} ({error.where})" if error.where else error.what
+        return replace(asked, state="failed", answer=None, error=told, remedy=error.remedy)
 
 
 def here(
@@ -86,7 +106,7 @@ def here(
         else:
             settle()
             time.sleep(POLL_SECONDS)
-    if found.answer is None:
+    if (found := _readable(found, kind)).answer is None:
         raise StudioError(found.error or "it failed", where=kind, remedy=found.remedy or "")
     return found.answer
 
@@ -99,7 +119,9 @@ def _stored(kind: str, run: Run, request: Mapping[str, Any], *, again: bool = Fa
         raise StudioError(f"run {run.name!r} is {run.state}", where=run.id, remedy="ask about a finished run")
     if len(json.dumps(request, default=str)) > LONGEST_REQUEST:
         raise StudioError("the question is too long", where=kind, remedy="ask about fewer items")
-    return explanations.ask(run.id, kind, stamped(request), again=again)
+    wanted = stamped(request)
+    asked = _readable(explanations.ask(run.id, kind, wanted, again=again), kind)
+    return explanations.ask(run.id, kind, wanted, again=True) if asked.state == "failed" else asked
 
 
 def stop(explanation_id: int) -> None:
@@ -112,7 +134,7 @@ def wait(explanation_id: int, seconds: float) -> Explanation:
     deadline = time.monotonic() + seconds
     while not (found := explanations.get(explanation_id)).settled and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    return found
+    return _readable(found, found.kind)
 
 
 def answer(explanation_id: int) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from db import explanations as explanation_store
 from db import lifecycle
 from db import metrics as curve_store
 from db import results as result_store
@@ -218,7 +217,7 @@ def progress(
 
 def explanations(reference: str, kind: str | None = None) -> list[Explanation]:
     """Questions asked about a run, oldest first."""
-    return explanation_store.of(status(reference).id, kind)
+    return answers.of(status(reference), kind)
 
 
 def wait_for_answer(explanation_id: int, seconds: float = 60.0) -> Explanation:

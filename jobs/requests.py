@@ -7,12 +7,13 @@ request and raises :class:`StudioError` where that is not usable; whoever asked 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from db.naming import run_folder
 from engine.default_row import chosen_row
@@ -39,6 +40,15 @@ KINDS: dict[str, str] = {
     "falsify": "jobs.measurements:falsify",
 }
 """Module and function of each kind."""
+ANSWERS: dict[str, str] = {
+    "recommend": "engine.recommend:Recommendation",
+    "explain": "engine.explain.report:ExplanationReport",
+    "pattern": "engine.explain.run_figures:PatternFigures",
+    "faithfulness": "engine.explain.run_figures:TrustFigures",
+    "drivers": "engine.explain.run_figures:DriverFigures",
+    "falsify": "engine.falsify.record:Falsification",
+}
+"""Module and type of what each kind answers, as which a stored answer is read."""
 LONG = frozenset({"pattern", "faithfulness", "drivers", "falsify"})
 """Kinds that take minutes. They tell often, and only where the models may be asked something else in between."""
 WRITING = "writing"
@@ -51,6 +61,31 @@ def load(kind: str) -> Handler:
     """The function that answers questions of this kind."""
     function: Handler = registered(KINDS[kind])
     return function
+
+
+def read_answer(kind: str, answer: Any) -> dict[str, Any]:
+    """An answer as it was stored, or as an earlier version or a broken disk left it; what readers do not know is gone.
+
+    Raises:
+        StudioError: it is no answer to a question of this kind.
+    """
+    if kind not in ANSWERS:
+        return dict(answer)
+    form = _form(kind)
+    try:
+        found = form.validate_json(json.dumps(answer, allow_nan=False))
+    except (ValidationError, ValueError) as error:
+        fault = error.errors()[0] if isinstance(error, ValidationError) else {"msg": str(error), "loc": ()}
+        place = ".".join(map(str, fault["loc"]))
+        again = "measure again" if kind in LONG else "ask again"
+        raise StudioError(f"the stored answer cannot be read: {fault['msg']}", where=place, remedy=again) from None
+    read: dict[str, Any] = form.dump_python(found, mode="json", by_alias=True, exclude_unset=True)
+    return read
+
+
+@functools.cache
+def _form(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(registered(ANSWERS[kind]))
 
 
 def models(folder: Path) -> Models:

@@ -75,8 +75,8 @@ def _stop(candidates: list[Question], *, settle: bool) -> Stop:
 
 def clear(answer: ExplanationReport) -> bool:
     """Whether the recommendation was seen to fall without the titles that are told as its reasons."""
-    found = answer.summary.evidence["necessity"] if answer.summary else None
-    return found is not None and found["rank_after"] > found["rank_before"]
+    found = answer.summary.evidence.necessity if answer.summary else None
+    return found is not None and found.rank_after > found.rank_before
 
 
 def measured(stop: Stop, *, again: bool = False) -> QuestionState:

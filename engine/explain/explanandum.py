@@ -122,10 +122,12 @@ class Explanandum:
         return int(found[0]) if len(found) else None
 
     def operators(self, row: str) -> list[Removal]:
-        """The removal operators; for rows that read no titles, without the placeholder."""
+        """The removal operators; for rows that read no titles, without the placeholder, and without random items where
+        history and candidates are the whole catalogue."""
         taken = np.concatenate([self.instance.history, self.instance.older, self.instance.candidates])
         drawn = RandomItem(self.popularity, taken, DRAWS, self.models.config.seed)
-        return [Delete(), Placeholder(len(self.catalogue) - 1), drawn] if is_llm(row) else [Delete(), drawn]
+        placeholder = [Placeholder(len(self.catalogue) - 1)] if is_llm(row) else []
+        return [Delete(), *placeholder, *([drawn] if len(drawn.allowed) else [])]
 
     def pool(self) -> list[int]:
         """Ids to put into the history: what most often goes before the strongest rivals of the top answer."""

@@ -32,7 +32,7 @@ from engine.explain.phrases import (
     TEACHER_NAMES,
 )
 from engine.explain.sentence import teacher_label
-from engine.labels import capital, listed
+from engine.labels import capital, ended, listed
 from engine.seeds import generator
 
 NAMED = 3
@@ -199,19 +199,23 @@ class _Maker:
 
     def _expression(self, text: str) -> str | None:
         """A text with slots as an expression of the grammar; ``None`` where a slot is empty or words are a title."""
-        parts = []
-        for place, part in enumerate(SLOT.split(text)):
-            if part in self.misread or (place % 2 and not self._slot(part)):
+        parts, pieces = [], SLOT.split(text)
+        for place, part in enumerate(pieces):
+            last = place == len(pieces) - 2 and pieces[-1] == "." and part.upper() in TITLES
+            if part in self.misread or (place % 2 and not self._slot(part, last=last)):
                 return None
             if part or not text:
-                parts.append(self._slot(part) or "" if place % 2 else quote(part))
+                parts.append(self._slot(part, last=last) or "" if place % 2 else quote(part))
+            if last:
+                break
         return " ".join(parts)
 
-    def _slot(self, slot: str) -> str | None:
-        """The rule of a slot; one that is written large begins with a capital."""
+    def _slot(self, slot: str, *, last: bool = False) -> str | None:
+        """The rule of a slot; one that is written large begins with a capital, the ``last`` one ends its sentence."""
         name, big = slot.upper(), slot[0].isupper()
         if name in TITLES:
-            made = [quote(title) for title in self.slots.get(slot, ())]
+            made = [quote(ended(title) if last else title) for title in self.slots.get(slot, ())]
+            name += "_LAST" if last else ""
         else:
             texts = self.slots.get(slot.lower(), ())
             made = [made for made in (self._expression(capital(text) if big else text) for text in texts) if made]

@@ -23,6 +23,8 @@ SMALL = r"(?:of|the|and|in|a|an|to|for|on|at|with|from|de|la|le|du|&)"
 CAPITAL = r"[A-Z0-9][\w'’:&!-]*,?"
 DATED = re.compile(rf"((?:{CAPITAL}|{SMALL})(?: (?:{CAPITAL}|{SMALL})){{0,9}}) \((?:18|19|20)\d\d\)")
 RUN = re.compile(rf"[A-Z][\w'’-]+(?: (?:{SMALL} )*[A-Z][\w'’-]+)+")
+OWN_STOP = re.compile(rf"{MARK.pattern}\.(?!\s*$|\s+[^a-z\s])")
+"""A mention and a full stop behind which no sentence ends."""
 YEAR_BEHIND = r"(?: \(\d{4}\))?"
 
 
@@ -68,7 +70,10 @@ class Mentions:
             title = self.catalogue.titles[place]
             flags = re.IGNORECASE if " " in title else re.NOFLAG
             pattern = rf"(?<!\w){re.escape(title)}(?!\w){YEAR_BEHIND}"
+            if title.endswith("."):  # its full stop ends the sentence too, perhaps
+                pattern = rf"(?<!\w)(?:{re.escape(title)} \(\d{{4}}\)|{re.escape(title[:-1])}(?=\.))"
             text = re.sub(pattern, partial(self._known, place), text, flags=flags)
+        text = OWN_STOP.sub(self._with_stop, text)
         text = DATED.sub(self._dated, text)
         return RUN.sub(self._run, text)
 
@@ -97,6 +102,14 @@ class Mentions:
         if year is not None and right is not None and year != right:
             return self._add("invented", written, -1, written)
         return self._add("history" if kind == "history" else "candidate", title, place, written)
+
+    def _with_stop(self, match: re.Match[str]) -> str:
+        """The mark of a title that ends in a full stop, which is the title's alone."""
+        kind, title, place, written = self.found[int(match[1])]
+        if not title.endswith(".") or written.endswith("."):
+            return match[0]
+        self.found[int(match[1])] = (kind, title, place, f"{written}.")
+        return match[0][:-1]
 
     def _quoted(self, match: re.Match[str]) -> str:
         inside = (match[1] or match[2]).strip(" .,;:!?")

@@ -10,7 +10,7 @@ import numpy as np
 from engine.explain.predictor import Predictor
 from engine.explain.removal import Delete
 from engine.explain.row_predictors import WithinCatalogue
-from engine.labels import label, listed
+from engine.labels import ended, label, listed
 from engine.plus import PlusRanker
 
 
@@ -72,5 +72,4 @@ def parts_sentence(shares: Sequence[PartShare], titles: Sequence[str], target: s
         clauses.append(f"{label(share.model)} prefers {side}{reason}")
     if silent := [label(share.model) for share in shares if not share.weight]:
         clauses.append(f"{listed(silent)} {'has' if len(silent) == 1 else 'have'} no say")
-    text = "; ".join(clauses)
-    return text if text.endswith(".") else f"{text}."  # a title may end in one
+    return ended("; ".join(clauses))

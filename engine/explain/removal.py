@@ -55,7 +55,8 @@ class RandomItem(Removal):
 
     Args:
         popularity: ``[items]`` training interactions of the catalogue's items.
-        taken: ids that must not be drawn: history and candidates.
+        taken: ids that must not be drawn: history and candidates. Where they are all there are, nothing can be
+            drawn, and the operator cannot be asked (``allowed`` is empty).
         draws: variants per removal.
         seed: of the draws, which depend on it, the history's length and the positions only.
     """
@@ -73,7 +74,9 @@ class RandomItem(Removal):
         variants = [history.copy() for _ in range(self.draws)]
         used: set[int] = set()
         for position in positions:
-            pool = np.setdiff1d(self.alike(int(history[position])), list(used))
+            alike = self.alike(int(history[position]))
+            fresh = np.setdiff1d(alike, list(used))
+            pool = fresh if len(fresh) else alike
             drawn = random.choice(pool, self.draws, replace=self.draws > len(pool))
             for variant, item in zip(variants, drawn, strict=True):
                 variant[position] = item

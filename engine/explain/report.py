@@ -7,9 +7,9 @@ An answer to the question ``explain`` (:class:`jobs.requests.ExplainRequest`) is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from engine.errors import StudioError
 from engine.explain.report_parts import (
@@ -93,12 +93,73 @@ class ExplanationReport(Part):
             StudioError: it is none.
         """
         try:
-            return cls.model_validate(_modern(values))
-        except (ValidationError, KeyError, TypeError, AttributeError) as error:
-            fault = error.errors()[0] if isinstance(error, ValidationError) else {"msg": f"{error!r}", "loc": ()}
+            return cls.model_validate(values)
+        except ValidationError as error:
+            fault = error.errors()[0]
             place = ".".join(map(str, fault["loc"]))
             what = f"the explanation cannot be read: {fault['msg']}"
             raise StudioError(what, where=place, remedy="ask the question again") from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, values: Any) -> Any:
+        try:
+            return _modern(values)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"it is none of any version: {error!r}") from None
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        """Lists about history and candidates are as long as these: readers go by their order."""
+        n, m = len(self.history), len(self.candidates)
+        rows = [self.answer, self.beside, *(self.ladder or ())]
+        if self.prompt is not None:
+            rows += [it.answer for it in (*(self.prompt.prompts or ()), self.prompt.adapter) if it is not None]
+        of_candidates = [values for row in rows if row is not None for values in (row.scores, row.places)]
+        of_history, places = self._about_history()
+        swaps = [side.swaps for side in ((self.order.model, self.order.beside) if self.order else ())]
+        wrong = [len(values) != m for values in of_candidates] + [len(values) != n for values in of_history]
+        if any([*wrong, *(len(values) != max(0, n - 1) for values in swaps)]):
+            raise ValueError("lists are not as long as the history or the candidates that they are about")
+        if not all(0 <= place < n for place in places):
+            raise ValueError("titles are named that the history has not")
+        if not {self.target.item, *(row.top for row in rows if row), *self._compared()} <= {
+            item.item for item in self.candidates
+        }:
+            raise ValueError("items are compared that are no candidates")
+        return self
+
+    def _compared(self) -> list[int]:
+        """Ids of candidates that parts tell of."""
+        search = self.counterfactual
+        changes = [change for change in (search.removal, search.replacement) if change] if search else []
+        found = [item for change in changes for item in (change.top_before, change.top_after)]
+        found += [part.rather_than.item for part in (self.rather, self.parts) if part]
+        found += [self.why_not.first] if self.why_not else []
+        return found + ([self.gradients.rival] if self.gradients else [])
+
+    def _about_history(self) -> tuple[list[tuple[float, ...]], list[int]]:
+        """Lists with a value for each title of the history, and places in it."""
+        sides = [*self.effects.model.values(), *self.effects.beside.values()] if self.effects else []
+        lists = [values for side in sides for values in (side.margin, side.probability)]
+        places: list[int] = []
+        told = (self.effects.model, self.effects.beside, self.effects.agreement) if self.effects else ()
+        if any("delete" not in by_operator for by_operator in told):
+            raise ValueError("effects of deletions are missing")
+        if self.rather:
+            lists.append(self.rather.effects)
+        if self.gradients:
+            lists.append(self.gradients.items)
+        for part in self.parts.parts if self.parts else ():
+            lists.append(part.effects)
+            places += [part.because] if part.because is not None else []
+        if found := self.why_not:
+            removed = found.raised.removed if found.raised else None
+            places += [*found.against, *found.speaking, *([removed] if removed is not None else [])]
+        if search := self.counterfactual:
+            changes = [change for change in (search.removal, search.replacement) if change]
+            places += [*search.single_changes, *(place for change in changes for place in change.positions)]
+        return lists, places
 
     @classmethod
     def merged(cls, reports: Iterable[ExplanationReport]) -> ExplanationReport | None:

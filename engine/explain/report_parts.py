@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Badge = Literal["grounded", "partly", "ungrounded"]
 """Best first."""
@@ -168,6 +168,12 @@ class Change(Part):
     """Whether all smaller removals were asked and keep the top answer; a replacement is of one item."""
     verified: bool
 
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if self.kind == "replacement" and len(self.replacements) != len(self.positions):
+            raise ValueError("replacements are not as many as the titles that they replace")
+        return self
+
 
 class Counterfactual(Part):
     """The smallest changes that were found within the budget."""
@@ -183,12 +189,40 @@ class Counterfactual(Part):
     sentence: str
 
 
+class MeasuredItem(Part):
+    title: str = ""
+    effect: float
+    mattered: bool = False
+
+
+class MeasuredNecessity(Part):
+    titles: tuple[str, ...] = ()
+    rank_before: float
+    rank_after: float
+    top_after: str = ""
+
+
+class MeasuredEvidence(Part):
+    """:class:`engine.explain.evidence.Evidence` as it is stored."""
+
+    target: str = ""
+    rank: float = 1.0
+    teacher: str = ""
+    teacher_rank: float | None = None
+    """``None`` before the row beside was asked."""
+    noun: str = ""
+    history: tuple[MeasuredItem, ...]
+    candidates: tuple[str, ...] = ()
+    necessity: MeasuredNecessity | None = None
+    is_teacher: bool = True
+
+
 class Summary(Part):
     sentence: str
     fallback: str
     """Stands in where the model wrote nothing that holds."""
-    evidence: dict[str, Any]
-    """Everything that a sentence may claim, see :class:`engine.explain.evidence.Evidence`."""
+    evidence: MeasuredEvidence
+    """Everything that a sentence may claim."""
 
 
 class Piece(Part):
@@ -243,6 +277,12 @@ class OrderOfHistory(Part):
     shuffled_rank: Spread | None
     same_top: float | None
     """Share of the random orders after which the same candidate comes first."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if len({it is None for it in (self.shuffled_margin, self.shuffled_rank, self.same_top)}) > 1:
+            raise ValueError("figures of shuffled histories are missing")
+        return self
 
 
 class Order(Part):
@@ -322,7 +362,7 @@ class CheckedText(Part):
 
 class Rationale(Part):
     request: str
-    texts: tuple[CheckedText, ...]
+    texts: tuple[CheckedText, ...] = Field(min_length=1)
     """Best first."""
 
 

@@ -11,7 +11,7 @@ from engine.explain.explanandum import Explanandum
 from engine.explain.predictor import ranks
 from engine.explain.removal import Delete
 from engine.explain.report_parts import Raise, WhyNot
-from engine.labels import label, listed
+from engine.labels import ended, label, listed
 
 NAMED = 2
 """Titles that are named for either side."""
@@ -78,7 +78,7 @@ def _sentence(found: WhyNot, explained: Explanandum) -> str:
     among = "the candidates" if overall is None else "all items"
     text = f"{label(explained.row)} puts {name} at #{found.rank if overall is None else overall:g} of {among}"
     because = f", because of {named(found.against)}" if found.against else ""
-    text += f"; {explained.called(first)} comes first{because}."
+    text = ended(f"{text}; {explained.called(first)} comes first{because}")
     if found.speaking:
         verb = "speaks" if len(found.speaking) == 1 else "speak"
         text += f" {named(found.speaking)} {verb} for it, but not enough."

@@ -83,6 +83,16 @@ def test_random_items_are_about_as_popular_never_taken_and_the_same_every_time()
     assert all(len({500, 501, *variant.tolist()}) == 4 for variant in both), "no item comes twice in a history"
 
 
+@pytest.mark.parametrize("free", [1, 2, 3])
+@pytest.mark.parametrize("positions", [[0], [0, 1], [0, 1, 2]])
+def test_random_items_are_drawn_however_few_are_left(free: int, positions: list[int]) -> None:
+    history = np.array([0, 1, 2])
+    operator = RandomItem(np.zeros(3 + free), history, 3, seed=0)
+    for variant in operator.without(history, positions):
+        assert {*variant[positions].tolist()} <= {*range(3, 3 + free)}
+        assert np.delete(variant, positions).tolist() == np.delete(history, positions).tolist()
+
+
 def test_random_items_give_the_mean_over_their_draws() -> None:
     rule = CopyRule({1: {10: 4.0}, 50: {10: 1.0}, 51: {10: 3.0}})
     predictor = Predictor(rule, instance([1], [10, 11]))

@@ -327,7 +327,9 @@ def test_a_quick_row_has_its_sentence_before_a_language_model_beside_it_is_asked
     assert early.beside is None
     assert early.summary
     assert early.summary.sentence == answer["summary"]["sentence"]
-    assert early.summary.evidence["history"] == answer["summary"]["evidence"]["history"]
+    told = ExplanationReport.read(answer).summary
+    assert told is not None
+    assert early.summary.evidence.history == told.evidence.history
     assert second["beside"] == answer["beside"]
     assert "puts it at #" in answer["summary"]["fallback"]
 

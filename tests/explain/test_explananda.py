@@ -9,7 +9,7 @@ from tiny_run import tiny_models
 from engine.errors import StudioError
 from engine.explain.effects import LeaveOneOut
 from engine.explain.evidence import gather
-from engine.explain.explainer import Explainer
+from engine.explain.explainer import Explainer, explain
 from engine.explain.explananda import (
     ExplanationTarget,
     explanandum_of_edited,
@@ -128,3 +128,17 @@ def test_the_first_sentence_names_only_titles_that_mattered(margin: list[float],
     effects = LeaveOneOut(ROW.model or "", explained.instance.target, lead[0, 0], lead[1:])
     found = gather(explained, effects, None).necessity
     assert list(found.titles if found else ()) == named
+
+
+@pytest.mark.parametrize("row", ["llm-distilled", "sasrec"])
+def test_where_history_and_candidates_are_the_whole_catalogue_no_other_item_is_put_in(row: str) -> None:
+    models = tiny_models("eval.full_top=100", "llm.prompts=sequence", form="sequence")
+    known = models.dataset.catalogue.titles[:4]
+    explained = explanandum_of_titles(models, list(known), ExplanationTarget(model=row))
+    everything = {*explained.instance.history.tolist(), *explained.instance.candidates.tolist()}
+    assert everything >= {*range(models.split.n_items)}
+    report = explain(Explainer(explained), ["summary", "effects", "counterfactual", "why_not", "order"])
+    assert report.effects is not None
+    assert "delete" in report.effects.model
+    assert "random" not in report.effects.model
+    assert "random" not in report.effects.beside

@@ -53,6 +53,13 @@ CASES = {
     "games": replace(EVIDENCE, noun="game", teacher="gru4rec-2"),
     "items": replace(EVIDENCE, noun="item", teacher="ensemble"),
     "beside the teacher stands another row": replace(EVIDENCE, teacher="delrec", is_teacher=False),
+    "titles that end in full stops": replace(
+        EVIDENCE,
+        target="S.W.A.T.",
+        history=(ITEM("Monsters, Inc.", 2.0, True), ITEM("E.T.", -1.0, True), ITEM("Hits Vol. 2.", 1.0, True)),
+        candidates=("S.W.A.T.", "Existenz.", "Dr. No"),
+        necessity=Necessity(("Monsters, Inc.", "Hits Vol. 2."), 1.0, 2.0, "Existenz."),
+    ),
     "500 candidates": replace(EVIDENCE, candidates=(*EVIDENCE.candidates, *(f"Film {n} (1990)" for n in range(497)))),
 }  # fmt: skip
 
@@ -86,6 +93,8 @@ def test_whatever_the_grammar_allows_holds(case: str) -> None:
         assert 2 <= len(found.sentences) <= 4, text
         assert text[0].isupper() or text[0].isdigit(), text
         assert all(sentence.text[0].isupper() for sentence in found.sentences), text
+        assert ".." not in text
+        assert " ".join(sentence.text for sentence in found.sentences) == text, "it comes back as it was"
 
 
 def test_each_of_the_templates_holds_by_itself() -> None:

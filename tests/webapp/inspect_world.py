@@ -101,6 +101,12 @@ def explanation() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def facts() -> dict[str, Any]:
+    """The question and the ranking alone."""
+    named = ("run_id", "run", "target", "history", "candidates", "answer", "beside", "notes")
+    return {name: value for name, value in explanation().items() if name in named}
+
+
 def read(answer: Mapping[str, Any] | None = None) -> ExplanationReport:
     """As the page reads it; the whole :func:`explanation` by default."""
     return ExplanationReport.read(explanation() if answer is None else answer)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inspect_world import HOSTILE, being_written, explanation, item, read, rung
+from inspect_world import HOSTILE, being_written, explanation, facts, item, read, rung
 
 from db.asked import AnswerProgress
 from engine.data.catalogue import ItemLabel
@@ -91,10 +91,11 @@ def test_both_models_stand_side_by_side_with_the_true_item_marked() -> None:
 
 @pytest.mark.parametrize("count", [30, 500])
 def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place(count: int) -> None:
-    answer = explanation()
+    answer = facts()
     answer["candidates"] = [item(n, f"T{n}", chosen_next=n == 24) for n in range(count)]
     answer["target"] = item(3, "T3")
     answer["answer"] |= {"scores": [float(-n) for n in range(count)], "top": 0}
+    answer["beside"]["top"] = 0
     answer["answer"]["places"] = answer["beside"]["places"] = [n + 1.0 for n in range(count)]
     answer["beside"]["scores"] = answer["answer"]["scores"]
     long = read(answer)
@@ -153,10 +154,10 @@ def test_an_item_that_the_teacher_hardly_knows_is_marked() -> None:
 
 
 def test_an_edit_says_what_became_of_the_first_place() -> None:
-    after = explanation()
-    after["answer"] = rung("delrec", 2.0, 1.5, 0.2)
+    after = facts() | {"answer": rung("delrec", 2.0, 1.5, 0.2)}
     assert "Rival now comes first; The Target falls to #2." in _text(view.changes(read(), read(after)))
     assert "The Target stays first." in _text(view.changes(read(), read()))
+    after["target"] = item(10, "Rival")
     after["candidates"][1] = item(99, "Newcomer", chosen_next=False)
     assert "no longer among the candidates" in _text(view.changes(read(), read(after)))
 

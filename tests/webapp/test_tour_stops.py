@@ -34,8 +34,8 @@ class Run:
         if int(question.user) not in self.falls:
             return SimpleNamespace(pending=True, answer=None)
         fall = self.falls[int(question.user)]
-        necessity = None if fall is None else {"rank_before": 1.0, "rank_after": 1.0 + fall}
-        summary = SimpleNamespace(evidence={"necessity": necessity})
+        necessity = None if fall is None else SimpleNamespace(rank_before=1.0, rank_after=1.0 + fall)
+        summary = SimpleNamespace(evidence=SimpleNamespace(necessity=necessity))
         return SimpleNamespace(pending=False, answer=SimpleNamespace(summary=summary))
 
 

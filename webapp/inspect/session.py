@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -151,18 +152,22 @@ def _load(requested: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, Q
 
 def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, AnswerProgress], bool]:
     """See :func:`jobs.api.progress`; answers are read once and kept."""
-    found, worker = api.progress(run_id, questions, [known for run, known in _KEPT if run == run_id])
-    for name, it in found.items():
-        if it.state == "done":
-            _KEPT[run_id, it.id] = answer = _KEPT.pop((run_id, it.id), it.answer)  # at the end: the oldest come first
-            found[name] = replace(it, answer=answer)
-    while len(_KEPT) > KEPT_ANSWERS:
-        del _KEPT[next(iter(_KEPT))]
-    return found, worker
+    with _KEEPING:
+        known = {asked: answer for (run, asked), answer in _KEPT.items() if run == run_id}
+    found, worker = api.progress(run_id, questions, list(known))
+    done = {name: replace(it, answer=known.get(it.id, it.answer)) for name, it in found.items() if it.state == "done"}
+    with _KEEPING:
+        for it in done.values():
+            _KEPT.pop((run_id, it.id), None)  # comes to the end: the oldest come first
+            _KEPT[run_id, it.id] = it.answer
+        while len(_KEPT) > KEPT_ANSWERS:
+            del _KEPT[next(iter(_KEPT))]
+    return {**found, **done}, worker
 
 
 _KEPT: dict[tuple[str, int], dict[str, Any] | None] = {}
-"""Answers by run and id of the question, for the next look."""
+"""Answers by run and id of the question, for the next look; of all visitors, each of whom is a thread."""
+_KEEPING = threading.Lock()
 
 
 def leave(question: Question, now: Question) -> None:

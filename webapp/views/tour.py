@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from engine.evaluate import Report
 from engine.explain.report import ExplanationReport
-from engine.labels import label
+from engine.labels import ended, label
 from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
@@ -19,6 +19,7 @@ from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.pick import COUNTED, group_names
+from webapp.inspect.views.titles import readable
 from webapp.layout import empty
 from webapp.tour_stops import STEPS, TRIED, WRONG, Stop
 from webapp.views import results as result_view
@@ -129,7 +130,7 @@ def person(
     inspect = link("Open this user in Inspect", question.address(), class_="dr-button")
     return join(
         [
-            tag("p", _outcome(answer, step), class_="dr-sentence"),
+            tag("p", readable(_outcome(answer, step), answer), class_="dr-sentence"),
             drawn,
             None if frozen else tag("p", inspect, style="margin:14px 0"),
         ]
@@ -142,7 +143,9 @@ def _told(number: int, name: str, text: str, body: Html | None) -> Html:
 
 
 def _before(answer: ExplanationReport) -> str:
-    follows = "" if answer.chosen is None else f" What really came next: {answer.candidates[answer.chosen].title}."
+    follows = (
+        "" if answer.chosen is None else ended(f" What really came next: {answer.candidates[answer.chosen].title}")
+    )
     return f"The history of one real user, oldest first. Bars to the right speak for the recommendation.{follows}"
 
 

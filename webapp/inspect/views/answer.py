@@ -11,6 +11,7 @@ from webapp.html import Html, join, link, tag
 from webapp.inspect.charts import RankedPlace, Ranking, rankings, shares
 from webapp.inspect.question import Question
 from webapp.inspect.views.buttons import asking
+from webapp.inspect.views.titles import readable
 from webapp.layout import notice
 
 SHOWN = 10
@@ -22,8 +23,8 @@ CANDIDATES = {"sampled": "Candidates of the evaluation", "catalogue": "Whole cat
 def sentence(answer: ExplanationReport, trust: Html | None = None) -> Html:
     """The first sentence, computed from the measurements, who was right, and how far to trust it."""
     text = answer.summary.sentence if answer.summary else ""
-    return join([tag("span", "In one sentence", class_="dr-label"), tag("p", text, class_="dr-sentence"),
-                 agreement(answer), trust])  # fmt: skip
+    return join([tag("span", "In one sentence", class_="dr-label"),
+                 tag("p", readable(text, answer), class_="dr-sentence"), agreement(answer), trust])  # fmt: skip
 
 
 def trusted(run_id: str, row: str, verdict: str | None) -> Html:
@@ -48,7 +49,7 @@ def agreement(answer: ExplanationReport) -> Html:
     badge, truth = None, None
     if len({rung.top for rung in rungs}) > 1:
         text = f"They disagree: {label(rungs[0].model)} puts {answer.title(rungs[0].top)} first"
-        badge = tag("span", text, class_="dr-badge dr-interrupted")
+        badge = tag("span", readable(text, answer), class_="dr-badge dr-interrupted")
     elif len(rungs) > 1:
         text = f"{label(rungs[0].model)} and {label(rungs[1].model)} agree on the first place"
         badge = tag("span", text, class_="dr-badge dr-done")
@@ -173,7 +174,7 @@ def changes(before: ExplanationReport, after: ExplanationReport) -> Html:
     return join(
         [
             tag("h2", "Before and after your changes"),
-            tag("p", text, class_="dr-said"),
+            tag("p", readable(text, after, first), class_="dr-said"),
             rankings(columns, "Before and after"),
             tag("p", note, class_="dr-fine"),
         ]

@@ -213,7 +213,8 @@ def free(answer: ExplanationReport) -> Html | None:
     rules = tag("details", tag("summary", "The grammar"), tag("pre", found.grammar, tabindex=0, class_="dr-grammar"),
                 class_="dr-more")  # fmt: skip
     return _section("The model's words with and without a grammar", hint, rules,
-                    tag("p", "Without the grammar it wrote:", class_="dr-hint"), written(found.text))  # fmt: skip
+                    tag("p", "Without the grammar it wrote:", class_="dr-hint"),
+                    written(found.text, answer))  # fmt: skip
 
 
 def facts(answer: ExplanationReport) -> Html:

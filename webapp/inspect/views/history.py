@@ -76,7 +76,7 @@ def effects_of(answer: ExplanationReport | None, count: int) -> tuple[Sequence[f
         found = answer.effects
         ours, theirs = found.model[OPERATOR].margin, found.beside[OPERATOR].margin
     elif answer.summary is not None:
-        ours, theirs = tuple(float(item["effect"]) for item in answer.summary.evidence["history"]), None
+        ours, theirs = tuple(item.effect for item in answer.summary.evidence.history), None
     else:
         return None, None
     fits = len(ours) == count

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Item
-from engine.labels import label, listed
+from engine.labels import ended, label, listed
 from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar, percent, signed
 from webapp.inspect.views.buttons import asking
 from webapp.inspect.views.history import asking_for
+from webapp.inspect.views.titles import readable
 
 COLD = 5
 """Items with at most so many training interactions are hardly known to the teacher."""
@@ -27,16 +28,16 @@ def rather(answer: ExplanationReport) -> Html | None:
     )
 
 
-def _asked(answer: ExplanationReport, rival: str) -> str:
+def _asked(answer: ExplanationReport, rival: str) -> Html:
     """The question that is answered: also why the item is not recommended, where the rival stands before it."""
     if answer.rather and answer.rather.lead < 0:
-        return f"Why is {answer.target.title} not recommended? {rival} stands before it"
-    return f"Why {answer.target.title} rather than {rival}?"
+        return readable(f"Why is {answer.target.title} not recommended? {rival} stands before it", answer)
+    return readable(f"Why {answer.target.title} rather than {rival}?", answer)
 
 
 def why_not(answer: ExplanationReport) -> Html | None:
     """Why the item does not come first, and what would raise it."""
-    return tag("p", answer.why_not.sentence, class_="dr-said") if answer.why_not else None
+    return tag("p", readable(answer.why_not.sentence, answer), class_="dr-said") if answer.why_not else None
 
 
 def parts(answer: ExplanationReport) -> Html | None:
@@ -51,6 +52,7 @@ def parts(answer: ExplanationReport) -> Html | None:
             tag(
                 "span",
                 f"{label(part.model)} (weight {part.weight:z.2f})",
+                " ",
                 tag("small", f"{signed(part.target)} to the one, {signed(part.rival)} to the other"),
                 class_="dr-what",
             ),
@@ -62,9 +64,10 @@ def parts(answer: ExplanationReport) -> Html | None:
     return join(
         [
             tag("h3", f"{label(found.model)}: parts that add up"),
-            tag("p", found.sentence, class_="dr-said"),
+            tag("p", readable(found.sentence, answer), class_="dr-said"),
             tag("ul", rows, class_="dr-reasons", aria_label=f"Lead of {target} over {rival} by part"),
-            tag("p", f"Each bar is what a part adds to the lead of {target} over {rival}.", class_="dr-fine"),
+            tag("p", readable(ended(f"Each bar is what a part adds to the lead of {target} over {rival}"), answer),
+                class_="dr-fine"),
         ]
     )  # fmt: skip
 
@@ -86,7 +89,9 @@ def reasons(answer: ExplanationReport) -> Html | None:
     text = f"{target} is {'ahead of' if ahead else 'behind'} {rival} by {abs(found.lead):z.2f}."
     return join(
         [
-            tag("p", f"{text} What leaving out each title would take from that lead:", class_="dr-hint"),
+            tag(
+                "p", readable(text, answer), " What leaving out each title would take from that lead:", class_="dr-hint"
+            ),
             tag("ol", rows, class_="dr-reasons"),
             tag("p", "Titles act together, so these numbers do not add up to the lead.", class_="dr-fine"),
         ]
@@ -126,13 +131,15 @@ def smallest(answer: ExplanationReport, choice: Callable[[int], ItemLabel], *, f
     parts: list[Html | None] = [tag("h2", "The smallest change"), tag("p", found.sentence, class_="dr-hint")]
     for change in filter(None, (found.removal, found.replacement)):
         names = [history[place].title for place in change.positions]
+        added: list[str] = []
         kept = [asking_for(item) for item in history]
         if change.kind == "removal":
             start = f"Without {listed(names)}"
             kept = [entry for place, entry in enumerate(kept) if place not in change.positions]
         else:
             put = [choice(item) for item in change.replacements]
-            start = f"With {listed([other.title for other in put])} in the place of {listed(names)}"
+            added = [other.title for other in put]
+            start = f"With {listed(added)} in the place of {listed(names)}"
             for place, other in zip(change.positions, put, strict=True):
                 kept[place] = other.reference
         fallen = f"{known[change.top_before]} falls to #{change.rank_after:g}"
@@ -141,7 +148,8 @@ def smallest(answer: ExplanationReport, choice: Callable[[int], ItemLabel], *, f
         tries = None
         if kept and all(kept) and not frozen:
             tries = asking("Try it", {"titles": kept}, class_="dr-small-button")
-        parts.append(tag("p", text, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
+        shown = readable(text, answer, *added)
+        parts.append(tag("p", shown, " ", tag("span", small, class_="dr-muted"), " ", tries, class_="dr-said"))
     if found.removal is None and found.replacement is None:
         parts.append(tag("p", f"{plural(found.asked, 'change')} of the history were tried.", class_="dr-fine"))
     if not found.complete:

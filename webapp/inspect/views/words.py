@@ -13,6 +13,7 @@ from webapp.html import Html, join, tag
 from webapp.inspect.question import Question
 from webapp.inspect.views.answer import both
 from webapp.inspect.views.buttons import asking
+from webapp.inspect.views.titles import readable
 from webapp.layout import notice
 
 BADGES = {
@@ -83,7 +84,9 @@ def growing(answer: ExplanationReport, state: str = "running") -> Html:
     return join(
         [
             tag("span", f"Being written, not checked yet{again}", class_="dr-badge dr-running"),
-            tag("p", texts[-1], tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words"),
+            tag(
+                "p", readable(texts[-1], answer), tag("i", class_="dr-caret", aria_hidden="true"), class_="dr-own-words"
+            ),
         ]
     )
 
@@ -96,7 +99,7 @@ def _measured(known: ExplanationReport) -> Html:
         there = " and at ".join(f"#{rung.rank:g} for {label(rung.model)}" for rung in reversed(both(known)))
         text = f"{known.target.title} stands at {there}. Which titles speak for it is being measured."
     return tag("div", tag("span", "Computed from the measurements, until the model's words come", class_="dr-label"),
-               tag("p", text, class_="dr-own-words"))  # fmt: skip
+               tag("p", readable(text, known), class_="dr-own-words"))  # fmt: skip
 
 
 def checked(answer: ExplanationReport) -> Html | None:
@@ -108,11 +111,11 @@ def checked(answer: ExplanationReport) -> Html | None:
     if others:
         count = "text" if len(others) == 1 else "texts"
         more = tag("details", tag("summary", f"{len(others)} other {count}, less well grounded or telling less"),
-                   [written(text) for text in others], class_="dr-more")  # fmt: skip
-    return join([written(best), more])
+                   [written(text, answer) for text in others], class_="dr-more")  # fmt: skip
+    return join([written(best, answer), more])
 
 
-def written(text: CheckedText) -> Html:
+def written(text: CheckedText, answer: ExplanationReport) -> Html:
     """A text with the verdict on it, sentence by sentence."""
     found = text.grounding
     words, kind = BADGES[found.badge]
@@ -120,27 +123,28 @@ def written(text: CheckedText) -> Html:
     who = WRITERS.get(text.weights, f"written by {text.weights}")
     if text.note:
         who = f"{who.partition(':')[0]}: {text.note}"
-    sentences = [_sentence(sentence, found.invented) for sentence in found.sentences]
+    sentences = [_sentence(sentence, found.invented, answer) for sentence in found.sentences]
     body = tag("p", sentences, class_="dr-own-words") if sentences else notice("info", "It wrote nothing.")
     return tag(
         "article",
         tag("div", tag("span", words, class_=f"dr-badge {kind}"),
             tag("span", " · ".join(filter(None, (who, held))), class_="dr-muted"), class_="dr-facts"),
         body,
-        _faults(found),
+        _faults(found, answer),
         data_badge=found.badge,
         data_weights=text.weights,
     )  # fmt: skip
 
 
-def _sentence(sentence: CheckedSentence, invented: Sequence[str]) -> Html:
+def _sentence(sentence: CheckedSentence, invented: Sequence[str], answer: ExplanationReport) -> Html:
     verdict = sentence.verdict
     if verdict != "unsupported":
-        return join([tag("span", sentence.text, class_=f"dr-{verdict}"), " "])
+        return join([tag("span", readable(sentence.text, answer), class_=f"dr-{verdict}"), " "])
     faults = "; ".join(sentence.faults)
     text: list[Html | str] = [sentence.text]
     for title in invented:
         text = [piece for part in text for piece in _struck(part, title)]
+    text = [part if isinstance(part, Html) else readable(part, answer) for part in text]
     return join([tag("span", text, class_="dr-unsupported", title=faults),
                  tag("span", f" (not supported: {faults})", class_="dr-sr"), " "])  # fmt: skip
 
@@ -156,9 +160,9 @@ def _struck(part: Html | str, title: str) -> list[Html | str]:
     return pieces
 
 
-def _faults(found: Grounding) -> Html | None:
+def _faults(found: Grounding, answer: ExplanationReport) -> Html | None:
     faults = [fault for sentence in found.sentences for fault in sentence.faults]
-    listed = [tag("li", fault) for fault in dict.fromkeys(faults)]
+    listed = [tag("li", readable(fault, answer)) for fault in dict.fromkeys(faults)]
     return tag("ul", listed, class_="dr-faults", aria_label="What the evidence does not support") if listed else None
 
 
