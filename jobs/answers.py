@@ -32,7 +32,7 @@ POLL_SECONDS = 0.1
 PROGRESS_SECONDS = 0.2
 """Answers under way are stored no more often than that."""
 
-Asked = TypeVar("Asked", Explanation, AnswerProgress)
+AnyQuestion = TypeVar("AnyQuestion", Explanation, AnswerProgress)
 Q = TypeVar("Q", bound=Hashable)
 """What a caller knows a question by."""
 
@@ -72,7 +72,7 @@ def of(run: Run, kind: str | None = None) -> list[Explanation]:
     return [_readable(asked, asked.kind) for asked in explanations.of(run.id, kind)]
 
 
-def _readable(asked: Asked, kind: str) -> Asked:
+def _readable(asked: AnyQuestion, kind: str) -> AnyQuestion:
     """The question; one whose answer cannot be read has failed, so that it can be asked again."""
     if asked.state != "done":
         return asked

@@ -45,7 +45,7 @@ ANSWERS: dict[str, str] = {
     "explain": "engine.explain.report:ExplanationReport",
     "pattern": "engine.explain.run_figures:PatternFigures",
     "faithfulness": "engine.explain.run_figures:TrustFigures",
-    "drivers": "engine.explain.run_figures:DriverFigures",
+    "drivers": "engine.explain.run_figures:DriversMeasured",
     "falsify": "engine.falsify.record:Falsification",
 }
 """Module and type of what each kind answers, as which a stored answer is read."""

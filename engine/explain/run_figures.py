@@ -15,7 +15,7 @@ from engine.explain.report_parts import Part
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, VerdictKind
 
 
-class Estimate(Part):
+class MeanOverUsers(Part):
     """A mean over users with the ends of its 95 % interval."""
 
     value: float
@@ -32,9 +32,9 @@ class DistillationSaid(Part):
 class AgreementFigures(Part):
     """By one measure, of one ranker."""
 
-    figure: Estimate
-    difference: Estimate
-    own_lead: Estimate
+    figure: MeanOverUsers
+    difference: MeanOverUsers
+    own_lead: MeanOverUsers
 
 
 class Agreement(Part):
@@ -80,8 +80,8 @@ class PatternFigures(Part):
     effect_users: int
     verdict: DistillationSaid
     agreement: dict[str, Agreement]
-    effects: dict[str, Estimate]
-    recency: dict[str, tuple[Estimate, ...]]
+    effects: dict[str, MeanOverUsers]
+    recency: dict[str, tuple[MeanOverUsers, ...]]
     ranks: dict[str, int] | None
     rank_bounds: AdapterRanks
     tokens: SoftTokens
@@ -101,15 +101,15 @@ class PatternFigures(Part):
 class Orders(Part):
     """By order of removal."""
 
-    loo: Estimate
-    ig: Estimate | None = None
+    loo: MeanOverUsers
+    ig: MeanOverUsers | None = None
     """Of rows with inputs to differentiate."""
-    random: Estimate
+    random: MeanOverUsers
 
 
 class OverRandom(Part):
-    loo: Estimate
-    ig: Estimate | None = None
+    loo: MeanOverUsers
+    ig: MeanOverUsers | None = None
 
 
 class Measures(Part):
@@ -126,9 +126,9 @@ class Gains(Part):
     sufficiency: OverRandom
 
 
-class Limits(Part):
-    best: Estimate
-    worst: Estimate
+class ReachedLimits(Part):
+    best: MeanOverUsers
+    worst: MeanOverUsers
 
 
 class TextVariety(Part):
@@ -136,10 +136,10 @@ class TextVariety(Part):
     commonest_skeleton: float
 
 
-class Curves(Part):
-    loo: tuple[Estimate, ...]
-    ig: tuple[Estimate, ...] | None = None
-    random: tuple[Estimate, ...]
+class DeletionCurves(Part):
+    loo: tuple[MeanOverUsers, ...]
+    ig: tuple[MeanOverUsers, ...] | None = None
+    random: tuple[MeanOverUsers, ...]
 
 
 class TrustFigures(Measures):
@@ -147,24 +147,24 @@ class TrustFigures(Measures):
     model: str
     beside: str
     users: int
-    limits: Limits
+    limits: ReachedLimits
     times_random: float | None
     verdict: str
     normalised: Normalised | None
-    tau: dict[str, Estimate]
-    grounded_share: Estimate
-    invented_titles: Estimate
-    written_share: Estimate
-    statement_precision: Estimate | None
+    tau: dict[str, MeanOverUsers]
+    grounded_share: MeanOverUsers
+    invented_titles: MeanOverUsers
+    written_share: MeanOverUsers
+    statement_precision: MeanOverUsers | None
     variety: TextVariety
-    deletion_curve: Curves
+    deletion_curve: DeletionCurves
     over_random: Gains
 
     @model_validator(mode="after")
     def _same_orders(self) -> Self:
         """What was measured for one order was for all figures."""
         sides = [it for it in (self, self.normalised, self.over_random) if it]
-        found: list[Orders | OverRandom | Curves] = [self.deletion_curve]
+        found: list[Orders | OverRandom | DeletionCurves] = [self.deletion_curve]
         found += [by_order for it in sides for by_order in (it.comprehensiveness, it.sufficiency)]
         if len({it.ig is None for it in found}) > 1:
             raise ValueError("figures of some orders of removal are missing")
@@ -179,12 +179,12 @@ class Kind(Part):
 
 
 class ShareOfKind(Part):
-    share: Estimate
+    share: MeanOverUsers
 
 
 class KindFigures(ShareOfKind):
-    control: Estimate
-    difference: Estimate
+    control: MeanOverUsers
+    difference: MeanOverUsers
 
 
 class RowDrivers(Part):
@@ -197,16 +197,16 @@ class StageChange(Part):
     before: str
     after: str
     stage: str
-    same_top: Estimate
-    right: Estimate
-    place: Estimate
+    same_top: MeanOverUsers
+    right: MeanOverUsers
+    place: MeanOverUsers
     gained: int
     lost: int
     users: int
     kinds: dict[str, ShareOfKind] | None
 
 
-class DriverFigures(Part):
+class DriversMeasured(Part):
     run_id: str
     users: int
     kinds: dict[str, Kind]
