@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from engine.errors import StudioError
+from engine.explain.measured_evidence import Part
 from engine.explain.report_parts import (
     About,
     Candidate,
@@ -23,7 +24,6 @@ from engine.explain.report_parts import (
     HistoryItem,
     Item,
     Order,
-    Part,
     PartialRationale,
     PromptAndAdapter,
     RankedCandidates,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from engine.explain.measured_evidence import MeasuredEvidence, Part
 
 Badge = Literal["grounded", "partly", "ungrounded"]
 """Best first."""
-
-
-class Part(BaseModel):
-    """Read-only; what a newer version adds is passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Item(Part):
@@ -187,34 +183,6 @@ class Counterfactual(Part):
     complete: bool
     """Whether the budget sufficed for all removals of up to three items, as far as they were needed."""
     sentence: str
-
-
-class MeasuredItem(Part):
-    title: str = ""
-    effect: float
-    mattered: bool = False
-
-
-class MeasuredNecessity(Part):
-    titles: tuple[str, ...] = ()
-    rank_before: float
-    rank_after: float
-    top_after: str = ""
-
-
-class MeasuredEvidence(Part):
-    """:class:`engine.explain.evidence.Evidence` as it is stored."""
-
-    target: str = ""
-    rank: float = 1.0
-    teacher: str = ""
-    teacher_rank: float | None = None
-    """``None`` before the row beside was asked."""
-    noun: str = ""
-    history: tuple[MeasuredItem, ...]
-    candidates: tuple[str, ...] = ()
-    necessity: MeasuredNecessity | None = None
-    is_teacher: bool = True
 
 
 class Summary(Part):

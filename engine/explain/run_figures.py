@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from engine.explain.report_parts import Part
+from engine.explain.measured_evidence import Part
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, VerdictKind
 
 
