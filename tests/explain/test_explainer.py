@@ -327,8 +327,7 @@ def test_a_quick_row_has_its_sentence_before_a_language_model_beside_it_is_asked
     assert early.beside is None
     told = ExplanationReport.read(answer).summary
     assert early.summary and told  # noqa: PT018 - for mypy
-    assert early.summary.sentence == told.sentence
-    assert early.summary.evidence.history == told.evidence.history
+    assert (early.summary.sentence, early.summary.evidence.history) == (told.sentence, told.evidence.history)
     assert second["beside"] == answer["beside"]
     assert "puts it at #" in answer["summary"]["fallback"]
 
