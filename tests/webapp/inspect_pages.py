@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from webapp_studio import Studio
 
 HOSTILE = '<img src=x onerror="pwned=1">;${pwned=2}{{pwned}}'
@@ -53,6 +53,18 @@ def candidates(page: Page) -> set[str]:
 def wait_until_measured(page: Page) -> None:
     expect(page.locator(".dr-sentence")).to_be_visible()
     expect(page.locator(".dr-measuring")).to_have_count(0)
+
+
+def whole(sentence: Locator) -> str:
+    """Its text with long titles as they are, not as they are cut for reading."""
+    text: str = sentence.evaluate(
+        """drawn => {
+          const copy = drawn.cloneNode(true);
+          copy.querySelectorAll("abbr").forEach((cut) => cut.replaceWith(cut.title));
+          return copy.textContent;
+        }"""
+    )
+    return text
 
 
 def assert_harmless(page: Page) -> None:

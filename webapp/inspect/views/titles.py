@@ -31,7 +31,7 @@ def readable(text: str, answer: ExplanationReport, *more: str) -> Html:
     for match in long.finditer(text):
         pieces += [text[last : match.start()], tag("abbr", short[match[0]], title=match[0], class_="dr-title-cut")]
         last = match.end()
-    return join([*pieces, text[last:]])
+    return tag("span", pieces, text[last:])  # one element: in a row of a badge each piece would be a column
 
 
 def shortened(titles: Iterable[str]) -> dict[str, str]:
