@@ -28,7 +28,7 @@ from engine.settings import load_config
 from jobs import answers, api, requests
 from webapp import measurement_state, pattern_charts
 from webapp.inspect.question import Question
-from webapp.inspect.session import look
+from webapp.inspect.session import load
 from webapp.inspect.views import answer as answer_view
 from webapp.inspect.views import expert as expert_view
 from webapp.inspect.views import history as history_view
@@ -64,7 +64,7 @@ def answers_of_recommend(models: Any) -> dict[str, Any]:
 def draw(kind: str, answer: Mapping[str, Any]) -> str:
     """What pages make of an answer."""
     if kind == "drivers":
-        parts = (drivers_view.told, drivers_view.definitions, drivers_view.stages)
+        parts = (drivers_view.summary, drivers_view.definitions, drivers_view.stages)
         return "".join(str(part(answer)) for part in parts) + str(drivers_view.figures(answer, "key"))
     if kind == "faithfulness":
         return str(pattern_view.trust(answer)) + str(pattern_charts.deletion_figure(answer["deletion_curve"], "key"))
@@ -171,7 +171,7 @@ def test_pages_say_that_it_is_to_be_measured_again(run_id: str, monkeypatch: pyt
     monkeypatch.setattr(measurement_state, "_row", lambda *_: "delrec")
     for what in measurement_state.MEASUREMENTS:
         store(api.ask(what.kind, run_id, {}).id, '{"users": 3}')
-    seen = measurement_state.look({"run": run_id}, read_only=False)
+    seen = measurement_state.load({"run": run_id}, read_only=False)
     for what in measurement_state.MEASUREMENTS:
         standing = seen.standing(what)
         assert standing.answer is None
@@ -180,6 +180,6 @@ def test_pages_say_that_it_is_to_be_measured_again(run_id: str, monkeypatch: pyt
     question = Question(run=run_id, user="1")
     for part in question.parts:
         store(api.ask("explain", run_id, question.request(part)).id, '{"run": {}}')
-    standing_of = look(question)
+    standing_of = load(question)
     assert standing_of.answer is None
     assert set(standing_of.failed) == set(question.parts)
