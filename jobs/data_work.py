@@ -33,10 +33,15 @@ WorkEvent = tuple[Literal["message", "look", "result"], Any]
 
 
 class DataWork:
-    """One piece of work, begun at once. Iterate over :meth:`events` for what comes of it."""
+    """One piece of work, begun at once. Iterate over :meth:`events` for what comes of it.
+
+    Attributes:
+        imports: whether files are imported, or else only read.
+    """
 
     def __init__(self, request: Mapping[str, Any], seconds: float | None = None) -> None:
         self.seconds = import_limits()[1] if seconds is None else seconds
+        self.imports = request["do"] == "import"
         self.began = time.monotonic()
         self._stopped = False
         self._kills = failures.memory_kills()

@@ -264,7 +264,9 @@ def test_the_address_of_events_without_a_queue() -> None:
     from gradio import route_utils, routes
 
     assert route_utils.API_PREFIX == "/gradio_api"
-    assert '"/run/{api_name}' in inspect.getsource(routes)
+    source = inspect.getsource(routes)
+    assert '"/run/{api_name}' in source
+    assert '"/queue/join' in source
 
 
 def test_every_reliance_is_where_it_is_said_to_be() -> None:

@@ -217,6 +217,24 @@ def test_work_is_stopped_and_its_process_is_gone(tmp_path: Path) -> None:
     handlers("stopped")(LatestRequest(None))
 
 
+def test_an_import_is_not_drawn_over_by_what_was_chosen_just_before_it(tmp_path: Path) -> None:
+    """Files that are still read when *Import* is pressed, and a choice that arrives when the import is under way."""
+    files = [str(path) for path in visits(tmp_path)]
+    chosen = [guessed_roles([]), None, "utf-8", "Who", "What", "Moment", "Called", "-", "Kinds", "-", "-"]
+    asked: LatestRequest[Any] = LatestRequest(None)
+    reading = handlers("dropped")(files, asked, request())
+    next(reading)
+    read = asked.now._process
+    importing_ = handlers("kept")(files, "csv", asked, "visits", request(), *chosen)
+    next(importing_)
+    assert list(reading) == []
+    assert read.wait(30) is not None
+    handlers("overtaken")(asked)
+    assert list(handlers("chose")(files, "csv", asked, request(), *chosen)) == []
+    assert "84 rows of 8 items" in told(importing_)["bring-said"]
+    assert told(handlers("chose")(files, "csv", asked, request(), *chosen))["bring-cleaned"], "the next choice is read"
+
+
 def test_a_process_that_is_killed_is_told_and_the_app_goes_on(tmp_path: Path) -> None:
     asked: LatestRequest[Any] = LatestRequest(None)
     updates = handlers("dropped")([str(path) for path in visits(tmp_path)], asked, request())

@@ -104,11 +104,18 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         asked: LatestRequest[DataWork | None],
         request: gr.Request,
     ) -> Iterator[dict[Any, Any]]:
-        """The first rows, then what cleaning takes. ``settings`` as they are chosen; None guesses."""
+        """The first rows, then what cleaning takes. ``settings`` as they are chosen; None guesses.
+
+        What was chosen just before *Import* was pressed may be asked for when the import is under way, which has it
+        already; and an import ends what is still being read. Neither draws over it.
+        """
+        if asked.now is not None and asked.now.imports:
+            return
         if not paths:
             yield _nothing_yet()
             return
         fresh = settings is None
+        work: DataWork | None = None
         try:
             access.require_change(request)
             found = [Path(path) for path in paths]
@@ -118,6 +125,8 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             yield {message: progress("Looking …"), stop: gr.Button(visible=True), cleaned: "", keeping: closed}
             readable, several = True, False
             for kind, value in work.events():
+                if asked.now is not work:
+                    return
                 if kind == "message":
                     yield {message: progress(value)}
                 elif kind == "look":
@@ -128,7 +137,8 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
                     yield {message: "", cleaned: ASK_WHICH if several else _cleaned(value)}
             yield {stop: gr.Button(visible=False), keeping: gr.Row(visible=readable)}
         except Cancelled:
-            yield {message: notice("info", "Stopped."), stop: gr.Button(visible=False)}
+            if asked.now is work:
+                yield {message: notice("info", "Stopped."), stop: gr.Button(visible=False)}
         except Exception as error:
             hidden = {shown: gr.Column(visible=False)} if fresh else {}
             yield {message: notice("bad", error_text(error)), stop: gr.Button(visible=False), **hidden}
@@ -172,12 +182,16 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
         request: gr.Request,
         *chosen: Any,
     ) -> Iterator[dict[Any, Any]]:
+        work: DataWork | None = None
         try:
             access.require_change(request)
             found = [Path(path) for path in paths or ()]
             importing.check_files(found, import_limits()[0])
             imported.free(new := (new or "").strip())
-            work = asked.now = data_work.bring(found, new, form, _settings(*chosen))
+            before, work = asked.now, data_work.bring(found, new, form, _settings(*chosen))
+            asked.now = work
+            if before is not None:
+                before.stop()
             yield {
                 message: progress("Importing …"),
                 stop: gr.Button(visible=True),
@@ -192,16 +206,23 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
             yield {message: notice("info", "Stopped; nothing was kept.")}
         except Exception as error:
             yield {message: notice("bad", error_text(error))}
+        finally:
+            asked.settle(work, None)
         yield {stop: gr.Button(visible=False), keep: gr.Button(interactive=True)}
 
     def stopped(asked: LatestRequest[DataWork | None]) -> None:
         if asked.now is not None:
             asked.now.stop()
 
+    def overtaken(asked: LatestRequest[DataWork | None]) -> None:
+        if asked.now is not None and not asked.now.imports:
+            asked.now.stop()
+
     again: dict[str, Any] = {**reading, "trigger_mode": "always_last"}
     choices = [control.input for control in (category, encoding, *roles)]
     changed = [form.input, *choices, files.change]
-    gr.on([*changed, stop.click], stopped, working, None, **QUIET)  # what was asked before is overtaken
+    stop.click(stopped, working, None, **QUIET)
+    gr.on(changed, overtaken, working, None, **QUIET)
     files.change(dropped, [files, working], outputs, **again)
     form.input(formed, [files, form, working], outputs, **again)
     gr.on(choices, chose, [files, form, working, *chosen_by], outputs, **again)

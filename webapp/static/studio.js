@@ -58,12 +58,13 @@
   }, true);
 
   // One event of a page at a time, in their order: each is answered by a request of its own, and an answer to an earlier
-  // one that came later would draw the page as it was before. What the queue works on is not held up by this.
+  // one that came later would draw the page as it was before. What the queue works on joins it in the same order, and is
+  // not waited for.
   const PATIENCE = 15_000;  // an answer that a broken connection has lost does not hold up the page for ever
   const send = window.fetch.bind(window);
   let before = Promise.resolve();
   window.fetch = (target, options) => {
-    if (!/\/gradio_api\/run\//.test(target.url || target)) return send(target, options);
+    if (!/\/gradio_api\/(run\/|queue\/join)/.test(target.url || target)) return send(target, options);
     const answer = before.then(() => send(target, options));
     const read = answer.then((response) => response.clone().arrayBuffer()).catch(() => null);
     before = Promise.race([read, before.then(() => new Promise((resolve) => { setTimeout(resolve, PATIENCE); }))]);
