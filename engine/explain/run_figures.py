@@ -11,16 +11,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from engine.evaluate.report import Estimate
 from engine.explain.measured_evidence import Part
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM, VerdictKind
-
-
-class MeanOverUsers(Part):
-    """A mean over users with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class DistillationSaid(Part):
@@ -32,9 +25,9 @@ class DistillationSaid(Part):
 class AgreementFigures(Part):
     """By one measure, of one ranker."""
 
-    figure: MeanOverUsers
-    difference: MeanOverUsers
-    own_lead: MeanOverUsers
+    figure: Estimate
+    difference: Estimate
+    own_lead: Estimate
 
 
 class Agreement(Part):
@@ -80,8 +73,8 @@ class PatternFigures(Part):
     effect_users: int
     verdict: DistillationSaid
     agreement: dict[str, Agreement]
-    effects: dict[str, MeanOverUsers]
-    recency: dict[str, tuple[MeanOverUsers, ...]]
+    effects: dict[str, Estimate]
+    recency: dict[str, tuple[Estimate, ...]]
     ranks: dict[str, int] | None
     rank_bounds: AdapterRanks
     tokens: SoftTokens
@@ -101,15 +94,15 @@ class PatternFigures(Part):
 class Orders(Part):
     """By order of removal."""
 
-    loo: MeanOverUsers
-    ig: MeanOverUsers | None = None
+    loo: Estimate
+    ig: Estimate | None = None
     """Of rows with inputs to differentiate."""
-    random: MeanOverUsers
+    random: Estimate
 
 
 class OverRandom(Part):
-    loo: MeanOverUsers
-    ig: MeanOverUsers | None = None
+    loo: Estimate
+    ig: Estimate | None = None
 
 
 class Measures(Part):
@@ -127,8 +120,8 @@ class Gains(Part):
 
 
 class ReachedLimits(Part):
-    best: MeanOverUsers
-    worst: MeanOverUsers
+    best: Estimate
+    worst: Estimate
 
 
 class TextVariety(Part):
@@ -137,9 +130,9 @@ class TextVariety(Part):
 
 
 class DeletionCurves(Part):
-    loo: tuple[MeanOverUsers, ...]
-    ig: tuple[MeanOverUsers, ...] | None = None
-    random: tuple[MeanOverUsers, ...]
+    loo: tuple[Estimate, ...]
+    ig: tuple[Estimate, ...] | None = None
+    random: tuple[Estimate, ...]
 
 
 class TrustFigures(Measures):
@@ -151,11 +144,11 @@ class TrustFigures(Measures):
     times_random: float | None
     verdict: str
     normalised: Normalised | None
-    tau: dict[str, MeanOverUsers]
-    grounded_share: MeanOverUsers
-    invented_titles: MeanOverUsers
-    written_share: MeanOverUsers
-    statement_precision: MeanOverUsers | None
+    tau: dict[str, Estimate]
+    grounded_share: Estimate
+    invented_titles: Estimate
+    written_share: Estimate
+    statement_precision: Estimate | None
     variety: TextVariety
     deletion_curve: DeletionCurves
     over_random: Gains
@@ -179,12 +172,12 @@ class Kind(Part):
 
 
 class ShareOfKind(Part):
-    share: MeanOverUsers
+    share: Estimate
 
 
 class KindFigures(ShareOfKind):
-    control: MeanOverUsers
-    difference: MeanOverUsers
+    control: Estimate
+    difference: Estimate
 
 
 class RowDrivers(Part):
@@ -197,9 +190,9 @@ class StageChange(Part):
     before: str
     after: str
     stage: str
-    same_top: MeanOverUsers
-    right: MeanOverUsers
-    place: MeanOverUsers
+    same_top: Estimate
+    right: Estimate
+    place: Estimate
     gained: int
     lost: int
     users: int
