@@ -70,7 +70,8 @@ def read_answer(kind: str, answer: Any) -> dict[str, Any]:
         StudioError: it is no answer to a question of this kind.
     """
     if kind not in ANSWERS:
-        return dict(answer)
+        what = f"the stored answer is of a kind that is not known here: {kind!r}"
+        raise StudioError(what, where="kind", remedy="ask again with the version that asked")
     form = _form(kind)
     try:
         found = form.validate_json(json.dumps(answer, allow_nan=False))

@@ -83,8 +83,7 @@ def expand(plan: Plan) -> list[Planned]:
             raise StudioError("seeds are no setting to vary", where="seed", remedy="say --seeds 0-2")
         if name in plan.vary and not values:
             raise StudioError("no value to vary over", where=name, remedy="write e.g. teacher.name=sasrec,gru4rec")
-        if twice := next((it for place, it in enumerate(values) if it in values[:place]), None):
-            raise StudioError(f"{write(twice)} comes twice", where=name, remedy="say each value once")
+        refuse_twice(name, values)
     if plan.size > MOST_RUNS:
         remedy = f"vary less: {MOST_RUNS:,} are the most"
         raise StudioError(f"{plan.size:,} runs are more than an experiment can hold", where="--vary", remedy=remedy)
@@ -93,6 +92,13 @@ def expand(plan: Plan) -> list[Planned]:
     first = list(_planned(plan, variants, seeds[0]))
     refuse_alike(first)
     return [*first, *(planned for seed in seeds[1:] for planned in _planned(plan, variants, seed))]
+
+
+def refuse_twice(name: str, values: Sequence[Any]) -> None:
+    """Raise :class:`StudioError` if a value of a list comes twice."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise StudioError(f"{write(value)} comes twice", where=name, remedy="say each value once")
 
 
 def refuse_alike(planned: Sequence[Planned]) -> None:

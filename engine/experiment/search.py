@@ -11,7 +11,7 @@ from engine.config import RunConfig
 from engine.config_base import FrozenModel
 from engine.curves import CurveName
 from engine.errors import StudioError
-from engine.experiment.plan import BASE, Planned, label_of
+from engine.experiment.plan import BASE, Planned, label_of, refuse_twice
 from engine.experiment.space import Domain, Range
 from engine.locations import settled
 from engine.recipe import stage_recipes
@@ -180,8 +180,7 @@ def _usable(search: Search, name: str) -> Domain:
         else:
             assert fault is not None
             raise StudioError(fault.what, where=fault.where or name, remedy=fault.remedy)
-    if twice := next((value for place, value in enumerate(values) if value in values[:place]), None):
-        raise StudioError(f"{write(twice)} comes twice", where=name, remedy="say each value once")
+    refuse_twice(name, values)
     if len(values) < 2:
         remedy = f"write more values or a range, or set it: --set {name}={write(values[0])}"
         raise StudioError("one value leaves nothing to choose", where=name, remedy=remedy)

@@ -41,6 +41,7 @@ def _carried_out(search: Search, count: int) -> list[Trial]:
         ("finetun.lr=1..2", "did you mean finetune.lr?"),
         ("finetune.lr=1e-3", "one value leaves nothing to choose"),
         ("finetune.lr=1e-3,0.001", "comes twice"),
+        ("distill.ta=true,false,false", "comes twice"),
         ("finetune.lr=1..", "no range of numbers"),
         ("finetune.lr=..1", "no range of numbers"),
         ("finetune.lr=a..b", "no range of numbers"),

@@ -75,6 +75,8 @@ def test_every_template_is_tried_here():
         ([], {"vary": ["seed=1,2"]}, "say --seeds"),
         ([], {"seed_text": "3-1"}, "names no seeds"),
         ([], {"seed_text": "1,1"}, "1 comes twice"),
+        ([], {"seed_text": "0,0"}, "0 comes twice"),
+        ([], {"vary": ["plus.enabled=false,false"]}, "false comes twice"),
         ([], {"seed_text": "-1"}, "names no seeds"),
         ([], {"template": "nothing"}, "unknown template 'nothing'"),
         ([], {"template": "backbones"}, "which language models"),

@@ -131,6 +131,11 @@ def test_a_damaged_answer_is_refused_or_still_drawn(found: dict[str, dict[str, A
     assert told == {"measure again" if kind in requests.LONG else "ask again"}
 
 
+def test_an_answer_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(StudioError, match="kind that is not known here: 'dreams'"):
+        requests.read_answer("dreams", {"k": 1})
+
+
 @pytest.fixture
 def run_id() -> str:
     run = runs.create("Stored", load_config("smoke").model_dump(mode="json"), state="starting")

@@ -53,5 +53,6 @@ def write(folder: Path, request: Mapping[str, Any], tell: requests.OnProgress) -
 
 def register() -> None:
     """Make ``echo``, the long ``measure`` and ``write`` kinds in this process."""
-    requests.KINDS |= {"echo": "fake_kinds:echo", "measure": "fake_kinds:measure", "write": "fake_kinds:write"}
+    requests.KINDS |= {name: f"fake_kinds:{name}" for name in ("echo", "measure", "write")}
+    requests.ANSWERS |= dict.fromkeys(("echo", "measure", "write"), "builtins:dict")
     requests.LONG = requests.LONG | {"measure"}

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.answerer
 @pytest.fixture(autouse=True)
 def _echo(monkeypatch):
     monkeypatch.setattr(requests, "KINDS", dict(requests.KINDS))
+    monkeypatch.setattr(requests, "ANSWERS", dict(requests.ANSWERS))
     monkeypatch.setattr(requests, "LONG", requests.LONG)
     fake_kinds.register()
 
