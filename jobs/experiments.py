@@ -229,7 +229,7 @@ def _whose_runs_may_change(reference: str) -> Experiment:
     found = store.find(reference)
     if found.search and not found.closed:
         what = f"{found.name!r} is a search: its runs are its trials"
-        raise StudioError(what, where=found.id, remedy=f"close it first: delrec tune close {found.name}")
+        raise StudioError(what, where=found.id, remedy=f"close it first: delrec tune close {found.id}")
     return found
 
 

@@ -78,7 +78,7 @@ def refuse_trial(run: Run) -> None:
         what = (
             f"run {run.name!r} is a trial of the search {search.name!r}: test users are not asked before it is closed"
         )
-        raise StudioError(what, where=run.id, remedy=f"close it: delrec tune close {search.name}")
+        raise StudioError(what, where=run.id, remedy=f"close it: delrec tune close {search.id}")
 
 
 def monitor_of(run_id: str) -> TrialMonitor | None:

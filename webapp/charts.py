@@ -5,6 +5,7 @@ Text and grid lines take the page's colours by its style sheet; only traces brin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ GREY = "#8A94A6"
 CLEAR = "rgba(0,0,0,0)"
 HEIGHT = 240
 LONGEST_LABEL = 26
+NAME = re.compile(r"(?<!\S)[a-z]\w*(\.[a-z]\w*)+=")
 FEW_POINTS = 60
 """Curves with fewer points show each of them."""
 
@@ -307,7 +309,14 @@ def _dash(place: int) -> str:
 
 def brief(text: str) -> str:
     """A label with room for a chart; hovering shows the whole one."""
-    return plain(text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…")
+    return plain(cut(text, LONGEST_LABEL))
+
+
+def cut(text: str, longest: int) -> str:
+    """A label of at most so many letters: of a variant first the names of settings go, which all variants share."""
+    if len(text) > longest:
+        text = NAME.sub("", text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def plain(text: str) -> str:

@@ -74,7 +74,7 @@ def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: 
     figures, differences = spreads(variants, METRICS), against(variants, baseline.place, metric)
     runs = [run for group in variants for run in group.runs.values() if run.state == "done"]
     place = {run.id: group.place for group in variants for run in group.runs.values()}
-    sliced = slices(runs, {run.id: row_of(run, model) for run in runs}, metric, "rarity", place)[0]
+    sliced = slices(runs, {run.id: row_of(run, model) for run in runs}, metric, "rarity", place, frozen=True)[0]
     row = "last stage of the paper's method" if model == METHOD else label(model)
     shown = (variants, figures, differences, METRICS, metric, baseline)
     plots = [

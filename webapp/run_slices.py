@@ -23,7 +23,13 @@ MOST_DRAWN = 5000
 
 
 def slices(
-    runs: Sequence[Run], models: Mapping[str, str], metric_name: str, by: By, place: Mapping[str, int]
+    runs: Sequence[Run],
+    models: Mapping[str, str],
+    metric_name: str,
+    by: By,
+    place: Mapping[str, int],
+    *,
+    frozen: bool = False,
 ) -> list[Any]:
     """A table of one metric by slice, and its chart.
 
@@ -32,6 +38,7 @@ def slices(
         metric_name: the metric.
         by: what tells the slices apart.
         place: whose colour each run has.
+        frozen: without links and copies, for a file.
     """
     ids = [run.id for run in runs]
     stored = records.slices(ids)
@@ -65,7 +72,7 @@ def slices(
     key = f"{','.join(ids)}/{shown}/{metric}/{by}"
     figure = slice_figure(lines, names, KINDS[by], metric_name, key)
     title = f"{shown}: {view.metric_words(metric)}"
-    return [view.slices(runs, found, names, metric, place), chart_data("slices", [(title, figure)])]
+    return [view.slices(runs, found, names, metric, place, frozen=frozen), chart_data("slices", [(title, figure)])]
 
 
 def overlaid(

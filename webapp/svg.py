@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from webapp.charts import ChartEstimate, colour
+from webapp.charts import ChartEstimate, colour, cut
 from webapp.html import Html, tag
 
 WIDTH, ROW, LEFT, RIGHT = 760, 30, 300, 20
-LONGEST = 44
+LONGEST = 36
 
 
 def intervals(estimates: Sequence[ChartEstimate], title: str) -> Html:
@@ -27,9 +27,10 @@ def intervals(estimates: Sequence[ChartEstimate], title: str) -> Html:
         parts.append(tag("text", f"{tick:.3f}", x=str(x(tick)), y=str(below + 16), text_anchor="middle"))
     for number, it in enumerate(estimates):
         y, ink = str(ROW * number + ROW // 2), colour(number if it.place is None else it.place)
-        name = it.label if len(it.label) <= LONGEST else f"{it.label[: LONGEST - 1]}…"
         words = f"{it.label}: {it.value:.3f}, {it.low:.3f} to {it.high:.3f}"
-        parts.append(tag("text", name, x=str(LEFT - 14), y=y, text_anchor="end", dominant_baseline="middle"))
+        parts.append(
+            tag("text", cut(it.label, LONGEST), x=str(LEFT - 14), y=y, text_anchor="end", dominant_baseline="middle")
+        )
         line = tag("line", x1=str(x(it.low)), x2=str(x(it.high)), y1=y, y2=y, stroke=ink, stroke_width="2")
         parts.append(tag("g", tag("title", words), line, tag("circle", cx=str(x(it.value)), cy=y, r="5", fill=ink)))
     view = f"0 0 {WIDTH} {below + 24}"

@@ -18,12 +18,13 @@ from engine.setting_values import write
 from engine.settings import flatten, stored_config
 from jobs.experiments import ExperimentState
 from jobs.records import Run
+from webapp.formatting import STATES
 from webapp.predictions import answers_of
 
 METHOD = "method"
 """Stands for the row of each run's last stage of the paper's method, whichever that is."""
 NOTE = (
-    "mean over seeds ± standard deviation over seeds; in brackets the 95 % interval over users"
+    "mean over seeds ± standard deviation over seeds, with the 95 % interval over users"
     " (percentile bootstrap, users drawn with all their seeds)"
 )
 
@@ -115,6 +116,20 @@ def table(
             cells += difference_words(found.get(group.place), group is baseline)
         rows.append(cells)
     return Table(name, heads, rows, f"{NOTE}. {TEST}." if found else f"{NOTE}.")
+
+
+def seed_table(name: str, variants: Sequence[VariantRuns], metric: str) -> Table:
+    """One metric of every run as text, a column per seed."""
+    seeds = sorted({seed for group in variants for seed in group.runs})
+    rows = [[group.label, *(seed_words(group, seed, metric) for seed in seeds)] for group in variants]
+    return Table(f"{name}: {metric}", ["variant", *(f"seed {seed}" for seed in seeds)], rows)
+
+
+def seed_words(group: VariantRuns, seed: int, metric: str) -> str:
+    """The metric of a variant's run, or how far that is."""
+    if seed in group.answers:
+        return short(float(group.answers[seed].metrics[metric].mean()))
+    return STATES[group.runs[seed].state].lower() if seed in group.runs else "–"
 
 
 def spread_words(it: SeedSpread | None) -> str:

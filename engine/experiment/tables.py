@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 ESCAPED = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}
 ESCAPED |= {"^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$"}
+ESCAPED |= {sign: f"${sign}$" for sign in "<>|"}
+"""The last three are other signs in LaTeX's usual fonts, where ``p < .001`` would read ``p ¡ .001``."""
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,4 @@ def _latex(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return "".join(f"\\{letter}" if letter in "\\|<*`" else letter for letter in text.replace("\n", " "))

@@ -86,4 +86,7 @@ def test_tables_as_text():
     assert r"distill.prompt=none, x\_y & .500 $\pm$ .010 \\" in table.latex()
     assert table.csv().splitlines()[1:] == ['"distill.prompt=none, x_y",.500 ± .010', '"a ""b"" | c",.1']
     assert '| a "b" \\| c | .1 |' in table.markdown()
+    signs = Table("T", ["a", "p"], [["<b>*x*`|", "< .001"]])
+    assert r"$<$b$>$*x*`$|$ & $<$ .001 \\" in signs.latex(), "in usual fonts < is an exclamation mark"
+    assert r"| \<b>\*x\*\`\| | \< .001 |" in signs.markdown()
     assert table.markdown().endswith("100 %\n")

@@ -14,11 +14,15 @@ from db import lifecycle, metrics, runs
 from db.store import writing
 from engine.evaluate.paired import UserMetrics
 from engine.experiment.parsing import make_plan
+from engine.metrics.bootstrap import Interval
 from engine.settings import load_config
 from jobs import api, experiments, process
 from jobs.experiment_forecast import forecast_experiment
 from webapp import variants
+from webapp.charts import LONGEST_LABEL, cut
 from webapp.pages import experiment as page_of
+from webapp.svg import LONGEST
+from webapp.views import compare
 from webapp.views import experiment as view
 
 
@@ -70,6 +74,33 @@ def test_variants_are_told_apart_by_settings_and_seeds_are_their_runs(monkeypatc
     assert "above in 3 of 3: better" in shown
     seeds = str(view.by_seed(found, "HR@1"))
     assert all(f"./run?id={run.id}" in seeds for group in found for run in group.runs.values())
+
+
+def test_every_table_can_be_copied_and_leads_to_its_runs_but_for_the_file_without_a_script(monkeypatch):
+    _answers(monkeypatch)
+    runs_ = experiments.standing(_made(6)).runs
+    found = variants.group_runs(experiments.standing("together"))
+    variants.read_answers(found, variants.METHOD)
+    told = variants.seed_table("T", found, "HR@1")
+    assert (told.columns, len(told.rows)) == (["variant", "seed 0", "seed 1", "seed 2"], 2)
+    assert str(told.rows[0][1]) in view.by_seed(found, "HR@1")
+    known = {run.id: {"0": (3, Interval(0.5, 0.25, 0.75))} for run in runs_}
+    arguments = (runs_, known, ["0"], "candidates.HR@1", {run.id: 0 for run in runs_})
+    live, frozen = compare.slices(*arguments), compare.slices(*arguments, frozen=True)
+    assert "begin{tabular}" in live
+    assert ".500 [.250, .750]" in live
+    assert all(f"./run?id={run.id}" in live for run in runs_)
+    assert not re.search("<button|<a ", frozen)
+
+
+def test_charts_tell_the_variants_of_a_grid_apart():
+    labels = [f"teacher.name={a}, distill.prompt={b}" for a in ("sasrec", "gru4rec") for b in ("distilled", "none")]
+    for longest in (LONGEST_LABEL, LONGEST):
+        short = [cut(label, longest) for label in labels]
+        assert len(set(short)) == 4
+        assert all(len(label) <= longest for label in short)
+    assert cut("lr=1", 26) == "lr=1"
+    assert cut("x" * 30, 26) == "x" * 25 + "…"
 
 
 def test_names_and_questions_are_text():

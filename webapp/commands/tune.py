@@ -151,11 +151,11 @@ def close(search: str) -> None:
 
 
 def _echo_next(found: SearchState) -> None:
-    name = found.experiment.name
+    key = found.experiment.id
     if found.hopeless:
-        click.echo(f"all trials failed; mend that, then: delrec experiment retry-failed {name}", err=True)
+        click.echo(f"all trials failed; mend that, then: delrec experiment retry-failed {key}", err=True)
     elif found.ended and not found.experiment.closed:
-        click.echo(f"it has ended; to see how the best does on test users: delrec tune close {name}", err=True)
+        click.echo(f"it has ended; to see how the best does on test users: delrec tune close {key}", err=True)
 
 
 def _state(experiment: Experiment) -> str:

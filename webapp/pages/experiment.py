@@ -23,11 +23,11 @@ from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, empty, frame, notice
 from webapp.run_slices import overlaid, slices
-from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, spreads, table
+from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, seed_table, spreads, table
 from webapp.views import experiment as view
 from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
-from webapp.views.compare import legend
+from webapp.views.compare import copies, legend
 from webapp.views.yardsticks import published
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
@@ -199,9 +199,9 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
         head,
         trials,
         view.results(*arguments),
-        tag("div", published(_reports(runs)), view.copies(table(found.experiment.name, *arguments), report)),
+        tag("div", published(_reports(runs)), view.report_link(table(found.experiment.name, *arguments), report)),
         chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
-        view.by_seed(measured, metric),
+        view.by_seed(measured, metric) + copies(seed_table(found.experiment.name, measured, metric)),
         *slices(runs, models, metric, "rarity", place),
         *curves,
     ]

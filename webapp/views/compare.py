@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from engine.evaluate.paired import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.render import short, signed
+from engine.experiment.tables import Table
 from engine.labels import label, listed
 from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, stored_config
@@ -80,26 +81,51 @@ def slices(
     names: Sequence[str],
     metric: str,
     place: Mapping[str, int],
+    *,
+    frozen: bool = False,
 ) -> Html:
     """One row per run: its model's ``metric`` by slice, with the users behind each figure.
 
-    ``found``: users and estimate by run id and slice; runs of earlier versions have none.
+    Args:
+        found: users and estimate by run id and slice; runs of earlier versions have none.
+        frozen: without links and copies.
     """
     heads = [tag("th", "Run", scope="col"), *(tag("th", name, scope="col", class_="dr-number") for name in names)]
-    rows = []
+    rows, texts = [], []
     for run in runs:
-        cells = [tag("th", swatch(place[run.id]), run.name, scope="row", class_="dr-run-name")]
+        called = run.name if frozen else link(run.name, f"./run?id={run.id}")
+        cells = [tag("th", swatch(place[run.id]), called, scope="row", class_="dr-run-name")]
+        text = [run.name]
         for name in names:
             known = found[run.id].get(name)
             if known is None:
                 cells.append(tag("td", "–", class_="dr-number dr-muted"))
+                text.append("–")
                 continue
             users, it = known
+            text.append(f"{short(it.value)} [{short(it.low)}, {short(it.high)}]")
             words = f"{short(it.low)} to {short(it.high)}, {plural(users, 'user')}"
             cells.append(tag("td", short(it.value), tag("small", words), class_="dr-number"))
         rows.append(tag("tr", cells, data_run=run.id))
+        texts.append(text)
     table = scrolled("By slice", tag("thead", tag("tr", heads)), tag("tbody", rows))
-    return tag("div", tag("p", metric_words(metric), class_="dr-muted"), table)
+    copied = None if frozen else copies(Table(metric_words(metric), ["run", *names], texts))
+    return tag("div", tag("p", metric_words(metric), class_="dr-muted"), table, copied)
+
+
+def copies(table: Table) -> Html:
+    """The table as LaTeX, CSV and Markdown, each with a copying button."""
+    parts = [
+        tag(
+            "details",
+            tag("summary", name),
+            tag("div", tag("code", text, style="white-space:pre"),
+                tag("button", "Copy", type="button", data_copy=True), class_="dr-command"),
+            class_="dr-more",
+        )
+        for name, text in (("LaTeX", table.latex()), ("CSV", table.csv()), ("Markdown", table.markdown()))
+    ]  # fmt: skip
+    return tag("div", parts)
 
 
 def no_slices(available: Collection[str], metric: str, model: str) -> Html:

@@ -13,8 +13,8 @@ from jobs.records import Experiment, Run, RunState
 from webapp.formatting import STATES, ago, duration, memory, plural
 from webapp.html import Html, join, link, tag
 from webapp.layout import empty, notice
-from webapp.variants import NOTE, VariantRuns, difference_words, p_words
-from webapp.views.compare import scrolled, swatch
+from webapp.variants import NOTE, VariantRuns, difference_words, p_words, seed_words
+from webapp.views.compare import copies, scrolled, swatch
 
 MOST_FAILURES = 10
 MOST_PREVIEWED = 60
@@ -111,9 +111,7 @@ def by_seed(variants: Sequence[VariantRuns], metric: str, *, frozen: bool = Fals
             if run is None:
                 cells.append(tag("td", "–", class_="dr-number dr-muted"))
                 continue
-            answers = group.answers.get(seed)
-            words = short(float(answers.metrics[metric].mean())) if answers else STATES[run.state].lower()
-            cells.append(tag("td", _run(run, words, frozen), class_="dr-number"))
+            cells.append(tag("td", _run(run, seed_words(group, seed, metric), frozen), class_="dr-number"))
         rows.append(tag("tr", cells))
     return scrolled("By seed", tag("thead", tag("tr", heads)), tag("tbody", rows))
 
@@ -148,20 +146,10 @@ def results(
     )
 
 
-def copies(table: Table, report: str) -> Html:
-    """The table as LaTeX, CSV and Markdown, each with a copying button; and the whole as a file at ``report``."""
-    parts = [
-        tag(
-            "details",
-            tag("summary", name),
-            tag("div", tag("code", text, style="white-space:pre"),
-                tag("button", "Copy", type="button", data_copy=True), class_="dr-command"),
-            class_="dr-more",
-        )
-        for name, text in (("LaTeX", table.latex()), ("CSV", table.csv()), ("Markdown", table.markdown()))
-    ]  # fmt: skip
-    whole = link("Report: one HTML file", report, download=True, class_="dr-button", id="experiment-report")
-    return tag("div", parts, tag("p", whole, style="margin-top:12px"))
+def report_link(table: Table, address: str) -> Html:
+    """Copies of the results, and the whole as a file at ``address``."""
+    whole = link("Report: one HTML file", address, download=True, class_="dr-button", id="experiment-report")
+    return tag("div", copies(table), tag("p", whole, style="margin-top:12px"))
 
 
 def expected(found: ExperimentForecast) -> Html:
