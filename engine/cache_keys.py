@@ -11,7 +11,7 @@ from engine.models import Models
 from engine.run_folder import RunFolder
 
 
-def choices(run: RunFolder) -> dict[str, Any]:
+def of_interactions(run: RunFolder) -> dict[str, Any]:
     """For stages that see ids alone: who chose what in which order, whatever items are called."""
     if run.knows_no_fingerprint():
         return {"run": run.run_id}  # an earlier version's, whose data nobody can know again
@@ -22,7 +22,7 @@ def choices(run: RunFolder) -> dict[str, Any]:
     return {"choices": digest.hexdigest(), "times": known.times}
 
 
-def asked(run: RunFolder, models: Models) -> dict[str, Any]:
+def of_language_model(run: RunFolder, models: Models) -> dict[str, Any]:
     """For stages that ask the language model: all of the data, the model as it was loaded, another run's prompt."""
     record = models.backbone.record
     if record is None or run.knows_no_fingerprint():

@@ -1,4 +1,4 @@
-"""The recipe, top to bottom: data → language model → teachers → distil → fine-tune → evaluate."""
+"""The recipe, top to bottom: data → language model → teachers → distil → fine-tune → text, plus → evaluate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import distributed
-from engine.cache_keys import asked, choices
+from engine import cache_keys, distributed
 from engine.calibration import calibrate
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets, split_dataset
@@ -33,13 +32,13 @@ from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
-from engine.rows import TEXT, apart_rows, likelihood_rows, llm_rows, table_rows, whole_rows
+from engine.rows import TEXT, full_catalogue_rows, likelihood_rows, llm_rows, rows_of_two_scores, table_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import RunFolder
 from engine.seeds import derive
 from engine.stage_cache import RowCache, StageCache
 from engine.stage_files import left
-from engine.stages import distilled_teacher, teacher_stage, trained_teachers
+from engine.stages import distilled_teacher, stage_names, teacher_stage, trained_teachers
 from engine.teachers import load_teacher, train_teacher, train_text
 from engine.training import write_atomically
 from engine.whole_files import write_text
@@ -94,7 +93,7 @@ def run_pipeline(
         check_data(config, dataset, split)
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
-    shared = StageCache(run, asked(run, models), monitor)
+    shared = StageCache(run, cache_keys.of_language_model(run, models), monitor)
     _soft_prompt(run, models, shared, monitor)
     _adapter(run, models, shared, monitor)
     _plus(run, models, shared, monitor)
@@ -156,7 +155,7 @@ def _language_model(
 
 def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
     config, split = models.config, models.split
-    shared = StageCache(run, choices(run), monitor)
+    shared = StageCache(run, cache_keys.of_interactions(run), monitor)
     for name, (architecture, copy) in trained_teachers(config).items():
         stage, file = teacher_stage(config, name), run.teacher(None if name == config.teacher.name else name)
         seed = config.seed if copy == 1 else derive(config.seed, "copy", copy)
@@ -164,7 +163,7 @@ def _teachers(run: RunFolder, models: Models, monitor: Monitor) -> None:
         def train(checkpoint: Path) -> None:
             train_teacher(architecture, split, config.teacher, seed, checkpoint, monitor, stage).save(file)  # noqa: B023
 
-        _go_through(stage, config, shared, {"teacher.safetensors": file}, config.teacher.epochs, train)
+        _go_through(stage, config, shared, config.teacher.epochs, train, {"teacher.safetensors": file})
         models.teachers[name] = load_teacher(run.files.checked(file), split.n_items, config.teacher.device)
 
 
@@ -172,18 +171,22 @@ def _go_through(
     stage: str,
     config: RunConfig,
     shared: StageCache,
-    files: Mapping[str, Path],
     total: int,
     make: Callable[[Path], None],
+    files: Mapping[str, Path] | None = None,
 ) -> bool:
-    """Whether ``make`` went through a stage here; one that is done is skipped, and what another run has taken over.
+    """Whether ``make`` went through a stage here: one that is not enabled or is done is skipped, and what another run
+    has is taken over.
 
     Args:
-        files: what it leaves, as :meth:`engine.stage_cache.StageCache.stage` takes it.
         total: of its units of progress.
         make: trains, from the checkpoint whose path it is given, if that is there, and writes the files.
+        files: what it leaves, as :meth:`engine.stage_cache.StageCache.stage` takes it; by default each under its name.
     """
     run, monitor = shared.run, shared.monitor
+    if stage not in stage_names(config):
+        return False
+    files = files or {file.name: file for file in map(run.path.joinpath, left(config)[stage])}
     if run.is_done(stage):
         run.skip(stage, monitor)
         return False
@@ -204,8 +207,7 @@ def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Mo
         taught = models.teachers[distilled_teacher(config)]
         distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(file)
 
-    if config.distill.prompt in ("distilled", "lsr"):
-        _go_through("distil", config, shared, {file.name: file}, config.distill.steps, train)
+    _go_through("distil", config, shared, config.distill.steps, train)
     models.soft_prompt = SoftPrompt.load(run.files.checked(file), backbone)
 
 
@@ -224,8 +226,7 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         if models.head:
             write_atomically(models.head, run.head)
 
-    files = {file.name: file for file in map(run.path.joinpath, left(config)["finetune"])}
-    if not _go_through("finetune", config, shared, files, config.finetune.steps, train):
+    if not _go_through("finetune", config, shared, config.finetune.steps, train):
         run.check()
         load_adapter(backbone, run.adapter)
         models.head = load_head(config, run)
@@ -237,7 +238,7 @@ def _text(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) 
     def train(checkpoint: Path) -> None:
         train_text(models.title_vectors(), models.split, config.teacher, config.seed, checkpoint, monitor).save(file)
 
-    _go_through(TEXT, config, shared, {file.name: file}, config.teacher.epochs, train)
+    _go_through(TEXT, config, shared, config.teacher.epochs, train)
     models.load_text(run)
 
 
@@ -253,7 +254,7 @@ def _plus(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) 
         weights = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)
         write_text(run.plus, weights.to_json())
 
-    _go_through("plus", config, shared, {run.plus.name: run.plus}, 0, weigh)
+    _go_through("plus", config, shared, 0, weigh)
     models.plus = PlusWeights.read(run.files.checked(run.plus), models.plus_names)
 
 
@@ -270,8 +271,8 @@ def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monit
             kind,
             partial(predictors.ranker, name),
             version=shared.key("evaluate", row_recipe(config, name)) if shared.on else "",
-            whole=name in whole_rows(config),
-            apart=name in apart_rows(config),
+            whole=name in full_catalogue_rows(config),
+            apart=name in rows_of_two_scores(config),
             group="llm" if name in together else "",
         )
         for name, kind in table_rows(config).items()

@@ -27,15 +27,8 @@ KEPT = 64
 def stage_recipes(config: RunConfig) -> dict[str, str]:
     """By stage, of those that make something which another run could use."""
     recipes = {teacher_stage(config, name): _teacher(config, name) for name in trained_teachers(config)}
-    if config.distill.prompt in ("distilled", "lsr"):
-        recipes["distil"] = _distil(config)
-    if config.finetune.enabled:
-        recipes["finetune"] = _finetune(config)
-    if config.plus.enabled:
-        recipes["plus"] = _plus(config)
-    if TEXT in stage_names(config):
-        recipes[TEXT] = _text(config)
-    return recipes
+    makers = {"distil": _distil, "finetune": _finetune, TEXT: _text, "plus": _plus}
+    return recipes | {stage: makers[stage](config) for stage in stage_names(config) if stage in makers}
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -56,7 +49,7 @@ def row_recipe(config: RunConfig, name: str) -> str:
     return digest(
         {
             "row": name,
-            "asked": _asked(config, row.soft_prompt),
+            "asked": _prompts(config, row.soft_prompt),
             "prompt": _soft_prompt(config) if row.soft_prompt else None,
             "adapter": _finetune(config) if row.adapter else None,
             "prior": prior_recipe(config, name) if likely else None,
@@ -71,7 +64,7 @@ def prior_recipe(config: RunConfig, name: str) -> str:
         {
             "set": config.llm.prior,
             "users": config.finetune.validation_users,
-            "asked": _asked(config, row.soft_prompt),
+            "asked": _prompts(config, row.soft_prompt),
             "prompt": _soft_prompt(config) if row.soft_prompt else None,
             "adapter": _finetune(config) if row.adapter else None,
             "top": config.eval.full_top,
@@ -91,7 +84,7 @@ def identity(config: RunConfig) -> str:
         "rows": {name: row_recipe(config, name) for name in table_rows(config)},
         "answers": last_row(config),
         "eval": config.eval.model_dump(mode="json", exclude={"llm_rows"}),
-        "asked": _asked(config, False),
+        "asked": _prompts(config, False),
     }
     return digest(whole)
 
@@ -113,7 +106,7 @@ def _teacher(config: RunConfig, name: str) -> str:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _asked(config: RunConfig, names_teacher: bool) -> str:
+def _prompts(config: RunConfig, names_teacher: bool) -> str:
     """The language model and the words in which it is asked; ``names_teacher``: the teacher's name is one of them."""
     return digest(
         {
@@ -134,7 +127,7 @@ def _distil(config: RunConfig) -> str:
         unread |= {"ta_weight"}
     own = config.distill.model_dump(mode="json", exclude=unread)
     taught = None if own["prompt"] == "lsr" else _teacher(config, distilled_teacher(config))
-    return digest({"asked": _asked(config, True), "distil": own, "teacher": taught})
+    return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})
 
 
 def _soft_prompt(config: RunConfig) -> str | None:
@@ -153,7 +146,7 @@ def _soft_prompt(config: RunConfig) -> str | None:
 def _finetune(config: RunConfig) -> str:
     return digest(
         {
-            "asked": _asked(config, config.distill.prompt != "none"),
+            "asked": _prompts(config, config.distill.prompt != "none"),
             "finetune": config.finetune.model_dump(mode="json"),
             "prompt": _soft_prompt(config),
             "teacher": _teacher(config, config.teacher.name) if config.finetune.soft_labels else None,
@@ -164,7 +157,7 @@ def _finetune(config: RunConfig) -> str:
 @functools.lru_cache(maxsize=KEPT)
 def _text(config: RunConfig) -> str:
     own = config.teacher.model_dump(mode="json", exclude={"name", "also", "copies", *ARCHITECTURES})
-    return digest({"titles": _asked(config, False), "text": own})
+    return digest({"titles": _prompts(config, False), "text": own})
 
 
 @functools.lru_cache(maxsize=KEPT)

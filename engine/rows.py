@@ -35,7 +35,7 @@ class RowSpec:
     """A row that a language model answers, or has a part in.
 
     Args:
-        there: whether the run has what it takes.
+        enabled: whether the run has what it takes.
         soft_prompt, adapter: whether it is answered with these.
         likelihood: whether it ranks by likelihoods of titles.
         mixed: whether it is a sum of other rows.
@@ -43,7 +43,7 @@ class RowSpec:
     """
 
     name: str
-    there: Callable[[RunConfig], bool] = _always
+    enabled: Callable[[RunConfig], bool] = _always
     soft_prompt: bool = True
     adapter: bool = False
     likelihood: Callable[[RunConfig], bool] = _likelihood
@@ -58,16 +58,16 @@ LLM_ROWS = (
         # In the sequence form it has learned no other way to answer.
         likelihood=lambda config: _likelihood(config) or config.llm.prompts == "sequence",
     ),
-    RowSpec("llm-distilled", there=lambda config: config.distill.prompt != "none"),
+    RowSpec("llm-distilled", enabled=lambda config: config.distill.prompt != "none"),
     RowSpec(
         "delrec",
-        there=lambda config: config.finetune.enabled,
+        enabled=lambda config: config.finetune.enabled,
         adapter=True,
         against=("llm-zero-shot", "llm-distilled"),
     ),
     RowSpec(
         "delrec-plus",
-        there=lambda config: config.plus.enabled,
+        enabled=lambda config: config.plus.enabled,
         likelihood=lambda _: False,
         mixed=True,
         against=("delrec", "ensemble", TEXT),
@@ -78,7 +78,7 @@ LLM_ROWS = (
 
 def llm_rows(config: RunConfig) -> list[RowSpec]:
     """Those of a run's table."""
-    return [row for row in LLM_ROWS if row.there(config) and row.name in config.eval.llm_rows]
+    return [row for row in LLM_ROWS if row.enabled(config) and row.name in config.eval.llm_rows]
 
 
 def table_rows(config: RunConfig) -> dict[str, RowKind]:
@@ -102,25 +102,25 @@ def fitted_rows(config: RunConfig) -> list[str]:
     return likelihood_rows(config) if config.llm.prior is None else []
 
 
-def whole_rows(config: RunConfig) -> set[str]:
+def full_catalogue_rows(config: RunConfig) -> set[str]:
     """LLM rows that rank the whole catalogue themselves, instead of re-ranking the teacher's list."""
     return {row.name for row in llm_rows(config)} if config.llm.prompts == "sequence" else set()
 
 
-def apart_rows(config: RunConfig) -> set[str]:
+def rows_of_two_scores(config: RunConfig) -> set[str]:
     """Those of them whose scores of candidates are not the scores that they give these in the catalogue."""
-    whole = whole_rows(config)
+    whole = full_catalogue_rows(config)
     return {row.name for row in llm_rows(config) if row.name in whole and (row.mixed or row.likelihood(config))}
 
 
 def last_row(config: RunConfig) -> str:
     """The row that answers for the run as a whole: that of its last stage."""
-    return next(row.name for row in reversed(LLM_ROWS) if row.there(config))
+    return next(row.name for row in reversed(LLM_ROWS) if row.enabled(config))
 
 
 def method_row(config: RunConfig) -> str:
     """The row of the last stage of the paper's method."""
-    return next(row.name for row in reversed(LLM_ROWS) if row.there(config) and not row.mixed)
+    return next(row.name for row in reversed(LLM_ROWS) if row.enabled(config) and not row.mixed)
 
 
 def row_spec(name: str) -> RowSpec:
@@ -136,7 +136,7 @@ def all_rows(config: RunConfig) -> dict[str, RowKind]:
     """Every row that a run can answer, whether its table shows it or not, in the order of the table."""
     shown = table_rows(config)
     rows: dict[str, RowKind] = {name: kind for name, kind in shown.items() if kind != "llm"}
-    return rows | {row.name: "llm" for row in LLM_ROWS if row.there(config)}
+    return rows | {row.name: "llm" for row in LLM_ROWS if row.enabled(config)}
 
 
 def checked_row(config: RunConfig, text: str, where: str = "model") -> str:

@@ -24,7 +24,7 @@ class StageSpec:
         brief: the same where room is scarce, in charts; stages without curves have none.
         unit: of its progress.
         selects: the validation metric by which it keeps its best weights, higher is better; "" where it trains nothing.
-        there: whether a run with this configuration goes through it.
+        enabled: whether a run with this configuration goes through it.
         code: modules whose code, with all that they import, makes its result, that which trains first; none where
             nothing is made that another run could use.
     """
@@ -34,13 +34,13 @@ class StageSpec:
     brief: str = ""
     unit: str = "step"
     selects: str = ""
-    there: Callable[[RunConfig], bool] = _always
+    enabled: Callable[[RunConfig], bool] = _always
     code: tuple[str, ...] = ()
 
     @property
     def ranks(self) -> bool:
-        """Whether it selects by how well it ranks; stage 1's objective is another one with other settings."""
-        return self.selects not in ("", OBJECTIVE)
+        """Whether it selects by a ranking metric, at its cut-off: others mean another thing with other settings."""
+        return "@" in self.selects
 
 
 STAGES = (
@@ -59,7 +59,7 @@ STAGES = (
         "Stage 1: distil soft prompt",
         "Stage 1",
         selects=OBJECTIVE,
-        there=lambda config: config.distill.prompt in ("distilled", "lsr"),
+        enabled=lambda config: config.distill.prompt in ("distilled", "lsr"),
         code=("engine.distill.stage", "engine.llm.sources"),
     ),
     StageSpec(
@@ -67,7 +67,7 @@ STAGES = (
         "Stage 2: fine-tune with AdaLoRA",
         "Stage 2",
         selects="NDCG@10",
-        there=lambda config: config.finetune.enabled,
+        enabled=lambda config: config.finetune.enabled,
         code=("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
     ),
     StageSpec(
@@ -76,14 +76,14 @@ STAGES = (
         "Text",
         "epoch",
         "NDCG@10",
-        there=lambda config: config.plus.enabled and config.plus.text,
+        enabled=lambda config: config.plus.enabled and config.plus.text,
         code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
     ),
     StageSpec(
         "plus",
         "DELRec-plus: weigh its parts",
         unit="user",
-        there=lambda config: config.plus.enabled,
+        enabled=lambda config: config.plus.enabled,
         code=("engine.plus.weights", "engine.models"),
     ),
     StageSpec(
@@ -101,8 +101,8 @@ SELECTED_BY = {stage.name: stage.selects for stage in STAGES if stage.selects}
 def stage_names(config: RunConfig) -> list[str]:
     """The stages that a run with this configuration goes through, first to last."""
     teachers = [teacher_stage(config, name) for name in trained_teachers(config)]
-    there = [stage.name for stage in STAGES if stage.there(config)]
-    return [name for stage in there for name in (teachers if stage == "teacher" else [stage])]
+    enabled = [stage.name for stage in STAGES if stage.enabled(config)]
+    return [name for stage in enabled for name in (teachers if stage == "teacher" else [stage])]
 
 
 def other_teachers(config: RunConfig) -> list[TeacherName]:

@@ -1,9 +1,9 @@
 """The one training loop: progress, cancellation, checkpoints, early stopping and best weights.
 
-Teachers, stage 1 and stage 2 only say what a step and a validation are (:class:`Trainable`). Randomness is
-reseeded before every step from (seed, stage, step), and batches are drawn from the step's number, so a resumed
-run takes exactly the steps that an uninterrupted one would have taken. Of several processes (:mod:`engine.distributed`)
-each takes every step with its share of the batch; the first decides and writes.
+Stages only say what a step and a validation are (:class:`Trainable`). Randomness is reseeded before every step from
+(seed, stage, step), and batches are drawn from the step's number, so a resumed run takes exactly the steps that an
+uninterrupted one would have taken. Of several processes (:mod:`engine.distributed`) each takes every step with its
+share of the batch; the first decides and writes.
 """
 
 from __future__ import annotations

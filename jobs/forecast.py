@@ -156,7 +156,7 @@ def _adapted(config: RunConfig) -> Hashable:
     return _model(config), config.finetune.top_layers, config.finetune.passes, config.llm.prompts
 
 
-def _asked(config: RunConfig) -> Hashable:
+def _model_and_data(config: RunConfig) -> Hashable:
     return _model(config), _data(config), config.llm.prompts
 
 
@@ -197,7 +197,7 @@ STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], f
     "distil": (_model, _distil_work),
     "finetune": (_adapted, _finetune_work),
     "text": (_text, lambda config: float(config.teacher.epochs)),
-    "plus": (_asked, _plus_work),
-    "evaluate": (_asked, _evaluate_work),
+    "plus": (_model_and_data, _plus_work),
+    "evaluate": (_model_and_data, _evaluate_work),
 }
 """What the speed of each stage depends on, and how much work it is: for the evaluation, of each test user."""

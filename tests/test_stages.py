@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import pytest
+
 from engine.recipe import stage_recipes
 from engine.settings import load_config
-from engine.stages import STAGES, TITLES, stage_names, stage_title
+from engine.stages import STAGES, TITLES, StageSpec, stage_names, stage_title
 from tests.stage_world import SWITCHED_ON
 
 EVERY = load_config("smoke", overrides=SWITCHED_ON)
@@ -38,3 +40,8 @@ def test_a_stage_names_the_teacher_as_people_do() -> None:
         "Train teacher (GRU4Rec)",
         "Train teacher (SASRec, copy 2)",
     ]
+
+
+@pytest.mark.parametrize("selects", ["NDCG@10", "objective", "log-likelihood", ""])
+def test_only_what_ranks_can_be_searched_for(selects: str) -> None:
+    assert StageSpec("x", "X", selects=selects).ranks is (selects == "NDCG@10")

@@ -135,7 +135,7 @@ class FalsificationSample:
     def rows(self) -> dict[str, Ranker]:
         """The rows of the results table that read titles and learned from the teacher; the last answers for the run."""
         return {
-            row.name: self.models.ranker(row.name) for row in LLM_ROWS if row.soft_prompt and row.there(self.config)
+            row.name: self.models.ranker(row.name) for row in LLM_ROWS if row.soft_prompt and row.enabled(self.config)
         }
 
     def rps(self, *, ranks: bool) -> TrainingBatch:
