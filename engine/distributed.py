@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 from weakref import ref
 
+from engine import watchdog
 from engine.environment import code_version
 from engine.errors import StudioError
 from engine.monitor import Monitor, MonitorGroup
@@ -32,9 +33,8 @@ Asked = TypeVar("Asked")
 JOIN = timedelta(minutes=10)
 """So long processes wait at first for each other: one that was started alone ends with a sentence."""
 WAIT = timedelta(hours=6)
-"""So long others may wait while one fetches a model; a process that died is noticed at once, by its connection."""
-SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
-"""In what the libraries say of a lost connection."""
+"""So long others may wait while one fetches a model; a process that died is noticed at once, by its connection, and one
+that hangs by :mod:`engine.watchdog`."""
 
 
 class DivisibleBatch(Protocol):
@@ -75,10 +75,11 @@ def local_rank() -> int:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(hung: Callable[[str], None] | None = None) -> Iterator[None]:
     """Within, this process is one of those that a launcher started: ``torchrun``, ``accelerate launch``, this program.
 
-    It says so by ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``, and by
+    ``hung`` is told, by another thread, who hangs, and is to end this process; without it nobody is looked after.
+    The launcher says so by ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``, and by
     ``ACCELERATE_USE_CPU`` that GPUs are not used, even where there are some.
 
     Raises:
@@ -103,24 +104,25 @@ def joined() -> Iterator[None]:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if distributed.is_initialized():  # by :func:`mesh`, of this process alone
         distributed.destroy_process_group()
-    try:
-        store, rank, count = next(rendezvous("env://", timeout=JOIN))
-        backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        distributed.init_process_group(backends, store=store, rank=rank, world_size=count, timeout=WAIT)
-    except (RuntimeError, ValueError) as error:
-        remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
-        raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None
-    state = PartialState(cpu=not cuda)
-    _ProcessState.rank, _ProcessState.count, _ProcessState.enlisted = state.process_index, state.num_processes, []
-    try:
-        check_same(
-            "another version of the program than the first", code_version(), "install the same one on all machines"
-        )
-        yield
-    finally:
-        _ProcessState.rank, _ProcessState.count, _ProcessState.serve = 0, 1, None
-        distributed.destroy_process_group()
-        PartialState._reset_state()
+    with ExitStack() as watched:
+        try:
+            store, rank, count = next(rendezvous("env://", timeout=JOIN))
+            watched.enter_context(watchdog.watching(store, rank, count, hung))
+            backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+            distributed.init_process_group(backends, store=store, rank=rank, world_size=count, timeout=WAIT)
+        except (RuntimeError, ValueError) as error:
+            remedy = "start all of them at once, with one MASTER_ADDR and a free MASTER_PORT"
+            raise StudioError(f"the processes do not find each other: {error}", remedy=remedy) from None
+        state = PartialState(cpu=not cuda)
+        _ProcessState.rank, _ProcessState.count, _ProcessState.enlisted = state.process_index, state.num_processes, []
+        try:
+            other = "another version of the program than the first"
+            check_same(other, code_version(), "install the same one on all machines")
+            yield
+        finally:
+            _ProcessState.rank, _ProcessState.count, _ProcessState.serve = 0, 1, None
+            distributed.destroy_process_group()
+            PartialState._reset_state()
 
 
 def mesh(device: str) -> DeviceMesh:
@@ -156,6 +158,7 @@ def _meet() -> None:
         _ProcessState.serve()
 
 
+@watchdog.exchange()
 def all_gather_number(number: int) -> list[int]:
     """The number of every process, in their order; nothing is done for others before."""
     if _ProcessState.count == 1:
@@ -228,6 +231,7 @@ def map_items(items: Sequence[Asked], ask: Callable[[int, Asked], Value]) -> lis
     return found if len(found) == len(items) else [value for part in all_gather(found) for value in part]
 
 
+@watchdog.exchange()
 def all_gather(value: Value) -> list[Value]:
     """The value of every process, in their order."""
     if _ProcessState.count == 1:
@@ -251,6 +255,7 @@ def check_same(what: str, value: str, remedy: str, where: str = "") -> None:
         raise StudioError(f"process {other + 1} of {len(found)} has {what}", where=where, remedy=remedy)
 
 
+@watchdog.exchange()
 def broadcast(value: Value) -> Value:
     """The first process's value."""
     if _ProcessState.count == 1:
@@ -262,6 +267,7 @@ def broadcast(value: Value) -> Value:
     return found[0]
 
 
+@watchdog.exchange()
 def all_reduce(tensors: Iterable[Tensor], *numbers: float) -> list[float]:
     """Replace each of the ``tensors`` by its sum over all processes; returns the sums of the ``numbers``.
 
@@ -300,6 +306,7 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter], *numbers: float) ->
     return all_reduce([parameter.grad for parameter in learned if parameter.grad is not None], *numbers)
 
 
+@watchdog.exchange()
 def barrier() -> None:
     """Until all are here."""
     if _ProcessState.count > 1:
@@ -318,19 +325,6 @@ def main_process_first() -> Iterator[None]:
     yield
     if is_main_process():
         barrier()
-
-
-def is_connection_error(error: BaseException | None) -> bool:
-    """Whether this tells that another process has ended, not what for."""
-    from torch import distributed
-
-    while error is not None:
-        if isinstance(error, distributed.DistError) or (
-            isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
-        ):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 class SynchronizedMonitor(MonitorGroup):

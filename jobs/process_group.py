@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import lifecycle
 from engine import interpreter
 from engine.config import RunConfig
 from engine.environment import cores
@@ -61,18 +64,25 @@ def working(
 
     Args:
         task: what the others do instead of running it, about the run in the folder.
-        give_up: told why, before this process is ended because another one died and it does not come to notice.
+        give_up: told why, before this process is ended because another one died or hangs and it does not come to
+            notice.
         command: the program that the others are.
 
     Raises:
         StudioError: in the place of what broke because another process died: why that one did.
     """
+    remedy = failures.CHECKPOINT if task is None else "start it again"
     if launched() > 1:
+
+        def hung(who: str) -> None:  # the launcher ends the others
+            give_up(who, remedy)
+            os._exit(1)
+
         try:
-            with _first(task or _run_task(config, folder)):
+            with _first(task or _run_task(config, folder), hung):
                 yield
         except Exception as error:
-            from engine.distributed import is_connection_error
+            from engine.watchdog import is_connection_error
 
             if isinstance(error, StudioError) or not is_connection_error(error):
                 raise
@@ -83,19 +93,19 @@ def working(
         return
     others = _Others(folder, count, _use_cpu(config), command, give_up)
     try:
-        with others.environment(), _first(task or _run_task(config, folder)):
+        with others.environment(), _first(task or _run_task(config, folder), lambda who: others.abandon(who, remedy)):
             yield
     except (Cancelled, KeyboardInterrupt, StudioError):
         others.end(0)
         raise
     except Exception as error:
-        from engine.distributed import is_connection_error
+        from engine.watchdog import is_connection_error
 
         fault = others.fault(SETTLE_SECONDS) if is_connection_error(error) else None
         others.end(0)
         if fault is None:
             raise
-        raise StudioError(fault[0], remedy=fault[1] if task is None else "start it again") from error
+        raise StudioError(fault[0], remedy=fault[1] if task is None else remedy) from error
     except BaseException:
         others.end(0)
         raise
@@ -105,16 +115,19 @@ def working(
 
 
 @contextlib.contextmanager
-def _first(task: ProcessTask) -> Iterator[None]:
+def _first(task: ProcessTask, hung: Callable[[str], None]) -> Iterator[None]:
     from engine import distributed
 
-    with distributed.joined():
-        distributed.broadcast(task)
+    with distributed.joined(hung):
+        distributed.broadcast((task, os.environ.get(process.MARK, "")))
         yield
 
 
-def help_the_first() -> None:
+def help_the_first(its_child: bool = False) -> None:
     """Be one of the others: do as the first says, until the end of it.
+
+    Args:
+        its_child: no launcher has started this process, but the first one.
 
     Raises:
         Cancelled, StudioError: as the recipe.
@@ -123,10 +136,22 @@ def help_the_first() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first one decides
         signal.signal(number, signal.SIG_IGN)
-    process.end_with_parent(os.getppid(), lambda: os._exit(LOST_STATUS))
-    with distributed.joined():
+    parent = os.getppid()
+    process.end_with_parent(parent, lambda: os._exit(LOST_STATUS))
+    run_id = os.environ.get(process.MARK, "")
+
+    def hung(who: str) -> None:
+        """It is the first that hangs, so another one says why the run ends; a launcher ends the first by itself."""
+        sys.stderr.write(f"{who} — {failures.CHECKPOINT}\n")
+        with contextlib.suppress(SQLAlchemyError, StudioError):
+            lifecycle.finish(run_id, "failed", error=who, remedy=failures.CHECKPOINT)
+        if its_child and os.getppid() == parent:
+            os.kill(parent, signal.SIGKILL)
+        os._exit(EXPLAINED_STATUS)
+
+    with distributed.joined(hung):
         nothing: ProcessTask = ("", ())
-        function, arguments = distributed.broadcast(nothing)
+        (function, arguments), run_id = distributed.broadcast((nothing, run_id))
         registered(function)(*arguments)
 
 
@@ -226,14 +251,18 @@ class _Others:
             other.wait()
         self.watch.join()
 
+    def abandon(self, reason: str, remedy: str) -> None:
+        """End them and this process, from another thread than that which waits for them."""
+        self.give_up(reason, remedy)  # first: once they are gone, the thread that waits would give that as the reason
+        for other in self.started.values():
+            other.kill()
+        os._exit(1)
+
     def _watch(self) -> None:
         while not self.ended.wait(0.2):
             if (fault := self.fault()) is not None:
                 if not self.ended.wait(SETTLE_SECONDS):  # waiting for what never comes, or computing for long
-                    for other in self.started.values():
-                        other.kill()
-                    self.give_up(*fault)
-                    os._exit(1)
+                    self.abandon(*fault)
                 return
 
 
@@ -248,10 +277,10 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    from engine.distributed import is_connection_error
+    from engine.watchdog import is_connection_error
 
     try:
-        help_the_first()
+        help_the_first(its_child=True)
     except Cancelled:
         sys.exit(0)
     except Exception as error:

@@ -14,13 +14,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from engine.distributed import is_connection_error
 from engine.errors import StudioError, first_line
 from engine.llm.attention import Span
 from engine.llm.decoder import packed_forward
 from engine.llm.norm import fuse_norms
 from engine.llm.transformers_forward import TransformersForward
 from engine.seeds import generator
+from engine.watchdog import is_connection_error
 
 Way = Literal["packed", "cached", "whole"]
 """``packed``: :func:`engine.llm.decoder.packed_forward`. By the library, many texts behind one prompt: ``cached``: the
