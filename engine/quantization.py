@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 WeightFormat = Literal["full", "8bit", "4bit"]
 
 
+def available() -> bool:
+    """Whether this machine has what quantizes."""
+    return find_spec("bitsandbytes") is not None
+
+
 def check(weights: WeightFormat, name: str) -> None:
     """Make sure that weights can be quantized, before any are fetched.
 
@@ -25,7 +30,7 @@ def check(weights: WeightFormat, name: str) -> None:
         return
     if name in TINY:
         raise StudioError(f"{name} is not quantized", where="llm.weights", remedy="set llm.weights=full")
-    if find_spec("bitsandbytes") is None:
+    if not available():
         raise StudioError(
             f"{weights} weights need the package bitsandbytes",
             where="llm.weights",

@@ -11,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ SILENT_SECONDS = 120.0
 DEADLOCK_SECONDS = 600.0
 """No exchange takes so long that all have come to."""
 ANSWER_SECONDS = 10.0
-"""So long the store may take, which is in the first process or in its launcher."""
+"""So long the end waits for the store, which is in the first process or in its launcher."""
 LEFT = "left"
 SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
 """In what the libraries say of a lost connection."""
@@ -59,66 +58,65 @@ def watching(store: Store, rank: int, count: int, hung: Callable[[str], None] | 
         return
     _Exchanges.within = 0
     watchdog = _Watchdog(store, rank, count)
-    thread = threading.Thread(target=watchdog.watch, args=(hung,), name="watchdog", daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=watchdog.exchange_signs, name="signs-of-life", daemon=True),
+        threading.Thread(target=watchdog.watch, args=(hung,), name="watchdog", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         watchdog.ended.set()
-        thread.join()
+        for thread in threads:
+            thread.join(ANSWER_SECONDS)
 
 
 class _Watchdog:
     def __init__(self, store: Store, rank: int, count: int) -> None:
-        self.rank, self.count = rank, count
+        self.store, self.rank, self.count = store, rank, count
         self.others = [other for other in range(count) if other != rank] if rank == 0 else [0]
+        self.signs: dict[int, str] = {}
+        """The last of each: beats, exchanges, and depth."""
         self.silence = dict.fromkeys(self.others, 0.0)
         """Seconds since each gave its last sign of life."""
         self.waited = 0.0
         """Seconds in which all were in an exchange, and none came to another."""
-        self.signs: dict[int, str] = {}
         self.ended = threading.Event()
-        self.store = self._connected(store)
 
-    @staticmethod
-    def _connected(store: Store) -> Store:
-        """By a connection of its own: the main thread may wait at the other."""
-        own: Store = store.clone()  # type: ignore[attr-defined] # it is documented
-        own.set_timeout(timedelta(seconds=ANSWER_SECONDS))
-        return own
+    def exchange_signs(self) -> None:
+        """In a thread of its own: a question to a process that is stopped has no answer, whatever time-out is set."""
+        beats = 0
+        try:
+            own: Store = self.store.clone()  # type: ignore[attr-defined] # the main thread may wait at the other
+            while not self.ended.wait(BEAT_SECONDS):
+                beats += 1
+                sign = f"{beats} {_Exchanges.begun} {_Exchanges.within}"
+                own.set(self._key(self.rank), sign)
+                self.signs = self.signs | {self.rank: sign} | self._told(own)
+            own.set(self._key(self.rank), LEFT)
+        except RuntimeError:  # a connection that breaks tells of an end, not that somebody hangs
+            self.signs = self.signs | dict.fromkeys(self.others, LEFT)
+
+    def _told(self, store: Store) -> dict[int, str]:
+        there = [other for other in self.others if store.check([self._key(other)])]
+        return {other: store.get(self._key(other)).decode() for other in there}
 
     def watch(self, hung: Callable[[str], None]) -> None:
-        beats, looked = 0, time.monotonic()
+        """Until somebody hangs, which ``hung`` is told, or until the end."""
+        seen, looked = self.signs, time.monotonic()
         while not self.ended.wait(BEAT_SECONDS):
-            beats += 1
-            signs = self._exchanged(f"{beats} {_Exchanges.begun} {_Exchanges.within}")
+            before, seen, now = seen, self.signs, time.monotonic()
             # All may have been stopped together, as by Ctrl-Z: that is nobody's silence.
-            passed = min(time.monotonic() - looked, 2 * (BEAT_SECONDS + ANSWER_SECONDS))
-            looked = time.monotonic()
-            if (who := self._judge(signs, passed)) and not self.ended.is_set():
+            passed, looked = min(now - looked, 2 * BEAT_SECONDS), now
+            if (who := self._judge(before, seen, passed)) and not self.ended.is_set():
                 hung(who)
                 return
-        with contextlib.suppress(RuntimeError):
-            self.store.set(self._key(self.rank), LEFT)
 
-    def _exchanged(self, own: str) -> dict[int, str]:
-        """The last signs of all that can be had, this process's ``own`` among them: beats, exchanges, and depth."""
-        signs = {self.rank: own}
-        try:
-            self.store.set(self._key(self.rank), own)
-            for other in self.others:
-                if self.store.check([self._key(other)]):
-                    signs[other] = self.store.get(self._key(other)).decode()
-        except RuntimeError:  # an answer that comes too late would be taken for that of the next question
-            with contextlib.suppress(RuntimeError):
-                self.store = self._connected(self.store)
-        return signs
-
-    def _judge(self, signs: dict[int, str], passed: float) -> str:
-        """Who hangs, in words, if anybody; ``passed`` are the seconds since the last look."""
-        before, self.signs = self.signs, self.signs | signs
+    def _judge(self, before: dict[int, str], seen: dict[int, str], passed: float) -> str:
+        """Who hangs, in words, if anybody, by the signs at two looks with ``passed`` seconds between them."""
         for other in self.others:
-            sign = self.signs.get(other)
+            sign = seen.get(other)
             alive = sign == LEFT or sign != before.get(other)
             self.silence[other] = 0.0 if alive else self.silence[other] + passed
             if self.silence[other] >= SILENT_SECONDS:
@@ -127,9 +125,9 @@ class _Watchdog:
                     " it was stopped, or its machine is out of reach"
                 )
         if self.rank == 0:
-            still = _exchanges(before) == _exchanges(self.signs)
-            inside = all(sign == LEFT or not sign.endswith(" 0") for sign in self.signs.values())
-            self.waited = self.waited + passed if still and inside and len(self.signs) == self.count else 0.0
+            still = _exchanges(before) == _exchanges(seen)
+            inside = all(sign == LEFT or not sign.endswith(" 0") for sign in seen.values())
+            self.waited = self.waited + passed if still and inside and len(seen) == self.count else 0.0
             if self.waited >= DEADLOCK_SECONDS:
                 return f"the {self.count} processes wait for each other, and none has got on for {self.waited:.0f} s"
         return ""

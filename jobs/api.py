@@ -29,7 +29,7 @@ from engine.monitor import Monitor
 from engine.paths import home, writable
 from engine.run_folder import RunFolder
 from engine.settings import stored_config
-from jobs import answers, archive, foreground, queues, recovery
+from jobs import answers, archive, foreground, queues, recovery, resources
 from jobs import workers as worker_records
 from jobs.answers import Q
 from jobs.resources import Resources
@@ -185,8 +185,12 @@ def workers(needs: Mapping[str, Any] | None = None) -> list[Worker]:
 
 
 def needs(reference: str) -> dict[str, Any]:
-    """What a run needs of a worker: its settings ``run``; runs of earlier versions need nothing."""
-    return dict(run_store.find(reference).config.get("run", {}))
+    """What a run needs of a worker, as of :func:`jobs.resources.needs`."""
+    values = run_store.find(reference).config
+    try:
+        return resources.needs(stored_config(values))
+    except StudioError:  # of another version: whoever takes it up says what is wrong with it
+        return dict(values.get("run", {}))
 
 
 def ask(kind: str, reference: str, request: Mapping[str, Any], *, again: bool = False) -> Explanation:

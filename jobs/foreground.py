@@ -62,7 +62,7 @@ def _check_here(config: RunConfig, processes: int | None = None) -> None:
     """Raise :class:`StudioError` where this machine lacks what the run asks for, while nothing of it is recorded."""
     launched, asked = process_group.launched(), processes or config.run.processes
     count = 1 if launched > 1 else asked  # a launcher knows its machines
-    resources.refuse_here(config.run.model_dump() | {"processes": count})
+    resources.refuse_here(resources.needs(config, count))
     own = {config.llm.device, config.teacher.device} - {"auto", "cpu"}
     if config.run.device == "gpu" or config.run.placement != "whole" or own:
         from engine.devices import check_machine  # whether PyTorch can use a GPU takes seconds to say

@@ -29,7 +29,7 @@ from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
 from jobs.forecast import Forecast
-from jobs.resources import Resources, own_gpus
+from jobs.resources import Resources, needs, only_on_cpu, own_gpus
 
 CheckState = Literal["ok", "note", "problem"]
 GB = 1e9
@@ -161,8 +161,8 @@ def _waits(config: RunConfig) -> bool:
 def _worker(config: RunConfig, _: Forecast) -> Iterator[Check]:
     if not _waits(config):
         return
-    needs = config.run.model_dump()
-    lacks = {it.process.host: Resources.of(it.offers).lacks(needs) for it in workers.living()}
+    needed = needs(config)
+    lacks = {it.process.host: Resources.of(it.offers).lacks(needed) for it in workers.living()}
     able = [host for host, lack in lacks.items() if not lack]
     if able:
         yield Check("Worker", "ok", f"a worker on {able[0]} has what run.device and run.memory ask for")
@@ -175,7 +175,7 @@ def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
     count = config.run.processes
     if count == 1 or _waits(config):
         return
-    on_gpus = environment.gpu_count() if "cpu" not in (config.llm.device, config.teacher.device) else 0
+    on_gpus = 0 if only_on_cpu(config) else environment.gpu_count()
     there, what = (on_gpus, "GPU") if on_gpus else (environment.cores(), "core")
     plural = "" if there == 1 else "s"
     if count > there:

@@ -25,7 +25,7 @@ from engine.environment import cores
 from engine.errors import Cancelled, StudioError
 from engine.registered import registered
 from engine.settings import make_config
-from jobs import failures, process
+from jobs import failures, process, resources
 
 ProcessTask = tuple[str, tuple[Any, ...]]
 """A function, as ``module:name``, and its arguments."""
@@ -91,7 +91,7 @@ def working(
     if count == 1:
         yield
         return
-    others = _Others(folder, count, _use_cpu(config), command, give_up)
+    others = _Others(folder, count, resources.only_on_cpu(config), command, give_up)
     try:
         with others.environment(), _first(task or _run_task(config, folder), lambda who: others.abandon(who, remedy)):
             yield
@@ -264,10 +264,6 @@ class _Others:
                 if not self.ended.wait(SETTLE_SECONDS):  # waiting for what never comes, or computing for long
                     self.abandon(*fault)
                 return
-
-
-def _use_cpu(config: RunConfig) -> bool:
-    return config.llm.device == "cpu" and config.teacher.device == "cpu"
 
 
 def _free_port() -> int:

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import workers
 from db.workers import Role
-from engine import environment
+from engine import environment, quantization
+from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.paths import home
 from jobs import heartbeat, process, queues
@@ -43,6 +44,8 @@ class Resources:
     """Of the package."""
     code: str = ""
     """Of its engine: :func:`engine.environment.code_version`."""
+    quantizes: bool = True
+    """Whether it can load weights in 8 or 4 bits; a worker that does not say so is given the run."""
     at_once: int = 1
     """So many runs it takes up at the same time."""
     runs: tuple[str, ...] = field(default=(), compare=False)
@@ -60,18 +63,44 @@ class Resources:
         return asdict(self)
 
     def lacks(self, needs: Mapping[str, Any]) -> str:
-        """Which of a run's needs (its settings ``run``) it does not meet, in words; empty if it meets all."""
+        """Which of a run's needs (:func:`needs`) it does not meet, in words; empty if it meets all."""
         needed_gb, on_gpu = float(needs.get("memory") or 0), needs.get("device") == "gpu"
         if on_gpu and not self.gpus:
             return "it has no GPU"
+        if (least := int(needs.get("gpus") or 0)) > len(self.gpus):
+            return f"it has {len(self.gpus) or 'no'} GPU{'s' * (len(self.gpus) > 1)}, and the run names GPU {least}"
+        if needs.get("quantized") and not self.quantizes:
+            return "it lacks the package bitsandbytes"
         largest = max((gpu.memory_mb for gpu in self.gpus), default=0.0) if on_gpu else self.memory_mb
         if needed_gb * 1000 > largest:
             return f"{'its GPU' if on_gpu else 'it'} has {largest / 1000:.1f} GB of memory, not {needed_gb:g}"
         several = int(needs.get("processes") or 1)
-        there, what = (len(self.gpus), "GPU") if on_gpu else (self.cores, "core")
+        each_a_gpu = on_gpu or (self.gpus and not needs.get("on_cpu"))
+        there, what = (len(self.gpus), "GPU") if each_a_gpu else (self.cores, "core")
         if several > max(there, 1):
             return f"it has {there} {what}{'' if there == 1 else 's'} for {several} processes"
         return ""
+
+
+def needs(config: RunConfig, processes: int | None = None) -> dict[str, Any]:
+    """What a run needs of a machine, as :meth:`Resources.lacks` asks: its settings ``run``, and what other ones ask.
+
+    Args:
+        processes: how many work on it, instead of ``run.processes``.
+    """
+    named = [device for device in (config.llm.device, config.teacher.device) if device.startswith("cuda")]
+    numbers = [int(device.partition(":")[2] or 0) + 1 for device in named]
+    return config.run.model_dump() | {
+        "processes": processes or config.run.processes,
+        "gpus": max([*numbers, int(config.run.placement == "offloaded")]),
+        "on_cpu": only_on_cpu(config),
+        "quantized": config.llm.weights != "full",
+    }
+
+
+def only_on_cpu(config: RunConfig) -> bool:
+    """Whether the run leaves a GPU alone that a machine has."""
+    return config.llm.device == "cpu" and config.teacher.device == "cpu"
 
 
 def refuse_here(
@@ -79,7 +108,7 @@ def refuse_here(
     where: str = "run.device, run.memory, run.processes",
     remedy: str = "change the setting, or queue the run (delrec launch, delrec resume --queue) for a worker that can",
 ) -> None:
-    """Raise :class:`StudioError` where what has these ``needs`` (a run's settings ``run``) is to begin on this machine,
+    """Raise :class:`StudioError` where what has these ``needs`` (:func:`needs`) is to begin on this machine,
     which does not meet them."""
     if lack := own_resources().lacks(needs):
         raise StudioError(
@@ -91,8 +120,14 @@ def refuse_here(
 
 def own_resources() -> Resources:
     """What this machine offers."""
-    memory = psutil.virtual_memory().total / 1e6
-    return Resources(environment.cores(), memory, own_gpus(), environment.version(), environment.code_version())
+    return Resources(
+        cores=environment.cores(),
+        memory_mb=psutil.virtual_memory().total / 1e6,
+        gpus=own_gpus(),
+        version=environment.version(),
+        code=environment.code_version(),
+        quantizes=quantization.available(),
+    )
 
 
 @functools.cache

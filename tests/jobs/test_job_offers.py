@@ -11,8 +11,11 @@ from job_support import wait_state
 
 from db import workers
 from db.owner import Owner
+from engine import distributed
 from engine.errors import StudioError
+from engine.settings import load_config
 from jobs import api, process, resources, worker
+from jobs.forecast import forecast
 from jobs.preflight import Check, preflight
 from jobs.resources import Gpu, Resources
 from webapp.views.machines import table
@@ -42,6 +45,54 @@ def test_what_a_machine_lacks(needs: dict[str, object], small: str, large: str) 
         lack = Resources.of(own.as_dict()).lacks(needs)
         assert said in lack
         assert bool(lack) == bool(said)
+
+
+ONE_GPU = replace(LARGE, gpus=LARGE.gpus[:1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "small", "one", "large"),
+    [
+        (["run.processes=2"], "", "it has 1 GPU for 2 processes", ""),
+        (["run.processes=3"], "2 cores for 3", "1 GPU for 3", "2 GPUs for 3"),
+        (["run.processes=2", "llm.device=cpu"], "", "1 GPU for 2", ""),
+        (["run.processes=3", "llm.device=cpu", "teacher.device=cpu"], "2 cores for 3", "", ""),
+        (["llm.device=cuda"], "it has no GPU", "", ""),
+        (["teacher.device=cuda:1"], "it has no GPU", "it has 1 GPU, and the run names GPU 2", ""),
+        (["run.placement=offloaded"], "it has no GPU", "", ""),
+        (["llm.weights=4bit"], "it lacks the package bitsandbytes", "", ""),
+    ],
+)
+def test_no_worker_takes_up_what_it_would_refuse(settings: list[str], small: str, one: str, large: str) -> None:
+    """Where settings other than ``run.device`` ask for it, too: such a run waits for a worker that can do it."""
+    queued = api.launch(load_config("quickstart", overrides=settings))
+    needs = api.needs(queued)
+    for own, said in ((replace(SMALL, quantizes=False), small), (ONE_GPU, one), (LARGE, large)):
+        lack = Resources.of(own.as_dict()).lacks(needs)
+        assert said in lack
+        assert bool(lack) == bool(said)
+
+
+def test_what_processes_need_is_what_they_are_refused_for_when_they_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("engine.environment.gpu_count", lambda: 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for devices in (["cpu", "cpu"], ["auto", "cpu"], ["cpu", "auto"], ["auto", "auto"]):
+        named = [f"llm.device={devices[0]}", f"teacher.device={devices[1]}", "run.processes=2"]
+        config = load_config("smoke", overrides=named)
+        lack = ONE_GPU.lacks(resources.needs(config))
+        (said,) = (check.state for check in preflight(config, forecast(config)) if check.name == "Processes")
+        assert bool(lack) == (said == "problem") == (devices != ["cpu", "cpu"])
+        if lack:
+            with pytest.raises(StudioError, match="2 processes, and this machine has 1 GPU"), distributed.joined():
+                pass
+
+
+def test_a_run_that_this_version_cannot_read_is_taken_up_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued = api.launch(config())
+    monkeypatch.setattr(api, "stored_config", lambda values: load_config("no such preset"))
+    assert SMALL.lacks(api.needs(queued)) == ""
 
 
 def test_what_another_version_says_beside_is_passed_over() -> None:
@@ -108,8 +159,6 @@ def test_the_form_says_whether_anybody_can_take_the_run() -> None:
     def said(**needs: object) -> Check | None:
         wanted = config()
         wanted = wanted.model_copy(update={"run": wanted.run.model_copy(update=needs)})
-        from jobs.forecast import forecast
-
         return next((check for check in preflight(wanted, forecast(wanted)) if check.name == "Worker"), None)
 
     assert said() is None

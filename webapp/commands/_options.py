@@ -69,19 +69,21 @@ def as_another_process(processes: int | None) -> bool:
     return True
 
 
-def check_processes(processes: int | None) -> None:
-    """Make sure that a measurement may start so many processes.
+def check_processes(processes: int | None, run: Run) -> None:
+    """Make sure that a measurement of ``run`` may start so many processes.
 
     Raises:
         StudioError: a launcher has started several of this command, or this machine is too small.
     """
+    from engine.settings import stored_config
     from jobs import process_group, resources
 
     if process_group.launched() > 1:
         remedy = "start it alone, with --processes"
         raise StudioError("a launcher has started several of this command", where="WORLD_SIZE", remedy=remedy)
     if processes:
-        resources.refuse_here({"processes": processes}, "--processes", "start fewer")
+        needs = resources.needs(stored_config(run.config), processes)
+        resources.refuse_here({name: needs[name] for name in ("processes", "on_cpu")}, "--processes", "start fewer")
 
 
 def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ...]) -> RunConfig:
@@ -237,7 +239,7 @@ def measured_over_users(
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
     if users < 2:
         raise StudioError("intervals need two users", where="--users", remedy="measure more users")
-    check_processes(processes)
+    check_processes(processes, found)
     target = target_file(file)
     echo_note(found)
 

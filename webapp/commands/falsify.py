@@ -47,7 +47,7 @@ def command(
         raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="test a finished run")
     numbers = _numbers(tests)
     other_prompt = _other_prompt(other) if other else None
-    check_processes(processes)
+    check_processes(processes, found)
     target = target_file(file)
     echo_note(found)
 
