@@ -36,7 +36,8 @@ ELSEWHERE = Owner(7, 1.0, "elsewhere", "another start")
         ({"memory": 15.5}, "", ""),
         ({"memory": 64}, "it has 16.0 GB of memory, not 64", ""),
         ({"processes": 2}, "", ""),
-        ({"processes": 4}, "2 cores for 4", ""),
+        ({"processes": 4}, "2 cores for 4", "2 GPUs for 4"),
+        ({"processes": 4, "on_cpu": True}, "2 cores for 4", ""),
         ({"device": "gpu", "processes": 4}, "no GPU", "2 GPUs for 4"),
     ],
 )
