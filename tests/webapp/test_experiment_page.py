@@ -14,9 +14,11 @@ from db import lifecycle, metrics, runs
 from db.store import writing
 from engine.evaluate.paired import UserMetrics
 from engine.experiment.parsing import make_plan
+from engine.experiment.search import make_search
+from engine.experiment.space import read_space
 from engine.metrics.bootstrap import Interval
 from engine.settings import load_config
-from jobs import api, experiments, process
+from jobs import api, experiments, process, searches
 from jobs.experiment_forecast import forecast_experiment
 from webapp import variants
 from webapp.charts import LONGEST_LABEL, cut
@@ -143,6 +145,17 @@ def test_ticked_runs_are_put_into_an_experiment(page: Page, at_quiet_studio: Stu
     experiments.delete("ticked", with_runs=True)
 
 
+def _baseline_of_a_page_that_saw_its_first_results(page: Page, studio: Studio) -> None:
+    """Opened while a search was open, the page has a baseline to choose once it is closed."""
+    made = searches.start(make_search("smoke", load_config("smoke"), read_space(["teacher.name=sasrec,gru4rec"])))
+    page.goto(f"{studio.url}/experiment?id={made.id}")
+    expect(page.locator("#experiment-search")).to_be_visible()
+    searches.close(made.id)
+    experiments.add(made.id, [finished_run([], name="D")])
+    expect(page.locator("#experiment-results tbody tr")).to_have_count(1)
+    expect(page.get_by_label("Baseline")).not_to_have_value("")
+
+
 @pytest.mark.browser
 def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studio: Studio) -> None:
     one, two = finished_run([], name="A"), finished_run(["finetune.enabled=false"], name="B")
@@ -162,6 +175,7 @@ def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studi
     page.get_by_role("option", name="finetune.enabled=false").click()
     expect(page.locator("#experiment-results thead")).to_contain_text("against finetune.enabled=false")
     page.wait_for_url("**base=finetune.enabled*")
+    _baseline_of_a_page_that_saw_its_first_results(page, at_quiet_studio)
     page.goto(f"{at_quiet_studio.url}/experiment?id=nothing")
     expect(page.locator("#experiment-head")).to_contain_text("no experiment 'nothing'")
 
