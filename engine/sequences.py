@@ -21,6 +21,7 @@ from engine.llm.scorer import PromptScorer
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.teachers.windows import Batch, Windows
+from engine.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,13 @@ class SequenceBatch:
 
     def _loss(self, scores: Tensor) -> Tensor:
         """The same of ``scores [questions, items]``."""
-        learned, labels = self.learned.to(scores.device), torch.cat(self.labels).to(scores.device)
+        learned, labels = to_device(self.learned, scores.device), to_device(torch.cat(self.labels), scores.device)
         opinions = self._opinions()
         if len(learned) < scores.shape[1]:  # cold items, as everybody's negatives, would be learned after all
             scores, labels = scores[:, learned], torch.searchsorted(learned, labels)
         loss = cross_entropy(scores, labels) * (1 - self.share)
         if opinions is not None:
-            opinions = opinions.to(scores.device)[:, learned].log_softmax(1)
+            opinions = to_device(opinions, scores.device)[:, learned].log_softmax(1)
             loss = loss + self.share * cross_entropy(scores, opinions.exp())
         return loss
 

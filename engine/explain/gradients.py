@@ -23,6 +23,7 @@ from engine.models import llm_of
 from engine.plus import PlusRanker
 from engine.ranking import Ranker
 from engine.teachers import Ensemble, Teacher
+from engine.transfer import to_device
 
 STEPS = 16
 """Points of the path, at the nodes of Gauss and Legendre."""
@@ -191,7 +192,7 @@ class _TextPath(_Path):
     def scores(self, points: Tensor) -> Tensor:
         lengths = torch.full((len(points),), points.shape[1], device=points.device)
         batch = Embedded(points.to(self.backbone.dtype), lengths)
-        candidates = torch.as_tensor(self.instance.candidates, device=points.device).expand(len(points), -1)
+        candidates = to_device(self.instance.candidates, points.device).expand(len(points), -1)
         return self.verbalizer.scores(batch, candidates)
 
 
@@ -203,7 +204,7 @@ class _TeacherPath(_Path):
         self.teacher, self.network = teacher, teacher.network
         history = instance.history
         read = np.concatenate([older, history[history < teacher.n_items]])[-teacher.config.max_length :]
-        question = self.network.question(torch.from_numpy(read).to(teacher.device))
+        question = self.network.question(to_device(read, teacher.device))
         self.question = question
         first = int((question == self.network.start).nonzero()[0] == 0)  # whether the start stands before them
         self.end = self.network.items(question).detach().float()
@@ -226,7 +227,7 @@ class _TeacherPath(_Path):
                 states = self.network(sequences, torch.ones_like(sequences, dtype=torch.bool))[:, -1]
         finally:
             hook.remove()
-        known = torch.as_tensor(self.instance.candidates, device=points.device)
+        known = to_device(self.instance.candidates, points.device)
         scores = self.network.logprobs(states)
         lowest = scores.min(dim=1, keepdim=True).values
         padded = torch.cat([scores, lowest], dim=1)  # titles of one's own get the lowest

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from engine.transfer import to_device
+
 ALIGNED = 32
 """Keys are filled up to a multiple of this; over other numbers PyTorch's flash attention in bf16 is slower."""
 
@@ -119,7 +121,7 @@ def _as_one(group: Sequence[Span], device: torch.device) -> Span:
                 rows[:, above.start - start : above.end - start] = True
         own = torch.ones(n, n, dtype=torch.bool).tril() if span.seen is None else span.seen
         rows[:, span.start - start : span.end - start] = own
-    return Span(start, end, group[0].above, seen.to(device), tuple(group))
+    return Span(start, end, group[0].above, to_device(seen, device), tuple(group))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, spans: Spans, scale: float) -> Tensor:
@@ -216,5 +218,5 @@ def _mask(span: Span, like: Tensor) -> Tensor:
     seen = torch.ones(n, n, dtype=torch.bool).tril() if span.seen is None else span.seen
     mask = torch.full((n, -(-(above + n) // ALIGNED) * ALIGNED), -torch.inf, dtype=like.dtype, device=like.device)
     mask[:, :above] = 0
-    mask[:, above : above + n].masked_fill_(seen.to(like.device), 0)
+    mask[:, above : above + n].masked_fill_(to_device(seen, like.device), 0)
     return mask

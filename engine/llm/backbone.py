@@ -18,6 +18,7 @@ from engine.errors import StudioError
 from engine.llm.chat_template import ChatFrame
 from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
+from engine.transfer import to_device
 
 if TYPE_CHECKING:
     from engine.llm.fingerprint import BackboneFingerprint
@@ -153,13 +154,13 @@ class Backbone(nn.Module, ABC):
 
     def embed(self, batch: Sequence[Encoded], soft: Tensor | None = None) -> Embedded:
         """Embed and pad prompts, with ``soft [k, width]`` (any float dtype) at its places; differentiable in it."""
-        ids = nn.utils.rnn.pad_sequence([encoded.ids for encoded in batch], True, self.encoder.pad_id).to(self.device)
-        inputs = self.embedding()(ids)
+        ids = nn.utils.rnn.pad_sequence([encoded.ids for encoded in batch], True, self.encoder.pad_id)
+        inputs = self.embedding()(to_device(ids, self.device))
         if soft is not None:
             inputs = inputs.clone()
             for row, encoded in enumerate(batch):
                 inputs[row, encoded.soft] = soft.to(inputs)
-        lengths = torch.tensor([len(encoded) for encoded in batch], device=self.device)
+        lengths = to_device([len(encoded) for encoded in batch], self.device)
         return Embedded(inputs, lengths, tuple(encoded.slots for encoded in batch))
 
     def prove(self, length: int = 0) -> None:

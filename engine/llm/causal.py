@@ -20,6 +20,7 @@ from engine.llm.equivalence import ChosenForward, Way, verify_forward, verify_he
 from engine.llm.packing import Packed, pack
 from engine.llm.prefix_tree import lay_out
 from engine.llm.transformers_forward import TransformersForward, blocks
+from engine.transfer import to_device
 
 PROOF = 192
 """Tokens of the text by which a way to read is proved, and ..."""
@@ -109,7 +110,7 @@ class CausalBackbone(Backbone):
             answers, behind = self._continued_packed(batch, packed)
         else:
             answers, behind = self._continued(batch, continuations, way)
-        first = torch.tensor([[tokens[0] for tokens in row] for row in continuations], device=self.device)
+        first = to_device([[tokens[0] for tokens in row] for row in continuations], self.device)
         logits = self.logits(answers)  # one row per prompt, not per text
         if vocabulary is not None:
             logits, first = logits[:, vocabulary], torch.searchsorted(vocabulary, first)
@@ -144,7 +145,7 @@ class CausalBackbone(Backbone):
         """The same by the library."""
         ends, behind = [], []
         for inputs, length, row in zip(batch.inputs, batch.lengths.tolist(), continuations, strict=True):
-            fed = [self.embedding()(torch.tensor(tokens[:-1], dtype=torch.int64, device=self.device)) for tokens in row]
+            fed = [self.embedding()(to_device(tokens[:-1], self.device, torch.int64)) for tokens in row]
             end, states = self._library.continued(inputs[:length], fed, cached=way == "cached")
             ends.append(end)
             behind += states

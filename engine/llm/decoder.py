@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from engine.llm.activation_cache import ActivationCache
 from engine.llm.attention import Span, Spans, attend, joined
+from engine.transfer import to_device
 
 
 def packed_forward(
@@ -61,7 +62,7 @@ def packed_forward(
     else:
         lower, upper = decoder.layers[: cache.layers], decoder.layers[cache.layers : -1]
         states = through(upper, cache.get(inputs, position, spans, lambda: through(lower, inputs)))
-    last, answers = decoder.layers[-1], torch.tensor(output_positions, device=inputs.device)
+    last, answers = decoder.layers[-1], to_device(output_positions, inputs.device)
     states = states[answers] + _attention(last, states, cos, sin, Spans(packed, output_positions), answers)
     normed: Tensor = decoder.norm(_mlp(last, states))
     return normed

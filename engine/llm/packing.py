@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.llm.backbone import Continuations
+from engine.transfer import to_device
 
 NOBODY = -1
 
@@ -63,6 +64,6 @@ def pack(continuations: Continuations, start: int | None, device: torch.device) 
         offset.append(torch.tensor([i for tokens in full for i in range(len(tokens) - 1)], dtype=torch.int64))
 
     def padded(rows: list[Tensor], value: int) -> Tensor:
-        return torch.nn.utils.rnn.pad_sequence(rows, True, value).to(device)
+        return to_device(torch.nn.utils.rnn.pad_sequence(rows, True, value), device)
 
     return Packed(padded(inputs, 0), padded(targets, 0), padded(owner, NOBODY), padded(offset, 0))

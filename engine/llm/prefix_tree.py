@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from engine.llm.attention import Span
 from engine.llm.backbone import Embedded
+from engine.transfer import to_device
 
 SHORTEST_STEM = 16
 """Tokens that neighbours must share before these get a span of their own."""
@@ -71,9 +71,7 @@ def lay_out(batch: Embedded) -> Layout:
 
     grow(0, len(lengths), 0, ())
     device = batch.inputs.device
-    return Layout(
-        torch.tensor(owners, device=device), torch.tensor(positions, device=device), tuple(spans), tuple(leaves)
-    )
+    return Layout(to_device(owners, device), to_device(positions, device), tuple(spans), tuple(leaves))
 
 
 def _alike(batch: Embedded) -> list[int]:

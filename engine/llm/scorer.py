@@ -12,6 +12,7 @@ from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
+from engine.transfer import to_device
 
 
 class PromptScorer:
@@ -57,7 +58,7 @@ class PromptScorer:
         Args:
             targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
         """
-        labels = torch.as_tensor(targets, device=self.backbone.device)
+        labels = to_device(targets, self.backbone.device)
         return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), labels)
 
     def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:
@@ -90,4 +91,4 @@ class PromptScorer:
         return 0 if self.soft_prompt is None else len(self.soft_prompt)
 
     def _ids(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.int64, device=self.backbone.device)
+        return to_device(values, self.backbone.device, torch.int64)

@@ -22,6 +22,7 @@ from engine.errors import StudioError
 from engine.llm.backbone import Backbone
 from engine.paths import home
 from engine.training import write_atomically
+from engine.transfer import to_device
 
 DEPTH = 0.27
 """How far up the states are taken, as a share of the blocks: the 8th of SmolLM2's 30."""
@@ -122,7 +123,7 @@ def mean_states(backbone: Backbone, titles: Sequence[str]) -> Tensor:
     with backbone.without_adapter():
         for length, rows in sorted(by_length.items()):
             for part in torch.tensor(rows).split(max(1, TOKENS_AT_ONCE // (length + len(opening)))):
-                texts = torch.tensor([[*opening, *tokens[row]] for row in part.tolist()], device=backbone.device)
+                texts = to_device([[*opening, *tokens[row]] for row in part.tolist()], backbone.device)
                 states = backbone.lower_states(backbone.embedding()(texts), DEPTH)
                 means[part.to(means.device)] = states[:, len(opening) :].float().mean(dim=1)
     return means.clone()

@@ -16,6 +16,7 @@ from engine.dropout import Dropout
 from engine.teachers.network import Network
 from engine.teachers.sasrec import Block
 from engine.teachers.windows import Batch
+from engine.transfer import to_device
 
 
 class BERT4Rec(Network):
@@ -59,6 +60,6 @@ class BERT4Rec(Network):
         """
         settings = self.config.bert4rec
         share = np.where(random.random((len(real), 1)) < settings.last_share, 0, settings.mask_share)
-        masked = torch.from_numpy(random.random(real.shape) < share).to(real.device) & real
+        masked = to_device(random.random(real.shape) < share, real.device) & real
         last = torch.arange(real.shape[1], device=real.device) == real.sum(1, keepdim=True) - 1
         return torch.where(masked.any(1, keepdim=True), masked, last)

@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid, softplus
 from engine.config import TeacherConfig
 from engine.teachers.sasrec import SASRec
 from engine.teachers.windows import Batch
+from engine.transfer import to_device
 
 
 class GSASRec(SASRec):
@@ -46,7 +47,7 @@ class GSASRec(SASRec):
     def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """At every place the next item is told from negatives that are drawn for the window as a whole."""
         drawn = random.integers(len(learned), size=(len(batch.real), self.config.gsasrec.negatives))
-        negatives = learned[batch.own(torch.from_numpy(drawn)).to(learned.device)]
+        negatives = learned[to_device(batch.own(torch.from_numpy(drawn)), learned.device)]
         real, labels = batch.own(batch.real), batch.own(batch.labels.where(batch.real, 0))
         states = self(batch.own(batch.inputs), real)
         positive = (states * self.items(labels)).sum(2) + self.bias[labels]

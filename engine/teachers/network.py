@@ -15,6 +15,7 @@ from engine.config import TeacherConfig
 from engine.registered import registered
 from engine.teachers.loss import sampled_softmax_loss, softmax_loss
 from engine.teachers.windows import Batch
+from engine.transfer import to_device
 
 
 class Network(nn.Module, ABC):
@@ -107,7 +108,7 @@ class Network(nn.Module, ABC):
             loss, by_states, by_items, by_bias = softmax_loss(*tensors, settings.label_smoothing)
         else:
             drawn = torch.from_numpy(random.choice(len(known), settings.negatives, replace=False, shuffle=False))
-            loss, by_states, by_items, by_bias = sampled_softmax_loss(*tensors, drawn.to(states.device))
+            loss, by_states, by_items, by_bias = sampled_softmax_loss(*tensors, to_device(drawn, states.device))
         if some:
             by_items = torch.zeros_like(embeddings).index_copy_(0, learned, by_items)
             by_bias = torch.zeros_like(bias).index_copy_(0, learned, by_bias)

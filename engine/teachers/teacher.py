@@ -21,6 +21,7 @@ from engine.ranking import History
 from engine.teachers.base import BATCH, CatalogueScorer
 from engine.teachers.network import network_class
 from engine.training import write_atomically
+from engine.transfer import to_device
 
 FORMAT = 2
 """Since 2 an architecture's own settings are a section."""
@@ -106,8 +107,8 @@ class Teacher(CatalogueScorer):
             for begin in range(0, len(order), BATCH):
                 rows = order[begin : begin + BATCH]
                 questions = [self.network.question(torch.from_numpy(windows[row])) for row in rows]
-                batch = torch.nn.utils.rnn.pad_sequence(questions, batch_first=True).to(self.device)
-                ends = torch.tensor([len(question) - 1 for question in questions], device=self.device)
+                batch = to_device(torch.nn.utils.rnn.pad_sequence(questions, batch_first=True), self.device)
+                ends = to_device([len(question) - 1 for question in questions], self.device)
                 real = torch.arange(batch.shape[1], device=self.device) <= ends[:, None]
                 yield rows, self.network(batch, real), ends
         finally:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.transfer import to_device
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -24,7 +26,12 @@ class Batch:
     """The windows that this process learns from, where others learn from the rest."""
 
     def to(self, device: torch.device) -> Batch:
-        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device), real=self.real.to(device))
+        return replace(
+            self,
+            inputs=to_device(self.inputs, device),
+            labels=to_device(self.labels, device),
+            real=to_device(self.real, device),
+        )
 
     def own(self, tensor: Tensor) -> Tensor:
         """The rows of a tensor ``[copies * B, ...]`` that belong to :attr:`rows`."""

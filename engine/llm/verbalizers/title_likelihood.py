@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt
 from engine.llm.verbalizers.base import NEUTRAL, Verbalizer, VerbalizerInputs
+from engine.transfer import to_device
 
 PRIOR_BATCH = 64
 
@@ -70,7 +71,7 @@ class TitleLikelihood(Verbalizer):
                 batch = self.backbone.embed([self.backbone.encode(self.without_history)])
                 values = self._logprobs(batch, [items])[0]
                 self._priors.update(zip(items, values.tolist(), strict=True))
-        found = torch.tensor([self._priors[i] for i in asked], device=candidates.device)
+        found = to_device([self._priors[i] for i in asked], candidates.device)
         return found.view(candidates.shape)
 
     def _logprobs(self, batch: Embedded, items: list[list[int]]) -> Tensor:
@@ -81,7 +82,7 @@ class TitleLikelihood(Verbalizer):
             return ask(batch, [[self.tokens[item] for item in row] for row in items], self.vocabulary)
         texts = [[self.tokens[0 if item in self.beyond else item] for item in row] for row in items]
         own = ask(batch, [[self.tokens[item] for item in row] for row in items], self.wide)
-        return torch.where(torch.tensor(beyond, device=own.device), own, ask(batch, texts, self.vocabulary))
+        return torch.where(to_device(beyond, own.device), own, ask(batch, texts, self.vocabulary))
 
     def _sorted(self, tokens: set[int]) -> Tensor:
-        return torch.tensor(sorted(tokens), dtype=torch.int64, device=self.backbone.device)
+        return to_device(sorted(tokens), self.backbone.device, torch.int64)
