@@ -21,6 +21,7 @@ from engine.llm.sequence_prompts import SequencePrompts
 from engine.rows import likelihood_rows, llm_rows
 from engine.teachers import Popularity
 from engine.training_prompts import make_prompts
+from engine.verbalizers import VERBALIZERS
 
 FEWEST_USERS = 2
 """Test users without whom no interval can be told."""
@@ -119,7 +120,7 @@ def check_prompts(config: RunConfig, backbone: Backbone, prompts: Prompts) -> No
     longest = longest_prompt(config, backbone.encoder, prompts)
     if not longest:
         return
-    if likelihood_rows(config) or config.llm.verbalizer == "title-likelihood":  # titles stand behind the prompt
+    if likelihood_rows(config) or not VERBALIZERS[config.llm.verbalizer].of_states:  # titles stand behind
         behind = max(map(len, backbone.encoder.all_tokens([f" {title}" for title in prompts.titles])))
         if not backbone.encoder_decoder and longest + behind > backbone.context:
             raise StudioError(

@@ -20,6 +20,7 @@ from engine.llm.prompts import Prompt
 from engine.llm.scorer import PromptScorer
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
+from engine.subsets import places_in
 from engine.teachers.windows import Batch, Windows
 from engine.transfer import to_device
 
@@ -144,7 +145,7 @@ class SequenceBatch:
         learned, labels = to_device(self.learned, scores.device), to_device(torch.cat(self.labels), scores.device)
         opinions = self._opinions()
         if len(learned) < scores.shape[1]:  # cold items, as everybody's negatives, would be learned after all
-            scores, labels = scores[:, learned], torch.searchsorted(learned, labels)
+            scores, labels = scores[:, learned], places_in(learned, labels)
         loss = cross_entropy(scores, labels) * (1 - self.share)
         if opinions is not None:
             opinions = to_device(opinions, scores.device)[:, learned].log_softmax(1)

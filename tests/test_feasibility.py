@@ -26,6 +26,7 @@ from engine.pipeline import run_pipeline
 from engine.settings import load_config
 from engine.teachers import Popularity
 from engine.training_prompts import make_prompts
+from engine.verbalizers import VERBALIZERS
 
 TITLES = [f"Film {number}" for number in range(30)]
 TINY = (*CANDIDATES, "data.candidates=4", "distill.teacher_top=2", "eval.full_top=4", "data.history=3")
@@ -185,8 +186,9 @@ def test_the_longest_prompt_is_as_long_as_prompts_get(overrides: tuple[str, ...]
     assert longest_prompt(config, backbone.encoder, prompts) == max(lengths), "as all titles are equally long"
 
 
-def test_a_title_behind_the_prompt_must_fit_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ("llm.verbalizer=title-likelihood", "finetune.enabled=false")
+@pytest.mark.parametrize("verbalizer", [name for name, it in VERBALIZERS.items() if not it.of_states])
+def test_a_title_behind_the_prompt_must_fit_too(verbalizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = (f"llm.verbalizer={verbalizer}", "finetune.enabled=false")
     config, dataset, _ = world([range(8), range(8)], *overrides)
     prompts = make_prompts(config, dataset.catalogue)
     backbone = tiny_causal(0)

@@ -18,6 +18,7 @@ from engine.errors import StudioError
 from engine.llm.chat_template import ChatFrame
 from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
+from engine.subsets import places_in
 from engine.transfer import to_device
 
 if TYPE_CHECKING:
@@ -308,7 +309,7 @@ class Backbone(nn.Module, ABC):
         """Log-probability of ``targets [N]`` among the ``vocabulary`` under ``states [N, width]``: float32 ``[N]``;
         bounded memory."""
         if vocabulary is not None:
-            targets = torch.searchsorted(vocabulary, targets)
+            targets = places_in(vocabulary, targets)
         if not self.linear_head:
             return self._own_logprobs(states, targets, vocabulary)
         head = self._core().get_output_embeddings().weight

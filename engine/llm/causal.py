@@ -20,6 +20,7 @@ from engine.llm.equivalence import ChosenForward, Way, verify_forward, verify_he
 from engine.llm.packing import Packed, pack
 from engine.llm.prefix_tree import lay_out
 from engine.llm.transformers_forward import TransformersForward, blocks
+from engine.subsets import places_in
 from engine.transfer import to_device
 
 PROOF = 192
@@ -113,7 +114,7 @@ class CausalBackbone(Backbone):
         first = to_device([[tokens[0] for tokens in row] for row in continuations], self.device)
         logits = self.logits(answers)  # one row per prompt, not per text
         if vocabulary is not None:
-            logits, first = logits[:, vocabulary], torch.searchsorted(vocabulary, first)
+            logits, first = logits[:, vocabulary], places_in(vocabulary, first)
         likelihood = logits.float().log_softmax(1).gather(1, first)
         if not len(behind):  # every title is a single token
             return likelihood

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.architectures import ARCHITECTURES, TeacherName
 from engine.config import TeacherConfig
 from engine.registered import registered
+from engine.subsets import places_in
 from engine.teachers.loss import sampled_softmax_loss, softmax_loss
 from engine.teachers.windows import Batch
 from engine.transfer import to_device
@@ -102,7 +103,7 @@ class Network(nn.Module, ABC):
         embeddings, bias, settings = self.items.weight[: self.n_items], self.bias, self.config
         known, offsets = embeddings.detach(), bias.detach()
         if some := len(learned) < self.n_items:
-            known, offsets, labels = known[learned], offsets[learned], torch.searchsorted(learned, labels)
+            known, offsets, labels = known[learned], offsets[learned], places_in(learned, labels)
         tensors = states.detach(), known, offsets, labels
         if settings.negatives is None or settings.negatives >= len(known):
             loss, by_states, by_items, by_bias = softmax_loss(*tensors, settings.label_smoothing)

@@ -95,3 +95,11 @@ def test_a_vocabulary_leaves_the_chances_of_its_tokens_in_their_proportions(
             expected = logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0] - mass
             torch.testing.assert_close(found[row, column], expected.sum(), atol=1e-4, rtol=1e-4)
     assert (found > backbone.continuation_logprobs(batch, asked)).all()
+
+
+def test_a_token_outside_the_vocabulary_is_no_other_token(backbone: Backbone, batch: Embedded) -> None:
+    asked = titles(backbone)
+    for left_out in {token for row in asked for tokens in row for token in tokens}:
+        possible = sorted({token for row in asked for tokens in row for token in tokens} - {left_out})
+        with pytest.raises(ValueError, match=f"^{left_out} is not in the subset"):
+            backbone.continuation_logprobs(batch, asked, torch.tensor(possible))
