@@ -142,8 +142,7 @@ TEMPLATES = {
     "seeds": Template("Seeds", "The same with several seeds; seeds=0-4 says which.", _seeds),
     "ablations": Template(
         "The paper's ablations",
-        "No prompt, an untrained one, one trained on LSR, without TA, without RPS, without stage 2, another teacher's"
-        " prompt; ablations=caser says which teacher.",
+        "One part of the method left out or replaced at a time; ablations=caser says whose prompt is tried instead.",
         _ablations,
     ),
     "teachers": Template("Teachers", "Every teacher in turn; teachers=sasrec,caser says which.", _teachers),
