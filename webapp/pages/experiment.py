@@ -82,7 +82,7 @@ def build(access: Access) -> None:
             colours = gr.HTML(js_on_load=None)
             gr.HTML(chart_box("curves"), js_on_load=None)
             curves = gr.HTML(js_on_load=None)
-    seen = gr.State("")
+    seen, first = gr.State(""), gr.Textbox(visible=False)
     timer = gr.Timer(SECONDS)
     cards = [searching, close, results_card, seeds_card, slices_card]
     drawn = [*cards, top, trials, results, copies, effects, seeds, sliced, slice_charts, colours, curves]
@@ -133,13 +133,19 @@ def build(access: Access) -> None:
         return show(reference, baseline, model, metric, last, access.is_read_only(request))
 
     def ticked(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
+        """All but the baseline, which its reader may be choosing, and whether it has its first choices."""
         pieces = renewed(reference, baseline, model, metric, last, request)
-        return _leaving(pieces, outputs.index(base)) if baseline else pieces
+        chosen = pieces.pop(outputs.index(base))
+        return [*pieces, "there" if not baseline and isinstance(chosen, gr.Dropdown) else gr.skip()]
+
+    def begun(reference: str, baseline: str | None, model: str, metric: str, request: gr.Request) -> Any:
+        return renewed(reference, baseline, model, metric, "", request)
 
     asked = [chosen, base, model, metric, seen]
     blocks = gr.context.Context.root_block
     blocks.load(opened, None, [chosen, model, metric, *outputs], **QUIET).then(fn=None, js=OPENED)
-    timer.tick(ticked, asked, outputs, **QUIET)
+    timer.tick(ticked, asked, [*(output for output in outputs if output is not base), first], **QUIET)
+    first.change(begun, asked[:-1], outputs, **QUIET)
     for control in (base, model, metric):
         event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
@@ -159,11 +165,6 @@ CLOSE = "Close, and test the best"
 BLANK = [""] * 9
 HIDDEN = ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), *[gr.skip()] * 5]
 """Before the head, where no experiment is shown."""
-
-
-def _leaving(pieces: list[Any], place: int) -> list[Any]:
-    """All but the baseline, which its reader may be choosing; where there was none so far, it is filled in."""
-    return [gr.skip() if number == place else piece for number, piece in enumerate(pieces)]
 
 
 def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, locked: bool) -> list[Any]:
