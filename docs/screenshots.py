@@ -1,10 +1,10 @@
 """Takes the pictures of the documentation from a running app, each page in light and dark.
 
-``python docs/screenshots.py http://127.0.0.1:7860 RUN MEASURED EXPERIMENT USER [PAGE ...]``
+``python docs/screenshots.py http://127.0.0.1:7860 [run=ID measured=ID experiment=ID user=ID] [PAGE ...]``
 
 Ids of a finished run on MovieLens-100K and of one whose drivers and falsification tests were measured, an experiment
-that is done, a test user of RUN. They become ``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages
-only these.
+that is done, a test user of the run, as far as addresses of the pages name them. They become
+``docs/pictures/PAGE-light.webp`` and ``-dark.webp``; with names of pages only these.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ def take(page: Page, url: str, name: str, scheme: str, **words: str) -> None:
     image.save(FOLDER / f"{name}-{scheme}.webp", quality=QUALITY, method=6)
 
 
-def main(url: str, run: str, measured: str, experiment: str, user: str, *names: str) -> None:
+def main(url: str, *arguments: str) -> None:
     FOLDER.mkdir(exist_ok=True)
-    words = {"run": run, "measured": measured, "experiment": experiment, "user": user}
+    words = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    names = [argument for argument in arguments if "=" not in argument]
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

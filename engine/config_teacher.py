@@ -99,7 +99,10 @@ class TeacherConfig(Section):
         for name in trained:
             for setting, instead in ARCHITECTURES[name].lacks.items():
                 if (value := getattr(self, setting)) != getattr(usual, setting):
-                    own = f" ({instead}={self.model_dump()[name][setting]} is its own)" if instead else ""
+                    own = ""
+                    if instead:
+                        *_, section, its = instead.split(".")
+                        own = f" ({instead}={getattr(getattr(self, section), its)} is its own)"
                     warnings.append(f"teacher.{setting}={value} does nothing to {ARCHITECTURES[name].label}{own}")
         for name, architecture in ARCHITECTURES.items():
             section = getattr(self, name, None)

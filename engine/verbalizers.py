@@ -13,8 +13,9 @@ class VerbalizerEntry(NamedTuple):
     """Module and name of its :class:`engine.llm.verbalizers.base.Verbalizer`, which is imported when one is made."""
     help: str
     """What its scores are."""
-    of_states: bool = True
-    """Whether it is a :class:`engine.llm.verbalizers.base.StateVerbalizer`, as the sequence form of prompts needs."""
+    of_states: bool
+    """Whether it is a :class:`engine.llm.verbalizers.base.StateVerbalizer`, as the sequence form of prompts needs; else
+    titles are read behind the prompt."""
     learns: bool = False
     """Whether it is a :class:`engine.llm.verbalizers.title_head.TitleHead`, whose own weights the stages train."""
 
@@ -23,6 +24,7 @@ VERBALIZERS: Mapping[str, VerbalizerEntry] = {
     "title-tokens": VerbalizerEntry(
         "engine.llm.verbalizers.title_tokens:TitleTokens",
         "logits of titles' tokens at the answer slot, one pass for the whole catalogue",
+        of_states=True,
     ),
     "title-likelihood": VerbalizerEntry(
         "engine.llm.verbalizers.title_likelihood:TitleLikelihood", "the likelihood of the whole title", of_states=False
@@ -30,6 +32,7 @@ VERBALIZERS: Mapping[str, VerbalizerEntry] = {
     "title-vectors": VerbalizerEntry(
         "engine.llm.verbalizers.title_head:TitleHead",
         "the answer's state against vectors of the titles, by a head that learns",
+        of_states=True,
         learns=True,
     ),
 }

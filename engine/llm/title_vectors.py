@@ -73,12 +73,12 @@ class TitleVectors:
 _READ: WeakKeyDictionary[Backbone, dict[tuple[str, ...], tuple[TitleVectors, Tensor]]] = WeakKeyDictionary()
 
 
-def title_vectors(backbone: Backbone, titles: tuple[str, ...], known: int) -> Tensor:
-    """float32 ``[titles, k]``: the first ``known`` are the catalogue's, by which all are measured. Read once.
+def title_vectors(backbone: Backbone, titles: tuple[str, ...], n_known: int) -> Tensor:
+    """float32 ``[titles, k]``: the first ``n_known`` are the catalogue's, by which all are measured. Read once.
 
     Shape ``[titles, 0]`` where fewer than two titles are known.
     """
-    catalogue, own = titles[:known], titles[known:]
+    catalogue, own = titles[:n_known], titles[n_known:]
     read = _READ.setdefault(backbone, {})
     if catalogue not in read:
         read[catalogue] = _kept(backbone, catalogue)

@@ -156,6 +156,7 @@ def test_every_ablation_is_in_its_table():
     rows = {row.split("|")[1].strip(): row.split("|")[2] for row in table.splitlines() if row.startswith("|")}
     for variant in _plan(template="ablations=caser").variants[1:]:
         *_, (name, value) = variant.settings.items()
+        assert variant.label in rows, f"{variant.label} has no row in docs/experiments.md"
         assert f"`{label_of({name: value})}`" in rows[variant.label]
     assert len(rows) == len(ABLATIONS) - 1 + 2  # head and rule
 

@@ -95,7 +95,7 @@ def test_titles_score_the_mean_of_the_models_own_logits(family: str) -> None:
     backbone = backbone_of(family)
     titles = ("qab", "qz", "Heat")
     batch = Embedded(inputs_of(backbone), torch.tensor(LENGTHS))
-    verbalizer = TitleTokens(backbone, titles, known=3)
+    verbalizer = TitleTokens(backbone, titles, n_known=3)
     scores = verbalizer.catalogue_scores(batch)
     logits = torch.stack([own(backbone, row[:n])[1][-1] for row, n in zip(batch.inputs, LENGTHS, strict=True)])
     means = verbalizer._means

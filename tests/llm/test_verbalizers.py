@@ -42,7 +42,7 @@ def test_a_title_scores_the_weighted_mean_of_its_tokens_logits(
     backbone: Backbone, catalogue: Catalogue, batch: Embedded
 ) -> None:
     """... times a factor, the same for all, under which a prompt that tells nothing leaves the catalogue close."""
-    verbalizer = TitleTokens(backbone, TITLES, known=len(TITLES))
+    verbalizer = TitleTokens(backbone, TITLES, n_known=len(TITLES))
     neutral = backbone.embed([backbone.encode(NEUTRAL)])
     factor = SPREAD / by_hand(backbone, neutral).std(correction=0)
     for asked in (batch, neutral):
@@ -51,11 +51,11 @@ def test_a_title_scores_the_weighted_mean_of_its_tokens_logits(
 
 
 def test_one_title_alone_has_a_score_too(backbone: Backbone, batch: Embedded) -> None:
-    assert TitleTokens(backbone, TITLES[:1], known=1).catalogue_scores(batch).isfinite().all()
+    assert TitleTokens(backbone, TITLES[:1], n_known=1).catalogue_scores(batch).isfinite().all()
 
 
 def test_candidates_score_as_in_the_whole_catalogue(backbone: Backbone, batch: Embedded) -> None:
-    verbalizer, candidates = TitleTokens(backbone, TITLES, known=len(TITLES)), torch.tensor([CANDIDATES])
+    verbalizer, candidates = TitleTokens(backbone, TITLES, n_known=len(TITLES)), torch.tensor([CANDIDATES])
     whole = verbalizer.catalogue_scores(batch)
     assert whole.shape == (1, len(TITLES))
     torch.testing.assert_close(verbalizer.scores(batch, candidates), whole.gather(1, candidates))

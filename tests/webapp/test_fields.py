@@ -17,6 +17,7 @@ from webapp_studio import Studio, pages
 
 from engine.settings import load_config
 from jobs import api
+from webapp.form import element_id
 
 pytestmark = pytest.mark.browser
 
@@ -53,6 +54,21 @@ def test_nothing_that_happens_by_itself_sets_a_field() -> None:
             if isinstance(block, EDITED) and block.visible is not False and block.interactive is not False
         ]
         assert fields == [], f"{fn.page}: a tick may draw over {fields}"
+
+
+def test_what_is_pasted_or_deleted_counts_as_what_is_typed(page: Page, at_quiet_studio: Studio) -> None:
+    """To Gradio's textboxes only keys that write are input."""
+    page.goto(f"{at_quiet_studio.url}/runs")
+    page.locator("#search input, #search textarea").click()
+    page.keyboard.insert_text("pasted")
+    page.wait_for_url("**q=pasted")
+    page.keyboard.press("Backspace")
+    page.wait_for_url("**q=paste")
+    page.keyboard.type("d")
+    page.wait_for_url("**q=pasted")
+    page.goto(f"{at_quiet_studio.url}/?preset=smoke")
+    page.locator(f"#{element_id('data.path')}").locator("input, textarea").fill("/pasted")
+    page.wait_for_url("**data.path*pasted*")
 
 
 def test_what_is_typed_outlives_polls_changes_of_the_run_and_a_server_that_forgets(

@@ -150,8 +150,7 @@ def build(access: Access) -> None:
     keep: dict[str, Any] = {"fn": None, "inputs": address, "js": KEEP_IN_ADDRESS}
     preset.input(chosen, preset, [about, *filled], **QUIET).then(**keep)
     gr.on(
-        # What is pasted with the mouse is no input to a textbox; leaving it tells.
-        [c.input for c in form.components] + [c.blur for c in form.components if isinstance(c, gr.Textbox)],
+        [component.input for component in form.components],
         edited,
         [preset, yaml, derived_yaml, *form.components],
         [*derived, problem, yaml_problem],

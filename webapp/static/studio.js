@@ -106,6 +106,17 @@
     else if (typed.has(event.target) && event.relatedTarget) typed.get(event.target).focused = false;
   }, true);
 
+  // To Gradio's textboxes a text changes by keys that write; what is pasted, dropped, dictated or deleted counts too.
+  let byKey = false;
+  document.addEventListener("keypress", (event) => { byKey = event.isTrusted; }, true);
+  document.addEventListener("input", (event) => {  // on its way back, when the box has the text
+    const field = event.target;
+    if (event.isTrusted && !byKey && written(field) && field.type !== "number") {
+      field.dispatchEvent(new KeyboardEvent("keypress", { bubbles: true }));
+    }
+    byKey = false;
+  });
+
   // What a page shows stands in its address, so that it can be shared and comes back after a reload.
   window.delrecAddress = (values) => {
     const url = new URL(window.location.href);

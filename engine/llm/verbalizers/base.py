@@ -36,8 +36,8 @@ class VerbalizerInputs:
         return prompt_titles(self.catalogue, self.config.show_year, self.config.title_length)
 
     @property
-    def known(self) -> int:
-        """How many of them are the data set's."""
+    def n_known(self) -> int:
+        """How many of them are the data set's; those behind must not move the scores of these."""
         return len(self.popularity)
 
 

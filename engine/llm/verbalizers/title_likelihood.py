@@ -25,7 +25,7 @@ class TitleLikelihood(Verbalizer):
     without the soft prompt, so that it is one fixed number per title.
 
     Args:
-        known: the first so many titles define which tokens are possible; titles of one's own that need others do not
+        n_known: the first so many titles define which tokens are possible; titles of one's own that need others do not
             move the others' scores.
         without_history: the prompt with an empty history.
     """
@@ -34,13 +34,13 @@ class TitleLikelihood(Verbalizer):
         self,
         backbone: Backbone,
         titles: Sequence[str],
-        known: int,
+        n_known: int,
         prior: float = 0.0,
         without_history: Prompt = NEUTRAL,
     ) -> None:
         self.backbone = backbone
         self.tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
-        used = {token for tokens in self.tokens[:known] for token in tokens}
+        used = {token for tokens in self.tokens[:n_known] for token in tokens}
         self.beyond = {item for item, tokens in enumerate(self.tokens) if not used.issuperset(tokens)}
         """Titles of one's own with tokens that no title of the data set has."""
         self.vocabulary = self._sorted(used)
@@ -51,7 +51,7 @@ class TitleLikelihood(Verbalizer):
 
     @classmethod
     def make(cls, given: VerbalizerInputs) -> Self:
-        return cls(given.backbone, given.titles, given.known, given.config.prior or 0.0)
+        return cls(given.backbone, given.titles, given.n_known, given.config.prior or 0.0)
 
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         likelihood = self.likelihoods(batch, candidates)

@@ -33,25 +33,25 @@ class TitleTokens(StateVerbalizer):
     Args:
         backbone: its output embeddings must not change afterwards; adapters elsewhere are fine.
         titles: by dense id, as :func:`engine.llm.prompts.prompt_titles` writes them.
-        known: the first so many titles define how rare a token is and how far scores spread; titles of one's own do
+        n_known: the first so many titles define how rare a token is and how far scores spread; titles of one's own do
             not move the others' scores.
     """
 
     @torch.no_grad()
-    def __init__(self, backbone: Backbone, titles: Sequence[str], known: int) -> None:
+    def __init__(self, backbone: Backbone, titles: Sequence[str], n_known: int) -> None:
         self.backbone = backbone
-        self._means = TitleMeans(backbone, titles, known)
+        self._means = TitleMeans(backbone, titles, n_known)
         self._items = self._means.of(backbone.output_matrix().float()) if backbone.linear_head else None
         """float32 ``[items, width]``: states times these are the scores of the whole catalogue, up to the factor."""
         self._factor = 1.0
-        spread = float(self.state_scores(_neutral_state(backbone))[0, :known].std(correction=0))
+        spread = float(self.state_scores(_neutral_state(backbone))[0, :n_known].std(correction=0))
         self._factor = SPREAD / (spread or SPREAD)
         if self._items is not None:
             self._items *= self._factor
 
     @classmethod
     def make(cls, given: VerbalizerInputs) -> Self:
-        return cls(given.backbone, given.titles, given.known)
+        return cls(given.backbone, given.titles, given.n_known)
 
     def state_scores(self, states: Tensor) -> Tensor:
         if self._items is None:
@@ -80,13 +80,13 @@ class TitleMeans:
     """Means over titles' tokens, rare tokens weighing more.
 
     Args:
-        known: the first so many titles define how rare a token is.
+        n_known: the first so many titles define how rare a token is.
     """
 
-    def __init__(self, backbone: Backbone, titles: Sequence[str], known: int) -> None:
+    def __init__(self, backbone: Backbone, titles: Sequence[str], n_known: int) -> None:
         tokens = backbone.encoder.all_tokens([f" {title}" for title in titles])
-        seen = Counter(token for ids in tokens[:known] for token in set(ids))
-        rarity = {token: math.log((known + 1) / (seen[token] + 0.5)) for ids in tokens for token in ids}
+        seen = Counter(token for ids in tokens[:n_known] for token in set(ids))
+        rarity = {token: math.log((n_known + 1) / (seen[token] + 0.5)) for ids in tokens for token in ids}
         weights = [rarity[token] / sum(rarity[t] for t in ids) for ids in tokens for token in ids]
         lengths = torch.tensor([0, *(len(ids) for ids in tokens)], device=backbone.device)
         self.tokens = torch.tensor([token for ids in tokens for token in ids], device=backbone.device)
