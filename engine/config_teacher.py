@@ -101,8 +101,8 @@ class TeacherConfig(Section):
                 if (value := getattr(self, setting)) != getattr(usual, setting):
                     own = ""
                     if instead:
-                        *_, section, its = instead.split(".")
-                        own = f" ({instead}={getattr(getattr(self, section), its)} is its own)"
+                        *_, group, its = instead.split(".")
+                        own = f" ({instead}={getattr(getattr(self, group), its)} is its own)"
                     warnings.append(f"teacher.{setting}={value} does nothing to {ARCHITECTURES[name].label}{own}")
         for name, architecture in ARCHITECTURES.items():
             section = getattr(self, name, None)
