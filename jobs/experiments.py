@@ -213,10 +213,13 @@ def delete(reference: str, *, with_runs: bool = False) -> int:
     """Forget an experiment; its runs stay, or go with it. Returns how many runs were deleted.
 
     Raises:
-        StudioError: no such experiment, or a run is under way that was to be deleted.
+        StudioError: no such experiment, a run is under way that was to be deleted, or it is a search that is not
+            closed, whose trials would be runs like others that may ask test users.
     """
     found = standing(reference)
-    if with_runs:
+    if not with_runs:
+        _whose_runs_may_change(found.experiment.id)
+    else:
         if active := [run.name for run in found.runs if run.active]:
             raise StudioError(f"run {active[0]!r} is under way", where=found.experiment.id, remedy="cancel it first")
         for run in found.runs:
@@ -229,7 +232,8 @@ def _whose_runs_may_change(reference: str) -> Experiment:
     found = store.find(reference)
     if found.search and not found.closed:
         what = f"{found.name!r} is a search: its runs are its trials"
-        raise StudioError(what, where=found.id, remedy=f"close it first: delrec tune close {found.id}")
+        remedy = f"close it first: delrec tune close {found.id}, or delete it with its runs"
+        raise StudioError(what, where=found.id, remedy=remedy)
     return found
 
 

@@ -145,6 +145,24 @@ def test_of_two_workers_one_begins_a_trial_and_deleted_ones_count_as_tried():
     assert "1 deleted" in found.summary
 
 
+def test_no_trial_becomes_a_run_like_others_before_the_search_is_closed(tmp_path):
+    made = searches.start(_search(trials=2), "lr")
+    _work()
+    with pytest.raises(StudioError, match="'lr' is a search: its runs are its trials") as refused:
+        experiments.delete("lr")
+    assert f"tune close {made.id}" in refused.value.remedy
+    for it in searches.standing("lr").tried:
+        with pytest.raises(StudioError, match="is a trial of the search 'lr'"):
+            api.export_run(it.run.id, tmp_path / "trial.zip")
+    assert experiments.delete("lr", with_runs=True) == 2
+    assert runs.search() == []
+    again = searches.start(_search(trials=2), "lr")
+    _work()
+    searches.close(again.id)
+    assert experiments.delete("lr") == 0
+    assert len(runs.search()) == 2
+
+
 def test_failures_are_passed_over_until_nothing_but_failures_has_come():
     searches.start(_search("finetune.lr=0.08,0.091,0.005", trials=3), "some")
     _work()
