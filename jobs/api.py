@@ -294,8 +294,8 @@ def export_run(reference: str, target: Path) -> None:
     """Write a run that has ended, folder and record, to the zip file ``target``; :func:`import_run` reads it.
 
     Raises:
-        StudioError: no such run, it is queued or under way, the trial of a search that is not closed, or the file cannot
-            be written.
+        StudioError: no such run, it is queued, under way or the trial of a search that is not closed, or the file
+            cannot be written.
     """
     run = status(reference)
     refuse_trial(run)  # what is imported elsewhere is a run like others
