@@ -34,12 +34,17 @@ def preset_help(name: str) -> str:
 
 
 def load_config(
-    preset: str | None = None, *, text: str | None = None, where: str = "YAML", overrides: Iterable[str] = ()
+    preset: str | None = None,
+    *,
+    text: str | None = None,
+    where: str = "YAML",
+    overrides: Iterable[str] = (),
+    varied: Mapping[str, Any] | None = None,
 ) -> RunConfig:
     """Defaults, then a preset, then YAML ``text``, then ``a.b=c`` overrides; later ones win.
 
     What stands behind an override's first ``=`` is taken literally where the setting is a text, see
-    :func:`engine.setting_values.parse`.
+    :func:`engine.setting_values.parse`. ``varied`` is as in :func:`make_config`.
 
     >>> config = engine.load_config("smoke", overrides=["teacher.name=gru4rec", "distill.steps=3"])
     >>> config.teacher.name, config.distill.steps, config.data.dataset
@@ -64,15 +69,25 @@ def load_config(
             _merge(values, nest(read_yaml(f"{name}: {value}", f"--set {name}", _known())))
         else:
             raise _unknown(name)
-    return make_config(values)
+    return make_config(values, varied)
 
 
-def make_config(values: Mapping[str, Any]) -> RunConfig:
-    """Validate nested values; pydantic's report becomes one line naming setting, value and remedy."""
+def make_config(values: Mapping[str, Any], varied: Mapping[str, Any] | None = None) -> RunConfig:
+    """Validate nested values; pydantic's report becomes one line naming setting, value and remedy.
+
+    Args:
+        varied: the first value, by dotted name, of whatever changes from run to run of an experiment. Where the others
+            are not usable without it, it is part of what all runs start from.
+    """
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise _explain(error) from None
+        if not varied:
+            raise _explain(error) from None
+    together: dict[str, Any] = {}
+    _merge(together, values)
+    _merge(together, nest(varied))
+    return make_config(together)
 
 
 def stored_config(values: Mapping[str, Any]) -> RunConfig:

@@ -16,9 +16,9 @@ import gradio as gr
 from engine.data.references import checked_titles
 from engine.errors import StudioError
 from engine.experiment.files import plan_from_yaml, search_from_yaml
-from engine.experiment.parsing import make_plan
+from engine.experiment.parsing import make_plan, read_grid
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
-from engine.experiment.space import read_space
+from engine.experiment.space import firsts, read_space
 from engine.explain.report import ExplanationReport, check_parts
 from engine.settings import load_config
 from jobs import api, experiments, searches
@@ -148,12 +148,9 @@ class Endpoints(DataEndpoints):
             alone(preset=preset != USUAL, settings=settings, vary=vary, seeds=seeds, template=template)
             asked, called, question = plan_from_yaml(plan, "plan")
         else:
-            base = load_config(preset, overrides=settings or ())
-            asked, called, question = (
-                make_plan(preset, base, vary=vary or (), seed_text=seeds, template=template),
-                "",
-                "",
-            )
+            lines, called, question = vary or (), "", ""
+            base = load_config(preset, overrides=settings or (), varied=firsts(read_grid(lines)))
+            asked = make_plan(preset, base, vary=lines, seed_text=seeds, template=template)
         if dry_run:
             return asdict(forecast_experiment(asked))
         return as_dict(experiments.start(asked, name.strip() or called or None, question, confirmed=confirmed).id)
@@ -190,8 +187,9 @@ class Endpoints(DataEndpoints):
             alone(preset=preset != USUAL, settings=settings, vary=vary, **options)
             search, called, question = search_from_yaml(plan, "plan")
         else:
-            base, called, question = load_config(preset, overrides=settings or ()), "", ""
-            search = make_search(preset, base, read_space(vary or ()), metric=metric, trials=trials, pruning=pruning)
+            space, called, question = read_space(vary or ()), "", ""
+            base = load_config(preset, overrides=settings or (), varied=firsts(space))
+            search = make_search(preset, base, space, metric=metric, trials=trials, pruning=pruning)
         if dry_run:
             return asdict(searches.forecast_search(search))
         return as_dict(searches.start(search, name.strip() or called or None, question).id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -113,13 +113,13 @@ class Form:
             for now, value in zip(describe(), self.values(config), strict=True)
         ]
 
-    def config(self, values: Sequence[Any]) -> RunConfig:
-        """The configuration that the controls' ``values`` mean.
+    def config(self, values: Sequence[Any], varied: Mapping[str, Any] | None = None) -> RunConfig:
+        """The configuration that the controls' ``values`` mean; ``varied`` as in :func:`engine.settings.make_config`.
 
         Raises:
             StudioError: a value is not usable, or settings contradict.
         """
-        return make_config(nest({s.name: meant(s, v) for s, v in zip(self.settings, values, strict=True)}))
+        return make_config(nest({s.name: meant(s, v) for s, v in zip(self.settings, values, strict=True)}), varied)
 
     def _of(self, section: str) -> Iterator[Setting]:
         """Those of the sections within it too."""

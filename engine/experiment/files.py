@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from engine.config import RunConfig
 from engine.errors import StudioError
-from engine.experiment.parsing import make_plan, written
+from engine.experiment.parsing import make_plan, read_grid, written
 from engine.experiment.plan import Plan, Variant
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, Search, make_search
-from engine.experiment.space import Range, read_space
+from engine.experiment.space import Range, firsts, read_space
 from engine.setting_values import write
 from engine.settings import checked_names, load_config
 
@@ -41,17 +41,19 @@ def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
     Raises:
         StudioError: no YAML, an unknown key, or something in it that cannot be understood.
     """
-    values, base = _read(text, where, PLAN_KEYS, "experiment")
+    values = _read(text, where, PLAN_KEYS, "experiment")
     try:
         variants = [Variant(label=str(k), settings=dict(v or {})) for k, v in (values.get("variants") or {}).items()]
     except (ValidationError, TypeError, ValueError, AttributeError):
         remedy = "write them as NAME: {setting: value}"
         raise StudioError("the variants are not understood", where=where, remedy=remedy) from None
     checked_names([name for variant in variants for name in variant.settings])
+    vary = [written(name, _list(given)) for name, given in _vary(values, where).items()]
+    first = variants[0].settings if variants else {}
     plan = make_plan(
         values.get("preset"),
-        base,
-        vary=[written(name, _list(given)) for name, given in _vary(values, where).items()],
+        _base(values, where, first | firsts(read_grid(vary))),
+        vary=vary,
         seed_text=",".join(map(str, _list(values.get("seeds", "")))),
         datasets=map(str, _list(values.get("datasets") or [])),
         template=str(values.get("template") or ""),
@@ -83,7 +85,7 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
     Raises:
         StudioError: no YAML, an unknown key, or something in it that cannot be understood or searched.
     """
-    values, base = _read(text, where, SEARCH_KEYS, "search")
+    values = _read(text, where, SEARCH_KEYS, "search")
     lines = [
         f"{name}={given}" if isinstance(given, str) else written(name, _list(given))
         for name, given in _vary(values, where).items()
@@ -92,10 +94,11 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
     if type(trials) is not int or not isinstance(pruning, bool):
         remedy = "write e.g. 'trials: 30' and 'pruning: false'"
         raise StudioError("trials are a number, and pruning is true or false", where=where, remedy=remedy)
+    space = read_space(lines)
     search = make_search(
         values.get("preset"),
-        base,
-        read_space(lines),
+        _base(values, where, firsts(space)),
+        space,
         metric=str(values.get("metric") or DEFAULT),
         trials=trials,
         pruning=pruning,
@@ -103,8 +106,8 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
     return search, *_named(values)
 
 
-def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> tuple[Mapping[str, Any], RunConfig]:
-    """What stands in the file, and the configuration from which it starts."""
+def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> Mapping[str, Any]:
+    """What stands in the file."""
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -116,8 +119,13 @@ def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> tuple[Mapp
     if unknown := sorted(map(str, values.keys() - set(keys))):
         fault = f"unknown key {unknown[0]!r} in the file of {'an' if what[0] in 'aeiou' else 'a'} {what}"
         raise StudioError(fault, where=where, remedy=f"use {', '.join(keys)}")
-    base = load_config(values.get("preset"), text=yaml.safe_dump(values.get("base") or {}), where=where)
-    return values, base
+    return values
+
+
+def _base(values: Mapping[str, Any], where: str, varied: Mapping[str, Any]) -> RunConfig:
+    """The configuration from which it starts."""
+    text = yaml.safe_dump(values.get("base") or {})
+    return load_config(values.get("preset"), text=text, where=where, varied=varied)
 
 
 def _vary(values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -32,16 +32,10 @@ def make_plan(
     Raises:
         StudioError: something in it cannot be understood.
     """
-    grid: dict[str, list[Any]] = {}
-    for line in vary:
-        name, values = varied(line)
-        if name in grid:
-            raise StudioError("it is varied twice", where=name, remedy="say all its values in one list")
-        grid[name] = values
     plan = Plan(
         preset=preset,
         base=base.model_dump(mode="json"),
-        vary=grid,
+        vary=read_grid(vary),
         seeds=seeds(seed_text) if seed_text.strip() else [],
         datasets=[name.strip() for name in datasets if name.strip()],
         variants=list(variants),
@@ -50,6 +44,21 @@ def make_plan(
         name, _, values_text = template.partition("=")
         plan = apply(plan, name.strip(), [part.strip() for part in values_text.split(",") if part.strip()])
     return plan
+
+
+def read_grid(lines: Iterable[str]) -> dict[str, list[Any]]:
+    """What was written behind ``--vary``, by setting.
+
+    Raises:
+        StudioError: no such setting, no values, or a setting that comes twice.
+    """
+    grid: dict[str, list[Any]] = {}
+    for line in lines:
+        name, values = varied(line)
+        if name in grid:
+            raise StudioError("it is varied twice", where=name, remedy="say all its values in one list")
+        grid[name] = values
+    return grid
 
 
 def varied(line: str) -> tuple[str, list[Any]]:

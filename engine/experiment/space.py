@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -84,6 +84,11 @@ def read_space(lines: Iterable[str]) -> dict[str, Domain]:
     if not space:
         raise StudioError("nothing is searched over", where="--vary", remedy=REMEDY)
     return space
+
+
+def firsts(choices: Mapping[str, Domain]) -> dict[str, Any]:
+    """The first value of each list, the lower end of each range: what a base is checked with that lacks them."""
+    return {name: it.low if isinstance(it, Range) else it[0] for name, it in choices.items() if it}
 
 
 def _choice(setting: Setting, text: str) -> Domain:

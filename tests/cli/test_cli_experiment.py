@@ -78,6 +78,10 @@ def test_variants_that_the_configuration_cannot_have_are_told_and_kept(shell: Sh
         ((), "which settings?"),
         (("--preset", "smoke", "--vary", "distil.steps=1"), "did you mean distill.steps?"),
         (
+            ("--preset", "smoke", "--set", "distill.prompt=run", "--vary", "distill.prompt_run=A,B"),
+            "distill.prompt_run=A: run A has no soft prompt",
+        ),
+        (
             ("--preset", "smoke", "--vary", "llm.name=/nowhere,tiny-causal"),
             "'/nowhere' is not known",
         ),

@@ -48,7 +48,8 @@ def test_a_search_is_written_and_started_from_its_file(shell: Shell, tmp_path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "which settings?"),
+        ((), "nothing is searched over"),
+        (RANGE[2:], "which settings?"),
         (("--preset", "smoke"), "nothing is searched over"),
         (("--preset", "smoke", "--vary", "finetune.lr=1..1"), "nothing in it to choose from"),
         ((*RANGE, "--set", "finetune.enabled=false"), "nothing to validate"),

@@ -86,8 +86,10 @@ def check_processes(processes: int | None, run: Run) -> None:
         resources.refuse_here({name: needs[name] for name in ("processes", "on_cpu")}, "--processes", "start fewer")
 
 
-def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ...]) -> RunConfig:
-    """The configuration that the options mean.
+def chosen_config(
+    preset: str | None, file: str | None, overrides: tuple[str, ...], varied: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """The configuration that the options mean; ``varied`` as in :func:`engine.settings.make_config`.
 
     Raises:
         StudioError: nothing was chosen, the file cannot be read, or a setting is not usable.
@@ -96,11 +98,12 @@ def chosen_config(preset: str | None, file: str | None, overrides: tuple[str, ..
 
     if preset is None and file is None:
         raise StudioError("which settings?", where="--preset", remedy="choose one, e.g. --preset quickstart")
-    return load_config(preset, text=None if file is None else read_text(file), where=file or "", overrides=overrides)
+    text = None if file is None else read_text(file)
+    return load_config(preset, text=text, where=file or "", overrides=overrides, varied=varied)
 
 
 def chosen_base(
-    preset: str | None, file: str | None, overrides: tuple[str, ...], like: str | None
+    preset: str | None, file: str | None, overrides: tuple[str, ...], like: str | None, varied: Mapping[str, Any]
 ) -> tuple[str | None, RunConfig]:
     """Preset and configuration that something starts from: :func:`chosen_config`, or those of the run ``like``.
 
@@ -108,13 +111,14 @@ def chosen_base(
         StudioError: as :func:`chosen_config` and :func:`find_run`, or both were named.
     """
     if like is None:
-        return preset, chosen_config(preset, file, overrides)
+        return preset, chosen_config(preset, file, overrides, varied)
     if preset or file:
         raise StudioError("two bases", where="--like", remedy="start from a run or from a preset")
     from engine.settings import load_config, stored_config, to_yaml
 
     run = find_run(like)
-    return run.preset, load_config(text=to_yaml(stored_config(run.config)), where=run.id, overrides=overrides)
+    text = to_yaml(stored_config(run.config))
+    return run.preset, load_config(text=text, where=run.id, overrides=overrides, varied=varied)
 
 
 def write_plan(file: str, text: str) -> None:

@@ -85,9 +85,11 @@ def _plan(ctx: click.Context, given: dict[str, Any]) -> tuple[Plan, str, str]:
         from engine.experiment.files import plan_from_yaml
 
         return read_plan(ctx, plan_from_yaml)
-    from engine.experiment.parsing import make_plan
+    from engine.experiment.parsing import make_plan, read_grid
+    from engine.experiment.space import firsts
 
-    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
+    first = firsts(read_grid(given["vary"]))
+    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"], first)
     plan = make_plan(
         preset,
         base,

@@ -81,13 +81,14 @@ def _search(ctx: click.Context, given: dict[str, Any]) -> tuple[Search, str, str
 
         return read_plan(ctx, search_from_yaml)
     from engine.experiment.search import DEFAULT, USUAL_TRIALS, make_search
-    from engine.experiment.space import read_space
+    from engine.experiment.space import firsts, read_space
 
-    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"])
+    space = read_space(given["vary"])
+    preset, base = chosen_base(given["preset"], given["file"], given["overrides"], given["like"], firsts(space))
     search = make_search(
         preset,
         base,
-        read_space(given["vary"]),
+        space,
         metric=given["metric"] or DEFAULT,
         trials=USUAL_TRIALS if given["trials"] is None else given["trials"],
         pruning=not given["no_pruning"],

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from engine.experiment.search import DEFAULT, METRICS, USUAL_TRIALS, Search, make_search
-from engine.experiment.space import read_space
+from engine.experiment.space import firsts, read_space
 from engine.stages import STAGES
 from jobs import searches
 from webapp.access import Access
@@ -44,7 +44,8 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
         lines, name, question, template, seeds, by, number, prune, *shown = given
         view.refuse_other_ways(template, seeds)
         space = read_space(line for line in lines.splitlines() if line.strip())
-        made = make_search(base, form.config(shown), space, metric=by, trials=int(number or 0), pruning=prune)
+        start = form.config(shown, firsts(space))
+        made = make_search(base, start, space, metric=by, trials=int(number or 0), pruning=prune)
         return made, name.strip(), question
 
     def previewed(base: str, request: gr.Request, *given: Any) -> Html:

@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from engine.experiment.parsing import make_plan
+from engine.experiment.parsing import make_plan, read_grid
 from engine.experiment.plan import Plan
+from engine.experiment.space import firsts
 from engine.experiment.templates import TEMPLATES
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
@@ -50,10 +51,11 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
     def plan(base: str, given: tuple[Any, ...]) -> Plan:
         chosen, listed, lines, seed_text, *shown = given
         text = f"{chosen}={listed}" if chosen and listed.strip() else chosen
+        vary = [line for line in lines.splitlines() if line.strip()]
         return make_plan(
             base,
-            form.config(shown),
-            vary=[line for line in lines.splitlines() if line.strip()],
+            form.config(shown, firsts(read_grid(vary))),
+            vary=vary,
             seed_text=seed_text,
             template=text,
         )
