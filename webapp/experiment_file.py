@@ -76,7 +76,7 @@ def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: 
     place = {run.id: group.place for group in variants for run in group.runs.values()}
     sliced = slices(runs, {run.id: row_of(run, model) for run in runs}, metric, "rarity", place, frozen=True)[0]
     row = "last stage of the paper's method" if model == METHOD else label(model)
-    shown = (variants, figures, differences, METRICS, metric, baseline)
+    results = view.results(variants, figures, differences, METRICS, metric, baseline, frozen=True)
     plots = [
         intervals(estimates, f"{name} among the candidates, with 95 % intervals over users")
         for name in dict.fromkeys((metric, "NDCG@5"))
@@ -90,7 +90,7 @@ def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: 
     cards = [
         _card("What the figures do not say", tag("ul", [tag("li", words) for words in caveats], class_="dr-verdicts")),
         _card("Set-up", _setup(variants, list(done.values()))),
-        _card(f"Results: {row}", view.results(*shown), tag("div", plots), published(list(done.values()), opened=True)),
+        _card(f"Results: {row}", results, tag("div", plots), published(list(done.values()), opened=True)),
         _card("Runs by seed", view.by_seed(variants, metric, frozen=True)),
         _card("By rarity of the next item", sliced),
         _card("Configuration", _configurations(variants)),

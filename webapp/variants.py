@@ -41,6 +41,13 @@ class VariantRuns:
     runs: dict[int, Run] = field(default_factory=dict)
     """By seed; of several with one seed, the last."""
     answers: dict[int, UserMetrics] = field(default_factory=dict)
+    row: str = ""
+    """The row of its runs' results that these are of."""
+
+    @property
+    def answered(self) -> list[Run]:
+        """The runs of which its figures are the mean."""
+        return [self.runs[seed] for seed in self.answers]
 
 
 def group_runs(found: ExperimentState) -> list[VariantRuns]:
@@ -70,9 +77,10 @@ def read_answers(variants: Sequence[VariantRuns], model: str) -> None:
     for group in variants:
         group.answers = {}
         for seed, run in group.runs.items():
+            group.row = row_of(run, model)
             if run.state == "done":
                 try:
-                    group.answers[seed] = answers_of(run, row_of(run, model))
+                    group.answers[seed] = answers_of(run, group.row)
                 except StudioError:
                     continue
 

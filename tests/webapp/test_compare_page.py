@@ -19,6 +19,7 @@ from engine.explain.reason_kinds import kinds_of
 from engine.settings import load_config
 from jobs import answers, api
 from webapp.layout import READING
+from webapp.pages import compare
 from webapp.previews import dataset_of_run
 from webapp.views import users as users_view
 
@@ -184,3 +185,10 @@ def test_an_answer_leaves_the_fields_alone_that_it_does_not_concern(changed: str
     answer = found.fn([], None, "delrec", "HR@1", [], [], "rarity")
     fields = zip(found.inputs, answer, strict=False)
     assert {field.elem_id for field, value in fields if value != gr.skip()} == renewed
+
+
+def test_runs_that_the_address_names_are_known_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [api.launch(load_config("smoke", overrides=[f"seed={n}"])) for n in range(3)]
+    monkeypatch.setattr(compare, "MOST", 1)
+    assert set(compare.known_runs([ids[0], "r-none"])) == {ids[0], ids[2]}
+    assert set(compare.known_runs(None)) == {ids[2]}

@@ -132,7 +132,7 @@ def build(_: Access) -> None:
         return show(lists["runs"], *chosen, lists["curves"], lists["hide"], query.get("by"))
 
     def show(*given: Any) -> list[Any]:
-        known = {run.id: run for run in api.runs(limit=MOST)}
+        known = known_runs(given[0])
         query = CompareQuery.sound(known, *given)
         runs = [known[run_id] for run_id in query.runs]
         curves = [name for name in records.curve_names(query.runs) if not name.of_module]
@@ -166,6 +166,11 @@ def build(_: Access) -> None:
     gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **QUIET).then(fn=None, js=OPENED)
     for control in choice:
         wire(control)
+
+
+def known_runs(named: Collection[str] | None) -> dict[str, Run]:
+    """The latest runs, which are offered, and those that were ``named``, however old they are."""
+    return {run.id: run for place, run in enumerate(api.runs()) if place < MOST or run.id in (named or ())}
 
 
 def _safely(runs: list[Run], query: CompareQuery) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
 
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, SeedSpread
@@ -123,8 +124,18 @@ def results(
     metrics: Sequence[str],
     metric: str,
     baseline: VariantRuns,
+    *,
+    frozen: bool = False,
 ) -> Html:
-    """Means with both kinds of spread, and paired differences to the baseline."""
+    """Means with both kinds of spread, and paired differences to the baseline; each leads to the runs behind it.
+
+    Args:
+        frozen: without links.
+    """
+
+    def leading(words: str, groups: Sequence[VariantRuns], metric: str) -> Html | str:
+        return words if frozen else _leading(words, groups, metric)
+
     varied = list(variants[0].settings)
     heads = [tag("th", "Variant", scope="col"), *(tag("th", name, scope="col") for name in varied)]
     heads += [tag("th", name, tag("small", "candidates"), scope="col", class_="dr-number") for name in metrics]
@@ -134,9 +145,11 @@ def results(
         cells = [tag("th", swatch(group.place), group.label, tag("small", _seeds(group)), scope="row",
                      class_="dr-run-name")]  # fmt: skip
         cells += [tag("td", value or "empty") for value in group.settings.values()]
-        cells += [_spread(figures.get((group.place, name))) for name in metrics]
-        words, _, _ = difference_words(found.get(group.place), group is baseline)
-        cells.append(tag("td", words, _test(found.get(group.place))))
+        for name in metrics:
+            it = figures.get((group.place, name))
+            cells.append(_spread(it, leading(_mean(it), [group], name)) if it else _NONE)
+        words, _, _ = difference_words(it := found.get(group.place), group is baseline)
+        cells.append(tag("td", leading(words, [baseline, group], metric) if it else words, _test(it)))
         rows.append(tag("tr", cells, data_variant=group.label))
     return join(
         [
@@ -180,12 +193,25 @@ def _seeds(group: VariantRuns) -> str:
     return f"{done} of {plural(len(group.runs), 'seed')} done"
 
 
-def _spread(it: SeedSpread | None) -> Html:
-    if it is None:
-        return tag("td", "–", class_="dr-number dr-muted")
-    deviation = "" if it.deviation is None else f" ± {short(it.deviation)}"
+_NONE = tag("td", "–", class_="dr-number dr-muted")
+
+
+def _leading(words: str, groups: Sequence[VariantRuns], metric: str) -> Html:
+    """A link to the run behind a figure, or to the comparison of the runs behind it."""
+    runs = [run for group in groups for run in group.answered]
+    if len(runs) == 1:
+        return _run(runs[0], words, False)
+    asked = {"runs": ",".join(run.id for run in runs), "model": groups[-1].row, "metric": metric}
+    return link(words, f"./compare?{urlencode(asked, safe=',')}", title=f"Its {len(runs)} runs, compared")
+
+
+def _mean(it: SeedSpread) -> str:
+    return short(it.mean) if it.deviation is None else f"{short(it.mean)} ± {short(it.deviation)}"
+
+
+def _spread(it: SeedSpread, words: Html | str) -> Html:
     users = f"users {short(it.users.low)} to {short(it.users.high)}"
-    return tag("td", f"{short(it.mean)}{deviation}", tag("small", users), class_="dr-number")
+    return tag("td", words, tag("small", users), class_="dr-number")
 
 
 def _test(it: Difference | None) -> Html | None:
