@@ -82,6 +82,14 @@ def test_variants_are_told_apart_by_settings_and_seeds_are_their_runs(monkeypatc
     assert f'href="./compare?runs={one},{other}{asked["HR@1"]}"'.replace("&", "&amp;") in shown
     assert shown.count("<a ") == 2 * len(asked) + 1
     assert "<a " not in view.results(found, figures, differences, page_of.METRICS, "HR@1", found[0], frozen=True)
+    asked = {name: f"&model=delrec&metric={name.replace('@', '%40')}" for name in page_of.METRICS}
+    one, other = (",".join(run.id for run in group.runs.values()) for group in found)
+    for name, rest in asked.items():
+        for ids in (one, other):
+            assert f'href="./compare?runs={ids}{rest}"'.replace("&", "&amp;") in shown
+    assert f'href="./compare?runs={one},{other}{asked["HR@1"]}"'.replace("&", "&amp;") in shown
+    assert shown.count("<a ") == 2 * len(asked) + 1
+    assert "<a " not in view.results(found, figures, differences, page_of.METRICS, "HR@1", found[0], frozen=True)
     seeds = str(view.by_seed(found, "HR@1"))
     assert all(f"./run?id={run.id}" in seeds for group in found for run in group.runs.values())
 
@@ -174,6 +182,16 @@ def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studi
     results = page.locator("#experiment-results tbody tr")
     expect(results).to_have_count(2)
     expect(results.first).to_contain_text("users")
+    figure = results.first.get_by_role("link").first  # the mean of one run, as the other has no results yet
+    expect(figure).to_have_attribute("href", f"./run?id={one}")
+    figure.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/run?id={one}")
+    page.go_back()
+    results.last.get_by_role("link").last.click()
+    page.wait_for_url("**/compare?runs=*")
+    expect(page.locator("#compare-figures tbody tr")).to_have_count(2)
+    page.go_back()
     figure = results.first.get_by_role("link").first  # the mean of one run, as the other has no results yet
     expect(figure).to_have_attribute("href", f"./run?id={one}")
     figure.focus()

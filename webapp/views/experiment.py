@@ -148,8 +148,10 @@ def results(
         for name in metrics:
             it = figures.get((group.place, name))
             cells.append(_spread(it, leading(_mean(it), [group], name)) if it else _NONE)
-        words, _, _ = difference_words(it := found.get(group.place), group is baseline)
-        cells.append(tag("td", leading(words, [baseline, group], metric) if it else words, _test(it)))
+        difference = found.get(group.place)
+        words, _, _ = difference_words(difference, group is baseline)
+        shown = leading(words, [baseline, group], metric) if difference else words
+        cells.append(tag("td", shown, _test(difference)))
         rows.append(tag("tr", cells, data_variant=group.label))
     return join(
         [
@@ -196,7 +198,7 @@ def _seeds(group: VariantRuns) -> str:
 _NONE = tag("td", "–", class_="dr-number dr-muted")
 
 
-def _leading(words: str, groups: Sequence[VariantRuns], metric: str) -> Html:
+def _leading(words: str, groups: Sequence[VariantRuns], metric: str) -> Html | str:
     """A link to the run behind a figure, or to the comparison of the runs behind it."""
     runs = [run for group in groups for run in group.answered]
     if len(runs) == 1:
