@@ -84,7 +84,7 @@ def test_variants_are_told_apart_by_settings_and_seeds_are_their_runs(monkeypatc
     assert "<a " not in view.results(found, figures, differences, page_of.METRICS, "HR@1", found[0], frozen=True)
     asked = {name: f"&model=delrec&metric={name.replace('@', '%40')}" for name in page_of.METRICS}
     one, other = (",".join(run.id for run in group.runs.values()) for group in found)
-    for name, rest in asked.items():
+    for rest in asked.values():
         for ids in (one, other):
             assert f'href="./compare?runs={ids}{rest}"'.replace("&", "&amp;") in shown
     assert f'href="./compare?runs={one},{other}{asked["HR@1"]}"'.replace("&", "&amp;") in shown
