@@ -82,6 +82,7 @@ class SearchState:
             "validated to the end": sum(it.trial.value is not None for it in self.tried),
             "given up early": states.count("pruned"),
             "failed": states.count("failed"),
+            "stopped": states.count("cancelled") + states.count("interrupted"),
             "under way": self.waiting,
             "deleted": self.experiment.tried - len(self.tried),
         }

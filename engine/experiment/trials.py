@@ -73,9 +73,7 @@ def falls_behind(trials: Sequence[Trial], points: Mapping[int, float]) -> bool:
     ended = [trial for trial in trials if trial.value is not None]
     if len(ended) < STARTUP or not points:
         return False
-    import optuna
-
-    study = optuna.create_study(direction="maximize")
+    optuna, study = _empty_study()
     study.add_trials([_frozen(trial, {}, {}) for trial in ended])
     running = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values=dict(points))
     return bool(optuna.pruners.MedianPruner(n_startup_trials=STARTUP).prune(study, running))
@@ -97,16 +95,21 @@ def _planned(search: Search, settings: Mapping[str, Any], seen: set[str]) -> Pla
 
 def _study(search: Search, trials: Sequence[Trial], distributions: Mapping[str, Any]) -> Any:
     """Optuna's view of the trials; those whose settings are no longer among the choices are unknown to it."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize")
+    _, study = _empty_study()
     for trial in trials:
         values = dict(flatten(trial.config))
         if all(values[name] in choice for name, choice in search.space.items()):
             params = {name: _param(choice, values[name]) for name, choice in search.space.items()}
             study.add_trial(_frozen(trial, params, distributions))
     return study
+
+
+def _empty_study() -> tuple[Any, Any]:
+    """Optuna, which says nothing of what it does, and a study in memory."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna, optuna.create_study(direction="maximize")
 
 
 def _frozen(trial: Trial, params: Mapping[str, Any], distributions: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from engine.errors import StudioError
@@ -128,11 +129,13 @@ def test_combinations_that_contradict_are_left_out() -> None:
 def test_who_is_below_the_median_is_given_up_once_enough_were_seen_to_their_end() -> None:
     config = load_config("smoke")
     others = [Trial(config, "complete", {0: 0.1, 5: 0.1 * place, 10: 0.9}) for place in range(1, STARTUP + 1)]
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     assert falls_behind(others, {0: 0.1, 5: 0.2})
     assert not falls_behind(others, {0: 0.1, 5: 0.35})
     assert not falls_behind(others, {0: 0.1})
     assert not falls_behind(others[1:], {0: 0.1, 5: 0.2})
     assert not falls_behind([Trial(config, "pruned", it.points) for it in others], {0: 0.1, 5: 0.2})
+    assert optuna.logging.get_verbosity() == optuna.logging.ERROR, "what it notes would stand in a run's log"
 
 
 def test_the_best_is_one_that_was_seen_to_its_end() -> None:

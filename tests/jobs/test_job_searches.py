@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from db import experiments as store
 from db import lifecycle, runs
+from db.schema import RunRow
+from db.store import writing
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
 from engine.experiment.search import Search, make_search
@@ -210,3 +213,16 @@ def test_what_would_fail_is_refused_before_anything_is_queued():
 def test_what_a_search_takes_counts_what_is_made_once():
     found = searches.forecast_search(_search(trials=10))
     assert (found.trials, found.seconds, found.problems) == (10, None, ())
+
+
+def test_the_summary_counts_every_trial_once_whatever_its_state():
+    made = searches.start(_search(trials=9, pruning=False), "lr")
+    _work(3)
+    first = experiments.standing("lr").runs[0]
+    for state in runs.STATES:
+        with writing() as session:
+            session.execute(update(RunRow).where(RunRow.id == first.id).values(state=state))
+        found = searches.standing(made.id)
+        begun, _, counted = found.summary.partition(": ")
+        numbers = [int(part.split()[0]) for part in counted.split(", ")]
+        assert (begun, sum(numbers)) == (f"{found.experiment.tried} of 9 configurations begun", found.experiment.tried)
