@@ -184,11 +184,11 @@ def workers(needs: Mapping[str, Any] | None = None) -> list[Worker]:
     return [it for it in worker_records.living() if needs is None or not Resources.of(it.offers).lacks(needs)]
 
 
-def needs(reference: str) -> dict[str, Any]:
-    """What a run needs of a worker, as of :func:`jobs.resources.needs`."""
-    values = run_store.find(reference).config
+def needs(run_id: str) -> dict[str, Any]:
+    """What a run needs of a worker, as of :func:`jobs.resources.needs`; nothing if it was deleted."""
+    values = next((run.config for run in run_store.search(ids=[run_id])), {})
     try:
-        return resources.needs(stored_config(values))
+        return resources.needs(stored_config(values)) if values else {}
     except StudioError:  # of another version: whoever takes it up says what is wrong with it
         return dict(values.get("run", {}))
 

@@ -2,6 +2,7 @@
 
 The database is the truth; a message only wakes a worker, which then has to claim what it names. A message that is
 lost is sent again by :mod:`jobs.recovery` or :mod:`jobs.answers`, one that comes twice does nothing the second time.
+So a worker whose queue or database is out of reach says so in one sentence, and goes on.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -24,9 +27,14 @@ from huey.storage import SqliteStorage
 
 from engine.errors import StudioError
 from engine.paths import home, writable
+from jobs import heartbeat
 from jobs.settings import job_settings
 
+logger = logging.getLogger(__name__)
+
 LOCK_SECONDS = 30
+UNREAD_SECONDS = 1.0
+"""How long a worker leaves a queue alone that is out of reach."""
 TABLES_LOCK = 7_203_002
 """Any number that no other program, nor :mod:`db.migrate`, uses as a PostgreSQL advisory lock."""
 TRAINING, ANSWERS = "training", "answers"
@@ -53,9 +61,26 @@ class Queue:
     def __init__(self, name: str, work: Callable[[str], None]) -> None:
         self.huey = _huey(name)
 
-        def take(waiting: str) -> None:
-            work(waiting)
+        unclaimed = heartbeat.WriteFault(f"the queue {name!r}: what waits is not taken up")
+        unread = heartbeat.WriteFault(f"the queue {name!r}: nothing is taken from it")
+        dequeue = self.huey.dequeue
 
+        def take(waiting: str) -> None:
+            with unclaimed.logged_once():
+                work(waiting)
+
+        def next_message() -> Any:
+            with unread.logged_once():
+                try:
+                    return dequeue()
+                except ValueError:  # it could not be read, and is gone
+                    logger.warning("a message in the queue %r is not of this data folder, and is dropped", name)
+                except Exception as error:
+                    time.sleep(UNREAD_SECONDS)
+                    raise _unreachable(error) from error
+            return None
+
+        self.huey.dequeue = next_message
         self._take = self.huey.task(name="take")(take)
 
     def add(self, waiting: str) -> None:
@@ -147,7 +172,11 @@ def _unreachable(error: Exception) -> StudioError:
     if "locked" in lines[0]:
         what = f"another program has locked the queue for over {LOCK_SECONDS} s"
         return StudioError(what, where="DELREC_QUEUE_URL", remedy="end that program, then try again")
-    return StudioError(f"the queue is out of reach: {lines[0]}", where="DELREC_QUEUE_URL", remedy="start or mend it")
+    return StudioError(
+        f"the queue is out of reach: {lines[0]}",
+        where="DELREC_QUEUE_URL",
+        remedy="start it, or check disk space and permissions",
+    )
 
 
 def folder_token() -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+
 import pytest
 from fake_recipe import chain, config
 from job_support import gone, wait_for, wait_state, wait_step
+from sqlalchemy.exc import OperationalError
 
+from db.store import DatabaseUnreachable
 from engine.errors import StudioError
 from engine.settings import make_config
 from jobs import api, queues
+from jobs.queues import TRAINING, Queue
 
 
 def test_a_launched_run_goes_through_the_queue_to_its_results(start_worker):
@@ -110,3 +116,66 @@ def test_the_queue_holds_signed_ids_only():
     assert run_id.encode() in message
     queue.huey.storage.enqueue(message.replace(run_id.encode(), b"r-evil22"))
     assert queue.pending() == {run_id}
+
+
+def _never_a_trace(records: list[logging.LogRecord]) -> list[str]:
+    assert not [record for record in records if record.exc_info], "a sentence, not a trace"
+    return [record.getMessage() for record in records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    "fault", [OperationalError("select", {}, Exception("full")), DatabaseUnreachable("out of reach", remedy="start it")]
+)
+def test_a_worker_that_cannot_ask_the_database_says_so_once_in_a_sentence_and_goes_on(caplog, fault) -> None:
+    faults, worked = [fault, fault], []
+
+    def work(run_id: str) -> None:
+        if faults:
+            raise faults.pop()
+        worked.append(run_id)
+
+    queue = Queue(TRAINING, work)
+    for run_id in "abc":
+        queue.add(run_id)
+        queue.huey.execute(queue.huey.dequeue())
+    assert worked == ["c"]
+    assert _never_a_trace(caplog.records) == [
+        f"the queue 'training': what waits is not taken up: {fault}",
+        "the queue 'training': what waits is not taken up: no longer",
+    ]
+
+
+@pytest.mark.parametrize("fault", [sqlite3.OperationalError("database or disk is full"), ConnectionError("refused")])
+def test_a_queue_that_cannot_be_read_is_told_once_in_a_sentence_and_read_again(monkeypatch, caplog, fault) -> None:
+    monkeypatch.setattr(queues, "UNREAD_SECONDS", 0)
+    queue, faults = Queue(TRAINING, lambda _: None), [fault, fault]
+    read = queue.huey.storage.dequeue
+
+    def dequeue() -> bytes | None:
+        if faults:
+            raise faults.pop()
+        return read()
+
+    monkeypatch.setattr(queue.huey.storage, "dequeue", dequeue)
+    queue.add("r-1")
+    assert [queue.huey.dequeue(), queue.huey.dequeue()] == [None, None]
+    assert queue.huey.dequeue().args == ["r-1"]
+    first, last = _never_a_trace(caplog.records)
+    assert f"out of reach: {fault}" in first
+    assert "check disk space" in first
+    assert last.endswith("no longer")
+
+
+def test_strange_messages_and_those_of_deleted_runs_cost_no_trace(caplog) -> None:
+    run_id = api.launch(config())
+    storage = queues.training().huey.storage
+    storage.enqueue(storage.enqueued_items()[0].replace(run_id.encode(), b"r-evil22"))
+    api.delete(run_id)
+    assert api.needs(run_id) == {}
+    taken: list[str] = []
+    queue = Queue(TRAINING, taken.append)
+    for _ in range(2):
+        if task := queue.huey.dequeue():
+            queue.huey.execute(task)
+    assert taken == [run_id]
+    assert "is not of this data folder" in "".join(_never_a_trace(caplog.records))
