@@ -17,8 +17,8 @@ class Architecture(NamedTuple):
     """What people and language models read for it."""
     network: str
     """Module and name of its :class:`engine.teachers.network.Network`, which is imported when one is built."""
-    lacks: Mapping[str, str] = {}
-    """Settings that teachers share and this one does not know, and what it has instead, if anything."""
+    ignores: Mapping[str, str] = {}
+    """Shared settings that do nothing to this one, and which setting of its own does instead, if any."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {

@@ -97,7 +97,7 @@ class TeacherConfig(Section):
         they are one's that is not trained."""
         trained, usual, warnings = dict.fromkeys((self.name, *self.also)), type(self)(), []
         for name in trained:
-            for setting, instead in ARCHITECTURES[name].lacks.items():
+            for setting, instead in ARCHITECTURES[name].ignores.items():
                 if (value := getattr(self, setting)) != getattr(usual, setting):
                     own = ""
                     if instead:
@@ -121,7 +121,7 @@ class TeacherConfig(Section):
         return others | {"caser": {"filters": values["filters"], **own}}
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> TeacherConfig:
+    def _settings_agree(self) -> TeacherConfig:
         if self.width % self.heads:
             raise ValueError(f"teacher.heads={self.heads} does not divide teacher.width={self.width}")
         if self.label_smoothing and self.negatives:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import importlib
 import json
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import StudioError
 from engine.paths import home
+from engine.registered import registered
 
 if TYPE_CHECKING:
     from engine.config import DataConfig
@@ -28,21 +28,22 @@ NAME = r"^[^\W_][\w.-]{0,59}$"
 """How a data set may be called: letters, digits, points, dashes."""
 
 READERS = {
-    "ml-100k": "ml_100k",
-    "ml-1m": "ml_1m",
-    "ml-latest": "ml_latest",
-    "steam": "steam",
-    "beauty": "beauty",
-    "home-and-kitchen": "home_and_kitchen",
-    "amazon-2014": "amazon_2014",
-    "amazon-2018": "amazon_2018",
-    "amazon-2023": "amazon_2023",
-    "goodbooks-10k": "goodbooks_10k",
-    "recbole": "recbole",
-    "csv": "csv",
-    "synthetic": "synthetic",
+    "ml-100k": "engine.data.readers.ml_100k:READER",
+    "ml-1m": "engine.data.readers.ml_1m:READER",
+    "ml-latest": "engine.data.readers.ml_latest:READER",
+    "steam": "engine.data.readers.steam:READER",
+    "beauty": "engine.data.readers.beauty:READER",
+    "home-and-kitchen": "engine.data.readers.home_and_kitchen:READER",
+    "amazon-2014": "engine.data.readers.amazon_2014:READER",
+    "amazon-2018": "engine.data.readers.amazon_2018:READER",
+    "amazon-2023": "engine.data.readers.amazon_2023:READER",
+    "goodbooks-10k": "engine.data.readers.goodbooks_10k:READER",
+    "recbole": "engine.data.readers.recbole:READER",
+    "csv": "engine.data.readers.csv:READER",
+    "synthetic": "engine.data.readers.synthetic:READER",
 }
-"""Name of each data set (``data.dataset``), and the module that reads it."""
+"""Name of each data set (``data.dataset``), module and name of its reader. Files that somebody brings are tried in this
+order (:data:`engine.data.guess.FORMATS`): a data set stands before those that its files could be mistaken for."""
 
 
 def names() -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def reader(name: str) -> Reader:
         StudioError: there is none of this name, or an imported one is damaged.
     """
     if name in READERS:
-        found: Reader = importlib.import_module(f"engine.data.readers.{READERS[name]}").READER
+        found: Reader = registered(READERS[name])
         return found
     now = current(name)
     if now is None:

@@ -19,14 +19,14 @@ _SLIDING = _LIKE_LLAMA | _WINDOW
 _ONE_HEAD_SIZE = _SIZES | {"num_attention_heads": 4, "num_key_value_heads": 2}
 _OLD = {"n_embd": WIDTH, "n_layer": 3, "n_head": 4, "n_positions": 512}
 
-PACKED: dict[str, tuple[str, dict[str, Any]]] = {
+PACKED_FORWARD: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", _LIKE_LLAMA),
     "mistral": ("mistral", _LIKE_LLAMA | {"sliding_window": None}),
     "qwen2": ("qwen2", _ONE_HEAD_SIZE),
     "qwen3": ("qwen3", _LIKE_LLAMA),
 }
 """Which the engine reads in its own way. By name: the type, and what differs from its defaults."""
-LIBRARY: dict[str, tuple[str, dict[str, Any]]] = {
+TRANSFORMERS_FORWARD: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral, window": ("mistral", _SLIDING),
     "qwen2, window": (
         "qwen2",
@@ -72,5 +72,5 @@ def random_model(kind: str, settings: dict[str, Any], **other: Any) -> Any:
 
 def backbone_of(name: str, **other: Any) -> CausalBackbone:
     """A backbone around a model of one of the families above."""
-    model = random_model(*(PACKED | LIBRARY)[name], **other)
+    model = random_model(*(PACKED_FORWARD | TRANSFORMERS_FORWARD)[name], **other)
     return CausalBackbone(model, tiny_tokenizer(), name, "random weights", 512)

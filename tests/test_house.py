@@ -90,6 +90,22 @@ def test_no_function_of_pages_jobs_or_database_is_without_a_caller() -> None:
     assert sorted(defined - used) == []
 
 
+def test_no_module_is_without_a_caller() -> None:
+    """One imports or names it, as the registers do; the shell finds its commands, Alembic its migrations by folder."""
+    called: set[str] = set()
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    for module, path in modules.items():
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ImportFrom):
+                called |= {str(node.module), *(f"{node.module}.{it.name}" for it in node.names)}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and module != node.value:
+                called.add(node.value.partition(":")[0])
+    assert {"engine.teachers.caser", "jobs.child"} <= called
+    folders = ("db.migrations.", "webapp.commands.", "webapp.cli")  # the last is pyproject.toml's script
+    idle = {it for it in modules if not it.startswith(folders) and not it.endswith("__init__")} - called
+    assert sorted(idle) == [], "needs a line in its register, or a caller"
+
+
 def test_only_the_engine_puts_names_of_curves_together() -> None:
     """Elsewhere they are an ``engine.curves.CurveName``."""
     words = [
@@ -116,7 +132,8 @@ def test_a_name_of_a_type_means_one_type() -> None:
         for name in _types(ast.parse(path.read_text(encoding="utf-8"))):
             places.setdefault(name.lstrip("_"), []).append(str(path.relative_to(ROOT)))
     assert {"RunState", "ExplanationReport"} <= places.keys()
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert twice == {}, "call the new one otherwise, or import the old one"
 
 
 LATE = {"engine.config", "engine.config_data", "engine.data", "engine.datasets", "engine.locations"}

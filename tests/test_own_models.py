@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from families import LIBRARY, random_model
+from families import TRANSFORMERS_FORWARD, random_model
 from pipeline_world import quick
 from stage_world import CANDIDATES
 
@@ -32,7 +32,7 @@ def test_a_run_with_an_architecture_unknown_to_the_engine(
     family: str, settings: dict[str, int], asked: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Both stages, all rows, DELRec-plus where it can be; opened again, the run answers the same."""
-    random_model(*LIBRARY[family], **settings).save_pretrained(tmp_path / "model")
+    random_model(*TRANSFORMERS_FORWARD[family], **settings).save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     config = quick(f"llm.name={tmp_path / 'model'}", *asked)
     report = run_pipeline(config, tmp_path / "run", Monitor())

@@ -23,9 +23,11 @@ from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded
 from engine.errors import StudioError
 from engine.monitor import Monitor
 
-FORMATS = ("ml-1m", "ml-latest", "goodbooks-10k", "steam", "amazon-2023", "amazon-2014", "amazon-2018", "recbole")
-"""Tried in this order, before ml-100k and csv, so the more particular first: names of files, fields of records and
-columns tell them apart."""
+FORMATS = tuple(
+    name for name in datasets.READERS if name not in ("ml-100k", "beauty", "home-and-kitchen", "csv", "synthetic")
+)
+"""Tried in this order, before ml-100k and csv: names of files, fields of records and columns tell them apart. Two of
+the paper's data sets come in the formats of others."""
 ROWS = 5
 
 

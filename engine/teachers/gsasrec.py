@@ -24,25 +24,25 @@ class GSASRec(SASRec):
 
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
         super().__init__(n_items, config)
-        nn.init.constant_(self.bias, self.even)
+        nn.init.constant_(self.bias, self.uniform_score)
 
     @property
-    def rate(self) -> float:
+    def sampling_rate(self) -> float:
         """The share a of the other items that is drawn."""
         return self.config.gsasrec.negatives / max(self.n_items - 1, 1)
 
     @property
     def beta(self) -> float:
-        return self.config.gsasrec.t * (self.rate - 1) + 1
+        return self.config.gsasrec.t * (self.sampling_rate - 1) + 1
 
     @property
-    def even(self) -> float:
-        """The score of all items where all are as probable."""
-        return math.log(self.beta / self.rate) - math.log(max(self.n_items - 1, 1))
+    def uniform_score(self) -> float:
+        """The score of all items where all are equally probable."""
+        return math.log(self.beta / self.sampling_rate) - math.log(max(self.n_items - 1, 1))
 
     def logprobs(self, states: Tensor) -> Tensor:
         """The loss is least where an item's score is the logit of its probability plus log(b / a)."""
-        return logsigmoid(self.logits(states) - math.log(self.beta / self.rate)).log_softmax(-1)
+        return logsigmoid(self.logits(states) - math.log(self.beta / self.sampling_rate)).log_softmax(-1)
 
     def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """At every place the next item is told from negatives that are drawn for the window as a whole."""
@@ -57,8 +57,8 @@ class GSASRec(SASRec):
         losses.mean().backward()
         return float(losses.detach().sum()), len(losses)
 
-    def guessing(self) -> float:
-        score = torch.tensor(self.even)
+    def uniform_loss(self) -> float:
+        score = torch.tensor(self.uniform_score)
         return float(gbce(score[None], score.expand(1, self.config.gsasrec.negatives), self.beta))
 
 

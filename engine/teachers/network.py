@@ -101,14 +101,14 @@ class Network(nn.Module, ABC):
             The summed loss.
         """
         embeddings, bias, settings = self.items.weight[: self.n_items], self.bias, self.config
-        known, offsets = embeddings.detach(), bias.detach()
+        weights, biases = embeddings.detach(), bias.detach()
         if some := len(learned) < self.n_items:
-            known, offsets, labels = known[learned], offsets[learned], places_in(learned, labels)
-        tensors = states.detach(), known, offsets, labels
-        if settings.negatives is None or settings.negatives >= len(known):
+            weights, biases, labels = weights[learned], biases[learned], places_in(learned, labels)
+        tensors = states.detach(), weights, biases, labels
+        if settings.negatives is None or settings.negatives >= len(weights):
             loss, by_states, by_items, by_bias = softmax_loss(*tensors, settings.label_smoothing)
         else:
-            drawn = torch.from_numpy(random.choice(len(known), settings.negatives, replace=False, shuffle=False))
+            drawn = torch.from_numpy(random.choice(len(weights), settings.negatives, replace=False, shuffle=False))
             loss, by_states, by_items, by_bias = sampled_softmax_loss(*tensors, to_device(drawn, states.device))
         if some:
             by_items = torch.zeros_like(embeddings).index_copy_(0, learned, by_items)
@@ -116,8 +116,8 @@ class Network(nn.Module, ABC):
         torch.autograd.backward([states, embeddings, bias], [by_states, by_items, by_bias])
         return loss
 
-    def guessing(self) -> float:
-        """The mean loss of a network that knows nothing."""
+    def uniform_loss(self) -> float:
+        """The mean loss where all items are equally probable; training whose loss is far above it has diverged."""
         return math.log(self.n_items)
 
 

@@ -149,9 +149,9 @@ class _Epochs:
         Raises:
             engine.errors.StudioError: the loss is far above that of guessing, or scores are not numbers.
         """
-        guessing = self.network.guessing()
-        if self.loss is not None and self.loss > DIVERGED * guessing:
-            why = f"its loss is {self.loss:.3g}, that of guessing is {guessing:.3g}"
+        uniform = self.network.uniform_loss()
+        if self.loss is not None and self.loss > DIVERGED * uniform:
+            why = f"its loss is {self.loss:.3g}, that of guessing is {uniform:.3g}"
             raise diverged("epoch", self.epoch, why, f"teacher.lr={self.config.lr}")
         return {SELECT: self._ndcg(self.teacher), "popularity": self.popularity}
 

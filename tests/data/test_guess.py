@@ -18,7 +18,7 @@ from engine import datasets
 from engine.data.guess import FORMATS, guess_format
 from engine.errors import StudioError
 
-LOST = "{name}: its place in engine.data.guess.FORMATS is before {guessed}, which takes it for its own"
+LOST = "{name}: its place in engine.datasets.READERS is before {guessed}, which takes it for its own"
 GUESSED = {name: WRITE[name] for name in FORMATS} | {"steam 2": steam_v2}
 
 

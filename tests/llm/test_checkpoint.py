@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import LIBRARY, PACKED, random_model
+from families import PACKED_FORWARD, TRANSFORMERS_FORWARD, random_model
 from llm_world import CANDIDATES, HISTORY
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -94,9 +94,9 @@ def test_a_t5_with_an_output_layer_of_its_own_needs_it(family: str, tmp_path: Pa
         load(folder)
 
 
-@pytest.mark.parametrize("family", [*PACKED, *(name for name in LIBRARY if name != "mamba")])
+@pytest.mark.parametrize("family", [*PACKED_FORWARD, *(name for name in TRANSFORMERS_FORWARD if name != "mamba")])
 def test_a_lost_weight_of_any_architecture_is_named(family: str, tmp_path: Path) -> None:
-    folder = keep(random_model(*(PACKED | LIBRARY)[family]), tmp_path)
+    folder = keep(random_model(*(PACKED_FORWARD | TRANSFORMERS_FORWARD)[family]), tmp_path)
     keys = sorted(key for key in load_file(folder / "model.safetensors") if ".1." in key)
     change_weights(folder, lambda tensors: {key: value for key, value in tensors.items() if key != keys[0]})
     with pytest.raises(StudioError, match="missing from its files: "):
@@ -157,7 +157,7 @@ def test_what_is_of_no_use_is_told_and_left(tmp_path: Path) -> None:
 def test_whole_checkpoints_tied_ones_among_them_load_without_a_word(
     family: str, tmp_path: Path, prompts: Prompts
 ) -> None:
-    model = of_family(family) if family in FAMILIES else random_model(*LIBRARY[family])
+    model = of_family(family) if family in FAMILIES else random_model(*TRANSFORMERS_FORWARD[family])
     heard = Listener()
     backbone = load(keep(model, tmp_path), heard)
     assert not any("weights" in text for text in heard.said)
@@ -171,7 +171,7 @@ def test_whole_checkpoints_tied_ones_among_them_load_without_a_word(
 @pytest.mark.parametrize("family", ["mamba", "gpt2", "gemma2", "gpt_oss"])
 def test_a_checkpoint_is_read_in_bfloat16_too(family: str, tmp_path: Path, prompts: Prompts) -> None:
     """Some architectures keep parts of themselves in float32."""
-    folder = keep(random_model(*LIBRARY[family]), tmp_path)
+    folder = keep(random_model(*TRANSFORMERS_FORWARD[family]), tmp_path)
     answers = {}
     for dtype in ("float32", "bfloat16"):
         backbone = load_backbone(LLMConfig(name=str(folder), dtype=dtype, device="cpu"), Monitor())
@@ -304,7 +304,7 @@ CODED = {"llama": "down_proj.weight", "gpt2": "c_proj.weight"}
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_codes_are_not_taken_for_weights(family: str, dtype: torch.dtype, tmp_path: Path) -> None:
     """Of a quantised checkpoint whose configuration was lost."""
-    model = of_family("llama") if family == "llama" else random_model(*LIBRARY[family])
+    model = of_family("llama") if family == "llama" else random_model(*TRANSFORMERS_FORWARD[family])
     folder = keep(model, tmp_path)
     (key,) = (key for key in load_file(folder / "model.safetensors") if "1.mlp" in key and key.endswith(CODED[family]))
     change_weights(folder, lambda tensors: tensors | {key: tensors[key].to(dtype)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from families import LIBRARY, PACKED, backbone_of, random_model
+from families import PACKED_FORWARD, TRANSFORMERS_FORWARD, backbone_of, random_model
 from test_families import check_all, inputs_of, own
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -26,7 +26,11 @@ def listening(backbone: CausalBackbone) -> list[str]:
 def test_a_window_beyond_the_first_proof_is_found_once_prompts_reach_it() -> None:
     window = FAR
     backbone = CausalBackbone(
-        random_model("mistral", PACKED["llama"][1] | {"sliding_window": window}), tiny_tokenizer(), "m", "random", 512
+        random_model("mistral", PACKED_FORWARD["llama"][1] | {"sliding_window": window}),
+        tiny_tokenizer(),
+        "m",
+        "random",
+        512,
     )
     told = listening(backbone)
     backbone.prove(window)
@@ -62,7 +66,7 @@ RESCALED = {
 @pytest.mark.parametrize("rope", RESCALED)
 def test_positions_that_are_rescaled_for_long_texts_are_right_or_refused(rope: str) -> None:
     kind, settings = RESCALED[rope]
-    model = random_model(kind, LIBRARY["phi3"][1] | {"sliding_window": None}, **settings)
+    model = random_model(kind, TRANSFORMERS_FORWARD["phi3"][1] | {"sliding_window": None}, **settings)
     backbone = CausalBackbone(model, tiny_tokenizer(), kind, "random", 400)
     backbone.prove()
     ids = torch.randint(0, 400, (3, 90), generator=torch.Generator().manual_seed(1))
@@ -77,12 +81,12 @@ def test_positions_that_are_rescaled_for_long_texts_are_right_or_refused(rope: s
         torch.testing.assert_close(backbone.answer_states(batch), alone, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("family", [*PACKED, "mistral, window", "qwen3, window", "smollm3", "granite", "gpt2"])
+@pytest.mark.parametrize("family", [*PACKED_FORWARD, "mistral, window", "qwen3, window", "smollm3", "granite", "gpt2"])
 def test_bfloat16_does_not_hide_a_difference_nor_make_one(family: str) -> None:
     backbone = backbone_of(family).to(torch.bfloat16)
     told = listening(backbone)
     backbone.prove()
-    assert bool(told) == (family in LIBRARY)
+    assert bool(told) == (family in TRANSFORMERS_FORWARD)
 
 
 @pytest.mark.parametrize(("scale", "dtype"), [(0.02, torch.bfloat16), (0.005, torch.float32)])
@@ -91,7 +95,7 @@ def test_untrained_weights_that_hide_an_architecture_are_seen_through(
     kind: str, scale: float, dtype: torch.dtype
 ) -> None:
     """At the usual scale of random weights attention is nearly uniform, whatever positions and scores enter it."""
-    settings = dict(LIBRARY["smollm3"][1]) | ({"residual_multiplier": 0.9} if kind == "granite" else {})
+    settings = dict(TRANSFORMERS_FORWARD["smollm3"][1]) | ({"residual_multiplier": 0.9} if kind == "granite" else {})
     marks = {"vocab_size": 424, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, **marks, **settings, initializer_range=scale)
@@ -115,7 +119,11 @@ def test_any_departure_of_the_packed_reading_makes_way_for_the_library(monkeypat
 
 def test_a_model_that_looks_ahead_is_refused() -> None:
     backbone = CausalBackbone(
-        random_model("bert", LIBRARY["bert as decoder"][1] | {"is_decoder": False}), tiny_tokenizer(), "b", "x", 512
+        random_model("bert", TRANSFORMERS_FORWARD["bert as decoder"][1] | {"is_decoder": False}),
+        tiny_tokenizer(),
+        "b",
+        "x",
+        512,
     )
     with pytest.raises(StudioError, match="does not follow, token by token, from the embeddings before it"):
         backbone.prove()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import LIBRARY, PACKED, backbone_of
+from families import PACKED_FORWARD, TRANSFORMERS_FORWARD, backbone_of
 from pipeline_world import StopAt
 from several import together
 from stage_world import CANDIDATES, QUICK, cancelled, make_world
@@ -36,7 +36,7 @@ AGAIN = ("finetune.top_layers=1", "finetune.steps=4", "finetune.passes=4")
 """What lower blocks made of prompts is remembered."""
 
 
-@pytest.mark.parametrize("family", [*PACKED, *LIBRARY])
+@pytest.mark.parametrize("family", [*PACKED_FORWARD, *TRANSFORMERS_FORWARD])
 def test_every_architecture_reads_split_weights_as_whole_ones(family: str) -> None:
     """Fused projections, GPT-2's turned weights, experts: states and gradients to the last bit."""
     backbone = backbone_of(family)

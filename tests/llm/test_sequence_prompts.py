@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from families import LIBRARY, random_model
+from families import TRANSFORMERS_FORWARD, random_model
 from llm_world import HISTORY, TITLES, make_catalogue
 
 from engine.llm import Backbone, SoftPrompt
@@ -23,7 +23,7 @@ def lists() -> SequencePrompts:
 
 def library() -> Backbone:
     """Of an architecture that the engine reads by Transformers' forward pass, with windows shorter than the prompts."""
-    model, tokenizer = random_model(*LIBRARY["gemma2"]), tiny_tokenizer()
+    model, tokenizer = random_model(*TRANSFORMERS_FORWARD["gemma2"]), tiny_tokenizer()
     return CausalBackbone(model, tokenizer, "gemma2", "random weights", 512)
 
 

@@ -93,9 +93,9 @@ def test_it_begins_near_an_even_distribution_and_guessing_costs_what_that_does()
     even = own.logprobs(torch.zeros(1, TINY.width))
     torch.testing.assert_close(even, torch.full((1, N_ITEMS), -np.log(N_ITEMS)).float())
     chance = 1 / N_ITEMS
-    at = np.log(chance / (1 - chance)) + np.log(own.beta / own.rate)
+    at = np.log(chance / (1 - chance)) + np.log(own.beta / own.sampling_rate)
     labels, others = np.logaddexp(0, -at), np.logaddexp(0, at)
-    assert own.guessing() == pytest.approx((own.beta * labels + 4 * others) / 5, rel=1e-5)
+    assert own.uniform_loss() == pytest.approx((own.beta * labels + 4 * others) / 5, rel=1e-5)
 
 
 def test_its_negatives_are_its_own(train: Train, tmp_path: Path) -> None:
