@@ -137,6 +137,7 @@ def control(setting: Setting, value: Any) -> Component:
         "info": setting.help,
         "value": shown(setting, value),
         "elem_id": element_id(setting.name),
+        "elem_classes": ["dr-setting", f"{setting.kind}:{setting.name}"] if setting.name != "seed" else [],
         "min_width": 190,
     }
     if setting.kind == "switch":

@@ -9,6 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from webapp_studio import Studio, set_value
 
+from engine.experiment.parsing import read_grid
+from engine.fields import describe
+from engine.settings import flatten, load_config
+
 pytestmark = pytest.mark.browser
 
 
@@ -110,3 +114,44 @@ def test_a_visitor_who_only_looks_learns_nothing_of_the_disk(
     expect(page.locator("#launch")).to_be_disabled()
     page.get_by_role("tab", name="Data set").click()
     expect(page.locator("#data-said [role=alert]")).to_contain_text("read-only")
+
+
+def test_every_setting_can_be_put_into_what_varies_as_the_shell_writes_it(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    page.get_by_label("gru4rec").check()
+    expect(page.locator("#launch-command")).to_contain_text("teacher.also=[gru4rec]")
+    box = page.locator("#vary-settings textarea")
+    shown = dict(flatten(load_config("smoke", overrides=["teacher.also=[gru4rec]"])))
+    names = {it.name: f"{it.kind}:{it.name}" for it in describe() if it.name != "seed"}
+    for more in page.get_by_role("button", name="More settings").all():
+        more.click()
+    expect(page.locator(".dr-setting")).to_have_count(len(names))
+    page.evaluate(
+        "classes => classes.forEach(name => { const block = document.querySelector(`[class~='${name}']`);"
+        " block.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));"
+        " block.querySelector('.dr-vary').click(); document.activeElement.blur(); })",
+        [*names.values()],
+    )
+    found = read_grid(box.input_value().splitlines())
+    assert found == {name: [shown[name]] for name in names}
+    expect(page.locator(".dr-vary")).to_have_count(1)
+
+
+def test_what_varies_is_begun_beside_a_setting_by_keyboard(page: Page, at_quiet_studio: Studio) -> None:
+    _choose_smoke(page, at_quiet_studio)
+    set_value(page, "distill.steps", "9")
+    page.locator("#setting-distill-steps input").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Vary distill.steps")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#vary-settings textarea")).to_be_focused()
+    page.keyboard.type(",12")
+    page.locator("#setting-teacher-name").hover()
+    page.get_by_role("button", name="Vary teacher.name").click()
+    page.keyboard.type(",caser")
+    page.locator("#setting-distill-steps").hover()
+    page.get_by_role("button", name="Vary distill.steps").click()
+    page.keyboard.type(",15")
+    expect(page.locator("#vary-settings textarea")).to_have_value("distill.steps=9,12,15\nteacher.name=sasrec,caser")
+    page.locator("#vary-preview").click()
+    expect(page.locator("#vary-said")).to_contain_text("6 runs")

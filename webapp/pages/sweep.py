@@ -21,7 +21,7 @@ from webapp.pages import search
 from webapp.views.experiment import expected
 
 GO = "(url) => { if (url) window.location.href = url }"
-HELP = "A setting a line with its values, e.g. distill.steps=50,100"
+HELP = "A setting a line with its values, e.g. distill.steps=50,100; 'Vary' beside a setting begins one."
 
 
 def build(access: Access, form: Form, preset: gr.Radio) -> None:

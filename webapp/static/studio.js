@@ -78,12 +78,15 @@
   const written = (field) => field instanceof HTMLTextAreaElement
     || (field instanceof HTMLInputElement && field.selectionStart !== undefined && field.getAttribute("role") !== "listbox"
       && !["checkbox", "radio", "range", "file", "button", "submit"].includes(field.type));
+  const setText = (field, text) => {
+    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, text);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
   const keep = () => typed.forEach(({ text, focused }, field) => {
     const now = field.isConnected ? field : field.id && document.getElementById(field.id);
     if (!now || now.value === text) return;
     const place = field.selectionEnd;
-    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(now), "value").set.call(now, text);
-    now.dispatchEvent(new Event("input", { bubbles: true }));
+    setText(now, text);
     if (focused && document.activeElement === document.body) now.focus({ preventScroll: true });
     if (document.activeElement === now && place !== null) now.setSelectionRange(place, place);
     if (now !== field) { typed.delete(field); typed.set(now, { text, focused }); }
@@ -133,6 +136,40 @@
     new URLSearchParams(query || "").forEach((value, name) => url.searchParams.append(name, value));
     window.history.replaceState(null, "", url.href);
   };
+
+  // Beside the setting that is pointed at or has the focus: a button that puts its name and value into what varies.
+  const varier = document.createElement("button");
+  Object.assign(varier, { type: "button", className: "dr-vary", textContent: "Vary" });
+  const kindAndName = (block) => [...block.classList].find((name) => name.includes(":")).split(":");
+  const offerVarying = (event) => {
+    const block = event.target instanceof Element && event.target.closest(".dr-setting");
+    if (!block || varier.parentElement === block || document.activeElement === varier) return;
+    varier.ariaLabel = `Vary ${kindAndName(block)[1]}`;
+    block.append(varier);
+  };
+  document.addEventListener("focusin", offerVarying);
+  document.addEventListener("pointerover", offerVarying);
+  const valueIn = (block, kind) => {
+    const boxes = [...block.querySelectorAll("[type=checkbox]")];
+    if (kind === "switch") return String(boxes[0].checked);
+    const chosen = boxes.filter((box) => box.checked).map((box) => box.closest("label").textContent.trim());
+    const field = block.querySelector("input:not([type=checkbox]), textarea");
+    const text = field && !(field.getAttribute("role") === "combobox" && field.value === "empty") ? field.value : "";
+    if (kind === "list") return `[${boxes.length ? chosen.join(", ") : text}]`;
+    return text.includes(",") ? `"${text}"` : text;
+  };
+  varier.addEventListener("click", () => {
+    const block = varier.parentElement;
+    const [kind, name] = kindAndName(block);
+    const box = document.querySelector("#vary-settings textarea");
+    const lines = box.value.split("\n").filter((line) => line.trim());
+    let place = lines.findIndex((line) => line.split("=")[0].trim() === name);
+    if (place < 0) place = lines.push(`${name}=${valueIn(block, kind)}`) - 1;
+    setText(box, lines.join("\n"));
+    box.focus();
+    const end = lines.slice(0, place + 1).join("\n").length;
+    box.setSelectionRange(end, end);
+  });
 
   // Runs picked for comparison; the table is drawn anew while runs go on, so ticks are put back.
   const picked = new Set();
