@@ -8,16 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from lion_pytorch import Lion
 from torch import Tensor, nn
 
-from engine.config import DistillConfig, FinetuneConfig
+from engine.config import RunConfig
 from engine.training import Tensors, diverged, load_optimizer_state, optimizer_state
 
-Settings = DistillConfig | FinetuneConfig
-SECTIONS = {DistillConfig: "distill", FinetuneConfig: "finetune"}
+
+class OptimizerSettings(Protocol):
+    """What a stage's section of the configuration says of its optimizer; perhaps ``head_lr`` too."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def optimizer(self) -> str: ...
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
@@ -34,7 +49,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
 class StageOptimizer:
     """Updates named parameters by a stage's settings; its state is a flat dict of tensors."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], config: Settings) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], config: OptimizerSettings) -> None:
         """``parameters``: the tensors to train, any float dtype; names become keys of :meth:`state`.
 
         Those called ``head.…`` learn at the stage's ``head_lr``.
@@ -75,8 +90,9 @@ class StageOptimizer:
                 self.masters[name].grad = parameter.grad.float()
         norm = nn.utils.clip_grad_norm_(self.masters.values(), self.config.clip)
         if not torch.isfinite(norm):
-            lr = f"{SECTIONS[type(self.config)]}.lr={self.config.lr}"
-            raise diverged("step", step + 1, "its gradient is not finite", lr)
+            fields = RunConfig.model_fields.items()
+            section = next(name for name, it in fields if it.annotation is type(self.config))
+            raise diverged("step", step + 1, "its gradient is not finite", f"{section}.lr={self.config.lr}")
         self.torch_optimizer.step()
         self._publish()
         return rate

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from engine.labels import label
 from engine.recipe import stage_recipes
+from engine.rows import all_rows
 from engine.settings import load_config
 from engine.stages import STAGES, TITLES, StageSpec, stage_names, stage_title
 from tests.stage_world import SWITCHED_ON
 
+CONCEPTS = Path(__file__).parents[1] / "docs" / "concepts"
 EVERY = load_config("smoke", overrides=SWITCHED_ON)
 
 
@@ -25,6 +29,24 @@ def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> 
     assert {stage.name: getattr(maker, "SELECT", "") for stage, maker in makers.items()} == {
         stage.name: stage.selects for stage in makers
     }
+
+
+def test_every_stage_that_trains_is_called_briefly_in_charts() -> None:
+    """Else its curves have none."""
+    assert {stage.name for stage in STAGES if stage.brief} == {stage.name for stage in STAGES if stage.selects}
+
+
+def test_every_row_has_a_name_for_people() -> None:
+    assert [row for row in all_rows(EVERY) if label(row) == row] == [], "engine/labels.py has no words for it"
+
+
+def test_the_concepts_tell_of_every_stage() -> None:
+    """By a piece of its code, or the path of that."""
+    told = "".join(page.read_text(encoding="utf-8") for page in CONCEPTS.glob("*.md"))
+    for stage in STAGES[:-1]:
+        if stage.code:
+            part = stage.code[0].rpartition(".")[0] if stage.code[0].count(".") > 1 else stage.code[0]
+            assert part in told.replace("/", "."), f"{stage.name}: docs/concepts names nothing of {part}"
 
 
 def test_what_stages_share_is_told_apart_by_the_code_that_makes_it() -> None:
