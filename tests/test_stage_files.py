@@ -86,7 +86,6 @@ def test_every_stage_says_what_it_leaves_and_nothing_else_is_in_a_runs_folder(ru
     told = str(run_folder.__doc__)
     names = [name.partition("/")[0].replace("-caser", "") for _, name in FILES]
     assert [name for name in names if name not in told] == [], "the docstring of engine/run_folder.py lists them"
-    )
     found = {file.relative_to(run).as_posix() for file in run.rglob("*") if file.is_file()}
     assert found - KEPT_APART == {name for _, name in FILES}
     on_record = {entry["name"]: set(entry["files"]) for entry in RunFolder(run).files.entries()}
