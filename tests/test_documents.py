@@ -14,7 +14,7 @@ import pytest
 from engine.architectures import ARCHITECTURES
 from engine.backbones import BACKBONES
 from engine.config import RunConfig
-from engine.datasets import READERS
+from engine.datasets import READERS, reader
 from engine.settings import setting_of
 from engine.verbalizers import VERBALIZERS
 from webapp.pages import PAGES as PAGES_OF_APP
@@ -132,6 +132,13 @@ def test_readers_find_it(document: str) -> None:
 def test_what_can_be_chosen_is_described(page: str, register: Iterable[str]) -> None:
     words = set(re.findall(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", (ROOT / page).read_text(encoding="utf-8").lower()))
     assert sorted(set(register) - words) == []
+
+
+def test_terms_of_what_is_fetched_are_in_notice() -> None:
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    fetched = [re.split("[ -]", reader(name).title)[0] for name in READERS if reader(name).fetchable]
+    assert len(fetched) > 5
+    assert [owner for owner in fetched if owner not in notice] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def test_weights_are_counted_as_the_model_has_them(config: Any) -> None:
     shape = Shape.of(_facts(config))
     assert shape is not None
     assert shape.blocks + shape.embeddings == matrices
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sizes_of_every_kind_of_backbone_are_understood(family: str) -> None:
+    model = FAMILIES[family](0).model
+    shape = Shape.of(_facts(model.config))
+    assert shape is not None, "engine.locations.OTHER_NAMES says what configurations of this kind call their sizes"
+    weights = {name: it for name, it in model.named_parameters() if not re.search("relative|position", name)}
+    matrices = sum(it.numel() for it in weights.values() if it.dim() == 2)
+    assert shape.blocks + shape.embeddings == matrices, "engine/memory.py counts otherwise"
 
 
 @pytest.mark.parametrize(("titles", "measured"), [(9, 2000), (30, 5900)], ids=["ML-100K", "Office"])

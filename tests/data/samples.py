@@ -213,9 +213,5 @@ WRITE: dict[str, Write] = {
     "csv": own_tables,
 }
 """By the name of the data set. Titles are those of ``ITEMS``; users and items are called as there, or by numbers."""
-ARCHIVED = frozenset({"ml-latest"})
-"""Those that are written as the archive in which they are published."""
 ITEMS_ALONE = ("meta_*", "steam_games*")
 """Files of items that do not say where the interactions are: several files of these may go with them."""
-UNTIMED = frozenset({"goodbooks-10k"})
-"""Those whose interactions have an order and no times. Nothing is learned of a format that has neither."""

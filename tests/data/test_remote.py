@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,13 @@ from engine.locations import data_fault, data_presence
 from engine.monitor import Monitor
 from tests.file_server import Server, serving
 
-CATEGORY = {"amazon-2014": "Home_and_Kitchen", "amazon-2018": "Gift_Cards", "amazon-2023": "All_Beauty"}
 FETCHED = [name for name in datasets.READERS if name != "ml-100k" and datasets.reader(name).fetchable]
+
+
+def category_of(name: str) -> str | None:
+    """The part that the sample is of, where a data set is fetched in parts."""
+    category = signature(WRITE[name]).parameters.get("category")
+    return category.default if category and datasets.reader(name).choices else None
 
 
 @pytest.fixture
@@ -45,10 +51,10 @@ def offered(server: Server, name: str, tmp_path: Path) -> tuple[RemoteFile, ...]
     reader = datasets.reader(name)
     made = tmp_path / "made"
     made.mkdir()
-    category = {"beauty": "Beauty"}.get(name) or CATEGORY.get(name)
+    category = {"beauty": "Beauty"}.get(name) or category_of(name)
     write = WRITE["amazon-2014"] if name == "beauty" else WRITE[name]
     write(made, LOG, category) if category else write(made, LOG)  # type: ignore[call-arg]
-    asked = reader.remotes(DataConfig(dataset=name, category=CATEGORY.get(name)))
+    asked = reader.remotes(DataConfig(dataset=name, category=category_of(name)))
     if len(asked) == 1 and asked[0].name.endswith(".zip") and not (made / asked[0].name).exists():
         shutil.make_archive(str(tmp_path / "packed"), "zip", made)
         (tmp_path / "packed.zip").rename(made / asked[0].name)
@@ -69,7 +75,7 @@ def test_what_is_fetched_is_read_without_a_path(
     name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = datasets.reader(name)
-    config = DataConfig(dataset=name, category=CATEGORY.get(name), min_interactions=3, min_item_interactions=1)
+    config = DataConfig(dataset=name, category=category_of(name), min_interactions=3, min_item_interactions=1)
     assert data_presence(config) == "unknown"
     assert f"delrec data fetch {name}" in str(data_fault(config))
     log = Log()
