@@ -57,18 +57,50 @@ def read_yaml(text: str, where: str, settings: Mapping[str, Setting]) -> dict[st
     Raises:
         StudioError: no YAML, no mapping, or a setting or section that comes twice; says in which lines.
     """
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
+    root = _compose(text, where)
     values: dict[str, Any] = {}
     if root is not None and not _nothing(root):
         if not isinstance(root, MappingNode):
             raise StudioError("expected settings by section", where=where, remedy="write e.g. 'distill: {steps: 50}'")
         _YamlReader(where, settings, values).take(root, "")
     return values
+
+
+def load_yaml(text: str, where: str) -> Any:
+    """Whatever a file says.
+
+    Raises:
+        StudioError: no YAML, or a key that comes twice in one place; says in which lines.
+    """
+    root = _compose(text, where)
+    if root is not None:
+        _refuse_twice(root, where)
+    return yaml.safe_load(text)
+
+
+def _compose(text: str, where: str) -> Node | None:
+    try:
+        return yaml.compose(text, yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
+
+
+def _refuse_twice(node: Node, where: str) -> None:
+    if isinstance(node, MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, ScalarNode) and key.value in lines:
+                where = f"{where}, lines {lines[key.value]} and {line}"
+                raise StudioError(f"the key {key.value!r} comes twice", where=where, remedy="keep one of them")
+            if isinstance(key, ScalarNode):
+                lines[key.value] = line
+            _refuse_twice(value, where)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            _refuse_twice(value, where)
 
 
 class _YamlReader:

@@ -14,7 +14,7 @@ from engine.experiment.parsing import make_plan, read_grid, written
 from engine.experiment.plan import Plan, Variant
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, Search, make_search
 from engine.experiment.space import Range, firsts, read_space
-from engine.setting_values import write
+from engine.setting_values import load_yaml, write
 from engine.settings import checked_names, load_config
 
 SHARED_KEYS = ("preset", "base", "vary", "name", "question")
@@ -108,17 +108,15 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
 
 def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> Mapping[str, Any]:
     """What stands in the file."""
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
+    values = load_yaml(text, where)
     if not isinstance(values, Mapping):
         raise StudioError(f"this describes no {what}", where=where, remedy=f"use {', '.join(keys)}")
     if unknown := sorted(map(str, values.keys() - set(keys))):
         fault = f"unknown key {unknown[0]!r} in the file of {'an' if what[0] in 'aeiou' else 'a'} {what}"
         raise StudioError(fault, where=where, remedy=f"use {', '.join(keys)}")
+    for name in ("name", "question"):
+        if isinstance(values.get(name), Mapping | list):
+            raise StudioError(f"the {name} is no text", where=where, remedy=f"write {name}: and a line of text")
     return values
 
 

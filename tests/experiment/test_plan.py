@@ -223,6 +223,12 @@ def test_a_file_says_all_that_the_shell_can():
         ("preset: smoke\nvariants: {a: 3}", "not understood"),
         ("preset: smoke\nvariants: {a: {distil.steps: 3}}", "unknown setting"),
         ("preset: none", "unknown preset"),
+        ("preset: smoke\nseeds: 1\npreset: quickstart", "'preset' comes twice .*lines 1 and 3"),
+        ("vary:\n  seed: [1]\n  seed: [2]", "'seed' comes twice .*lines 2 and 3"),
+        ("base:\n  distill:\n    steps: 5\n    steps: 6", "'steps' comes twice .*lines 3 and 4"),
+        ("variants: {a: {}, a: {}}", "'a' comes twice"),
+        ("preset: smoke\nname: [a]", "the name is no text"),
+        ("preset: smoke\nquestion: {a: b}", "the question is no text"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(text, said):
