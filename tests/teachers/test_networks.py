@@ -87,7 +87,7 @@ def test_the_settings_shape_the_network(name: str) -> None:
         return sum(p.numel() for p in network_class(name)(N_ITEMS, config).parameters())
 
     assert size(width=32) > size()
-    if "layers" not in ARCHITECTURES[name].lacks:
+    if "layers" not in ARCHITECTURES[name].ignores:
         assert size(layers=3) > size()
     if name == "caser":
         assert size(caser={"filters": 32}) > size()
