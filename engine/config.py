@@ -86,6 +86,9 @@ class DistillConfig(Section):
     """Share of TA's loss with fixed weights."""
     soft_tokens: int = _field(20, unit="tokens", ge=1, le=500)
     """Length of the soft prompt (k)."""
+    conditional: bool = _field(False)
+    """Let the soft prompt depend on the history: a learned projection of the teacher's state of the titles listed so
+    far is added before each answer (beyond the paper). Untrained prompts have none."""
     teacher_top: int = _field(10, unit="items", ge=1)
     """With llm.prompts=candidates: the teacher's best h items that stand among RPS's candidates."""
     show_teacher_ranks: bool = _field(False, advanced=True)

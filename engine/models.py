@@ -94,7 +94,7 @@ class Models:
             file = folder.teacher(None if name == config.teacher.name else name)
             models.teachers[name] = load_teacher(file, models.split.n_items, config.teacher.device)
         if config.distill.prompt != "none":
-            models.soft_prompt = SoftPrompt.load(folder.soft_prompt, models.backbone)
+            models.soft_prompt = SoftPrompt.load(folder.soft_prompt, models.backbone, models.split.n_items)
         if config.finetune.enabled:
             load_adapter(models.backbone, folder.adapter)
             models.head = load_head(config, folder)
@@ -302,11 +302,11 @@ def read_priors(path: Path) -> dict[str, float]:
         raise StudioError(f"the calibration is damaged: {error}", where=str(path), remedy=remedy) from None
 
 
-def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> SoftPrompt:
+def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone, n_items: int) -> SoftPrompt:
     """The soft prompt of the run that ``distill.prompt_run`` names.
 
     Raises:
-        StudioError: it was deleted, has none, or another language model made it.
+        StudioError: it was deleted, has none, or another language model made it, or for another catalogue.
     """
     named = str(config.distill.prompt_run)
     folder = other_run(named, run.path.parent)
@@ -317,4 +317,4 @@ def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone) -> S
     earlier = BackboneFingerprint.read(other.files.checked(other.llm))
     if earlier is not None and backbone.record is not None:
         earlier.check(backbone.record, backbone.name)
-    return SoftPrompt.load(other.files.checked(other.soft_prompt), backbone)
+    return SoftPrompt.load(other.files.checked(other.soft_prompt), backbone, n_items)

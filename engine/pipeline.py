@@ -145,7 +145,11 @@ def _language_model(
             monitor.message(warning)
         if config.distill.prompt in ("random", "run") and not run.soft_prompt.exists():
             own = config.distill.prompt == "random"
-            prompt = random_prompt(config, backbone) if own else other_run_prompt(config, run, backbone)
+            prompt = (
+                random_prompt(config, backbone)
+                if own
+                else other_run_prompt(config, run, backbone, models.split.n_items)
+            )
             prompt.save(run.soft_prompt)
         facts = {"data_source": dataset.source, "llm_source": backbone.source, "llm_dtype": str(backbone.dtype)}
         facts = environment() | facts | {"seed": config.seed}
@@ -208,7 +212,7 @@ def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Mo
         distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(file)
 
     _go_through("distil", config, shared, config.distill.steps, train)
-    models.soft_prompt = SoftPrompt.load(run.files.checked(file), backbone)
+    models.soft_prompt = SoftPrompt.load(run.files.checked(file), backbone, models.split.n_items)
 
 
 def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:

@@ -126,7 +126,7 @@ def _distil(config: RunConfig) -> str:
     elif config.distill.weights == "dynamic":
         unread |= {"ta_weight"}
     own = config.distill.model_dump(mode="json", exclude=unread)
-    taught = None if own["prompt"] == "lsr" else _teacher(config, distilled_teacher(config))
+    taught = None if own["prompt"] == "lsr" and not own["conditional"] else _teacher(config, distilled_teacher(config))
     return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})
 
 

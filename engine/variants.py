@@ -61,7 +61,7 @@ class LLMVariants:
         if own is None:
             raise StudioError("the run has no soft prompt", where="distill.prompt=none", remedy="ask about another run")
         order = torch.from_numpy(generator(config.seed, "shuffled-prompt").permutation(len(own)))
-        shuffled = SoftPrompt(own.weight[order.to(own.weight.device)], own.backbone_name, own.head)
+        shuffled = SoftPrompt(own.weight[order.to(own.weight.device)], own.backbone_name, own.head, own.conditioner)
         return {
             "removed": None,
             "shuffled": shuffled.to(own.weight.device),

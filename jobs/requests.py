@@ -109,7 +109,8 @@ def soft_prompts(run_ids: Sequence[str], models: Models) -> dict[str, SoftPrompt
 
     runs = {run_id: RunFolder.open(run_folder(run_id)) for run_id in run_ids}
     return {
-        run_id: SoftPrompt.load(run.files.checked(run.soft_prompt), models.backbone) for run_id, run in runs.items()
+        run_id: SoftPrompt.load(run.files.checked(run.soft_prompt), models.backbone, models.split.n_items)
+        for run_id, run in runs.items()
     }
 
 

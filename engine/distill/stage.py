@@ -18,6 +18,7 @@ from engine.distill.weights import task_weights
 from engine.errors import StudioError
 from engine.finetune.examples import NextItem
 from engine.llm.backbone import Backbone
+from engine.llm.conditioner import Conditioner
 from engine.llm.scorer import PromptScorer
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.soft_prompt import SoftPrompt
@@ -28,6 +29,7 @@ from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle, distil_tasks
 from engine.sequences import SequenceBatch
+from engine.teachers import Teacher
 from engine.training import FitArguments, Tensors, fit
 from engine.training_prompts import TrainingBatch, TrainingTask, make_prompts
 
@@ -42,6 +44,7 @@ def distil(
     backbone: Backbone,
     checkpoint: Path,
     monitor: Monitor,
+    states_of: Teacher | None = None,
 ) -> SoftPrompt:
     """Train a soft prompt of ``config.distill.soft_tokens`` vectors and return its best version, frozen.
 
@@ -50,13 +53,14 @@ def distil(
     Up to ``distill.validation_users`` users (a quarter of all at most) are kept out of the training. Validation asks
     them the stage's own tasks, at the end of their training sequences. The best version has the highest ``objective``:
     minus the mean of the tasks' losses, equally weighted, because the dynamic weights change from step to step.
+    With ``distill.conditional`` the prompt depends on the history by the states of ``teacher``, or of ``states_of``.
     The curve ``validation.accuracy.rps`` is the share of these users for whom the LLM names the teacher's first choice.
 
     Raises:
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
         StudioError: data too small for the tasks, prompts longer than the context, or diverged training.
     """
-    stage = DistilStage(config, dataset, split, teacher, backbone)
+    stage = DistilStage(config, dataset, split, teacher, backbone, states_of)
     plan = FitArguments(
         name="distil",
         steps=config.distill.steps,
@@ -78,17 +82,30 @@ def random_prompt(config: RunConfig, backbone: Backbone) -> SoftPrompt:
 
 
 class DistilStage:
-    """A :class:`engine.training.Trainable` whose only trainable tensor is the soft prompt."""
+    """A :class:`engine.training.Trainable` that learns the soft prompt, how it depends on the history, and a head."""
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, split: Split, teacher: PrefixRanker, backbone: Backbone
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        split: Split,
+        teacher: PrefixRanker,
+        backbone: Backbone,
+        states_of: Teacher | None = None,
     ) -> None:
         self.config = config
-        self.soft_prompt = random_prompt(config, backbone).requires_grad_(True)
+        self.soft_prompt = random_prompt(config, backbone)
+        if config.distill.conditional:
+            network = states_of or teacher
+            assert isinstance(network, Teacher)
+            self.soft_prompt.conditioner = Conditioner(network, backbone.width).to(backbone.device)
+        self.soft_prompt.requires_grad_(True)
         verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
         self.scorer = PromptScorer(backbone, verbalizer, self.soft_prompt, config.llm.batch_size)
         self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
         self.trainable = {"soft_prompt": self.soft_prompt.weight} | (self.head.trainable() if self.head else {})
+        if self.soft_prompt.conditioner is not None:
+            self.trainable["conditioner"] = self.soft_prompt.conditioner.projection
         self.optimizer = StageOptimizer(self.trainable, config.distill)
         trained, held_out = part_users(config, split)
         everywhere = backbone.left_to_right
@@ -147,6 +164,8 @@ class DistilStage:
 
     def load_weights(self, tensors: Tensors) -> None:
         self.soft_prompt.weight.data.copy_(tensors["soft_prompt"])
+        if self.soft_prompt.conditioner is not None:
+            self.soft_prompt.conditioner.projection.data.copy_(tensors["conditioner"])
         if self.head:
             self.head.take(tensors)
 

@@ -174,10 +174,9 @@ class _TextPath(_Path):
         scorer = plain.scorer
         self.off = plain is not ranker
         self.backbone, self.verbalizer = scorer.backbone, scorer.verbalizer
-        soft = None if scorer.soft_prompt is None else scorer.soft_prompt.weight.detach()
-        prompt = plain.prompt(instance.history, instance.candidates)
-        encoded = self.backbone.encode(prompt, 0 if soft is None else len(soft))
-        self.end = self.backbone.embed([encoded], soft).inputs[0].detach().float()
+        prompts = [plain.prompt(instance.history, instance.candidates)]
+        (encoded,) = scorer.encode(prompts)
+        self.end = scorer.embed(prompts).inputs[0].detach().float()
         self.spans = [encoded.spans["history", i] for i in range(len(instance.history))]
         self.start = self.end.clone()
         average = long_mean(self.backbone.embedding().weight)

@@ -21,7 +21,7 @@ def reading(ranker: Ranker, instance: Instance) -> Reading:
     scorer = plain.scorer
     soft = 0 if scorer.soft_prompt is None else len(scorer.soft_prompt)
     prompt = plain.prompt(instance.history, instance.candidates)
-    tokens = len(scorer.backbone.encode(prompt, soft))
+    tokens = len(scorer.encode([prompt])[0])
     segments, reply = (
         tuple(Piece(text=it.text, kind=it.kind, index=it.index) for it in part)
         for part in (prompt.segments, prompt.reply)

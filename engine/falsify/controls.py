@@ -117,7 +117,7 @@ def control_of_run(models: Models, other: RunFolder) -> Control:
         StudioError: no soft prompt there, one of another language model, or a prompt of the same teacher.
     """
     called = label(other_teacher(models, other))
-    prompt = SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone)
+    prompt = SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone, models.split.n_items)
     teacher = load_teacher(other.files.checked(other.teacher()), models.split.n_items, models.config.teacher.device)
     return Control(f"prompt of {called}", prompt, f"run {other.run_id}", teacher, called)
 
@@ -188,13 +188,14 @@ def _distilled(
                     models.backbone,
                     checkpoint,
                     Renamed(monitor, stage),
+                    states_of=teacher if isinstance(teacher, Teacher) else models.teacher,
                 )
             with distributed.main_process_first():
                 _save(prompt, run, file)
             checkpoint.unlink(missing_ok=True)
 
         _staged(stage, config.distill.steps, monitor, train)
-    return SoftPrompt.load(run.files.checked(file), models.backbone)
+    return SoftPrompt.load(run.files.checked(file), models.backbone, models.split.n_items)
 
 
 def _save(made: Teacher | SoftPrompt, run: RunFolder, file: Path) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import numpy as np
 
 from engine.domains import DOMAINS
 
 SegmentKind = Literal["text", "history", "candidate", "soft"]
-ItemIds = Iterable[int]
+ItemIds = Sequence[int] | np.ndarray
 
 SOFT_MARK = "[soft prompt]"
 TITLE_LENGTH = 120
@@ -43,6 +45,8 @@ class Prompt:
     segments: tuple[Segment, ...]
     answer: str
     reply: tuple[Segment, ...] = ()
+    history: tuple[int, ...] = ()
+    """The items whose titles stand before the answer slots."""
 
     def text(self) -> str:
         """The prompt for people; the place of the soft prompt is marked, the model's own template left out."""
@@ -140,6 +144,7 @@ class Prompts:
         return Prompt(
             (*self._recommend(soft), *self._history(history), *self._candidates(candidates)),
             f"The next {self.words.noun} is",
+            history=tuple(history),
         )
 
     def rps(self, history: ItemIds, candidates: ItemIds, shown_ranks: Sequence[int] = ()) -> Prompt:
@@ -155,6 +160,7 @@ class Prompts:
         return Prompt(
             (*opening, *self._history(history), *self._candidates(candidates), *shown),
             f"The next {noun} predicted by {label} is",
+            history=tuple(history),
         )
 
     def ta(
@@ -185,7 +191,8 @@ class Prompts:
             self._title(hidden),
         ]
         query = [*self._history(history), *self._reveal(revealed_next)]
-        return Prompt((*opening, *example, *query, *self._candidates(candidates)), f"The hidden {noun} is")
+        before = (*demo_history, hidden, *history)
+        return Prompt((*opening, *example, *query, *self._candidates(candidates)), f"The hidden {noun} is", (), before)
 
     def _recommend(self, soft: bool) -> list[Segment]:
         task = f"predict the next {self.words.noun} a user {self.words.does}."

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.llm.backbone import Backbone, Embedded
+from engine.llm.encoder import Encoded
 from engine.llm.prompts import Prompt
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers.base import StateVerbalizer, Verbalizer
@@ -39,18 +40,18 @@ class PromptScorer:
         Raises:
             StudioError: a prompt is longer than the context; said before the model runs.
         """
-        encoded = [self.backbone.encode(prompt, self._soft_tokens()) for prompt in prompts]
+        encoded = self.encode(prompts)
         results = np.empty(candidates.shape, dtype=np.float32)
         order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i].head), encoded[i].head, len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            batch = self.backbone.embed([encoded[i] for i in chosen], self._soft())
+            batch = self._embed([prompts[i] for i in chosen], [encoded[i] for i in chosen])
             results[chosen] = self.verbalizer.scores(batch, self._ids(candidates[chosen])).cpu().numpy()
         return results
 
     def logits(self, prompts: Sequence[Prompt], candidates: np.ndarray) -> Tensor:
         """The same scores as one differentiable batch: float32 ``[prompts, m]`` on the backbone's device."""
-        return self.verbalizer.scores(self._embed(prompts), self._ids(candidates))
+        return self.verbalizer.scores(self.embed(prompts), self._ids(candidates))
 
     def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, targets: np.ndarray) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters.
@@ -59,7 +60,7 @@ class PromptScorer:
             targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
         """
         labels = to_device(targets, self.backbone.device)
-        return self.verbalizer.loss(self._embed(prompts), self._ids(candidates), labels)
+        return self.verbalizer.loss(self.embed(prompts), self._ids(candidates), labels)
 
     def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:
         """Scores of the whole catalogue at every slot of every prompt, or at their ends alone.
@@ -72,7 +73,7 @@ class PromptScorer:
         """
         if not isinstance(self.verbalizer, StateVerbalizer):
             raise TypeError(f"{type(self.verbalizer).__name__} scores candidates only")
-        batch = self._embed(prompts)
+        batch = self.embed(prompts)
         return self.verbalizer.catalogue_scores(batch) if ends else self.verbalizer.slot_scores(batch)
 
     @torch.inference_mode()
@@ -81,14 +82,25 @@ class PromptScorer:
         parts = [prompts[start : start + self.batch_size] for start in range(0, len(prompts), self.batch_size)]
         return np.concatenate([self.slot_scores(part, ends=True).cpu().numpy() for part in parts])
 
-    def _embed(self, prompts: Sequence[Prompt]) -> Embedded:
-        return self.backbone.embed([self.backbone.encode(p, self._soft_tokens()) for p in prompts], self._soft())
+    def encode(self, prompts: Sequence[Prompt]) -> list[Encoded]:
+        """The prompts as the model reads them, with places for the soft prompt.
 
-    def _soft(self) -> Tensor | None:
-        return None if self.soft_prompt is None else self.soft_prompt.weight
+        Raises:
+            StudioError: one is longer than the context.
+        """
+        tokens = 0 if self.soft_prompt is None else len(self.soft_prompt)
+        return [self.backbone.encode(prompt, tokens) for prompt in prompts]
 
-    def _soft_tokens(self) -> int:
-        return 0 if self.soft_prompt is None else len(self.soft_prompt)
+    def embed(self, prompts: Sequence[Prompt]) -> Embedded:
+        """The same as embeddings, with the soft prompt in its places; differentiable in it."""
+        return self._embed(prompts, self.encode(prompts))
+
+    def _embed(self, prompts: Sequence[Prompt], encoded: Sequence[Encoded]) -> Embedded:
+        soft = self.soft_prompt
+        if soft is None:
+            return self.backbone.embed(encoded)
+        shifts = None if soft.conditioner is None else soft.conditioner([prompt.history for prompt in prompts])
+        return self.backbone.embed(encoded, soft.weight, shifts)
 
     def _ids(self, values: np.ndarray) -> Tensor:
         return to_device(values, self.backbone.device, torch.int64)

@@ -41,10 +41,10 @@ class SequencePrompts(Prompts):
         noun = self.words.noun
         revealed = self._lines([]) if revealed_next is None else [self._title(revealed_next), Segment("\n")]
         asked = [Segment(f" (a hidden {noun})\n"), *revealed, Segment(f" The hidden {noun} is:\n")]
-        return Prompt(tuple(self._request("Analyse")), "", (*self._lines(history), *asked))
+        return Prompt(tuple(self._request("Analyse")), "", (*self._lines(history), *asked), tuple(history))
 
     def _going_on(self, history: ItemIds, verb: Verb | None) -> Prompt:
-        return Prompt(tuple(self._request(verb)), "", tuple(self._lines(history)))
+        return Prompt(tuple(self._request(verb)), "", tuple(self._lines(history)), tuple(history))
 
     def _request(self, verb: Verb | None) -> list[Segment]:
         """The request; without a verb nothing is said of a teacher."""

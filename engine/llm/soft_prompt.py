@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
+from engine.llm.conditioner import Conditioner
 from engine.seeds import generator
 from engine.training import Tensors, write_atomically
 
@@ -18,13 +19,21 @@ class SoftPrompt(nn.Module):
     """``weight``: float32 ``[k, width]``, whatever the model's dtype; cast where it is spliced in.
 
     ``head``: what a verbalizer learned with it (:meth:`TitleHead.learned`), and is read with; empty for others.
+    ``conditioner``: how it depends on the history; ``None``: it is the same for all.
     """
 
-    def __init__(self, weight: Tensor, backbone_name: str, head: Tensors | None = None) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        backbone_name: str,
+        head: Tensors | None = None,
+        conditioner: Conditioner | None = None,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone().float())
         self.backbone_name = backbone_name
         self.head: Tensors = head or {}
+        self.conditioner = conditioner
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -39,20 +48,26 @@ class SoftPrompt(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write safetensors whose metadata name the backbone."""
-        write_atomically({"weight": self.weight, **self.head}, path, {"backbone": self.backbone_name})
+        tensors, metadata = {"weight": self.weight, **self.head}, {"backbone": self.backbone_name}
+        if self.conditioner is not None:
+            tensors, metadata = tensors | self.conditioner.tensors(), metadata | self.conditioner.metadata()
+        write_atomically(tensors, path, metadata)
 
     @classmethod
-    def load(cls, path: Path, backbone: Backbone) -> SoftPrompt:
-        """Read what :meth:`save` wrote.
+    def load(cls, path: Path, backbone: Backbone, n_items: int) -> SoftPrompt:
+        """Read what :meth:`save` wrote; ``n_items``: of the catalogue whose histories it is to be asked about.
 
         Raises:
-            StudioError: missing or damaged file, or made for another backbone.
+            StudioError: missing or damaged file, made for another backbone, or with a teacher of another catalogue.
         """
         try:
             with safe_open(path, framework="pt") as file:
-                weight, made_for = file.get_tensor("weight"), (file.metadata() or {}).get("backbone", "")
-                head = {name: file.get_tensor(name) for name in file.keys() if name != "weight"}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            weight, made_for = tensors["weight"], metadata.get("backbone", "")
+            head = {name: tensor for name, tensor in tensors.items() if name.startswith("head.")}
+            conditioner = Conditioner.read(tensors, metadata)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise StudioError(
                 f"no readable soft prompt: {error}", where=str(path), remedy="run stage 1 again, or name another run"
             ) from None
@@ -62,4 +77,7 @@ class SoftPrompt(nn.Module):
                 where=str(path),
                 remedy="use the same llm.name as the run that made it",
             )
-        return cls(weight, made_for, head).to(backbone.device)
+        if conditioner is not None and conditioner.teacher.n_items != n_items:
+            fault = f"this soft prompt's teacher knows {conditioner.teacher.n_items} items, the catalogue has {n_items}"
+            raise StudioError(fault, where=str(path), remedy="use one of a run on the same data set")
+        return cls(weight, made_for, head, conditioner).to(backbone.device)

@@ -5,7 +5,7 @@ from engine.teachers.base import CatalogueScorer
 from engine.teachers.ensemble import Ensemble
 from engine.teachers.markov import Markov
 from engine.teachers.popularity import Popularity
-from engine.teachers.teacher import Teacher, load_teacher
+from engine.teachers.teacher import Teacher, load_teacher, teacher_from
 from engine.teachers.text import TextRecommender, load_text, train_text
 from engine.teachers.train import train_teacher
 
@@ -19,6 +19,7 @@ __all__ = [
     "baselines",
     "load_teacher",
     "load_text",
+    "teacher_from",
     "train_teacher",
     "train_text",
 ]

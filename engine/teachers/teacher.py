@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -20,7 +20,7 @@ from engine.errors import StudioError
 from engine.ranking import History
 from engine.teachers.base import BATCH, CatalogueScorer
 from engine.teachers.network import network_class
-from engine.training import write_atomically
+from engine.training import Tensors, write_atomically
 from engine.transfer import to_device
 
 FORMAT = 2
@@ -69,17 +69,21 @@ class Teacher(CatalogueScorer):
 
     @torch.no_grad()
     def prefix_scores(self, histories: Sequence[History]) -> Tensor:
-        """float32 ``[sum(n + 1), n_items]`` log-probabilities behind each history's first 0, 1, … and all n items.
+        """float32 ``[sum(n + 1), n_items]`` log-probabilities behind each history's first 0, 1, … and all n items."""
+        return self.network.logprobs(self.prefix_states(histories))
+
+    @torch.no_grad()
+    def prefix_states(self, histories: Sequence[History]) -> Tensor:
+        """The network's states behind the same prefixes, float32 ``[sum(n + 1), width]``, on its device.
 
         A causal network answers behind all prefixes in one pass; prefixes beyond ``max_length`` items see another
         window each and are read one by one, as a network that is not causal reads them all.
         """
-        if not self.network.causal:
-            return super().prefix_scores(histories).to(self.device)
         longest = self.config.max_length
+        at_once = longest if self.network.causal else 0
         known = [self.known(history) for history in histories]
-        windows = [items[:longest] for items in known]
-        windows += [items[end - longest : end] for items in known for end in range(longest + 1, len(items) + 1)]
+        windows = [items[:at_once] for items in known]
+        windows += [self._recent(items[:end]) for items in known for end in range(at_once + 1, len(items) + 1)]
         whole: list[Tensor] = [torch.empty(0)] * len(windows)
         for rows, states, ends in self._states(windows):
             for row, own, end in zip(rows, states, ends.tolist(), strict=True):
@@ -87,12 +91,12 @@ class Teacher(CatalogueScorer):
         beyond = iter(whole[len(known) :])
         places = []
         for history, items, states in zip(histories, known, whole, strict=False):
-            states = torch.cat([states, *itertools.islice(beyond, max(0, len(items) - longest))])
+            states = torch.cat([states, *itertools.islice(beyond, max(0, len(items) - at_once))])
             seen = np.cumsum([0, *((0 <= item < self.n_items) for item in history)])  # unknown titles change nothing
             places.append(states[torch.from_numpy(seen)])
         if not places:
-            return torch.empty(0, self.n_items, device=self.device)
-        return self.network.logprobs(torch.cat(places))
+            return torch.empty(0, self.config.width, device=self.device)
+        return torch.cat(places)
 
     def _states(self, windows: Sequence[np.ndarray]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """States of windows of known items, at most ``max_length`` each, in parts of like length.
@@ -141,6 +145,10 @@ class Teacher(CatalogueScorer):
         Raises:
             StudioError: the file cannot be written.
         """
+        write_atomically(self.network.state_dict(), path, self.metadata())
+
+    def metadata(self) -> dict[str, str]:
+        """What a file says of its weights."""
         metadata = {
             "format": str(FORMAT),
             "n_items": str(self.n_items),
@@ -148,7 +156,7 @@ class Teacher(CatalogueScorer):
         }
         if self.validated is not None:
             metadata["validated"] = json.dumps(self.validated)
-        write_atomically(self.network.state_dict(), path, metadata)
+        return metadata
 
 
 def load_teacher(path: Path, expected_items: int, device: str = "cpu") -> Teacher:
@@ -167,21 +175,30 @@ def read_teacher(path: Path, expected_items: int, device: str, make: Callable[[i
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        version, n_items = int(metadata["format"]), int(metadata["n_items"])
-        if version > FORMAT:
+        if (version := int(metadata["format"])) > FORMAT:
             raise StudioError(
                 f"teacher file has format {version}", where=where, remedy="update DELRec Studio to read it"
             )
-        if n_items != expected_items:
+        if (n_items := int(metadata["n_items"])) != expected_items:
             fault = f"the teacher knows {n_items} items, the catalogue has {expected_items}"
             raise StudioError(fault, where=where, remedy="use the data set that the teacher was trained on")
-        teacher = make(n_items, TeacherConfig.model_validate_json(metadata["settings"]))
-        teacher.network.load_state_dict(tensors)
-        if "validated" in metadata:
-            teacher.validated = Validated(*json.loads(metadata["validated"]))
+        teacher = teacher_from(metadata, tensors, make)
     except FileNotFoundError:
         raise StudioError("no teacher here", where=where, remedy="train it by running or resuming the run") from None
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, ValidationError):
         raise StudioError("the teacher's file is damaged", where=where, remedy="delete it and resume the run") from None
-    teacher.network.eval()
     return teacher.place(device)
+
+
+def teacher_from(metadata: Mapping[str, str], tensors: Tensors, make: Callable[[int, TeacherConfig], T]) -> T:
+    """A teacher of what :meth:`Teacher.metadata` said of its weights ``tensors``; ``make`` as of :func:`read_teacher`.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: damaged.
+    """
+    teacher = make(int(metadata["n_items"]), TeacherConfig.model_validate_json(metadata["settings"]))
+    teacher.network.load_state_dict(tensors)
+    if "validated" in metadata:
+        teacher.validated = Validated(*json.loads(metadata["validated"]))
+    teacher.network.eval()
+    return teacher
