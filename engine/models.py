@@ -302,19 +302,19 @@ def read_priors(path: Path) -> dict[str, float]:
         raise StudioError(f"the calibration is damaged: {error}", where=str(path), remedy=remedy) from None
 
 
-def other_run_prompt(config: RunConfig, run: RunFolder, backbone: Backbone, n_items: int) -> SoftPrompt:
-    """The soft prompt of the run that ``distill.prompt_run`` names.
+def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
+    """The soft prompt of the run that ``distill.prompt_run`` names, for ``models`` of ``run``.
 
     Raises:
         StudioError: it was deleted, has none, or another language model made it, or for another catalogue.
     """
-    named = str(config.distill.prompt_run)
+    named = str(models.config.distill.prompt_run)
     folder = other_run(named, run.path.parent)
     if not RunFolder(folder).soft_prompt.is_file():
         what = f"the run {named} has no soft prompt, or was deleted"
         raise StudioError(what, where="distill.prompt_run", remedy="name another run that is done, by its id or folder")
     other = RunFolder.open(folder)
     earlier = BackboneFingerprint.read(other.files.checked(other.llm))
-    if earlier is not None and backbone.record is not None:
-        earlier.check(backbone.record, backbone.name)
-    return SoftPrompt.load(other.files.checked(other.soft_prompt), backbone, n_items)
+    if earlier is not None and models.backbone.record is not None:
+        earlier.check(models.backbone.record, models.backbone.name)
+    return SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone, models.split.n_items)

@@ -145,11 +145,7 @@ def _language_model(
             monitor.message(warning)
         if config.distill.prompt in ("random", "run") and not run.soft_prompt.exists():
             own = config.distill.prompt == "random"
-            prompt = (
-                random_prompt(config, backbone)
-                if own
-                else other_run_prompt(config, run, backbone, models.split.n_items)
-            )
+            prompt = random_prompt(config, backbone) if own else other_run_prompt(models, run)
             prompt.save(run.soft_prompt)
         facts = {"data_source": dataset.source, "llm_source": backbone.source, "llm_dtype": str(backbone.dtype)}
         facts = environment() | facts | {"seed": config.seed}

@@ -19,10 +19,10 @@ PROJECTION, TEACHER = "conditioner.projection", "conditioner.teacher."
 class Conditioner(nn.Module):
     """``x_t + W norm(h_t)``: ``h_t`` is the teacher's state of the first t titles, ``x_t`` what stands before answer t.
 
-    Only ``W`` is learned, from zero; the teacher stays as it is. It sees the titles that the prompt lists and no others,
-    so an answer depends on these alone, and one about a history without some of them is asked by the same rule. That an
-    encoder's state shifts a prompt is CoCoOp's idea (Zhou et al., CVPR 2022), to show a language model a recommender's
-    states LLaRA's (Liao et al., SIGIR 2024); the paper's soft prompt is one for all histories.
+    Only ``W`` is learned, from zero; the teacher stays as it is. It sees the titles that the prompt lists and no more,
+    so an answer depends on these alone, and one about a history without some of them is asked by the same rule. That
+    an encoder's state shifts a prompt is CoCoOp's idea (Zhou et al., CVPR 2022), to show a language model the states of
+    a recommender LLaRA's (Liao et al., SIGIR 2024); the paper's soft prompt is one for all histories.
 
     Args:
         teacher: whose states.

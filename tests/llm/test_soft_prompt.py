@@ -34,7 +34,7 @@ def test_saved_and_loaded_it_is_the_same(backbone: Backbone, tmp_path: Path) -> 
     prompt = SoftPrompt.from_vocabulary(backbone.to(torch.bfloat16), 6, seed=1)
     prompt.weight.data += 1 / 3
     prompt.save(tmp_path / "soft.safetensors")
-    loaded = SoftPrompt.load(tmp_path / "soft.safetensors", backbone)
+    loaded = SoftPrompt.load(tmp_path / "soft.safetensors", backbone, 0)
     assert torch.equal(loaded.weight, prompt.weight)
     assert loaded.weight.dtype == torch.float32
 
@@ -42,7 +42,7 @@ def test_saved_and_loaded_it_is_the_same(backbone: Backbone, tmp_path: Path) -> 
 def test_another_backbones_prompt_is_refused(tmp_path: Path) -> None:
     SoftPrompt.from_vocabulary(tiny_causal(0), 3, seed=0).save(tmp_path / "soft.safetensors")
     with pytest.raises(StudioError, match=r"belongs to tiny-causal, not to tiny-seq2seq .*llm.name"):
-        SoftPrompt.load(tmp_path / "soft.safetensors", tiny_seq2seq(0))
+        SoftPrompt.load(tmp_path / "soft.safetensors", tiny_seq2seq(0), 0)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not safetensors at all"])
@@ -51,4 +51,4 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path: Path, content: bytes | N
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(StudioError, match="no readable soft prompt"):
-        SoftPrompt.load(path, tiny_causal(0))
+        SoftPrompt.load(path, tiny_causal(0), 0)
