@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.config import RunConfig
+from engine.evaluate import read_predictions
+from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.settings import load_config
@@ -23,6 +26,18 @@ def quick(*overrides: str) -> RunConfig:
 def figures(report: dict[str, Any]) -> dict[str, Any]:
     """What must be equal between runs: everything but times and memory."""
     return {key: report[key] for key in ("models", "comparisons", "users", "seed", "protocol")}
+
+
+def read_back(folder: Path) -> Models:
+    """The models of a finished run, once all its rows were seen to score as they did when it was evaluated."""
+    predictions = read_predictions(folder / "predictions.parquet")
+    models = Models.load(folder)
+    candidates = np.stack(predictions.table["candidates"])
+    histories = [models.split.test.histories[user] for user in predictions.table["user"]]
+    for name in predictions.models:
+        stored = np.stack(predictions.table[f"{name}/candidate_scores"])
+        np.testing.assert_allclose(models.ranker(name).scores(histories, candidates), stored, atol=1e-4, rtol=1e-4)
+    return models
 
 
 class StopAt(Monitor):

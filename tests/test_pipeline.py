@@ -19,7 +19,7 @@ from engine.rows import all_rows, last_row, table_rows
 from engine.run_folder import RunFolder
 from engine.stages import stage_names
 from engine.verbalizers import VERBALIZERS
-from tests.pipeline_world import StopAt, finished_run, quick
+from tests.pipeline_world import StopAt, finished_run, quick, read_back
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,16 @@ def test_the_row_that_is_best_on_validation_users_answers_for_the_run(tmp_path, 
     run.validation.write_text("{")
     with pytest.raises(StudioError, match="damaged"):
         chosen_row(run)
+
+
+@pytest.mark.parametrize("teacher", ARCHITECTURES)
+def test_a_conditional_prompt_goes_through_the_recipe_and_is_read_back(tmp_path, teacher):
+    run_pipeline(quick("distill.conditional=true", f"teacher.name={teacher}"), tmp_path / "run", Monitor())
+    models = read_back(tmp_path / "run")
+    assert models.soft_prompt.conditioner.teacher.config.name == teacher
+    taken = quick("distill.prompt=run", f"distill.prompt_run={tmp_path / 'run'}", "teacher.name=caser")
+    run_pipeline(taken, tmp_path / "taken", Monitor())
+    assert Models.load(tmp_path / "taken").soft_prompt.conditioner.teacher.config.name == teacher, "it brings its own"
 
 
 def test_another_runs_soft_prompt_is_taken_over_and_that_run_may_go_then(tmp_path, finished):

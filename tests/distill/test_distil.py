@@ -22,10 +22,12 @@ from stage_world import (
     verbalizer_of,
 )
 
+from engine.config import TeacherConfig
 from engine.distill import distil
 from engine.distill.stage import DistilStage, part_users
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import title_head
+from engine.teachers import Teacher
 from engine.training_prompts import TrainingBatch
 
 every_kind = pytest.mark.parametrize(("family", "answers"), KINDS)
@@ -114,6 +116,34 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, family: str, stop: int, fo
     assert same([resumed.weight, *resumed.head.values()], [expected.weight, *expected.head.values()])
     assert second.points == straight.points[-len(second.points) :]
     assert len(second.curve("lr")) == 4 - stop
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_conditional_prompt_learns_a_projection_and_an_interruption_changes_nothing(
+    tmp_path: Path, form: str
+) -> None:
+    """The states may be those of another network than the teacher whose answers are learned."""
+    world = make_world("distill.conditional=true", form=form)
+    torch.manual_seed(1)
+    network = Teacher(world.split.n_items, TeacherConfig(width=8, layers=1, heads=2, max_length=12))
+    before = {name: tensor.clone() for name, tensor in network.network.state_dict().items()}
+
+    def learn(folder: str, recorder: Recorder | None = None) -> SoftPrompt:
+        backbone = make_world(form=form).backbone
+        given = (world.config, world.dataset, world.split, world.teacher, backbone)
+        return distil(*given, checkpoint_in(tmp_path / folder), recorder or Recorder(), network)
+
+    expected = learn("straight")
+    with cancelled():
+        learn("resumed", Recorder(2))
+    resumed = learn("resumed")
+    assert expected.conditioner is not None
+    assert resumed.conditioner is not None
+    assert expected.conditioner.projection.abs().max() > 0
+    assert not expected.conditioner.projection.requires_grad
+    both = [[it.weight, it.conditioner.projection, *it.head.values()] for it in (expected, resumed) if it.conditioner]
+    assert same(*both)
+    assert same(list(before.values()), list(network.network.state_dict().values()))
 
 
 @pytest.mark.parametrize("form", FORMS)
