@@ -153,22 +153,14 @@ class Backbone(nn.Module, ABC):
         """The prompt as this model reads it: see :meth:`PromptEncoder.encode`."""
         return self.encoder.encode(prompt, soft_tokens)
 
-    def embed(
-        self, batch: Sequence[Encoded], soft: Tensor | None = None, shifts: Sequence[Tensor] | None = None
-    ) -> Embedded:
-        """Embed and pad prompts, with ``soft [k, width]`` (any float dtype) at its places; differentiable in it.
-
-        ``shifts``: of each prompt ``[n, width]``, added at its last n slots or, where it has fewer, the last of them.
-        """
+    def embed(self, batch: Sequence[Encoded], soft: Tensor | None = None) -> Embedded:
+        """Embed and pad prompts, with ``soft [k, width]`` (any float dtype) at its places; differentiable in it."""
         ids = nn.utils.rnn.pad_sequence([encoded.ids for encoded in batch], True, self.encoder.pad_id)
         inputs = self.embedding()(to_device(ids, self.device))
         if soft is not None:
             inputs = inputs.clone()
             for row, encoded in enumerate(batch):
                 inputs[row, encoded.soft] = soft.to(inputs)
-                if shifts is not None:
-                    slots = list(encoded.slots)
-                    inputs[row, slots] = inputs[row, slots] + shifts[row][-len(slots) :].to(inputs)
         lengths = to_device([len(encoded) for encoded in batch], self.device)
         return Embedded(inputs, lengths, tuple(encoded.slots for encoded in batch))
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from engine.llm.backbone import Embedded
 from engine.ranking import History
 from engine.teachers import Teacher, teacher_from
+from engine.transfer import to_device
 
 PROJECTION, TEACHER = "conditioner.projection", "conditioner.teacher."
 """Beginnings of names in a soft prompt's file."""
@@ -40,6 +44,13 @@ class Conditioner(nn.Module):
         states = self.teacher.prefix_states(histories).to(self.projection.device)
         shifts = nn.functional.layer_norm(states, states.shape[1:]) @ self.projection.T
         return list(shifts.split([len(history) + 1 for history in histories]))
+
+    def shifted(self, batch: Embedded, histories: Sequence[History]) -> Embedded:
+        """The batch with its shifts added: at the last n + 1 slots of a prompt or, where it has fewer, at these."""
+        added = [shifts[-len(slots) :] for shifts, slots in zip(self(histories), batch.slots, strict=True)]
+        rows = [row for row, slots in enumerate(batch.slots) for _ in slots]
+        places = to_device(rows, batch.inputs.device), to_device([*chain(*batch.slots)], batch.inputs.device)
+        return replace(batch, inputs=batch.inputs.index_put(places, torch.cat(added).to(batch.inputs), accumulate=True))
 
     def tensors(self) -> dict[str, Tensor]:
         """All that a file must hold."""

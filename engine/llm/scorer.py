@@ -99,8 +99,9 @@ class PromptScorer:
         soft = self.soft_prompt
         if soft is None:
             return self.backbone.embed(encoded)
-        shifts = None if soft.conditioner is None else soft.conditioner([prompt.history for prompt in prompts])
-        return self.backbone.embed(encoded, soft.weight, shifts)
+        batch = self.backbone.embed(encoded, soft.weight)
+        histories = [prompt.history for prompt in prompts]
+        return batch if soft.conditioner is None else soft.conditioner.shifted(batch, histories)
 
     def _ids(self, values: np.ndarray) -> Tensor:
         return to_device(values, self.backbone.device, torch.int64)
