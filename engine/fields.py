@@ -49,7 +49,7 @@ def describe(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[S
         if usual:
             choices = usual()
         optional = type(None) in get_args(annotation)
-        words = field.description or ""
+        words = " ".join((field.description or "").split())  # Markdown would break lines where the source does
         yield Setting(f"{prefix}{name}", default, optional, kind, choices, bool(usual), unit, words, advanced)
 
 

@@ -188,6 +188,7 @@ def test_every_setting_is_documented() -> None:
     settings = list(describe())
     assert len(settings) > 40
     assert [setting.name for setting in settings if not setting.help.endswith(".")] == []
+    assert [setting.name for setting in settings if "\n" in setting.help] == [], "pages would break lines there"
 
 
 @pytest.mark.parametrize("module", ["engine.config", "engine.settings", "engine.fields", "engine.stages"])

@@ -52,6 +52,7 @@ LABELS = {
     "clip": "Gradient clip",
     "warmup": "Warm-up",
     "dtype": "Number format",
+    "conditional": "Conditional prompt",
     "teacher_top": "Teacher's best (h)",
     "soft_tokens": "Soft tokens (k)",
     "history": "History (n)",
