@@ -104,9 +104,10 @@ def _looked_at(planned: Sequence[Planned]) -> tuple[dict[str, Forecast], list[St
 
 def _smaller(plan: Plan) -> Plan:
     """Some values of each list, so that no more than about :data:`SAMPLED` runs are left."""
+    variants = [it for it in plan.variants if it.label not in plan.left_out]
     lists: Mapping[str, int] = {
         **{name: len(values) for name, values in plan.vary.items()},
-        "variants": len(plan.variants) or 1,
+        "variants": len(variants) or 1,
         "datasets": len(plan.datasets) or 1,
     }
     kept = dict(lists)
@@ -123,7 +124,7 @@ def _smaller(plan: Plan) -> Plan:
     return plan.model_copy(
         update={
             "vary": {name: values[: kept[name]] for name, values in plan.vary.items()},
-            "variants": plan.variants[: kept["variants"]],
+            "variants": variants[: kept["variants"]],
             "datasets": plan.datasets[: kept["datasets"]],
             "seeds": plan.seeds[:1],
         }

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.experiment.parsing import make_plan, read_grid, written
-from engine.experiment.plan import Plan, Variant
+from engine.experiment.plan import Plan, Variant, refuse_unknown
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, Search, make_search
 from engine.experiment.space import Range, firsts, read_space
 from engine.setting_values import load_yaml, write
@@ -48,8 +48,12 @@ def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
         remedy = "write them as NAME: {setting: value}"
         raise StudioError("the variants are not understood", where=where, remedy=remedy) from None
     checked_names([name for variant in variants for name in variant.settings])
-    vary = [written(name, _list(given)) for name, given in _vary(values, where).items()]
-    first = variants[0].settings if variants else {}
+    vary = _vary(values, where)
+    left_out = values.get("left_out") or {}
+    if not isinstance(left_out, Mapping):
+        raise StudioError("what is left out is not understood", where=where, remedy="write left_out as NAME: REASON")
+    left_out = {str(name): str(why) for name, why in left_out.items()}
+    first = next((variant.settings for variant in variants if variant.label not in left_out), {})
     plan = make_plan(
         values.get("preset"),
         _base(values, where, first | firsts(read_grid(vary))),
@@ -59,11 +63,9 @@ def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
         template=str(values.get("template") or ""),
         variants=variants,
     )
-    left_out = values.get("left_out") or {}
-    if not isinstance(left_out, Mapping):
-        raise StudioError("what is left out is not understood", where=where, remedy="write left_out as NAME: REASON")
-    left_out = plan.left_out | {str(name): str(why) for name, why in left_out.items()}
-    return plan.model_copy(update={"left_out": left_out}), *_named(values)
+    plan = plan.model_copy(update={"left_out": plan.left_out | left_out})
+    refuse_unknown(plan)
+    return plan, *_named(values)
 
 
 def search_to_yaml(search: Search) -> str:
@@ -86,15 +88,11 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
         StudioError: no YAML, an unknown key, or something in it that cannot be understood or searched.
     """
     values = _read(text, where, SEARCH_KEYS, "search")
-    lines = [
-        f"{name}={given}" if isinstance(given, str) else written(name, _list(given))
-        for name, given in _vary(values, where).items()
-    ]
     trials, pruning = values.get("trials", USUAL_TRIALS), values.get("pruning", True)
     if type(trials) is not int or not isinstance(pruning, bool):
         remedy = "write e.g. 'trials: 30' and 'pruning: false'"
         raise StudioError("trials are a number, and pruning is true or false", where=where, remedy=remedy)
-    space = read_space(lines)
+    space = read_space(_vary(values, where))
     search = make_search(
         values.get("preset"),
         _base(values, where, firsts(space)),
@@ -126,12 +124,18 @@ def _base(values: Mapping[str, Any], where: str, varied: Mapping[str, Any]) -> R
     return load_config(values.get("preset"), text=text, where=where, varied=varied)
 
 
-def _vary(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _vary(values: Mapping[str, Any], where: str) -> list[str]:
+    """What varies, as it is written in the shell; texts stand for themselves."""
     found = values.get("vary") or {}
+    remedy = "write vary as NAME: [VALUE, VALUE]"
     if not isinstance(found, Mapping):
-        remedy = "write vary as NAME: [VALUE, VALUE]"
         raise StudioError("what varies is not understood", where=where, remedy=remedy)
-    return {str(name): given for name, given in found.items()}
+    if empty := [str(name) for name, given in found.items() if given == []]:
+        raise StudioError("no value to vary over", where=empty[0], remedy=remedy)
+    return [
+        f"{name}={given}" if isinstance(given, str) else written(str(name), _list(given))
+        for name, given in found.items()
+    ]
 
 
 def _named(values: Mapping[str, Any]) -> tuple[str, str]:

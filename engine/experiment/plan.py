@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from pydantic import Field
 from engine.config import RunConfig
 from engine.config_base import FrozenModel
 from engine.errors import StudioError
+from engine.labels import listed
 from engine.locations import settled
 from engine.recipe import identity
 from engine.setting_values import write
 from engine.settings import checked_names, flatten, make_config, nest
 
 MOST_RUNS = 20_000
+MOST_NAMED = 3
+"""Names that a refusal offers instead of one that there is not."""
 BASE = "as it stands"
 """What the variant is called that changes nothing."""
 PLACE = ("data.path", "data.category", "data.columns", "data.encoding")
@@ -47,8 +51,8 @@ class Plan(FrozenModel):
     seeds: list[int] = Field(default=[])
     """Empty takes the base's."""
     left_out: dict[str, str] = Field(default={})
-    """What a template left out, by label, with the reason: variants that the base cannot have, and combinations of a
-    variant with the grid that would be the same runs as others."""
+    """What is not run, by label, with the reason: variants that the base cannot have, and combinations of a variant
+    with the grid that would be the same runs as others."""
 
     @property
     def size(self) -> int:
@@ -57,7 +61,7 @@ class Plan(FrozenModel):
         for values in self.vary.values():
             number *= len(values)
         if self.left_out and number <= MOST_RUNS:
-            number -= sum(cell.label in self.left_out for cell in _cells(self))
+            number = sum(1 for _ in _kept(self))
         return number * max(1, len(self.seeds))
 
 
@@ -81,17 +85,21 @@ def expand(plan: Plan) -> list[Planned]:
     for name, values in {**plan.vary, "seeds": plan.seeds, "data sets": plan.datasets}.items():
         if name == "seed":
             raise StudioError("seeds are no setting to vary", where="seed", remedy="say --seeds 0-2")
-        if name in plan.vary and not values:
-            raise StudioError("no value to vary over", where=name, remedy="write e.g. teacher.name=sasrec,gru4rec")
         refuse_twice(name, values)
-    if plan.size > MOST_RUNS:
-        remedy = f"vary less: {MOST_RUNS:,} are the most"
-        raise StudioError(f"{plan.size:,} runs are more than an experiment can hold", where="--vary", remedy=remedy)
-    variants = list(_variants(plan))
+    refuse_large(plan)
+    if not (variants := [(cell.label, cell.settings()) for cell in _kept(plan)]):
+        raise StudioError("everything is left out", where="left_out", remedy="leave something to run")
     seeds = plan.seeds or [int(plan.base["seed"])]
     first = list(_planned(plan, variants, seeds[0]))
     refuse_alike(first)
     return [*first, *(planned for seed in seeds[1:] for planned in _planned(plan, variants, seed))]
+
+
+def refuse_large(plan: Plan) -> None:
+    """Raise :class:`StudioError` if a plan has more runs than can be listed."""
+    if plan.size > MOST_RUNS:
+        remedy = f"vary less: {MOST_RUNS:,} are the most"
+        raise StudioError(f"{plan.size:,} runs are more than an experiment can hold", where="--vary", remedy=remedy)
 
 
 def refuse_twice(name: str, values: Sequence[Any]) -> None:
@@ -118,7 +126,7 @@ def without_alike(plan: Plan) -> Plan:
 
     Where the grid makes no difference to the first variant either, nothing is left out, and :func:`expand` refuses it.
     """
-    cells = [cell for cell in _cells(plan) if cell.label not in plan.left_out]
+    cells = list(_kept(plan))
     checked_names(plan.vary)
     first = cells[0].variant
     planned = _planned(plan, [(cell.label, cell.settings()) for cell in cells], int(plan.base["seed"]))
@@ -129,6 +137,16 @@ def without_alike(plan: Plan) -> Plan:
         if same != it.label and cell.variant is not first:
             alike[it.label] = f"it would be the same runs as {same!r}"
     return plan.model_copy(update={"left_out": plan.left_out | alike})
+
+
+def refuse_unknown(plan: Plan) -> None:
+    """Raise :class:`StudioError` if what is left out is none of a plan's variants or combinations with the grid."""
+    refuse_large(plan)
+    known = dict.fromkeys(name for cell in _cells(plan) for name in (cell.variant.label, cell.label))
+    if unknown := next((name for name in plan.left_out if name not in known), None):
+        close = difflib.get_close_matches(unknown, known, n=MOST_NAMED, cutoff=0)
+        remedy = f"name one that the plan has, such as {listed([repr(name) for name in close], 'or')}"
+        raise StudioError(f"there is no variant {unknown!r} to leave out", where="left_out", remedy=remedy)
 
 
 def of_columns(configs: Sequence[RunConfig]) -> list[str]:
@@ -177,9 +195,9 @@ def _cells(plan: Plan) -> Iterator[_Combination]:
             yield _Combination(" · ".join(parts) or BASE, variant, dataset, grid)
 
 
-def _variants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Label and dotted settings of each combination but for the seed."""
-    return ((cell.label, cell.settings()) for cell in _cells(plan) if cell.label not in plan.left_out)
+def _kept(plan: Plan) -> Iterator[_Combination]:
+    """Those that are run."""
+    return (it for it in _cells(plan) if not plan.left_out.keys() & {it.label, it.variant.label})
 
 
 def _no_place() -> dict[str, Any]:

@@ -155,13 +155,16 @@ TEMPLATES = {
 
 
 def _filled(plan: Plan, base: RunConfig, offers: Sequence[Offer], named: Sequence[Offer] = ()) -> Plan:
-    """The plan with those of the offers that its base can have; ``named``: those without which it is refused."""
+    """The plan with the offers, of which those that its base cannot have are left out.
+
+    ``named``: those without which it is refused.
+    """
     if plan.variants:
         raise StudioError("variants are listed already", where="--template", remedy="take one template at a time")
+    variants = [Variant(label=offer.label, settings=dict(offer.settings)) for offer in offers]
     kept: dict[str, Variant] = {}
     left_out: dict[str, str] = {}
-    for offer in offers:
-        variant = Variant(label=offer.label, settings=dict(offer.settings))
+    for offer, variant in zip(offers, variants, strict=True):
         try:
             if lacks := offer.lacking(base):
                 what = f"there is no {offer.part} with {lacks}={write(dict(flatten(base))[lacks])}"
@@ -179,7 +182,7 @@ def _filled(plan: Plan, base: RunConfig, offers: Sequence[Offer], named: Sequenc
         what = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         what = f"the template has nothing to vary in this configuration: {what}"
         raise StudioError(what, where="--template", remedy=_start_from(offers, base))
-    return plan.model_copy(update={"variants": list(kept.values()), "left_out": left_out})
+    return plan.model_copy(update={"variants": variants, "left_out": left_out})
 
 
 def _start_from(offers: Sequence[Offer], base: RunConfig) -> str:

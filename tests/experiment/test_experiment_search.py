@@ -184,6 +184,7 @@ def test_a_file_of_a_search_is_understood_as_the_shell_is() -> None:
         ("preset: smoke\nvary: {finetune.lr: 1..1}", "nothing in it to choose from"),
         ("preset: smoke\nvary: {finetune.lr: [1e-3]}", "one value leaves nothing to choose"),
         ("preset: smoke\nvary: {finetune.lr: }", "no value to choose from"),
+        ("preset: smoke\nvary: {finetune.lr: []}", r"no value to vary over \(finetune.lr\) .*write vary as NAME"),
         ("preset: smoke\nvary: {finetun.lr: 1..2}", "did you mean finetune.lr"),
         ("preset: smoke\nvary: {finetune.lr: 1e-4..1e-2}\ntrials: many", "trials are a number"),
         ("preset: smoke\nvary: {finetune.lr: 1e-4..1e-2}\npruning: 1", "pruning is true or false"),

@@ -119,12 +119,15 @@ def _but(*labels: str) -> list[str]:
 def test_ablations_that_a_base_cannot_have_are_left_out_and_told(overrides, left, by):
     plan = _plan(*overrides, template="ablations", seed_text="0-1")
     usual = _plan(template="ablations")
-    assert [it.label for it in plan.variants] == ["as it stands" if by else "DELRec", *(it for it in [
-        variant.label for variant in usual.variants] if _meant(it) in left)]  # fmt: skip
+    assert _kept(plan) == ["as it stands" if by else "DELRec", *(it for it in _kept(usual) if _meant(it) in left)]
     assert [_meant(it) for it in plan.left_out] == [it for it in ABLATIONS[1:] if it not in left]
     assert all(why.startswith("there is no ") and why.endswith(f"with {by}") for why in plan.left_out.values())
     assert len(expand(plan)) == plan.size == 2 * (1 + len(left))
     assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
+
+
+def _kept(plan) -> list[str]:
+    return [it.label for it in plan.variants if it.label not in plan.left_out]
 
 
 def _meant(label: str) -> str:
@@ -142,11 +145,14 @@ def test_a_base_without_any_part_is_refused_and_the_remedy_names_the_parts():
 
 
 def test_what_settings_forbid_is_left_out_of_a_template_too_unless_it_was_named():
-    """Whatever the reason: here teachers other than the one whose prompt is distilled, which they would not train."""
-    base = ("teacher.name=caser", "teacher.also=[sasrec]", "distill.teacher=sasrec")
+    """Whatever the reason: here a mix of several teachers, of which the other one is no longer another."""
+    base = ("teacher.also=[caser]", "plus.teachers=all")
     plan = _plan(*base, template="teachers")
-    assert {*(it.label for it in plan.variants), *plan.left_out} == {label(name) for name in ARCHITECTURES}
-    assert len(expand(plan)) == plan.size
+    assert [it.label for it in plan.variants] == [label(name) for name in ARCHITECTURES]
+    assert plan.left_out.keys() == {"Caser"}
+    assert [run.label for run in expand(plan)] == _kept(plan)
+    with pytest.raises(StudioError, match=r"^Caser: plus\.teachers=all needs further teachers"):
+        _plan(*base, template="teachers=sasrec,caser")
 
 
 def test_every_ablation_is_in_its_table():
@@ -201,15 +207,15 @@ def test_a_file_says_all_that_the_shell_can():
         name: mine
         question: does it hold?
         base: {distill: {steps: 5}}
-        vary: {teacher.name: [sasrec, gru4rec]}
+        vary: {teacher.name: [sasrec, gru4rec], distill.clip: "1,2"}
         variants: {plain: {}, no prompt: {distill.prompt: none}}
         seeds: 0-1
     """
     plan, name, question = plan_from_yaml(text, "file")
     assert (name, question) == ("mine", "does it hold?")
     runs = expand(plan)
-    assert len(runs) == 8
-    assert runs[0].label == "plain · teacher.name=sasrec"
+    assert len(runs) == 16
+    assert runs[0].label == "plain · teacher.name=sasrec, distill.clip=1.0"
     assert {run.config.distill.steps for run in runs} == {5}
 
 
@@ -229,11 +235,43 @@ def test_a_file_says_all_that_the_shell_can():
         ("variants: {a: {}, a: {}}", "'a' comes twice"),
         ("preset: smoke\nname: [a]", "the name is no text"),
         ("preset: smoke\nquestion: {a: b}", "the question is no text"),
+        *(
+            (f"vary: {{{name}: []}}", rf"^no value to vary over \({name}\) .*write vary as NAME")
+            for name in ("distill.steps", "distill.lr", "distill.ta", "teacher.name", "data.path", "teacher.also")
+        ),
+        ("preset: smoke\nleft_out: [a]", "what is left out is not understood"),
+        ("variants: {a: {}, b: {distill.ta: false}}\nleft_out: {aa: why}", "no variant 'aa' .*such as 'a' or 'b'"),
+        (
+            "variants: {a: {}}\nvary: {distill.lr: [1, 2]}\nleft_out: {a · distill.lr=3: why}",
+            "no variant 'a · distill.lr=3' .*'a · distill.lr=[12].0'",
+        ),
+        ("template: ablations\nleft_out: {with stage 2: why}", "no variant 'with stage 2' .*'without stage 2'"),
+        (
+            f"vary: {{distill.steps: {[*range(1000)]}, llm.batch_size: {[*range(1, 99)]}}}\nleft_out: {{a: why}}",
+            "98,000 runs",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(text, said):
     with pytest.raises(StudioError, match=said):
         plan_from_yaml(text, "file")
+
+
+def test_variants_and_combinations_can_be_left_out_by_name():
+    text = """
+        preset: smoke
+        vary: {distill.lr: [0.1, 0.2]}
+        variants: {plain: {}, no TA: {distill.ta: false}, no prompt: {distill.prompt: none}}
+        left_out: {no prompt: too simple, no TA · distill.lr=0.1: slow}
+    """
+    plan = plan_from_yaml(text, "file")[0]
+    kept = ["plain · distill.lr=0.1", "plain · distill.lr=0.2", "no TA · distill.lr=0.2"]
+    assert [run.label for run in expand(plan)] == kept
+    assert plan.size == len(kept)
+    with pytest.raises(StudioError, match="everything is left out"):
+        expand(
+            plan_from_yaml(text.replace("{no prompt: too simple, ", "{plain: a, no TA: b, no prompt: c, "), "file")[0]
+        )
 
 
 def test_several_data_sets_leave_the_files_of_the_first_behind():
