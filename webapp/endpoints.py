@@ -269,13 +269,7 @@ class Endpoints(DataEndpoints):
         return report.only(requested).to_json()
 
 
-CHANGING = frozenset(
-    ("launch", "cancel", "resume", "experiment", "lead_experiment", "tune", "rename_data_set", "delete_data_set")
-)
-ENDPOINTS = (
-    *("launch", "runs", "status", "metrics", "results", "cancel", "resume", "experiment", "experiments"),
-    *("lead_experiment", "tune", "recommend", "explain", "data_sets", "data_set", "rename_data_set", "delete_data_set"),
-)
+ENDPOINTS = tuple(name for it in (Endpoints, DataEndpoints) for name in vars(it) if not name.startswith("_"))
 
 
 def build(access: Access) -> None:

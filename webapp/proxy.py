@@ -10,13 +10,13 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import StudioError
+from webapp.pages import PAGES
 
 ROOT_PATH = "DELREC_ROOT_PATH"
 SEGMENTS = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@+-]+)+")
 LEAVES = frozenset(
-    {"api", "compare", "config", "data", "experiment", "favicon.ico", "healthz", "inspect", "login", "logout",
-     "machines", "manifest.json", "metrics", "monitoring", "openapi.json", "pattern", "pwa_icon", "robots.txt", "run",
-     "runs", "theme.css", "tour", "users"}
+    {"config", "favicon.ico", "healthz", "login", "logout", "manifest.json", "metrics", "monitoring", "openapi.json",
+     "pwa_icon", "robots.txt", "theme.css", *(page.address for page in PAGES if page.address)}
 )  # fmt: skip
 FOLDERS = frozenset({"-", "archives", "assets", "files", "gradio_api", "monitoring", "pwa_icon", "static", "svelte"})
 """First segments of the app's own addresses, those that stand alone and those with something below."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from typing import Any
 import gradio as gr
 import pytest
 import yaml
+from changes import CHANGING, FREE, collect, way_to_a_change
 from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -25,15 +28,15 @@ from engine.experiment.files import plan_from_yaml
 from engine.experiment.plan import expand
 from engine.monitor import Monitor
 from engine.settings import load_config, stored_config
-from jobs import api, data_work, experiments
+from jobs import api, data_work, experiments, searches, storage
 from webapp import answering
 from webapp.access import Access
 from webapp.app import create_app
-from webapp.endpoints import CHANGING, ENDPOINTS, Endpoints
+from webapp.endpoints import ENDPOINTS, Endpoints
+from webapp.pages import PAGES
 from webapp.pages.api import described
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-MUTATORS = ("launch", "cancel", "resume", "retry", "rename", "annotate", "delete", "import_run")
 
 
 def _client(studio: Studio, **options: Any) -> Client:
@@ -52,7 +55,8 @@ def test_what_is_public_is_what_is_documented() -> None:
     assert list(info["named_endpoints"]) == [f"/{name}" for name in ENDPOINTS]
     assert not info["unnamed_endpoints"]
     rows = dict(re.findall(r"^\| `/(\w+)` \| .* \| (yes|no) \|$", DOCS.read_text(), re.MULTILINE))
-    assert rows == {name: "yes" if name in CHANGING else "no" for name in ENDPOINTS}
+    known = {name: "yes" if name in CHANGING else "no" for name in ENDPOINTS}
+    assert rows == known, "the table of docs/api.md has a row for every endpoint, and says whether it asks first"
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -189,10 +193,11 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     run_id = api.launch(load_config("smoke"), "smoke")
     (tmp_path / "log.csv").write_text("user,item,timestamp,title\na,b,1,T\n")
     importing.import_files([tmp_path / "log.csv"], "mine", None, DataConfig(), Monitor())
-    for name in MUTATORS:
-        monkeypatch.setattr(api, name, recorder(name))
-    for name in ("rename", "delete", "bring"):
-        monkeypatch.setattr(data_work, name, recorder(f"{name} data"))
+    for module in (api, data_work, experiments, searches, storage):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            told = f"{function.__module__}.{name}"
+            if told not in FREE and way_to_a_change(told):
+                monkeypatch.setattr(module, name, recorder(told))
     return made
 
 
@@ -232,9 +237,27 @@ def test_a_visitor_who_only_looks_can_call_everything_and_change_nothing(
 
 def test_the_same_calls_change_things_where_that_is_allowed(calls: list[str]) -> None:
     _call_everything(Access())
-    assert {"launch", "cancel", "resume", "retry", "rename", "annotate", "delete", "rename data", "delete data"} <= set(
-        calls
-    )
+    actions = ("launch", "cancel", "resume", "retry", "rename", "annotate", "delete")
+    assert {f"jobs.api.{name}" for name in actions} | {"jobs.data_work.rename", "jobs.data_work.delete"} <= set(calls)
+
+
+@pytest.mark.parametrize(
+    "root", [it.build.replace(":", ".") for it in PAGES] + [f"webapp.endpoints.Endpoints.{name}" for name in ENDPOINTS]
+)
+def test_whoever_changes_something_asks_first(root: str) -> None:
+    """Whatever it is called with, which the calls above cannot try."""
+    way = way_to_a_change(root)
+    assert way == [], f"{' > '.join(way)}: the page or the endpoint calls access.require_change(request) first"
+
+
+def test_a_page_that_changes_something_without_asking_is_found() -> None:
+    code = "def build(access):\n def renamed(name):\n  ASK\n  api.rename(name)\n button.click(renamed)"
+    for ask, calls in (("pass", {"jobs.api.rename"}), ("access.require_change(request)", {"access.require_change"})):
+        found: dict[str, set[str]] = {}
+        collect(ast.parse(code.replace("ASK", ask)), "webapp.pages.new", {"api": "jobs.api"}, found)
+        assert "webapp.pages.new.build.renamed" in found["webapp.pages.new.build"]
+        assert found["webapp.pages.new.build.renamed"] == calls
+    assert way_to_a_change("jobs.api.rename")[-1] == "db.store.writing"
 
 
 def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:

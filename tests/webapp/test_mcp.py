@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from changes import CHANGING
 from mcp_client import call_tools
 from webapp_studio import served_here
 
 from engine.settings import load_config
 from jobs import api
 from webapp.access import Access
-from webapp.endpoints import CHANGING
 
 ADDRESS = "/gradio_api/mcp/"
 ARGUMENTS: dict[str, dict[str, Any]] = {
