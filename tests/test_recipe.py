@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
+from engine.config_base import Section
 from engine.errors import StudioError
 from engine.fields import Setting, describe
+from engine.monitor import Monitor
+from engine.pipeline import run_pipeline
 from engine.recipe import identity, row_recipe, stage_recipes
 from engine.settings import flatten, load_config, make_config, nest
 from tests.stage_world import SWITCHED_ON
@@ -26,6 +32,8 @@ WITHOUT_EFFECT = {
     ),
 }
 """Settings of what this base does not have, or that cannot be changed alone."""
+DESCRIBE = ("engine.config", "engine.stages", "engine.stage_files", "engine.rows")
+"""Modules that say what a run has, and make nothing."""
 OTHER: dict[str, Any] = {
     "data.dataset": "ml-100k", "data.columns": "user=u", "llm.device": "cpu", "teacher.device": "cpu",
     "finetune.targets": ["q_proj"], "teacher.also": ["gru4rec"], "eval.llm_rows": ["delrec"], "eval.users": 8,
@@ -35,9 +43,9 @@ OTHER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _changed(setting: Setting) -> RunConfig:
-    """``BASE`` with another value of one setting."""
-    values = dict(flatten(BASE))
+def _changed(setting: Setting, base: RunConfig = BASE) -> RunConfig:
+    """``base`` with another value of one setting."""
+    values = dict(flatten(base))
     now = values[setting.name]
     if setting.name in OTHER:
         other = OTHER[setting.name]
@@ -78,6 +86,56 @@ def test_every_setting_counts_unless_it_is_named_as_without_effect(setting: Sett
     if setting.name in WITHOUT_EFFECT:
         return
     assert identity(_changed(setting)) != identity(BASE)
+
+
+def _sections(model: type[BaseModel] = RunConfig, prefix: str = "") -> dict[type, str]:
+    """What the names of settings in each section begin with."""
+    found: dict[type, str] = {model: prefix}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= _sections(field.annotation, f"{prefix}{name}.")
+    return found
+
+
+class Readers(Monitor):
+    """Notes the settings that are read in each stage by what works there: by ``(stage, setting)`` the modules."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stage_now = ""
+        self.found: dict[tuple[str, str], set[str]] = {}
+        plain, sections = Section.__getattribute__, _sections()
+
+        def read(section: Section, name: str) -> Any:
+            module = sys._getframe(1).f_globals.get("__name__", "")
+            making = self.stage_now and not module.startswith(DESCRIBE)
+            if making and name in type(section).model_fields:
+                self.found.setdefault((self.stage_now, sections[type(section)] + name), set()).add(module)
+            return plain(section, name)
+
+        monkeypatch.setattr(Section, "__getattribute__", read)
+
+    def stage(self, name: str, state: str, **_: Any) -> None:
+        self.stage_now = name if state == "running" else ""
+
+
+@pytest.mark.parametrize("overrides", [(), ("distill.prompt=random",), ("distill.prompt=lsr",)])
+def test_no_stage_reads_a_setting_that_its_recipe_does_not_hold(
+    overrides: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else runs that differ in it would share what it makes, and a plan would take them for the same."""
+    base, readers = load_config("smoke", overrides=[*OVERRIDES, *overrides]), Readers(monkeypatch)
+    run_pipeline(base, tmp_path / "run", readers)
+    monkeypatch.undo()
+
+    def recipe(config: RunConfig, stage: str) -> str:
+        return stage_recipes(config).get(stage) or identity(config)
+
+    settings = {it.name: it for it in describe() if not it.name.startswith(("run.", "explain."))}
+    assert {("teacher", "teacher.lr"), ("finetune", "finetune.lr"), ("evaluate", "eval.users")} <= readers.found.keys()
+    for (stage, name), modules in readers.found.items():
+        if name in settings and not (name == "teacher.name" and stage.startswith("teacher")):
+            other = recipe(_changed(settings[name], base), stage)
+            assert other != recipe(base, stage), f"{stage}: {modules} read {name}, which engine/recipe.py has to hold"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,7 +14,7 @@ from engine.experiment.parsing import make_plan, varied, written
 from engine.experiment.plan import expand, label_of, of_columns
 from engine.experiment.templates import TEMPLATES, seeds
 from engine.labels import label
-from engine.settings import load_config, setting_of
+from engine.settings import flatten, load_config, setting_of
 
 SMOKE = load_config("smoke")
 
@@ -34,25 +35,42 @@ def test_a_grid_has_every_combination_for_every_seed_and_whole_seeds_first():
     assert of_columns([run.config for run in runs]) == ["teacher.name", "distill.prompt"]
 
 
-ABLATIONS = [
-    *("DELRec", "no prompt", "untrained prompt", "prompt trained on LSR", "without TA", "without RPS"),
-    *("without stage 2", "prompt of Caser"),
-]
+class Ablation(NamedTuple):
+    changes: dict[str, Any]
+    lacking: tuple[str, ...]
+    """Bases that do not have what it takes away, by the setting that says so."""
 
 
-def test_ablations_are_the_papers_and_each_changes_what_it_says():
+PROMPTS = tuple(f"distill.prompt={prompt}" for prompt in ("none", "random", "lsr", "run"))
+ABLATIONS = {
+    "no prompt": Ablation({"distill.prompt": "none"}, PROMPTS[:1]),
+    "untrained prompt": Ablation({"distill.prompt": "random"}, PROMPTS[:2]),
+    "prompt trained on LSR": Ablation({"distill.prompt": "lsr"}, PROMPTS[:3]),
+    "without TA": Ablation({"distill.ta": False}, (*PROMPTS, "distill.ta=false", "distill.rps=false")),
+    "without RPS": Ablation({"distill.rps": False}, (*PROMPTS, "distill.ta=false", "distill.rps=false")),
+    "without stage 2": Ablation({"finetune.enabled": False}, ("finetune.enabled=false",)),
+    "prompt of Caser": Ablation(
+        {"teacher.also": ["caser"], "distill.teacher": "caser"}, (*PROMPTS, "distill.teacher=caser")
+    ),
+}
+"""All of them, in the order of the table; the template's own choice of another teacher is as good as Caser."""
+GOES_WITH = {"distill.prompt=run": ("distill.prompt_run=mine",), "distill.teacher=caser": ("teacher.also=[caser]",)}
+BASES = dict.fromkeys(base for it in ABLATIONS.values() for base in it.lacking)
+
+
+def test_ablations_are_those_named_here_and_each_changes_what_it_says():
     runs = {run.label: run.config for run in expand(_plan(template="ablations=caser"))}
-    assert list(runs) == ABLATIONS
+    assert list(runs) == ["DELRec", *ABLATIONS], "ABLATIONS above has a line for each, in its place"
     assert runs["DELRec"] == SMOKE
-    assert [runs[name].distill.prompt for name in list(runs)[1:4]] == ["none", "random", "lsr"]
-    assert (runs["without TA"].distill.ta, runs["without RPS"].distill.rps) == (False, False)
-    assert not runs["without stage 2"].finetune.enabled
-    assert (runs["prompt of Caser"].distill.teacher, runs["prompt of Caser"].teacher.name) == ("caser", "sasrec")
+    for name, ablation in ABLATIONS.items():
+        assert dict(flatten(runs[name])) == {**dict(flatten(SMOKE)), **ablation.changes}, name
+        *_, (setting, value) = ablation.changes.items()
+        assert label_of({setting: value}) in ablation.lacking, f"a base with the setting of {name!r} lacks its part"
 
 
 @pytest.mark.parametrize(
     ("template", "said"),
-    [("seeds", 3), ("seeds=1-5", 5), ("ablations", len(ABLATIONS)), ("teachers", len(ARCHITECTURES)),
+    [("seeds", 3), ("seeds=1-5", 5), ("ablations", 1 + len(ABLATIONS)), ("teachers", len(ARCHITECTURES)),
      ("teachers=sasrec,caser", 2), ("backbones=tiny-causal,tiny-seq2seq", 2), ("numbers", 5)],
 )  # fmt: skip
 def test_every_template_gives_runs_that_differ(template, said):
@@ -97,31 +115,13 @@ def test_what_says_nothing_is_refused(overrides, given, said):
         expand(_plan(*overrides, **given))
 
 
-def _but(*labels: str) -> list[str]:
-    return [it for it in ABLATIONS[1:] if it not in labels]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "left", "by"),
-    [
-        ([], ABLATIONS[1:], ""),
-        (["distill.prompt=none"], ["without stage 2"], "distill.prompt=none"),
-        (["distill.prompt=random"], ["no prompt", "without stage 2"], "distill.prompt=random"),
-        (["distill.prompt=lsr"], ["no prompt", "untrained prompt", "without stage 2"], "distill.prompt=lsr"),
-        (["distill.prompt=run", "distill.prompt_run=mine"],
-         ["no prompt", "untrained prompt", "prompt trained on LSR", "without stage 2"], "distill.prompt=run"),
-        (["distill.ta=false"], _but("without TA", "without RPS"), "distill.ta=false"),
-        (["distill.rps=false"], _but("without TA", "without RPS"), "distill.rps=false"),
-        (["finetune.enabled=false"], _but("without stage 2"), "finetune.enabled=false"),
-        (["teacher.also=[caser]", "distill.teacher=caser"], _but(ABLATIONS[-1]), "distill.teacher=caser"),
-    ],
-)  # fmt: skip
-def test_ablations_that_a_base_cannot_have_are_left_out_and_told(overrides, left, by):
-    plan = _plan(*overrides, template="ablations", seed_text="0-1")
-    usual = _plan(template="ablations")
-    assert _kept(plan) == ["as it stands" if by else "DELRec", *(it for it in _kept(usual) if _meant(it) in left)]
-    assert [_meant(it) for it in plan.left_out] == [it for it in ABLATIONS[1:] if it not in left]
-    assert all(why.startswith("there is no ") and why.endswith(f"with {by}") for why in plan.left_out.values())
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_ablations_that_a_base_cannot_have_are_left_out_and_told(base):
+    plan = _plan(*filter(None, [base]), *GOES_WITH.get(base, ()), template="ablations", seed_text="0-1")
+    left = [name for name, ablation in ABLATIONS.items() if base not in ablation.lacking]
+    assert [_meant(it) for it in _kept(plan)] == ["as it stands" if base else "DELRec", *left]
+    assert [_meant(it) for it in plan.left_out] == [it for it in ABLATIONS if it not in left]
+    assert all(why.startswith("there is no ") and why.endswith(f"with {base}") for why in plan.left_out.values())
     assert len(expand(plan)) == plan.size == 2 * (1 + len(left))
     assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
 
@@ -131,15 +131,14 @@ def _kept(plan) -> list[str]:
 
 
 def _meant(label: str) -> str:
-    """The template's own choice of another teacher is as good as the test's."""
-    return ABLATIONS[-1] if label.startswith("prompt of ") else label
+    return "prompt of Caser" if label.startswith("prompt of ") else label
 
 
 def test_a_base_without_any_part_is_refused_and_the_remedy_names_the_parts():
     with pytest.raises(StudioError) as fault:
         _plan("distill.prompt=none", "finetune.enabled=false", template="ablations")
     assert "nothing to vary" in fault.value.what
-    assert all(f"{name}: there is no " in fault.value.what for name in map(_meant, ABLATIONS[1:-1]))
+    assert all(f"{name}: there is no " in fault.value.what for name in list(ABLATIONS)[:-1])
     remedy = "start from a configuration with soft prompt (distill.prompt=distilled) or stage 2 (finetune.enabled=true)"
     assert fault.value.remedy == remedy
 
@@ -160,11 +159,11 @@ def test_every_ablation_is_in_its_table():
     text = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
     table = text.partition("## Ablations")[2].partition("\n\n## ")[0]
     rows = {row.split("|")[1].strip(): row.split("|")[2] for row in table.splitlines() if row.startswith("|")}
-    for variant in _plan(template="ablations=caser").variants[1:]:
-        *_, (name, value) = variant.settings.items()
-        assert variant.label in rows, f"{variant.label} has no row in docs/experiments.md"
-        assert f"`{label_of({name: value})}`" in rows[variant.label]
-    assert len(rows) == len(ABLATIONS) - 1 + 2  # head and rule
+    for said, ablation in ABLATIONS.items():
+        *_, (name, value) = ablation.changes.items()
+        assert said in rows, f"{said} has no row in docs/experiments.md"
+        assert f"`{label_of({name: value})}`" in rows[said]
+    assert len(rows) == len(ABLATIONS) + 2  # head and rule
 
 
 def test_stage_2_counts_only_where_it_is_there():
