@@ -206,7 +206,7 @@ def test_a_file_says_all_that_the_shell_can():
         name: mine
         question: does it hold?
         base: {distill: {steps: 5}}
-        vary: {teacher.name: [sasrec, gru4rec], distill.clip: "1,2"}
+        vary: {teacher.name: [sasrec, gru4rec], finetune.clip: "1,2"}
         variants: {plain: {}, no prompt: {distill.prompt: none}}
         seeds: 0-1
     """
@@ -214,7 +214,7 @@ def test_a_file_says_all_that_the_shell_can():
     assert (name, question) == ("mine", "does it hold?")
     runs = expand(plan)
     assert len(runs) == 16
-    assert runs[0].label == "plain · teacher.name=sasrec, distill.clip=1.0"
+    assert runs[0].label == "plain · teacher.name=sasrec, finetune.clip=1.0"
     assert {run.config.distill.steps for run in runs} == {5}
 
 
