@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from engine.errors import StudioError
-from engine.labels import label
+from engine.labels import label, plural
 from engine.rows import all_rows, last_row
 from engine.run_folder import RunFolder
 
@@ -43,5 +43,7 @@ def chosen_row(run: RunFolder) -> ChosenRow:
         fault = f"the record of the validation is damaged: {error}"
         raise StudioError(fault, where=str(run.validation), remedy="delete it") from None
     return ChosenRow(
-        best, f"{label(best)} was best on {users} validation users ({MEASURE} {rows[best]:.3f} among the candidates)."
+        best,
+        f"{label(best)} was best on {plural(users, 'validation user')}"
+        f" ({MEASURE} {rows[best]:.3f} among the candidates).",
     )

@@ -16,6 +16,7 @@ from engine.distill.tasks import ALPHA
 from engine.errors import StudioError
 from engine.evaluate import sample_users
 from engine.finetune.stage import make_task, validation_places
+from engine.labels import plural
 from engine.llm import Backbone, Prompt, PromptEncoder, Prompts
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.rows import likelihood_rows, llm_rows
@@ -35,7 +36,7 @@ def check_data(config: RunConfig, dataset: Dataset, split: Split) -> None:
     for name, size in (("data.candidates", config.data.candidates), ("eval.full_top", config.eval.full_top)):
         if size > items:
             raise StudioError(
-                f"{name}={size} is more than the {items} items of {dataset.name}",
+                f"{name}={size} is more than the {plural(items, 'item')} of {dataset.name}",
                 where=name,
                 remedy=f"choose at most {items}",
             )
@@ -144,7 +145,7 @@ def longest_prompt(config: RunConfig, encoder: PromptEncoder, prompts: Prompts) 
     tokens = encoder.all_tokens([f" {title}" for title in prompts.titles])
     if empty := [title for title, ids in zip(prompts.titles, tokens, strict=True) if not ids]:
         raise StudioError(
-            f"{encoder.name}'s tokenizer makes nothing of {len(empty)} titles, e.g. {empty[0]!r}",
+            f"{encoder.name}'s tokenizer makes nothing of {plural(len(empty), 'title')}, e.g. {empty[0]!r}",
             where="llm.name",
             remedy="take a model that knows these letters",
         )

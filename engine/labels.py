@@ -26,6 +26,11 @@ def label(name: str) -> str:
     return f"{LABELS[model]}, copy {copy}" if model in LABELS and copy.isdigit() else LABELS.get(name, name)
 
 
+def plural(count: int, one: str, several: str = "") -> str:
+    """``1 run``, ``3 runs``; ``several`` where that is more than an s behind ``one``, as of ``item is``."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def listed(titles: Sequence[str], last: str = "and") -> str:
     """``"A, B and C"``."""
     return f" {last} ".join([*([", ".join(titles[:-1])] if titles[:-1] else []), *titles[-1:]])

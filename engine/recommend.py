@@ -17,7 +17,7 @@ from engine.data.catalogue import ItemLabel
 from engine.data.references import tidy
 from engine.data.titles import referred
 from engine.errors import StudioError
-from engine.labels import label
+from engine.labels import label, plural
 from engine.metrics.full import catalogue_listing, rerank_scores, sort_listing, top_items
 from engine.metrics.ranks import checked_scores
 from engine.ranking import CatalogueRanker, Ranker
@@ -113,7 +113,7 @@ def recommend(
     available = catalogue.n_known - len(known)
     if not 1 <= k <= available:
         raise StudioError(
-            f"cannot recommend {k} items: {available} are left outside the history",
+            f"cannot recommend {plural(k, 'item')}: {available} left outside the history",
             where="k",
             remedy=f"choose 1 to {available}" if available else "shorten the history",
         )
@@ -185,8 +185,8 @@ def _understood(entry: str | int, catalogue: Catalogue) -> MatchedTitle:
 def ambiguities(entries: Sequence[MatchedTitle]) -> list[str]:
     """A sentence for each title that several items carry exactly so."""
     return [
-        f"“{isolated(entry.query)}” is the title of {len(entry.alike) + 1} items: {isolated(entry.title)} was taken, "
-        f"not {', '.join(isolated(choice.title) for choice in entry.alike)}."
+        f"“{isolated(entry.query)}” is the title of {plural(len(entry.alike) + 1, 'item')}: {isolated(entry.title)} "
+        f"was taken, not {', '.join(isolated(choice.title) for choice in entry.alike)}."
         for entry in entries
         if entry.alike
     ]

@@ -10,6 +10,7 @@ from engine import distributed
 from engine.data import candidate_sets
 from engine.explain.predictor import EMPTY
 from engine.explain.row_predictors import RowPredictors
+from engine.labels import plural
 from engine.metrics.ranks import ndcg, target_columns, target_ranks
 from engine.models import Models
 from engine.monitor import Monitor
@@ -55,4 +56,6 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     found = {row: quality(row) for row in rows}
     best = max(found, key=lambda row: found[row])
     run.files.write("evaluate", run.validation, json.dumps({"users": size, "rows": found}, indent=1))
-    monitor.message(f"{best} is best on {size} validation users: NDCG@5 {found[best]:.3f} among the candidates")
+    monitor.message(
+        f"{best} is best on {plural(size, 'validation user')}: NDCG@5 {found[best]:.3f} among the candidates"
+    )

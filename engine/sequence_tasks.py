@@ -11,6 +11,7 @@ import torch
 from engine.config import RunConfig
 from engine.data.split import Split
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
@@ -57,7 +58,7 @@ class NextTitle:
         self.sequences = [split.train[user] for user in self.users]
         if not self.sequences:
             raise StudioError(
-                f"the task {self.name.upper()} takes {self.takes}, which none of {len(users)} users has",
+                f"the task {self.name.upper()} takes {self.takes}, which none of {plural(len(users), 'user')} has",
                 where="data",
                 remedy="use data with more users and interactions",
             )

@@ -21,7 +21,7 @@ from engine.data.catalogue import Catalogue
 from engine.data.split import Split
 from engine.datasets import domain_of
 from engine.errors import StudioError
-from engine.labels import label
+from engine.labels import label, plural
 from engine.llm.prompts import Prompt, Prompts
 from engine.llm.ranker import LLMRanker, SequenceRanker
 from engine.llm.scorer import PromptScorer
@@ -126,8 +126,8 @@ class TrainingTask(ABC):
         if not self.cuts:
             longest = max((len(split.train[user]) for user in users), default=0)
             raise StudioError(
-                f"no training sequence of {len(users)} users is long enough for the task {self.name.upper()}: it takes"
-                f" {self.takes}, and the longest has {longest}",
+                f"no training sequence of {plural(len(users), 'user')} is long enough for the task {self.name.upper()}:"
+                f" it takes {self.takes}, and the longest has {longest}",
                 where="data",
                 remedy=f"use data with more users, items and interactions, or {self.without}",
             )

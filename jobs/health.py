@@ -20,6 +20,7 @@ from db import explanations, migrate, runs, store
 from db.runs import STATES
 from engine.environment import code_version, version
 from engine.errors import StudioError
+from engine.labels import plural
 from jobs import workers
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def database() -> str:
     """Where the database is, its schema, and how many runs it knows."""
     with store.database().connect() as connection:
         schema = migrate.current(connection)
-    return f"{store.database_url().render_as_string()}, schema {schema}, {sum(runs.counts().values())} runs"
+    return f"{store.database_url().render_as_string()}, schema {schema}, {plural(sum(runs.counts().values()), 'run')}"
 
 
 def exposition(busy: Callable[[], Sequence[str]] | None = None) -> bytes:

@@ -15,6 +15,7 @@ from engine import environment, quantization
 from engine.backbones import SMOLLM2, TINY
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.locations import (
     data_fault,
     data_presence,
@@ -177,12 +178,11 @@ def _processes(config: RunConfig, _: Forecast) -> Iterator[Check]:
         return
     on_gpus = 0 if only_on_cpu(config) else environment.gpu_count()
     there, what = (on_gpus, "GPU") if on_gpus else (environment.cores(), "core")
-    plural = "" if there == 1 else "s"
     if count > there:
         remedy = f"set run.processes to at most {there}"
-        yield Check("Processes", "problem", f"{count} processes, and this machine has {there} {what}{plural}", remedy)
+        yield Check("Processes", "problem", f"{count} processes, and this machine has {plural(there, what)}", remedy)
     else:
-        yield Check("Processes", "ok", f"{count} processes share {there} {what}{plural}")
+        yield Check("Processes", "ok", f"{count} processes share {plural(there, what)}")
 
 
 def _placement(config: RunConfig, _: Forecast) -> Iterator[Check]:
@@ -258,8 +258,8 @@ def _memory(config: RunConfig, expected: Forecast) -> Iterator[Check]:
 def _training_memory(config: RunConfig, planned: float, there: float, on_gpu: bool) -> Check:
     """Of the estimate beside what is there: a GPU's memory for each process, or what is free here for all of them."""
     one, several = training_mb(config, _facts(config), 1) or 0.0, config.run.processes
-    text = f"{config.llm.name}, {config.distill.soft_tokens} soft tokens: about {one / 1000:.1f} GB with one prompt"
-    text += f" at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
+    text = f"{config.llm.name}, {plural(config.distill.soft_tokens, 'soft token')}: about {one / 1000:.1f} GB"
+    text += f" with one prompt at a time, {planned / 1000:.1f} GB with llm.micro_batch={config.llm.micro_batch}"
     text += f", in each of {several} processes" if several > 1 else ""
     if on_gpu and not there:
         return Check("Memory", "ok", f"{text}; what the GPU has is seen when the run starts")

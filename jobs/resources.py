@@ -17,6 +17,7 @@ from db.workers import Role
 from engine import environment, quantization
 from engine.config import RunConfig
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.paths import home
 from jobs import heartbeat, process, queues
 from jobs.workers import lives
@@ -68,7 +69,7 @@ class Resources:
         if on_gpu and not self.gpus:
             return "it has no GPU"
         if (least := int(needs.get("gpus") or 0)) > len(self.gpus):
-            return f"it has {len(self.gpus) or 'no'} GPU{'s' * (len(self.gpus) > 1)}, and the run names GPU {least}"
+            return f"it has {plural(len(self.gpus), 'GPU') if self.gpus else 'no GPU'}, and the run names GPU {least}"
         if needs.get("quantized") and not self.quantizes:
             return "it lacks the package bitsandbytes"
         largest = max((gpu.memory_mb for gpu in self.gpus), default=0.0) if on_gpu else self.memory_mb
@@ -78,7 +79,7 @@ class Resources:
         each_a_gpu = on_gpu or (self.gpus and not needs.get("on_cpu"))
         there, what = (len(self.gpus), "GPU") if each_a_gpu else (self.cores, "core")
         if several > max(there, 1):
-            return f"it has {there} {what}{'' if there == 1 else 's'} for {several} processes"
+            return f"it has {plural(there, what)} for {several} processes"
         return ""
 
 

@@ -16,6 +16,7 @@ from engine.errors import StudioError
 from engine.experiment.plan import Planned
 from engine.experiment.search import Search, corners
 from engine.experiment.trials import best_of, suggest
+from engine.labels import plural
 from engine.paths import home, writable
 from engine.recipe import stage_recipes
 from engine.stages import stage_names
@@ -87,7 +88,7 @@ class SearchState:
             "deleted": self.experiment.tried - len(self.tried),
         }
         counted = ", ".join(f"{number} {words}" for words, number in parts.items() if number)
-        seen = f"{self.experiment.tried} of {self.search.trials} configurations begun"
+        seen = f"{self.experiment.tried} of {plural(self.search.trials, 'configuration')} begun"
         return f"{seen}: {counted}" if counted else seen
 
 

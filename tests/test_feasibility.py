@@ -232,7 +232,7 @@ def test_titles_of_which_the_tokenizer_makes_nothing_are_refused(monkeypatch: py
         lambda texts: [ids if "7" not in t else () for t, ids in zip(texts, whole(texts), strict=True)],
     )
     prompts = Prompts("movie", "SASRec", dataset.catalogue)
-    with pytest.raises(StudioError, match=r"makes nothing of 1 titles, e\.g\. 'Film 7'"):
+    with pytest.raises(StudioError, match=r"makes nothing of 1 title, e\.g\. 'Film 7'"):
         longest_prompt(config, encoder, prompts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 import subprocess
 import sys
@@ -166,6 +167,44 @@ def test_no_two_parts_of_the_engine_need_each_other() -> None:
             reached.add(found)
             waiting |= needs.get(found, set()) - reached
         assert part not in reached or part in LATE, f"{part} is needed by what it needs"
+
+
+NOUNS = "cell column configuration core date departure file interaction item model problem question row run stage step"
+NOUNS += " thread title trial user vector"
+NEVER_ONE = {
+    **dict.fromkeys(("name", "part.name", "' and no '.join(empty)"), "a word"),
+    "len(removal.positions)": "where one is not enough",
+    "details.items": "of a catalogue that holds the candidates",
+    "details.cold_items": "as it is recorded",
+    "details.full_top": "as it is recorded",
+    "tested": "as it is recorded",
+    "run.users": "as it is recorded",
+    "run.users_available": "as it is recorded",
+    "plan.size": "too many, or to be confirmed",
+    "record.rows": "some of which were kept",
+    "len(entries)": "more than are read or allowed",
+    "len(alike)": "that are alike",
+    "len(exact)": "that are called alike",
+    "record.users_available": "of a test that needs many",
+    "history['most']": "behind the least",
+    "n": "that are shuffled",
+}
+"""What stands before a noun and is never one, or goes into records word for word."""
+
+
+def test_what_is_counted_is_said_by_plural() -> None:
+    """``1 runs`` is what everybody meets who begins with one."""
+    counted = re.compile(rf" (?:(?:test|validation|cold|held-out) )?({'|'.join(NOUNS.split())})s\b")
+    found = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(value.value)}{text.value[:24]}"
+        for path in MODULES
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.JoinedStr)
+        for value, text in itertools.pairwise(node.values)
+        if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant)
+        if counted.match(str(text.value)) and (name := ast.unparse(value.value)) not in NEVER_ONE and not name.isupper()
+    ]
+    assert found == []
 
 
 def test_modules_stay_small() -> None:

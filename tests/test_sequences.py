@@ -120,7 +120,7 @@ def test_ta_hides_the_first_of_two_and_nothing_of_one() -> None:
     (prompt,), (label,) = ta.last().prompts, ta.last().labels
     assert label.tolist() == [pair[0]]
     assert f" {made.dataset.catalogue.titles[pair[1]]}\n The hidden movie is" in prompt.text()
-    with pytest.raises(StudioError, match="the task TA takes two training interactions, which none of 1 users has"):
+    with pytest.raises(StudioError, match="the task TA takes two training interactions, which none of 1 user has"):
         task(made, "ta", users=[1])
 
 

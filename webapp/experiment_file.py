@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from engine.environment import code_version, version
 from engine.errors import StudioError
 from engine.evaluate import Report
-from engine.labels import LABELS, label, listed
+from engine.labels import LABELS, label, listed, plural
 from engine.published.embedded import embed, experiment
 from engine.published.record import PublishedRecord
 from engine.published.record import found as found_of
@@ -23,7 +23,6 @@ from jobs import api, experiments
 from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.charts import ChartEstimate
-from webapp.formatting import plural
 from webapp.html import Html, tag
 from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.views.report import document

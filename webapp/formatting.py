@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from engine.labels import plural
 from jobs.records import now as time_now
 
 STATES = {
@@ -57,7 +58,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
         return f"{round(seconds / 3600)} h ago"
     if seconds < 7 * 86400:
         days = round(seconds / 86400)
-        return f"{days} day{'s' if days > 1 else ''} ago"
+        return f"{plural(days, 'day')} ago"
     return moment.strftime("%d %b %Y")
 
 
@@ -71,11 +72,6 @@ def memory(megabytes: float | None) -> str:
     if megabytes is None:
         return "–"
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 run``, ``3 runs``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def expected_search(trials: int, seconds: float | None, megabytes: float | None) -> str:

@@ -8,6 +8,7 @@ from engine.config import DataConfig
 from engine.data.dataset import Dataset
 from engine.data.split import Examples, cold_items, split_dataset
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.seeds import generator
 
 
@@ -38,7 +39,7 @@ def candidate_sets(dataset: Dataset, examples: Examples, config: DataConfig, see
     size = config.candidates
     if size > len(dataset.catalogue):
         raise StudioError(
-            f"{size} candidates asked for, but the catalogue holds {len(dataset.catalogue)} items",
+            f"{size} candidates asked for, but the catalogue holds {plural(len(dataset.catalogue), 'item')}",
             where="data.candidates",
             remedy=f"set data.candidates to at most {len(dataset.catalogue)}",
         )

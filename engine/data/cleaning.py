@@ -14,6 +14,7 @@ from engine.data.item_texts import detail, tidied
 from engine.data.raw import Raw, RawIdFilter, RawItem
 from engine.data.timestamps import NONE
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 
 StepKind = Literal["incomplete", "undated", "repeats", "unlisted", "broken", "untitled", "few"]
@@ -72,13 +73,14 @@ class Cleaning:
         for kind, name in STEP_NAMES.items():
             if step := self.dropped.get(kind):
                 few = f" (under {self.users_at_least} a user, {self.items_at_least} an item)" if kind == "few" else ""
-                counts = [f"{n:,} {what}" for n, what in ((step.users, "users"), (step.items, "items")) if n]
+                counts = [plural(n, what) for n, what in ((step.users, "user"), (step.items, "item")) if n]
                 parts.append(f"{step.interactions:,} {name}{few}" + (f" [{' and '.join(counts)}]" if counts else ""))
         lines = [f"dropped: {', '.join(parts) or 'nothing'}"]
         if self.untitled:
-            lines.append(f"{self.untitled:,} items without a usable title are shown by their id")
+            ids = "its id" if self.untitled == 1 else "their id"
+            lines.append(f"{plural(self.untitled, 'item')} without a usable title, shown by {ids}")
         if self.unused:
-            lines.append(f"{self.unused:,} rows of the items file are of no item kept")
+            lines.append(f"{plural(self.unused, 'row')} of the items file, of no item kept")
         return "; ".join([*lines, *self.notes])
 
 
@@ -181,7 +183,7 @@ def _listed(
         found[item.raw] = tidy._replace(title=tidy.title if fault is None else item.raw)
     if config.unlisted == "drop" and not any(known in found for known in numbers):
         raise StudioError(
-            f"none of the {len(numbers):,} items of the interactions is in the items file",
+            f"none of the {plural(len(numbers), 'item')} of the interactions is in the items file",
             where=raw.source,
             remedy="bring the items file of the same data set: this seems to be another category's or another year's",
         )
@@ -224,7 +226,7 @@ def _check_left(rows: Rows, raw: Raw, record: Cleaning) -> None:
         return
     if not record.rows:
         raise StudioError("no interactions", where=raw.source, remedy="bring the file that was published")
-    few = f"no user has {record.users_at_least} interactions or more"
+    few = f"no user has {plural(record.users_at_least, 'interaction')} or more"
     if record.items_at_least > 1:
         few += f" with items that have {record.items_at_least} or more"
     raise StudioError(

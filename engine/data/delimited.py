@@ -19,6 +19,7 @@ from engine.data.files import BOM, MOST_LINE, File
 from engine.data.sheet import SEPARATORS, CellColumns, Sheet
 from engine.data.title_parsing import clean
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 
 _CALLED = SEPARATORS | {" ": "blanks"}
@@ -147,7 +148,7 @@ class OwnSheet(Sheet):
         size, rows = len(self.names), [row for row in batch if not _blank(row)]
         if not all(map(self._fits, rows)):
             begin, row = next((begin, row) for begin, row in self._located() if not self._fits(row))
-            what, remedy = f"{len(row)} cells instead of {size}", "put cells that contain {} in double quotes"
+            what, remedy = f"{plural(len(row), 'cell')} instead of {size}", "put cells that contain {} in double quotes"
             if further := "".join(row).count("\n"):
                 what, remedy = f"{what}, as a quoted cell goes on to line {begin + further}", "close the quote earlier"
             self.fail_at(what, remedy.format(_CALLED.get(self.separator, self.separator)), begin)

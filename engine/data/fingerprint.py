@@ -21,6 +21,7 @@ from engine.config import DataConfig
 from engine.data.catalogue import Catalogue
 from engine.data.dataset import Dataset
 from engine.errors import StudioError
+from engine.labels import plural
 
 FORMAT = 1
 ARRAYS = ("items", "titles", "users", "lengths", "interactions")
@@ -175,7 +176,7 @@ def _gained_and_lost(before: np.ndarray, now: np.ndarray, noun: str) -> tuple[st
 
 
 def _count(number: int, noun: str, what: str, example: str = "") -> str:
-    return f"{number} {noun}{'s' * (number != 1)} {what}{example}" if number else ""
+    return f"{plural(number, noun)} {what}{example}" if number else ""
 
 
 def _example(dataset: Dataset, items: np.ndarray) -> str:

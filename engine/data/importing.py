@@ -22,6 +22,7 @@ from engine.data.readers.csv import READER as OWN_TABLES
 from engine.data.readers.csv import UserTable
 from engine.data.readers.downloaded import Ambiguous
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 
 MOST_FILES = 50
@@ -73,7 +74,8 @@ def check_files(paths: Sequence[Path], most_bytes: float) -> None:
     if not paths:
         raise StudioError("no files", where="files", remedy="choose the files of a data set")
     if len(paths) > MOST_FILES:
-        raise StudioError(f"{len(paths)} files", where="files", remedy=f"bring at most {MOST_FILES}, or an archive")
+        remedy = f"bring at most {MOST_FILES}, or an archive"
+        raise StudioError(plural(len(paths), "file"), where="files", remedy=remedy)
     total = 0
     for path in paths:
         name = path.name

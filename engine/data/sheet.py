@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 from engine.data.arrow import ArrowLogReader, ArrowReader, Distinct
 from engine.data.files import BOM, MOST_LINE, File, text_of
 from engine.data.raw import LogBatch
+from engine.labels import plural
 from engine.monitor import Monitor
 
 BATCH = 100_000
@@ -247,7 +248,7 @@ class Sheet:
                 if any(row[size:]) and self.separator != "\t":
                     cells = f"put cells that contain {SEPARATORS.get(self.separator, self.separator)} in double quotes"
                     remedy = cells if self.quoted else "correct the line"
-                    self.file.fail(f"{len(row)} cells instead of {size}", remedy, line)
+                    self.file.fail(f"{plural(len(row), 'cell')} instead of {size}", remedy, line)
                 self.long += any(row[size:])
                 row = row[:size]
             elif not row or row == [""]:
@@ -255,7 +256,7 @@ class Sheet:
             elif len(row) < size:
                 if len(row) < least:
                     remedy = "correct the line; if it is the last one, the file was cut off: fetch it anew"
-                    self.file.fail(f"{len(row)} cells instead of {size}", remedy, line)
+                    self.file.fail(f"{plural(len(row), 'cell')} instead of {size}", remedy, line)
                 row = row + [""] * (size - len(row))
             kept.append(row)
         return kept

@@ -10,6 +10,7 @@ import numpy as np
 from engine.config import DataConfig
 from engine.data.dataset import Dataset
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.seeds import generator
 
 
@@ -123,7 +124,7 @@ def _cold(dataset: Dataset, config: DataConfig, seed: int) -> Split:
     for name in ("validation", "test"):
         if not asked[name]:
             raise StudioError(
-                f"{len(tested)} cold items leave no {name} users with a history",
+                f"{plural(len(tested), 'cold item leaves', 'cold items leave')} no {name} users with a history",
                 where=f"data.split=cold-items, data.cold_share={config.cold_share:g}",
                 remedy="choose another data.cold_share, or bring data with more interactions for each user",
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.evaluate.render import Cell, ResultTable, TableRow, cells, section_words, subjects
 from engine.evaluate.report import By, Estimate, Measure, Report, Slice
-from engine.labels import label, listed
+from engine.labels import label, listed, plural
 
 KINDS: Mapping[By, str] = {
     "rarity": "Training interactions of the target",
@@ -54,7 +54,7 @@ def slice_table(report: Report, by: By, metric: str) -> ResultTable:
     parts = _parts(report, by)
     empty = [part.name for part in report.slices if part.by == by and not part.users]
     title = f"{metric_words(metric, report)}. {KINDS[by]}" + (f"; no users: {', '.join(empty)}" if empty else "")
-    columns = [f"{part.name} ({part.users} users)" for part in parts]
+    columns = [f"{part.name} ({plural(part.users, 'user')})" for part in parts]
     values = {row.name: [part.models[row.name][metric] for part in parts] for row in report.models}
     best = [max(column, key=lambda it: it.value).value for column in zip(*values.values(), strict=True)]
     return ResultTable(

@@ -24,7 +24,7 @@ from engine.evaluate.report import (
 )
 from engine.evaluate.rows import Evaluation
 from engine.evaluate.slices import Context, slices
-from engine.labels import label
+from engine.labels import label, plural
 from engine.metrics.agreement import agreement
 from engine.metrics.bootstrap import Bootstrap, Interval
 from engine.metrics.ranks import TIE_RULE, per_example
@@ -148,6 +148,7 @@ def _sentence(details: ProtocolDetails, users: int, *, llms: bool) -> str:
     sampled = users < details.users_available
     tested = f"a fixed random sample of {users} of {details.users_available}" if sampled else f"all {users}"
     drawn = "uniformly" if details.negatives == "uniform" else "by popularity"
+    read = plural(details.history, "item")
     m, cold = details.candidates, details.cold_items is not None
     if details.whole:
         ranked = "; every model ranks all of it"
@@ -163,7 +164,7 @@ def _sentence(details: ProtocolDetails, users: int, *, llms: bool) -> str:
         + "the same for every model"
         + (f"; who knows only ids is at chance among cold ones (HR@1 {1 / m:.3f})" if cold else ""),
         f"full catalogue: {details.items} items without the user's history{ranked if llms else ''}",
-        (f"LLMs see the last {details.history} items{' and no list' if details.whole else ''}, " if llms else "")
+        (f"LLMs see the last {read}{' and no list' if details.whole else ''}, " if llms else "")
         + f"teachers{'' if llms else ' see'} the last {details.teacher_history}",
         *(
             f"{label(row)} ranks by the likelihood of whole titles, minus {prior:g} times that without the history"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.evaluate.report import Comparison, Estimate, ModelResult, Report
-from engine.labels import label, listed
+from engine.labels import label, listed, plural
 from engine.rows import TEXT
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def readable(text: str) -> str:
 def result_table(report: Report, section: ReportSection) -> ResultTable:
     """The rows of one protocol, or of the agreement with the teacher (in which the teacher itself has no row)."""
     details = report.protocol_details
-    users = f"{report.users} users"
+    users = plural(report.users, "user")
     cold = details.cold_items is not None
     chance = f", all cold: teachers and counts never met one and are at chance, HR@1 {short(1 / details.candidates)}"
     titles = {
@@ -124,7 +124,8 @@ def verdict(report: Report, comparison: Comparison) -> str:
         claim = f"{a} {'beats' if comparison.difference > 0 else 'loses to'} {b}"
     return (
         f"{claim}: {metric} ({protocol}) {short(ours)} against {short(theirs)}, difference "
-        f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}], {report.users} users"
+        f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}], "
+        f"{plural(report.users, 'user')}"
     )
 
 

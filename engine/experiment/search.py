@@ -13,6 +13,7 @@ from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.experiment.plan import BASE, Planned, label_of, refuse_twice
 from engine.experiment.space import Domain, Range
+from engine.labels import plural
 from engine.locations import settled
 from engine.recipe import stage_recipes
 from engine.seeds import generator
@@ -88,7 +89,8 @@ def make_search(
     if metric not in METRICS:
         raise StudioError(f"nothing is searched by {metric!r}", where="--metric", remedy=f"use {', '.join(METRICS)}")
     if not 2 <= trials <= MOST_TRIALS:
-        raise StudioError(f"{trials} trials are no search", where="--trials", remedy=f"take 2 to {MOST_TRIALS:,}")
+        what = f"{plural(trials, 'trial is', 'trials are')} no search"
+        raise StudioError(what, where="--trials", remedy=f"take 2 to {MOST_TRIALS:,}")
     search = Search(preset=preset, base=base.model_dump(mode="json"), space=dict(space), metric=metric, trials=trials)
     search = search.model_copy(update={"pruning": pruning})
     if search.stage not in stage_names(base):

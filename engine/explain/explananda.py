@@ -20,7 +20,7 @@ from engine.explain.explanandum import Explanandum, find_item
 from engine.explain.predictor import EMPTY, Instance
 from engine.explain.report import CandidatePool
 from engine.explain.row_predictors import RowPredictors
-from engine.labels import label
+from engine.labels import label, plural
 from engine.models import Models
 from engine.recommend import MatchedTitle, ambiguities, understand
 from engine.rows import checked_row, comparison_row, method_row
@@ -218,7 +218,7 @@ def _explanandum(
         listed = np.append(listed, extra)
         notes = (*notes, f"{isolated(catalogue.choice(extra).title)} was added to the candidates.")
     if len(listed) < 2:
-        fault = f"{len(listed)} candidates are left outside the history: a ranking needs two"
+        fault = f"{plural(len(listed), 'candidate is', 'candidates are')} left outside the history: a ranking needs two"
         raise StudioError(fault, where="titles", remedy="shorten the history")
     instance = Instance(history, listed, 0, rows.older)
     places = listed.tolist()

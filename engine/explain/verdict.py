@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.labels import plural
+
 NONE, RANDOM, OWN, AFTER = "no prompt", "random prompt", "distilled prompt", "delrec"
 """States of the language model: frozen and without a prompt, with an untrained one, with the run's; fine-tuned."""
 OTHERS = "prompt of "
@@ -54,8 +56,9 @@ def verdict(agreement: Mapping[str, Any], users: int, teacher: str, prompt: str)
     ending = UNTAUGHT.get(prompt, ENDINGS[kind])
     name = "This run's prompt" if prompt in UNTAUGHT else "The distilled prompt"
     sentence = (
-        f"{name} agrees with {teacher} on the first choice for {own} of {users} users, {_more(own - control)} an "
-        f"untrained prompt. Over all candidates its order is {_closer(lead)} to {teacher}'s ({_tau(lead)}). {ending}"
+        f"{name} agrees with {teacher} on the first choice for {own} of {plural(users, 'user')}, "
+        f"{_more(own - control)} an untrained prompt. Over all candidates its order is {_closer(lead)} to {teacher}'s "
+        f"({_tau(lead)}). {ending}"
     )
     return DistillationVerdict(
         "not distilled" if prompt in UNTAUGHT else kind, sentence, tuple(_details(agreement, teacher))

@@ -11,7 +11,7 @@ from engine.explain.explanandum import Explanandum
 from engine.explain.predictor import ranks
 from engine.explain.removal import Delete
 from engine.explain.report_parts import Raise, WhyNot
-from engine.labels import ended, label, listed
+from engine.labels import ended, label, listed, plural
 
 NAMED = 2
 """Titles that are named for either side."""
@@ -85,7 +85,7 @@ def _sentence(found: WhyNot, explained: Explanandum) -> str:
     else:
         text += " No title of the history speaks for it."
     if found.raised is None:
-        return f"{text} None of {found.tried} changes of one title raises it."
+        return f"{text} None of {plural(found.tried, 'change')} of one title raises it."
     after = found.raised
     place = f"to #{after.rank:g} of the {len(explained.instance.candidates)} candidates, from #{found.rank:g}"
     if after.removed is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from engine.labels import plural
 from engine.monitor import Monitor
 from engine.paths import home, writable
 
@@ -80,4 +81,4 @@ def _cpu() -> str:
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
-    return f"{name} ({torch.get_num_threads()} threads)"
+    return f"{name} ({plural(torch.get_num_threads(), 'thread')})"

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.llm.backbone import Backbone
 from engine.llm.conditioner import Conditioner
 from engine.seeds import generator
@@ -78,6 +79,7 @@ class SoftPrompt(nn.Module):
                 remedy="use the same llm.name as the run that made it",
             )
         if conditioner is not None and conditioner.teacher.n_items != n_items:
-            fault = f"this soft prompt's teacher knows {conditioner.teacher.n_items} items, the catalogue has {n_items}"
+            known = plural(conditioner.teacher.n_items, "item")
+            fault = f"this soft prompt's teacher knows {known}, the catalogue has {n_items}"
             raise StudioError(fault, where=str(path), remedy="use one of a run on the same data set")
         return cls(weight, made_for, head, conditioner).to(backbone.device)

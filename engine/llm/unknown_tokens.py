@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
+from engine.labels import plural
 from engine.llm.encoder import PromptEncoder
 
 
@@ -41,4 +42,6 @@ def unread(encoder: PromptEncoder, titles: Sequence[str]) -> list[str]:
 
 def _share(items: Sequence[int], titles: Sequence[str]) -> str:
     """``"40 of 60 titles (67 %), e.g. '…'"``."""
-    return f"{len(items):,} of {len(titles):,} titles ({len(items) / len(titles):.0%}), e.g. {titles[items[0]]!r}"
+    return (
+        f"{len(items):,} of {plural(len(titles), 'title')} ({len(items) / len(titles):.0%}), e.g. {titles[items[0]]!r}"
+    )

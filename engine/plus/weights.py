@@ -13,6 +13,7 @@ from engine import distributed
 from engine.config import RunConfig
 from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 from engine.plus.mix import fit_weights
 from engine.ranking import CatalogueRanker
@@ -92,5 +93,5 @@ def learn_weights(
     )
     for what, found in (("the whole catalogue", weights.catalogue), ("candidates", weights.candidates)):
         weights_text = ", ".join(f"{name} {weight:.2f}" for name, weight in found.items())
-        monitor.message(f"DELRec-plus, weights for {what}, from {size} validation users: {weights_text}")
+        monitor.message(f"DELRec-plus, weights for {what}, from {plural(size, 'validation user')}: {weights_text}")
     return weights

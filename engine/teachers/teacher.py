@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.config import TeacherConfig
 from engine.devices import choose_device
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.ranking import History
 from engine.teachers.base import BATCH, CatalogueScorer
 from engine.teachers.network import network_class
@@ -180,7 +181,7 @@ def read_teacher(path: Path, expected_items: int, device: str, make: Callable[[i
                 f"teacher file has format {version}", where=where, remedy="update DELRec Studio to read it"
             )
         if (n_items := int(metadata["n_items"])) != expected_items:
-            fault = f"the teacher knows {n_items} items, the catalogue has {expected_items}"
+            fault = f"the teacher knows {plural(n_items, 'item')}, the catalogue has {expected_items}"
             raise StudioError(fault, where=where, remedy="use the data set that the teacher was trained on")
         teacher = teacher_from(metadata, tensors, make)
     except FileNotFoundError:

@@ -44,7 +44,7 @@ def test_a_data_set_is_described_in_words_and_as_json(shell: Shell, tmp_path: Pa
     assert (found["users"], found["items"], found["interactions"]) == (6, 6, 36)
     assert found["cleaning"]["dropped"] == {"repeats": {"interactions": 1, "users": 0, "items": 0}}
     assert "dropped: 1 repeats" in said.out
-    assert "1 rows of the items file are of no item kept" in said.out
+    assert "1 row of the items file, of no item kept" in said.out
     by_setting = shell("data", "describe", "--set", "data.dataset=recbole", "--set", f"data.path={path}")
     assert by_setting.out == said.out
 

@@ -59,7 +59,7 @@ def test_users_with_too_few_interactions_are_left_out_and_this_is_said() -> None
     log = Log()
     dataset = build([("u", 1, 1), ("v", 1, 1), ("v", 2, 2)], least=2, monitor=log)
     assert dataset.user_ids == ("v",)
-    assert "dropped: 1 of users or items with few (under 2 a user, 1 an item) [1 users]" in log.lines[0]
+    assert "dropped: 1 of users or items with few (under 2 a user, 1 an item) [1 user]" in log.lines[0]
 
 
 @pytest.mark.parametrize("rows", [[], [("u", 1, 1)]])

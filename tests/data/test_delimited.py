@@ -74,7 +74,7 @@ def test_between_tabs_a_quote_is_a_quote_unless_it_encloses_a_cell(tmp_path: Pat
         ('item,title\na,"Heat" is on\n', "a quote is closed within a cell (PATH, line 2, column title)"),
         ('item,title,more\na,Heat,"said ""so""\nb,Up,\n', "never closed (PATH, line 2, column more)"),
         ("item;title\na;Heat;Up\n", "3 cells instead of 2 (PATH, line 2) — put cells that contain semicolons"),
-        ("item\ttitle\na\n", "1 cells instead of 2 (PATH, line 2)"),
+        ("item\ttitle\na\n", "1 cell instead of 2 (PATH, line 2)"),
     ],
 )
 def test_faults_are_named_where_they_are(tmp_path: Path, text: str, told: str) -> None:

@@ -109,7 +109,7 @@ def test_titles_that_hold_page_script_are_dropped(tmp_path: Path, broken: str) -
     assert titles(dataset).get("B000000001") == (None if broken == "drop" else "B000000001")
     assert titles(dataset)["B000000002"] == "Function (of) a Variable"
     assert dataset.cleaning is not None
-    assert ("3 of items with page script for a title [1 items]" in dataset.cleaning.summary()) == (broken == "drop")
+    assert ("3 of items with page script for a title [1 item]" in dataset.cleaning.summary()) == (broken == "drop")
 
 
 def test_python_dictionaries_are_read_and_never_run(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_items_without_a_title_are_shown_by_their_id_or_dropped(
     assert shown(dataset) == {"u": users}
     assert dataset.cleaning is not None
     if untitled == "id":
-        assert "1 items without a usable title are shown by their id" in dataset.cleaning.summary()
+        assert "1 item without a usable title, shown by its id" in dataset.cleaning.summary()
     else:
-        assert "1 without a title [1 items]" in dataset.cleaning.summary()
+        assert "1 without a title [1 item]" in dataset.cleaning.summary()
 
 
 def test_a_title_that_is_missing_is_taken_from_the_next_column_of_titles(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_cell_too_many_is_passed_over_and_told(tmp_path: Path) -> None:
     dataset = load("recbole", atomic(tmp_path, log, "item_id:token\ttitle:token\n1\tA\n2\tB\textra\n3\tC\t\n4\tD\n"))
     assert shown(dataset) == {"u": ["A", "B", "C", "D"]}
     assert dataset.cleaning is not None
-    assert "1 rows have a cell too many" in dataset.cleaning.summary()
+    assert "1 row has a cell too many" in dataset.cleaning.summary()
 
 
 def test_a_cell_too_few_names_the_line(tmp_path: Path) -> None:

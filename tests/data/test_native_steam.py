@@ -86,7 +86,7 @@ def test_games_without_a_title_without_an_id_and_twice(tmp_path: Path) -> None:
     dataset = load("steam", tmp_path)
     assert titles(dataset) == {"1": "Only its application's name", "2": "Fallback", "3": "First", "4": "By number"}
     assert dataset.cleaning is not None
-    assert "1 of items that the items file lacks [1 items]" in dataset.cleaning.summary()
+    assert "1 of items that the items file lacks [1 item]" in dataset.cleaning.summary()
 
 
 def test_steam_in_recbole_files(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_items_listed_again_and_items_without_a_title_are_said(tmp_path: Path) -
     items = read(write(tmp_path, "item,title\na,Heat\na,Up\nb,\u200b\nb,\u200b\n"), monitor=said)[1]
     assert [item.title for item in items] == ["Heat", ""]
     assert any(
-        "2 rows of items.csv list an item again, 1 with another title; the first counts" in t for t in said.lines
+        "items.csv lists an item again in 2 rows, 1 with another title; the first counts" in t for t in said.lines
     )
     assert load(write(tmp_path, ITEMS.replace("Up", "\u3164"))).catalogue.titles == ("Heat", "Good, the Bad", "c")
 

@@ -178,8 +178,8 @@ def test_tables_with_a_mark_crlf_empty_lines_and_quotes(tmp_path: Path) -> None:
         ("", ",", "an empty file"),
         ('a,b\n1,"x\n', ",", "not valid CSV"),
         ('a,b\n1,"x"y\n', ",", "not valid CSV.*line 2"),
-        ("a,b\n1,2\n3\n", ",", "1 cells instead of 2.*line 3"),
-        ("a\tb\n1\n", "\t", "1 cells instead of 2.*line 2"),
+        ("a,b\n1,2\n3\n", ",", "1 cell instead of 2.*line 3"),
+        ("a\tb\n1\n", "\t", "1 cell instead of 2.*line 2"),
         ("a,b\n1,2\0\n", ",", "not UTF-8 text"),
     ],
 )

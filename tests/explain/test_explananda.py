@@ -94,8 +94,8 @@ def test_titles_of_ones_own_are_never_recommended_by_a_row_that_reads_titles(
 
 def test_where_too_little_is_left_to_rank_it_is_said_what_to_do(forgetful: Models) -> None:
     titles = [f"id:{raw_id}" for raw_id in forgetful.dataset.catalogue.raw_ids]
-    for left in (0, 1):
-        with pytest.raises(StudioError, match=f"{left} candidates are left outside the history") as told:
+    for left, said in enumerate(("0 candidates are", "1 candidate is")):
+        with pytest.raises(StudioError, match=f"{said} left outside the history") as told:
             explanandum_of_titles(forgetful, titles[left:], ROW)
         assert told.value.remedy == "shorten the history"
     assert len(explanandum_of_titles(forgetful, titles[2:], ROW).instance.candidates) == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from engine.labels import plural
+
 
 @click.command()
 @click.option("--to", "megabytes", type=click.FloatRange(min=0), metavar="MB", help="Keep so much, that used last.")
@@ -11,7 +13,7 @@ import click
 def command(megabytes: float | None, dry_run: bool) -> None:
     """Remove results of stages that are kept for other runs to share; the runs themselves stay whole."""
     from jobs import storage
-    from webapp.formatting import memory, plural
+    from webapp.formatting import memory
 
     found = storage.taken()
     shared = f"{plural(found.results, 'shared result')} take {memory(found.shared / 1e6)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.errors import StudioError
+from engine.labels import plural
 from webapp.commands._options import target_file
 
 if TYPE_CHECKING:
@@ -108,7 +109,11 @@ def import_files(files: tuple[str, ...], name: str, form: str | None, overrides:
     paths = [expanded(file) for file in files]
     with _monitor() as monitor:
         kept = import_files(paths, name, form, _config(form, overrides), monitor)
-    click.echo(f"{kept.rows:,} rows of {kept.items:,} items by {kept.users:,} users; {'; '.join(kept.notes)}", err=True)
+    click.echo(
+        f"{plural(kept.rows, 'row')} of {plural(kept.items, 'item')} by {plural(kept.users, 'user')};"
+        f" {'; '.join(kept.notes)}",
+        err=True,
+    )
     click.echo(f"use it with --set data.dataset={name}, look at it with: delrec data describe {name}")
 
 
@@ -129,7 +134,6 @@ def rename(name: str, new: str) -> None:
 def delete(name: str, yes: bool) -> None:
     """Delete the imported data set NAME. Runs made on it keep their results, and can no longer be asked or resumed."""
     from jobs import data_work
-    from webapp.formatting import plural
 
     made = data_work.runs_to_lose(name)
     named = f" ({plural(len(made), 'run')} on it: {', '.join(run.name for run in made[:5])})" if made else ""

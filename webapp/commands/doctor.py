@@ -14,6 +14,7 @@ from typing import Any, Literal
 import click
 
 from engine.errors import StudioError
+from engine.labels import plural
 
 State = Literal["ok", "note", "problem"]
 """``note``: fine, but worth knowing, e.g. a source that does not answer while another does."""
@@ -52,7 +53,7 @@ def command(as_json: bool) -> None:
     problems = [finding for finding in findings if finding.state == "problem"]
     if problems:
         named = "; ".join(f"{finding.name}: {finding.detail}" for finding in problems)
-        raise StudioError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}: {named}")
+        raise StudioError(f"{plural(len(problems), 'problem')}: {named}")
 
 
 def _examine() -> list[Diagnosis]:
@@ -88,7 +89,7 @@ def _processor() -> CheckAnswer:
 
     found = environment()
     bf16 = "with" if found["bf16_instructions"] else "without"
-    return "ok", f"{found['processor']}, {found['cores']} cores, {bf16} bf16 instructions"
+    return "ok", f"{found['processor']}, {plural(found['cores'], 'core')}, {bf16} bf16 instructions"
 
 
 def _number_format() -> CheckAnswer:
@@ -133,7 +134,7 @@ def _fits() -> CheckAnswer:
         facts = known_facts(config.llm.name)
         if (needed := training_mb(config, facts)) is None:
             continue
-        text = f"{name} ({config.llm.name}, {config.distill.soft_tokens} soft tokens) {needed / 1000:.1f} GB"
+        text = f"{name} ({config.llm.name}, {plural(config.distill.soft_tokens, 'soft token')}) {needed / 1000:.1f} GB"
         if needed > there:
             one = training_mb(config, facts, 1) or 0.0
             text += f", more than that, {one / 1000:.1f} GB with llm.micro_batch=1"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.labels import plural
 from webapp.commands._options import measured_over_users, users_processes_option
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _show(found: Mapping[str, Any]) -> None:
     from engine.labels import label
 
     console = Console()
-    title = f"% of the reasons, 95 % interval, and (% of the history anyway), {found['users']} users"
+    title = f"% of the reasons, 95 % interval, and (% of the history anyway), {plural(found['users'], 'user')}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("row", no_wrap=True)
     for kind in found["kinds"].values():
@@ -62,8 +63,8 @@ def _show(found: Mapping[str, Any]) -> None:
         console.print(
             f"{it['stage'].capitalize()} ({label(it['before'])} → {label(it['after'])}): chosen item first "
             f"{right['value']:+z.3f} [{right['low']:+z.3f}, {right['high']:+z.3f}], its place {place['value']:+z.2f} "
-            f"[{place['low']:+z.2f}, {place['high']:+z.2f}], {it['gained']} users gained and {it['lost']} lost, same "
-            f"first answer for {same['value']:.0%}."
+            f"[{place['low']:+z.2f}, {place['high']:+z.2f}], {plural(it['gained'], 'user')} gained and "
+            f"{it['lost']} lost, same first answer for {same['value']:.0%}."
         )
 
 

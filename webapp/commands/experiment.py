@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.labels import plural
 from webapp.commands._options import (
     chosen_base,
     find_run,
@@ -72,9 +73,9 @@ def _start(ctx: click.Context, given: dict[str, Any]) -> None:
     if given["dry_run"]:
         return
     if many and not given["yes"]:
-        click.confirm(f"Start these {plan.size:,} runs?", abort=True, err=True)
+        click.confirm(f"Start these {plural(plan.size, 'run')}?", abort=True, err=True)
     started = experiments.start(plan, name or None, question, confirmed=many)
-    click.echo(f"{started.name}: {plan.size} runs queued", err=True)
+    click.echo(f"{started.name}: {plural(plan.size, 'run')} queued", err=True)
     warn_without_worker(plan.size)
     click.echo(started.id)
 
@@ -119,10 +120,12 @@ def _show(found: ExperimentForecast) -> None:
     if found.size > MOST_SHOWN:
         click.echo(f"… and {found.size - min(MOST_SHOWN, len(found.runs)):,} more")
     if found.alone is None or found.shared is None:
-        click.echo(f"{found.size:,} runs; how long they take is known once one like them was done on this machine")
+        click.echo(
+            f"{plural(found.size, 'run')}; how long they take is known once one like them was done on this machine"
+        )
     else:
         took = f"{duration(found.alone)} one by one, {duration(found.shared)} where stages are shared"
-        click.echo(f"{found.size:,} runs: {took}; at most {memory(found.memory_mb)}")
+        click.echo(f"{plural(found.size, 'run')}: {took}; at most {memory(found.memory_mb)}")
     for problem in found.problems:
         click.echo(f"problem: {problem}", err=True)
 
@@ -155,7 +158,7 @@ def list_all(as_json: bool) -> None:
 def show(experiment: str, as_json: bool, target: str | None) -> None:
     """The runs of an experiment, each with its state and why it failed; and what they took over from others."""
     from jobs import experiments
-    from webapp.formatting import duration, plural
+    from webapp.formatting import duration
 
     found = experiments.standing(experiment)
     if target is not None:
@@ -183,7 +186,7 @@ def show(experiment: str, as_json: bool, target: str | None) -> None:
     for label, why in found.left_out.items():
         click.echo(f"  left out: {label}: {why}")
     if (shared := experiments.sharing(found)).taken or shared.parts:
-        taken = f"{shared.taken} of {shared.begun} stages, and {plural(shared.parts, 'part')} of others"
+        taken = f"{shared.taken} of {plural(shared.begun, 'stage')}, and {plural(shared.parts, 'part')} of others"
         click.echo(f"as in other runs: {taken}; all of it took {duration(shared.seconds)} there")
 
 
@@ -262,13 +265,15 @@ def delete(experiment: str, with_runs: bool, yes: bool) -> None:
 
     found: ExperimentState = experiments.standing(experiment)
     if with_runs and not yes:
-        click.confirm(f"Delete {len(found.runs)} runs of {found.experiment.name!r} with all files?", abort=True)
+        click.confirm(
+            f"Delete {plural(len(found.runs), 'run')} of {found.experiment.name!r} with all files?", abort=True
+        )
     number = experiments.delete(experiment, with_runs=with_runs)
-    click.echo(f"{found.experiment.name}: forgotten" + (f", {number} runs deleted" if with_runs else ""))
+    click.echo(f"{found.experiment.name}: forgotten" + (f", {plural(number, 'run')} deleted" if with_runs else ""))
 
 
 def _said(experiment: str, what: str, number: int) -> None:
-    click.echo(f"{experiment}: {number} run{'s' * (number != 1)} {what}")
+    click.echo(f"{experiment}: {plural(number, 'run')} {what}")
     warn_without_worker(number if what == "queued" else 0)
 
 

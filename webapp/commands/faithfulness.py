@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.labels import plural
 from webapp.commands._options import measured_over_users, users_processes_option
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _show(figures: dict[str, Any]) -> None:
     from engine.labels import label
 
     console = Console()
-    title = f"Faithfulness, {figures['users']} users, with 95 % intervals"
+    title = f"Faithfulness, {plural(figures['users'], 'user')}, with 95 % intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("order of removal")
     table.add_column("comprehensiveness ↑", justify="right")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import Cancelled, StudioError
+from engine.labels import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,7 +110,7 @@ def command(
     for fault in faults:
         click.echo(fault)
     click.echo(
-        f"{len(faults)} departures from {path}"
+        f"{plural(len(faults), 'departure')} from {path}"
         if faults
         else f"as recorded in {path}: {', '.join(chosen or known.experiments)}"
     )
@@ -202,7 +203,9 @@ class _Runs:
             run = self.finished(trial.experiment, seed)
             found = read_falsification(run)
             if found is None or not found.covers(trial.users, trial.tests):
-                self.console.print(f"Falsification tests of {run.run_id}, {trial.users} users", highlight=False)
+                self.console.print(
+                    f"Falsification tests of {run.run_id}, {plural(trial.users, 'user')}", highlight=False
+                )
                 try:
                     with shell_bars(self.console) as monitor:
                         models = Models.load(run, Monitor())

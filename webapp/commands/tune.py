@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.labels import plural
 from webapp.commands._options import chosen_base, read_plan, settings_options, warn_without_worker, write_plan
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _start(ctx: click.Context, given: dict[str, Any]) -> None:
             click.echo(f"problem: {problem}", err=True)
         return
     made = searches.start(search, name or None, question)
-    click.echo(f"{made.name}: searching, {search.trials} trials at most", err=True)
+    click.echo(f"{made.name}: searching, {plural(search.trials, 'trial')} at most", err=True)
     warn_without_worker(1)
     click.echo(made.id)
 
@@ -101,7 +102,6 @@ def _search(ctx: click.Context, given: dict[str, Any]) -> tuple[Search, str, str
 def list_all(as_json: bool) -> None:
     """All searches, newest first."""
     from jobs import searches
-    from webapp.formatting import plural
 
     found = searches.listed()
     if as_json:

@@ -7,11 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from engine.labels import plural
 from jobs import api, records, storage
 from jobs.records import ACTIVE, RESUMABLE, RunState
 from webapp.access import Access
 from webapp.events import OPENED, QUIET, error_text
-from webapp.formatting import memory, plural
+from webapp.formatting import memory
 from webapp.html import Html, tag
 from webapp.layout import frame, notice
 from webapp.pages import selected_runs

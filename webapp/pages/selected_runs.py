@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import StudioError
+from engine.labels import plural
 from jobs import api, experiments
 from jobs.records import Run
 from webapp.access import Access
 from webapp.events import QUIET, error_text
-from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import notice
 

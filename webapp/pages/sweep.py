@@ -10,6 +10,7 @@ from engine.experiment.parsing import make_plan, read_grid
 from engine.experiment.plan import Plan
 from engine.experiment.space import firsts
 from engine.experiment.templates import TEMPLATES
+from engine.labels import plural
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 from webapp.access import Access
@@ -73,7 +74,8 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             access.require_change(request)
             parsed = plan(base, given)
             made = experiments.start(parsed, called.strip() or None, asked, confirmed=sure)
-            return notice("ok", f"{parsed.size} runs queued. Opening their page …"), f"./experiment?id={made.id}"
+            queued = f"{plural(parsed.size, 'run')} queued. Opening their page …"
+            return notice("ok", queued), f"./experiment?id={made.id}"
         except Exception as error:
             return notice("bad", error_text(error)), ""
 

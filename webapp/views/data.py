@@ -10,8 +10,8 @@ from engine import datasets
 from engine.data.cleaning import STEP_NAMES
 from engine.data.listing import Listed
 from engine.data.remote import readable_size as sized
+from engine.labels import plural
 from jobs.records import Run
-from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.layout import notice
 from webapp.views.run import pairs
@@ -232,7 +232,7 @@ def _table(table: Mapping[str, Any]) -> Html:
 
 def imported(named: Mapping[str, Any]) -> Html:
     """What was kept, and what to do with it."""
-    counted = f"{named['rows']:,} rows of {named['items']:,} items by {named['users']:,} users"
+    counted = f"{plural(named['rows'], 'row')} of {plural(named['items'], 'item')} by {plural(named['users'], 'user')}"
     name = str(named["name"])
     return notice(
         "ok",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.labels import label, listed
+from engine.labels import label, listed, plural
 from engine.metrics.bootstrap import Interval
 from webapp.charts import GREY, PALETTE, PlotlyFigure, brief, dress, plain, whiskers
-from webapp.formatting import plural
 from webapp.html import Html, join, tag
 from webapp.views.compare import scrolled
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.data import Dataset, Statistics
+from engine.labels import plural
 from engine.stages import stage_title
 from jobs.forecast import Forecast
 from jobs.preflight import Check
-from webapp.formatting import about, duration, memory, plural
+from webapp.formatting import about, duration, memory
 from webapp.html import Html, join, tag
 from webapp.layout import notice
 
@@ -89,7 +90,7 @@ def _check(check: Check) -> Html:
 def data_figures(dataset: Dataset, found: Statistics) -> Html:
     """The data set in figures."""
     tiles = (
-        ("Users", f"{found.users:,}", f"median history {found.history_median:.0f} items"),
+        ("Users", f"{found.users:,}", f"median history: {found.history_median:.0f}"),
         ("Items", f"{found.items:,}", f"{plural(found.look_alikes, 'item')} displayed like another"),
         ("Interactions", f"{found.interactions:,}", f"{100 * found.density:.2g} % of all pairs"),
         ("Popular tenth", f"{100 * found.popular_share:.0f} %", "of the interactions fall on a tenth of the items"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from engine.labels import plural
 from jobs.records import Worker
 from jobs.resources import Resources
-from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import empty
 

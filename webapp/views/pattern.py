@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from engine.evaluate.render import MEASURES
 from engine.explain.verdict import AFTER, NONE, OTHERS, OWN, RANDOM
-from engine.labels import label
+from engine.labels import label, plural
 from jobs.failures import ANSWER_STOPPED
 from jobs.records import Explanation, Run
 from webapp.html import Html, join, link, tag
@@ -120,7 +120,7 @@ def agreement(found: Mapping[str, Any]) -> Html:
         tag("th", "This run's prompt leads by", tag("small", "Kendall's tau, paired"), scope="col", class_="dr-number")
     )
     heads.append(
-        tag("th", "Same reasons", tag("small", f"{found['effect_users']} users"), scope="col", class_="dr-number")
+        tag("th", "Same reasons", tag("small", plural(found["effect_users"], "user")), scope="col", class_="dr-number")
     )
     rows = []
     for name, values in found["agreement"].items():
@@ -130,10 +130,12 @@ def agreement(found: Mapping[str, Any]) -> Html:
         rows.append(tag("tr", tag("th", names(found)[name], scope="row"), cells,
                         class_="dr-ours" if name == OWN else None, data_state=name))  # fmt: skip
     text = (
-        f"Agreement with {label(found['teacher'])} on {found['users']} held-out users and {found['candidates']} "
-        "candidates each, with 95 % bootstrap intervals over users. Same reasons: Spearman's correlation of effects "
+        f"Agreement with {label(found['teacher'])} on {plural(found['users'], 'held-out user')} and "
+        f"{found['candidates']} candidates each, with 95 % bootstrap intervals over users. "
+        "Same reasons: Spearman's correlation of effects "
         "that single titles of the history have on the teacher's first choice, in the language model and the teacher. "
-        f"For scale, the last {len(found['agreement']) - len(found['effects'])} rows are of those who read no title."
+        f"For scale, the last {plural(len(found['agreement']) - len(found['effects']), 'row is', 'rows are')} of those "
+        "who read no title."
     )
     return tag("div", tag("p", text, class_="dr-muted", style="font-size:13.5px"),
                scrolled("Agreement with the teacher", tag("thead", tag("tr", heads)), tag("tbody", rows)))  # fmt: skip
@@ -196,10 +198,11 @@ def trust(found: Mapping[str, Any]) -> Html:
                   f"pairs of words between titles: {variety['distinct_2']:.0%}"),
     ]  # fmt: skip
     text = (
-        f"Mean over {found['users']} test users, always the same ones, with 95 % intervals; AOPC of the probability of "
-        "the model's first answer (DeYoung et al. 2020). Not comparable between models: compare with the random order, "
+        f"Mean over {plural(found['users'], 'test user')}, always the same ones, with 95 % intervals; AOPC of the "
+        "probability of the model's first answer (DeYoung et al. 2020). Not comparable between models: "
+        "compare with the random order, "
         "or take the normalised figures, where 0 is the least and 1 the most that any order was found to reach"
-        + (f" ({shares['users']} users, for whom the order makes a difference)." if shares else ".")
+        + (f" ({plural(shares['users'], 'user')}, for whom the order makes a difference)." if shares else ".")
     )
     return tag(
         "div",

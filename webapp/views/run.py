@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.labels import label
+from engine.labels import label, plural
 from engine.settings import stored_config
 from engine.stages import stage_names, stage_title
 from jobs.records import ACTIVE, Best, Run, Stage
 from webapp.downloads import FILES, address, archive_address
-from webapp.formatting import STATES, about, ago, clock, duration, memory, plural
+from webapp.formatting import STATES, about, ago, clock, duration, memory
 from webapp.html import Html, join, link, tag
 from webapp.layout import notice
 

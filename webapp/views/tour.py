@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from engine.evaluate import Report
 from engine.explain.report import ExplanationReport
-from engine.labels import ended, label
-from webapp.formatting import plural
+from engine.labels import ended, label, plural
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import Question
 from webapp.inspect.subjects import Subjects

@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.users import UserRow
-from engine.labels import label
+from engine.labels import label, plural
 from jobs.records import Run
-from webapp.formatting import plural
 from webapp.html import Html, join, link, tag
 from webapp.layout import empty
 from webapp.views.compare import OUTCOMES, scrolled, users_address

@@ -18,6 +18,7 @@ from engine.data.readers.downloaded import Ambiguous, AnotherSet, Downloaded, Fi
 from engine.data.records import JsonRecord, logged, records, text, texts
 from engine.data.sheet import Sheet
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 
 _VISIT = re.compile(r"^Visit Amazon's (.+) Page$")
@@ -118,7 +119,7 @@ class Amazon(Downloaded):
         """A table of ratings without a header, or with one whose names do not matter."""
         sheet = Sheet(file, ",", monitor, self.rated)
         if len(sheet.first) != len(self.rated):
-            columns = f"{len(sheet.first)} columns instead of {', '.join(self.rated)}"
+            columns = f"{plural(len(sheet.first), 'column')} instead of {', '.join(self.rated)}"
             file.fail(columns, "bring the ratings that were published")
         sheet.headed = not is_number(sheet.first[2])
         for batch in sheet.log(self.rated.index("user"), self.rated.index("item"), 3):

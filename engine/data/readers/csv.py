@@ -20,6 +20,7 @@ from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.timestamps import TimestampColumn
 from engine.data.title_parsing import clean, plain_id, title_and_year, year_of
 from engine.errors import StudioError
+from engine.labels import plural
 from engine.monitor import Monitor
 
 ENDINGS = "csv|tsv|tab|psv|txt|dat"
@@ -149,7 +150,9 @@ class OwnTables(Downloaded):
                 yield RawItem(raw, shown if "title" in file.role else raw, when, _parts(genres), brand, _parts(aliases))
         if other if "user" in file.role else again:
             what = f"{other:,} with another title" if other else "with the same title"
-            monitor.message(f"Warning: {again:,} rows of {file.name} list an item again, {what}; the first counts")
+            monitor.message(
+                f"Warning: {file.name} lists an item again in {plural(again, 'row')}, {what}; the first counts"
+            )
 
 
 def table_of(file: File, assigned: Mapping[str, str]) -> UserTable:

@@ -6,6 +6,7 @@ from engine.config import DataConfig
 from engine.data import imported
 from engine.data.raw import Raw
 from engine.data.readers.base import Reader
+from engine.labels import plural
 from engine.locations import Presence
 from engine.monitor import Monitor
 
@@ -18,7 +19,8 @@ class Imported(Reader):
     def __init__(self, name: str) -> None:
         found = imported.about(name)
         self.name = self.title = name
-        self.about = f"{found.rows:,} rows of {found.items:,} items by {found.users:,} users, from {found.source}"
+        self.about = f"{plural(found.rows, 'row')} of {plural(found.items, 'item')} by {plural(found.users, 'user')}"
+        self.about += f", from {found.source}"
         self.items_at_least, self.domain = found.items_at_least, found.domain
 
     def presence(self, config: DataConfig) -> Presence:

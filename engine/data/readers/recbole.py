@@ -14,6 +14,7 @@ from engine.data.raw import LogBuilder, RawIdFilter, RawItem
 from engine.data.readers.downloaded import Ambiguous, Downloaded, Files
 from engine.data.readers.films import film
 from engine.data.sheet import SEPARATORS, Sheet
+from engine.labels import plural
 from engine.monitor import Monitor
 
 USERS = ("user_id", "userid", "user", "reviewer_id", "session_id", "uid")
@@ -82,8 +83,8 @@ class RecBole(Downloaded):
             long += sheet.long
         notes = [f"{SEPARATORS[other]} stand between cells, where RecBole has tabs"] if other else []
         if passed:
-            notes.append(f"{passed:,} rows with label 0, items shown and not chosen, are no interactions")
-        return [*notes, f"{long:,} rows have a cell too many, which is passed over"] if long else notes
+            notes.append(f"passed over: {plural(passed, 'row')} with label 0, items shown and not chosen")
+        return [*notes, f"{plural(long, 'row has', 'rows have')} a cell too many, passed over"] if long else notes
 
     def items(self, file: File, id_filter: RawIdFilter, monitor: Monitor) -> Iterator[RawItem]:
         sheet = Sheet(file, "\t", monitor)

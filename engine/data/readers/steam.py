@@ -21,6 +21,7 @@ from engine.data.readers.recbole import READER as RECBOLE
 from engine.data.records import records, text, texts
 from engine.data.remote import RemoteFile
 from engine.data.timestamps import NONE
+from engine.labels import plural
 from engine.monitor import Monitor
 
 WCKANG = "https://cseweb.ucsd.edu/~wckang/"
@@ -152,7 +153,8 @@ def _fill_years(parts: list[tuple[np.ndarray, np.ndarray]]) -> list[str]:
             moment = datetime.fromtimestamp(at, UTC)
             leap = moment.month == 2 and moment.day == 29
             times[yearless & (times == at)] = _seconds(year, 3, 1) if leap else _seconds(year, moment.month, moment.day)
-    return [f"{count:,} dates without a year are taken for {year}, the year after the latest one given"]
+    taken = plural(count, "date without a year is", "dates without a year are")
+    return [f"{taken} taken for {year}, the year after the latest one given"]
 
 
 READER = Steam()

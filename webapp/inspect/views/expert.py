@@ -8,8 +8,7 @@ from itertools import pairwise
 
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import OrderOfHistory, Piece, RankedCandidates
-from engine.labels import label
-from webapp.formatting import plural
+from engine.labels import label, plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import percent, rankings, signed
 from webapp.inspect.question import Question
@@ -181,7 +180,7 @@ def gradients(answer: ExplanationReport) -> Html | None:
         f"Attributions to the lead over {rival}: {found.lead:z.3f} as it is, {found.baseline:z.3f} with an "
         f"average token in place of every title. They add up to {sum(found.items):z.3f} against a difference of "
         f"{found.lead - found.baseline:z.3f}: completeness error {found.completeness_error:z.3f} "
-        f"({found.steps} steps)."
+        f"({plural(found.steps, 'step')})."
     )
     return _section("Gradients", hint, scrolled("Gradients", tag("thead", tag("tr", heads)), tag("tbody", rows)))
 

@@ -8,8 +8,7 @@ from engine.data.references import by_id
 from engine.data.titles import as_displayed
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import HistoryItem
-from engine.labels import label
-from webapp.formatting import plural
+from engine.labels import label, plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar
 from webapp.inspect.question import Question

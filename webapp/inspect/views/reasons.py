@@ -7,8 +7,7 @@ from collections.abc import Callable
 from engine.data.catalogue import ItemLabel
 from engine.explain.report import ExplanationReport
 from engine.explain.report_parts import Item
-from engine.labels import ended, label, listed
-from webapp.formatting import plural
+from engine.labels import ended, label, listed, plural
 from webapp.html import Html, join, tag
 from webapp.inspect.charts import effect_bar, percent, signed
 from webapp.inspect.views.buttons import asking
