@@ -224,14 +224,14 @@ def search(
     text: str = "", *, states: Collection[str] = (), ids: Collection[str] | None = None, limit: int | None = None
 ) -> list[Run]:
     """Runs, newest first; ``text`` is looked for in id, name, preset, teacher, model, tags and note."""
-    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id)
+    needle = text.casefold().strip()
+    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id).limit(None if needle else limit)
     if states:
         query = query.where(RunRow.state.in_(states))
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))
     with reading() as session:
         records = [_record(row) for row in session.scalars(query)]
-    needle = text.casefold().strip()
     if needle:
         records = [run for run in records if any(needle in part.casefold() for part in _searched(run))]
     return records[:limit]

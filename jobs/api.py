@@ -140,11 +140,13 @@ def recover() -> None:
     answers.settle()
 
 
-def runs(text: str = "", *, states: Collection[RunState] = (), limit: int | None = None) -> list[Run]:
+def runs(
+    text: str = "", *, states: Collection[RunState] = (), ids: Collection[str] | None = None, limit: int | None = None
+) -> list[Run]:
     """Runs, newest first; ``text`` is looked for in id, name, preset, state, tags and note."""
     with contextlib.suppress(DatabaseUnreachable):  # on a full disk, what is there can be read
         recovery.settle()
-    return run_store.search(text, states=states, limit=limit)
+    return run_store.search(text, states=states, ids=ids, limit=limit)
 
 
 def status(reference: str) -> Run:

@@ -8,12 +8,13 @@ from typing import Any
 from engine.curves import CurveName
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.report import By
-from engine.labels import label
+from engine.labels import label, plural
 from engine.metrics.bootstrap import Interval
 from engine.stages import UNITS
 from jobs import records
 from jobs.records import Run
-from webapp.charts import ChartEstimate, Line, Panel, PlotlyFigure, curve_title, line_figure
+from webapp.charts import ChartEstimate, Line, Panel, curve_title, line_figure
+from webapp.html import Html
 from webapp.slice_charts import slice_figure
 from webapp.views import compare as view
 from webapp.views.charts import chart_data
@@ -62,7 +63,7 @@ def slices(
             run.name,
             place[run.id],
             {
-                name: ChartEstimate(f"{users:,} users", it.value, it.low, it.high)
+                name: ChartEstimate(plural(users, "user"), it.value, it.low, it.high)
                 for name, (users, it) in found[run.id].items()
             },
         )
@@ -79,17 +80,20 @@ def overlaid(
     runs: Sequence[Run],
     curves: Sequence[CurveName],
     place: Mapping[str, int],
+    legend: Sequence[tuple[str, int]],
     names: Mapping[str, str] | None = None,
-) -> list[tuple[str, PlotlyFigure]]:
-    """One figure per curve, with a line for each run that has it; the legend stands above them all.
+) -> list[Html]:
+    """The legend and, below it, one figure per curve, with a line for each run that has it.
 
-    ``names``: what the runs are called, by id, where not by their names.
+    Args:
+        curves: which, of those that the runs have.
+        legend: names with the places of their colours.
+        names: what the runs are called, by id, where not by their names.
     """
     ids = [run.id for run in runs]
-    if not curves:
-        return []
     limit = min(500, max(100, MOST_DRAWN // len(ids))) if ids else 1
-    found = {(curve.name, curve.run_id): curve for curve in records.curves(ids, names=curves, limit=limit)}
+    read = records.curves(ids, names=curves, limit=limit) if curves else []
+    found = {(curve.name, curve.run_id): curve for curve in read}
     called = names or {run.id: run.name for run in runs}
     drawn = []
     for name in curves:
@@ -99,4 +103,4 @@ def overlaid(
             unit = UNITS.get(name.stage.partition(":")[0], "step")
             key = f"{','.join(run.id for run, _ in known)}/{name}"
             drawn.append((curve_title(name), line_figure(Panel(name.name, lines), unit=unit, key=key, legend=False)))
-    return drawn
+    return [view.legend(legend) if drawn else view.without("curves to show"), chart_data("curves", drawn)]

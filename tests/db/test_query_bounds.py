@@ -100,6 +100,13 @@ def test_the_list_of_runs_takes_the_same_statements_for_any_number_of_runs(ids):
     assert (few_rows, many_rows) == (12 * (1 + MODELS), 17 * (1 + MODELS))
 
 
+def test_only_the_runs_that_are_asked_for_are_read(ids):
+    for asked in ({"limit": 3}, {"ids": ids[:3]}, {"states": ["done"], "limit": 3}):
+        with _counted() as work:
+            assert len(runs.search(**asked)) == 3
+        assert work.rows == 3
+
+
 def test_curves_leave_the_database_down_sampled(ids):
     with _counted() as work:
         curves = metrics.curves(ids[:3], limit=LIMIT)

@@ -17,10 +17,11 @@ from engine.evaluate import read_predictions
 from engine.evaluate.users import UserRow
 from engine.explain.reason_kinds import kinds_of
 from engine.settings import load_config
-from jobs import answers, api
+from jobs import answers, api, experiments
 from webapp.layout import READING
-from webapp.pages import compare
+from webapp.pages import compare, experiment
 from webapp.previews import dataset_of_run
+from webapp.variants import METHOD
 from webapp.views import users as users_view
 
 pytestmark = pytest.mark.browser
@@ -185,6 +186,19 @@ def test_an_answer_leaves_the_fields_alone_that_it_does_not_concern(changed: str
     answer = found.fn([], None, "delrec", "HR@1", [], [], "rarity")
     fields = zip(found.inputs, answer, strict=False)
     assert {field.elem_id for field, value in fields if value != gr.skip()} == renewed
+
+
+def test_parts_without_anything_to_show_say_so_and_draw_no_axes() -> None:
+    ids = [api.launch(load_config("smoke", overrides=[f"seed={n}"])) for n in range(2)]
+    queued = [api.status(run_id) for run_id in ids]
+    for made in (
+        compare._draw(queued, compare.CompareQuery.sound(ids, ids, *[None] * 6)),
+        experiment._draw(experiments.standing(experiments.gather(ids).id), None, METHOD, "HR@1", False),
+    ):
+        shown = "".join(piece for piece in made if isinstance(piece, str))
+        assert set(re.findall('data-figures="([^"]*)"', shown)) == {"[]"}
+        assert {*re.findall("None of these runs has ([a-z]+)", shown)} >= {"figures", "curves"}
+        assert "experiment.html" not in shown
 
 
 def test_runs_that_the_address_names_are_known_however_old(monkeypatch: pytest.MonkeyPatch) -> None:

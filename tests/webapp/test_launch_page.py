@@ -137,6 +137,25 @@ def test_every_setting_can_be_put_into_what_varies_as_the_shell_writes_it(page: 
     expect(page.locator(".dr-vary")).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_button_beside_a_setting_covers_none(page: Page, at_quiet_studio: Studio, width: int) -> None:
+    """Neither its name, which may be as wide as its column, nor what stands below another one."""
+    page.set_viewport_size({"width": width, "height": 900})
+    _choose_smoke(page, at_quiet_studio)
+    for more in page.get_by_role("button", name="More settings").all():
+        more.click()
+    covered = page.locator(".dr-setting").evaluate_all(
+        """blocks => blocks.map(block => {
+            block.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));
+            const button = block.querySelector('.dr-vary').getBoundingClientRect();
+            const over = blocks.map(it => it.getBoundingClientRect()).filter(it => button.right > it.left
+                && button.left < it.right && button.bottom > it.top + 1 && button.top < it.bottom - 1);
+            return button.width ? over.length : 'hidden';
+        })"""
+    )
+    assert set(covered) == {0}
+
+
 def test_what_varies_is_begun_beside_a_setting_by_keyboard(page: Page, at_quiet_studio: Studio) -> None:
     _choose_smoke(page, at_quiet_studio)
     set_value(page, "distill.steps", "9")

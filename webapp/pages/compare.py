@@ -14,14 +14,13 @@ from engine.errors import StudioError
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.paired import UNPAIRED, UserMetrics, differences, outcomes
 from engine.evaluate.report import By
-from engine.labels import LABELS, label
+from engine.labels import LABELS, label, plural
 from engine.metrics.bootstrap import Interval
 from jobs import api, records
 from jobs.records import Result, Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
 from webapp.events import OPENED, QUIET, error_text
-from webapp.formatting import plural
 from webapp.html import link, tag
 from webapp.layout import RUNS, empty, frame, notice
 from webapp.predictions import answers_of
@@ -170,7 +169,9 @@ def build(_: Access) -> None:
 
 def known_runs(named: Collection[str] | None) -> dict[str, Run]:
     """The latest runs, which are offered, and those that were ``named``, however old they are."""
-    return {run.id: run for place, run in enumerate(api.runs()) if place < MOST or run.id in (named or ())}
+    latest = {run.id: run for run in api.runs(limit=MOST)}
+    older = set(named or ()) - latest.keys()
+    return latest | {run.id: run for run in (api.runs(ids=older) if older else ())}
 
 
 def _safely(runs: list[Run], query: CompareQuery) -> list[Any]:
@@ -192,8 +193,8 @@ def _draw(runs: list[Run], query: CompareQuery) -> list[Any]:
     place = {run.id: number for number, run in enumerate(runs)}  # hiding a run changes nobody's colour
     # The database reads the curves while this thread reads what the models answered: either takes half of the time.
     with ThreadPoolExecutor(1) as executor:
-        curves = executor.submit(overlaid, seen, query.curves, place)
-        return [*_figures(runs, seen, query, place), chart_data("curves", curves.result())]
+        curves = executor.submit(overlaid, seen, query.curves, place, [(run.name, place[run.id]) for run in seen])
+        return [*_figures(runs, seen, query, place), *curves.result()]
 
 
 def _figures(runs: list[Run], seen: list[Run], query: CompareQuery, place: dict[str, int]) -> list[Any]:
@@ -207,12 +208,11 @@ def _figures(runs: list[Run], seen: list[Run], query: CompareQuery, place: dict[
     spread = interval_figure({label(model): list(estimates.values())}, metric, key=f"{key}/{model}/{metric}/intervals")
     cost = cost_figure(_costs(seen, estimates), metric, key=f"{key}/{model}/{metric}/cost")
     return [
-        view.figures(runs, results, differences, metric, baseline),
+        view.figures(runs, results, differences, model, metric, baseline),
         chart_data("figures", [(f"{metric} among the candidates", spread), ("Quality against cost", cost)]),
         *slices(seen, {run.id: model for run in seen}, metric, query.by, place),
         view.agreement(_agreement(runs, model), model),
         view.settings(runs),
-        view.legend([(run.name, place[run.id]) for run in seen]),
     ]
 
 

@@ -12,14 +12,13 @@ import gradio as gr
 from engine.curves import CurveName
 from engine.errors import StudioError
 from engine.evaluate import Report
-from engine.labels import LABELS, label
+from engine.labels import LABELS, label, plural
 from jobs import api, experiments, records, searches
 from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, interval_figure
 from webapp.events import OPENED, QUIET, error_text
-from webapp.formatting import plural
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, empty, frame, notice
 from webapp.run_slices import overlaid, slices
@@ -27,7 +26,7 @@ from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answe
 from webapp.views import experiment as view
 from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
-from webapp.views.compare import copies, legend
+from webapp.views.compare import copies, without
 from webapp.views.yardsticks import published
 
 METRICS = ("HR@1", "HR@5", "NDCG@5")
@@ -184,8 +183,7 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
     head = view.head(found, sought.search.trials if sought else None)
     trials = search_view.sought(sought) if sought else ""
     place = {run.id: group.place for group in variants for run in group.runs.values()}
-    curves = [legend([(group.label, group.place) for group in variants]),
-              chart_data("curves", _curves(variants, place))] if variants else ["", ""]  # fmt: skip
+    curves = _curves(variants, place)
     if not shown:
         return [*page, gr.skip(), *cards, head, trials, *[""] * 6, *curves]
     baseline = next((group for group in measured if group.label == chosen), measured[0])
@@ -204,7 +202,9 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
         head,
         trials,
         view.results(*arguments),
-        tag("div", published(_reports(runs)), view.report_link(table(found.experiment.name, *arguments), report)),
+        tag("div", published(_reports(runs)), view.report_link(table(found.experiment.name, *arguments), report))
+        if figures
+        else without(f"figures of {label(model) if model != METHOD else 'the last stage'}"),
         chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
         view.by_seed(measured, metric) + copies(seed_table(found.experiment.name, measured, metric)),
         *slices(runs, models, metric, "rarity", place),
@@ -228,14 +228,13 @@ def _effects(variants: list[VariantRuns], figures: Any, metric: str, key: str) -
         for group in variants
         if (it := figures.get((group.place, metric)))
     ]
-    if not estimates:
-        return []
     return [(f"{metric} among the candidates, intervals over users", interval_figure({"": estimates}, metric, key=key))]
 
 
-def _curves(variants: list[VariantRuns], place: dict[str, int]) -> list[tuple[str, Any]]:
-    """The usual curves of all runs that have begun, in the colours of their variants."""
+def _curves(variants: list[VariantRuns], place: dict[str, int]) -> list[Html]:
+    """The usual curves of all runs that have begun, in the colours of their variants; their legend goes before."""
     runs = [run for group in variants for run in group.runs.values() if run.started_at]
     there = records.curve_names([run.id for run in runs])
     named = {run.id: f"{group.label}, seed {seed}" for group in variants for seed, run in group.runs.items()}
-    return overlaid(runs, [curve for curve in CURVES if curve in there], place, named)
+    legend = [(group.label, group.place) for group in variants]
+    return overlaid(runs, [curve for curve in CURVES if curve in there], place, legend, named)

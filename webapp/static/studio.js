@@ -76,7 +76,7 @@
   const PRESSED = "button, summary, label, select, a[href], [role=option], [role=tab], [type=checkbox], [type=radio]";
   const typed = new Map();
   const written = (field) => field instanceof HTMLTextAreaElement
-    || (field instanceof HTMLInputElement && field.selectionStart !== undefined && field.getAttribute("role") !== "listbox"
+    || (field instanceof HTMLInputElement && field.selectionStart !== undefined
       && !["checkbox", "radio", "range", "file", "button", "submit"].includes(field.type));
   const setText = (field, text) => {
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, text);

@@ -22,6 +22,7 @@ def chart_box(name: str) -> Html:
 
 
 def chart_data(name: str, figures: Figures) -> Html:
-    """What the box called ``name`` shows now."""
-    packed = [{"title": title, "figure": figure} for title, figure in figures]
+    """What the box called ``name`` shows now: axes without a point are no figure."""
+    drawn = [(title, it) for title, it in figures if any(len(trace["x"]) for trace in it["data"])]
+    packed = [{"title": title, "figure": figure} for title, figure in drawn]
     return tag("div", hidden=True, data_charts_for=name, data_figures=to_json_plotly(packed))

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from engine.evaluate.paired import BOTH, NONE, ONLY_A, ONLY_B
 from engine.evaluate.render import short, signed
 from engine.experiment.tables import Table
-from engine.labels import label, listed
+from engine.labels import label, listed, plural
 from engine.metrics.bootstrap import Interval
 from engine.settings import flatten, stored_config
 from jobs.records import Result, Run
 from webapp.charts import colour
-from webapp.formatting import plural, setting_value
+from webapp.formatting import setting_value
 from webapp.html import Html, join, link, tag
 
 COLUMNS = (
@@ -34,6 +34,7 @@ def figures(
     runs: Sequence[Run],
     results: Mapping[tuple[str, str, str], Result],
     differences: Mapping[str, Interval | str],
+    model: str,
     metric: str,
     baseline: Run,
 ) -> Html:
@@ -66,7 +67,8 @@ def figures(
         if len(runs) > 1:
             cells.append(_difference(differences.get(run.id)))
         rows.append(tag("tr", cells, data_run=run.id))
-    return scrolled("Figures", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    table = scrolled("Figures", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return table if results else join([table, without(f"figures of {label(model)}")])
 
 
 def metric_words(metric: str) -> str:
@@ -131,9 +133,14 @@ def copies(table: Table) -> Html:
 def no_slices(available: Collection[str], metric: str, model: str) -> Html:
     """Why nothing is told by slice; ``available``: the metrics that are."""
     if not available:
-        return tag("p", f"None of these runs tells figures of {label(model)} by slice.", class_="dr-muted")
+        return without(f"figures of {label(model)} by slice")
     others = listed(sorted({name.partition(".")[2] for name in available}))
     return tag("p", f"{metric} is not told by slice; {others} are.", class_="dr-muted")
+
+
+def without(what: str) -> Html:
+    """What stands where runs have nothing to show."""
+    return tag("p", f"None of these runs has {what}.", class_="dr-muted")
 
 
 def legend(named: Sequence[tuple[str, int]]) -> Html:
@@ -189,6 +196,8 @@ def _name(setting: str) -> Html:
 
 def agreement(counts: Sequence[tuple[Run, str, Mapping[str, int]]], model: str) -> Html:
     """For each run with its teacher: how many users both, one or none of teacher and model get right."""
+    if not counts:
+        return without(f"answers of {label(model)} and its teacher")
     heads = [tag("th", "Run", scope="col"), tag("th", "Teacher", scope="col")]
     heads += [tag("th", words, scope="col", class_=f"dr-number dr-is-{SLUGS[key]}") for key, words in OUTCOMES.items()]
     heads.append(tag("th", "Shares", scope="col"))

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from engine.evaluate.render import short
 from engine.experiment.statistics import TEST, Difference, SeedSpread
 from engine.experiment.tables import Table
+from engine.labels import plural
 from jobs.experiment_forecast import ExperimentForecast
 from jobs.experiments import ENDED, ExperimentState
 from jobs.records import Experiment, Run, RunState
-from webapp.formatting import STATES, ago, duration, memory, plural
+from webapp.formatting import STATES, ago, duration, memory
 from webapp.html import Html, join, link, tag
 from webapp.layout import empty, notice
 from webapp.variants import NOTE, VariantRuns, difference_words, p_words, seed_words
@@ -175,7 +176,7 @@ def expected(found: ExperimentForecast) -> Html:
             tag("td", duration(it.shared)), tag("td", memory(it.memory_mb)))
         for it in found.runs[:MOST_PREVIEWED]
     ]  # fmt: skip
-    whole = f"{plural(found.size, 'run')}"
+    whole = plural(found.size, "run")
     if found.alone is not None and found.shared is not None:
         whole += f": {duration(found.alone)} one by one, {duration(found.shared)} where stages are shared"
     else:
@@ -204,7 +205,7 @@ def _leading(words: str, groups: Sequence[VariantRuns], metric: str) -> Html | s
     if len(runs) == 1:
         return _run(runs[0], words, False)
     asked = {"runs": ",".join(run.id for run in runs), "model": groups[-1].row, "metric": metric}
-    return link(words, f"./compare?{urlencode(asked, safe=',')}", title=f"Its {len(runs)} runs, compared")
+    return link(words, f"./compare?{urlencode(asked, safe=',')}", title=f"Its {plural(len(runs), 'run')}, compared")
 
 
 def _mean(it: SeedSpread) -> str:
