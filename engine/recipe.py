@@ -16,7 +16,7 @@ from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.config_data import PROTOCOL
 from engine.rows import BASELINES, TEXT, last_row, likelihood_rows, method_row, row_spec, table_rows
-from engine.stages import distilled_teacher, stage_names, teacher_stage, trained_teachers
+from engine.stages import distilled_teacher, stage_names, stage_rows, teacher_stage, trained_teachers
 
 UNREAD = frozenset({"text", "unescape"})
 """Settings of the data that change what is read of an item, not who chose it: nothing to a teacher."""
@@ -40,8 +40,8 @@ def row_recipe(config: RunConfig, name: str) -> str:
         return digest({"row": name, "teachers": [_teacher(config, teacher) for teacher in trained_teachers(config)]})
     if name in trained_teachers(config):
         return digest({"row": name, "teacher": _teacher(config, name)})
-    if name == TEXT:
-        return digest({"row": name, "text": _text(config)})
+    if name in stage_rows(config):
+        return digest({"row": name, name: stage_recipes(config)[name]})
     row = row_spec(name)
     if row.mixed:
         return digest({"row": name, "plus": _plus(config)})

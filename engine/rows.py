@@ -9,7 +9,7 @@ from typing import Literal
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.labels import label
-from engine.stages import other_teachers, stage_names, trained_teachers
+from engine.stages import other_teachers, stage_rows, trained_teachers
 
 RowKind = Literal["baseline", "teacher", "llm"]
 KINDS: tuple[RowKind, ...] = ("baseline", "teacher", "llm")
@@ -87,8 +87,7 @@ def table_rows(config: RunConfig) -> dict[str, RowKind]:
     rows |= dict.fromkeys(other_teachers(config), "teacher")
     if len(trained_teachers(config)) > 1:
         rows["ensemble"] = "teacher"
-    if TEXT in stage_names(config):
-        rows[TEXT] = "teacher"
+    rows |= dict.fromkeys(stage_rows(config), "teacher")
     return rows | {row.name: "llm" for row in llm_rows(config)}
 
 

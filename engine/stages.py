@@ -27,6 +27,7 @@ class StageSpec:
         enabled: whether a run with this configuration goes through it.
         code: modules whose code, with all that they import, makes its result, that which trains first; none where
             nothing is made that another run could use.
+        row: whether what it makes ranks by itself: a row of its name, among the teachers.
     """
 
     name: str
@@ -36,6 +37,7 @@ class StageSpec:
     selects: str = ""
     enabled: Callable[[RunConfig], bool] = _always
     code: tuple[str, ...] = ()
+    row: bool = False
 
     @property
     def ranks(self) -> bool:
@@ -78,6 +80,7 @@ STAGES = (
         "NDCG@10",
         enabled=lambda config: config.plus.enabled and config.plus.text,
         code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
+        row=True,
     ),
     StageSpec(
         "plus",
@@ -103,6 +106,11 @@ def stage_names(config: RunConfig) -> list[str]:
     teachers = [teacher_stage(config, name) for name in trained_teachers(config)]
     enabled = [stage.name for stage in STAGES if stage.enabled(config)]
     return [name for stage in enabled for name in (teachers if stage == "teacher" else [stage])]
+
+
+def stage_rows(config: RunConfig) -> list[str]:
+    """Those that make rows of their own."""
+    return [stage.name for stage in STAGES if stage.row and stage.enabled(config)]
 
 
 def other_teachers(config: RunConfig) -> list[TeacherName]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from engine.labels import label
 from engine.recipe import stage_recipes
 from engine.rows import all_rows
 from engine.settings import load_config
+from engine.stage_files import LEFT
 from engine.stages import STAGES, TITLES, StageSpec, stage_names, stage_title
+from jobs.forecast import STAGES as FORECAST
 from tests.stage_world import SWITCHED_ON
 
 CONCEPTS = Path(__file__).parents[1] / "docs" / "concepts"
@@ -49,8 +52,16 @@ def test_the_concepts_tell_of_every_stage() -> None:
             assert part in told.replace("/", "."), f"{stage.name}: docs/concepts names nothing of {part}"
 
 
+@pytest.mark.parametrize(
+    ("register", "place"), [(LEFT, "LEFT of engine/stage_files.py"), (FORECAST, "STAGES of jobs/forecast.py")]
+)
+def test_every_stage_has_its_line_in_other_registers(register: Mapping[str, object], place: str) -> None:
+    assert list(register) == list(TITLES), f"{place}: a line for every stage, in the order of engine/stages.py"
+
+
 def test_what_stages_share_is_told_apart_by_the_code_that_makes_it() -> None:
-    assert {stage.name for stage in STAGES if stage.code} == {*stage_recipes(EVERY), "evaluate"}
+    made = {stage.name for stage in STAGES if stage.code} - {"evaluate"}
+    assert made == set(stage_recipes(EVERY)), "engine.recipe.stage_recipes has a recipe for each stage with code"
     for stage in STAGES:
         for module in stage.code:
             import_module(module)
