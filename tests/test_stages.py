@@ -10,7 +10,7 @@ import pytest
 
 from engine.labels import label
 from engine.recipe import stage_recipes
-from engine.rows import all_rows
+from engine.rows import LLM_ROWS, all_rows
 from engine.settings import load_config
 from engine.stage_files import LEFT
 from engine.stages import STAGES, TITLES, StageSpec, stage_names, stage_title
@@ -41,6 +41,10 @@ def test_every_stage_that_trains_is_called_briefly_in_charts() -> None:
 
 def test_every_row_has_a_name_for_people() -> None:
     assert [row for row in all_rows(EVERY) if label(row) == row] == [], "engine/labels.py has no words for it"
+
+
+def test_every_row_of_the_language_model_can_be_left_out_of_the_table() -> None:
+    assert EVERY.eval.llm_rows == tuple(row.name for row in LLM_ROWS), "engine.config.EvalConfig.llm_rows names each"
 
 
 def test_the_concepts_tell_of_every_stage() -> None:

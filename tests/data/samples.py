@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from engine.datasets import READERS
+
 ITEMS = {
     "B000000001": ("Silver Harbour", 1995, ("Games", "Puzzle"), "Acme"),
     "B000000002": ("The Quiet, Quiet River", 2001, ("Games", "Drama"), "Otto & Sons"),
@@ -213,5 +215,6 @@ WRITE: dict[str, Write] = {
     "csv": own_tables,
 }
 """By the name of the data set. Titles are those of ``ITEMS``; users and items are called as there, or by numbers."""
+assert WRITE.keys() == READERS.keys() - {"synthetic"}, "WRITE of tests/data/samples.py has a function for each reader"
 ITEMS_ALONE = ("meta_*", "steam_games*")
 """Files of items that do not say where the interactions are: several files of these may go with them."""

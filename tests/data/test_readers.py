@@ -54,10 +54,6 @@ def sample_users(dataset: Dataset) -> dict[str, list[str]]:
 EXPECTED = {user: [ITEMS[raw][0] for raw in items] for user, items in SEQUENCES.items()}
 
 
-def test_every_data_set_has_a_sample() -> None:
-    assert set(WRITE) == set(FILES)
-
-
 @pytest.mark.parametrize("name", datasets.names())
 def test_every_entry_says_what_it_is_and_whether_it_is_here(name: str) -> None:
     reader = datasets.reader(name)
