@@ -2,9 +2,10 @@
 
 ::
 
-    queued ──claim──▶ starting ──begin──▶ running ──finish──▶ done | failed | interrupted | cancelled
+    queued ──claim──▶ starting ──begin──▶ running ──finish──▶ done | failed, ──stop──▶ interrupted
       │                  │                   └─────finish──▶ validated | pruned (trials of a search)
-      │                  └────── request_cancel ──▶ cancelling ──finish──▶ cancelled (done, if it was faster)
+      │                  ├────── request_cancel ──▶ cancelling ──stop──▶ cancelled (done, if it was faster)
+      │                  └─ request_pause_of ─────▶ cancelling ──stop──▶ queued (done, if it was faster)
       └─ request_cancel ──▶ cancelled
     failed | cancelled | interrupted | validated | pruned ──requeue──▶ queued
 """
@@ -85,30 +86,45 @@ def request_cancel_of(run_ids: Collection[str]) -> int:
         return sum(cast(CursorResult[Any], result).rowcount for result in (waited, stopped))
 
 
+def request_pause_of(run_ids: Collection[str]) -> int:
+    """Ask for the end of those of some runs that are under way, to go back into the queue; returns how many were."""
+    with writing() as session:
+        asked = update(RunRow).where(RunRow.id.in_(run_ids), _is(ACTIVE)).values(state="cancelling")
+        return cast(CursorResult[Any], session.execute(asked)).rowcount
+
+
 def finish(run_id: str, state: RunState, *, error: str | None = None, remedy: str | None = None) -> bool:
     """End an active run; ``False`` if it has ended already."""
     with writing() as session:
         return end(run_id, state, session, error=error, remedy=remedy)
 
 
-def end(
-    run_id: str,
-    state: RunState,
-    session: Session,
-    *,
-    error: str | None = None,
-    remedy: str | None = None,
-    seen: datetime | None = None,
-) -> bool:
-    """:func:`finish` within the caller's transaction.
+def end(run_id: str, state: RunState, session: Session, *, error: str | None = None, remedy: str | None = None) -> bool:
+    """:func:`finish` within the caller's transaction."""
+    return _end(session, run_id, state=state, error=error, remedy=remedy)
+
+
+def stop(run_id: str, *, error: str, remedy: str, seen: datetime | None = None) -> bool:
+    """End an active run before its end: ``cancelled`` or queued again if it was asked to be, else ``interrupted`` by
+    ``error``; ``False`` if it has ended already.
 
     With ``seen``, only if that is still the last sign of life: whoever believes a run dead must not end its next
     attempt.
     """
-    unchanged = [] if seen is None else [RunRow.heartbeat == seen]
-    values: dict[str, Any] = {"state": state, "error": error, "remedy": remedy, "finished_at": clock.now()}
+    same = [] if seen is None else [RunRow.heartbeat == seen]
+    paused = (RunRow.state == "cancelling", RunRow.cancel_requested.is_(False))
+    with writing() as session:
+        return (
+            _end(session, run_id, *same, RunRow.cancel_requested.is_(True), state="cancelled")
+            or _end(session, run_id, *same, *paused, state="queued", finished_at=None)
+            or _end(session, run_id, *same, state="interrupted", error=error, remedy=remedy)
+        )
+
+
+def _end(session: Session, run_id: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    values = {"error": None, "remedy": None, "finished_at": clock.now(), **values}
     values |= {"eta_seconds": None, "stage_eta_seconds": None, "rss_mb": None}
-    ended = _update(session, RunRow.id == run_id, _is(ACTIVE), *unchanged, **values)
+    ended = _update(session, RunRow.id == run_id, _is(ACTIVE), *conditions, **values)
     if ended:
         session.execute(
             update(StageRow).where(StageRow.run_id == run_id, StageRow.state == "running").values(state="stopped")
@@ -147,16 +163,17 @@ def take_over(run_id: str, owner: Owner) -> bool:
 def beat(run_id: str, owner: Owner, values: Mapping[str, Any], session: Session) -> bool:
     """Sign of life of the process that works on the run, with progress columns; returns whether it should go on.
 
-    It should not if cancelling was asked for, or if the run was taken from it: believed dead, resumed elsewhere.
+    It should not if it was asked to stop, or if the run was taken from it: believed dead, resumed elsewhere.
     """
     mine = (RunRow.pid == owner.pid, RunRow.pid_started == owner.started, RunRow.host == owner.host)
     held = _update(session, RunRow.id == run_id, _is(ACTIVE), *mine, heartbeat=clock.now(), **values)
-    return held and not session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id))
+    return held and session.scalar(select(RunRow.state).where(RunRow.id == run_id)) != "cancelling"
 
 
-def cancel_requested(run_id: str) -> bool:
+def asked_to_stop(run_id: str) -> bool:
+    """Whether somebody has cancelled or paused a run on which a process works."""
     with reading() as session:
-        return bool(session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id)))
+        return session.scalar(select(RunRow.state).where(RunRow.id == run_id)) == "cancelling"
 
 
 def queue() -> list[str]:

@@ -185,16 +185,17 @@ def cancel(reference: str) -> int:
 
 
 def pause(reference: str) -> int:
-    """Have an experiment wait: what is queued stays so, what is under way stops with a checkpoint; returns how many."""
+    """Have an experiment wait: what is under way stops with a checkpoint, and is queued as the others; returns how
+    many wait."""
     found = standing(reference)
     store.pause(found.experiment.id, True)
-    return lifecycle.request_cancel_of(_in(found, ACTIVE)) + found.counts.get("queued", 0)
+    return lifecycle.request_pause_of(_in(found, ACTIVE)) + found.counts.get("queued", 0)
 
 
 def resume(reference: str) -> int:
     """Have an experiment go on: what is queued, and what was cancelled or interrupted, from its checkpoint.
 
-    Returns how many runs wait now. Those that failed are left to :func:`retry_failed`.
+    Returns how many runs wait now, or will once they have stopped. Those that failed are left to :func:`retry_failed`.
     """
     found = standing(reference)
     store.pause(found.experiment.id, False)
@@ -242,9 +243,10 @@ def _in(found: ExperimentState, states: Collection[str]) -> list[str]:
 
 
 def _woken(reference: str) -> int:
-    waiting = [run.id for run in standing(reference).runs if run.state == "queued"]
+    runs = standing(reference).runs
+    waiting = [run.id for run in runs if run.state == "queued"]
     _wake(waiting)
-    return len(waiting)
+    return len(waiting) + sum(run.state == "cancelling" and not run.cancel_requested for run in runs)
 
 
 def _wake(run_ids: Sequence[str]) -> None:

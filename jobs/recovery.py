@@ -17,7 +17,7 @@ TRASH = ".trash-"
 
 
 def settle() -> list[str]:
-    """End runs whose processes are gone: ``interrupted``, or ``cancelled`` if that was asked for; returns their ids.
+    """End runs whose processes are gone (:func:`db.lifecycle.stop`); returns their ids.
 
     Takes some seconds where it only looks so, because signs of life stayed away: they may come yet.
     """
@@ -44,11 +44,7 @@ def _end(run: Run) -> bool:
     """End a run that seems dead; ``False`` if it has given a sign of life since, or has ended itself."""
     if run.pid is not None and process.here(run.host, run.boot):
         process.kill_leftovers(run.pid, run.id)
-    with writing() as session:
-        if run.cancel_requested:
-            return lifecycle.end(run.id, "cancelled", session, seen=run.heartbeat)
-        outcome = {"error": "its process was killed", "remedy": failures.CHECKPOINT}
-        return lifecycle.end(run.id, "interrupted", session, seen=run.heartbeat, **outcome)
+    return lifecycle.stop(run.id, error="its process was killed", remedy=failures.CHECKPOINT, seen=run.heartbeat)
 
 
 def requeue_missing() -> None:

@@ -73,7 +73,7 @@ def execute(
         if trial is not None and trial.outcome is not None:
             _end(run_id, trial.outcome, trial.reason, None)
             raise Cancelled(f"a trial of {trial.experiment.name!r}: {trial.outcome}") from None
-        _end(run_id, "interrupted", "stopped before its end", failures.CHECKPOINT)
+        _written(lambda: lifecycle.stop(run_id, error="stopped before its end", remedy=failures.CHECKPOINT))
         raise
     except Exception as error:
         _log(run.folder, error)
@@ -100,18 +100,15 @@ def _give_up(run_id: str, reason: str, remedy: str) -> None:
 
 
 def _end(run_id: str, state: RunState, reason: str | None, remedy: str | None) -> None:
-    """Write down that it has not come to its end; what it ended for is not hidden by a database out of reach."""
+    _written(lambda: lifecycle.finish(run_id, state, error=reason, remedy=remedy))
 
-    def finish() -> None:
-        if state == "interrupted" and lifecycle.cancel_requested(run_id):
-            lifecycle.finish(run_id, "cancelled")
-        else:
-            lifecycle.finish(run_id, state, error=reason, remedy=remedy)
 
+def _written(finish: Callable[[], bool]) -> None:
+    """Write down that a run has not come to its end; why is not hidden by a database out of reach."""
     try:
         retry(finish, END_SECONDS)
     except DatabaseUnreachable as error:
-        logger.warning("that run %s %s is not recorded: %s", run_id, state, error)
+        logger.warning("how the run ended is not recorded: %s", error)
 
 
 def _pipeline() -> Recipe:

@@ -64,10 +64,8 @@ def supervise(
     reason, remedy = failures.explain_exit(child.returncode, folder.log, failures.memory_kills() - kills)
 
     def finish() -> None:
-        if lifecycle.cancel_requested(run_id):
-            lifecycle.finish(run_id, "cancelled")
-        elif stopping.is_set():
-            lifecycle.finish(run_id, "interrupted", error="the worker was stopped", remedy=failures.CHECKPOINT)
+        if stopping.is_set() or lifecycle.asked_to_stop(run_id):
+            lifecycle.stop(run_id, error="the worker was stopped", remedy=failures.CHECKPOINT)
         else:
             lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
 
@@ -81,7 +79,7 @@ def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: process.Flag, s
     terminated = False
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
-        if asked is None and (stopping.is_set() or _cancelled(run_id)):
+        if asked is None and (stopping.is_set() or _asked_to_stop(run_id)):
             asked = time.monotonic()
         if asked is None:
             continue
@@ -94,9 +92,9 @@ def _wait(run_id: str, child: subprocess.Popen[bytes], stopping: process.Flag, s
             child.wait()
 
 
-def _cancelled(run_id: str) -> bool:
+def _asked_to_stop(run_id: str) -> bool:
     try:
-        return lifecycle.cancel_requested(run_id)
+        return lifecycle.asked_to_stop(run_id)
     except (SQLAlchemyError, StudioError) as error:  # a busy disk must not end the watch
         logger.warning("cannot ask the database: %s", error)
         return False

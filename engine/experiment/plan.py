@@ -81,10 +81,11 @@ def expand(plan: Plan) -> list[Planned]:
         StudioError: unknown settings, values that are not usable, nothing that varies, too many runs, or variants that
             would find the same as each other.
     """
-    checked_names(["data.dataset", *plan.vary, *(name for variant in plan.variants for name in variant.settings)])
+    names = ["data.dataset", *plan.vary, *(name for variant in plan.variants for name in variant.settings)]
+    checked_names(names)
+    if "seed" in names:
+        raise StudioError("seeds are no setting to vary", where="seed", remedy="say --seeds 0-2")
     for name, values in {**plan.vary, "seeds": plan.seeds, "data sets": plan.datasets}.items():
-        if name == "seed":
-            raise StudioError("seeds are no setting to vary", where="seed", remedy="say --seeds 0-2")
         refuse_twice(name, values)
     refuse_large(plan)
     if not (variants := [(cell.label, cell.settings()) for cell in _kept(plan)]):
@@ -174,13 +175,17 @@ class _Combination(NamedTuple):
         """By dotted name.
 
         Raises:
-            StudioError: the variant sets what the grid varies.
+            StudioError: the variant sets what the grid varies, or either of them the data set that varies.
         """
         if clash := sorted(self.grid.keys() & self.variant.settings.keys()):
             what = f"{self.variant.label!r} sets {clash[0]}, over which the grid varies too"
             raise StudioError(what, where=clash[0], remedy="vary it in one place")
-        where = {} if self.dataset is None else {"data.dataset": self.dataset, **_no_place()}
-        return {**where, **self.variant.settings, **self.grid}
+        own = {**self.variant.settings, **self.grid}
+        if self.dataset is None:
+            return own
+        if "data.dataset" in own:
+            raise StudioError("the data set varies already", where="data.dataset", remedy="vary it in one place")
+        return {"data.dataset": self.dataset, **_no_place(), **own}
 
 
 def _cells(plan: Plan) -> Iterator[_Combination]:

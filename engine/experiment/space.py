@@ -22,7 +22,7 @@ LOG_FROM = 10
 """Ranges whose ends are so many times apart are searched by their logarithm."""
 DIGITS = 4
 """Of a number that is drawn: more would only be hard to read."""
-RANGE = re.compile(r"\s*([^,\s]*)\.\.([^,\s]*)\s*")
+RANGE = re.compile(r"\s*([^,\s]*?)\s*\.\.\s*([^,\s]*)\s*")
 WORDS = re.compile(r"\s*\w[^,/\\]*\w\.\.\w[^,/\\]*")
 REMEDY = "write NAME=LOW..HIGH, e.g. finetune.lr=1e-4..1e-2, or NAME=VALUE,VALUE"
 

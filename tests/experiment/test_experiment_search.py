@@ -166,7 +166,7 @@ def test_a_file_of_a_search_is_understood_as_the_shell_is() -> None:
     text = """
         preset: smoke
         name: mine
-        vary: {finetune.lr: 1e-4..1e-2, teacher.name: [sasrec, gru4rec], distill.prompt: "distilled,none"}
+        vary: {finetune.lr: 1e-4 .. 1e-2, teacher.name: [sasrec, gru4rec], distill.prompt: "distilled,none"}
         trials: 9
     """
     lines = ("finetune.lr=1e-4..1e-2", "teacher.name=sasrec,gru4rec", "distill.prompt=distilled,none")

@@ -11,7 +11,7 @@ from engine.architectures import ARCHITECTURES
 from engine.errors import StudioError
 from engine.experiment.files import plan_from_yaml, plan_to_yaml
 from engine.experiment.parsing import make_plan, varied, written
-from engine.experiment.plan import expand, label_of, of_columns
+from engine.experiment.plan import Variant, expand, label_of, of_columns
 from engine.experiment.templates import TEMPLATES, seeds
 from engine.labels import label
 from engine.settings import flatten, load_config, setting_of
@@ -91,6 +91,8 @@ def test_every_template_is_tried_here():
         ([], {"vary": ["distill.steps="]}, "distill.steps=.*not usable"),
         ([], {"vary": ["distill.lr=fast"]}, "distill.lr=fast: .*not usable"),
         ([], {"vary": ["seed=1,2"]}, "say --seeds"),
+        ([], {"variants": [Variant(label="a", settings={"seed": 3})]}, "say --seeds"),
+        ([], {"vary": ["data.dataset=synthetic,ml-100k"], "datasets": ["synthetic", "ml-100k"]}, "varies already"),
         ([], {"seed_text": "3-1"}, "names no seeds"),
         ([], {"seed_text": "1,1"}, "1 comes twice"),
         ([], {"seed_text": "0,0"}, "0 comes twice"),

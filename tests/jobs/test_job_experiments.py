@@ -73,15 +73,45 @@ def test_a_paused_experiment_waits_and_others_do_not():
     assert lifecycle.claim(first.id, process.owner())
 
 
-def test_pausing_stops_what_is_under_way_and_going_on_queues_it_again():
+@pytest.mark.parametrize("hasty", [False, True], ids=["resumed once it has stopped", "resumed while it stops"])
+def test_pausing_stops_what_is_under_way_and_it_goes_on_first(hasty: bool):
     found = experiments.standing(_start(_plan({"a": "/a", "b": "/b"})).id)
     first, second = (run.id for run in found.runs)
     assert lifecycle.claim(first, process.owner())
     assert experiments.pause("mine") == 2
     assert runs.get(first).state == "cancelling"
-    lifecycle.finish(first, "cancelled")
-    assert experiments.resume("mine") == 2
-    assert lifecycle.queue() == [second, first]
+    assert lifecycle.asked_to_stop(first)
+    if hasty:
+        assert experiments.resume("mine") == 2
+    lifecycle.stop(first, error="stopped", remedy="")
+    assert runs.get(first).state == "queued"
+    if not hasty:
+        assert lifecycle.queue() == []
+        assert experiments.resume("mine") == 2
+    assert lifecycle.queue() == [first, second]
+    assert runs.get(first).reason == ""
+
+
+def test_what_is_cancelled_while_it_pauses_stays_so():
+    found = experiments.standing(_start(_plan({"a": "/a"})).id)
+    (run_id,) = (run.id for run in found.runs)
+    assert lifecycle.claim(run_id, process.owner())
+    experiments.pause("mine")
+    api.cancel(run_id)
+    lifecycle.stop(run_id, error="stopped", remedy="")
+    assert runs.get(run_id).state == "cancelled"
+
+
+def test_a_paused_run_stops_with_its_worker_and_goes_on_from_its_checkpoint(start_worker):
+    experiment = _start(_plan({"held": "/held"}, steps=60))
+    start_worker()
+    (run_id,) = (run.id for run in experiments.standing(experiment.id).runs)
+    wait_for(lambda: api.status(run_id).step > 20, "the held run")
+    assert experiments.pause(experiment.id) == 1
+    assert experiments.resume(experiment.id) == 1
+    (api.status(run_id).folder / "go").touch()
+    wait_state(run_id, "done")
+    assert api.results(run_id)["chain"] == chain(60)
 
 
 def test_cancelling_ends_what_is_not_done_and_failures_are_retried_alone():
