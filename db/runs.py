@@ -161,8 +161,8 @@ def create_many(configs: Sequence[Mapping[str, Any]], preset: str | None, stem: 
     rows = []
     for place, config in enumerate(configs):
         ids.append(new_id(session))
-        moment = at + timedelta(microseconds=place)
-        rows.append({"id": ids[-1], "name": names[place], **_new(config, preset, now, moment)})
+        after = timedelta(microseconds=place)  # so that lists keep their order, too
+        rows.append({"id": ids[-1], "name": names[place], **_new(config, preset, now + after, at + after)})
     session.execute(insert(RunRow), rows)
     return ids
 

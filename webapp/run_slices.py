@@ -8,7 +8,7 @@ from typing import Any
 from engine.curves import CurveName
 from engine.evaluate.breakdown import KINDS
 from engine.evaluate.report import By
-from engine.labels import label, plural
+from engine.labels import capital, label, plural
 from engine.metrics.bootstrap import Interval
 from engine.stages import UNITS
 from jobs import records
@@ -72,7 +72,7 @@ def slices(
     ]
     key = f"{','.join(ids)}/{shown}/{metric}/{by}"
     figure = slice_figure(lines, names, KINDS[by], metric_name, key)
-    title = f"{shown}: {view.metric_words(metric)}"
+    title = capital(f"{shown}: {view.metric_words(metric)}")
     return [view.slices(runs, found, names, metric, place, frozen=frozen), chart_data("slices", [(title, figure)])]
 
 

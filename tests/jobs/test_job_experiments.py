@@ -42,7 +42,7 @@ def test_all_runs_are_queued_in_order_and_known_by_their_variant():
         *(("a", 0, "queued"), ("b", 0, "queued"), ("a", 1, "queued"), ("b", 1, "queued"))
     ]
     assert [run.name for run in found.runs] == ["mine-1", "mine-2", "mine-3", "mine-4"]
-    assert lifecycle.queue() == [run.id for run in found.runs]
+    assert lifecycle.queue() == [run.id for run in found.runs] == [run.id for run in reversed(api.runs())]
     assert queues.training().pending() == {run.id for run in found.runs}
 
 

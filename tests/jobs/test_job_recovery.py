@@ -209,8 +209,7 @@ def test_settling_does_not_end_the_next_attempt_of_a_run_believed_dead():
     seen = runs.get(run_id).heartbeat
     lifecycle.finish(run_id, "interrupted")
     lifecycle.take_over(run_id, process.owner())
-    with writing() as session:
-        assert not lifecycle.end(run_id, "interrupted", session, seen=seen)
+    assert not lifecycle.stop(run_id, error="its process was killed", remedy="", seen=seen)
     assert runs.get(run_id).state == "starting"
 
 

@@ -52,8 +52,11 @@ def sought(found: SearchState) -> Html:
     if found.hopeless:
         parts.append(notice("bad", "Every trial failed, so no more are begun. Mend that, then retry what failed."))
     parts.append(tag("p", CHOSEN if found.experiment.closed else f"{HIDDEN} {CHOSEN}", class_="dr-muted"))
-    columns = ("Trial", *search.space, search.metric.partition(".")[2], "State")
-    heads = [tag("th", name, scope="col") for name in columns]
+    heads = [tag("th", name, scope="col") for name in ("Trial", *search.space)]
+    heads += [
+        tag("th", search.metric.partition(".")[2], scope="col", class_="dr-number"),
+        tag("th", "State", scope="col"),
+    ]
     rows = [_row(found, it) for it in found.ranked]
     return join([parts, scrolled("Trials", tag("thead", tag("tr", heads)), tag("tbody", rows))])
 
