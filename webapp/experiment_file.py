@@ -28,7 +28,7 @@ from webapp.inspect.downloads import CLOSED, SAFE
 from webapp.inspect.views.report import document
 from webapp.run_slices import slices
 from webapp.svg import intervals
-from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, spreads
+from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, run_names, spreads
 from webapp.views import experiment as view
 from webapp.views.yardsticks import published
 
@@ -73,7 +73,8 @@ def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: 
     figures, differences = spreads(variants, METRICS), against(variants, baseline.place, metric)
     runs = [run for group in variants for run in group.runs.values() if run.state == "done"]
     place = {run.id: group.place for group in variants for run in group.runs.values()}
-    sliced = slices(runs, {run.id: row_of(run, model) for run in runs}, metric, "rarity", place, frozen=True)[0]
+    names = run_names(variants)
+    sliced = slices(runs, {run.id: row_of(run, model) for run in runs}, metric, "rarity", place, names, frozen=True)[0]
     row = "last stage of the paper's method" if model == METHOD else label(model)
     results = view.results(variants, figures, differences, METRICS, metric, baseline, frozen=True)
     plots = [
@@ -116,7 +117,7 @@ def _caveats(
     seeds = sorted({len(group.answers) for group in variants})
     users = sorted({(it.users, it.protocol_details.users_available) for it in reports})
     caveats = [f"{plural(tested, 'comparison')} in {metric}; p-values are corrected for that number by Holm. Other "
-            "metrics, rows and baselines that were looked at are not counted."]  # fmt: skip
+            "metrics, rows and baselines that were looked at are not counted."] if tested else []  # fmt: skip
     words = [f"{some:,} of {every:,}" for some, every in users]
     caveats.append(
         f"Test users behind each figure: {listed(words)}. Differences smaller than their intervals are noise."

@@ -29,6 +29,7 @@ def slices(
     metric_name: str,
     by: By,
     place: Mapping[str, int],
+    names: Mapping[str, str] | None = None,
     *,
     frozen: bool = False,
 ) -> list[Any]:
@@ -39,6 +40,7 @@ def slices(
         metric_name: the metric.
         by: what tells the slices apart.
         place: whose colour each run has.
+        names: what the runs are called, by id, where not by their names.
         frozen: without links and copies, for a file.
     """
     ids = [run.id for run in runs]
@@ -57,10 +59,11 @@ def slices(
         }
         for run_id, own in parts.items()
     }
-    names = list(dict.fromkeys(part["name"] for own in parts.values() for part in own))
+    called = names or {run.id: run.name for run in runs}
+    kinds = list(dict.fromkeys(part["name"] for own in parts.values() for part in own))
     lines = [
         (
-            run.name,
+            called[run.id],
             place[run.id],
             {
                 name: ChartEstimate(plural(users, "user"), it.value, it.low, it.high)
@@ -71,9 +74,12 @@ def slices(
         if found[run.id]
     ]
     key = f"{','.join(ids)}/{shown}/{metric}/{by}"
-    figure = slice_figure(lines, names, KINDS[by], metric_name, key)
+    figure = slice_figure(lines, kinds, KINDS[by], metric_name, key)
     title = capital(f"{shown}: {view.metric_words(metric)}")
-    return [view.slices(runs, found, names, metric, place, frozen=frozen), chart_data("slices", [(title, figure)])]
+    return [
+        view.slices(runs, called, found, kinds, metric, place, frozen=frozen),
+        chart_data("slices", [(title, figure)]),
+    ]
 
 
 def overlaid(

@@ -67,6 +67,11 @@ def group_runs(found: ExperimentState) -> list[VariantRuns]:
     return list(made.values())
 
 
+def run_names(variants: Sequence[VariantRuns]) -> dict[str, str]:
+    """What runs are called by what they are, by id."""
+    return {run.id: f"{group.label}, seed {seed}" for group in variants for seed, run in group.runs.items()}
+
+
 def row_of(run: Run, model: str) -> str:
     """The row of a run's results that ``model`` means."""
     return method_row(stored_config(run.config)) if model == METHOD else model

@@ -103,10 +103,12 @@ def test_every_table_can_be_copied_and_leads_to_its_runs_but_for_the_file_withou
     assert (told.columns, len(told.rows)) == (["variant", "seed 0", "seed 1", "seed 2"], 2)
     assert str(told.rows[0][1]) in view.by_seed(found, "HR@1")
     known = {run.id: {"0": (3, Interval(0.5, 0.25, 0.75))} for run in runs_}
-    arguments = (runs_, known, ["0"], "candidates.HR@1", {run.id: 0 for run in runs_})
+    called = variants.run_names(found)
+    arguments = (runs_, called, known, ["0"], "candidates.HR@1", {run.id: 0 for run in runs_})
     live, frozen = compare.slices(*arguments), compare.slices(*arguments, frozen=True)
     assert "begin{tabular}" in live
     assert ".500 [.250, .750]" in live
+    assert all(f"finetune.steps={steps}, seed {seed}" in frozen for steps in (10, 11) for seed in range(3))
     assert all(f"./run?id={run.id}" in live for run in runs_)
     assert not re.search("<button|<a ", frozen)
 

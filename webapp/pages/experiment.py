@@ -22,7 +22,18 @@ from webapp.events import OPENED, QUIET, error_text
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, empty, frame, notice
 from webapp.run_slices import overlaid, slices
-from webapp.variants import METHOD, VariantRuns, against, group_runs, read_answers, row_of, seed_table, spreads, table
+from webapp.variants import (
+    METHOD,
+    VariantRuns,
+    against,
+    group_runs,
+    read_answers,
+    row_of,
+    run_names,
+    seed_table,
+    spreads,
+    table,
+)
 from webapp.views import experiment as view
 from webapp.views import search as search_view
 from webapp.views.charts import chart_box, chart_data
@@ -207,7 +218,7 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
         else without(f"figures of {label(model) if model != METHOD else 'the last stage'}"),
         chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
         view.by_seed(measured, metric) + copies(seed_table(found.experiment.name, measured, metric)),
-        *slices(runs, models, metric, "rarity", place),
+        *slices(runs, models, metric, "rarity", place, run_names(measured)),
         *curves,
     ]
 
@@ -235,6 +246,5 @@ def _curves(variants: list[VariantRuns], place: dict[str, int]) -> list[Html]:
     """The usual curves of all runs that have begun, in the colours of their variants; their legend goes before."""
     runs = [run for group in variants for run in group.runs.values() if run.started_at]
     there = records.curve_names([run.id for run in runs])
-    named = {run.id: f"{group.label}, seed {seed}" for group in variants for seed, run in group.runs.items()}
     legend = [(group.label, group.place) for group in variants]
-    return overlaid(runs, [curve for curve in CURVES if curve in there], place, legend, named)
+    return overlaid(runs, [curve for curve in CURVES if curve in there], place, legend, run_names(variants))

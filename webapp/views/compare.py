@@ -79,6 +79,7 @@ def metric_words(metric: str) -> str:
 
 def slices(
     runs: Sequence[Run],
+    called: Mapping[str, str],
     found: Mapping[str, Mapping[str, tuple[int, Interval]]],
     names: Sequence[str],
     metric: str,
@@ -89,17 +90,19 @@ def slices(
     """One row per run: its model's ``metric`` by slice, with the users behind each figure.
 
     Args:
+        called: names of the runs, by id.
         found: users and estimate by run id and slice; runs of earlier versions have none.
         frozen: without links and copies.
     """
     heads = [tag("th", "Run", scope="col"), *(tag("th", name, scope="col", class_="dr-number") for name in names)]
     rows, texts = [], []
     for run in runs:
-        called = run.name if frozen else link(run.name, f"./run?id={run.id}")
-        cells = [tag("th", swatch(place[run.id]), called, scope="row", class_="dr-run-name")]
-        text = [run.name]
-        for name in names:
-            known = found[run.id].get(name)
+        name = called[run.id]
+        shown = name if frozen else link(name, f"./run?id={run.id}", title=run.name)
+        cells = [tag("th", swatch(place[run.id]), shown, scope="row", class_="dr-run-name")]
+        text = [name]
+        for part in names:
+            known = found[run.id].get(part)
             if known is None:
                 cells.append(tag("td", "–", class_="dr-number dr-muted"))
                 text.append("–")
