@@ -97,21 +97,27 @@ def test_an_equal_run_makes_nothing_and_finds_the_same(first):
     assert all((scores[0][row] == scores[1][row]).all() for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("override", "made"),
-    [
-        ("distill.prompt=none", ["finetune", "plus"]),
-        ("distill.ta=false", ["distil", "finetune", "plus"]),
-        ("finetune.steps=3", ["finetune", "plus"]),
-        ("teacher.epochs=1", ["teacher", "distil", "finetune", "text", "plus"]),
-        ("plus.text=false", ["plus"]),
-        ("eval.users=7", []),
-        ("plus.weighed_users=9", ["plus"]),
-    ],
+CHANGES = (
+    *("distill.prompt=none", "distill.ta=false", "finetune.steps=3", "teacher.epochs=1", "plus.text=false"),
+    *("eval.users=7", "plus.weighed_users=9"),
 )
-def test_what_a_setting_changes_is_made_anew_and_equals_what_nobody_shares(first, monkeypatch, override, made):
+
+
+def _changed_by(override: str) -> list[str]:
+    """The stages whose recipes are others than those of the first run."""
+    before, after = stage_recipes(quick()), stage_recipes(quick(override))
+    return [stage for stage, recipe in after.items() if recipe != before.get(stage)]
+
+
+def test_every_stage_is_made_anew_here() -> None:
+    made = {stage for override in CHANGES for stage in _changed_by(override)}
+    assert made == set(stage_recipes(quick())), "one of CHANGES makes each anew"
+
+
+@pytest.mark.parametrize("override", CHANGES)
+def test_what_a_setting_changes_is_made_anew_and_equals_what_nobody_shares(first, monkeypatch, override):
     with_sharing, monitor, _ = _run("r-secnd2", override)
-    assert [stage for stage in monitor.trained if stage not in ("data", "llm", "evaluate")] == made
+    assert [stage for stage in monitor.trained if stage not in ("data", "llm", "evaluate")] == _changed_by(override)
     monkeypatch.setenv("DELREC_SHARED_MB", "0")
     alone, silent, _ = _run("r-third2", override)
     assert not silent.sources
