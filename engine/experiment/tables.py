@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from engine.labels import capital, ended
 
 ESCAPED = {"\\": r"\textbackslash{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}
 ESCAPED |= {"^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$"}
@@ -26,12 +29,12 @@ class Table:
         """A ``table`` with ``booktabs`` rules, names on the left, figures on the right."""
         lines = [
             r"\begin{table}",
-            rf"\caption{{{_latex(self.title)}. {_latex(self.note)}}}",
+            rf"\caption{{{' '.join(_latex(ended(text)) for text in (self.title, capital(self.note)) if text)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
             r"\toprule",
-            *(" & ".join(map(_latex, row)) + r" \\" for row in [self.columns]),
+            _row(self.columns),
             r"\midrule",
-            *(" & ".join(map(_latex, row)) + r" \\" for row in self.rows),
+            *map(_row, self.rows),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -42,7 +45,7 @@ class Table:
         """A table in Markdown with its note below."""
         rule = "|".join(["---", *("---:" for _ in self.columns[1:])])
         lines = ["| " + " | ".join(map(_markdown, row)) + " |" for row in [self.columns, *self.rows]]
-        return "\n".join([lines[0], f"|{rule}|", *lines[1:], "", self.note]).rstrip() + "\n"
+        return "\n".join([lines[0], f"|{rule}|", *lines[1:], "", capital(self.note)]).rstrip() + "\n"
 
     def csv(self) -> str:
         """Comma-separated, heads first."""
@@ -51,8 +54,15 @@ class Table:
         return text.getvalue()
 
 
+def _row(cells: Sequence[str]) -> str:
+    """What follows the break of the row before must not look like its options."""
+    row = " & ".join(map(_latex, cells)) + r" \\"
+    return f"{{}}{row}" if row.startswith(("[", "*")) else row
+
+
 def _latex(text: str) -> str:
-    return "".join(ESCAPED.get(letter, letter) for letter in text)
+    signed = re.sub(r"(?<!\w)-(?=\.?\d)", "−", text)
+    return "".join(ESCAPED.get(letter, letter) for letter in signed)
 
 
 def _markdown(text: str) -> str:

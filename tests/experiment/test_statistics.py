@@ -82,7 +82,7 @@ def test_tables_as_text():
     table = Table(
         "A & B", ["variant", "HR@1"], [["distill.prompt=none, x_y", ".500 ± .010"], ['a "b" | c', ".1"]], "100 %"
     )
-    assert r"\caption{A \& B. 100 \%}" in table.latex()
+    assert r"\caption{A \& B. 100 \%.}" in table.latex()
     assert r"distill.prompt=none, x\_y & .500 $\pm$ .010 \\" in table.latex()
     assert table.csv().splitlines()[1:] == ['"distill.prompt=none, x_y",.500 ± .010', '"a ""b"" | c",.1']
     assert '| a "b" \\| c | .1 |' in table.markdown()
@@ -90,3 +90,7 @@ def test_tables_as_text():
     assert r"$<$b$>$*x*`$|$ & $<$ .001 \\" in signs.latex(), "in usual fonts < is an exclamation mark"
     assert r"| \<b>\*x\*\`\| | \< .001 |" in signs.markdown()
     assert table.markdown().endswith("100 %\n")
+    below = Table("T", ["[a]", "b-1"], [["*c", "-.013 [-.1, +.2]"], ["[d]", "1e-4"]]).latex().splitlines()
+    assert r"\caption{T.}" in below
+    assert r"{}[a] & b-1 \\" in below, "a row break takes what stands in brackets behind it, and a star"
+    assert {r"{}*c & $-$.013 [$-$.1, +.2] \\", r"{}[d] & 1e-4 \\"} <= {*below}
