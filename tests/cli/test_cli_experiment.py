@@ -89,6 +89,7 @@ def test_variants_that_the_configuration_cannot_have_are_told_and_kept(shell: Sh
             ("--preset", "smoke", "--template", "ablations=caser", "--set", "distill.prompt=none"),
             "prompt of Caser: there is no prompt of its own teacher",
         ),
+        (("--preset", "smoke", "--vary", "distill.steps=5,5", "--write", "/nowhere/plan.yaml"), "5 comes twice"),
         (("--plan", "/nowhere.yaml"), "cannot read"),
         (("show", "nothing"), "no experiment 'nothing'"),
         (("add", "new", "nothing"), "no run 'nothing'"),

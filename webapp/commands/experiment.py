@@ -61,7 +61,9 @@ def _start(ctx: click.Context, given: dict[str, Any]) -> None:
         click.echo(f"left out: {label}: {why}", err=True)
     if target := given["target"]:
         from engine.experiment.files import plan_to_yaml
+        from engine.experiment.plan import expand
 
+        expand(plan)  # what cannot be run is refused now, not by who reads the file
         write_plan(target, plan_to_yaml(plan))
         return
     from jobs import experiments
