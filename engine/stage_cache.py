@@ -71,6 +71,11 @@ def limit_bytes() -> float:
     return megabytes * 1e6
 
 
+def shares(processes: int) -> bool:
+    """Whether a run of so many processes shares results; several add up otherwise than one."""
+    return processes == 1 and limit_bytes() > 0
+
+
 @dataclass(frozen=True)
 class CacheOrigin:
     """Where a result came from: the run that made it, and the seconds that it took there."""
@@ -80,7 +85,7 @@ class CacheOrigin:
 
 
 class StageCache:
-    """Shared results as one run sees them; a run of several processes, which add up otherwise, shares nothing.
+    """Shared results as one run sees them, if it :func:`shares` any.
 
     Args:
         facts: what determines its results beside settings: the data's fingerprint, the language model's record.
@@ -88,7 +93,7 @@ class StageCache:
 
     def __init__(self, run: RunFolder, facts: Mapping[str, Any], monitor: Monitor) -> None:
         self.run, self.facts, self.monitor = run, dict(facts), monitor
-        self.on = limit_bytes() > 0 and distributed.world_size() == 1
+        self.on = shares(distributed.world_size())
 
     def key(self, stage: str, recipe: str) -> str:
         """Of the result of a stage, or of a part of it, with this recipe."""

@@ -9,6 +9,7 @@ from engine.errors import StudioError
 from engine.experiment.plan import Plan, Planned, expand
 from engine.recipe import row_recipe, stage_recipes
 from engine.rows import table_rows
+from engine.stage_cache import shares
 from jobs.forecast import Forecast, done_here, forecast
 from jobs.preflight import preflight
 
@@ -50,7 +51,7 @@ class ExperimentForecast:
     """Variants of a template that the base cannot have, by label, with the reason."""
 
 
-def forecast_experiment(plan: Plan, *, sharing: bool = True) -> ExperimentForecast:
+def forecast_experiment(plan: Plan) -> ExperimentForecast:
     """Look at a plan before it starts.
 
     A plan of very many runs is judged by some of them, so that it can be refused within a second.
@@ -61,7 +62,9 @@ def forecast_experiment(plan: Plan, *, sharing: bool = True) -> ExperimentForeca
     planned = expand(_smaller(plan) if plan.size >= ASKED_FROM else plan)
     forecasts, found = _looked_at(planned)
     made: set[str] = set()
-    runs = tuple(_expected(it, forecasts[it.label], made if sharing else set()) for it in planned)
+    runs = tuple(
+        _expected(it, forecasts[it.label], made if shares(it.config.run.processes) else set()) for it in planned
+    )
     scale = plan.size / len(runs)
     memory = [it.memory_mb for it in runs if it.memory_mb]
     return ExperimentForecast(

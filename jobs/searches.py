@@ -19,6 +19,7 @@ from engine.experiment.trials import best_of, suggest
 from engine.labels import plural
 from engine.paths import home, writable
 from engine.recipe import stage_recipes
+from engine.stage_cache import shares
 from engine.stages import stage_names
 from jobs import api, heartbeat, queues
 from jobs.experiment_forecast import problems, refuse_problems
@@ -114,7 +115,8 @@ def forecast_search(search: Search) -> SearchForecast:
     seconds = None
     if all(name in expected.stages for name in needed):
         recipes = [stage_recipes(it.config) for it in corners(search)]
-        again = [name for name in needed if name not in recipes[0] or len({it.get(name) for it in recipes}) > 1]
+        same = [name for name in needed if name in recipes[0] and len({it.get(name) for it in recipes}) == 1]
+        again = [name for name in needed if name not in same or not shares(base.run.processes)]
         alone, shared = (sum(expected.stages[name] for name in part) for part in (needed, again))
         seconds = alone + (search.trials - 1) * shared
     known = [it for it in memory if it]

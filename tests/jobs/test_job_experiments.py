@@ -245,10 +245,11 @@ def test_what_runs_took_over_from_others_is_counted():
     assert experiments.sharing(experiments.standing(made.id)) == Sharing(begun=4, taken=1, seconds=13.5, parts=2)
 
 
-def test_the_outlook_counts_what_is_made_once():
-    """Of two variants that differ in stage 2 alone, the second makes no teacher and no soft prompt."""
+def test_the_outlook_counts_what_is_made_once(monkeypatch: pytest.MonkeyPatch):
+    """Of two variants that differ in stage 2 alone, the second makes no teacher and no soft prompt, if they share."""
     from engine.settings import load_config
 
+    monkeypatch.delenv("DELREC_SHARED_MB")
     base = load_config("smoke")
     plan = Plan(base=base.model_dump(mode="json"), vary={"finetune.steps": [10, 20]}, seeds=[0, 1])
     assert forecast_experiment(plan).alone is None
@@ -268,7 +269,10 @@ def test_the_outlook_counts_what_is_made_once():
     first, second = found.runs[:2]
     assert first.shared == first.alone
     assert second.shared == pytest.approx(second.alone - 30 - 8 / 2, rel=0.1)
-    assert forecast_experiment(plan, sharing=False).shared == found.alone
+    several = plan.model_copy(update={"base": {**plan.base, "run": {**plan.base["run"], "processes": 2}}})
+    assert forecast_experiment(several).shared == forecast_experiment(several).alone
+    monkeypatch.setenv("DELREC_SHARED_MB", "0")
+    assert forecast_experiment(plan).shared == found.alone
 
 
 def _measured(values: dict[str, Any], seconds: dict[str, float]) -> None:

@@ -11,8 +11,9 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from db import experiments as store
-from db import lifecycle, runs
+from db import lifecycle, runs, stages
 from db.schema import RunRow
+from db.stages import Stage
 from db.store import writing
 from engine.config import RunConfig
 from engine.errors import Cancelled, StudioError
@@ -22,6 +23,7 @@ from engine.folder_monitor import FolderMonitor
 from engine.monitor import Monitor, MonitorGroup
 from engine.run_folder import RunFolder
 from engine.settings import load_config
+from engine.stages import stage_names
 from jobs import api, experiments, process, searches, trials
 from jobs.monitor import DatabaseMonitor
 from jobs.runner import execute
@@ -210,9 +212,20 @@ def test_what_would_fail_is_refused_before_anything_is_queued():
         searches.standing(experiments.gather([api.launch(load_config("smoke"))], "mine").id)
 
 
-def test_what_a_search_takes_counts_what_is_made_once():
+def test_what_a_search_takes_counts_what_is_made_once_if_anything_is_shared(monkeypatch):
     found = searches.forecast_search(_search(trials=10))
     assert (found.trials, found.seconds, found.problems) == (10, None, ())
+    seconds = dict.fromkeys(stage_names(load_config("smoke")), 1.0) | {"finetune": 10.0}
+    run_id = runs.create("measured", load_config("smoke").model_dump(mode="json")).id
+    lifecycle.claim(run_id, process.owner())
+    with writing() as session:
+        stages.save(run_id, [Stage(name, "done", took, 1, 1, "step") for name, took in seconds.items()], session)
+        lifecycle.end(run_id, "done", session)
+    alone = searches.forecast_search(_search(trials=10)).seconds
+    monkeypatch.delenv("DELREC_SHARED_MB")
+    shared = searches.forecast_search(_search(trials=10)).seconds
+    assert alone is not None
+    assert shared == alone - 9 * (3 + 5), "teacher and soft prompt are made once"
 
 
 def test_the_summary_counts_every_trial_once_whatever_its_state():

@@ -39,7 +39,7 @@ def listing(found: Sequence[tuple[Experiment, Mapping[RunState, int]]]) -> Html:
         )
         for it, counts in found
     ]  # fmt: skip
-    return scrolled("Experiments", tag("thead", tag("tr", heads)), tag("tbody", rows))
+    return tag("div", scrolled("Experiments", tag("thead", tag("tr", heads)), tag("tbody", rows)), class_="dr-card")
 
 
 def _notes(it: Experiment) -> str:
