@@ -215,7 +215,7 @@ def test_what_would_fail_is_refused_before_anything_is_queued():
 def test_what_a_search_takes_counts_what_is_made_once_if_anything_is_shared(monkeypatch):
     found = searches.forecast_search(_search(trials=10))
     assert (found.trials, found.seconds, found.problems) == (10, None, ())
-    seconds = dict.fromkeys(stage_names(load_config("smoke")), 1.0) | {"finetune": 10.0}
+    seconds = dict.fromkeys(stage_names(load_config("smoke")), 1.0) | {"teacher": 3.0, "distil": 5.0}
     run_id = runs.create("measured", load_config("smoke").model_dump(mode="json")).id
     lifecycle.claim(run_id, process.owner())
     with writing() as session:
