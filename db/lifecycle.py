@@ -50,7 +50,7 @@ def claim(run_id: str, worker: Owner) -> bool:
 
 def await_start(run_id: str, worker: Owner) -> bool:
     """Sign of life of a run that is starting, by its worker; ``False`` once the process that works on it has begun."""
-    mine = (RunRow.worker_pid == worker.pid, RunRow.worker_started == worker.started, RunRow.host == worker.host)
+    mine = _watched_by(worker)
     with writing() as session:
         return _update(session, RunRow.id == run_id, RunRow.state == "starting", *mine, heartbeat=clock.now())
 
@@ -93,10 +93,13 @@ def request_pause_of(run_ids: Collection[str]) -> int:
         return cast(CursorResult[Any], session.execute(asked)).rowcount
 
 
-def finish(run_id: str, state: RunState, *, error: str | None = None, remedy: str | None = None) -> bool:
-    """End an active run; ``False`` if it has ended already."""
+def finish(
+    run_id: str, state: RunState, *, error: str | None = None, remedy: str | None = None, worker: Owner | None = None
+) -> bool:
+    """End an active run; ``False`` if it has ended already, or is no longer watched over by ``worker``."""
+    mine = () if worker is None else _watched_by(worker)
     with writing() as session:
-        return end(run_id, state, session, error=error, remedy=remedy)
+        return _end(session, run_id, *mine, state=state, error=error, remedy=remedy)
 
 
 def end(run_id: str, state: RunState, session: Session, *, error: str | None = None, remedy: str | None = None) -> bool:
@@ -197,6 +200,10 @@ def remove(run_id: str, session: Session) -> bool:
     """Delete a run with all its records unless a process works on it; ``False`` if one does."""
     result = session.execute(delete(RunRow).where(RunRow.id == run_id, RunRow.state.not_in(ACTIVE)))
     return cast(CursorResult[Any], result).rowcount == 1
+
+
+def _watched_by(worker: Owner) -> tuple[ColumnElement[bool], ...]:
+    return RunRow.worker_pid == worker.pid, RunRow.worker_started == worker.started, RunRow.host == worker.host
 
 
 def _waits_its_turn() -> tuple[ColumnElement[bool], ...]:

@@ -66,8 +66,8 @@ def supervise(
     def finish() -> None:
         if stopping.is_set() or lifecycle.asked_to_stop(run_id):
             lifecycle.stop(run_id, error="the worker was stopped", remedy=failures.CHECKPOINT)
-        else:
-            lifecycle.finish(run_id, "failed", error=reason, remedy=remedy)
+        else:  # unless it has ended by itself, and another worker has the next attempt
+            lifecycle.finish(run_id, "failed", error=reason, remedy=remedy, worker=worker)
 
     retry(finish, math.inf, stopping.is_set)
     logger.info("ended: %s", runs.get(run_id).state, extra={"run": run_id})

@@ -92,6 +92,18 @@ def test_pausing_stops_what_is_under_way_and_it_goes_on_first(hasty: bool):
     assert runs.get(first).reason == ""
 
 
+def test_the_worker_of_a_paused_attempt_does_not_end_the_next_one():
+    (run,) = experiments.standing(_start(_plan({"a": "/a"})).id).runs
+    me, other = process.owner(), dataclasses.replace(process.owner(), pid=1)
+    lifecycle.claim(run.id, me)
+    experiments.pause("mine")
+    lifecycle.stop(run.id, error="stopped", remedy="")
+    experiments.resume("mine")
+    assert lifecycle.claim(run.id, other)
+    assert not lifecycle.finish(run.id, "failed", worker=me)
+    assert lifecycle.finish(run.id, "failed", worker=other)
+
+
 def test_what_is_cancelled_while_it_pauses_stays_so():
     found = experiments.standing(_start(_plan({"a": "/a"})).id)
     (run_id,) = (run.id for run in found.runs)
