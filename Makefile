@@ -10,9 +10,9 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Parallel test processes, one more than two cores because many tests wait, and what else to tell pytest:
+# Parallel test processes, twice two cores because many tests wait, and what else to tell pytest:
 # make test PYTEST="-m 'not real'"
-JOBS ?= 3
+JOBS ?= 4
 PYTEST ?=
 # The first interpreter that is new enough; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
