@@ -56,7 +56,7 @@ class Evidence:
     """The row beside, by its name: the run's teacher unless ``is_teacher`` says otherwise."""
     teacher_rank: float
     noun: str
-    """``movie``, ``game`` or ``item``."""
+    """One of :data:`engine.domains.DOMAINS`."""
     history: tuple[ItemEvidence, ...]
     candidates: tuple[str, ...]
     """Titles of all candidates, the target among them."""

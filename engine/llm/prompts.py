@@ -117,7 +117,7 @@ class Prompts:
     """Writes prompts for one domain, teacher and catalogue.
 
     Args:
-        domain: ``movie``, ``game`` or ``item``.
+        domain: one of :data:`engine.domains.DOMAINS`.
         teacher_label: how the teacher is called in the text, e.g. ``SASRec``.
         catalogue: titles by dense id; an extended catalogue brings one's own titles.
         show_year: print the year behind every title.

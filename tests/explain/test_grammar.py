@@ -14,6 +14,7 @@ from test_grounding import EVIDENCE
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from engine.domains import DOMAINS
 from engine.explain.constraint import Constraint, Unwritable
 from engine.explain.evidence import Evidence, ItemEvidence, Necessity
 from engine.explain.grammar import grammar, measured, sentence_kinds, sides
@@ -116,11 +117,11 @@ def test_each_of_the_templates_holds_by_itself() -> None:
                         assert "  " not in text, text
 
 
-@pytest.mark.parametrize("noun", ["movie", "game", "item"])
+@pytest.mark.parametrize("noun", DOMAINS)
 def test_people_are_called_by_what_they_do_with_such_items(noun: str) -> None:
     """Nobody views a perfume."""
     slots = _slots(replace(EVIDENCE, noun=noun))
-    people = {"movie": "viewer", "game": "player", "item": "customer"}
+    people = {name: words.person for name, words in DOMAINS.items()}
     texts = [_filled(text, slots, random.Random(n)) or "" for n in range(20) for text in ("{user}", "{history}")]
     said = {word for word in people.values() if any(word in text for text in texts)}
     assert said == {people[noun]}

@@ -151,6 +151,23 @@ def test_every_verbalizer_is_what_its_line_says(name: str) -> None:
     assert isinstance(made, TitleHead) == VERBALIZERS[name].learns
 
 
+@pytest.mark.parametrize("name", [name for name, spec in VERBALIZERS.items() if spec.of_states])
+def test_candidates_have_the_scores_that_they_have_in_the_catalogue(
+    name: str, backbone: Backbone, batch: Embedded
+) -> None:
+    """Else a row would rank differently with either form of prompts: who changes one of the two changes both."""
+    made = make_verbalizer(LLMConfig(verbalizer=name), backbone, make_catalogue(TITLES))
+    assert isinstance(made, StateVerbalizer)
+    if isinstance(made, TitleHead):  # untrained, all scores are alike
+        for parameter in made.trainable().values():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    candidates = torch.tensor([CANDIDATES] * len(batch.lengths))
+    with torch.inference_mode():
+        whole = made.catalogue_scores(batch)
+        torch.testing.assert_close(made.scores(batch, candidates), whole.gather(1, candidates), atol=1e-3, rtol=1e-3)
+    assert whole.std() > 0
+
+
 def test_an_unknown_verbalizer_is_refused() -> None:
     unknown = LLMConfig().model_copy(update={"verbalizer": "tea-leaves"})
     with pytest.raises(StudioError, match=r"unknown verbalizer 'tea-leaves' \(llm.verbalizer\).*title-tokens"):
