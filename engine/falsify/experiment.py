@@ -178,10 +178,10 @@ class FalsificationSample:
 
     @staticmethod
     def version(prompt: SoftPrompt | None) -> str:
-        """Tells prompts apart by their weights, those of their heads too."""
+        """Tells prompts apart by all that their files hold."""
         if prompt is None:
             return ""
-        return fingerprint([tensor.detach().cpu().numpy() for tensor in (prompt.weight, *prompt.head.values())])
+        return fingerprint([tensor.detach().cpu().numpy() for tensor in prompt.tensors().values()])
 
     def _held_out(self) -> Split:
         """The split with whole test histories in the place of training sequences."""

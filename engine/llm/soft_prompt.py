@@ -49,10 +49,12 @@ class SoftPrompt(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write safetensors whose metadata name the backbone."""
-        tensors, metadata = {"weight": self.weight, **self.head}, {"backbone": self.backbone_name}
-        if self.conditioner is not None:
-            tensors, metadata = tensors | self.conditioner.tensors(), metadata | self.conditioner.metadata()
-        write_atomically(tensors, path, metadata)
+        metadata = {"backbone": self.backbone_name} | (self.conditioner.metadata() if self.conditioner else {})
+        write_atomically(self.tensors(), path, metadata)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it has learned, and the weights of the teacher that it depends on."""
+        return {"weight": self.weight, **self.head, **(self.conditioner.tensors() if self.conditioner else {})}
 
     @classmethod
     def load(cls, path: Path, backbone: Backbone, n_items: int) -> SoftPrompt:

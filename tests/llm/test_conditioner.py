@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from engine.architectures import ARCHITECTURES
 from engine.config import LLMConfig, TeacherConfig
 from engine.errors import StudioError
+from engine.falsify.experiment import FalsificationSample
 from engine.llm import Backbone, Prompts, PromptScorer, SoftPrompt, make_verbalizer
-from engine.llm.conditioner import Conditioner
+from engine.llm.conditioner import PROJECTION, TEACHER, Conditioner
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal
 from engine.teachers import Teacher
@@ -158,3 +159,13 @@ def test_a_damaged_one_is_refused(tmp_path: Path, damage: str) -> None:
     save_file(tensors, file, metadata)
     with pytest.raises(StudioError, match="no readable soft prompt"):
         SoftPrompt.load(file, backbone, N)
+
+
+@pytest.mark.parametrize("part", ["weight", "head.x", PROJECTION, f"{TEACHER}items.weight"])
+def test_answers_kept_for_one_prompt_are_no_others_that_differs_in_any_part(part: str) -> None:
+    prompt = learned(tiny_causal(0))
+    prompt.head = {"head.x": torch.zeros(2)}
+    before = FalsificationSample.version(prompt)
+    assert FalsificationSample.version(prompt) == before
+    prompt.tensors()[part].view(-1)[0] += 1
+    assert FalsificationSample.version(prompt) != before
