@@ -5,7 +5,7 @@
     queued ──claim──▶ starting ──begin──▶ running ──finish──▶ done | failed, ──stop──▶ interrupted
       │                  │                   └─────finish──▶ validated | pruned (trials of a search)
       │                  ├────── request_cancel ──▶ cancelling ──stop──▶ cancelled (done, if it was faster)
-      │                  └─ request_pause_of ─────▶ cancelling ──stop──▶ queued (done, if it was faster)
+      │                  └─ request_pause_of ─────▶ pausing ─────stop──▶ queued (done, if it was faster)
       └─ request_cancel ──▶ cancelled
     failed | cancelled | interrupted | validated | pruned ──requeue──▶ queued
 """
@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from db import clock
 from db.owner import Owner
-from db.runs import ACTIVE, RESUMABLE, RunState, queue_time
+from db.runs import ACTIVE, RESUMABLE, STOPPING, RunState, queue_time
 from db.schema import ExperimentRow, MemberRow, RunRow, StageRow
 from db.store import reading, writing
 
@@ -67,29 +67,28 @@ def request_cancel(run_id: str) -> RunState | None:
     now = clock.now()
     with writing() as session:
         mine = RunRow.id == run_id
-        if _update(session, mine, RunRow.state == "queued", state="cancelled", cancel_requested=True, finished_at=now):
+        if _update(session, mine, RunRow.state == "queued", state="cancelled", finished_at=now):
             return "cancelled"
-        if _update(session, mine, _is(ACTIVE), state="cancelling", cancel_requested=True):
+        if _update(session, mine, _is(ACTIVE), state="cancelling"):
             return "cancelling"
         return None
 
 
 def request_cancel_of(run_ids: Collection[str]) -> int:
     """:func:`request_cancel` of several at once; returns how many had not ended before."""
-    mine, now = RunRow.id.in_(run_ids), clock.now()
-    ended: dict[str, Any] = {"state": "cancelled", "cancel_requested": True, "finished_at": now}
+    mine, ended = RunRow.id.in_(run_ids), {"state": "cancelled", "finished_at": clock.now()}
     with writing() as session:
         waited = session.execute(update(RunRow).where(mine, RunRow.state == "queued").values(**ended))
-        stopped = session.execute(
-            update(RunRow).where(mine, _is(ACTIVE)).values(state="cancelling", cancel_requested=True)
-        )
+        stopped = session.execute(update(RunRow).where(mine, _is(ACTIVE)).values(state="cancelling"))
         return sum(cast(CursorResult[Any], result).rowcount for result in (waited, stopped))
 
 
 def request_pause_of(run_ids: Collection[str]) -> int:
-    """Ask for the end of those of some runs that are under way, to go back into the queue; returns how many were."""
+    """Ask those of some runs that are under way to go back into the queue, other than those that are being cancelled;
+    returns how many."""
+    going_on = (_is(ACTIVE), RunRow.state != "cancelling")
     with writing() as session:
-        asked = update(RunRow).where(RunRow.id.in_(run_ids), _is(ACTIVE)).values(state="cancelling")
+        asked = update(RunRow).where(RunRow.id.in_(run_ids), *going_on).values(state="pausing")
         return cast(CursorResult[Any], session.execute(asked)).rowcount
 
 
@@ -115,11 +114,10 @@ def stop(run_id: str, *, error: str, remedy: str, seen: datetime | None = None) 
     attempt.
     """
     same = [] if seen is None else [RunRow.heartbeat == seen]
-    paused = (RunRow.state == "cancelling", RunRow.cancel_requested.is_(False))
     with writing() as session:
         return (
-            _end(session, run_id, *same, RunRow.cancel_requested.is_(True), state="cancelled")
-            or _end(session, run_id, *same, *paused, state="queued", finished_at=None)
+            _end(session, run_id, *same, RunRow.state == "cancelling", state="cancelled")
+            or _end(session, run_id, *same, RunRow.state == "pausing", state="queued", finished_at=None)
             or _end(session, run_id, *same, state="interrupted", error=error, remedy=remedy)
         )
 
@@ -142,8 +140,7 @@ def requeue(run_id: str) -> bool:
 
 def requeue_all(run_ids: Sequence[str]) -> int:
     """:func:`requeue` of several at once, in this order; returns how many could be."""
-    values: dict[str, Any] = {"state": "queued", "cancel_requested": False}
-    values |= {"error": None, "remedy": None, "finished_at": None}
+    values: dict[str, Any] = {"state": "queued", "error": None, "remedy": None, "finished_at": None}
     with writing() as session:
         at = queue_time(session)
         moments = (at + timedelta(microseconds=place) for place in range(len(run_ids)))
@@ -156,7 +153,7 @@ def requeue_all(run_ids: Sequence[str]) -> int:
 def take_over(run_id: str, owner: Owner) -> bool:
     """Like :func:`requeue` and :func:`claim` in one, for a process that resumes a run itself."""
     now = clock.now()
-    values: dict[str, Any] = {"state": "starting", "cancel_requested": False, "error": None, "remedy": None}
+    values: dict[str, Any] = {"state": "starting", "error": None, "remedy": None}
     values |= {"started_at": now, "finished_at": None, "heartbeat": now, "host": owner.host, "boot": owner.boot}
     values |= {"worker_pid": None, "worker_started": None, "pid": owner.pid, "pid_started": owner.started}
     with writing() as session:
@@ -170,13 +167,13 @@ def beat(run_id: str, owner: Owner, values: Mapping[str, Any], session: Session)
     """
     mine = (RunRow.pid == owner.pid, RunRow.pid_started == owner.started, RunRow.host == owner.host)
     held = _update(session, RunRow.id == run_id, _is(ACTIVE), *mine, heartbeat=clock.now(), **values)
-    return held and session.scalar(select(RunRow.state).where(RunRow.id == run_id)) != "cancelling"
+    return held and session.scalar(select(RunRow.state).where(RunRow.id == run_id)) not in STOPPING
 
 
 def asked_to_stop(run_id: str) -> bool:
     """Whether somebody has cancelled or paused a run on which a process works."""
     with reading() as session:
-        return session.scalar(select(RunRow.state).where(RunRow.id == run_id)) == "cancelling"
+        return session.scalar(select(RunRow.state).where(RunRow.id == run_id)) in STOPPING
 
 
 def queue() -> list[str]:

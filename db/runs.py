@@ -19,12 +19,24 @@ from db.store import reading, writing
 from engine.errors import StudioError
 
 RunState = Literal[
-    "queued", "starting", "running", "cancelling", "done", "failed", "cancelled", "interrupted", "validated", "pruned"
+    "queued",
+    "starting",
+    "running",
+    "cancelling",
+    "pausing",
+    "done",
+    "failed",
+    "cancelled",
+    "interrupted",
+    "validated",
+    "pruned",
 ]
 RunOrigin = Literal["new", "retry", "import"]
 
 STATES: tuple[RunState, ...] = get_args(RunState)
-ACTIVE: tuple[RunState, ...] = ("starting", "running", "cancelling")
+STOPPING: tuple[RunState, ...] = ("cancelling", "pausing")
+"""It was asked to stop, and its process has not ended."""
+ACTIVE: tuple[RunState, ...] = ("starting", "running", *STOPPING)
 """A process works on the run."""
 JUDGED: tuple[RunState, ...] = ("validated", "pruned")
 """A trial that went as far as its search needs: to the end of what is validated, or until it fell behind."""
@@ -70,7 +82,6 @@ class Run:
     heartbeat: datetime | None
     rss_mb: float | None
     peak_rss_mb: float | None
-    cancel_requested: bool
     error: str | None
     remedy: str | None
 
@@ -183,7 +194,6 @@ def _new(config: Mapping[str, Any], preset: str | None, now: datetime, queued_at
         "heartbeat": now,
         "step": 0,
         "total": 0,
-        "cancel_requested": False,
     }
 
 

@@ -94,7 +94,6 @@ class RunRow(Base):
     heartbeat: Mapped[datetime | None]
     rss_mb: Mapped[float | None]
     peak_rss_mb: Mapped[float | None]
-    cancel_requested: Mapped[bool]
 
     error: Mapped[str | None]
     remedy: Mapped[str | None]

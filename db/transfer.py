@@ -97,7 +97,7 @@ def insert(record: ExportedRun, run_id: str, name: str, session: Session) -> Non
         KeyError, TypeError, AttributeError: the report has not the shape of ``metrics.json``.
     """
     values = record.run.model_dump(exclude={"id", "name"})
-    row = RunRow(id=run_id, name=name, origin="import", seed=int(record.run.config["seed"]), cancel_requested=False)
+    row = RunRow(id=run_id, name=name, origin="import", seed=int(record.run.config["seed"]))
     for column, value in values.items():
         setattr(row, column, value)
     row.queued_at = record.run.created_at

@@ -246,7 +246,7 @@ def _woken(reference: str) -> int:
     runs = standing(reference).runs
     waiting = [run.id for run in runs if run.state == "queued"]
     _wake(waiting)
-    return len(waiting) + sum(run.state == "cancelling" and not run.cancel_requested for run in runs)
+    return len(waiting) + sum(run.state == "pausing" for run in runs)
 
 
 def _wake(run_ids: Sequence[str]) -> None:

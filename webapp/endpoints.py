@@ -35,9 +35,7 @@ from webapp.inspect.question import RATHER, REASONS, Question
 
 MOST_RUNS, MOST_POINTS = 500, 10_000
 USUAL = "quickstart"
-HIDDEN = frozenset(
-    {"host", "boot", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat", "cancel_requested"}
-)
+HIDDEN = frozenset({"host", "boot", "worker_pid", "worker_started", "pid", "pid_started", "heartbeat"})
 """What programs do not learn of a run: who works on it."""
 
 

@@ -13,6 +13,7 @@ STATES = {
     "starting": "Starting",
     "running": "Running",
     "cancelling": "Cancelling",
+    "pausing": "Pausing",
     "done": "Done",
     "failed": "Failed",
     "cancelled": "Cancelled",

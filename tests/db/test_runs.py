@@ -111,10 +111,10 @@ def _in_state(state: str) -> str:
     if state == "queued":
         return run_id
     lifecycle.claim(run_id, ME)
-    if state in ("running", "cancelling"):
+    if state in ("running", *ASK_TO_STOP):
         lifecycle.begin(run_id, ME)
-    if state == "cancelling":
-        lifecycle.request_cancel(run_id)
+    if state in ASK_TO_STOP:
+        ASK_TO_STOP[state](run_id)
     if state == "done" or state in STOPPED:
         lifecycle.finish(run_id, state)
     assert runs.get(run_id).state == state
@@ -122,11 +122,11 @@ def _in_state(state: str) -> str:
 
 
 STOPPED = {"failed", "cancelled", "interrupted", "validated", "pruned"}
-STATES = ("queued", "starting", "running", "cancelling", "done", *sorted(STOPPED))
-ACTIVE = {"starting", "running", "cancelling"}
+ASK_TO_STOP = {"cancelling": lifecycle.request_cancel, "pausing": lambda run_id: lifecycle.request_pause_of([run_id])}
+ACTIVE = {"starting", "running", *ASK_TO_STOP}
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", runs.STATES)
 def test_a_change_of_state_happens_from_the_right_states_only(state):
     assert lifecycle.claim(_in_state(state), ME) == (state == "queued")
     assert lifecycle.begin(_in_state(state), ME) == (state == "starting")
@@ -135,6 +135,9 @@ def test_a_change_of_state_happens_from_the_right_states_only(state):
     assert lifecycle.take_over(_in_state(state), ME) == (state in STOPPED)
     expected = "cancelled" if state == "queued" else "cancelling" if state in ACTIVE else None
     assert lifecycle.request_cancel(_in_state(state)) == expected
+    run_id = _in_state(state)
+    assert lifecycle.request_pause_of([run_id]) == (state in {"starting", "running", "pausing"})
+    assert lifecycle.asked_to_stop(run_id) == (state in ACTIVE)
     with writing() as session:
         assert lifecycle.remove(_in_state(state), session) == (state not in ACTIVE)
 
@@ -156,7 +159,7 @@ def test_a_resumed_run_forgets_why_it_stopped():
     assert runs.get(run_id).reason == "out of memory — lower the batch size"
     lifecycle.requeue(run_id)
     run = runs.get(run_id)
-    assert (run.reason, run.finished_at, run.cancel_requested) == ("", None, False)
+    assert (run.reason, run.finished_at) == ("", None)
 
 
 def test_stages_keep_their_order_and_what_was_running_is_stopped_at_the_end():

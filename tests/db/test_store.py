@@ -8,15 +8,16 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, insert, text
+from sqlalchemy import Connection, MetaData, Table, create_engine, text
 
 from db import explanations, lifecycle, metrics, migrate, results, runs, stages, workers
 from db.owner import Owner
-from db.schema import Base, RunRow
+from db.schema import Base
 from db.store import database, reading, writing
 from engine.config import RunConfig
 from engine.errors import StudioError
@@ -36,6 +37,16 @@ def test_migrations_end_in_the_schema_of_the_models():
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+def _insert_run(connection: Connection, run_id: str, **given: Any) -> None:
+    """A run as the version of these tables would have written it."""
+    now = datetime.now(UTC)
+    values = {"id": run_id, "name": run_id, "state": "done", "origin": "new", "config": CONFIG, "seed": 0}
+    values |= {"tags": [], "note": "", "created_at": now, "queued_at": now, "step": 0, "total": 3}
+    values |= {"cancel_requested": False} | given
+    table = Table("runs", MetaData(), autoload_with=connection)
+    connection.execute(table.insert().values({column: values[column] for column in values if column in table.c}))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_file_of_any_earlier_version_upgrades_and_keeps_its_runs(version):
     home().mkdir(parents=True)
@@ -43,9 +54,7 @@ def test_a_file_of_any_earlier_version_upgrades_and_keeps_its_runs(version):
     now = datetime.now(UTC)
     with engine.begin() as connection:
         migrate.upgrade(connection, version)
-        values = {"id": "r-abc234", "name": "old", "state": "done", "origin": "new", "config": CONFIG, "seed": 0}
-        values |= {"tags": [], "note": "", "created_at": now, "queued_at": now, "step": 3, "total": 3}
-        connection.execute(insert(RunRow).values(**values, cancel_requested=False))
+        _insert_run(connection, "r-abc234", name="old", created_at=now, step=3)
     engine.dispose()
 
     run = runs.find("old")
@@ -68,9 +77,7 @@ def test_what_earlier_versions_took_over_as_a_whole_counts_as_saved():
     now = datetime.now(UTC)
     with engine.begin() as connection:
         migrate.upgrade(connection, "0009")
-        values = {"id": "r-abc234", "name": "old", "state": "done", "origin": "new", "config": CONFIG, "seed": 0}
-        values |= {"tags": [], "note": "", "created_at": now, "queued_at": now, "step": 3, "total": 3}
-        connection.execute(insert(RunRow).values(**values, cancel_requested=False))
+        _insert_run(connection, "r-abc234", name="old", created_at=now, step=3)
         common = "INSERT INTO stages (run_id, name, position, state, seconds, step, total, unit, sources) VALUES"
         for place, (name, sources) in enumerate(
             (("teacher", '{"": "r-x"}'), ("distil", None), ("evaluate", '{"markov": "r-x"}'))
@@ -80,6 +87,17 @@ def test_what_earlier_versions_took_over_as_a_whole_counts_as_saved():
     engine.dispose()
     assert [stage.saved for stage in stages.of("r-abc234")] == [7.5, 0.0, 0.0]
     assert stages.sharing(["r-abc234"]) == stages.Sharing(begun=3, taken=1, seconds=7.5, parts=1)
+
+
+@pytest.mark.parametrize(("cancelled", "state"), [(False, "pausing"), (True, "cancelling")])
+def test_a_run_that_an_earlier_version_was_pausing_or_cancelling_still_is(cancelled: bool, state: str):
+    home().mkdir(parents=True)
+    engine = create_engine(f"sqlite:///{home() / 'studio.db'}")
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0010")
+        _insert_run(connection, "r-abc234", state="cancelling", cancel_requested=cancelled)
+    engine.dispose()
+    assert runs.get("r-abc234").state == state
 
 
 def test_a_newer_file_is_refused_in_one_line_and_left_as_it_is():

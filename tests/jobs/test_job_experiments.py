@@ -79,7 +79,7 @@ def test_pausing_stops_what_is_under_way_and_it_goes_on_first(hasty: bool):
     first, second = (run.id for run in found.runs)
     assert lifecycle.claim(first, process.owner())
     assert experiments.pause("mine") == 2
-    assert runs.get(first).state == "cancelling"
+    assert runs.get(first).state == "pausing"
     assert lifecycle.asked_to_stop(first)
     if hasty:
         assert experiments.resume("mine") == 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 
 from engine.bidi import isolated
-from webapp.formatting import about, ago, duration, memory
+from jobs.records import RunState
+from webapp.formatting import STATES, about, ago, duration, memory
 from webapp.html import Html, join, link, tag
 
 
@@ -28,6 +30,11 @@ def test_attributes_are_renamed_set_or_left_out() -> None:
 def test_children_may_be_nested_and_missing() -> None:
     assert join(["a", None, [tag("i", 1), ["<"]]]) == "a<i>1</i>&lt;"
     assert isinstance(join("x"), Html)
+
+
+def test_every_state_of_a_run_has_a_word_of_its_own() -> None:
+    assert set(STATES) == set(get_args(RunState))
+    assert len(set(STATES.values())) == len(STATES)
 
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
