@@ -90,7 +90,7 @@ def report(found: ExperimentState, base: str = "", model: str = METHOD, metric: 
     cards = [
         _card("What the figures do not say", tag("ul", [tag("li", words) for words in caveats], class_="dr-verdicts")),
         _card("Set-up", _setup(variants, list(done.values()))),
-        _card(f"Results: {row}", results, tag("div", plots), published(list(done.values()), opened=True)),
+        _card(f"Results: {row}", results, tag("div", plots), published(list(done.values()), names, opened=True)),
         _card("Runs by seed", view.by_seed(variants, metric, frozen=True)),
         _card("By rarity of the next item", sliced),
         _card("Configuration", _configurations(variants)),

@@ -15,6 +15,15 @@ from engine.evaluate.report import Report
 FILE = Path(__file__).parent / "yardsticks.yaml"
 
 
+class PublishedModel(FrozenModel):
+    """A method as its source measured it."""
+
+    row: str | None
+    """The row of our tables that its figures stand beside, the nearest to it in kind; ``None`` where we have none."""
+    figures: dict[str, float]
+    """Such as ``full.NDCG@10``."""
+
+
 class Yardstick(FrozenModel):
     """What one source says of one data set; ``None`` where it does not state how it measured."""
 
@@ -27,14 +36,14 @@ class Yardstick(FrozenModel):
     users: int | None = None
     candidates: int | None = None
     negatives: Literal["uniform", "popularity"] | None = None
-    models: dict[str, dict[str, float]]
-    """Figures such as ``full.NDCG@10`` by model."""
+    models: dict[str, PublishedModel]
+    """By the name that the source has for each."""
 
     def differs(self, report: Report) -> list[str]:
         """Why its figures are no measure for those of ``report``, each reason in a few words; empty if they are."""
         own = report.protocol_details
         asked: dict[str, tuple[Any, Any]] = {"split": (self.split, own.split), "test users": (self.users, report.users)}
-        if any(name.startswith("candidates.") for figures in self.models.values() for name in figures):
+        if any(name.startswith("candidates.") for it in self.models.values() for name in it.figures):
             asked["candidates"] = (self.candidates, own.candidates)
             asked["draw of candidates"] = (self.negatives, own.negatives)
         reasons = [f"its data are {self.data}"] if self.data and self.data != report.dataset else []

@@ -205,7 +205,7 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
     runs = [run for group in measured for run in group.runs.values() if run.state == "done"]
     asked = {"id": found.experiment.id, "base": baseline.label, "model": model, "metric": metric}
     report = f"./-/experiment.html?{urlencode(asked)}"
-    models = {run.id: row_of(run, model) for run in runs}
+    models, names = {run.id: row_of(run, model) for run in runs}, run_names(measured)
     return [
         *page,
         gr.Dropdown(choices=[group.label for group in measured], value=baseline.label),
@@ -213,12 +213,12 @@ def _draw(found: ExperimentState, chosen: str | None, model: str, metric: str, l
         head,
         trials,
         view.results(*arguments),
-        tag("div", published(_reports(runs)), view.report_link(table(found.experiment.name, *arguments), report))
+        tag("div", published(_reports(runs), names), view.report_link(table(found.experiment.name, *arguments), report))
         if figures
         else without(f"figures of {label(model) if model != METHOD else 'the last stage'}"),
         chart_data("effects", _effects(measured, figures, metric, found.experiment.id)),
         view.by_seed(measured, metric) + copies(seed_table(found.experiment.name, measured, metric)),
-        *slices(runs, models, metric, "rarity", place, run_names(measured)),
+        *slices(runs, models, metric, "rarity", place, names),
         *curves,
     ]
 
