@@ -30,12 +30,12 @@ from filelock import FileLock, Timeout
 
 from engine import distributed
 from engine.environment import processor, stage_code
-from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.paths import home
 from engine.recipe import digest
 from engine.run_folder import RunFolder
 from engine.stages import STAGES
+from engine.variables import number
 from engine.whole_files import is_abandoned, write_text
 
 SETTING = "DELREC_SHARED_MB"
@@ -59,15 +59,7 @@ def limit_bytes() -> float:
     Raises:
         StudioError: it is no size.
     """
-    given = os.environ.get(SETTING, "4000")
-    try:
-        megabytes = float(given)
-    except ValueError:
-        megabytes = -1.0
-    if not 0 <= megabytes < 1e9:
-        raise StudioError(
-            f"{given!r} is not a size", where=SETTING, remedy="write megabytes, e.g. 4000; 0 shares nothing"
-        )
+    megabytes = number(SETTING, "4000", 1e9, "a size", "write megabytes, e.g. 4000; 0 shares nothing", zero=True)
     return megabytes * 1e6
 
 

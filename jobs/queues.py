@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.exceptions import ConfigurationError
@@ -28,7 +27,7 @@ from huey.storage import SqliteStorage
 from engine.errors import StudioError
 from engine.paths import home, writable
 from jobs import heartbeat
-from jobs.settings import job_settings
+from jobs.settings import QUEUE, SERVERS, job_settings
 
 logger = logging.getLogger(__name__)
 
@@ -141,21 +140,14 @@ def _huey(name: str) -> Huey:
         if isinstance(place, Path):
             writable(place.parent)
             return SqliteHuey(name, filename=str(place), journal_mode="wal", timeout=LOCK_SECONDS, **common)
-        scheme = urlsplit(place).scheme
-        if scheme in ("redis", "rediss"):
+        if SERVERS[place.partition(":")[0]] == "redis":
             return RedisHuey(name, url=place, **common)
-        if scheme in ("postgres", "postgresql"):
-            return _postgres(PostgresHuey(name, dsn=place, create_tables=False, **common))
+        return _postgres(PostgresHuey(name, dsn=place, create_tables=False, **common))
     except ConfigurationError as error:
         remedy = "pip install 'delrec-studio[postgres]' or 'delrec-studio[redis]'"
-        raise StudioError(str(error), where="DELREC_QUEUE_URL", remedy=remedy) from None
+        raise StudioError(str(error), where=QUEUE, remedy=remedy) from None
     except Exception as error:
         raise _unreachable(error) from error
-    raise StudioError(
-        f"cannot queue on {scheme or place}",
-        where="DELREC_QUEUE_URL",
-        remedy="write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name",
-    )
 
 
 def _postgres(huey: PostgresHuey) -> PostgresHuey:
@@ -171,10 +163,10 @@ def _unreachable(error: Exception) -> StudioError:
     lines = str(error).splitlines() or [type(error).__name__]
     if "locked" in lines[0]:
         what = f"another program has locked the queue for over {LOCK_SECONDS} s"
-        return StudioError(what, where="DELREC_QUEUE_URL", remedy="end that program, then try again")
+        return StudioError(what, where=QUEUE, remedy="end that program, then try again")
     return StudioError(
         f"the queue is out of reach: {lines[0]}",
-        where="DELREC_QUEUE_URL",
+        where=QUEUE,
         remedy="start it, or check disk space and permissions",
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from db import address
 from engine.errors import StudioError
 from engine.paths import home
+from engine.variables import number
 
 HEARTBEAT_SECONDS = 1.0
 """Whoever works on something says so that often; a run writes its progress then."""
@@ -24,8 +24,9 @@ RECOVER_SECONDS = 5.0
 
 IMPORT_MB, IMPORT_SECONDS = "DELREC_IMPORT_MB", "DELREC_IMPORT_SECONDS"
 AT_ONCE, MOST_AT_ONCE = "DELREC_RUNS_AT_ONCE", 64
-TRACKERS = "DELREC_TRACKERS"
 QUEUE = "DELREC_QUEUE_URL"
+SERVERS = {"redis": "redis", "rediss": "redis", "postgres": "postgresql", "postgresql": "postgresql"}
+"""What holds the queue, by how its address begins."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,17 @@ def job_settings() -> JobSettings:
     """Read the settings.
 
     Raises:
-        StudioError: DELREC_STOP_GRACE or DELREC_RUNS_AT_ONCE is not a positive number, or DELREC_QUEUE_URL
-            SQLite's and of no file.
+        StudioError: DELREC_STOP_GRACE or DELREC_RUNS_AT_ONCE is not a positive number, or DELREC_QUEUE_URL no address
+            of a queue.
     """
     queue: Path | str = os.environ.get(QUEUE) or home() / "queue.db"
     if isinstance(queue, str) and queue.startswith("sqlite:"):
         queue = Path(address.given(queue, QUEUE).database or "")
-    grace = _number("DELREC_STOP_GRACE", "15", 3600, "a duration", "write seconds, e.g. 15")
-    at_once = _number(AT_ONCE, "1", MOST_AT_ONCE + 1, "a number of runs", f"write 1 to {MOST_AT_ONCE}", kind=int)
+    elif isinstance(queue, str) and (kind := queue.partition(":")[0]) not in SERVERS:
+        remedy = "write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name"
+        raise StudioError(f"cannot queue on {kind}", where=QUEUE, remedy=remedy)
+    grace = number("DELREC_STOP_GRACE", "15", 3600, "a duration", "write seconds, e.g. 15")
+    at_once = number(AT_ONCE, "1", MOST_AT_ONCE, "a number of runs", f"write 1 to {MOST_AT_ONCE}", kind=int)
     return JobSettings(queue, grace, int(at_once))
 
 
@@ -63,24 +67,5 @@ def import_limits() -> tuple[float, float]:
     Raises:
         StudioError: one is not a positive number.
     """
-    megabytes = _number(IMPORT_MB, "512", 1e6, "a size", "write megabytes, e.g. 512")
-    return megabytes * 1e6, _number(IMPORT_SECONDS, "600", 86400, "a duration", "write seconds, e.g. 600")
-
-
-def _number(
-    name: str, default: str, below: float, what: str, remedy: str, kind: Callable[[str], float] = float
-) -> float:
-    given = os.environ.get(name, default)
-    try:
-        number = kind(given)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < below:
-        raise StudioError(f"{given!r} is not {what}", where=name, remedy=remedy)
-    return number
-
-
-def tracker_names() -> tuple[str, ...]:
-    """``DELREC_TRACKERS``: where curves go beside the database, e.g. ``tensorboard,wandb``; nowhere by default."""
-    given = os.environ.get(TRACKERS, "").lower().split(",")
-    return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+    megabytes = number(IMPORT_MB, "512", 1e6, "a size", "write megabytes, e.g. 512")
+    return megabytes * 1e6, number(IMPORT_SECONDS, "600", 86400, "a duration", "write seconds, e.g. 600")

@@ -22,8 +22,8 @@ from db.runs import Run
 from engine.errors import StudioError
 from engine.monitor import Monitor
 from engine.settings import flatten, stored_config
-from jobs.settings import TRACKERS, tracker_names
 
+TRACKERS = "DELREC_TRACKERS"
 CLOSE_SECONDS = 30.0
 """A tracker may take so long to write what is left when the run ends."""
 FOLDER = "tensorboard"
@@ -134,28 +134,39 @@ MAKERS: dict[str, Callable[[Run], Tracker]] = {"tensorboard": TensorBoard, "mlfl
 MODULES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
 
+def names() -> tuple[str, ...]:
+    """``DELREC_TRACKERS``: where curves go beside the database, e.g. ``tensorboard,wandb``; nowhere by default.
+
+    Raises:
+        StudioError: an unknown one.
+    """
+    given = os.environ.get(TRACKERS, "").lower().split(",")
+    found = tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+    if unknown := [name for name in found if name not in MAKERS]:
+        remedy = f"choose among {', '.join(MAKERS)}"
+        raise StudioError(f"unknown tracker {unknown[0]!r}", where=TRACKERS, remedy=remedy)
+    return found
+
+
 def check() -> tuple[str, ...]:
-    """Names of the trackers that are switched on.
+    """:func:`names`, all of which can be used.
 
     Raises:
         StudioError: an unknown one, or its library is not installed.
     """
-    names = tracker_names()
-    for name in names:
-        if name not in MAKERS:
-            remedy = f"choose among {', '.join(MAKERS)}"
-            raise StudioError(f"unknown tracker {name!r}", where=TRACKERS, remedy=remedy)
+    found = names()
+    for name in found:
         if importlib.util.find_spec(MODULES[name]) is None:
             remedy = f"pip install 'delrec-studio[{name}]'"
             raise StudioError(f"{MODULES[name]} is not installed", where=TRACKERS, remedy=remedy)
-    return names
+    return found
 
 
 def monitors(run_id: str) -> list[TrackerMonitor]:
     """A monitor for each tracker that is switched on; see :func:`check`."""
-    names = check()
-    run = runs.get(run_id) if names else None
-    return [TrackerMonitor(name, run) for name in names if run]
+    found = check()
+    run = runs.get(run_id) if found else None
+    return [TrackerMonitor(name, run) for name in found if run]
 
 
 class TrackerMonitor(Monitor):

@@ -21,12 +21,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import StudioError
+from engine.variables import switched_on
 from webapp.formatting import duration
 from webapp.html import Html, tag
 from webapp.login_attempts import Attempts
 from webapp.proxy import own_path
 
-PASSWORD, OPEN, READ_ONLY = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY"
+PASSWORD, OPEN, READ_ONLY, MCP = "DELREC_PASSWORD", "DELREC_OPEN", "DELREC_READ_ONLY", "DELREC_MCP"
+"""With the last, the endpoints of :mod:`webapp.endpoints` are tools of an MCP server at ``/gradio_api/mcp``."""
+SWITCHES = (OPEN, READ_ONLY, MCP)
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE = "delrec-session"
 WEEK = 7 * 24 * 3600
@@ -71,11 +74,6 @@ class Access:
         """Raise :class:`StudioError` for a visitor who only looks."""
         if self.is_read_only(request):
             raise StudioError("this view is read-only", remedy="open the app without ?demo=1, on your own machine")
-
-
-def switched_on(name: str) -> bool:
-    """Whether an environment setting says yes."""
-    return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
 
 
 class PasswordGate:

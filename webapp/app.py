@@ -14,18 +14,17 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from engine.registered import registered
+from engine.variables import switched_on
 from jobs import health, logs
 from jobs.settings import import_limits
 from webapp import downloads, endpoints, experiment_file, tour_file
-from webapp.access import Access, NoUploads, OwnPages, PasswordGate, switched_on
+from webapp.access import MCP, Access, NoUploads, OwnPages, PasswordGate
 from webapp.inspect import downloads as inspect_downloads
 from webapp.layout import footer
 from webapp.pages import PAGES, PageEntry
 from webapp.proxy import BehindProxy, root_path
 from webapp.theme import STATIC, head, theme
 
-MCP = "DELREC_MCP"
-"""Set to 1, the endpoints of :mod:`webapp.endpoints` are tools of an MCP server at ``/gradio_api/mcp``."""
 HOUR = 3600
 MOST_SESSIONS = 300
 """Opened pages that are remembered, about 1 MB each; those not used for the longest time are forgotten first. A page

@@ -50,6 +50,7 @@ COMMANDS = {
 }
 """Name and help of each command; its code is ``webapp/commands/<name>.py``."""
 
+HELP = ("-h", "--help")
 OK, UNEXPECTED, BAD_INPUT, STOPPED = 0, 1, 2, 128 + signal.SIGINT
 """Exit codes."""
 
@@ -67,12 +68,22 @@ class LazyGroup(click.Group):
         command.help = command.help or COMMANDS[cmd_name]
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name != "doctor" and not set(HELP).intersection(rest):  # it tells all that is wrong together
+            from webapp import variables
+
+            variables.check()
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": list(HELP), "max_content_width": 110})
 @click.version_option(package_name="delrec-studio")
 def delrec() -> None:
     """DELRec Studio: distil a sequential recommender into a language model, and ask it why."""

@@ -47,6 +47,18 @@ class WriterFailed(StudioError):
     """The endpoint gave no text."""
 
 
+def key() -> str:
+    """``DELREC_WRITER_KEY``; empty where the endpoint needs none.
+
+    Raises:
+        WriterFailed: it has letters that no header can hold.
+    """
+    given = os.environ.get(KEY, "")
+    if not (given.isascii() and given.isprintable()):
+        raise WriterFailed("it has letters that no key has", where=KEY, remedy="copy it again, without line breaks")
+    return given
+
+
 def name_of(config: ExplainConfig) -> str:
     """Model and host, as they stand beside its texts."""
     return f"{config.writer_model} at {httpx.URL(config.writer_url).netloc.decode()}"
@@ -88,8 +100,8 @@ def write_there(config: ExplainConfig, request: str) -> Iterator[str]:
 
 
 def _read(config: ExplainConfig, request: str) -> Iterator[str]:
-    key = os.environ.get(KEY, "")
-    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    secret = key()
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
     body = {
         "model": config.writer_model,
         "messages": [{"role": "user", "content": request}],
@@ -108,7 +120,7 @@ def _read(config: ExplainConfig, request: str) -> Iterator[str]:
                 yield piece
     except httpx.TimeoutException:
         raise _failed(config, f"it was silent for {SILENCE:g} seconds") from None
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: a key that no header can hold
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _failed(config, f"it cannot be reached ({type(error).__name__})") from None
     except _NotText as error:
         raise _failed(config, str(error)) from None

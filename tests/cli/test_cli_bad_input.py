@@ -155,15 +155,10 @@ def test_run_folder_of_a_newer_version(shell: Shell, delrec_home: Path) -> None:
         ((), {}, "another port"),
         (("--first-run", "nosuch"), {}, "quickstart"),
         ((), {"DELREC_STOP_GRACE": "long"}, "DELREC_STOP_GRACE"),
-        ((), {"DELREC_RUNS_AT_ONCE": "1.5"}, "DELREC_RUNS_AT_ONCE"),
-        ((), {"DELREC_TRACKERS": "pigeons"}, "DELREC_TRACKERS"),
-        ((), {"DELREC_LOG": "xml"}, "text or json"),
-        ((), {"DELREC_WORKER_ADDRESS": "here:there"}, "DELREC_WORKER_ADDRESS"),
         ((), {"SSL_CERT_FILE": "/nowhere/ca.pem"}, "SSL_CERT_FILE=/nowhere/ca.pem"),
         ((), {"ALL_PROXY": "socks4://localhost:1080"}, "ALL_PROXY"),
         (("--host", "0.0.0.0"), {}, "DELREC_PASSWORD"),
         (("--root-path", "studio"), {}, "--root-path"),
-        ((), {"DELREC_ROOT_PATH": "/a/../b"}, "DELREC_ROOT_PATH"),
     ],
 )
 def test_a_port_in_use_is_told_after_all_that_is_wrong_with_the_settings(

@@ -84,3 +84,4 @@ def test_doctor_examines_a_broken_queue_like_everything_else(shell: Shell, monke
     assert said.code == 2
     states = {finding["name"]: finding["state"] for finding in json.loads(said.out)}
     assert (states["queue"], states["database"]) == ("problem", "ok")
+    assert states["environment variables"] == "problem"

@@ -161,6 +161,13 @@ def _data_folder() -> CheckAnswer:
     return state, f"{home()}, {free:.1f} GiB free{'' if state == 'ok' else '; a run with SmolLM2 takes about 2'}"
 
 
+def _variables() -> CheckAnswer:
+    from webapp import variables
+
+    variables.check()
+    return "ok", "all can be read"
+
+
 def _database() -> CheckAnswer:
     from jobs import health
 
@@ -257,6 +264,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], CheckAnswer]], ...] = (
     ("machine", "memory", _memory),
     ("machine", "what presets take", _fits),
     ("machine", "connections", _connections),
+    ("machine", "environment variables", _variables),
     ("storage", "data folder", _data_folder),
     ("storage", "database", _database),
     ("storage", "queue", _queue),

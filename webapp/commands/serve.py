@@ -34,8 +34,7 @@ def command(
     """
     from engine import network
     from engine.settings import load_config
-    from jobs import api, health, logs, resources, trackers
-    from jobs.settings import job_settings
+    from jobs import api, logs, resources, trackers
     from jobs.worker import worker_process
     from webapp import proxy
     from webapp.access import Access
@@ -45,12 +44,9 @@ def command(
     access.check_host(host)
     root = proxy.root_path(root_path)
     config = load_config(first_run) if first_run else None
-    job_settings()
-    logs.form()
     network.check()
     if not no_worker:
         trackers.check()
-        health.address()
     _check_free(host, port)  # after all settings: what is wrong with them does not depend on what else runs here
     logs.prepare()
     own = resources.own_resources()
