@@ -14,6 +14,7 @@ from db.metrics import names as curve_names
 from db.results import HEADLINE, Result, headline, slices, table
 from db.runs import ACTIVE, RESUMABLE, Run, RunState
 from db.stages import Stage, total_seconds
+from db.store import database_url
 from db.workers import Worker
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "best",
     "curve_names",
     "curves",
+    "database_url",
     "headline",
     "now",
     "slices",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from db.store import database_url
 from engine.explain import endpoint
 from engine.paths import home
 from engine.stage_cache import limit_bytes
 from engine.variables import switched_on
 from jobs import health, logs, trackers
+from jobs.records import database_url
 from jobs.settings import import_limits, job_settings
 from webapp import access, proxy
 
