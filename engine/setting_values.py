@@ -11,6 +11,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from engine.errors import StudioError
 from engine.fields import Setting
 
+MERGE = "tag:yaml.org,2002:merge"
+"""YAML's sign that what follows belongs to the mapping around it."""
 NOTHING = ("", "null", "none", "~")
 """How an optional number is left empty; of a text only no text at all, as a folder may be called ``null``."""
 SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -67,15 +69,14 @@ def read_yaml(text: str, where: str, settings: Mapping[str, Setting]) -> dict[st
 
 
 def load_yaml(text: str, where: str) -> Any:
-    """Whatever a file says.
+    """Mappings, lists, and texts as they are written, keys too: what they mean is a setting's to say, and by their
+    look ``1``, ``1.0``, ``true`` and ``yes`` would be one key. ``null`` and nothing are ``None``.
 
     Raises:
-        StudioError: no YAML, or a key that comes twice in one place; says in which lines.
+        StudioError: no YAML, a key that is no text, or one that comes twice in one place; says in which lines.
     """
     root = _compose(text, where)
-    if root is not None:
-        _refuse_twice(root, where)
-    return yaml.safe_load(text)
+    return None if root is None else _as_written(root, where)
 
 
 def _compose(text: str, where: str) -> Node | None:
@@ -87,20 +88,23 @@ def _compose(text: str, where: str) -> Node | None:
         raise StudioError("not valid YAML", where=f"{where}{line}", remedy="check indentation and colons") from None
 
 
-def _refuse_twice(node: Node, where: str) -> None:
-    if isinstance(node, MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, ScalarNode) and key.value in lines:
-                where = f"{where}, lines {lines[key.value]} and {line}"
-                raise StudioError(f"the key {key.value!r} comes twice", where=where, remedy="keep one of them")
-            if isinstance(key, ScalarNode):
-                lines[key.value] = line
-            _refuse_twice(value, where)
-    elif isinstance(node, SequenceNode):
-        for value in node.value:
-            _refuse_twice(value, where)
+def _as_written(node: Node, where: str) -> Any:
+    if isinstance(node, SequenceNode):
+        return [_as_written(value, where) for value in node.value]
+    if not isinstance(node, MappingNode):
+        return None if _nothing(node) else node.value
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, ScalarNode) or key.tag == MERGE:
+            raise StudioError("this is no key", where=f"{where}, line {line}", remedy="write NAME: VALUE")
+        if key.value in lines:
+            where = f"{where}, lines {lines[key.value]} and {line}"
+            raise StudioError(f"the key {key.value!r} comes twice", where=where, remedy="keep one of them")
+        lines[key.value] = line
+        values[key.value] = _as_written(value, where)
+    return values
 
 
 class _YamlReader:
@@ -114,7 +118,7 @@ class _YamlReader:
     def take(self, node: MappingNode, prefix: str) -> None:
         for key, value in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+            if not isinstance(key, ScalarNode) or key.tag == MERGE:
                 remedy = "write e.g. 'distill: {steps: 50}'"
                 raise StudioError("this is no setting's name", where=f"{self.where}, line {line}", remedy=remedy)
             name = prefix + key.value

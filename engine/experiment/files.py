@@ -14,8 +14,8 @@ from engine.experiment.parsing import make_plan, read_grid, written
 from engine.experiment.plan import Plan, Variant, refuse_unknown
 from engine.experiment.search import DEFAULT, USUAL_TRIALS, Search, make_search
 from engine.experiment.space import Range, firsts, read_space
-from engine.setting_values import load_yaml, write
-from engine.settings import checked_names, load_config
+from engine.setting_values import SWITCHES, load_yaml, parse, write
+from engine.settings import load_config, setting_of
 
 SHARED_KEYS = ("preset", "base", "vary", "name", "question")
 PLAN_KEYS = (*SHARED_KEYS, "variants", "left_out", "datasets", "seeds", "template")
@@ -43,16 +43,16 @@ def plan_from_yaml(text: str, where: str) -> tuple[Plan, str, str]:
     """
     values = _read(text, where, PLAN_KEYS, "experiment")
     try:
-        variants = [Variant(label=str(k), settings=dict(v or {})) for k, v in (values.get("variants") or {}).items()]
+        given = {name: dict(settings or {}) for name, settings in (values.get("variants") or {}).items()}
+        variants = [Variant(label=name, settings=_typed(settings)) for name, settings in given.items()]
     except (ValidationError, TypeError, ValueError, AttributeError):
         remedy = "write them as NAME: {setting: value}"
         raise StudioError("the variants are not understood", where=where, remedy=remedy) from None
-    checked_names([name for variant in variants for name in variant.settings])
     vary = _vary(values, where)
     left_out = values.get("left_out") or {}
     if not isinstance(left_out, Mapping):
         raise StudioError("what is left out is not understood", where=where, remedy="write left_out as NAME: REASON")
-    left_out = {str(name): str(why) for name, why in left_out.items()}
+    left_out = {name: str(why) for name, why in left_out.items()}
     first = next((variant.settings for variant in variants if variant.label not in left_out), {})
     plan = make_plan(
         values.get("preset"),
@@ -88,8 +88,8 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
         StudioError: no YAML, an unknown key, or something in it that cannot be understood or searched.
     """
     values = _read(text, where, SEARCH_KEYS, "search")
-    trials, pruning = values.get("trials", USUAL_TRIALS), values.get("pruning", True)
-    if type(trials) is not int or not isinstance(pruning, bool):
+    trials, pruning = str(values.get("trials", USUAL_TRIALS)), SWITCHES.get(str(values.get("pruning", "true")).lower())
+    if not trials.isdecimal() or pruning is None:
         remedy = "write e.g. 'trials: 30' and 'pruning: false'"
         raise StudioError("trials are a number, and pruning is true or false", where=where, remedy=remedy)
     space = read_space(_vary(values, where))
@@ -98,7 +98,7 @@ def search_from_yaml(text: str, where: str) -> tuple[Search, str, str]:
         _base(values, where, firsts(space)),
         space,
         metric=str(values.get("metric") or DEFAULT),
-        trials=trials,
+        trials=int(trials),
         pruning=pruning,
     )
     return search, *_named(values)
@@ -109,7 +109,7 @@ def _read(text: str, where: str, keys: tuple[str, ...], what: str) -> Mapping[st
     values = load_yaml(text, where)
     if not isinstance(values, Mapping):
         raise StudioError(f"this describes no {what}", where=where, remedy=f"use {', '.join(keys)}")
-    if unknown := sorted(map(str, values.keys() - set(keys))):
+    if unknown := sorted(values.keys() - set(keys)):
         fault = f"unknown key {unknown[0]!r} in the file of {'an' if what[0] in 'aeiou' else 'a'} {what}"
         raise StudioError(fault, where=where, remedy=f"use {', '.join(keys)}")
     for name in ("name", "question"):
@@ -124,17 +124,22 @@ def _base(values: Mapping[str, Any], where: str, varied: Mapping[str, Any]) -> R
     return load_config(values.get("preset"), text=text, where=where, varied=varied)
 
 
+def _typed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the kinds of their settings."""
+    kinds = {name: setting_of(name) for name in settings}
+    return {name: parse(kinds[name], it) if isinstance(it, str) else it for name, it in settings.items()}
+
+
 def _vary(values: Mapping[str, Any], where: str) -> list[str]:
     """What varies, as it is written in the shell; texts stand for themselves."""
     found = values.get("vary") or {}
     remedy = "write vary as NAME: [VALUE, VALUE]"
     if not isinstance(found, Mapping):
         raise StudioError("what varies is not understood", where=where, remedy=remedy)
-    if empty := [str(name) for name, given in found.items() if given == []]:
+    if empty := [name for name, given in found.items() if given == []]:
         raise StudioError("no value to vary over", where=empty[0], remedy=remedy)
     return [
-        f"{name}={given}" if isinstance(given, str) else written(str(name), _list(given))
-        for name, given in found.items()
+        f"{name}={given}" if isinstance(given, str) else written(name, _list(given)) for name, given in found.items()
     ]
 
 

@@ -105,9 +105,10 @@ def refuse_large(plan: Plan) -> None:
 
 def refuse_twice(name: str, values: Sequence[Any]) -> None:
     """Raise :class:`StudioError` if a value of a list comes twice."""
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise StudioError(f"{write(value)} comes twice", where=name, remedy="say each value once")
+    texts = [write(value) for value in values]  # of values themselves, 1 is True
+    for place, text in enumerate(texts):
+        if text in texts[:place]:
+            raise StudioError(f"{text} comes twice", where=name, remedy="say each value once")
 
 
 def refuse_alike(planned: Sequence[Planned]) -> None:

@@ -11,7 +11,7 @@ from engine.architectures import ARCHITECTURES
 from engine.errors import StudioError
 from engine.experiment.files import plan_from_yaml, plan_to_yaml
 from engine.experiment.parsing import make_plan, varied, written
-from engine.experiment.plan import Variant, expand, label_of, of_columns
+from engine.experiment.plan import Variant, expand, label_of, of_columns, refuse_twice
 from engine.experiment.templates import TEMPLATES, seeds
 from engine.labels import label
 from engine.settings import flatten, load_config, setting_of
@@ -220,10 +220,40 @@ def test_a_file_says_all_that_the_shell_can():
     assert {run.config.distill.steps for run in runs} == {5}
 
 
+def test_what_looks_alike_to_yaml_stays_apart():
+    """By their look ``1``, ``1.0``, ``true``, ``yes`` and ``0x1`` are one key, and one value."""
+    alike = ["1", "1.0", "true", "yes", "0x1", "True"]
+    variants = "".join(f"{name}: {{distill.steps: {5 + place}}}, " for place, name in enumerate(alike))
+    text = f"{{preset: smoke, variants: {{{variants}}}, vary: {{data.category: [{', '.join(alike)}, null]}}}}"
+    plan = plan_from_yaml(text, "file")[0]
+    assert [(it.label, it.settings) for it in plan.variants] == [
+        (name, {"distill.steps": 5 + place}) for place, name in enumerate(alike)
+    ]
+    assert plan.vary == {"data.category": [*alike, None]}
+    assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
+    refuse_twice("seed", [1, True])
+
+
+def test_values_are_of_the_kind_of_their_setting():
+    text = """
+        preset: smoke
+        variants: {a: {distill.ta: off, distill.lr: 1, data.path: 007, teacher.also: [gru4rec], data.category: null}}
+        vary: {distill.rps: [yes, false], finetune.clip: [1, 2.5], finetune.steps: 7}
+    """
+    plan = plan_from_yaml(text, "file")[0]
+    (settings,) = (it.settings for it in plan.variants)
+    values = {"distill.ta": False, "distill.lr": 1.0, "data.path": "007", "teacher.also": ["gru4rec"]}
+    assert settings == values | {"data.category": None}
+    assert plan.vary == {"distill.rps": [True, False], "finetune.clip": [1.0, 2.5], "finetune.steps": [7]}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("- a", "describes no experiment"),
+        ("variants:\n  [a]: {}", "this is no key .file, line 2"),
+        ("x: &x {}\nvariants:\n  <<: *x", "this is no key .file, line 3"),
+        ("variants: {2024-13-45: 2024-13-45}", "not understood"),
         ("vary: [", "not valid YAML"),
         ("verry: {}", "unknown key 'verry'"),
         ("preset: smoke\nvary: [a]", "not understood"),
