@@ -46,6 +46,13 @@ def total_seconds(run_ids: Collection[str]) -> dict[str, float]:
         return {row.run_id: row.total for row in session.execute(query.group_by(StageRow.run_id))}
 
 
+def through(run_ids: Collection[str], name: str) -> set[str]:
+    """Ids of the runs that have that stage behind them, whatever has become of them since."""
+    query = select(StageRow.run_id).where(StageRow.run_id.in_(run_ids), StageRow.name == name, StageRow.state == "done")
+    with reading() as session:
+        return set(session.scalars(query))
+
+
 @dataclass(frozen=True)
 class Sharing:
     """What runs took over from others instead of making it."""

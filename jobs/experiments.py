@@ -19,7 +19,7 @@ from db.stages import Sharing
 from engine.errors import StudioError
 from engine.experiment.plan import Plan, expand
 from engine.paths import home, writable
-from jobs import api, queues
+from jobs import api, queues, trials
 from jobs.experiment_forecast import ASKED_FROM, refuse_problems
 
 ENDED: tuple[RunState, ...] = ("done", *RESUMABLE)
@@ -196,16 +196,17 @@ def resume(reference: str) -> int:
     """Have an experiment go on: what is queued, and what was cancelled or interrupted, from its checkpoint.
 
     Returns how many runs wait now, or will once they have stopped. Those that failed are left to :func:`retry_failed`.
+    Of a search that is closed the best trial goes on, and no other: each would ask test users.
     """
     found = standing(reference)
     store.pause(found.experiment.id, False)
-    lifecycle.requeue_all(_in(found, ("cancelled", "interrupted")))
+    lifecycle.requeue_all(_going_on(found, ("cancelled", "interrupted")))
     return _woken(reference)
 
 
 def retry_failed(reference: str) -> int:
     """Queue the runs of an experiment that failed again, each from its last checkpoint; returns how many."""
-    number = lifecycle.requeue_all(_in(standing(reference), ("failed",)))
+    number = lifecycle.requeue_all(_going_on(standing(reference), ("failed",)))
     _woken(reference)
     return number
 
@@ -240,6 +241,15 @@ def _whose_runs_may_change(reference: str) -> Experiment:
 
 def _in(found: ExperimentState, states: Collection[str]) -> list[str]:
     return [run.id for run in found.runs if run.state in states]
+
+
+def _going_on(found: ExperimentState, states: Collection[str]) -> list[str]:
+    """Those in these states that may be worked on again: all, but for what a closed search has decided against."""
+    ids = _in(found, states)
+    if not found.experiment.closed:
+        return ids
+    chosen = trials.best(trials.tried(found.experiment))
+    return [it for it in ids if found.labels[it] is None or (chosen is not None and it == chosen.run.id)]
 
 
 def _woken(reference: str) -> int:

@@ -5,17 +5,18 @@ Everything that a search knows stands in its runs (:mod:`jobs.trials`), so any w
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from db import experiments as store
 from db import lifecycle
 from db.experiments import Experiment
-from db.runs import ACTIVE
+from db.runs import ACTIVE, RunState
 from engine.errors import StudioError
 from engine.experiment.plan import Planned
 from engine.experiment.search import Search, corners
-from engine.experiment.trials import best_of, suggest
+from engine.experiment.trials import suggest
 from engine.labels import plural
 from engine.paths import home, writable
 from engine.recipe import stage_recipes
@@ -25,8 +26,16 @@ from jobs import api, heartbeat, queues
 from jobs.experiment_forecast import problems, refuse_problems
 from jobs.forecast import forecast
 from jobs.resources import Resources
-from jobs.trials import Tried, search_in, tried
+from jobs.trials import Tried, best, search_in, tried
 
+VALIDATED, UNDER_WAY, DELETED = "validated to the end", "under way", "deleted"
+STOPPED: dict[RunState, str] = {
+    "pruned": "given up early",
+    "failed": "failed",
+    "cancelled": "stopped",
+    "interrupted": "stopped",
+}
+"""What is said of trials by their states, where they were not validated."""
 GIVEN_UP = 5
 """So many failures before anything was validated, and nothing more is tried until somebody has looked."""
 
@@ -42,8 +51,7 @@ class SearchState:
     @property
     def best(self) -> Tried | None:
         """The trial with the highest value so far."""
-        place = best_of([it.trial for it in self.tried])
-        return None if place is None else self.tried[place]
+        return best(self.tried)
 
     @property
     def ranked(self) -> list[Tried]:
@@ -68,27 +76,23 @@ class SearchState:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: what is searched, how far it is, and every trial, best first."""
-        best = None if self.best is None else self.best.run.id
+        found = None if self.best is None else self.best.run.id
         own = ("id", "name", "state", "error", "remedy")
         runs = [
             {name: getattr(it.run, name) for name in own} | {"settings": it.label, "value": it.trial.value}
             for it in self.ranked
         ]
-        return head(self.experiment) | {"told": self.summary, "best": best, "runs": runs}
+        return head(self.experiment) | {"told": self.summary, "best": found, "runs": runs}
 
     @property
     def summary(self) -> str:
         """How many configurations were seen, in words."""
-        states = [it.run.state for it in self.tried]
-        parts = {
-            "validated to the end": sum(it.trial.value is not None for it in self.tried),
-            "given up early": states.count("pruned"),
-            "failed": states.count("failed"),
-            "stopped": states.count("cancelled") + states.count("interrupted"),
-            "under way": self.waiting,
-            "deleted": self.experiment.tried - len(self.tried),
-        }
-        counted = ", ".join(f"{number} {words}" for words, number in parts.items() if number)
+        found = Counter(
+            VALIDATED if it.trial.state == "complete" else STOPPED.get(it.run.state, UNDER_WAY) for it in self.tried
+        )
+        found[DELETED] = self.experiment.tried - len(self.tried)
+        words = (VALIDATED, *dict.fromkeys(STOPPED.values()), UNDER_WAY, DELETED)
+        counted = ", ".join(f"{found[it]} {it}" for it in words if found[it])
         seen = f"{self.experiment.tried} of {plural(self.search.trials, 'configuration')} begun"
         return f"{seen}: {counted}" if counted else seen
 
@@ -208,7 +212,7 @@ def close(reference: str) -> Tried | None:
     if not store.close(found.experiment.id):
         raise StudioError(f"the search {found.experiment.name!r} is closed already", where=found.experiment.id)
     lifecycle.request_cancel_of([it.run.id for it in found.tried if it.run.state in ("queued", *ACTIVE)])
-    best = standing(reference).best
-    if best is not None and lifecycle.requeue(best.run.id):
-        queues.training().add(best.run.id)
-    return best
+    chosen = standing(reference).best
+    if chosen is not None and lifecycle.requeue(chosen.run.id):
+        queues.training().add(chosen.run.id)
+    return chosen

@@ -5,7 +5,7 @@ What a trial has shown is read from its run: its settings, its state, the points
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,23 +14,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import experiments as store
 from db import metrics as curve_store
-from db import runs
+from db import runs, stages
 from db.experiments import Experiment
 from db.runs import Run, RunState
 from engine.errors import StudioError
 from engine.experiment.search import Search
-from engine.experiment.trials import STARTUP, Trial, falls_behind
+from engine.experiment.trials import STARTUP, Trial, best_of, falls_behind
 from engine.monitor import Monitor, StageState
 from engine.settings import stored_config
 
 ALL_POINTS = 10**6
-SHOWN_AS: dict[RunState, Literal["complete", "pruned", "failed"]] = {
-    "validated": "complete",
-    "done": "complete",
-    "pruned": "pruned",
-    "failed": "failed",
-}
-"""How runs have ended, for the search; all others may still show something."""
+SHOWN_AS: dict[RunState, Literal["pruned", "failed"]] = {"pruned": "pruned", "failed": "failed"}
+"""How runs have ended that were not validated, for the search; all others may still show something."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +60,19 @@ def tried(experiment: Experiment) -> list[Tried]:
     points: dict[str, dict[int, float]] = {}
     for curve in curve_store.curves(found, names=[search.curve], limit=ALL_POINTS):
         points[curve.run_id] = dict(zip(curve.steps, curve.values, strict=True))
-    return [
-        Tried(run, label, Trial(stored_config(run.config), SHOWN_AS.get(run.state, "running"), points.get(run_id, {})))
-        for run_id, label in labels.items()
-        if (run := found.get(run_id))
-    ]
+    validated = stages.through(found, search.stage)  # the best goes on, and may fail or be stopped as any run
+
+    def trial(run: Run) -> Trial:
+        config, shown = stored_config(run.config), points.get(run.id, {})
+        return Trial(config, "complete" if run.id in validated else SHOWN_AS.get(run.state, "running"), shown)
+
+    return [Tried(run, label, trial(run)) for run_id, label in labels.items() if (run := found.get(run_id))]
+
+
+def best(trials: Sequence[Tried]) -> Tried | None:
+    """The trial with the highest value, the first of several."""
+    place = best_of([it.trial for it in trials])
+    return None if place is None else trials[place]
 
 
 def refuse_trial(run: Run) -> None:

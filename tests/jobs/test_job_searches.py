@@ -138,6 +138,37 @@ def test_a_cancelled_search_begins_nothing_until_it_is_resumed():
     assert len(searches.standing(made.id).tried) == 4
 
 
+def test_of_a_closed_search_the_best_trial_goes_on_whatever_stops_it_and_no_other_does():
+    made = searches.start(_search(trials=5, pruning=False), "lr")
+    _work(2)
+    searches.advance()
+    assert lifecycle.claim(lifecycle.queue()[0], process.owner())
+    lifecycle.finish(searches.standing("lr").tried[-1].run.id, "failed")
+    searches.advance()
+    best = searches.close(made.id)
+    assert best is not None
+    states = ["cancelled", "failed", "queued", "validated"]
+    assert sorted(it.run.state for it in searches.standing("lr").tried) == states
+    added = api.launch(load_config("smoke"), name="added")
+    experiments.add("lr", [added])
+    lifecycle.request_cancel(added)
+    for state, goes_on in (
+        ("cancelled", experiments.resume),
+        ("interrupted", experiments.resume),
+        ("failed", experiments.retry_failed),
+    ):
+        assert lifecycle.claim(best.run.id, process.owner())
+        lifecycle.finish(best.run.id, state)
+        still = searches.standing("lr").best
+        assert still is not None
+        assert still.run.id == best.run.id
+        goes_on("lr")
+        assert {*lifecycle.queue()} == {best.run.id, added}
+    assert searches.standing("lr").summary == "4 of 5 configurations begun: 2 validated to the end, 1 failed, 1 stopped"
+    _take(best.run.id)
+    assert [best.trial.config.finetune.lr] == TESTED
+
+
 def test_of_two_workers_one_begins_a_trial_and_deleted_ones_count_as_tried():
     made = searches.start(_search(trials=3), "lr")
     config = load_config("smoke").model_dump(mode="json")

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from smoke_runs import finished_run
 from webapp_studio import Studio
 
-from db import lifecycle, metrics, runs
+from db import lifecycle, metrics, runs, stages
+from db.stages import Stage
 from db.store import writing
 from engine.evaluate.paired import UserMetrics
 from engine.experiment.parsing import make_plan
@@ -248,6 +249,7 @@ def test_a_search_is_begun_in_the_form_and_closed_on_its_page(page: Page, at_qui
     lifecycle.claim(run.id, process.owner())
     with writing() as session:
         metrics.append(run.id, [("finetune", "validation.NDCG@10", step, 0.1 * step) for step in (1, 2)], session)
+        stages.save(run.id, [Stage("finetune", "done", 1.0, 2, 2, "step")], session)
         lifecycle.end(run.id, "validated", session)
     expect(page.locator("#search-best")).to_contain_text(".200 with finetune.lr=0.001")
     expect(page.locator("#search-best a").first).to_have_attribute("href", f"./?clone={run.id}")
