@@ -37,7 +37,7 @@ from engine.monitor import SILENT, Monitor
 from engine.plus import PlusRanker, PlusWeights
 from engine.ranking import CatalogueRanker, History, Ranker
 from engine.recommend import Recommendation, recommend
-from engine.rows import BASELINES, TEXT, fitted_rows, last_row, method_row, row_spec
+from engine.rows import BASELINES, TEXT, checked_row, fitted_rows, last_row, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
 from engine.stages import trained_teachers
@@ -197,7 +197,12 @@ class Models:
         return make_prompts(self.config, catalogue or self.dataset.catalogue)
 
     def ranker(self, name: str, catalogue: Catalogue | None = None) -> Ranker:
-        """The row of the results table called ``name``."""
+        """The row of the results table called ``name``.
+
+        Raises:
+            StudioError: the run has no such row.
+        """
+        name = checked_row(self.config, name, "Models.ranker")
         if name in self.teachers:
             return self.teachers[name]
         if name == "ensemble":

@@ -16,11 +16,19 @@ from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.settings import load_config
+from engine.stage_files import LEFT
+from engine.stages import stage_names
 from tests.stage_world import QUICK
 
 
 def quick(*overrides: str) -> RunConfig:
     return load_config("smoke", overrides=[*QUICK, *overrides])
+
+
+def left_files(config: RunConfig) -> list[tuple[str, str]]:
+    """Stages and what they leave, as far as they have a line that says it: ``tests/test_stages.py`` asks it of each."""
+    stages = [(stage, LEFT.get(stage.partition(":")[0])) for stage in stage_names(config)]
+    return [(stage, name) for stage, names in stages if names for name in names(config, stage)]
 
 
 def figures(report: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from engine.run_folder import RunFolder
 from engine.stage_files import left
 from engine.stages import stage_names
 from jobs import requests
-from tests.pipeline_world import StopAt, figures, quick
+from tests.pipeline_world import StopAt, figures, left_files, quick
 from tests.stage_world import without_digests
 
 CONFIG = quick("teacher.also=[caser]")
@@ -28,7 +28,7 @@ OTHER = quick("teacher.also=[caser]", "seed=1", "llm.name=tiny-seq2seq", "teache
 """None of its files is like one of the first's."""
 KEPT_APART = {"config.yaml", "run.json", "stages.json", "log.txt", "curves.jsonl", "adapter/README.md"}
 """What is no stage's result: settings, whose digest is in ``run.json``, records that grow, and what nobody reads."""
-FILES = [(stage, name) for stage, names in left(CONFIG).items() for name in names]
+FILES = left_files(CONFIG)
 
 
 def _gone(file: Path, other: Path) -> None:

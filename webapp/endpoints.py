@@ -205,11 +205,11 @@ class Endpoints(DataEndpoints):
             experiment: id or name.
             action: show, cancel, pause, resume, retry-failed, or of a search close.
         """
-        if action not in ACTIONS:
-            raise StudioError(f"unknown action {action!r}", remedy=f"choose one of {', '.join(ACTIONS)}")
         if action != "show":
             self.access.require_change(request)
-        ACTIONS[action](experiment)
+            if action not in ACTIONS:
+                raise StudioError(f"unknown action {action!r}", remedy=f"choose one of show, {', '.join(ACTIONS)}")
+            ACTIONS[action](experiment)
         return as_dict(experiment)
 
     def recommend(self, run: str, titles: list[str], k: int = 10) -> dict[str, Any]:

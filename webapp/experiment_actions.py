@@ -10,14 +10,13 @@ from jobs import experiments, searches
 from jobs.records import Experiment
 
 ACTIONS: dict[str, Callable[[str], Any]] = {
-    "show": experiments.standing,
     "cancel": experiments.cancel,
     "pause": experiments.pause,
     "resume": experiments.resume,
     "retry-failed": experiments.retry_failed,
     "close": searches.close,
 }
-"""What can be done with an experiment as a whole."""
+"""What can be done with an experiment as a whole, beside looking at it."""
 
 
 def alone(**given: Any) -> None:

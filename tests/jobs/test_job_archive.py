@@ -15,8 +15,8 @@ from job_support import wait_state, wait_step
 from db import runs
 from engine.errors import StudioError
 from engine.run_folder import RunFolder
-from engine.stage_files import left
 from jobs import api
+from tests.pipeline_world import left_files
 
 
 def test_a_run_comes_back_with_its_id_and_all_that_was_known_of_it(tmp_path):
@@ -83,7 +83,7 @@ def test_an_unfinished_run_goes_on_elsewhere_from_its_checkpoint(start_worker, t
     assert worker.poll() is None
 
 
-LEFT = [name for names in left(config()).values() for name in names]
+LEFT = [name for _, name in left_files(config())]
 HARMS = {
     "empty": lambda content: b"",
     "cut off": lambda content: content[:-7],

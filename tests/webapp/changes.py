@@ -30,26 +30,30 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def collect(
-    scope: ast.Module | ast.ClassDef | ast.FunctionDef, name: str, known: Mapping[str, str], found: Uses
-) -> None:
-    """Dotted names of what a module, and each function in it, calls before it asks for the right to change something,
-    and of functions of pages that it hands on; those of jobs are handed to what asks."""
-    own = list(_own(scope))
-    inner = [node for node in own if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    seen = known if isinstance(scope, ast.ClassDef) else {**known, **{it.name: f"{name}.{it.name}" for it in inner}}
+def _named(scope: ast.AST) -> dict[str, ast.AST]:
+    """The functions and classes of a scope by their names, and the tables of a module, which may hold functions."""
+    own = [node for node in _own(scope) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    tables = [node for node in ast.iter_child_nodes(scope) if isinstance(node, ast.Assign | ast.AnnAssign)]
+    targets = [(node.targets[0] if isinstance(node, ast.Assign) else node.target, node) for node in tables]
+    held = [(target.id, node) for target, node in targets if isinstance(target, ast.Name)]
+    return {node.name: node for node in own} | (dict(held) if isinstance(scope, ast.Module) else {})
+
+
+def collect(scope: ast.AST, name: str, known: Mapping[str, str], found: Uses) -> None:
+    """Dotted names of what a module, and each function and table in it, calls or hands on before it asks for the right
+    to change something: whoever holds a function may call it."""
+    own, inner = list(_own(scope)), _named(scope)
+    seen = known if isinstance(scope, ast.ClassDef) else {**known, **{it: f"{name}.{it}" for it in inner}}
     asked = [node.lineno for node in own if isinstance(node, ast.Attribute) and node.attr == "require_change"]
-    called = [node.func for node in own if isinstance(node, ast.Call)]
     used = found[name] = set()
     for node in own:
         if isinstance(node, ast.Name | ast.Attribute) and not (asked and node.lineno > min(asked)):
             owner, dot, attribute = ast.unparse(node).partition(".")
-            told = f"{seen.get(owner, owner)}{dot}{attribute}"
-            used |= {told} if node in called or told.startswith("webapp.") else set()
-    for node in inner:
-        collect(node, f"{name}.{node.name}", seen, found)
+            used.add(f"{seen.get(owner, owner)}{dot}{attribute}")
+    for own_name, node in inner.items():
+        collect(node, f"{name}.{own_name}", seen, found)
     if isinstance(scope, ast.ClassDef):
-        used |= {f"{name}.{node.name}" for node in inner}
+        used |= {f"{name}.{it}" for it in inner}
 
 
 @cache
@@ -64,13 +68,13 @@ def uses() -> Uses:
     return found
 
 
-def way_to_a_change(name: str, seen: set[str] | None = None) -> list[str]:
+def way_to_a_change(name: str, used: Uses, seen: set[str] | None = None) -> list[str]:
     """What calls what, from ``name`` to what changes something; nothing where nothing does, or it asks first."""
     seen = set() if seen is None else seen
     if name in CHANGES:
         return [name]
     seen.add(name)
-    for other in sorted(uses().get(name, set()) - FREE):
-        if other not in seen and (way := way_to_a_change(other, seen)):
+    for other in sorted(used.get(name, set()) - FREE):
+        if other not in seen and (way := way_to_a_change(other, used, seen)):
             return [name, *way]
     return []

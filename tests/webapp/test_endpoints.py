@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 import pytest
 import yaml
-from changes import CHANGING, FREE, collect, way_to_a_change
+from changes import CHANGING, FREE, collect, uses, way_to_a_change
 from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -196,7 +196,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in (api, data_work, experiments, searches, storage):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             told = f"{function.__module__}.{name}"
-            if told not in FREE and way_to_a_change(told):
+            if told not in FREE and way_to_a_change(told, uses()):
                 monkeypatch.setattr(module, name, recorder(told))
     return made
 
@@ -246,8 +246,26 @@ def test_the_same_calls_change_things_where_that_is_allowed(calls: list[str]) ->
 )
 def test_whoever_changes_something_asks_first(root: str) -> None:
     """Whatever it is called with, which the calls above cannot try."""
-    way = way_to_a_change(root)
+    way = way_to_a_change(root, uses())
     assert way == [], f"{' > '.join(way)}: the page or the endpoint calls access.require_change(request) first"
+
+
+def _way(code: str) -> list[str]:
+    found: dict[str, set[str]] = {}
+    collect(ast.parse(code), "webapp.pages.new", {"api": "jobs.api"}, found)
+    return way_to_a_change("webapp.pages.new.build", {**uses(), **found})
+
+
+@pytest.mark.parametrize("table", ["ACTIONS = {'rename': api.rename}", "ACTIONS: Actions = {'rename': api.rename}"])
+def test_what_changes_something_is_found_in_a_table(table: str) -> None:
+    code = f"{table}\ndef build():\n def act(name):\n  ASK\n  ACTIONS[name]()\n button.click(act)"
+    assert "jobs.api.rename" in _way(code.replace("ASK", "pass"))
+    assert _way(code.replace("ASK", "access.require_change(request)")) == []
+
+
+def test_what_changes_something_is_not_handed_on_unasked() -> None:
+    """Whoever gets it may ask, which the code does not tell."""
+    assert "jobs.api.rename" in _way("def build():\n def lead(action):\n  action()\n button.click(lead, api.rename)")
 
 
 def test_a_page_that_changes_something_without_asking_is_found() -> None:
@@ -257,7 +275,7 @@ def test_a_page_that_changes_something_without_asking_is_found() -> None:
         collect(ast.parse(code.replace("ASK", ask)), "webapp.pages.new", {"api": "jobs.api"}, found)
         assert "webapp.pages.new.build.renamed" in found["webapp.pages.new.build"]
         assert found["webapp.pages.new.build.renamed"] == calls
-    assert way_to_a_change("jobs.api.rename")[-1] == "db.store.writing"
+    assert way_to_a_change("jobs.api.rename", uses())[-1] == "db.store.writing"
 
 
 def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:

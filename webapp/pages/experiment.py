@@ -120,10 +120,11 @@ def build(access: Access) -> None:
             failed = empty("No experiment to show", error_text(error), back)
             return [*HIDDEN, failed, *BLANK]
 
-    def lead(action: Callable[[str], int], words: str) -> Callable[..., Html]:
+    def lead(name: str) -> Callable[..., Html]:
         def act(reference: str, request: gr.Request) -> Html:
             try:
                 access.require_change(request)
+                action, words = ACTIONS[name]
                 return notice("ok", f"{plural(action(reference), 'run')} {words}.")
             except Exception as error:
                 return notice("bad", error_text(error))
@@ -159,8 +160,8 @@ def build(access: Access) -> None:
     for control in (base, model, metric):
         event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
-    for name, (action, words) in ACTIONS.items():
-        buttons[name].click(lead(action, words), chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
+    for name, button in buttons.items():
+        button.click(lead(name), chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
     close.click(closed, chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
 
 

@@ -134,31 +134,37 @@ def build(access: Access) -> None:
         first = not last
         return [fresh, gr.Column(visible=True) if first else gr.skip(), "" if first else gr.skip(), *values]
 
-    def act(action: Any, then: str = "") -> Any:
+    def act(name: str) -> Any:
         def handler(request: gr.Request) -> tuple[Html | str, str]:
             try:
                 access.require_change(request)
-                run_id = action(_run_id(request))
-                return "", then.format(run_id) if then else ""
+                return "", _act(name, _run_id(request))
             except Exception as error:
                 return notice("bad", error_text(error)), ""
 
         return handler
 
-    def wire(button: gr.Button, action: Any, then: str = "") -> None:
-        clicked = button.click(act(action, then), None, [message, destination], **QUIET)
-        clicked.then(refresh_view, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
-
     saved.then(refresh_view, seen, outputs, **QUIET)
     gr.context.Context.root_block.load(refresh_view, seen, outputs, **QUIET)
     timer.tick(refresh_view, seen, outputs, **QUIET)
-    wire(cancel, api.cancel)
-    wire(resume, api.resume)
-    wire(retry, api.retry, "./run?id={}")
-    wire(clone, lambda run_id: run_id, "./?clone={}")
-    wire(really, api.delete, "./runs?")
+    actions = {"cancel": cancel, "resume": resume, "retry": retry, "clone": clone, "delete": really}
+    for name, button in actions.items():
+        clicked = button.click(act(name), None, [message, destination], **QUIET)
+        clicked.then(refresh_view, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
     delete.click(lambda: gr.Row(visible=True), None, confirm, **QUIET)
     gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
+
+
+def _act(name: str, run_id: str) -> str:
+    """Do with the run what a button says; the address to which one is led then, if any."""
+    action, then = {
+        "cancel": (api.cancel, ""),
+        "resume": (api.resume, ""),
+        "retry": (api.retry, "./run?id={}"),
+        "clone": (lambda run_id: run_id, "./?clone={}"),
+        "delete": (api.delete, "./runs?"),
+    }[name]
+    return then.format(action(run_id))
 
 
 def _charts(stage: str, title: str, unit: str) -> PagePart[RunView]:
