@@ -8,6 +8,8 @@ from typing import Any
 from engine.labels import plural
 from jobs.records import now as time_now
 
+LONGEST_NUMBER = 9
+"""Digits of a number that an address names."""
 STATES = {
     "queued": "Queued",
     "starting": "Starting",
@@ -88,3 +90,9 @@ def setting_value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "empty" if value is None else str(value)
+
+
+def number_in_address(text: str, most: int) -> int:
+    """A number from 1 to ``most`` that somebody may have typed into an address; 1 for what is none."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else 1
+    return min(max(1, number), most)

@@ -9,41 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.config import TeacherConfig
-from engine.dropout import Dropout
-from engine.teachers.network import Network
-from engine.teachers.sasrec import Block
+from engine.teachers.sasrec import SASRec
 from engine.teachers.windows import Batch
 from engine.transfer import to_device
 
 
-class BERT4Rec(Network):
-    """SASRec's blocks, in which every position attends to all others; :attr:`start` is the mask."""
+class BERT4Rec(SASRec):
+    """SASRec's network, in which every position attends to all others; :attr:`start` is the mask."""
 
     causal = False
-
-    def __init__(self, n_items: int, config: TeacherConfig) -> None:
-        super().__init__(n_items, config)
-        self.positions = nn.Embedding(config.max_length + 1, config.width)  # one more for the mask
-        nn.init.normal_(self.positions.weight, std=config.width**-0.5)
-        self.dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
 
     def question(self, items: Tensor) -> Tensor:
         """The history with a mask behind it."""
         return torch.cat([items, items.new_tensor([self.start])])
 
-    def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
+    def position_embeddings(self, real: Tensor) -> Tensor:
         from_end = (real.sum(1, keepdim=True) - 1 - torch.arange(real.shape[1], device=real.device)).clamp(min=0)
-        states = self.items(sequences) * self.items.embedding_dim**0.5 + self.positions(from_end)
-        states = self.dropout(states)
-        for block in self.blocks:
-            states = block(states, real)
-        result: Tensor = self.norm(states)
-        return result
+        embedded: Tensor = self.positions(from_end)
+        return embedded
 
     def backward(self, batch: Batch, learned: Tensor, random: np.random.Generator) -> tuple[float, float]:
         """The cloze task: a window's items, some of them masked, are asked for at the masks."""

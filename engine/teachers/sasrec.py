@@ -14,20 +14,23 @@ class SASRec(Network):
 
     def __init__(self, n_items: int, config: TeacherConfig) -> None:
         super().__init__(n_items, config)
-        self.positions = nn.Embedding(config.max_length + 1, config.width)  # one more for the start
+        self.positions = nn.Embedding(config.max_length + 1, config.width)  # one more for the start, or a mask
         nn.init.normal_(self.positions.weight, std=config.width**-0.5)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, sequences: Tensor, real: Tensor) -> Tensor:
-        length = sequences.shape[1]
-        states = self.items(sequences) * self.items.embedding_dim**0.5 + self.positions.weight[:length]
+        states = self.items(sequences) * self.items.embedding_dim**0.5 + self.position_embeddings(real)
         states = self.dropout(states)
         for block in self.blocks:
-            states = block(states)
+            states = block(states, None if self.causal else real)
         result: Tensor = self.norm(states)
         return result
+
+    def position_embeddings(self, real: Tensor) -> Tensor:
+        """float32 ``[B or 1, L, width]`` for sequences whose places are ``real [B, L]``, counted from the start."""
+        return self.positions.weight[None, : real.shape[1]]
 
 
 class Block(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 
 from engine.bidi import isolated
 from jobs.records import RunState
-from webapp.formatting import STATES, about, ago, duration, memory
+from webapp.formatting import STATES, about, ago, duration, memory, number_in_address
 from webapp.html import Html, join, link, tag
 
 
@@ -81,3 +81,11 @@ def test_ages_and_sizes() -> None:
     ages = [ago(now - timedelta(seconds=s), now) for s in (5, 300, 7200, 2 * 86400, 30 * 86400)]
     assert ages == ["just now", "5 min ago", "2 h ago", "2 days ago", "11 Dec 2025"]
     assert [memory(m) for m in (None, 512.4, 2100)] == ["–", "512 MB", "2.1 GB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("12", 9), ("0", 1), ("-3", 1), ("", 1), ("two", 1), ("²", 1), ("٣", 1), ("9" * 5000, 1)],
+)
+def test_a_number_in_an_address_is_between_one_and_the_most(text: str, number: int) -> None:
+    assert number_in_address(text, 9) == number

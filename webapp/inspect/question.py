@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from engine.data.references import by_id, checked_titles, id_in, join_titles, split_titles, tidy
 from engine.errors import StudioError
 from engine.explain.report import CandidatePool
+from webapp.formatting import number_in_address
 
 WriterWeights = Literal["", "base", "adapter", "elsewhere"]
 
@@ -73,7 +74,7 @@ class Question:
             group=query.get("by", ""),
             expert=query.get("view") == "expert",
             words=words,
-            attempt=_attempt(query.get("attempt", "")),
+            attempt=number_in_address(query.get("attempt", ""), MOST_ATTEMPTS),
             prompt=query.get("prompt", "")[:LONGEST_PROMPT],
         )
 
@@ -196,10 +197,6 @@ class Question:
             )
             fresh = replace(fresh, words=action["words"], prompt=str(action.get("prompt", ""))[:LONGEST_PROMPT].strip())
         return fresh
-
-
-def _attempt(text: str) -> int:
-    return min(max(1, int(text)), MOST_ATTEMPTS) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
 
 
 def _item(reference: str) -> str:

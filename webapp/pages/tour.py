@@ -15,6 +15,7 @@ import gradio as gr
 from jobs import api
 from webapp.access import Access
 from webapp.events import QUIET, LatestRequest, PagePart, error_text, refresh
+from webapp.formatting import number_in_address
 from webapp.html import Html, link
 from webapp.inspect.page import ANSWERED, LIVE_SECONDS, RELAY, WAITING_SECONDS
 from webapp.inspect.question import Question
@@ -124,8 +125,7 @@ def _view(query: dict[str, str], again: bool) -> TourView:
     """
     run = finished_run(query.get("run", ""))
     subjects = subjects_of(run)
-    given = query.get("step", "1")
-    step = min(max(1, int(given) if given.isascii() and given.isdecimal() and len(given) < 4 else 1), STEPS)
+    step = number_in_address(query.get("step", "1"), STEPS)
     users = stops(subjects)
     now = users.get(step, Stop(None))
     standing = measured(now, again=again)

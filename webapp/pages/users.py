@@ -15,6 +15,7 @@ from engine.evaluate.users import user_rows
 from jobs import api
 from webapp.access import Access
 from webapp.events import QUIET, PagePart, error_text
+from webapp.formatting import number_in_address
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
 from webapp.layout import READING, RUNS, empty, frame, notice
@@ -87,7 +88,7 @@ def _draw(query: dict[str, str]) -> list[Any]:
     inside = subjects.slices.get(asked.part, np.arange(len(each)))
     chosen = inside[each[inside] == asked.outcome] if asked.outcome else inside
     pages = max(1, -(-len(chosen) // PAGE))
-    page = min(max(1, _number(query.get("page", "1"))), pages)
+    page = number_in_address(query.get("page", "1"), pages)
     dataset = subjects.dataset
     problem = f"Titles are missing: {subjects.problem}." if dataset is None else dataset.note
     counts = {name: int((each[inside] == name).sum()) for name in OUTCOMES}
@@ -104,7 +105,3 @@ def _draw(query: dict[str, str]) -> list[Any]:
                      subjects.user_labels),
         view.pager(asked, page, pages, len(chosen)),
     ]  # fmt: skip
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
