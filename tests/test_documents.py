@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from webapp.pages import PAGES as PAGES_OF_APP
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md")
 PAGES = tuple(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+WIDTH = int(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["line-length"])
 PACKAGES = ("engine", "db", "jobs", "webapp")
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/([\w-]+\.\w+)?|[A-Z]+\.md")
@@ -98,6 +100,13 @@ def test_what_is_named_is_there(document: str) -> None:
         wrong += [target] if not ((ROOT / document).parent / target).exists() else []
     assert looked > (2 if document == "CHANGELOG.md" else 20)
     assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_lines_are_as_short_as_those_of_the_code(document: str) -> None:
+    lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
+    long = [number for number, line in enumerate(lines, 1) if len(line) > WIDTH and not line.startswith("|")]
+    assert long == [], f"{document} has lines of more than {WIDTH} characters that are no rows of a table"
 
 
 def _told_paths(path: Path) -> set[str]:

@@ -16,7 +16,7 @@ from engine.errors import StudioError
 PageView = TypeVar("PageView")
 What = TypeVar("What")
 
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+UNQUEUED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Events that read the database: they answer at once, beside whatever the queue works on, and are not endpoints."""
 
 OPENED = "() => delrecOpened()"

@@ -66,7 +66,7 @@ class Network(nn.Module, ABC):
         return self.logits(states).log_softmax(-1)
 
     @torch.no_grad()
-    def expect_least(self, cold: Tensor, learned: Tensor) -> None:
+    def reset_cold_items(self, cold: Tensor, learned: Tensor) -> None:
         """Of ``cold`` items nothing was learned: no direction, and the bias of the least expected; so they tie."""
         self.items.weight[cold] = 0
         self.bias[cold] = self.bias[learned].min()

@@ -85,7 +85,7 @@ class TextNetwork(SASRec):
             return super().backward(batch, learned, random)
 
     @torch.no_grad()
-    def expect_least(self, cold: Tensor, learned: Tensor) -> None:
+    def reset_cold_items(self, cold: Tensor, learned: Tensor) -> None:
         """Cold items keep the direction that their titles give them."""
         self.bias[cold] = self.bias[learned].min()
 

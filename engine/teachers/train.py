@@ -141,7 +141,7 @@ class _Epochs:
 
     def _know_nothing_of_cold(self) -> None:
         if len(self.cold):
-            self.network.expect_least(self.cold, self.learned)
+            self.network.reset_cold_items(self.cold, self.learned)
 
     def validate(self) -> dict[str, float]:
         """NDCG@10 of the validation items among all items that the user has not seen, and popularity's.

@@ -21,13 +21,13 @@ N_ITEMS = 13
 TINY = TeacherConfig(
     max_length=6, width=16, epochs=12, patience=9, validate_every=12, batch_size=4, lr=0.02, dropout=0.1
 )
-DILIGENT: dict[str, dict[str, object]] = {
+MORE_TRAINING: dict[str, dict[str, object]] = {
     "bert4rec": {"batch_size": 2, "bert4rec": {"maskings": 16, "mask_share": 0.1}},
 }
 """What it takes an architecture more to learn the ring from 48 users."""
 LEARNS_HALF = {"bert4rec": "it is asked at a tenth of the places only"}
 """Which learn half of the ring from a few sampled negatives, and why."""
-MORE = "{name}: give it more in DILIGENT of tests/teachers/conftest.py, or say in LEARNS_HALF why it learns half"
+MORE = "{name}: give it more in MORE_TRAINING of tests/teachers/conftest.py, or say in LEARNS_HALF why it learns half"
 
 Train = Callable[..., Teacher]
 
@@ -68,7 +68,7 @@ def train(ring: Split) -> Train:
 def rankers(ring: Split, train: Train, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogueScorer]:
     """All of them, trained on the ring, and the ensemble of the neural ones."""
     folder = tmp_path_factory.mktemp("teachers")
-    teachers = [train(name, folder / name, **DILIGENT.get(name, {})) for name in ARCHITECTURES]
+    teachers = [train(name, folder / name, **MORE_TRAINING.get(name, {})) for name in ARCHITECTURES]
     return {ranker.name: ranker for ranker in (*baselines(ring), *teachers, Ensemble(teachers))}
 
 

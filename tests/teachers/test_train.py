@@ -21,7 +21,7 @@ from engine.teachers import Teacher, load_teacher, train_teacher
 from engine.teachers import train as training
 from engine.teachers.network import Network, network_class
 from engine.teachers.windows import Batch
-from tests.teachers.conftest import DILIGENT, LEARNS_HALF, MORE, N_ITEMS, RING, TINY, Train, leave_one_out, walk
+from tests.teachers.conftest import LEARNS_HALF, MORE, MORE_TRAINING, N_ITEMS, RING, TINY, Train, leave_one_out, walk
 
 NAMES = list(ARCHITECTURES)
 SHORT = {"epochs": 6, "validate_every": 2, "batch_size": 16}
@@ -136,7 +136,7 @@ def test_sampled_negatives_teach_the_ring_and_resume_exactly(name: str, train: T
         train(name, tmp_path / "part", Recorder(3), **settings)
     assert_equal(train(name, tmp_path / "part", **settings), expected)
     more: dict[str, object] = {"epochs": 20, "validate_every": 20, "batch_size": 4}
-    longer = train(name, tmp_path / "long", **(settings | more | DILIGENT.get(name, {})))
+    longer = train(name, tmp_path / "long", **(settings | more | MORE_TRAINING.get(name, {})))
     histories = [walk(begin, 4) for begin in range(RING)]
     best = longer.catalogue_scores(histories).argmax(axis=1)
     right = (best == [(history[-1] + 1) % RING for history in histories]).mean()

@@ -11,7 +11,7 @@ from engine.errors import StudioError
 from engine.explain.report import ExplanationReport
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, LatestRequest, PagePart, error_text, refresh
 from webapp.html import Html, join, link, tag
 from webapp.inspect.question import DEPTHS, WORDS, Question
 from webapp.inspect.session import FIRST, InspectView, in_run, leave, load_view, to_come
@@ -176,10 +176,10 @@ def build(access: Access) -> None:
     def addressed(event: Any) -> None:
         event.then(fn=None, inputs=address, js=ANSWERED)
 
-    addressed(gr.context.Context.root_block.load(opened, question, outputs, **QUIET))
-    addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **QUIET))
-    addressed(runs.input(chosen, [runs, question, seen], outputs, **QUIET))
-    timer.tick(tick, [question, seen], live, **QUIET)
+    addressed(gr.context.Context.root_block.load(opened, question, outputs, **UNQUEUED))
+    addressed(relay.click(act, [question, seen], outputs, trigger_mode="always_last", **UNQUEUED))
+    addressed(runs.input(chosen, [runs, question, seen], outputs, **UNQUEUED))
+    timer.tick(tick, [question, seen], live, **UNQUEUED)
 
 
 def recalled(asked: LatestRequest[Question], request: gr.Request) -> LatestRequest[Question]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from webapp.access import Access
 from webapp.endpoints import ENDPOINTS, Endpoints
-from webapp.events import QUIET
+from webapp.events import UNQUEUED
 from webapp.html import Html, tag
 from webapp.layout import frame
 
@@ -38,7 +38,7 @@ def build(_: Access) -> None:
     def opened(request: gr.Request) -> Html:
         return _example(str(request.request.base_url).rstrip("/"))
 
-    gr.context.Context.root_block.load(opened, None, example, **QUIET)
+    gr.context.Context.root_block.load(opened, None, example, **UNQUEUED)
 
 
 def _example(url: str) -> Html:

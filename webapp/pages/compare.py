@@ -20,7 +20,7 @@ from jobs import api, records
 from jobs.records import Result, Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
-from webapp.events import OPENED, QUIET, error_text
+from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import link, tag
 from webapp.layout import RUNS, empty, frame, notice
 from webapp.predictions import answers_of
@@ -159,10 +159,10 @@ def build(_: Access) -> None:
             kept = [value if field in renewed else gr.skip() for field, value in zip(choice, fresh, strict=False)]
             return [*kept, *fresh[len(choice) :]]
 
-        event = control.input(changed, choice, [*choice, *drawn], trigger_mode="always_last", **QUIET)
+        event = control.input(changed, choice, [*choice, *drawn], trigger_mode="always_last", **UNQUEUED)
         event.then(fn=None, inputs=choice, js=KEEP_IN_ADDRESS)
 
-    gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **QUIET).then(fn=None, js=OPENED)
+    gr.context.Context.root_block.load(opened, None, [*choice, *drawn], **UNQUEUED).then(fn=None, js=OPENED)
     for control in choice:
         wire(control)
 

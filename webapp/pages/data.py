@@ -17,7 +17,7 @@ from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.data_descriptions import DescriptionDict, describe
-from webapp.events import OPENED, QUIET, error_text
+from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import Html, link, tag
 from webapp.layout import empty, frame, notice, progress
 from webapp.pages import fetching, import_data
@@ -131,13 +131,13 @@ def build(access: Access) -> None:
         return "", "./data?"
 
     outputs = [head, every, one, change, table, own, name, *card.outputs]
-    filling = gr.context.Context.root_block.load(opened, None, outputs, **QUIET)
+    filling = gr.context.Context.root_block.load(opened, None, outputs, **UNQUEUED)
     filling.then(fn=None, js=OPENED)
     filling.then(measured, None, [message, figures, charts], **READING)
-    rename.click(renamed, name, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
-    delete.click(ask, None, [confirm, question, changed], **QUIET)
-    really.click(deleted, None, [changed, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
-    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
+    rename.click(renamed, name, [changed, destination], **UNQUEUED).then(fn=None, inputs=destination, js=GO)
+    delete.click(ask, None, [confirm, question, changed], **UNQUEUED)
+    really.click(deleted, None, [changed, destination], **UNQUEUED).then(fn=None, inputs=destination, js=GO)
+    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **UNQUEUED)
 
 
 def _named(request: gr.Request) -> tuple[Listed | None, Run | None]:

@@ -18,7 +18,7 @@ from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, interval_figure
-from webapp.events import OPENED, QUIET, error_text
+from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, empty, frame, notice
 from webapp.run_slices import overlaid, slices
@@ -154,15 +154,15 @@ def build(access: Access) -> None:
 
     asked = [chosen, base, model, metric, seen]
     blocks = gr.context.Context.root_block
-    blocks.load(opened, None, [chosen, model, metric, *outputs], **QUIET).then(fn=None, js=OPENED)
-    timer.tick(ticked, asked, [*(output for output in outputs if output is not base), first], **QUIET)
-    first.change(begun, asked[:-1], outputs, **QUIET)
+    blocks.load(opened, None, [chosen, model, metric, *outputs], **UNQUEUED).then(fn=None, js=OPENED)
+    timer.tick(ticked, asked, [*(output for output in outputs if output is not base), first], **UNQUEUED)
+    first.change(begun, asked[:-1], outputs, **UNQUEUED)
     for control in (base, model, metric):
-        event = control.input(renewed, asked, outputs, trigger_mode="always_last", **QUIET)
+        event = control.input(renewed, asked, outputs, trigger_mode="always_last", **UNQUEUED)
         event.then(fn=None, inputs=[chosen, base, model, metric], js=KEEP_IN_ADDRESS)
     for name, button in buttons.items():
-        button.click(lead(name), chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
-    close.click(closed, chosen, message, **QUIET).then(renewed, asked, outputs, **QUIET)
+        button.click(lead(name), chosen, message, **UNQUEUED).then(renewed, asked, outputs, **UNQUEUED)
+    close.click(closed, chosen, message, **UNQUEUED).then(renewed, asked, outputs, **UNQUEUED)
 
 
 LEADING = {"pause": "Pause", "resume": "Resume", "retry": "Retry failed", "cancel": "Cancel"}

@@ -13,7 +13,7 @@ from engine.errors import Cancelled, StudioError
 from jobs import data_work
 from jobs.data_work import DataWork
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, error_text
+from webapp.events import UNQUEUED, LatestRequest, error_text
 from webapp.html import tag
 from webapp.layout import notice, progress
 from webapp.pages.run import GO
@@ -119,8 +119,8 @@ def build(access: Access) -> Card:
     really.click(fetched, [offered, working], [message, stop, ask, confirm, destination], **private).then(
         fn=None, inputs=destination, js=GO
     )
-    gr.on([stop.click, part.input], stopped, working, None, **QUIET)
-    gr.on([keep.click, part.input], lambda: (gr.Row(visible=False), ""), None, [confirm, message], **QUIET)
+    gr.on([stop.click, part.input], stopped, working, None, **UNQUEUED)
+    gr.on([keep.click, part.input], lambda: (gr.Row(visible=False), ""), None, [confirm, message], **UNQUEUED)
     return Card(card, part)
 
 

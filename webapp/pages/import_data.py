@@ -19,7 +19,7 @@ from jobs import data_work
 from jobs.data_work import DataWork
 from jobs.settings import import_limits
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, error_text
+from webapp.events import UNQUEUED, LatestRequest, error_text
 from webapp.formatting import about, memory
 from webapp.html import Html, join, tag
 from webapp.layout import notice, progress
@@ -221,12 +221,12 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     again: dict[str, Any] = {**reading, "trigger_mode": "always_last"}
     choices = [control.input for control in (category, encoding, *roles)]
     changed = [form.input, *choices, files.change]
-    stop.click(stopped, working, None, **QUIET)
-    gr.on(changed, overtaken, working, None, **QUIET)
+    stop.click(stopped, working, None, **UNQUEUED)
+    gr.on(changed, overtaken, working, None, **UNQUEUED)
     files.change(dropped, [files, working], outputs, **again)
     form.input(formed, [files, form, working], outputs, **again)
     gr.on(choices, chose, [files, form, working, *chosen_by], outputs, **again)
-    category.input(suggested, category, name, **QUIET)
+    category.input(suggested, category, name, **UNQUEUED)
     keep.click(kept, [files, form, working, name, *chosen_by], [message, stop, keep], **reading)
     return card
 

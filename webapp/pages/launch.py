@@ -15,7 +15,7 @@ from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
 from webapp.access import Access
-from webapp.events import OPENED, QUIET, error_text
+from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.form import SECTIONS, Form
 from webapp.formatting import setting_value
 from webapp.html import Html, tag
@@ -144,21 +144,21 @@ def build(access: Access) -> None:
         return notice("ok", text, " Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block
-    filling = blocks.load(opened, None, [preset, about, *filled], **QUIET)
+    filling = blocks.load(opened, None, [preset, about, *filled], **UNQUEUED)
     filling.then(fn=None, js=OPENED)
-    filling.then(shown_tab, None, tabs, **QUIET)
+    filling.then(shown_tab, None, tabs, **UNQUEUED)
     keep: dict[str, Any] = {"fn": None, "inputs": address, "js": KEEP_IN_ADDRESS}
-    preset.input(chosen, preset, [about, *filled], **QUIET).then(**keep)
+    preset.input(chosen, preset, [about, *filled], **UNQUEUED).then(**keep)
     gr.on(
         [component.input for component in form.components],
         edited,
         [preset, yaml, derived_yaml, *form.components],
         [*derived, problem, yaml_problem],
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     ).then(**keep)
-    apply.click(applied, [yaml, preset], filled, **QUIET).then(**keep)
-    launch.click(launched, [preset, name, *form.components], [problem, destination], **QUIET).then(
+    apply.click(applied, [yaml, preset], filled, **UNQUEUED).then(**keep)
+    launch.click(launched, [preset, name, *form.components], [problem, destination], **UNQUEUED).then(
         fn=None, inputs=destination, js=GO
     )
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET
+from webapp.events import UNQUEUED
 from webapp.html import Html, tag
 from webapp.layout import frame
 from webapp.views import machines as view
@@ -25,8 +25,8 @@ def build(_: Access) -> None:
     )  # fmt: skip
     with gr.Column(elem_classes="dr-card"):
         table = gr.HTML(js_on_load=None, elem_id="machines")
-    gr.context.Context.root_block.load(_draw, None, table, **QUIET)
-    gr.Timer(POLL_SECONDS).tick(_draw, None, table, **QUIET)
+    gr.context.Context.root_block.load(_draw, None, table, **UNQUEUED)
+    gr.Timer(POLL_SECONDS).tick(_draw, None, table, **UNQUEUED)
 
 
 def _draw() -> Html:

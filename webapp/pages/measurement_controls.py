@@ -13,7 +13,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp import measurement_state, previews
 from webapp.access import Access
-from webapp.events import QUIET, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, PagePart, error_text, refresh
 from webapp.html import Html, link
 from webapp.layout import RUNS, empty, notice
 from webapp.measurement_state import Measurement, MeasurementState, MeasurementsView
@@ -113,13 +113,13 @@ def live(
         def stopped(request: gr.Request) -> Html | str:
             return change(lambda query: measurement_state.stop(each.what, query), request)
 
-        each.ask.click(asked, each.extra, problem, **QUIET).success(refresh_view, seen, outputs, **QUIET)
-        each.stop.click(stopped, None, problem, **QUIET).success(refresh_view, seen, outputs, **QUIET)
+        each.ask.click(asked, each.extra, problem, **UNQUEUED).success(refresh_view, seen, outputs, **UNQUEUED)
+        each.stop.click(stopped, None, problem, **UNQUEUED).success(refresh_view, seen, outputs, **UNQUEUED)
 
     for each in asking:
         wire(each)
-    timer.tick(refresh_view, seen, outputs, **QUIET)
-    gr.context.Context.root_block.load(refresh_view, seen, outputs, **QUIET)
+    timer.tick(refresh_view, seen, outputs, **UNQUEUED)
+    gr.context.Context.root_block.load(refresh_view, seen, outputs, **UNQUEUED)
 
 
 def noted(request: gr.Request) -> Html | str:

@@ -17,7 +17,7 @@ from jobs import api
 from webapp import measurement_state
 from webapp import pattern_charts as charts
 from webapp.access import Access
-from webapp.events import QUIET, PagePart
+from webapp.events import UNQUEUED, PagePart
 from webapp.html import Html, tag
 from webapp.layout import frame
 from webapp.measurement_state import PATTERN, TESTS, TRUST, MeasurementsView
@@ -87,8 +87,8 @@ def build(access: Access) -> None:
         except StudioError:  # the first look says it
             return [gr.skip(), gr.skip()]
 
-    gr.context.Context.root_block.load(offered, None, [controls_row, other], **QUIET)
-    gr.context.Context.root_block.load(noted, None, note, **QUIET)
+    gr.context.Context.root_block.load(offered, None, [controls_row, other], **UNQUEUED)
+    gr.context.Context.root_block.load(noted, None, note, **UNQUEUED)
 
 
 def _heading(title: str, text: str) -> Html:

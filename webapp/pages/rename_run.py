@@ -12,7 +12,7 @@ from engine.errors import StudioError
 from jobs import api
 from jobs.records import Run
 from webapp.access import Access
-from webapp.events import QUIET, error_text
+from webapp.events import UNQUEUED, error_text
 from webapp.layout import notice
 
 
@@ -53,8 +53,8 @@ def build(access: Access, run_id: Callable[[gr.Request], str], message: gr.HTML)
             return [notice("bad", error_text(error)), *[gr.skip()] * (1 + len(fields))]
         return [notice("ok", "Saved."), values, *values]
 
-    gr.context.Context.root_block.load(fill, None, [filled, *fields], **QUIET)
-    return save, save.click(saved, [filled, *fields], [message, filled, *fields], **QUIET)
+    gr.context.Context.root_block.load(fill, None, [filled, *fields], **UNQUEUED)
+    return save, save.click(saved, [filled, *fields], [message, filled, *fields], **UNQUEUED)
 
 
 def _values(run: Run) -> list[str]:

@@ -21,7 +21,7 @@ from jobs.records import Curve, Run, Stage
 from webapp import downloads
 from webapp.access import Access
 from webapp.charts import line_figure, panels
-from webapp.events import QUIET, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, PagePart, error_text, refresh
 from webapp.html import Html, link, tag
 from webapp.layout import RUNS, empty, frame, notice
 from webapp.pages import rename_run
@@ -144,15 +144,15 @@ def build(access: Access) -> None:
 
         return handler
 
-    saved.then(refresh_view, seen, outputs, **QUIET)
-    gr.context.Context.root_block.load(refresh_view, seen, outputs, **QUIET)
-    timer.tick(refresh_view, seen, outputs, **QUIET)
+    saved.then(refresh_view, seen, outputs, **UNQUEUED)
+    gr.context.Context.root_block.load(refresh_view, seen, outputs, **UNQUEUED)
+    timer.tick(refresh_view, seen, outputs, **UNQUEUED)
     actions = {"cancel": cancel, "resume": resume, "retry": retry, "clone": clone, "delete": really}
     for name, button in actions.items():
-        clicked = button.click(act(name), None, [message, destination], **QUIET)
-        clicked.then(refresh_view, seen, outputs, **QUIET).then(fn=None, inputs=destination, js=GO)
-    delete.click(lambda: gr.Row(visible=True), None, confirm, **QUIET)
-    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **QUIET)
+        clicked = button.click(act(name), None, [message, destination], **UNQUEUED)
+        clicked.then(refresh_view, seen, outputs, **UNQUEUED).then(fn=None, inputs=destination, js=GO)
+    delete.click(lambda: gr.Row(visible=True), None, confirm, **UNQUEUED)
+    gr.on([keep.click, really.click], lambda: gr.Row(visible=False), None, confirm, **UNQUEUED)
 
 
 def _act(name: str, run_id: str) -> str:

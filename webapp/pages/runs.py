@@ -11,7 +11,7 @@ from engine.labels import plural
 from jobs import api, records, storage
 from jobs.records import ACTIVE, RESUMABLE, RunState
 from webapp.access import Access
-from webapp.events import OPENED, QUIET, error_text
+from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.formatting import memory
 from webapp.html import Html, tag
 from webapp.layout import frame, notice
@@ -93,12 +93,12 @@ def build(access: Access) -> None:
 
     blocks = gr.context.Context.root_block
     drawn = [search, state, upload, actions, table, warning, seen]
-    blocks.load(opened, None, drawn, **QUIET).then(fn=None, js=OPENED).then(_taken, None, taken, **QUIET)
-    timer.tick(ticked, [search, state, seen], [table, warning, seen], **QUIET)
+    blocks.load(opened, None, drawn, **UNQUEUED).then(fn=None, js=OPENED).then(_taken, None, taken, **UNQUEUED)
+    timer.tick(ticked, [search, state, seen], [table, warning, seen], **UNQUEUED)
     filters = [search.input, state.input]
-    gr.on(filters, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **QUIET)
+    gr.on(filters, ticked, [search, state, seen], [table, warning, seen], trigger_mode="always_last", **UNQUEUED)
     gr.on(filters, fn=None, inputs=[search, state], js=KEEP_IN_ADDRESS)
-    upload.upload(imported, upload, [message, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    upload.upload(imported, upload, [message, destination], **UNQUEUED).then(fn=None, inputs=destination, js=GO)
 
 
 def _taken() -> Html:

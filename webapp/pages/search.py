@@ -11,7 +11,7 @@ from engine.experiment.space import firsts, read_space
 from engine.stages import STAGES
 from jobs import searches
 from webapp.access import Access
-from webapp.events import QUIET, error_text
+from webapp.events import UNQUEUED, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import notice
@@ -66,5 +66,5 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
             return notice("bad", error_text(error)), ""
 
     fields = [preset, *card, metric, trials, pruning, *form.components]
-    preview.click(previewed, fields, message, **QUIET)
-    start.click(started, fields, [message, destination], **QUIET).then(fn=None, inputs=destination, js=GO)
+    preview.click(previewed, fields, message, **UNQUEUED)
+    start.click(started, fields, [message, destination], **UNQUEUED).then(fn=None, inputs=destination, js=GO)

@@ -11,7 +11,7 @@ from engine.labels import plural
 from jobs import api, experiments
 from jobs.records import Run
 from webapp.access import Access
-from webapp.events import QUIET, error_text
+from webapp.events import UNQUEUED, error_text
 from webapp.html import Html, link, tag
 from webapp.layout import notice
 
@@ -102,12 +102,12 @@ def build(access: Access) -> gr.Row:
             return _closed(notice("bad", before + error_text(error)))
         return _closed(notice("ok", f"{plural(done, 'run')} deleted."))
 
-    edit.click(show_form, ids, opened, js=PICKED, **QUIET)
-    save.click(saved, [chosen, name, tags, note, group], opened, **QUIET)
+    edit.click(show_form, ids, opened, js=PICKED, **UNQUEUED)
+    save.click(saved, [chosen, name, tags, note, group], opened, **UNQUEUED)
     export.click(fn=None, js="() => delrecExport()")
-    delete.click(ask, ids, opened, js=PICKED, **QUIET)
-    really.click(deleted, chosen, opened, **QUIET).then(fn=None, js="() => delrecUnpick()")
-    gr.on([leave.click, keep.click], lambda: _closed(""), None, opened, **QUIET)
+    delete.click(ask, ids, opened, js=PICKED, **UNQUEUED)
+    really.click(deleted, chosen, opened, **UNQUEUED).then(fn=None, js="() => delrecUnpick()")
+    gr.on([leave.click, keep.click], lambda: _closed(""), None, opened, **UNQUEUED)
     return actions
 
 

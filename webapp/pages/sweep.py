@@ -14,7 +14,7 @@ from engine.labels import plural
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 from webapp.access import Access
-from webapp.events import QUIET, error_text
+from webapp.events import UNQUEUED, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import notice
@@ -80,7 +80,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             return notice("bad", error_text(error)), ""
 
     fields = [template, values, vary, seeds, *form.components]
-    preview.click(previewed, [preset, *fields], [message, seen], **QUIET)
-    start.click(started, [preset, name, question, seen, *fields], [message, destination], **QUIET).then(
+    preview.click(previewed, [preset, *fields], [message, seen], **UNQUEUED)
+    start.click(started, [preset, name, question, seen, *fields], [message, destination], **UNQUEUED).then(
         fn=None, inputs=destination, js=GO
     )

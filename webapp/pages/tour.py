@@ -14,7 +14,7 @@ import gradio as gr
 
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, LatestRequest, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, LatestRequest, PagePart, error_text, refresh
 from webapp.formatting import number_in_address
 from webapp.html import Html, link
 from webapp.inspect.page import ANSWERED, LIVE_SECONDS, RELAY, WAITING_SECONDS
@@ -104,10 +104,10 @@ def build(_: Access) -> None:
             asked.now = {**recalled(asked, request).now, "step": str(action["step"])}
         return show(asked, last, again="again" in action)
 
-    gr.context.Context.root_block.load(opened, where, outputs, **QUIET).then(fn=None, inputs=address, js=ANSWERED)
-    clicked = relay.click(act, [where, seen], outputs, trigger_mode="always_last", **QUIET)
+    gr.context.Context.root_block.load(opened, where, outputs, **UNQUEUED).then(fn=None, inputs=address, js=ANSWERED)
+    clicked = relay.click(act, [where, seen], outputs, trigger_mode="always_last", **UNQUEUED)
     clicked.then(fn=None, inputs=address, js=ANSWERED)
-    timer.tick(tick, [where, seen], outputs, **QUIET)
+    timer.tick(tick, [where, seen], outputs, **UNQUEUED)
 
 
 def recalled(asked: LatestRequest[dict[str, str]], request: gr.Request) -> LatestRequest[dict[str, str]]:

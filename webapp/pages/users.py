@@ -14,7 +14,7 @@ from engine.evaluate.paired import outcome_of_each
 from engine.evaluate.users import user_rows
 from jobs import api
 from webapp.access import Access
-from webapp.events import QUIET, PagePart, error_text
+from webapp.events import UNQUEUED, PagePart, error_text
 from webapp.formatting import number_in_address
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
@@ -55,7 +55,7 @@ def build(access: Access) -> None:
             back = link("All runs", RUNS, class_="dr-button")
             return [empty("No users to show", error_text(error), back), "", "", ""]
 
-    gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **QUIET)
+    gr.context.Context.root_block.load(opened, None, [head, filters, table, pager], **UNQUEUED)
 
 
 def _drivers_key(state: MeasurementsView) -> Hashable:
