@@ -191,7 +191,7 @@ def test_an_experiment_is_read_and_led_in_the_browser(page: Page, at_quiet_studi
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/run?id={one}")
     page.go_back()
-    results.last.get_by_role("link").last.click()
+    results.last.get_by_role("link").nth(1).click()  # the difference, behind the figure of the metric asked for
     page.wait_for_url("**/compare?runs=*")
     expect(page.locator("#compare-figures tbody tr")).to_have_count(2)
     page.go_back()
@@ -258,3 +258,26 @@ def test_a_search_is_begun_in_the_form_and_closed_on_its_page(page: Page, at_qui
     expect(page.locator("#experiment-close")).to_be_hidden()
     experiments.cancel("searched")
     experiments.delete("searched", with_runs=True)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_of_ablations_the_metric_asked_for_and_its_paired_difference_are_seen_without_scrolling(
+    page: Page, at_quiet_studio: Studio, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    _answers(monkeypatch)
+    plan = make_plan("smoke", load_config("smoke"), template="ablations=gru4rec", seed_text="0-1")
+    made = experiments.start(plan)
+    for run in experiments.standing(made.id).runs:
+        lifecycle.claim(run.id, process.owner())
+        lifecycle.finish(run.id, "done")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{at_quiet_studio.url}/experiment?id={made.id}&metric=NDCG%405")
+    heads = page.locator("#experiment-results thead th")
+    expect(heads.nth(0)).to_have_text("Variant")
+    expect(heads.nth(1)).to_contain_text("NDCG@5")
+    expect(heads.nth(2)).to_contain_text("NDCG@5, paired")
+    ends = "(all) => Math.max(...all.map((it) => it.getBoundingClientRect().right))"
+    scrolled = page.locator("#experiment-results .dr-scroll")
+    assert page.locator("#experiment-results tr > :nth-child(3)").evaluate_all(ends) <= scrolled.evaluate_all(ends)
+    experiments.delete(made.id, with_runs=True)

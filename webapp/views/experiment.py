@@ -130,6 +130,9 @@ def results(
 ) -> Html:
     """Means with both kinds of spread, and paired differences to the baseline; each leads to the runs behind it.
 
+    What was asked stands first, so that it is seen on a narrow screen too: the metric and its differences, then the
+    others, then the settings, which are many in an ablation and are told by the variants' names.
+
     Args:
         frozen: without links.
     """
@@ -138,22 +141,23 @@ def results(
         return words if frozen else _leading(words, groups, metric)
 
     varied = list(variants[0].settings)
-    heads = [tag("th", "Variant", scope="col"), *(tag("th", name, scope="col") for name in varied)]
-    heads += [tag("th", name, tag("small", "candidates"), scope="col", class_="dr-number") for name in metrics]
-    heads.append(tag("th", f"{metric}, paired", tag("small", f"against {baseline.label}"), scope="col"))
+    ordered = sorted(metrics, key=metric.__ne__)
+    heads = [tag("th", name, tag("small", "candidates"), scope="col", class_="dr-number") for name in ordered]
+    heads.insert(1, tag("th", f"{metric}, paired", tag("small", f"against {baseline.label}"), scope="col"))
+    heads = [tag("th", "Variant", scope="col"), *heads, *(tag("th", name, scope="col") for name in varied)]
     rows = []
     for group in variants:
-        cells = [tag("th", swatch(group.place), group.label, tag("small", _seeds(group)), scope="row",
-                     class_="dr-run-name")]  # fmt: skip
-        cells += [tag("td", value or "empty") for value in group.settings.values()]
-        for name in metrics:
+        named = (swatch(group.place), group.label, tag("small", _seeds(group)))
+        cells = []
+        for name in ordered:
             it = figures.get((group.place, name))
             cells.append(_spread(it, leading(_mean(it), [group], name)) if it else _NONE)
         difference = found.get(group.place)
         words, _, _ = difference_words(difference, group is baseline)
         shown = leading(words, [baseline, group], metric) if difference else words
-        cells.append(tag("td", shown, _test(difference)))
-        rows.append(tag("tr", cells, data_variant=group.label))
+        cells.insert(1, tag("td", shown, _test(difference), class_="dr-paired"))
+        cells += [tag("td", value or "empty") for value in group.settings.values()]
+        rows.append(tag("tr", tag("th", named, scope="row", class_="dr-run-name"), cells, data_variant=group.label))
     return join(
         [
             scrolled("Results", tag("thead", tag("tr", heads)), tag("tbody", rows)),
