@@ -98,6 +98,9 @@ class DistillConfig(Section):
     soft_labels: bool = _field(False, advanced=True)
     """In RPS aim at the teacher's probabilities of all that is asked about, not at its first choice alone (beyond the
     paper)."""
+    temperature: float = _field(1.0, advanced=True, gt=0.0)
+    """With distill.soft_labels: what the teacher's scores are divided by before they become probabilities. Above 1 the
+    order of what it finds unlikely weighs more (Hinton et al., 2015)."""
     steps: int = _field(100, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="prompts", ge=1)

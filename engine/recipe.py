@@ -125,6 +125,8 @@ def _distil(config: RunConfig) -> str:
         unread |= {"weights", "ta_weight"}  # one task is not weighed
     elif config.distill.weights == "dynamic":
         unread |= {"ta_weight"}
+    if not config.distill.soft_labels:
+        unread |= {"temperature"}
     own = config.distill.model_dump(mode="json", exclude=unread)
     taught = None if own["prompt"] == "lsr" and not own["conditional"] else _teacher(config, distilled_teacher(config))
     return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})

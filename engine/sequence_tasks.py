@@ -44,14 +44,16 @@ class NextTitle:
         task: Literal["lsr", "rps", "ta"] = "lsr",
         teacher: PrefixRanker | None = None,
         share: float = 0.0,
+        temperature: float = 1.0,
     ) -> None:
-        """``share``: of the loss; ``everywhere`` as of :class:`SequenceBatches`.
+        """``share``: of the loss; ``temperature`` as of :class:`SequenceBatch`, ``everywhere`` of :class:`SequenceBatches`.
 
         Raises:
             StudioError: no user has enough training interactions.
         """
         self.name: str = task
-        self.prompts, self.soft, self.task, self.teacher, self.share = prompts, soft, task, teacher, share
+        self.prompts, self.soft, self.task = prompts, soft, task
+        self.teacher, self.share, self.temperature = teacher, share, temperature
         self.learned = torch.from_numpy(split.warm)
         self.window = config.llm.window
         self.users = np.array([user for user in users if len(split.train[user]) >= self.shortest], dtype=np.int64)
@@ -86,7 +88,14 @@ class NextTitle:
             prompts = [self.prompts.lsr(history, (), self.soft) for history in histories]
         labels = self._first_choices(windows) if self.task == "rps" else windows.labels()
         return SequenceBatch(
-            prompts, labels, self.learned, self.window, windows=windows, teacher=self.teacher, share=self.share
+            prompts,
+            labels,
+            self.learned,
+            self.window,
+            windows=windows,
+            teacher=self.teacher,
+            share=self.share,
+            temperature=self.temperature,
         )
 
     def _first_choices(self, windows: Sequences) -> list[torch.Tensor]:
@@ -174,6 +183,7 @@ def distil_tasks(
                 task="rps",
                 teacher=teacher,
                 share=float(settings.soft_labels),
+                temperature=settings.temperature,
             )
         )
     if settings.ta:

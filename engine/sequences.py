@@ -120,6 +120,8 @@ class SequenceBatch:
     teacher: PrefixRanker | None = None
     share: float = 0.0
     """How much is learned from the teacher's probabilities of all items instead of from the label."""
+    temperature: float = 1.0
+    """What the teacher's scores are divided by before they become probabilities."""
 
     def __len__(self) -> int:
         return sum(map(len, self.labels))
@@ -169,7 +171,8 @@ class SequenceBatch:
     def _opinions(self) -> Tensor | None:
         if self.teacher is None or self.windows is None or not self.share:
             return None
-        return self.teacher.prefix_scores(self.windows.histories())[self.windows.asked[self.windows.windows.real]]
+        scores = self.teacher.prefix_scores(self.windows.histories())
+        return scores[self.windows.asked[self.windows.windows.real]] / self.temperature
 
 
 def _pieces(sizes: Sequence[int], most: int, least: int) -> Iterator[slice]:

@@ -153,16 +153,24 @@ def test_parts_add_up_to_the_whole(name: str, family: str) -> None:
     assert hits == pytest.approx(float((best == torch.cat(questions.labels)).float().mean()))
 
 
-def test_the_loss_is_that_of_labels_and_of_the_teachers_probabilities_by_their_shares() -> None:
-    made = world("finetune.soft_labels=0.3")
-    questions = task(made, "lsr").batch(0)
+@pytest.mark.parametrize(
+    ("name", "settings", "share", "temperature"),
+    [("lsr", ["finetune.soft_labels=0.3"], 0.3, 1.0), ("rps", ["distill.soft_labels=true"], 1.0, 1.0),
+     ("rps", ["distill.soft_labels=true", "distill.temperature=3"], 1.0, 3.0),
+     ("lsr", ["finetune.soft_labels=0.3", "distill.temperature=3"], 0.3, 1.0)],
+)  # fmt: skip
+def test_the_loss_is_that_of_labels_and_of_the_teachers_probabilities_by_their_shares(
+    name: str, settings: list[str], share: float, temperature: float
+) -> None:
+    made = world(*settings)
+    questions = task(made, name).batch(0)
     scores = torch.randn(len(questions), FILMS, generator=torch.Generator().manual_seed(0))
     logprobs = scores.log_softmax(1)
     hard = -logprobs[torch.arange(len(scores)), torch.cat(questions.labels)].mean()
     histories = [history[:n] for history in shown(made, questions) for n in range(len(history) + 1)]
-    chances = torch.from_numpy(DigestTeacher().catalogue_scores(histories)).softmax(1)
+    chances = (torch.from_numpy(DigestTeacher().catalogue_scores(histories)) / temperature).softmax(1)
     soft = -(chances * logprobs).sum(1).mean()
-    torch.testing.assert_close(questions._loss(scores), 0.7 * hard + 0.3 * soft)
+    torch.testing.assert_close(questions._loss(scores), (1 - share) * hard + share * soft)
 
 
 def test_a_batch_is_a_function_of_seed_and_step() -> None:

@@ -238,16 +238,18 @@ def test_teachers_scores_are_not_changed() -> None:
     assert np.array_equal(scores, before)
 
 
-def test_soft_labels_are_the_teachers_probabilities_of_the_candidates() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_soft_labels_are_the_teachers_probabilities_of_the_candidates(temperature: float) -> None:
     """The questions stay the same; hard labels aim at the first choice, soft ones at the teacher's whole order."""
     world = make_world()
     hard = rps(world.config, world.dataset).batch(0)
-    soft = rps(make_world("distill.soft_labels=true").config, world.dataset).batch(0)
+    settings = "distill.soft_labels=true", f"distill.temperature={temperature}"
+    soft = rps(make_world(*settings).config, world.dataset).batch(0)
     assert np.array_equal(hard.targets, hard.labels)
     assert np.array_equal(soft.labels, hard.labels)
     for prompt, candidates, label, aim in zip(soft.prompts, soft.candidates, soft.labels, soft.targets, strict=True):
         history = np.array(listed(prompt, world.dataset.catalogue, "history"))
-        chances = np.exp(DigestTeacher().catalogue_scores([history])[0][candidates])
+        chances = np.exp(DigestTeacher().catalogue_scores([history])[0][candidates] / temperature)
         np.testing.assert_allclose(aim, chances / chances.sum(), rtol=1e-5)
         assert aim.argmax() == label
     assert np.array_equal(np.concatenate([part.targets for part, _ in soft.parts(3)]), soft.targets)

@@ -94,7 +94,7 @@ class PatternSimulating(TrainingTask):
         self.teacher = teacher
         self.top = min(config.distill.teacher_top, config.data.candidates)
         self.show_ranks = config.distill.show_teacher_ranks
-        self.soft_labels = config.distill.soft_labels
+        self.soft_labels, self.temperature = config.distill.soft_labels, config.distill.temperature
         super().__init__(config, split, catalogue, users, config.distill.batch_size)
 
     def find_cuts(self, sequence: np.ndarray) -> np.ndarray:
@@ -118,7 +118,8 @@ class PatternSimulating(TrainingTask):
         best = best_items(scores, history, self.top, self.alike, self.learned)
         candidates, label = self.candidates(user, best, random)
         prompt = self.prompts.rps(history[-self.history :], candidates, shown_ranks=best[1:] if self.show_ranks else [])
-        return TrainingPrompt(prompt, candidates, label, _softmax(scores[candidates]) if self.soft_labels else None)
+        probs = _softmax(scores[candidates] / self.temperature) if self.soft_labels else None
+        return TrainingPrompt(prompt, candidates, label, probs)
 
 
 def best_items(scores: np.ndarray, history: np.ndarray, top: int, alike: np.ndarray, learned: np.ndarray) -> list[int]:
