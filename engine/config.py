@@ -99,8 +99,8 @@ class DistillConfig(Section):
     """In RPS aim at the teacher's probabilities of all that is asked about, not at its first choice alone (beyond the
     paper)."""
     temperature: float = _field(1.0, advanced=True, gt=0.0)
-    """With distill.soft_labels: what the teacher's scores are divided by before they become probabilities. Above 1 the
-    order of what it finds unlikely weighs more (Hinton et al., 2015)."""
+    """With distill.soft_labels: what the teacher's and the model's scores are divided by before they become
+    probabilities. Above 1 the order of what the teacher finds unlikely weighs more (Hinton et al., 2015)."""
     steps: int = _field(100, unit="steps", ge=1)
     """Optimizer steps."""
     batch_size: int = _field(8, unit="prompts", ge=1)

@@ -121,7 +121,7 @@ class SequenceBatch:
     share: float = 0.0
     """How much is learned from the teacher's probabilities of all items instead of from the label."""
     temperature: float = 1.0
-    """What the teacher's scores are divided by before they become probabilities."""
+    """What scores, the teacher's and one's own, are divided by where the teacher's probabilities are learned from."""
 
     def __len__(self) -> int:
         return sum(map(len, self.labels))
@@ -150,8 +150,8 @@ class SequenceBatch:
             scores, labels = scores[:, learned], places_in(learned, labels)
         loss = cross_entropy(scores, labels) * (1 - self.share)
         if opinions is not None:
-            opinions = to_device(opinions, scores.device)[:, learned].log_softmax(1)
-            loss = loss + self.share * cross_entropy(scores, opinions.exp())
+            probs = (to_device(opinions, scores.device)[:, learned] / self.temperature).softmax(1)
+            loss = loss + self.share * self.temperature**2 * cross_entropy(scores / self.temperature, probs)
         return loss
 
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
@@ -171,8 +171,7 @@ class SequenceBatch:
     def _opinions(self) -> Tensor | None:
         if self.teacher is None or self.windows is None or not self.share:
             return None
-        scores = self.teacher.prefix_scores(self.windows.histories())
-        return scores[self.windows.asked[self.windows.windows.real]] / self.temperature
+        return self.teacher.prefix_scores(self.windows.histories())[self.windows.asked[self.windows.windows.real]]
 
 
 def _pieces(sizes: Sequence[int], most: int, least: int) -> Iterator[slice]:

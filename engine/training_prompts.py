@@ -41,13 +41,15 @@ class TrainingBatch:
     """int64 ``[n]``: the column of the right candidate."""
     targets: np.ndarray
     """What training aims at: the labels, or float32 ``[n, m]`` how probable each candidate is."""
+    temperature: float = 1.0
+    """At which they are."""
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def loss(self, scorer: PromptScorer) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters."""
-        return scorer.loss(self.prompts, self.candidates, self.targets)
+        return scorer.loss(self.prompts, self.candidates, self.targets, self.temperature)
 
     def measured(self, scorer: PromptScorer, size: int) -> tuple[float, float]:
         """Mean loss, and the share of questions whose label comes first."""
@@ -65,7 +67,8 @@ class TrainingBatch:
         size = min(size, max(1, len(self) // least))
         for start in range(0, len(self), size):
             piece = slice(start, start + size)
-            part = TrainingBatch(self.prompts[piece], self.candidates[piece], self.labels[piece], self.targets[piece])
+            arrays = self.candidates[piece], self.labels[piece], self.targets[piece]
+            part = TrainingBatch(self.prompts[piece], *arrays, self.temperature)
             yield part, len(part) / len(self)
 
 
@@ -82,7 +85,7 @@ class TrainingPrompt:
     teacher_probs: np.ndarray | None = None
 
 
-def collate(questions: Sequence[TrainingPrompt]) -> TrainingBatch:
+def collate(questions: Sequence[TrainingPrompt], temperature: float = 1.0) -> TrainingBatch:
     """Single questions of one task as one batch; all have equally many candidates, and all have opinions or none."""
     labels = np.array([question.label for question in questions], dtype=np.int64)
     teacher_probs = [question.teacher_probs for question in questions if question.teacher_probs is not None]
@@ -91,6 +94,7 @@ def collate(questions: Sequence[TrainingPrompt]) -> TrainingBatch:
         np.stack([question.candidates for question in questions]),
         labels,
         np.stack(teacher_probs) if teacher_probs else labels,
+        temperature,
     )
 
 
@@ -106,6 +110,8 @@ class TrainingTask(ABC):
     """What a training sequence must have, in words."""
     without: str
     """How to do without the task."""
+    temperature = 1.0
+    """Of the probabilities that it aims at."""
 
     def __init__(
         self, config: RunConfig, split: Split, catalogue: Catalogue, users: np.ndarray, batch_size: int
@@ -145,12 +151,14 @@ class TrainingTask(ABC):
         """The training batch of step number ``step``."""
         random = generator(self.seed, self.name, "step", step)
         users = passes(self.users, step, self.batch_size, self.seed, self.name)
-        return collate(self.ask([(int(user), int(random.choice(self.cuts[user]))) for user in users], random))
+        places = [(int(user), int(random.choice(self.cuts[user]))) for user in users]
+        return collate(self.ask(places, random), self.temperature)
 
     def last(self) -> TrainingBatch:
         """One fixed question for every user, at the last cut: what validation asks."""
         random = generator(self.seed, self.name, "last")
-        return collate(self.ask([(user, int(cuts[-1])) for user, cuts in self.cuts.items()], random))
+        places = [(user, int(cuts[-1])) for user, cuts in self.cuts.items()]
+        return collate(self.ask(places, random), self.temperature)
 
     def candidates(self, user: int, fixed: Sequence[int], random: np.random.Generator) -> tuple[np.ndarray, int]:
         """Shuffled candidates (int64 ``[m]``) and the column of the label: ``fixed``, label first, and uniform fillers.

@@ -169,7 +169,7 @@ def test_the_loss_is_that_of_labels_and_of_the_teachers_probabilities_by_their_s
     hard = -logprobs[torch.arange(len(scores)), torch.cat(questions.labels)].mean()
     histories = [history[:n] for history in shown(made, questions) for n in range(len(history) + 1)]
     chances = (torch.from_numpy(DigestTeacher().catalogue_scores(histories)) / temperature).softmax(1)
-    soft = -(chances * logprobs).sum(1).mean()
+    soft = -(chances * (scores / temperature).log_softmax(1)).sum(1).mean() * temperature**2
     torch.testing.assert_close(questions._loss(scores), (1 - share) * hard + share * soft)
 
 

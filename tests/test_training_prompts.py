@@ -252,6 +252,7 @@ def test_soft_labels_are_the_teachers_probabilities_of_the_candidates(temperatur
         chances = np.exp(DigestTeacher().catalogue_scores([history])[0][candidates] / temperature)
         np.testing.assert_allclose(aim, chances / chances.sum(), rtol=1e-5)
         assert aim.argmax() == label
+    assert all(part.temperature == temperature for part, _ in soft.parts(3))
     assert np.array_equal(np.concatenate([part.targets for part, _ in soft.parts(3)]), soft.targets)
 
 

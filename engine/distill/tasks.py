@@ -94,7 +94,8 @@ class PatternSimulating(TrainingTask):
         self.teacher = teacher
         self.top = min(config.distill.teacher_top, config.data.candidates)
         self.show_ranks = config.distill.show_teacher_ranks
-        self.soft_labels, self.temperature = config.distill.soft_labels, config.distill.temperature
+        self.soft_labels = config.distill.soft_labels
+        self.temperature = config.distill.temperature if self.soft_labels else 1.0
         super().__init__(config, split, catalogue, users, config.distill.batch_size)
 
     def find_cuts(self, sequence: np.ndarray) -> np.ndarray:

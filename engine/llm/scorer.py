@@ -53,14 +53,17 @@ class PromptScorer:
         """The same scores as one differentiable batch: float32 ``[prompts, m]`` on the backbone's device."""
         return self.verbalizer.scores(self.embed(prompts), self._ids(candidates))
 
-    def loss(self, prompts: Sequence[Prompt], candidates: np.ndarray, targets: np.ndarray) -> Tensor:
+    def loss(
+        self, prompts: Sequence[Prompt], candidates: np.ndarray, targets: np.ndarray, temperature: float = 1.0
+    ) -> Tensor:
         """The verbalizer's training loss, a scalar; differentiable in the soft prompt and in adapters.
 
         Args:
-            targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities.
+            targets: int64 ``[prompts]``, position of the right candidate, or float32 ``[prompts, m]``, probabilities
+                at the ``temperature``.
         """
         labels = to_device(targets, self.backbone.device)
-        return self.verbalizer.loss(self.embed(prompts), self._ids(candidates), labels)
+        return self.verbalizer.loss(self.embed(prompts), self._ids(candidates), labels, temperature)
 
     def slot_scores(self, prompts: Sequence[Prompt], *, ends: bool = False) -> Tensor:
         """Scores of the whole catalogue at every slot of every prompt, or at their ends alone.

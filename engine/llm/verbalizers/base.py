@@ -53,12 +53,13 @@ class Verbalizer(ABC):
     def scores(self, batch: Embedded, candidates: Tensor) -> Tensor:
         """float32 ``[B, m]``, higher is better, for int64 ``candidates [B, m]``; differentiable."""
 
-    def loss(self, batch: Embedded, candidates: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, batch: Embedded, candidates: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
         """Listwise cross-entropy, so that what ranks is trained.
 
-        ``targets``: int64 ``[B]``, the right places in the list, or float32 ``[B, m]``, probabilities of all places.
+        ``targets``: int64 ``[B]``, the right places in the list, or float32 ``[B, m]``, probabilities of all places, at
+        the ``temperature`` at which the scores are compared with them (Hinton et al., 2015).
         """
-        return F.cross_entropy(self.scores(batch, candidates), targets)
+        return F.cross_entropy(self.scores(batch, candidates) / temperature, targets) * temperature**2
 
 
 class StateVerbalizer(Verbalizer):
