@@ -46,7 +46,7 @@ class NextTitle:
         share: float = 0.0,
         temperature: float = 1.0,
     ) -> None:
-        """``share``: of the loss; ``temperature`` as of :class:`SequenceBatch`, ``everywhere`` of :class:`SequenceBatches`.
+        """``share``: of the loss; ``temperature``: of these; ``everywhere``: see :class:`SequenceBatches`.
 
         Raises:
             StudioError: no user has enough training interactions.

@@ -64,6 +64,10 @@ def test_training_sees_the_scores_that_rank(
     torch.testing.assert_close(loss.detach(), expected, atol=1e-4, rtol=1e-4)
     certain = np.eye(candidates.shape[1], dtype=np.float32)[labels]
     torch.testing.assert_close(scorer.loss(questions, candidates, certain).detach(), expected, atol=1e-4, rtol=1e-4)
+    probs = np.full_like(certain, 1 / certain.shape[1])
+    warm = -F.log_softmax(torch.from_numpy(scores) / 3, 1).mean(1).mean() * 9
+    found = scorer.loss(questions, candidates, probs, 3.0).detach()
+    torch.testing.assert_close(found, warm, atol=1e-3, rtol=1e-4)
 
 
 def test_the_gradient_reaches_the_soft_prompt_and_only_it(
