@@ -98,6 +98,9 @@ def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
         Offer("without stage 2", {"finetune.enabled": False}, "stage 2", {"finetune.enabled": (True,)}),
         *prompts,
     ]
+    if base.distill.conditional:  # an extension: without it nothing of the method is missing
+        trained = {"distill.prompt": ("distilled", "lsr")}
+        offers.append(Offer("constant prompt", {"distill.conditional": False}, "prompt that learns", trained))
     whole = all(offer.lacking(base) is None for offer in offers)
     return _filled(plan, base, [Offer("DELRec" if whole else BASE, {}), *offers], prompts if values else ())
 

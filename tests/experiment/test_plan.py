@@ -128,6 +128,14 @@ def test_ablations_that_a_base_cannot_have_are_left_out_and_told(base):
     assert plan_from_yaml(plan_to_yaml(plan), "file")[0] == plan
 
 
+@pytest.mark.parametrize(("prompt", "learns"), [("distilled", True), ("lsr", True), ("random", False)])
+def test_a_conditional_prompt_is_compared_with_a_constant_one(prompt, learns):
+    plan = _plan("distill.conditional=true", f"distill.prompt={prompt}", template="ablations")
+    variant = plan.variants[-1]
+    assert (variant.label, variant.settings) == ("constant prompt", {"distill.conditional": False})
+    assert (variant.label not in plan.left_out) == learns
+
+
 def _kept(plan) -> list[str]:
     return [it.label for it in plan.variants if it.label not in plan.left_out]
 
