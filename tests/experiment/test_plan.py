@@ -173,7 +173,8 @@ def test_every_ablation_is_in_its_table():
         *_, (name, value) = ablation.changes.items()
         assert said in rows, f"{said} has no row in docs/experiments.md"
         assert f"`{label_of({name: value})}`" in rows[said]
-    assert len(rows) == len(ABLATIONS) + 2  # head and rule
+    assert "`distill.conditional=false`" in rows["constant prompt"]
+    assert len(rows) == len(ABLATIONS) + 3  # that one, head and rule
 
 
 def test_stage_2_counts_only_where_it_is_there():
