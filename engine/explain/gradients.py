@@ -1,15 +1,17 @@
 """Integrated gradients (Sundararajan et al. 2017) on the input embeddings, summed over each history item.
 
 The path goes from an input whose history is nothing but the average token, or the average item of a teacher, to the
-input as it is. What the attributions leave of the difference between both ends is the completeness error.
+input as it is; under a conditional prompt both go it together. What the attributions leave of the difference between
+both ends is the completeness error.
 """
 
 from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -120,21 +122,31 @@ def _parts(ranker: Ranker, older: np.ndarray, weight: float) -> Iterator[tuple[f
 
 
 class _Path(ABC):
-    """The straight line from the ``start`` to the ``end``, both float32 ``[T, width]``, and the scores along it.
+    """A straight line from ``start`` to ``end``, embeddings float32 ``[T, width]`` of each kind, and the scores on it.
 
-    ``spans`` say where each history item stands.
+    ``spans`` say for each kind where the history items stand.
     """
 
-    start: Tensor
-    end: Tensor
-    spans: list[slice]
+    start: list[Tensor]
+    end: list[Tensor]
+    spans: list[list[slice]]
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        self.start, self.end, self.spans = [], [], []
+
+    def add(self, end: Tensor, spans: list[slice], average: Tensor) -> None:
+        """One more kind of embeddings, ``end`` as they are; the path starts with the ``average`` in the ``spans``."""
+        start = end.clone()
+        for span in spans:
+            start[span] = average
+        self.start.append(start)
+        self.end.append(end)
+        self.spans.append(spans)
 
     @abstractmethod
-    def scores(self, points: Tensor) -> Tensor:
-        """float32 ``[S, m]`` for points ``[S, T, width]``; differentiable."""
+    def scores(self, points: Sequence[Tensor]) -> Tensor:
+        """float32 ``[S, m]`` for points ``[S, T, width]`` of each kind; differentiable."""
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
@@ -144,28 +156,36 @@ class _Path(ABC):
     def ends(self) -> Tensor:
         """float32 ``[2, m]``, on the CPU: with the history as it is, and without."""
         with self.asking(), torch.inference_mode():
-            return self.scores(torch.stack([self.end, self.start])).float().cpu()
+            return self.scores([torch.stack(both) for both in zip(self.end, self.start, strict=True)]).float().cpu()
 
     def attributions(self, steps: int, rival: int) -> np.ndarray:
         """float64 ``[n]``: what each history item brings the target's lead over column ``rival``."""
         nodes, weights = np.polynomial.legendre.leggauss(steps)
-        total = torch.zeros_like(self.end)
+        ways = [end - start for start, end in zip(self.start, self.end, strict=True)]
+        totals = [torch.zeros_like(way) for way in ways]
         for begin in range(0, steps, AT_ONCE):
-            shares = torch.tensor((nodes[begin : begin + AT_ONCE] + 1) / 2, dtype=torch.float32)
-            points = self.start + shares.to(self.end.device)[:, None, None] * (self.end - self.start)
-            points.requires_grad_(True)
+            shares = torch.tensor((nodes[begin : begin + AT_ONCE] + 1) / 2, dtype=torch.float32)[:, None, None]
+            points = [
+                (start + shares.to(way.device) * way).requires_grad_(True)
+                for start, way in zip(self.start, ways, strict=True)
+            ]
             with self.asking():
                 scores = self.scores(points)
                 lead = (scores[:, self.instance.target] - scores[:, rival]).sum()
-                (gradient,) = torch.autograd.grad(lead, points)
-            for weight, part in zip(weights[begin : begin + AT_ONCE] / 2, gradient, strict=True):
-                total += float(weight) * part
-        by_token = ((self.end - self.start) * total).sum(dim=1).double().cpu()
-        return np.array([float(by_token[span].sum()) for span in self.spans])
+                gradients = torch.autograd.grad(lead, points)
+            for total, gradient in zip(totals, gradients, strict=True):
+                for weight, part in zip(weights[begin : begin + AT_ONCE] / 2, gradient, strict=True):
+                    total += float(weight) * part
+        found = np.zeros(len(self.instance.history))
+        for way, total, spans in zip(ways, totals, self.spans, strict=True):
+            by_place = (way * total).sum(dim=1).double().cpu()
+            found += [float(by_place[span].sum()) for span in spans]
+        return found
 
 
 class _TextPath(_Path):
-    """Of a language model: embeddings of its prompt's tokens."""
+    """Of a language model: embeddings of its prompt's tokens, and of the items that a conditional prompt's teacher
+    reads."""
 
     def __init__(self, ranker: Ranker, instance: Instance) -> None:
         super().__init__(instance)
@@ -174,63 +194,91 @@ class _TextPath(_Path):
         scorer = plain.scorer
         self.off = plain is not ranker
         self.backbone, self.verbalizer = scorer.backbone, scorer.verbalizer
-        prompts = [plain.prompt(instance.history, instance.candidates)]
-        (encoded,) = scorer.encode(prompts)
-        self.end = scorer.embed(prompts).inputs[0].detach().float()
-        self.spans = [encoded.spans["history", i] for i in range(len(instance.history))]
-        self.start = self.end.clone()
-        average = long_mean(self.backbone.embedding().weight)
-        for span in self.spans:
-            self.start[span] = average
+        (encoded,) = scorer.encode([plain.prompt(instance.history, instance.candidates)])
+        soft = scorer.soft_prompt
+        batch = self.backbone.embed([encoded], None if soft is None else soft.weight)
+        self.slots = batch.slots[0]
+        spans = [encoded.spans["history", i] for i in range(len(instance.history))]
+        self.add(batch.inputs[0].detach().float(), spans, long_mean(self.backbone.embedding().weight))
+        self.conditioner = None if soft is None else soft.conditioner
+        if self.conditioner is not None:
+            items = _TeacherItems(self.conditioner.teacher, instance.history)
+            self.add(items.embeddings, items.spans, items.average)
+            self.items = items
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         with self.backbone.without_adapter() if self.off else contextlib.nullcontext():
             yield
 
-    def scores(self, points: Tensor) -> Tensor:
-        lengths = torch.full((len(points),), points.shape[1], device=points.device)
-        batch = Embedded(points.to(self.backbone.dtype), lengths)
-        candidates = to_device(self.instance.candidates, points.device).expand(len(points), -1)
+    def scores(self, points: Sequence[Tensor]) -> Tensor:
+        text = points[0]
+        if self.conditioner is not None:
+            shifts = self.conditioner.projected(self.items.prefix_states(points[1]))[:, -len(self.slots) :]
+            text = text.index_add(1, to_device([*self.slots], text.device), shifts)
+        lengths = torch.full((len(text),), text.shape[1], device=text.device)
+        batch = Embedded(text.to(self.backbone.dtype), lengths)
+        candidates = to_device(self.instance.candidates, text.device).expand(len(text), -1)
         return self.verbalizer.scores(batch, candidates)
 
 
 class _TeacherPath(_Path):
-    """Of a teacher: embeddings of the items that it reads; titles that it does not know have no place."""
+    """Of a teacher: embeddings of the items that it reads."""
 
     def __init__(self, teacher: Teacher, instance: Instance, older: np.ndarray) -> None:
         super().__init__(instance)
-        self.teacher, self.network = teacher, teacher.network
-        history = instance.history
-        read = np.concatenate([older, history[history < teacher.n_items]])[-teacher.config.max_length :]
-        question = self.network.question(to_device(read, teacher.device))
-        self.question = question
-        first = int((question == self.network.start).nonzero()[0] == 0)  # whether the start stands before them
-        self.end = self.network.items(question).detach().float()
-        place, spans = first + len(read), []
-        for item in history[::-1]:
-            known = item < teacher.n_items and place > first
-            place -= int(known)
-            spans.append(slice(place, place + int(known)))
-        self.spans = spans[::-1]
-        self.start = self.end.clone()
-        average = long_mean(self.network.items.weight[: teacher.n_items])
-        for span in self.spans:
-            self.start[span] = average
+        self.network = teacher.network
+        self.items = _TeacherItems(teacher, instance.history, older)
+        self.add(self.items.embeddings, self.items.spans, self.items.average)
 
-    def scores(self, points: Tensor) -> Tensor:
-        sequences = self.question.expand(len(points), -1)
-        hook = self.network.items.register_forward_hook(lambda *_: points)
-        try:
-            with torch.backends.cudnn.flags(enabled=False):  # its recurrent networks go back in training only
-                states = self.network(sequences, torch.ones_like(sequences, dtype=torch.bool))[:, -1]
-        finally:
-            hook.remove()
-        known = to_device(self.instance.candidates, points.device)
-        scores = self.network.logprobs(states)
+    def scores(self, points: Sequence[Tensor]) -> Tensor:
+        (embeddings,) = points
+        known = to_device(self.instance.candidates, embeddings.device)
+        scores = self.network.logprobs(self.items.states(embeddings))
         lowest = scores.min(dim=1, keepdim=True).values
         padded = torch.cat([scores, lowest], dim=1)  # titles of one's own get the lowest
         return padded[:, known.clamp(max=scores.shape[1])]
+
+
+class _TeacherItems:
+    """What a teacher reads of a history behind ``older`` items, as embeddings; titles that it does not know have no
+    place.
+
+    ``embeddings``: float32 ``[items, width]``, as they are; ``spans``: where each item of the history stands in them;
+    ``average``: the average item's.
+    """
+
+    def __init__(self, teacher: Teacher, history: np.ndarray, older: np.ndarray = EMPTY) -> None:
+        known = (history >= 0) & (history < teacher.n_items)
+        self.network, self.longest, self.device = teacher.network, teacher.config.max_length, teacher.device
+        self.read = to_device(np.concatenate([older, history[known]]).astype(np.int64), self.device)
+        self.seen = [len(older), *(len(older) + np.cumsum(known)).tolist()]
+        """How many of them it has read behind each prefix of the history."""
+        self.embeddings = self.network.items(self.read).detach().float()
+        self.spans = [slice(begin, end) for begin, end in pairwise(self.seen)]
+        self.average = long_mean(self.network.items.weight[: teacher.n_items])
+
+    def states(self, embeddings: Tensor, end: int | None = None) -> Tensor:
+        """float32 ``[S, width]``: behind the first ``end`` items, all of them by default, for ``embeddings
+        [S, items, width]``; differentiable."""
+        read = self.read[:end][-self.longest :]
+        first = len(self.read[:end]) - len(read)
+        question = self.network.question(read)
+        (places,) = torch.nonzero(question != self.network.start, as_tuple=True)
+        start = self.network.items(question).detach().expand(len(embeddings), -1, -1)
+        points = start.index_copy(1, places, embeddings[:, first : first + len(read)])
+        hook = self.network.items.register_forward_hook(lambda *_: points)
+        try:
+            sequences = question.expand(len(points), -1)
+            with torch.backends.cudnn.flags(enabled=False):  # its recurrent networks go back in training only
+                states: Tensor = self.network(sequences, torch.ones_like(sequences, dtype=torch.bool))[:, -1]
+        finally:
+            hook.remove()
+        return states
+
+    def prefix_states(self, embeddings: Tensor) -> Tensor:
+        """float32 ``[S, n + 1, width]``: behind each prefix of the history, the empty one first; differentiable."""
+        return torch.stack([self.states(embeddings, end) for end in self.seen], dim=1)
 
 
 def long_mean(embeddings: Tensor) -> Tensor:

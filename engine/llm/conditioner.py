@@ -41,9 +41,13 @@ class Conditioner(nn.Module):
 
     def forward(self, histories: Sequence[History]) -> list[Tensor]:
         """float32 ``[n + 1, width]`` for each history of n items: what is added before the answers to its prefixes."""
-        states = self.teacher.prefix_states(histories).to(self.projection.device)
-        shifts = nn.functional.layer_norm(states, states.shape[1:]) @ self.projection.T
+        shifts = self.projected(self.teacher.prefix_states(histories))
         return list(shifts.split([len(history) + 1 for history in histories]))
+
+    def projected(self, states: Tensor) -> Tensor:
+        """float32 ``[..., width]`` of the teacher's ``states [..., its width]``; differentiable in both."""
+        states = states.to(self.projection.device)
+        return nn.functional.layer_norm(states, states.shape[-1:]) @ self.projection.T
 
     def shifted(self, batch: Embedded, histories: Sequence[History]) -> Embedded:
         """The batch with its shifts added: at the last n + 1 slots of a prompt or, where it has fewer, at these."""
