@@ -16,7 +16,7 @@ from several import together
 from stage_world import QUICK, Recorder, cancelled, make_world
 
 from engine import distributed
-from engine.architectures import TeacherName
+from engine.architectures import ARCHITECTURES, TeacherName
 from engine.devices import choose_device
 from engine.distill.stage import DistilStage
 from engine.distributed import joined, world_size
@@ -76,7 +76,7 @@ def test_two_processes_take_the_steps_of_one(stage: Callable[[str], dict[str, An
     np.testing.assert_equal(second, first)  # to the last bit: they would drift apart
 
 
-@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gsasrec"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_two_processes_train_the_teacher_of_one(name: TeacherName, tmp_path: Path) -> None:
     world = make_world("teacher.batch_size=1", "teacher.epochs=2", "teacher.dropout=0.3")  # some of a single window
 
