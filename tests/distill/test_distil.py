@@ -64,7 +64,7 @@ def test_only_the_soft_prompt_and_the_head_change(tmp_path: Path, family: str, a
 @pytest.mark.parametrize("family", FAMILIES)
 def test_losses_fall_on_users_that_were_kept_out(tmp_path: Path, family: str, form: str) -> None:
     settings = {
-        "candidates": ("distill.steps=48", "distill.validate_every=48", "distill.lr=0.2"),
+        "candidates": ("distill.steps=48", "distill.validate_every=48", "distill.lr=0.1", "distill.soft_tokens=12"),
         "sequence": ("distill.steps=32", "distill.validate_every=32", "distill.batch_size=16"),
     }
     world = make_world(*settings[form], family=family, form=form)
