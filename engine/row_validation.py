@@ -22,8 +22,9 @@ AT_ONCE = 32
 
 
 def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
-    """Write ``validation.json``, unless it is there: ``users``, and ``rows``, the NDCG@5 of each among the
-    candidates. As many users as stage 2 is validated on (``finetune.validation_users``).
+    """Write ``validation.json``, unless it is there: ``users``, ``rows``, the NDCG@5 of each among the candidates, and
+    ``errors``, the standard error over users of how far each stays below the best. As many users as stage 2 is
+    validated on (``finetune.validation_users``).
 
     Earlier stages of the language model are on the way to the last one and are not asked.
 
@@ -43,7 +44,7 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
     # DELRec-plus asks DELRec, which has a row of its own: its answers are remembered.
     predictors = RowPredictors(models, models.dataset.catalogue, EMPTY)
 
-    def quality(row: str) -> float:
+    def quality(row: str) -> np.ndarray:
         ranker = predictors.ranker(row)
         scores = distributed.map_chunks(
             size,
@@ -51,11 +52,14 @@ def validate_rows(models: Models, run: RunFolder, monitor: Monitor) -> None:
             lambda rows: ranker.scores(examples.histories[rows], candidates[rows]),
             after=lambda _: monitor.check(),
         )
-        return round(float(ndcg(target_ranks(scores, columns), 5).mean()), 6)
+        return ndcg(target_ranks(scores, columns), 5)
 
-    found = {row: quality(row) for row in rows}
+    by_user = {row: quality(row) for row in rows}
+    found = {row: round(float(values.mean()), 6) for row, values in by_user.items()}
     best = max(found, key=lambda row: found[row])
-    run.files.write("evaluate", run.validation, json.dumps({"users": size, "rows": found}, indent=1))
+    errors = {row: round(float((by_user[best] - values).std() / size**0.5), 6) for row, values in by_user.items()}
+    kept = {"users": size, "rows": found, "errors": errors}
+    run.files.write("evaluate", run.validation, json.dumps(kept, indent=1))
     monitor.message(
         f"{best} is best on {plural(size, 'validation user')}: NDCG@5 {found[best]:.3f} among the candidates"
     )

@@ -36,7 +36,7 @@ class FaithfulnessRequest(Request):
 
     users: int = Field(trust.USERS, ge=2, le=1000)
     model: str | None = None
-    """The row of the results table; the one that was best on validation users by default."""
+    """The row of the results table; empty for the default one."""
 
 
 class DriversRequest(Request):

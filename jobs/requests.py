@@ -158,7 +158,7 @@ class ExplainRequest(Request):
     parts: list[str] = []
     """All parts where none is named."""
     model: str | None = None
-    """The row of the results table that answers; the one that was best on validation users by default."""
+    """The row of the results table that answers; empty for the default one."""
     beside: str | None = None
     """The row whose ranking and reasons stand beside it; the teacher by default, or DELRec beside the teacher."""
     prompt_of: list[str] = []

@@ -15,7 +15,7 @@ from engine.errors import Cancelled, StudioError
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
-from engine.rows import all_rows, last_row, table_rows
+from engine.rows import all_rows, last_row, method_row, table_rows
 from engine.run_folder import RunFolder
 from engine.stages import stage_names
 from engine.verbalizers import VERBALIZERS
@@ -92,20 +92,30 @@ def test_a_step_of_stage_1_whose_only_task_has_no_question_changes_nothing_and_e
     assert 0 < len(asked) < 6
 
 
-def test_the_row_that_is_best_on_validation_users_answers_for_the_run(tmp_path, finished, monkeypatch):
+def test_the_row_that_is_best_on_validation_users_answers_unless_the_runs_own_is_as_good(finished, monkeypatch):
     _, folder, _ = finished
     run = RunFolder(folder)
     kept = json.loads(run.validation.read_text())
     config = run.config()
     assert list(kept["rows"]) == [row for row in all_rows(config) if row not in ("llm-zero-shot", "llm-distilled")]
-    best = max(kept["rows"], key=kept["rows"].get)
-    assert chosen_row(run).row == best
+    assert list(kept["errors"]) == list(kept["rows"])
+    assert {row for row, error in kept["errors"].items() if error == 0} >= {max(kept["rows"], key=kept["rows"].get)}
     assert f"{kept['users']} validation users" in chosen_row(run).why
-    other = "markov" if best != "markov" else "popularity"
     monkeypatch.setattr(run, "validation", folder / "other.json")
-    assert chosen_row(run).row == last_row(config), "an earlier version's run"
-    run.validation.write_text(json.dumps({"users": 3, "rows": {**kept["rows"], other: 1.5, "gone": 9}}))
-    assert chosen_row(run).row == other
+    last, method = last_row(config), method_row(config)
+    assert chosen_row(run).row == last, "an earlier version's run"
+    alike = {last: 0.3, method: 0.3}
+    for rows, errors, row in (
+        ({last: 0.6, method: 0.7, "sasrec": 0.8}, {last: 0.25, method: 0.15}, last),
+        ({last: 0.6, method: 0.7, "sasrec": 0.8}, {last: 0.15, method: 0.15}, method),
+        ({last: 0.6, method: 0.7, "sasrec": 0.8}, {last: 0.15, method: 0.05}, "sasrec"),
+        ({last: 0.7, method: 0.8, "sasrec": 0.75}, alike, method),
+        ({last: 0.7, "markov": 1.5, "gone": 9}, {}, "markov"),  # kept before there were errors
+    ):
+        run.validation.write_text(json.dumps({"users": 3, "rows": rows, "errors": errors}))
+        assert chosen_row(run).row == row
+        assert "3 validation users" in chosen_row(run).why
+        assert ("standard error" in chosen_row(run).why) == (rows[row] < max(rows[it] for it in rows if it != "gone"))
     run.validation.write_text("{")
     with pytest.raises(StudioError, match="damaged"):
         chosen_row(run)

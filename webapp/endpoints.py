@@ -242,7 +242,7 @@ class Endpoints(DataEndpoints):
             titles: a history of your own, oldest first, as for `recommend`; with a user, what hers is changed to.
             item: the item to explain, a title or "id:50"; empty for the row's first.
             rival: why rather than this one, a title or "id:50"; empty for the strongest other.
-            model: the row of the results table that is explained; empty for the one that was best on validation.
+            model: the row of the results table that is explained; empty for the run's default one.
             beside: the row whose ranking and reasons stand beside it; empty for the teacher.
             catalogue: candidates are the row's best of all items, not the evaluation's; with titles they always are.
             parts: what is measured, such as "summary" (seconds), "effects" or "gradients"; all of *Inspect* if empty.

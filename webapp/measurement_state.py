@@ -125,7 +125,7 @@ class MeasurementsView:
 
     run: Run
     row: str
-    """The row of the results table that the address names, or else the one that was best on validation."""
+    """The row of the results table that the address names, or else the default one."""
     asked: Mapping[str, Explanation]
     """The latest question of each kind, about this row where it is about one."""
     tests: Falsification | None
@@ -233,7 +233,7 @@ def stop(what: Measurement, query: Mapping[str, str]) -> None:
 
 
 def _row(run: Run, named: str) -> str:
-    """The row of this name, or else the one that was best on validation users."""
+    """The row of this name, or else the default one."""
     return checked_row(make_config(run.config), named) if named else chosen_row(RunFolder(run.folder)).row
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cli_shell import Shell
 
+from engine.default_row import chosen_row
 from engine.run_folder import RunFolder
 from jobs import requests
 
@@ -37,8 +38,7 @@ def test_any_row_is_explained_the_one_that_was_best_by_default(
 ) -> None:
     file = tmp_path / "why.json"
     run = ("explain", "--run", "first", "--user", "1", "--json", str(file), "--only")
-    kept = json.loads(RunFolder(smoke_home / "runs" / smoke["run_id"]).validation.read_text(encoding="utf-8"))["rows"]
-    best = max(kept, key=kept.__getitem__)
+    best = chosen_row(RunFolder(smoke_home / "runs" / smoke["run_id"])).row
     for row, beside in ((None, "sasrec"), ("sasrec", "delrec"), ("popularity", "delrec-plus")):
         named = () if row is None else ("--model", row, "--beside", beside)
         said = shell(*run, "summary", *named)

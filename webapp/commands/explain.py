@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rival", metavar="ITEM", help="Why rather than this one? A title or id:…; default: the strongest other."
 )
-@click.option("--model", metavar="ROW", help="The row of the results table to explain; default: best on validation.")
+@click.option("--model", metavar="ROW", help="The row of the results table to explain; default: as the app chooses.")
 @click.option("--beside", metavar="ROW", help="The row to hold it against; default: the teacher.")
 @click.option("--catalogue", is_flag=True, help="Candidates: the row's best of all items, not the evaluation's.")
 @click.option("--only", "parts", multiple=True, metavar="PART", help="Measure this part only; may come repeatedly.")

@@ -18,7 +18,7 @@ MEASURES = ("comprehensiveness", "sufficiency")
 @click.command()
 @click.option("--run", "reference", required=True, metavar="RUN", help="A finished run: id, its beginning, or name.")
 @click.option("--users", default=20, show_default=True, help="Test users to measure; always the same ones.")
-@click.option("--model", metavar="ROW", help="The row of the results table; default: the one best on validation.")
+@click.option("--model", metavar="ROW", help="The row of the results table; default: as the app chooses.")
 @users_processes_option
 @click.option("--json", "file", metavar="FILE", help="Write the figures to FILE as JSON.")
 def command(reference: str, users: int, model: str | None, file: str | None, processes: int | None) -> None:

@@ -37,7 +37,7 @@ class Question:
     titles: tuple[str, ...] | None = None
     """A history of one's own, oldest first: titles and references; empty while none is typed yet."""
     model: str = ""
-    """The row of the results table that is explained; the one that was best on validation if empty."""
+    """The row of the results table that is explained; the one that answers for the run by default if empty."""
     beside: str = ""
     """The row whose reasons stand beside; the teacher, or what learned from it, if empty."""
     item: str = ""

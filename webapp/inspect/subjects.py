@@ -88,7 +88,7 @@ class Subjects:
         return chosen_row(RunFolder(self.run.folder))
 
     def row_of(self, model: str) -> str:
-        """The row that is explained: the one that is named, or else the one that was best on validation.
+        """The row that is explained: the one that is named, or else the one that answers for the run by default.
 
         Raises:
             StudioError: the run has no such row.
