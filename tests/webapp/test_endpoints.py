@@ -270,12 +270,10 @@ def test_what_changes_something_is_not_handed_on_unasked() -> None:
 
 def test_a_page_that_changes_something_without_asking_is_found() -> None:
     code = "def build(access):\n def renamed(name):\n  ASK\n  api.rename(name)\n button.click(renamed)"
-    for ask, calls in (("pass", {"jobs.api.rename"}), ("access.require_change(request)", {"access.require_change"})):
-        found: dict[str, set[str]] = {}
-        collect(ast.parse(code.replace("ASK", ask)), "webapp.pages.new", {"api": "jobs.api"}, found)
-        assert "webapp.pages.new.build.renamed" in found["webapp.pages.new.build"]
-        assert found["webapp.pages.new.build.renamed"] == calls
-    assert way_to_a_change("jobs.api.rename", uses())[-1] == "db.store.writing"
+    way = _way(code.replace("ASK", "pass"))
+    assert way[1:3] == ["webapp.pages.new.build.renamed", "jobs.api.rename"]
+    assert way[-1] == "db.store.writing"
+    assert _way(code.replace("ASK", "access.require_change(request)")) == []
 
 
 def test_mcp_is_off_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
