@@ -128,12 +128,13 @@ def test_what_is_typed_outlives_polls_changes_of_the_run_and_a_server_that_forge
 @pytest.mark.parametrize("delay", [0, 15])
 def test_what_is_typed_as_soon_as_a_field_shows_stays(tabs: Browser, at_quiet_studio: Studio, delay: int) -> None:
     """The first answer, and the framework when it opens a tab, set the fields a moment after they show."""
-    run_id = api.launch(load_config("smoke"), "smoke", "Before")
+    name = f"typed {delay} before"  # found by the search that is typed, should its event be heard
+    run_id = api.launch(load_config("smoke"), "smoke", name)
     fields = "#edit-name input, #edit-tags input, #search input, #setting-data-path input"
     context = tabs.new_context()
     context.add_init_script(TYPE_AT_ONCE.replace("FIELDS", fields).replace("DELAY", str(delay)))
-    for path, anchor, wanted in (
-        (f"/run?id={run_id}", "#run-head h1", {"edit-name": "typedBefore|Beforetyped|typed", "edit-tags": "typed"}),
+    for path, anchor, typed in (
+        (f"/run?id={run_id}", "#run-head h1", {"edit-name": f"typed{name}|{name}typed|typed", "edit-tags": "typed"}),
         ("/runs", "#runs table", {"search": "typed"}),
         ("/runs?q=x", "#runs", {"search": "xtyped|typedx"}),
         ("/?preset=smoke", "#launch-command code", {"setting-data-path": "typed"}),
@@ -143,8 +144,8 @@ def test_what_is_typed_as_soon_as_a_field_shows_stays(tabs: Browser, at_quiet_st
         expect(page.locator(anchor).first).to_be_visible()
         if "run?" in path:
             page.get_by_role("tab", name="Name and notes").click()
-        for name, text in wanted.items():
-            field = page.locator(f"#{name} input")
+        for field_id, text in typed.items():
+            field = page.locator(f"#{field_id} input")
             expect(field).to_have_value(re.compile("typed"))
             page.wait_for_timeout(700)
             expect(field).to_have_value(re.compile(f"^({text})$"))
