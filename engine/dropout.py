@@ -47,7 +47,10 @@ class Dropout(nn.Module):
         number, part = values.numel(), _Drawn.rows
         if part is not None:
             own, total = part
-            number = number // (own.stop - own.start) * total
+            rows = own.stop - own.start
+            if len(values) % rows:
+                raise ValueError(f"{len(values)} rows are no copies of a batch's {rows}")
+            number = number // rows * total
         draws = torch.randint(-(2**63), 2**63 - 1, (-(-number // 8),), device=values.device)
         # Ones and zeros as bytes; bool takes PyTorch several times as long, to make and to multiply by.
         drawn = draws.view(torch.uint8)[:number]

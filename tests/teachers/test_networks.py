@@ -7,7 +7,7 @@ import torch
 
 from engine.architectures import ARCHITECTURES
 from engine.config import TeacherConfig
-from engine.dropout import Dropout
+from engine.dropout import Dropout, drawn_for
 from engine.teachers import Teacher
 from engine.teachers.network import network_class
 from tests.teachers.conftest import N_ITEMS, TINY
@@ -110,6 +110,21 @@ def test_dropout_lets_gradients_through_where_values_pass() -> None:
     values.sum().backward()
     assert inputs.grad is not None
     assert torch.equal(inputs.grad, values.detach())
+
+
+def test_dropout_of_a_batch_that_is_shared_is_of_its_rows_and_copies_of_them() -> None:
+    own, layer = slice(1, 3), Dropout(0.5)
+
+    def dropped(rows: int, drawn: slice) -> torch.Tensor:
+        torch.manual_seed(0)
+        with drawn_for(drawn, 4):
+            return layer(torch.ones(rows, 20))
+
+    for copies in (1, 3):
+        whole = dropped(4 * copies, slice(0, 4)).unflatten(0, (copies, 4))
+        assert torch.equal(dropped(2 * copies, own).unflatten(0, (copies, 2)), whole[:, own])
+    with pytest.raises(ValueError, match=r"5 rows are no copies of a batch's 2"):
+        dropped(5, own)
 
 
 def test_dropout_follows_the_seed_and_rests_in_evaluation() -> None:
