@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,12 +79,14 @@ def test_marks_written_into_a_title_stay_text(backbone: Backbone) -> None:
 def test_the_soft_prompt_is_spliced_in_and_nothing_else_changes(
     backbone: Backbone, prompts: Prompts, soft_prompt: SoftPrompt
 ) -> None:
+    """One of tokens' embeddings reads as these tokens, whatever a model does to embeddings before it reads them."""
     encoded = backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=True), len(soft_prompt))
     assert encoded.soft is not None
-    embedded = backbone.embed([encoded], soft_prompt.weight)
-    expected = backbone.embedding()(encoded.ids).clone()
-    expected[encoded.soft] = soft_prompt.weight
-    torch.testing.assert_close(embedded.inputs[0], expected)
+    ids, tokens = encoded.ids.clone(), torch.arange(7, 7 + len(soft_prompt))
+    ids[encoded.soft] = tokens
+    embedded = backbone.embed([encoded], backbone.embedding()(tokens))
+    torch.testing.assert_close(embedded.inputs, backbone.embed([replace(encoded, ids=ids)]).inputs)
+    assert not torch.equal(embedded.inputs, backbone.embed([encoded], soft_prompt.weight).inputs)
     assert "Pattern:" in backbone.tokenizer.decode(encoded.ids[: encoded.soft.start])
     assert all(span.start >= encoded.soft.stop for span in encoded.spans.values())
 
@@ -94,6 +97,16 @@ def test_soft_tokens_and_places_for_them_go_together(
 ) -> None:
     with pytest.raises(ValueError, match="soft tokens"):
         backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=soft), tokens)
+
+
+def test_a_prompt_is_answered_as_its_tokens_are(backbone: Backbone, prompts: Prompts) -> None:
+    encoded = backbone.encode(prompts.lsr(HISTORY, CANDIDATES, soft=False))
+    fed = {}
+    if backbone.encoder_decoder:
+        fed = {"decoder_input_ids": torch.tensor([[backbone.model.config.decoder_start_token_id]])}
+    own = backbone.model(input_ids=encoded.ids[None], **fed).logits[0, -1]
+    answer = backbone.logits(backbone.answer_states(backbone.embed([encoded])))[0]
+    torch.testing.assert_close(answer, own, atol=1e-4, rtol=1e-4)
 
 
 def test_the_answer_state_gives_the_models_own_logits(

@@ -28,11 +28,12 @@ from transformers import (
     ViTConfig,
 )
 
-from engine.backbones import SMOLLM2, TINY
+from engine.backbones import BACKBONES, SMOLLM2, TINY
 from engine.config import LLMConfig
 from engine.errors import StudioError
 from engine.llm import Prompts, load_backbone, sources
 from engine.llm.checkpoint import TYPES
+from engine.llm.encoder import Encoded
 from engine.llm.tiny import tiny_tokenizer
 from engine.monitor import Monitor
 
@@ -106,6 +107,18 @@ def test_tiny_models_take_seed_dtype_and_device_from_the_settings(name: str) -> 
     assert (backbone.name, backbone.dtype, backbone.device.type) == (name, torch.bfloat16, "cpu")
     other = load_backbone(LLMConfig(name=name, seed=4, dtype="bfloat16", device="cpu"), Monitor())
     assert not torch.equal(backbone.embedding().weight, other.embedding().weight)
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_a_kind_is_known_by_its_files_and_reads_as_much_as_its_line_says(kind: str, tmp_path: Path) -> None:
+    tiny = load(f"tiny-{kind}")
+    tiny.model.save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    found = load(tmp_path)
+    assert found.family == kind, "its line in engine/backbones.py lacks the model_type of its configurations"
+    text = Encoded(torch.arange(found.context + BACKBONES[kind].unbounded) % 100, None, {})
+    states = [backbone.answer_states(backbone.embed([text])) for backbone in (tiny, found)]
+    torch.testing.assert_close(*states)
 
 
 @pytest.mark.parametrize("name", ["gpt-99", "smollm2", "a/b/c", "../models", "."])
