@@ -55,13 +55,15 @@ def offered(server: Server, name: str, tmp_path: Path) -> tuple[RemoteFile, ...]
     write = WRITE["amazon-2014"] if name == "beauty" else WRITE[name]
     write(made, LOG, category) if category else write(made, LOG)  # type: ignore[call-arg]
     asked = reader.remotes(DataConfig(dataset=name, category=category_of(name)))
+    assert asked, "remotes of its reader says where it is, or fetchable is False"
     if len(asked) == 1 and asked[0].name.endswith(".zip") and not (made / asked[0].name).exists():
         shutil.make_archive(str(tmp_path / "packed"), "zip", made)
         (tmp_path / "packed.zip").rename(made / asked[0].name)
     files = {path.name: path.read_bytes() for path in made.iterdir()}
     remotes = []
     for remote in asked:
-        assert all(url.startswith("https://") for url in remote.urls)
+        assert remote.name in files, f"remotes of its reader calls it so, the sample holds {', '.join(files)}"
+        assert [url for url in remote.urls if not url.startswith("https://")] == []
         here = "/" + remote.urls[0].split("/", 3)[3]
         server.files[here] = files[remote.name]
         if remote.md5 == "+":
