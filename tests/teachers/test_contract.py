@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from engine.architectures import ARCHITECTURES
+from engine.architectures import ARCHITECTURES, TeacherName
 from engine.config import TeacherConfig
 from engine.data import Split
 from engine.fields import Setting, describe
 from engine.labels import label
+from engine.monitor import Monitor
 from engine.ranking import CatalogueRanker, PrefixRanker
 from engine.settings import load_config
-from engine.teachers import CatalogueScorer, Teacher, base
+from engine.teachers import CatalogueScorer, Teacher, base, train_teacher
 from engine.teachers import teacher as teacher_module
 from engine.teachers.network import Network, network_class
 from engine.teachers.windows import Windows
-from tests.teachers.conftest import MORE, N_ITEMS, RING, TINY, UNSEEN, walk
+from tests.teachers.conftest import MORE, MORE_TRAINING, N_ITEMS, RING, TINY, UNSEEN, leave_one_out, walk
 
 HISTORIES = [walk(begin, length) for begin, length in ((0, 5), (7, 1), (3, 9), (0, 0), (11, 2), (5, 5), (2, 12))]
 CANDIDATES = np.array([np.random.default_rng(row).permutation(N_ITEMS)[:6] for row in range(len(HISTORIES))])
@@ -114,6 +117,16 @@ def test_learns_that_films_follow_each_other_in_a_ring(name: str, rankers: dict[
     histories = [walk(begin, length) for begin in range(RING) for length in (2, 4, 6)]
     best = rankers[name].catalogue_scores(histories).argmax(axis=1)
     assert best.tolist() == [(history[-1] + 1) % RING for history in histories], MORE.format(name=name)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_it_learns_is_how_often_an_item_follows(name: TeacherName, tmp_path: Path) -> None:
+    """Stage 1 learns from these probabilities: of four users who watched film 0, three go on with 1 and one with 2."""
+    split = leave_one_out([np.array([0, 1 if user % 4 else 2, 3, 4]) for user in range(48)], 5)
+    config = TeacherConfig.model_validate(TINY.model_dump() | MORE_TRAINING.get(name, {}) | {"dropout": 0.0})
+    found = train_teacher(name, split, config, 0, tmp_path / "checkpoint", Monitor(), "teacher")
+    share = np.exp(found.catalogue_scores([[0]])[0, 1:3])
+    assert share == pytest.approx([0.75, 0.25], abs=0.1), f"logprobs of {name}'s network undoes what its loss does"
 
 
 def test_what_nobody_watched_comes_last(ranker: CatalogueScorer) -> None:
