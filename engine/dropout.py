@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from engine.labels import plural
+
 
 class _Drawn:
     """For which rows of a batch, of how many, masks are drawn; ``None``: all that come."""
@@ -49,7 +51,7 @@ class Dropout(nn.Module):
             own, total = part
             rows = own.stop - own.start
             if len(values) % rows:
-                raise ValueError(f"{len(values)} rows are no copies of a batch's {rows}")
+                raise ValueError(f"{plural(len(values), 'row')} instead of a multiple of the batch's {rows}")
             number = number // rows * total
         draws = torch.randint(-(2**63), 2**63 - 1, (-(-number // 8),), device=values.device)
         # Ones and zeros as bytes; bool takes PyTorch several times as long, to make and to multiply by.

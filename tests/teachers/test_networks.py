@@ -123,7 +123,7 @@ def test_dropout_of_a_batch_that_is_shared_is_of_its_rows_and_copies_of_them() -
     for copies in (1, 3):
         whole = dropped(4 * copies, slice(0, 4)).unflatten(0, (copies, 4))
         assert torch.equal(dropped(2 * copies, own).unflatten(0, (copies, 2)), whole[:, own])
-    with pytest.raises(ValueError, match=r"5 rows are no copies of a batch's 2"):
+    with pytest.raises(ValueError, match="5 rows instead of a multiple of the batch's 2"):
         dropped(5, own)
 
 
