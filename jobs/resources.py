@@ -47,8 +47,6 @@ class Resources:
     """Of its engine: :func:`engine.environment.code_version`."""
     quantizes: bool = True
     """Whether it can load weights in 8 or 4 bits; a worker that does not say so is given the run."""
-    at_once: int = 1
-    """So many runs it takes up at the same time."""
     runs: tuple[str, ...] = field(default=(), compare=False)
     """Ids of those at which it works."""
 

@@ -25,7 +25,6 @@ from engine.stages import stage_names
 from jobs import api, heartbeat, queues
 from jobs.experiment_forecast import problems, refuse_problems
 from jobs.forecast import forecast
-from jobs.resources import Resources
 from jobs.trials import Tried, best, search_in, tried
 
 VALIDATED, UNDER_WAY, DELETED = "validated to the end", "under way", "deleted"
@@ -186,7 +185,7 @@ def _next(experiment_id: str) -> bool:
     """Queue one more trial of a search; ``False`` if there is no room, or nothing left to try."""
     found = standing(experiment_id)
     number = found.experiment.tried
-    room = sum(Resources.of(it.offers).at_once for it in api.workers())
+    room = len(api.workers())  # not at_once of each: a trial is drawn by what those before it have shown
     if found.waiting >= max(1, room) or number >= found.search.trials or found.hopeless:
         return False
     planned: Planned | None = suggest(found.search, [it.trial for it in found.tried], number)

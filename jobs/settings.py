@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db import address
+from engine.environment import cores, gpu_count
 from engine.errors import StudioError
 from engine.paths import home
 from engine.variables import number
@@ -39,7 +40,8 @@ class JobSettings:
     grace_seconds: float
     """``DELREC_STOP_GRACE``: a run that was asked to stop may take so long to write its checkpoint, then is killed."""
     at_once: int
-    """``DELREC_RUNS_AT_ONCE``: so many runs may be at work in one worker, each with its share of the cores."""
+    """``DELREC_RUNS_AT_ONCE``: so many runs may be at work in one worker; without it two, but one where there is a
+    GPU, whose memory is not looked at, or a single core."""
 
 
 def job_settings() -> JobSettings:
@@ -56,7 +58,8 @@ def job_settings() -> JobSettings:
         remedy = "write sqlite:////path/queue.db, redis://host:6379/0 or postgresql://user@host/name"
         raise StudioError(f"cannot queue on {kind}", where=QUEUE, remedy=remedy)
     grace = number("DELREC_STOP_GRACE", "15", 3600, "a duration", "write seconds, e.g. 15")
-    at_once = number(AT_ONCE, "1", MOST_AT_ONCE, "a number of runs", f"write 1 to {MOST_AT_ONCE}", kind=int)
+    usual = "1" if gpu_count() or cores() == 1 else "2"
+    at_once = number(AT_ONCE, usual, MOST_AT_ONCE, "a number of runs", f"write 1 to {MOST_AT_ONCE}", kind=int)
     return JobSettings(queue, grace, int(at_once))
 
 

@@ -1,15 +1,13 @@
-"""Several runs at once on one machine: which cores each gets, and whether memory allows another."""
+"""Several runs at once on one machine, where its memory allows another; the cores they share as processes do."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 
 import psutil
 
-from engine.environment import cores
 from engine.errors import StudioError
 from engine.settings import stored_config
 from jobs import api, process
@@ -32,16 +30,14 @@ class Share:
         return tuple(self._taken)
 
     @contextlib.contextmanager
-    def taken(self, run_id: str, stopping: process.Flag) -> Iterator[dict[str, str]]:
-        """Within, the run has its share: the environment in which its processes start.
-
-        It waits meanwhile for memory that it would take beside the others; not once ``stopping`` is set.
-        """
+    def taken(self, run_id: str, stopping: process.Flag) -> Iterator[None]:
+        """Within, the run has its share. It waits before for memory that it would take beside the others; not once
+        ``stopping`` is set."""
         needed_mb = expected_mb(run_id) if self.at_once > 1 else 0.0
         while not self._take(run_id, needed_mb) and not stopping.wait(WAIT_SECONDS):
             pass
         try:
-            yield self._environment(run_id)
+            yield
         finally:
             self._taken.pop(run_id, None)
 
@@ -53,12 +49,6 @@ class Share:
                 return False
             self._taken[run_id] = needed_mb
             return True
-
-    def _environment(self, run_id: str) -> dict[str, str]:
-        if self.at_once == 1 or "OMP_NUM_THREADS" in os.environ:
-            return {}
-        processes = int(api.needs(run_id).get("processes") or 1)
-        return {"OMP_NUM_THREADS": str(max(1, cores() // (self.at_once * processes)))}
 
 
 def expected_mb(run_id: str) -> float:

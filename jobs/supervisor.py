@@ -6,7 +6,7 @@ import logging
 import math
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,19 +23,15 @@ logger = logging.getLogger(__name__)
 CHILD = interpreter.command("jobs.child")
 CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 """What it prints goes into its log."""
-NOTHING: Mapping[str, str] = {}
 POLL_SECONDS = 0.25
 
 
-def supervise(
-    run_id: str, stopping: process.Flag, command: Sequence[str] = CHILD, environment: Mapping[str, str] = NOTHING
-) -> None:
+def supervise(run_id: str, stopping: process.Flag, command: Sequence[str] = CHILD) -> None:
     """Claim a run and stay with its process until it has ended; returns at once if another worker has claimed it.
 
     Args:
         stopping: set when the worker shuts down: the run is interrupted and keeps a checkpoint.
         command: the program to start, with the run's id and this process's number added.
-        environment: of that program, beside this process's own.
     """
     worker = process.owner()
     if stopping.is_set() or not lifecycle.claim(run_id, worker):
@@ -52,7 +48,7 @@ def supervise(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=interpreter.environment(**CHILD_ENVIRONMENT, **environment, **{process.MARK: run_id}),
+                env=interpreter.environment(**CHILD_ENVIRONMENT, **{process.MARK: run_id}),
             )
     except OSError as error:
         reason, remedy = failures.explain(error)

@@ -55,7 +55,6 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     api.recover()
     stopping = Flag()
     share = Share()
-    own = replace(own, at_once=share.at_once)
     told: dict[str, str] = {}
     fault = heartbeat.WriteFault("what was lost is not looked for")
 
@@ -65,8 +64,8 @@ def run_worker(parent: int | None = None, command: Sequence[str] = CHILD, answer
     def work(run_id: str) -> None:
         if left_to_others(run_id, own.lacks(api.needs(run_id)), told):
             return
-        with share.taken(run_id, stopping) as environment:
-            supervise(run_id, stopping, command, environment)
+        with share.taken(run_id, stopping):
+            supervise(run_id, stopping, command)
         with fault.logged_once():
             searches.advance()
 

@@ -13,6 +13,7 @@ LEAKING = (
 for name in [name for name in os.environ if name.startswith(LEAKING) and name not in KEPT]:
     del os.environ[name]
 os.environ["DELREC_SHARED_MB"] = "0"  # what one test made is no other's; tests of sharing set it
+os.environ["DELREC_RUNS_AT_ONCE"] = "1"  # a second run waits; tests of several at once set it
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"  # servers of tests are here
 # Before torch is imported anywhere: one thread per test process, so that parallel workers do not fight over the cores
 # and sums come out in the same order in every run.

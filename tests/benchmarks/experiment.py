@@ -1,9 +1,11 @@
 """What an experiment costs beside its runs one by one: ``python tests/benchmarks/experiment.py [--preset quickstart]``.
 
-Every run of a template twice, each in a process of its own, as a worker starts it: with what the runs before it have
-made, and with nothing shared; both ways take turns, so that whatever else the machine does meets both. Told are seconds
-by the clock and of the processor, their ratios, where they go, and whether the two ways agree to the last digit: in all
-of ``metrics.json`` but times and memory, and in every score of ``predictions.parquet``. If not, it exits with 1.
+Every run of a template twice, each in a process of its own, as a worker starts it: one by one with nothing shared, and
+as many at once as a worker takes (``--at-once``) with what others have made; both ways take turns, so that whatever
+else the machine does meets both. Told are seconds by the clock and of the processor, their ratios, where they go, and
+whether the two ways agree to the last digit: in all of ``metrics.json`` but times and memory, and in every score of
+``predictions.parquet``. If not, it exits with 1. ``--template seeds`` tells what runs at once gain by themselves: its
+runs share nothing but the data.
 
 Data and models are those of DELREC_HOME. With ``--folder`` it goes on where it was stopped.
 """
@@ -34,11 +36,19 @@ UNLIKE = ("run_id", "stages", "peak_memory_mb")
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a run by the clock and of its processor, and by stage of what it made itself."""
+    """Seconds of runs by the clock and of their processors, and by stage of what they made themselves."""
 
     clock: float
     processor: float
     stages: Mapping[str, float]
+
+    def __add__(self, other: Cost) -> Cost:
+        names = dict.fromkeys([*self.stages, *other.stages])
+        stages = {name: self.stages.get(name, 0.0) + other.stages.get(name, 0.0) for name in names}
+        return Cost(self.clock + other.clock, self.processor + other.processor, stages)
+
+
+NOTHING = Cost(0.0, 0.0, {})
 
 
 def prepare(config: Any) -> None:
@@ -59,26 +69,38 @@ def run(config: Path, folder: Path) -> None:
     run_pipeline(RunConfig.model_validate_json(config.read_text()), folder)
 
 
-def measured(config: Any, folder: Path, *, sharing: bool) -> Cost:
-    """What one run costs; one that is done is not repeated, one that was stopped begins anew."""
+def measured(runs: Mapping[Path, Any], *, sharing: bool) -> Cost:
+    """What runs at once cost, by the folder they are kept in; what is done is not repeated, what was stopped begins
+    anew."""
     from engine.run_folder import RunFolder
 
-    if not (folder / COST).exists():
-        _forget(folder)
-        settings = folder.with_suffix(".json")
-        settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(config.model_dump_json())
+    if not all((folder / COST).exists() for folder in runs):
         environment = {**os.environ, "DELREC_SHARED_MB": "4000" if sharing else "0"}
+        for folder, config in runs.items():
+            _forget(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.with_suffix(".json").write_text(config.model_dump_json())
         began = time.monotonic()
-        child = subprocess.Popen([sys.executable, __file__, "--run", settings, folder], env=environment)
-        _, status, used = os.wait4(child.pid, 0)
-        if status:
-            raise SystemExit(f"{folder} failed")
-        cost = {"clock": time.monotonic() - began, "processor": used.ru_utime + used.ru_stime}
-        (folder / COST).write_text(json.dumps(cost))
-    stages = RunFolder(folder).stages()
-    made = {stage["name"]: stage["seconds"] for stage in stages if not stage.get("source")}
-    return Cost(**json.loads((folder / COST).read_text()), stages=made)
+        children = {
+            folder: subprocess.Popen(
+                [sys.executable, __file__, "--run", folder.with_suffix(".json"), folder], env=environment
+            )
+            for folder in runs
+        }
+        used = {}
+        for folder, child in children.items():
+            _, status, used[folder] = os.wait4(child.pid, 0)
+            if status:
+                raise SystemExit(f"{folder} failed")
+        clock = (time.monotonic() - began) / len(runs)
+        for folder, it in used.items():
+            (folder / COST).write_text(json.dumps({"clock": clock, "processor": it.ru_utime + it.ru_stime}))
+    cost = NOTHING
+    for folder in runs:
+        stages = RunFolder(folder).stages()
+        made = {stage["name"]: stage["seconds"] for stage in stages if not stage.get("source")}
+        cost += Cost(**json.loads((folder / COST).read_text()), stages=made)
+    return cost
 
 
 def unlike(one: Path, other: Path) -> list[str]:
@@ -92,41 +114,49 @@ def unlike(one: Path, other: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    from engine.experiment.parsing import make_plan
+    from engine.experiment.plan import expand
+    from engine.interpreter import environment
+    from engine.settings import load_config
+    from jobs.settings import job_settings
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=("smoke", "quickstart"), default="smoke")
     parser.add_argument("--template", default="ablations")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--at-once", type=int, default=job_settings().at_once, help="by default as many as a worker takes"
+    )
     parser.add_argument("--folder", type=Path, help="where runs are kept; by default none are")
     chosen = parser.parse_args(arguments)
-    from engine.experiment.parsing import make_plan
-    from engine.experiment.plan import expand
-    from engine.settings import load_config
-
-    planned = expand(make_plan(chosen.preset, load_config(chosen.preset), template=chosen.template))
+    config = load_config(chosen.preset, overrides=chosen.changes)
+    planned = expand(make_plan(chosen.preset, config, template=chosen.template))
+    os.environ.update(environment())
     with _home(chosen.folder) as home:
-        prepare(planned[0].config)
-        ways: dict[str, list[Cost]] = {"alone": [], "shared": []}
+        prepare(config)
+        alone, shared = NOTHING, NOTHING
         differing: dict[str, list[str]] = {}
         print(f"{'seconds by the clock':<28}{'alone':>9}{'shared':>9}{'ratio':>7}", flush=True)
-        for number, it in enumerate(planned):
-            folders = {way: home / "runs" / f"{way}-{number}" for way in ways}
-            for way, costs in ways.items():
-                costs.append(measured(it.config, folders[way], sharing=way == "shared"))
-            _line(it.label, *(costs[-1].clock for costs in ways.values()))
-            if found := unlike(*folders.values()):
-                differing[it.label] = found
-        return report(ways["alone"], ways["shared"], differing, f"{chosen.template} on {chosen.preset}")
+        for start in range(0, len(planned), chosen.at_once):
+            batch = {start + place: it for place, it in enumerate(planned[start : start + chosen.at_once])}
+            folders = {way: {it: home / "runs" / f"{way}-{it}" for it in batch} for way in ("alone", "shared")}
+            one_by_one = [measured({folders["alone"][it]: batch[it].config}, sharing=False) for it in batch]
+            at_once = measured({folders["shared"][it]: batch[it].config for it in batch}, sharing=True)
+            alone, shared = sum(one_by_one, alone), shared + at_once
+            _line(", ".join(it.label for it in batch.values()), sum(it.clock for it in one_by_one), at_once.clock)
+            for number, it in batch.items():
+                if found := unlike(folders["alone"][number], folders["shared"][number]):
+                    differing[f"{it.label}, seed {it.config.seed}"] = found
+        return report(alone, shared, differing, f"{chosen.template} on {chosen.preset}, {len(planned)} runs")
 
 
-def report(alone: Sequence[Cost], shared: Sequence[Cost], differing: Mapping[str, list[str]], what: str) -> int:
+def report(alone: Cost, shared: Cost, differing: Mapping[str, list[str]], what: str) -> int:
     """Print the sums, where they go, and whether figures are equal."""
-    names = dict.fromkeys(name for cost in alone for name in cost.stages)
-    for name in names:
-        _line(f"  {name}", *(sum(cost.stages.get(name, 0.0) for cost in way) for way in (alone, shared)))
-    clock = [sum(cost.clock for cost in way) for way in (alone, shared)]
-    processor = [sum(cost.processor for cost in way) for way in (alone, shared)]
-    _line("all, by the clock", *clock)
-    _line("all, of the processor", *processor)
-    print(f"{what}, {len(alone)} runs: {clock[1] / clock[0]:.2f} of their costs one by one; promised {PROMISED}")
+    for name, seconds in alone.stages.items():
+        _line(f"  {name}", seconds, shared.stages.get(name, 0.0))
+    _line("all, by the clock", alone.clock, shared.clock)
+    _line("all, of the processor", alone.processor, shared.processor)
+    print(f"{what}: {shared.clock / alone.clock:.2f} of their costs one by one; promised {PROMISED}")
     told = "; ".join(f"{label}: {', '.join(found)}" for label, found in differing.items())
     print(f"figures and scores: {f'DIFFERENT: {told}' if told else 'equal to the last digit in all runs'}")
     return int(bool(differing))

@@ -1,4 +1,4 @@
-"""Several runs at once in one worker: each has its share of the cores; one waits where memory does not allow it."""
+"""Several runs at once in one worker: threads that wait leave the cores to others; a run waits for memory."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from fake_recipe import GO, config
 from job_support import wait_for, wait_state
 
-from engine.environment import cores
-from engine.settings import make_config
-from jobs import api, process, share
+from jobs import api, process, settings, share
 from jobs.resources import Resources
 
 
-def test_two_runs_are_at_work_at_once_each_with_its_share(start_worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_are_at_work_at_once_with_all_cores_and_without_spinning(
+    start_worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DELREC_RUNS_AT_ONCE", "2")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     first, second, third = (api.launch(config(steps=3, way="held")) for _ in range(3))
@@ -26,7 +26,8 @@ def test_two_runs_are_at_work_at_once_each_with_its_share(start_worker, monkeypa
     assert api.status(third).state == "queued"
     for run in runs:
         told = Path(f"/proc/{run.pid}/environ").read_bytes().split(b"\0")
-        assert f"OMP_NUM_THREADS={max(1, cores() // 2)}".encode() in told
+        assert b"OMP_WAIT_POLICY=passive" in told
+        assert not [it for it in told if it.startswith(b"OMP_NUM_THREADS")]
     api.cancel(third)
     for run in runs:
         (run.folder / GO).touch()
@@ -51,18 +52,17 @@ def test_a_run_waits_for_memory_but_for_that_of_no_other_run(monkeypatch: pytest
     assert found.runs == ()
 
 
-def test_the_share_of_a_run_of_several_processes_is_parted_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(share, "cores", lambda: 16)
-    monkeypatch.setattr(share, "expected_mb", lambda _: 0.0)
-    run_ids = [api.launch(make_config({"run": {"processes": number}})) for number in (1, 2)]
-    told = {}
-    for given in ("", "5"):
-        monkeypatch.setenv("OMP_NUM_THREADS", given) if given else monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        for at_once in ("1", "2"):
-            monkeypatch.setenv("DELREC_RUNS_AT_ONCE", at_once)
-            found = share.Share()
-            for place, run_id in enumerate(run_ids):
-                with found.taken(run_id, process.Flag()) as environment:
-                    told[given, at_once, place] = environment.get("OMP_NUM_THREADS")
-    whole = {("", "2", 0): "8", ("", "2", 1): "4"}
-    assert told == {key: whole.get(key) for key in told}
+@pytest.mark.parametrize(
+    ("gpus", "own_cores", "usual"),
+    [(0, 1, 1), (0, 2, 2), (0, 64, 2), (1, 64, 1)],
+    ids=["one core", "two", "many", "GPU"],
+)
+def test_how_many_are_usual_goes_by_the_machine(
+    gpus: int, own_cores: int, usual: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DELREC_RUNS_AT_ONCE")
+    monkeypatch.setattr(settings, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(settings, "cores", lambda: own_cores)
+    assert settings.job_settings().at_once == usual
+    monkeypatch.setenv("DELREC_RUNS_AT_ONCE", "3")
+    assert settings.job_settings().at_once == 3
