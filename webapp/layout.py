@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import gradio as gr
 
 from webapp.html import Html, icon, join, link, tag
 from webapp.pages import PAGES
+from webapp.views.charts import chart_box
 
 HOME, RUNS, EXPERIMENTS = "./", "./runs", "./experiment"
 MARK = "M4 18 10 8l4 6 6-10M4 18h.01M10 8h.01M14 14h.01M20 4h.01"
@@ -29,7 +31,7 @@ def frame(active: str, title: str) -> None:
             aria_label="Switch between light and dark", type="button"),
         class_="dr-bar",
     )  # fmt: skip
-    gr.HTML(bar, elem_id="dr-bar", js_on_load=None)
+    markup(bar, elem_id="dr-bar")
     gr.context.Context.root_block.load(fn=None, js=f"() => {{ document.title = '{title} · DELRec Studio' }}")
 
 
@@ -42,7 +44,18 @@ def footer() -> None:
         tag("span", "Sequential recommenders distilled into language models, and explained"),
         class_="dr-footer",
     )
-    gr.HTML(text, js_on_load=None)
+    markup(text)
+
+
+def markup(value: str | None = None, **options: Any) -> gr.HTML:
+    """A part of a page that is HTML, without the script that gradio gives each one for clicks."""
+    return gr.HTML(value, js_on_load=None, **options)
+
+
+def chart_area(name: str, **options: Any) -> gr.HTML:
+    """The place of the charts called ``name``; returns what takes their :func:`webapp.views.charts.chart_data`."""
+    markup(chart_box(name), **options)
+    return markup()
 
 
 def notice(kind: str, *text: str | Html) -> Html:

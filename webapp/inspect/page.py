@@ -23,7 +23,7 @@ from webapp.inspect.views import reasons as reasons_view
 from webapp.inspect.views import share as share_view
 from webapp.inspect.views import words as words_view
 from webapp.inspect.views.buttons import finding
-from webapp.layout import HOME, READING, RUNS, empty, frame, notice
+from webapp.layout import HOME, READING, RUNS, empty, frame, markup, notice
 
 LIVE_SECONDS, WAITING_SECONDS = 0.6, 3.0
 MOST_RUNS = 500
@@ -34,43 +34,43 @@ ANSWERED = "(address) => delrecAnswered(address)"
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Inspect", "Inspect")
-    gr.HTML(tag("h1", "Inspect a recommendation", class_="dr-title"), js_on_load=None)
+    markup(tag("h1", "Inspect a recommendation", class_="dr-title"))
     timer = gr.Timer(LIVE_SECONDS, active=False)
     relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
-    problem = gr.HTML(READING, js_on_load=None, elem_id="inspect-problem")
+    problem = markup(READING, elem_id="inspect-problem")
     with gr.Column(elem_classes="dr-card", elem_id="inspect-choice"):
         with gr.Row(elem_classes="dr-finder"):
             runs = gr.Dropdown([], label="Run", show_label=False, elem_id="inspect-run", scale=0, min_width=280)
-            head = gr.HTML(js_on_load=None, elem_id="inspect-head")
-        rows = gr.HTML(js_on_load=None, elem_id="inspect-rows")
-        picker = gr.HTML(js_on_load=None, elem_id="inspect-picker")
-    message = gr.HTML(js_on_load=None, elem_id="inspect-said")
-    progress = gr.HTML(js_on_load=None, elem_id="inspect-progress")
+            head = markup(elem_id="inspect-head")
+        rows = markup(elem_id="inspect-rows")
+        picker = markup(elem_id="inspect-picker")
+    message = markup(elem_id="inspect-said")
+    progress = markup(elem_id="inspect-progress")
     with gr.Column(visible=False, elem_id="inspect-page") as page:
         sentence = _card("inspect-sentence", "dr-card dr-hero")
         changes = _card("inspect-changes")
         with gr.Row(elem_classes="dr-layout", equal_height=False):
             with gr.Column(elem_classes="dr-card", scale=5):
-                history = gr.HTML(js_on_load=None, elem_id="inspect-history")
-                adding = gr.HTML(js_on_load=None, elem_id="inspect-adding")
-                undo = gr.HTML(js_on_load=None)
-                meaning = gr.HTML(js_on_load=None)
+                history = markup(elem_id="inspect-history")
+                adding = markup(elem_id="inspect-adding")
+                undo = markup()
+                meaning = markup()
             with gr.Column(scale=7):
                 with gr.Column(elem_classes="dr-card"):
-                    sides = gr.HTML(js_on_load=None, elem_id="inspect-sides")
-                    why = gr.HTML(js_on_load=None, elem_id="inspect-why-not")
+                    sides = markup(elem_id="inspect-sides")
+                    why = markup(elem_id="inspect-why-not")
                 smallest = _card("inspect-smallest")
                 with gr.Row(elem_classes="dr-layout dr-pair", equal_height=False):
                     with gr.Column(visible=False, elem_classes="dr-card", elem_id="inspect-rather") as rather:
-                        rival, reasons = gr.HTML(js_on_load=None), gr.HTML(js_on_load=None)
+                        rival, reasons = markup(), markup()
                     confidence = _card("inspect-confidence")
         with gr.Column(elem_classes="dr-card", visible=False) as words_card:
-            gr.HTML(words_view.head(), js_on_load=None)
-            words = [words_card, gr.HTML(js_on_load=None, elem_id="inspect-words")]
+            markup(words_view.head())
+            words = [words_card, markup(elem_id="inspect-words")]
         share = _card("inspect-share")
         with gr.Column(visible=False, elem_classes="dr-card") as fold:
-            expert = [fold, gr.HTML(js_on_load=None, elem_id="inspect-expert")]
-            editor = gr.HTML(js_on_load=None, elem_id="inspect-editor")
+            expert = [fold, markup(elem_id="inspect-expert")]
+            editor = markup(elem_id="inspect-editor")
     address = gr.Textbox(visible=False)
     question, seen = gr.State(LatestRequest(Question())), gr.State({})
 
@@ -192,7 +192,7 @@ def recalled(asked: LatestRequest[Question], request: gr.Request) -> LatestReque
 def _card(name: str, classes: str = "dr-card") -> list[Any]:
     """A card that shows once there is something in it: the column and what stands in it."""
     with gr.Column(visible=False, elem_classes=classes) as card:
-        return [card, gr.HTML(js_on_load=None, elem_id=name)]
+        return [card, markup(elem_id=name)]
 
 
 def _runs(question: Question, needed: bool) -> Any:

@@ -11,7 +11,7 @@ from webapp.access import Access
 from webapp.endpoints import ENDPOINTS, Endpoints
 from webapp.events import UNQUEUED
 from webapp.html import Html, tag
-from webapp.layout import frame
+from webapp.layout import frame, markup
 
 EXAMPLE = """\
 from gradio_client import Client
@@ -24,16 +24,13 @@ print(studio.predict(run=run["id"], api_name="/status")["state"])"""
 def build(_: Access) -> None:
     """Draw the page."""
     frame("API", "API")
-    gr.HTML(
+    markup(
         tag("h1", "For programs", class_="dr-title")
         + tag("p", "What the pages do, as typed endpoints for gradio_client. A read-only app refuses those that change "
               "something; a password is asked for here as well.", class_="dr-lead"),
-        js_on_load=None,
     )  # fmt: skip
-    example = gr.HTML(_example(""), js_on_load=None, elem_id="api-example")
-    gr.HTML(
-        tag("div", [_endpoint(name) for name in ENDPOINTS], class_="dr-api"), js_on_load=None, elem_id="api-endpoints"
-    )
+    example = markup(_example(""), elem_id="api-example")
+    markup(tag("div", [_endpoint(name) for name in ENDPOINTS], class_="dr-api"), elem_id="api-endpoints")
 
     def opened(request: gr.Request) -> Html:
         return _example(str(request.request.base_url).rstrip("/"))

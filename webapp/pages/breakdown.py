@@ -15,9 +15,10 @@ from engine.labels import label
 from webapp.charts import PlotlyFigure
 from webapp.events import PagePart
 from webapp.html import Html, join, link, tag
+from webapp.layout import chart_area, markup
 from webapp.slice_charts import advantage_figure
 from webapp.views import results as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 from webapp.views.compare import users_address
 
 ReportView = TypeVar("ReportView")
@@ -31,17 +32,16 @@ def breakdown(
 ) -> PagePart[ReportView]:
     """Draw the card; it shows once there is a report. ``fingerprint`` changes when the report does."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="breakdown") as card:
-        gr.HTML(tag("h2", "Where the language model helps"), js_on_load=None)
-        words = gr.HTML(js_on_load=None, elem_id="advantage-words")
-        gr.HTML(chart_box(BOX), js_on_load=None, elem_id="advantage-charts")
-        charts = gr.HTML(js_on_load=None)
+        markup(tag("h2", "Where the language model helps"))
+        words = markup(elem_id="advantage-words")
+        charts = chart_area(BOX, elem_id="advantage-charts")
         with gr.Tabs():
             tables = []
             for by, title in TABS.items():
                 with gr.Tab(title):
-                    tables.append(gr.HTML(js_on_load=None, elem_id=f"slices-{by}"))
+                    tables.append(markup(elem_id=f"slices-{by}"))
             with gr.Tab("What is recommended"):
-                lists = gr.HTML(js_on_load=None, elem_id="list-measures")
+                lists = markup(elem_id="list-measures")
 
     def draw(state: ReportView) -> Sequence[Any]:
         report = report_of(state)

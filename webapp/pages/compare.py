@@ -22,11 +22,11 @@ from webapp.access import Access
 from webapp.charts import ChartEstimate, cost_figure, curve_title, interval_figure
 from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import link, tag
-from webapp.layout import RUNS, empty, frame, notice
+from webapp.layout import RUNS, chart_area, empty, frame, markup, notice
 from webapp.predictions import answers_of
 from webapp.run_slices import overlaid, slices
 from webapp.views import compare as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
 SAMPLES = 1000
@@ -76,7 +76,7 @@ class CompareQuery:
 def build(_: Access) -> None:
     """Draw the page."""
     frame("Compare", "Compare")
-    gr.HTML(tag("h1", "Compare runs", class_="dr-title"), js_on_load=None)
+    markup(tag("h1", "Compare runs", class_="dr-title"))
     with gr.Column(elem_classes="dr-card dr-opens"):
         chosen = gr.Dropdown([], multiselect=True, label="Runs", elem_id="compare-runs")
         with gr.Row(elem_classes="dr-fields"):
@@ -90,15 +90,14 @@ def build(_: Access) -> None:
             )
             metric = gr.Dropdown(list(METRICS), value="HR@1", label="Metric", filterable=False)
             hidden = gr.Dropdown([], multiselect=True, label="Hidden in figures", elem_id="compare-hidden")
-    problem = gr.HTML(js_on_load=None, elem_id="compare-problem")
+    problem = markup(elem_id="compare-problem")
     with gr.Column(visible=False) as page:
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Results"), js_on_load=None)
-            figures = gr.HTML(js_on_load=None, elem_id="compare-figures")
-            gr.HTML(chart_box("figures"), js_on_load=None, elem_id="compare-charts")
-            charts = gr.HTML(js_on_load=None)
+            markup(tag("h2", "Results"))
+            figures = markup(elem_id="compare-figures")
+            charts = chart_area("figures", elem_id="compare-charts")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Where the figures come from"), js_on_load=None)
+            markup(tag("h2", "Where the figures come from"))
             by = gr.Dropdown(
                 [(words, kind) for kind, words in KINDS.items()],
                 value="rarity",
@@ -106,21 +105,19 @@ def build(_: Access) -> None:
                 filterable=False,
                 elem_id="compare-by",
             )
-            sliced = gr.HTML(js_on_load=None, elem_id="compare-slices")
-            gr.HTML(chart_box("slices"), js_on_load=None, elem_id="compare-slice-charts")
-            slice_charts = gr.HTML(js_on_load=None)
+            sliced = markup(elem_id="compare-slices")
+            slice_charts = chart_area("slices", elem_id="compare-slice-charts")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Teacher and model, user by user"), js_on_load=None)
-            agreement = gr.HTML(js_on_load=None, elem_id="compare-agreement")
+            markup(tag("h2", "Teacher and model, user by user"))
+            agreement = markup(elem_id="compare-agreement")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Curves"), js_on_load=None)
+            markup(tag("h2", "Curves"))
             curve = gr.Dropdown([], multiselect=True, show_label=False, label="Curves", elem_id="compare-curve")
-            legend = gr.HTML(js_on_load=None)
-            gr.HTML(chart_box("curves"), js_on_load=None, elem_id="compare-curves")
-            curves = gr.HTML(js_on_load=None)
+            legend = markup()
+            curves = chart_area("curves", elem_id="compare-curves")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Settings that differ"), js_on_load=None)
-            settings = gr.HTML(js_on_load=None, elem_id="compare-settings")
+            markup(tag("h2", "Settings that differ"))
+            settings = markup(elem_id="compare-settings")
     choice = [chosen, baseline, model, metric, curve, hidden, by]
     drawn = [problem, page, figures, charts, sliced, slice_charts, agreement, settings, legend, curves]
 

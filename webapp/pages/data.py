@@ -19,11 +19,11 @@ from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.data_descriptions import DescriptionDict, describe
 from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import Html, link, tag
-from webapp.layout import empty, frame, notice, progress
+from webapp.layout import chart_area, empty, frame, markup, notice, progress
 from webapp.pages import fetching, import_data
 from webapp.pages.run import GO
 from webapp.views import data as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 
 LEAD = "What runs learn from. Yours can be imported below, in any of these formats or as tables of your own."
 READING: dict[str, Any] = {
@@ -39,19 +39,18 @@ READING: dict[str, Any] = {
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Data", "Data")
-    head = gr.HTML(js_on_load=None, elem_id="data-head")
+    head = markup(elem_id="data-head")
     with gr.Column(visible=False, elem_id="data-all") as every:
         with gr.Column(elem_classes="dr-card"):
-            table = gr.HTML(js_on_load=None, elem_id="data-sets")
+            table = markup(elem_id="data-sets")
         own = import_data.build(access, READING)
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-one") as one:
-        message = gr.HTML(js_on_load=None, elem_id="data-said")
-        figures = gr.HTML(js_on_load=None, elem_id="data-figures")
-        gr.HTML(chart_box("data-set"), js_on_load=None, elem_id="data-charts")
-        charts = gr.HTML(js_on_load=None)
+        message = markup(elem_id="data-said")
+        figures = markup(elem_id="data-figures")
+        charts = chart_area("data-set", elem_id="data-charts")
     card = fetching.build(access)
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-change") as change:
-        gr.HTML(tag("h2", "Rename or delete"), js_on_load=None)
+        markup(tag("h2", "Rename or delete"))
         with gr.Row(elem_classes="dr-fields"):
             name = gr.Textbox(
                 label="Name", max_lines=1, elem_id="data-name", info="Runs made on it find it under the one they know."
@@ -60,10 +59,10 @@ def build(access: Access) -> None:
             rename = gr.Button("Rename", size="sm", elem_id="rename-data")
             delete = gr.Button("Delete …", size="sm", elem_id="delete-data")
         with gr.Row(visible=False, elem_classes="dr-actions", elem_id="data-confirm") as confirm:
-            question = gr.HTML(js_on_load=None)
+            question = markup()
             really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-data")
             keep = gr.Button("Keep it", size="sm")
-        changed = gr.HTML(js_on_load=None, elem_id="data-changed")
+        changed = markup(elem_id="data-changed")
     destination = gr.Textbox(visible=False)
 
     def opened(request: gr.Request) -> list[Any]:

@@ -20,7 +20,7 @@ from webapp.access import Access
 from webapp.charts import ChartEstimate, interval_figure
 from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.html import Html, link, tag
-from webapp.layout import EXPERIMENTS, empty, frame, notice
+from webapp.layout import EXPERIMENTS, chart_area, empty, frame, markup, notice
 from webapp.run_slices import overlaid, slices
 from webapp.variants import (
     METHOD,
@@ -36,7 +36,7 @@ from webapp.variants import (
 )
 from webapp.views import experiment as view
 from webapp.views import search as search_view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 from webapp.views.compare import copies, without
 from webapp.views.yardsticks import published
 
@@ -58,40 +58,37 @@ def build(access: Access) -> None:
     """Draw the page."""
     frame("Experiments", "Experiment")
     chosen = gr.Textbox(visible=False)
-    top = gr.HTML(js_on_load=None, elem_id="experiment-head")
+    top = markup(elem_id="experiment-head")
     with gr.Row(visible=False, elem_classes="dr-actions") as actions:
         buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in LEADING.items()}
-    message = gr.HTML(js_on_load=None, elem_id="experiment-said")
+    message = markup(elem_id="experiment-said")
     with gr.Column(visible=False) as page:
         with gr.Column(visible=False, elem_classes="dr-card dr-opens") as searching:
-            gr.HTML(tag("h2", "Search"), js_on_load=None)
-            trials = gr.HTML(js_on_load=None, elem_id="experiment-search")
+            markup(tag("h2", "Search"))
+            trials = markup(elem_id="experiment-search")
             with gr.Row(elem_classes="dr-actions"):
                 close = gr.Button(CLOSE, size="sm", elem_id="experiment-close")
         with gr.Column(elem_classes="dr-card dr-opens") as results_card:
-            gr.HTML(tag("h2", "Results"), js_on_load=None)
+            markup(tag("h2", "Results"))
             with gr.Row(elem_classes="dr-fields"):
                 base = gr.Dropdown([], label="Baseline", filterable=False, elem_id="experiment-base")
                 models = [("Last stage of the method", METHOD), *((label(name), name) for name in LABELS)]
                 model = gr.Dropdown(models, value=METHOD, label="Model", filterable=False, elem_id="experiment-model")
                 metric = gr.Dropdown(list(METRICS), value=METRICS[0], label="Metric", filterable=False)
-            results = gr.HTML(js_on_load=None, elem_id="experiment-results")
-            copies = gr.HTML(js_on_load=None, elem_id="experiment-copies")
-            gr.HTML(chart_box("effects"), js_on_load=None)
-            effects = gr.HTML(js_on_load=None)
+            results = markup(elem_id="experiment-results")
+            copies = markup(elem_id="experiment-copies")
+            effects = chart_area("effects")
         with gr.Column(elem_classes="dr-card") as seeds_card:
-            gr.HTML(tag("h2", "Runs by seed"), js_on_load=None)
-            seeds = gr.HTML(js_on_load=None, elem_id="experiment-seeds")
+            markup(tag("h2", "Runs by seed"))
+            seeds = markup(elem_id="experiment-seeds")
         with gr.Column(elem_classes="dr-card") as slices_card:
-            gr.HTML(tag("h2", "By rarity of the next item"), js_on_load=None)
-            sliced = gr.HTML(js_on_load=None, elem_id="experiment-slices")
-            gr.HTML(chart_box("slices"), js_on_load=None)
-            slice_charts = gr.HTML(js_on_load=None)
+            markup(tag("h2", "By rarity of the next item"))
+            sliced = markup(elem_id="experiment-slices")
+            slice_charts = chart_area("slices")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Curves"), js_on_load=None)
-            colours = gr.HTML(js_on_load=None)
-            gr.HTML(chart_box("curves"), js_on_load=None)
-            curves = gr.HTML(js_on_load=None)
+            markup(tag("h2", "Curves"))
+            colours = markup()
+            curves = chart_area("curves")
     seen, first = gr.State(""), gr.Textbox(visible=False)
     timer = gr.Timer(SECONDS)
     cards = [searching, close, results_card, seeds_card, slices_card]

@@ -15,7 +15,7 @@ from jobs.data_work import DataWork
 from webapp.access import Access
 from webapp.events import UNQUEUED, LatestRequest, error_text
 from webapp.html import tag
-from webapp.layout import notice, progress
+from webapp.layout import markup, notice, progress
 from webapp.pages.run import GO
 from webapp.views import data as view
 
@@ -46,14 +46,11 @@ class Card:
 def build(access: Access) -> Card:
     """Draw the card."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="data-fetch") as card:
-        gr.HTML(
-            tag("h2", "Fetch") + tag("p", "From its owners, into the data folder. How large it is is said first."),
-            js_on_load=None,
-        )
+        markup(tag("h2", "Fetch") + tag("p", "From its owners, into the data folder. How large it is is said first."))
         with gr.Row(elem_classes="dr-fields"):
             part = gr.Dropdown(choices=[], label="Part", visible=False, elem_id="fetch-part")
             ask = gr.Button("Fetch …", size="sm", elem_id="fetch-ask")
-        message = gr.HTML(js_on_load=None, elem_id="fetch-said")
+        message = markup(elem_id="fetch-said")
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="fetch-stop")
         with gr.Row(visible=False, elem_classes="dr-actions", elem_id="fetch-confirm") as confirm:
             really = gr.Button("Fetch it", variant="primary", size="sm", elem_id="fetch-really")

@@ -22,7 +22,7 @@ from webapp.access import Access
 from webapp.events import UNQUEUED, LatestRequest, error_text
 from webapp.formatting import about, memory
 from webapp.html import Html, join, tag
-from webapp.layout import notice, progress
+from webapp.layout import markup, notice, progress
 from webapp.views import data as view
 
 READ_AS = (*FORMATS, "ml-100k", "csv")
@@ -46,15 +46,14 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="bring") as card:
         most, seconds = import_limits()
         limits = f"{memory(most / 1e6)}, and {about(seconds).removeprefix('about ')} of reading"
-        gr.HTML(
+        markup(
             tag("h2", "Bring your own")
             + tag("p", "Files of one data set as they were downloaded, plain or packed, or tables of your own: one of "
                   f"interactions (user, item, time) and one of items (item, title), or one with both. At most "
                   f"{limits}; larger ones by delrec data import."),
-            js_on_load=None,
         )  # fmt: skip
         files = gr.File(label="Files", file_count="multiple", elem_id="bring-files", height=150)
-        message = gr.HTML(js_on_load=None, elem_id="bring-said")
+        message = markup(elem_id="bring-said")
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="bring-stop")
         with gr.Column(visible=False, elem_id="bring-found") as shown:
             with gr.Row(elem_classes="dr-fields"):
@@ -83,8 +82,8 @@ def build(access: Access, reading: Mapping[str, Any]) -> gr.Column:
                     gr.Dropdown(choices=[], label=LABELS[role], info=HELP.get(role), elem_id=f"bring-{role}")
                     for role in ROLES
                 ]
-            rows = gr.HTML(js_on_load=None, elem_id="bring-rows")
-        cleaned = gr.HTML(js_on_load=None, elem_id="bring-cleaned")
+            rows = markup(elem_id="bring-rows")
+        cleaned = markup(elem_id="bring-cleaned")
         with gr.Row(visible=False, elem_classes="dr-fields", elem_id="bring-keep") as keeping:
             name = gr.Textbox(
                 label="Name",

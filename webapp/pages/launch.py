@@ -19,7 +19,7 @@ from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.form import SECTIONS, Form
 from webapp.formatting import setting_value
 from webapp.html import Html, tag
-from webapp.layout import frame, notice
+from webapp.layout import frame, markup, notice
 from webapp.pages import preview, sweep
 from webapp.views import launch as view
 
@@ -32,15 +32,14 @@ GO = "(url) => { if (url) window.location.href = url + (window.location.search.i
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Launch", "Launch")
-    gr.HTML(
+    markup(
         tag("h1", "Launch a run", class_="dr-title")
         + tag(
             "p",
             "A teacher learns from interactions, its pattern is distilled into a language model, the model is "
             "fine-tuned, and everything is measured on the same users.",
             class_="dr-lead",
-        ),
-        js_on_load=None,
+        )
     )
     start = load_config(FIRST)
     form = Form(start)
@@ -53,18 +52,17 @@ def build(access: Access) -> None:
             preview.build_prompts(access, form.components, form.config)
         with gr.Column(scale=4, min_width=300, elem_classes="dr-side"):
             with gr.Column(elem_classes="dr-card"):
-                gr.HTML(tag("h2", "This run"), js_on_load=None)
-                summary = gr.HTML(first_summary, js_on_load=None, elem_id="launch-summary")
-                estimate = gr.HTML(js_on_load=None, elem_id="launch-estimate")
-                checks = gr.HTML(js_on_load=None, elem_id="launch-checks")
+                markup(tag("h2", "This run"))
+                summary = markup(first_summary, elem_id="launch-summary")
+                estimate = markup(elem_id="launch-estimate")
+                checks = markup(elem_id="launch-checks")
                 launch = gr.Button("Launch", variant="primary", size="lg", elem_id="launch")
-                problem = gr.HTML(js_on_load=None, elem_id="launch-problem")
-                command = gr.HTML(first_command, js_on_load=None, elem_id="launch-command")
+                problem = markup(elem_id="launch-problem")
+                command = markup(first_command, elem_id="launch-command")
             sweep.build(access, form, preset)
             with gr.Column(elem_classes="dr-card dr-opens"):
-                gr.HTML(
-                    tag("h2", "YAML") + tag("p", "The whole configuration. Edit or paste, then put it into the form."),
-                    js_on_load=None,
+                markup(
+                    tag("h2", "YAML") + tag("p", "The whole configuration. Edit or paste, then put it into the form.")
                 )
                 yaml = gr.Code(
                     first_yaml,
@@ -76,7 +74,7 @@ def build(access: Access) -> None:
                     interactive=True,
                 )
                 apply = gr.Button("Put into the form", size="sm", elem_id="apply-yaml")
-                yaml_problem = gr.HTML(js_on_load=None, elem_id="yaml-problem")
+                yaml_problem = markup(elem_id="yaml-problem")
     destination, address = gr.Textbox(visible=False), gr.Textbox(visible=False)
     derived_yaml = gr.Textbox(first_yaml, visible=False)  # other than this, somebody is writing in the editor
 
@@ -186,7 +184,7 @@ def _settings(form: Form) -> tuple[gr.Radio, gr.HTML, gr.Textbox]:
         preset = gr.Radio(
             [(name.capitalize(), name) for name in PRESETS], value=FIRST, label="Start from", elem_id="preset"
         )
-        about = gr.HTML(_about(FIRST), js_on_load=None)
+        about = markup(_about(FIRST))
         with gr.Row(elem_classes="dr-fields"):
             name = gr.Textbox(
                 label="Name of the run", placeholder="chosen for you", max_lines=1, elem_id="run-name",
@@ -195,7 +193,7 @@ def _settings(form: Form) -> tuple[gr.Radio, gr.HTML, gr.Textbox]:
             form.place("", advanced=False)
     for section, (title, text) in SECTIONS.items():
         with gr.Column(elem_classes="dr-card", elem_id=f"section-{section}"):
-            gr.HTML(tag("h2", title) + tag("p", text), js_on_load=None)
+            markup(tag("h2", title) + tag("p", text))
             with gr.Row(elem_classes="dr-fields"):
                 form.place(section, advanced=False)
             if form.has_advanced(section):

@@ -8,7 +8,7 @@ from jobs import api
 from webapp.access import Access
 from webapp.events import UNQUEUED
 from webapp.html import Html, tag
-from webapp.layout import frame
+from webapp.layout import frame, markup
 from webapp.views import machines as view
 
 POLL_SECONDS = 5.0
@@ -17,14 +17,13 @@ POLL_SECONDS = 5.0
 def build(_: Access) -> None:
     """Draw the page."""
     frame("Machines", "Machines")
-    gr.HTML(
+    markup(
         tag("h1", "Machines", class_="dr-title")
         + tag("p", "Workers take up runs and answer questions: one beside the app, others wherever delrec worker was "
               "started with the same database, queue and data folder.", class_="dr-lead"),
-        js_on_load=None,
     )  # fmt: skip
     with gr.Column(elem_classes="dr-card"):
-        table = gr.HTML(js_on_load=None, elem_id="machines")
+        table = markup(elem_id="machines")
     gr.context.Context.root_block.load(_draw, None, table, **UNQUEUED)
     gr.Timer(POLL_SECONDS).tick(_draw, None, table, **UNQUEUED)
 

@@ -15,7 +15,7 @@ from webapp import measurement_state, previews
 from webapp.access import Access
 from webapp.events import UNQUEUED, PagePart, error_text, refresh
 from webapp.html import Html, link
-from webapp.layout import RUNS, empty, notice
+from webapp.layout import RUNS, empty, markup, notice
 from webapp.measurement_state import Measurement, MeasurementState, MeasurementsView
 from webapp.views import pattern as view
 
@@ -40,7 +40,7 @@ def controls(what: Measurement, extra: Component | None = None) -> Controls:
     with gr.Row(elem_classes="dr-actions"):
         ask = gr.Button(what.label, variant="primary", size="sm", elem_id=f"measure-{what.name}")
         stop = gr.Button("Stop", size="sm", elem_id=f"stop-{what.name}")
-    progress = gr.HTML(js_on_load=None, elem_id=f"{what.name}-progress")
+    progress = markup(elem_id=f"{what.name}-progress")
     parts: list[PagePart[MeasurementsView]] = [
         PagePart(
             f"ask {what.name}",

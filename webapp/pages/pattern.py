@@ -19,7 +19,7 @@ from webapp import pattern_charts as charts
 from webapp.access import Access
 from webapp.events import UNQUEUED, PagePart
 from webapp.html import Html, tag
-from webapp.layout import frame
+from webapp.layout import chart_area, frame, markup
 from webapp.measurement_state import PATTERN, TESTS, TRUST, MeasurementsView
 from webapp.pages.measurement_controls import answered, controls, live, noted
 from webapp.views import falsification
@@ -32,42 +32,41 @@ MOST = 200
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Runs", "Distilled pattern")
-    problem = gr.HTML(js_on_load=None, elem_id="pattern-problem")
+    problem = markup(elem_id="pattern-problem")
     with gr.Column(visible=False) as page:
-        header = gr.HTML(js_on_load=None, elem_id="pattern-head")
-        note = gr.HTML(js_on_load=None, elem_id="pattern-note")
+        header = markup(elem_id="pattern-head")
+        note = markup(elem_id="pattern-note")
         with gr.Column(elem_classes="dr-card"):
-            message = gr.HTML(js_on_load=None, elem_id="pattern-verdict")
+            message = markup(elem_id="pattern-verdict")
             with gr.Row(elem_classes="dr-fields") as controls_row:
                 other = gr.Dropdown([], label="Try another run's prompt too", elem_id="pattern-other")
             asking = [controls(PATTERN, other)]
         with gr.Column(visible=False) as found:
             with gr.Column(elem_classes="dr-card"):
-                gr.HTML(tag("h2", "Agreement with the teacher"), js_on_load=None)
-                gr.HTML(chart_box("agreement"), js_on_load=None, elem_id="pattern-charts")
-                table = gr.HTML(js_on_load=None, elem_id="pattern-agreement")
+                markup(tag("h2", "Agreement with the teacher"))
+                markup(chart_box("agreement"), elem_id="pattern-charts")
+                table = markup(elem_id="pattern-agreement")
             with gr.Column(elem_classes="dr-card"):
-                gr.HTML(_heading("What the models look at", "How much single titles count by their age: a model that "
+                markup(_heading("What the models look at", "How much single titles count by their age: a model that "
                                  "took over the teacher's pattern has its profile. Stage 1's own tasks, and the ranks "
-                                 "that AdaLoRA left to each module, stand beside."), js_on_load=None)  # fmt: skip
-                gr.HTML(chart_box("profile"), js_on_load=None, elem_id="pattern-profile")
+                                 "that AdaLoRA left to each module, stand beside."))  # fmt: skip
+                markup(chart_box("profile"), elem_id="pattern-profile")
             with gr.Column(elem_classes="dr-card"):
-                gr.HTML(tag("h2", "The soft tokens among title tokens"), js_on_load=None)
-                tokens = gr.HTML(js_on_load=None, elem_id="pattern-tokens")
-        drawn = gr.HTML(js_on_load=None)
+                markup(tag("h2", "The soft tokens among title tokens"))
+                tokens = markup(elem_id="pattern-tokens")
+        drawn = markup()
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(_heading("Six tests that could show that nothing was distilled", "Each says what would have to be "
-                             "seen, and whether it was. In the shell: delrec falsify."), js_on_load=None)  # fmt: skip
+            markup(_heading("Six tests that could show that nothing was distilled", "Each says what would have to be "
+                             "seen, and whether it was. In the shell: delrec falsify."))  # fmt: skip
             asking.append(controls(TESTS))
-            tests = gr.HTML(js_on_load=None, elem_id="tests")
+            tests = markup(elem_id="tests")
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(_heading("How far to trust the reasons", "Are the titles that explanations name the ones that "
-                             "count? They are removed, most important first."), js_on_load=None)  # fmt: skip
-            rows = gr.HTML(js_on_load=None, elem_id="trust-rows")
+            markup(_heading("How far to trust the reasons", "Are the titles that explanations name the ones that "
+                             "count? They are removed, most important first."))  # fmt: skip
+            rows = markup(elem_id="trust-rows")
             asking.append(controls(TRUST))
-            trust = gr.HTML(js_on_load=None, elem_id="trust")
-            gr.HTML(chart_box("deletion"), js_on_load=None, elem_id="trust-charts")
-            trust_drawn = gr.HTML(js_on_load=None)
+            trust = markup(elem_id="trust")
+            trust_drawn = chart_area("deletion", elem_id="trust-charts")
 
     parts: list[PagePart[MeasurementsView]] = [
         PagePart("head", [header], lambda v: v.run.name, lambda v: [view.head(v.run)]),

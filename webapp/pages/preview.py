@@ -15,9 +15,9 @@ from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure
 from webapp.events import error_text
 from webapp.html import tag
-from webapp.layout import notice
+from webapp.layout import chart_area, markup, notice
 from webapp.views import launch as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 
 HEAVY: dict[str, Any] = {
     "queue": True,
@@ -34,10 +34,9 @@ MakeConfig = Callable[[Sequence[Any]], RunConfig]
 def build_data(access: Access, controls: Sequence[Component], make_config: MakeConfig) -> None:
     """The tab of the data set. ``meant`` makes a configuration of the values of ``controls``."""
     with gr.Tab("Data set", id="data") as tab, gr.Column(elem_classes="dr-card"):
-        message = gr.HTML(js_on_load=None, elem_id="data-said")
-        figures = gr.HTML(js_on_load=None, elem_id="data-figures")
-        gr.HTML(chart_box("data"), js_on_load=None, elem_id="data-charts")
-        charts = gr.HTML(js_on_load=None)
+        message = markup(elem_id="data-said")
+        figures = markup(elem_id="data-figures")
+        charts = chart_area("data", elem_id="data-charts")
 
     def show(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         try:
@@ -67,7 +66,7 @@ def build_prompts(access: Access, controls: Sequence[Component], make_config: Ma
                 label="User", placeholder="the first one", max_lines=1, info="An id of the data set; Enter shows it.",
                 elem_id="prompts-user",
             )  # fmt: skip
-        shown = gr.HTML(tag("p", "Counting …", class_="dr-muted"), js_on_load=None, elem_id="prompts")
+        shown = markup(tag("p", "Counting …", class_="dr-muted"), elem_id="prompts")
 
     def show(user: str, request: gr.Request, *values: Any) -> str:
         try:

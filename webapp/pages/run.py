@@ -23,12 +23,12 @@ from webapp.access import Access
 from webapp.charts import line_figure, panels
 from webapp.events import UNQUEUED, PagePart, error_text, refresh
 from webapp.html import Html, link, tag
-from webapp.layout import RUNS, empty, frame, notice
+from webapp.layout import RUNS, chart_area, empty, frame, markup, notice
 from webapp.pages import rename_run
 from webapp.pages.breakdown import breakdown
 from webapp.views import results as result_view
 from webapp.views import run as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 from webapp.views.yardsticks import published
 
 LIVE_SECONDS, IDLE_SECONDS = 3.0, 10.0
@@ -65,9 +65,9 @@ def build(access: Access) -> None:
     frame("Runs", "Run")
     parts: list[PagePart[RunView]] = []
     timer = gr.Timer(LIVE_SECONDS, active=False)  # the first look starts it
-    problem = gr.HTML(js_on_load=None, elem_id="run-problem")
+    problem = markup(elem_id="run-problem")
     with gr.Column(visible=False, elem_id="run-page") as page:
-        header = gr.HTML(js_on_load=None, elem_id="run-head")
+        header = markup(elem_id="run-head")
         with gr.Row(elem_classes="dr-actions"):
             cancel = gr.Button("Cancel", variant="stop", size="sm", visible=False, elem_id="cancel")
             resume = gr.Button("Resume", variant="primary", size="sm", visible=False, elem_id="resume")
@@ -75,36 +75,36 @@ def build(access: Access) -> None:
             clone = gr.Button("Clone into the form", size="sm", visible=False, elem_id="clone")
             delete = gr.Button("Delete …", size="sm", visible=False, elem_id="delete")
         with gr.Row(visible=False, elem_classes="dr-actions", elem_id="confirm") as confirm:
-            gr.HTML(notice("warn", "Delete this run with its files? This cannot be undone."), js_on_load=None)
+            markup(notice("warn", "Delete this run with its files? This cannot be undone."))
             really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete")
             keep = gr.Button("Keep it", size="sm")
-        message = gr.HTML(js_on_load=None, elem_id="run-said")
+        message = markup(elem_id="run-said")
         with gr.Column(visible=False, elem_classes="dr-card", elem_id="results") as results:
-            gr.HTML(tag("h2", "Results"), js_on_load=None)
-            verdicts = gr.HTML(js_on_load=None, elem_id="verdicts")
+            markup(tag("h2", "Results"))
+            verdicts = markup(elem_id="verdicts")
             with gr.Tabs():
                 with gr.Tab("Candidates"):
-                    candidates = gr.HTML(js_on_load=None, elem_id="results-candidates")
+                    candidates = markup(elem_id="results-candidates")
                 with gr.Tab("Full catalogue"):
-                    full = gr.HTML(js_on_load=None, elem_id="results-full")
+                    full = markup(elem_id="results-full")
                 with gr.Tab("Agreement with the teacher"):
-                    agreement = gr.HTML(js_on_load=None, elem_id="results-agreement")
-            protocol = gr.HTML(js_on_load=None)
+                    agreement = markup(elem_id="results-agreement")
+            protocol = markup()
         parts.append(breakdown(_report, _results_key))
         with gr.Column(elem_classes="dr-card"):
-            gr.HTML(tag("h2", "Stages"), js_on_load=None)
-            stages = gr.HTML(js_on_load=None, elem_id="stages")
+            markup(tag("h2", "Stages"))
+            stages = markup(elem_id="stages")
         for stage, title, unit in CHARTS:
             parts.append(_charts(stage, title, unit))
         with gr.Column(elem_classes="dr-card"), gr.Tabs():
             with gr.Tab("Log"):
-                log = gr.HTML(js_on_load=None, elem_id="log", elem_classes="dr-log", autoscroll=True)
+                log = markup(elem_id="log", elem_classes="dr-log", autoscroll=True)
             with gr.Tab("Configuration"):
                 config = gr.Code(language="yaml", interactive=False, show_label=False, max_lines=30, elem_id="config")
             with gr.Tab("Environment"):
-                environment = gr.HTML(js_on_load=None, elem_id="environment")
+                environment = markup(elem_id="environment")
             with gr.Tab("Files"):
-                files = gr.HTML(js_on_load=None, elem_id="files")
+                files = markup(elem_id="files")
             with gr.Tab("Name and notes"):
                 save, saved = rename_run.build(access, _run_id, message)
     destination = gr.Textbox(visible=False)
@@ -170,9 +170,8 @@ def _act(name: str, run_id: str) -> str:
 def _charts(stage: str, title: str, unit: str) -> PagePart[RunView]:
     """A card with the charts of one stage; it shows once there is something to draw."""
     with gr.Column(visible=False, elem_classes="dr-card", elem_id=f"charts-{stage}") as card:
-        gr.HTML(tag("h2", title), js_on_load=None)
-        gr.HTML(chart_box(stage), js_on_load=None)
-        data = gr.HTML(js_on_load=None)
+        markup(tag("h2", title))
+        data = chart_area(stage)
 
     def draw(state: RunView) -> Sequence[Any]:
         drawn = panels(_curves(state, stage))

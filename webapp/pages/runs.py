@@ -14,7 +14,7 @@ from webapp.access import Access
 from webapp.events import OPENED, UNQUEUED, error_text
 from webapp.formatting import memory
 from webapp.html import Html, tag
-from webapp.layout import frame, notice
+from webapp.layout import frame, markup, notice
 from webapp.pages import selected_runs
 from webapp.views import runs as view
 from webapp.views.run import NO_WORKER
@@ -38,7 +38,7 @@ GO = "(url) => { if (url) window.location.href = url }"
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Runs", "Runs")
-    gr.HTML(tag("h1", "Runs", class_="dr-title"), js_on_load=None)
+    markup(tag("h1", "Runs", class_="dr-title"))
     with gr.Row(elem_classes="dr-finder dr-opens"):
         search = gr.Textbox(
             show_label=False,
@@ -59,14 +59,14 @@ def build(access: Access) -> None:
             scale=1,
             min_width=300,
         )
-    warning = gr.HTML(js_on_load=None, elem_id="runs-warning")
+    warning = markup(elem_id="runs-warning")
     with gr.Column(elem_classes="dr-card"):
         actions = selected_runs.build(access)
-        table = gr.HTML(js_on_load=None, elem_id="runs")
+        table = markup(elem_id="runs")
     with gr.Row(elem_classes="dr-actions"):
         upload = gr.UploadButton("Import an archive …", file_types=[".zip"], size="sm", elem_id="import")
-        taken = gr.HTML(js_on_load=None, elem_id="runs-taken")
-    message = gr.HTML(js_on_load=None, elem_id="import-said")
+        taken = markup(elem_id="runs-taken")
+    message = markup(elem_id="import-said")
     destination = gr.Textbox(visible=False)
     seen = gr.State("")
     timer = gr.Timer(SECONDS)

@@ -14,7 +14,7 @@ from webapp.access import Access
 from webapp.events import UNQUEUED, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
-from webapp.layout import notice
+from webapp.layout import markup, notice
 from webapp.views import search as view
 
 BRIEF = {stage.name: stage.brief for stage in STAGES}
@@ -28,7 +28,7 @@ HELP = (
 def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components.Component]) -> None:
     """Draw the section; ``card``: what varies, the name and the question, template and seeds, of the card around it."""
     with gr.Accordion("Search", open=False, elem_id="vary-search"):
-        gr.HTML(tag("p", HELP, class_="dr-muted"), js_on_load=None)
+        markup(tag("p", HELP, class_="dr-muted"))
         choices = [(f"{BRIEF[stage]}: {name.partition('.')[2]}", name) for name, stage in METRICS.items()]
         metric = gr.Dropdown(choices, value=DEFAULT, label="Searched for, on validation users", filterable=False,
                              elem_id="search-metric")  # fmt: skip
@@ -37,7 +37,7 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
         with gr.Row(elem_classes="dr-actions"):
             preview = gr.Button("Preview", size="sm", elem_id="search-preview")
             start = gr.Button("Search", variant="primary", size="sm", elem_id="search-start")
-        message = gr.HTML(js_on_load=None, elem_id="search-said")
+        message = markup(elem_id="search-said")
     destination = gr.Textbox(visible=False)
 
     def search(base: str, given: tuple[Any, ...]) -> tuple[Search, str, str]:

@@ -13,7 +13,7 @@ from jobs.records import Run
 from webapp.access import Access
 from webapp.events import UNQUEUED, error_text
 from webapp.html import Html, link, tag
-from webapp.layout import notice
+from webapp.layout import markup, notice
 
 PICKED = "() => delrecPicked()"
 MOST_NAMED = 5
@@ -22,16 +22,13 @@ MOST_NAMED = 5
 def build(access: Access) -> gr.Row:
     """Draw the actions and what they open; returns their row, which a visitor who only looks does not see."""
     with gr.Row(elem_classes="dr-actions"):
-        gr.HTML(
-            link("Tick runs to compare or change them", "./compare", class_="dr-compare dr-off", data_compare=True),
-            js_on_load=None,
-        )
+        markup(link("Tick runs to compare or change them", "./compare", class_="dr-compare dr-off", data_compare=True))
         with gr.Row(elem_classes="dr-actions", elem_id="picked", visible=False) as actions:
             edit = gr.Button("Rename, tag, note …", size="sm", elem_id="edit-picked")
             export = gr.Button("Export", size="sm", elem_id="export-picked")
             delete = gr.Button("Delete …", size="sm", elem_id="delete-picked")
     with gr.Column(visible=False, elem_classes="dr-inset", elem_id="picked-form") as form:
-        about = gr.HTML(js_on_load=None)
+        about = markup()
         with gr.Row(elem_classes="dr-fields"):
             name = gr.Textbox(label="Name", max_lines=1, elem_id="picked-name")
             tags = gr.Textbox(label="Tags", info="Comma between tags.", max_lines=1, elem_id="picked-tags")
@@ -42,10 +39,10 @@ def build(access: Access) -> gr.Row:
             save = gr.Button("Save", variant="primary", size="sm", elem_id="save-picked")
             leave = gr.Button("Leave it", size="sm")
     with gr.Row(visible=False, elem_classes="dr-actions", elem_id="picked-confirm") as confirm:
-        question = gr.HTML(js_on_load=None)
+        question = markup()
         really = gr.Button("Delete for good", variant="stop", size="sm", elem_id="really-delete-picked")
         keep = gr.Button("Keep", size="sm")
-    message = gr.HTML(js_on_load=None, elem_id="picked-said")
+    message = markup(elem_id="picked-said")
     ids, chosen = gr.Textbox(visible=False), gr.Textbox(visible=False)  # the page knows them: a server may forget
     opened = [chosen, form, about, name, tags, note, group, confirm, question, message]
 

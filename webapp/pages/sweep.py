@@ -17,7 +17,7 @@ from webapp.access import Access
 from webapp.events import UNQUEUED, error_text
 from webapp.form import Form
 from webapp.html import Html, tag
-from webapp.layout import notice
+from webapp.layout import markup, notice
 from webapp.pages import search
 from webapp.views.experiment import expected
 
@@ -28,10 +28,7 @@ HELP = "A setting a line with its values, e.g. distill.steps=50,100; 'Vary' besi
 def build(access: Access, form: Form, preset: gr.Radio) -> None:
     """Draw the card; the form's settings are the base."""
     with gr.Column(elem_classes="dr-card"):
-        gr.HTML(
-            tag("h2", "Vary") + tag("p", "Many runs as one question: every combination of what varies."),
-            js_on_load=None,
-        )
+        markup(tag("h2", "Vary") + tag("p", "Many runs as one question: every combination of what varies."))
         choices = [("none", ""), *((it.title, name) for name, it in TEMPLATES.items())]
         template = gr.Dropdown(choices, value="", label="Template", filterable=False, elem_id="vary-template")
         values = gr.Textbox(label="Its values", info="Those that the template is about, with commas.", max_lines=1,
@@ -45,7 +42,7 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
         with gr.Row(elem_classes="dr-actions"):
             preview = gr.Button("Preview", size="sm", elem_id="vary-preview")
             start = gr.Button("Launch all", variant="primary", size="sm", elem_id="vary-launch")
-        message = gr.HTML(js_on_load=None, elem_id="vary-said")
+        message = markup(elem_id="vary-said")
         search.build(access, form, preset, [vary, name, question, template, seeds])
     destination = gr.Textbox(visible=False)
 

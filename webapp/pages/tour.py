@@ -22,7 +22,7 @@ from webapp.inspect.question import Question
 from webapp.inspect.session import QuestionState, finished_run, to_come
 from webapp.inspect.subjects import Subjects, subjects_of
 from webapp.inspect.views import share as share_view
-from webapp.layout import READING, RUNS, empty, frame, notice
+from webapp.layout import READING, RUNS, empty, frame, markup, notice
 from webapp.tour_stops import STEPS, Stop, measured, stops
 from webapp.views import tour as view
 
@@ -56,11 +56,11 @@ def build(_: Access) -> None:
     frame("Inspect", "Tour")
     timer = gr.Timer(LIVE_SECONDS, active=False)
     relay = gr.HTML(js_on_load=RELAY, elem_id="ask-relay")
-    problem = gr.HTML(READING, js_on_load=None, elem_id="tour-problem")
-    head = gr.HTML(js_on_load=None, elem_id="tour-head")
-    progress = gr.HTML(js_on_load=None, elem_id="tour-progress")
-    body = gr.HTML(js_on_load=None, elem_id="tour-body")
-    walk = gr.HTML(js_on_load=None, elem_id="tour-walk")
+    problem = markup(READING, elem_id="tour-problem")
+    head = markup(elem_id="tour-head")
+    progress = markup(elem_id="tour-progress")
+    body = markup(elem_id="tour-body")
+    walk = markup(elem_id="tour-walk")
     address = gr.Textbox(visible=False)
     where, seen = gr.State(LatestRequest({})), gr.State({})
     parts: list[PagePart[TourView]] = [

@@ -18,13 +18,13 @@ from webapp.events import UNQUEUED, PagePart, error_text
 from webapp.formatting import number_in_address
 from webapp.html import join, link, tag
 from webapp.inspect.subjects import subjects_of
-from webapp.layout import READING, RUNS, empty, frame, notice
+from webapp.layout import READING, RUNS, chart_area, empty, frame, markup, notice
 from webapp.measurement_state import DRIVERS, MeasurementsView
 from webapp.pages.measurement_controls import answered, controls, live
 from webapp.predictions import answers_of
 from webapp.views import drivers as drivers_view
 from webapp.views import users as view
-from webapp.views.charts import chart_box, chart_data
+from webapp.views.charts import chart_data
 from webapp.views.compare import OUTCOMES, SLUGS
 
 PAGE = 25
@@ -33,19 +33,18 @@ PAGE = 25
 def build(access: Access) -> None:
     """Draw the page."""
     frame("Compare", "Users")
-    head = gr.HTML(READING, js_on_load=None, elem_id="users-head")
+    head = markup(READING, elem_id="users-head")
     with gr.Column(elem_classes="dr-card"):
-        filters = gr.HTML(js_on_load=None, elem_id="users-filters")
-        table = gr.HTML(js_on_load=None, elem_id="users")
-        pager = gr.HTML(js_on_load=None, elem_id="users-pager")
-    problem = gr.HTML(js_on_load=None, elem_id="drivers-problem")
+        filters = markup(elem_id="users-filters")
+        table = markup(elem_id="users")
+        pager = markup(elem_id="users-pager")
+    problem = markup(elem_id="drivers-problem")
     with gr.Column(visible=False, elem_classes="dr-card", elem_id="drivers-card") as card:
-        gr.HTML(tag("h2", "What drives each row"), js_on_load=None)
+        markup(tag("h2", "What drives each row"))
         asking = [controls(DRIVERS)]
-        drivers = gr.HTML(js_on_load=None, elem_id="drivers")
-        gr.HTML(chart_box("drivers"), js_on_load=None, elem_id="drivers-charts")
-        drawn = gr.HTML(js_on_load=None)
-        stages = gr.HTML(js_on_load=None, elem_id="drivers-stages")
+        drivers = markup(elem_id="drivers")
+        drawn = chart_area("drivers", elem_id="drivers-charts")
+        stages = markup(elem_id="drivers-stages")
     live(access, problem, card, [PagePart("drivers", [drivers, drawn, stages], _drivers_key, _drivers)], asking)
 
     def opened(request: gr.Request) -> list[Any]:
