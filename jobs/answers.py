@@ -57,9 +57,16 @@ def ask(kind: str, run: Run, request: Mapping[str, Any], *, again: bool = False)
 
 
 def progress(
-    run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int]
+    run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int] = ()
 ) -> tuple[dict[Q, AnswerProgress], bool]:
-    """See :func:`jobs.api.progress`."""
+    """How questions stand that were asked about a run, each a kind and a request, in one read; none is asked.
+
+    Args:
+        read: ids of questions whose answers are known; they are not read again.
+
+    Returns:
+        those that were asked, and whether a worker is there to answer.
+    """
     digests = {explanations.digest(kind, stamped(request)): key for key, (kind, request) in questions.items()}
     found, workers = asked_store.progress(run_id, list(digests), read)
     known = {digests[digest]: it for digest, it in found.items()}
@@ -125,12 +132,12 @@ def _stored(kind: str, run: Run, request: Mapping[str, Any], *, again: bool = Fa
 
 
 def stop(explanation_id: int) -> None:
-    """See :func:`jobs.api.stop_answer`."""
+    """Ask nobody to answer this any more; a text that is being written ends, and nothing of it is kept."""
     explanations.stop(explanation_id, *failures.ANSWER_STOPPED)
 
 
-def wait(explanation_id: int, seconds: float) -> Explanation:
-    """See :func:`jobs.api.wait_for_answer`."""
+def wait(explanation_id: int, seconds: float = 60.0) -> Explanation:
+    """The question once it is answered or has failed, or as it stands after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := explanations.get(explanation_id)).settled and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)

@@ -15,7 +15,6 @@ from db import metrics as curve_store
 from db import results as result_store
 from db import runs as run_store
 from db import stages as stage_store
-from db.asked import AnswerProgress
 from db.explanations import Explanation
 from db.metrics import Point
 from db.runs import JUDGED, Run, RunOrigin, RunState
@@ -31,7 +30,6 @@ from engine.run_folder import RunFolder
 from engine.settings import stored_config
 from jobs import answers, archive, foreground, queues, recovery, resources
 from jobs import workers as worker_records
-from jobs.answers import Q
 from jobs.resources import Resources
 from jobs.trials import refuse_trial
 
@@ -67,19 +65,7 @@ def launch(
     return run.id
 
 
-def run_in_foreground(
-    config: RunConfig, preset: str | None = None, name: str | None = None, monitor: Monitor | None = None
-) -> dict[str, Any]:
-    """Run here and now, recorded like a launched run; returns the object of ``metrics.json``.
-
-    ``monitor`` shows the progress. The first Ctrl-C stops after a checkpoint, the second at once; the page's
-    Cancel works too.
-
-    Raises:
-        Cancelled: the run was stopped; :func:`resume` continues it.
-        StudioError: bad input, or the run failed in a way that is told in one line.
-    """
-    return foreground.run(config, preset, name, monitor)
+run_in_foreground = foreground.run
 
 
 def resume_in_foreground(
@@ -207,33 +193,14 @@ def ask(kind: str, reference: str, request: Mapping[str, Any], *, again: bool = 
     return answers.ask(kind, status(reference), request, again=again)
 
 
-def progress(
-    run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]], read: Collection[int] = ()
-) -> tuple[dict[Q, AnswerProgress], bool]:
-    """How questions stand that were asked about a run, each a kind and a request, in one read; none is asked.
-
-    Args:
-        read: ids of questions whose answers are known; they are not read again.
-
-    Returns:
-        those that were asked, and whether a worker is there to answer.
-    """
-    return answers.progress(run_id, questions, read)
+progress = answers.progress
+wait_for_answer = answers.wait
+stop_answer = answers.stop
 
 
 def explanations(reference: str, kind: str | None = None) -> list[Explanation]:
     """Questions asked about a run, oldest first."""
     return answers.of(status(reference), kind)
-
-
-def wait_for_answer(explanation_id: int, seconds: float = 60.0) -> Explanation:
-    """The question once it is answered or has failed, or as it stands after ``seconds``."""
-    return answers.wait(explanation_id, seconds)
-
-
-def stop_answer(explanation_id: int) -> None:
-    """Ask nobody to answer this any more; a text that is being written ends, and nothing of it is kept."""
-    answers.stop(explanation_id)
 
 
 def metrics(reference: str, after: int = 0, limit: int | None = None) -> list[Point]:
@@ -304,10 +271,4 @@ def export_run(reference: str, target: Path) -> None:
     archive.write(run, target)
 
 
-def import_run(path: Path, name: str | None = None) -> str:
-    """Add the run of an exported archive and return its id; see :func:`jobs.archive.read` for id and name.
-
-    Raises:
-        StudioError: the archive is damaged, hostile, foreign or newer; or ``name`` is taken or unusable.
-    """
-    return archive.read(path, name)
+import_run = archive.read

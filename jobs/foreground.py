@@ -24,9 +24,21 @@ STOPPING = "Stopping at the next step, with a checkpoint; Ctrl-C again stops at 
 
 
 def run(
-    config: RunConfig, preset: str | None, name: str | None, monitor: Monitor | None, recipe: Recipe | None = None
+    config: RunConfig,
+    preset: str | None = None,
+    name: str | None = None,
+    monitor: Monitor | None = None,
+    recipe: Recipe | None = None,
 ) -> dict[str, Any]:
-    """See :func:`jobs.api.run_in_foreground`."""
+    """Run here and now, recorded like a launched run; returns the object of ``metrics.json``.
+
+    ``monitor`` shows the progress. The first Ctrl-C stops after a checkpoint, the second at once; the page's
+    Cancel works too.
+
+    Raises:
+        Cancelled: the run was stopped; :func:`jobs.api.resume` continues it.
+        StudioError: bad input, or the run failed in a way that is told in one line.
+    """
     _check_here(config)
     writable(home() / "runs")
     values = settled(config).model_dump(mode="json")

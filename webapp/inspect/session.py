@@ -151,7 +151,7 @@ def _load(requested: Mapping[Question, Sequence[str]]) -> tuple[dict[Question, Q
 
 
 def _read(run_id: str, questions: Mapping[Q, tuple[str, Mapping[str, Any]]]) -> tuple[dict[Q, AnswerProgress], bool]:
-    """See :func:`jobs.api.progress`; answers are read once and kept."""
+    """See :func:`jobs.answers.progress`; answers are read once and kept."""
     with _KEEPING:
         known = {asked: answer for (run, asked), answer in _KEPT.items() if run == run_id}
     found, worker = api.progress(run_id, questions, list(known))
