@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -56,6 +57,15 @@ def chart_area(name: str, **options: Any) -> gr.HTML:
     """The place of the charts called ``name``; returns what takes their :func:`webapp.views.charts.chart_data`."""
     markup(chart_box(name), **options)
     return markup()
+
+
+def tiles(figures: Iterable[tuple[str, str, str]], more: str = "") -> Html:
+    """Figures side by side, each with its name above and words below; ``more`` is a class of theirs."""
+    drawn = [
+        tag("div", tag("span", name, class_="dr-label"), tag("b", figure), tag("small", words), class_="dr-tile")
+        for name, figure, words in figures
+    ]
+    return tag("div", drawn, class_=f"dr-tiles {more}".rstrip())
 
 
 def notice(kind: str, *text: str | Html) -> Html:

@@ -9,6 +9,8 @@ import numpy as np
 
 from engine.data.dataset import Dataset
 
+BINS = 12
+"""Most bins of the histogram."""
 RARITIES = (0, 1, 5, 20, 100)
 """Fewest training interactions of a target in each slice of the users."""
 
@@ -37,15 +39,12 @@ class Statistics:
     """Share of users whose last item (the leave-one-out target) ties with the item before it."""
     look_alikes: int
     """Items displayed exactly like an earlier item."""
-    first_moment: int
-    """Earliest timestamp, in the data set's unit."""
-    last_moment: int
 
 
-def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
-    """Count everything in :class:`Statistics`; ``bins`` is the most bins of the histogram."""
+def statistics(dataset: Dataset) -> Statistics:
+    """Count everything in :class:`Statistics`."""
     lengths = np.array([len(items) for items in dataset.sequences])
-    edges = np.unique(np.geomspace(lengths.min(), lengths.max() + 1, bins + 1).round().astype(np.int64))
+    edges = np.unique(np.geomspace(lengths.min(), lengths.max() + 1, BINS + 1).round().astype(np.int64))
     popularity = np.sort(np.bincount(np.concatenate(dataset.sequences), minlength=len(dataset.catalogue)))[::-1]
     total = int(lengths.sum())
     tied = np.diff(np.concatenate(dataset.timestamps)) == 0
@@ -67,8 +66,6 @@ def statistics(dataset: Dataset, bins: int = 12) -> Statistics:
         tie_share=float(tied[within].mean()) if within.any() else 0.0,
         test_tie_share=float(last.mean()) if len(last) else 0.0,
         look_alikes=int((alike != np.arange(len(alike))).sum()),
-        first_moment=int(min(times[0] for times in dataset.timestamps)),
-        last_moment=int(max(times[-1] for times in dataset.timestamps)),
     )
 
 

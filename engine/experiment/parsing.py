@@ -67,11 +67,16 @@ def varied(line: str) -> tuple[str, list[Any]]:
     Raises:
         StudioError: no such setting, or no values.
     """
-    name, equals, text = line.partition("=")
-    name = name.strip()
-    if not equals:
-        raise StudioError(f"{line!r} says no values", where="--vary", remedy=LIST)
+    name, text = name_and_text(line, LIST)
     return name, values_of(setting_of(name), text)
+
+
+def name_and_text(line: str, remedy: str) -> tuple[str, str]:
+    """What stands before and behind the ``=``; ``remedy`` says how to write what has none."""
+    name, equals, text = line.partition("=")
+    if not equals:
+        raise StudioError(f"{line!r} says no values", where="--vary", remedy=remedy)
+    return name.strip(), text
 
 
 def values_of(setting: Setting, text: str) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import StudioError
-from engine.experiment.parsing import varied
+from engine.experiment.parsing import name_and_text, varied
 from engine.fields import Setting
 from engine.setting_values import write
 from engine.settings import setting_of
@@ -73,10 +73,7 @@ def read_space(lines: Iterable[str]) -> dict[str, Domain]:
     """
     space: dict[str, Domain] = {}
     for line in lines:
-        name, equals, text = line.partition("=")
-        name = name.strip()
-        if not equals:
-            raise StudioError(f"{line!r} says no values", where="--vary", remedy=REMEDY)
+        name, text = name_and_text(line, REMEDY)
         setting = setting_of(name)
         if name in space:
             raise StudioError("it is varied twice", where=name, remedy="say all its values in one list, or one range")

@@ -133,18 +133,20 @@ class Explanandum:
         """Ids to put into the history: what most often goes before the strongest rivals of the top answer."""
         scores = self.model.full()
         rivals = self.instance.candidates[np.argsort(-scores, kind="stable")[1:]]
-        taken = self.seen | {*self.instance.candidates.tolist()}
         pool: dict[int, None] = {}
         for rival in rivals:
-            before = [
-                int(items[i - 1]) for items in self.models.split.train for i in np.flatnonzero(items == rival) if i
-            ]
-            counts = np.bincount(np.array(before, np.int64), minlength=1)
-            free = [int(item) for item in np.argsort(-counts, kind="stable") if counts[item] and item not in taken]
-            pool |= dict.fromkeys(free[:1])
+            pool |= dict.fromkeys(self.unseen_before(int(rival))[:1])
             if len(pool) == POOL:
                 break
         return list(pool)
+
+    def unseen_before(self, item: int) -> list[int]:
+        """Ids of what goes right before ``item`` in training, most often first; no candidate, and nothing seen."""
+        before = [int(items[i - 1]) for items in self.models.split.train for i in np.flatnonzero(items == item) if i]
+        counts = np.bincount(np.array(before, np.int64), minlength=1)
+        taken = self.seen | {*self.instance.candidates.tolist()}
+        order = np.argsort(-counts, kind="stable").tolist()
+        return [other for other in order if counts[other] and other not in taken]
 
 
 def find_item(catalogue: Catalogue, text: str, where: str = "item") -> int:

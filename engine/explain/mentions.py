@@ -123,20 +123,24 @@ class Mentions:
 
     def _dated(self, match: re.Match[str]) -> str:
         words = match[0].split(" ")
-        for start in range(len(words) - 1):
-            place = self._place(" ".join(words[start:]))
-            if place is not None:
-                return " ".join([*words[:start], self._add(*self._role(place), " ".join(words[start:]))])
+        if known := self._ending_known(words, 2):
+            return known
         first = next((i for i, word in enumerate(words) if word[0].isupper()), 0)
         title = " ".join(words[first:])
         return " ".join([*words[:first], self._add("invented", title, -1, title)])
 
+    def _ending_known(self, words: list[str], least: int) -> str | None:
+        """The words, if the longest known title that at least so many of them end with is marked in them."""
+        for start in range(len(words) - least + 1):
+            title = " ".join(words[start:])
+            if (place := self._place(title)) is not None:
+                return " ".join([*words[:start], self._add(*self._role(place), title)])
+        return None
+
     def _run(self, match: re.Match[str]) -> str:
         words = match[0].split(" ")
-        for start in range(len(words)):
-            place = self._place(" ".join(words[start:]))
-            if place is not None:
-                return " ".join([*words[:start], self._add(*self._role(place), " ".join(words[start:]))])
+        if known := self._ending_known(words, 1):
+            return known
         begins = not match.string[: match.start()].rstrip() or match.string[: match.start()].rstrip()[-1] in ".!?\n"
         names = words[1:] if begins else words  # the first word of a sentence is always written large
         names = [word for word in names if word.casefold() not in self.allowed]

@@ -41,7 +41,7 @@ def why_not(explained: Explanandum) -> WhyNot:
     found = leave_one_out(predictor, [Delete()])["delete"]
     lead = found.rather_than(first)
     order = np.argsort(lead, kind="stable")
-    added = _before(explained)
+    added = explained.unseen_before(int(instance.candidates[target]))[:BEFORE]
     changes = [np.delete(history, place) for place in range(len(history))]
     changes += [np.append(history, item) for item in added]
     places = ranks(predictor.scores(changes), target)
@@ -91,14 +91,3 @@ def _sentence(found: WhyNot, explained: Explanandum) -> str:
     if after.removed is not None:
         return f"{text} Without {named([after.removed])} it rises {place}."
     return f"{text} With {explained.called(int(after.added or 0))} as the latest title it rises {place}."
-
-
-def _before(explained: Explanandum) -> list[int]:
-    """Ids of the titles that most often go right before the target in training and that the user has not seen."""
-    instance = explained.instance
-    target = int(instance.candidates[instance.target])
-    before = [int(items[i - 1]) for items in explained.models.split.train for i in np.flatnonzero(items == target) if i]
-    counts = np.bincount(np.array(before, np.int64), minlength=1)
-    taken = explained.seen | {*instance.candidates.tolist()}
-    order = np.argsort(-counts, kind="stable")
-    return [int(item) for item in order if counts[item] and int(item) not in taken][:BEFORE]

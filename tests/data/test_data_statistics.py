@@ -25,7 +25,6 @@ def test_known_counts(make_dataset: Callable[..., Dataset]) -> None:
     assert found.tie_share == pytest.approx(3 / 6)
     assert found.test_tie_share == pytest.approx(1 / 3)
     assert found.look_alikes == 1
-    assert (found.first_moment, found.last_moment) == (1, 8)
     assert found.history_median == 3
     assert found.history_edges == [2, 3, 4, 5]
     assert found.history_users == [1, 1, 1]

@@ -99,9 +99,9 @@ def test_beyond_the_first_ten_only_what_matters_is_listed_with_its_place(count: 
     answer["answer"]["places"] = answer["beside"]["places"] = [n + 1.0 for n in range(count)]
     answer["beside"]["scores"] = answer["answer"]["scores"]
     long = read(answer)
-    places = view.ranking(long, long.answer, labels=False).places
+    places = view.ranking(long, long.answer).places
     assert [place.rank for place in places] == [*range(1, 11), 25]
-    assert f"11 of {count}" in view.ranking(long, long.answer, labels=False).note
+    assert f"11 of {count}" in view.ranking(long, long.answer).note
     assert reasons_view.rival(long, "0").count("<option") == count - 1
     assert view.sides(long, ASKED).count('class="dr-line') == 22
 

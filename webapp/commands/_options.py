@@ -187,6 +187,18 @@ def find_run(reference: str) -> Run:
     raise StudioError(f"there is no run {reference!r}", remedy="'delrec runs' lists the runs")
 
 
+def finished_run(reference: str, remedy: str) -> Run:
+    """:func:`find_run` of one that is done; ``remedy`` says of others what such a run is for.
+
+    Raises:
+        StudioError: there is no such run, or it is not done.
+    """
+    found = find_run(reference)
+    if found.state != "done":
+        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy=remedy)
+    return found
+
+
 def echo_note(run: Run) -> None:
     """Tell on standard error what is to be known about a finished run's data, if anything.
 
@@ -238,9 +250,7 @@ def measured_over_users(
     Raises:
         StudioError: no such run, one that is not finished, fewer than two users, or a file that cannot be written.
     """
-    found = find_run(reference)
-    if found.state != "done":
-        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="measure a finished run")
+    found = finished_run(reference, "measure a finished run")
     if users < 2:
         raise StudioError("intervals need two users", where="--users", remedy="measure more users")
     check_processes(processes, found)

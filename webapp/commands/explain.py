@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.errors import StudioError
-from webapp.commands._options import find_run, target_file
+from webapp.commands._options import find_run, finished_run, target_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,9 +60,7 @@ def command(
     --only summary takes seconds. Answers are kept with the run, for the page Inspect too: what was asked before is not
     measured again.
     """
-    found = find_run(reference)
-    if found.state != "done":
-        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="explain a finished run")
+    found = finished_run(reference, "explain a finished run")
     if user is None and not titles:
         raise StudioError("whose recommendation?", where="--user, --titles", remedy="give one of the two")
     if catalogue and user is None:

@@ -10,7 +10,14 @@ import click
 
 from engine.errors import StudioError
 from engine.labels import label
-from webapp.commands._options import check_processes, echo_note, find_run, target_file, users_processes_option
+from webapp.commands._options import (
+    check_processes,
+    echo_note,
+    find_run,
+    finished_run,
+    target_file,
+    users_processes_option,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,9 +49,7 @@ def command(
     user. Ctrl-C stops; called again, the command goes on from there. Results go into the run's folder as
     falsification.json.
     """
-    found = find_run(reference)
-    if found.state != "done":
-        raise StudioError(f"run {found.name!r} is {found.state}", where=found.id, remedy="test a finished run")
+    found = finished_run(reference, "test a finished run")
     numbers = _numbers(tests)
     other_prompt = _other_prompt(other) if other else None
     check_processes(processes, found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.errors import StudioError
-from webapp.commands._options import find_run
+from webapp.commands._options import finished_run
 
 if TYPE_CHECKING:
     from engine.recommend import Recommendation
@@ -34,11 +34,7 @@ def command(reference: str, titles: tuple[str, ...], k: int, as_json: bool) -> N
     """
     from engine.data.references import checked_titles, split_titles
 
-    found = find_run(reference)
-    if found.state != "done":
-        raise StudioError(
-            f"run {found.name!r} is {found.state}", where=found.id, remedy="recommend from a finished run"
-        )
+    found = finished_run(reference, "recommend from a finished run")
     history = checked_titles([title for part in titles for title in split_titles(part)])
     if not history:
         raise StudioError("no titles", where="--titles", remedy='write e.g. --titles "Toy Story; Star Wars"')

@@ -13,7 +13,7 @@ from engine.data.remote import readable_size as sized
 from engine.labels import plural
 from jobs.records import Run
 from webapp.html import Html, join, link, tag
-from webapp.layout import notice
+from webapp.layout import notice, tiles
 from webapp.views.run import pairs
 
 STATES = {
@@ -146,7 +146,7 @@ def question(name: str, made: Sequence[Run]) -> Html:
 def figures(description: Mapping[str, Any], note: str = "") -> Html:
     """A data set in tiles, what each step of the cleaning took, and the rest in lines."""
     history, cleaning = description["history"], description["cleaning"]
-    tiles = (
+    figures = (
         ("Users", f"{description['users']:,}", f"history of {history['least']:g} to {history['most']:g} items"),
         ("Items", f"{description['items']:,}", f"{description['look_alikes']:,} displayed like another"),
         ("Interactions", f"{description['interactions']:,}", f"{_percent(description['density'])} of all pairs"),
@@ -157,10 +157,6 @@ def figures(description: Mapping[str, Any], note: str = "") -> Html:
         ("Titles", f"{description['items'] - description['untitled']:,}",
          f"{description['untitled']:,} shown by their id; the longest of {description['longest_title']:,} characters"),
     )  # fmt: skip
-    drawn = [
-        tag("div", tag("span", name, class_="dr-label"), tag("b", figure), tag("small", words), class_="dr-tile")
-        for name, figure, words in tiles
-    ]
     texts = f"genres or categories of {description['with_genres']:.0%}, brands or authors of "
     more = {
         "source": description["source"],
@@ -172,7 +168,7 @@ def figures(description: Mapping[str, Any], note: str = "") -> Html:
     return join(
         [
             notice("info", note) if note else None,
-            tag("div", drawn, class_="dr-tiles dr-eight"),
+            tiles(figures, "dr-eight"),
             steps(cleaning),
             pairs(more),
         ]

@@ -12,7 +12,7 @@ from jobs.forecast import Forecast
 from jobs.preflight import Check
 from webapp.formatting import about, duration, memory
 from webapp.html import Html, join, tag
-from webapp.layout import notice
+from webapp.layout import notice, tiles
 
 if TYPE_CHECKING:  # they load torch, which the web process does without until a preview is asked for
     from engine.llm.prompts import Segment
@@ -89,7 +89,7 @@ def _check(check: Check) -> Html:
 
 def data_figures(dataset: Dataset, found: Statistics) -> Html:
     """The data set in figures."""
-    tiles = (
+    figures = (
         ("Users", f"{found.users:,}", f"median history: {found.history_median:.0f}"),
         ("Items", f"{found.items:,}", f"{plural(found.look_alikes, 'item')} displayed like another"),
         ("Interactions", f"{found.interactions:,}", f"{100 * found.density:.2g} % of all pairs"),
@@ -97,12 +97,8 @@ def data_figures(dataset: Dataset, found: Statistics) -> Html:
         ("Ties", f"{100 * found.tie_share:.0f} %", "of neighbouring interactions share a timestamp"),
         ("Tied targets", f"{100 * found.test_tie_share:.0f} %", "of last items tie with the one before"),
     )
-    drawn = [
-        tag("div", tag("span", name, class_="dr-label"), tag("b", figure), tag("small", words), class_="dr-tile")
-        for name, figure, words in tiles
-    ]
     source = f"{dataset.name}: {dataset.source}. Interactions that tie keep the order of the file."
-    return join([tag("div", drawn, class_="dr-tiles"), tag("p", source, class_="dr-muted")])
+    return join([tiles(figures), tag("p", source, class_="dr-muted")])
 
 
 def prompts(preview: Preview) -> Html:

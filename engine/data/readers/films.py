@@ -1,11 +1,13 @@
-"""What the MovieLens data sets share: how they write titles and genres."""
+"""What the MovieLens data sets share: where they are, and how they write titles and genres."""
 
 from __future__ import annotations
 
 import re
 
+from engine.config import DataConfig
 from engine.data.item_texts import tidy
 from engine.data.raw import RawItem
+from engine.data.readers.downloaded import Downloaded
 from engine.data.remote import RemoteFile
 from engine.data.title_parsing import natural_title
 
@@ -18,9 +20,14 @@ NO_GENRES = "(no genres listed)"
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 
 
-def archive(name: str) -> tuple[RemoteFile, ...]:
-    """One of GroupLens' archives; beside each, its MD5 is published."""
-    return (RemoteFile(f"{name}.zip", (f"{GROUPLENS}{name}.zip",), md5="+"),)
+class MovieLens(Downloaded):
+    """In one of GroupLens' archives, which :attr:`choices` name; beside each, its MD5 is published."""
+
+    domain = "movie"
+
+    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
+        name = f"{self.chosen(config)}.zip"
+        return (RemoteFile(name, (f"{GROUPLENS}{name}",), md5="+"),)
 
 
 def film(raw: str, published: str, genres: tuple[str, ...] = (), year: int | None = None) -> RawItem:

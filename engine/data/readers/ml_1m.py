@@ -10,26 +10,21 @@ from engine.data import sniffing
 from engine.data.files import File
 from engine.data.place import Place
 from engine.data.raw import LogBuilder, RawIdFilter, RawItem
-from engine.data.readers.downloaded import Downloaded, Files
-from engine.data.readers.films import archive, film
-from engine.data.remote import RemoteFile
+from engine.data.readers.downloaded import Files
+from engine.data.readers.films import MovieLens, film
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
 
-class MovieLens1M(Downloaded):
+class MovieLens1M(MovieLens):
     name = "ml-1m"
     title = "MovieLens-1M"
     about = "1,000,209 ratings of 3,706 films by 6,040 people, 2000 to 2003 (GroupLens); reads MovieLens-10M too"
-    domain = "movie"
     licence = "research use, to be acknowledged; not to be redistributed"
     files = "ratings.dat and movies.dat, or ml-1m.zip"
 
     choices = ("ml-1m", "ml-10m")
     default = "ml-1m"
-
-    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
-        return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         return self.pair(place, config, [r"ratings\.dat", r"ratings(\.\w+)?"], r"movies(\.\w+)?", _is_log)

@@ -9,28 +9,23 @@ from engine.data import sniffing
 from engine.data.files import File
 from engine.data.place import Place
 from engine.data.raw import LogBuilder, RawIdFilter, RawItem
-from engine.data.readers.downloaded import Downloaded, Files
-from engine.data.readers.films import archive, film
-from engine.data.remote import RemoteFile
+from engine.data.readers.downloaded import Files
+from engine.data.readers.films import MovieLens, film
 from engine.data.sheet import Sheet
 from engine.monitor import Monitor
 
 
-class MovieLensLatest(Downloaded):
+class MovieLensLatest(MovieLens):
     name = "ml-latest"
     title = "MovieLens Latest"
     about = (
         "100,836 ratings of 9,724 films by 610 people, 1996 to 2018 (GroupLens, ml-latest-small); reads 20M to 32M too"
     )
-    domain = "movie"
     licence = "research use, to be acknowledged"
     files = "ratings.csv and movies.csv, or ml-latest-small.zip, ml-25m.zip …"
 
     choices = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     default = "ml-latest-small"
-
-    def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
-        return archive(self.chosen(config) or "")
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
         return self.pair(place, config, [r"ratings\.csv", r"ratings(\.\w+)?"], r"movies(\.\w+)?", _is_log)

@@ -61,7 +61,7 @@ def agreement(answer: ExplanationReport) -> Html:
 
 def sides(answer: ExplanationReport, question: Question, *, frozen: bool = False) -> Html:
     """The two rows' order of the same candidates, joined by lines."""
-    columns = [ranking(answer, rung, labels=True, frozen=frozen) for rung in both(answer)]
+    columns = [ranking(answer, rung, frozen=frozen) for rung in both(answer)]
     m = len(answer.candidates)
     note = (
         f"Shares are the softmax of each row's scores over the same {m} candidates and add up to 100 %; language "
@@ -121,7 +121,6 @@ def ranking(
     answer: ExplanationReport,
     rung: RankedCandidates,
     *,
-    labels: bool,
     frozen: bool = True,
     most: int = SHOWN,
     heading: str = "",
@@ -139,7 +138,7 @@ def ranking(
         hint = f"score {rung.scores[column]:z.3f}"
         if item.overall is not None and rung.model == answer.run.model:
             hint += f", #{item.overall:,g} of all items"
-        text = _named(item, frozen) if labels else tag("span", item.title, class_="dr-cut")
+        text = _named(item, frozen)
         places.append(RankedPlace(item.item, rung.places[column], whole[column], text, " ".join(marks), hint))
     listed = len(places)
     note = f"{len(whole)} candidates" if listed == len(whole) else f"{listed} of {len(whole)} candidates"
@@ -163,8 +162,8 @@ def changes(before: ExplanationReport, after: ExplanationReport) -> Html:
     else:
         text = f"{fresh} now comes first; {first} {_moved(after, now, then.top)}."
     columns = [
-        ranking(before, then, labels=True, heading=f"{label(then.model)} before"),
-        ranking(after, now, labels=True, heading=f"{label(now.model)} after"),
+        ranking(before, then, heading=f"{label(then.model)} before"),
+        ranking(after, now, heading=f"{label(now.model)} after"),
     ]
     ids = [{item.item for item in answer.candidates} for answer in (before, after)]
     same = f"Both times the same {len(ids[0])} candidates are ranked"

@@ -52,7 +52,7 @@ def ladder(answer: ExplanationReport) -> Html | None:
     if answer.ladder is None:
         return None
     everything = len(answer.candidates)
-    columns = [ranking(answer, rung, labels=True, most=everything) for rung in answer.ladder]
+    columns = [ranking(answer, rung, most=everything) for rung in answer.ladder]
     chart = tag("div", rankings(columns, "Ranks by stage"), class_="dr-scroll", tabindex=0, role="region",
                 aria_label="Ranks by stage")  # fmt: skip
     hint = "The teacher, then the language model after each stage that the run has."
