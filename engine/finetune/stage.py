@@ -117,7 +117,7 @@ class FinetuneStage:
         self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
         frozen = backbone.layers_below(config.finetune.top_layers)
-        backbone.cache_activations(frozen if config.finetune.passes > 1 else 0)
+        backbone.cache_activations(frozen, learned=config.finetune.passes > 1)  # validation asks the same every time
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0

@@ -23,12 +23,16 @@ class ActivationCache:
     Args:
         layers: blocks whose weights do not change while this cache is in use.
         latest: whether a new row drives out the oldest ones.
+        learned: whether rows that are learned from come round again; if not, only others are kept.
         most_bytes: room for states; by default what suits that.
     """
 
-    def __init__(self, layers: int, *, latest: bool = False, most_bytes: int | None = None) -> None:
+    def __init__(
+        self, layers: int, *, latest: bool = False, learned: bool = True, most_bytes: int | None = None
+    ) -> None:
         self.layers = layers
         self.latest = latest
+        self.learned = learned
         self.most_bytes = most_bytes or (LATEST_BYTES if latest else MOST_BYTES)
         self.bytes = 0
         self._states: dict[bytes, Tensor] = {}
@@ -36,6 +40,8 @@ class ActivationCache:
     def get(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], compute: Callable[[], Tensor]) -> Tensor:
         """States ``[N, width]`` of a row, from the cache or from ``compute``; arguments as of
         :func:`engine.llm.decoder.packed_forward`."""
+        if torch.is_grad_enabled() and not self.learned:
+            return compute()
         key = _fingerprint(inputs, position, spans)
         if key in self._states:
             return self._states[key]

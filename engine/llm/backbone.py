@@ -182,10 +182,11 @@ class Backbone(nn.Module, ABC):
         """Blocks below the last ``top_layers``, which are those with adapters; ``None``: all have them."""
         return 0 if top_layers is None else self.layer_count - top_layers
 
-    def cache_activations(self, layers: int, *, latest: bool = False) -> None:
+    def cache_activations(self, layers: int, *, latest: bool = False, learned: bool = True) -> None:
         """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them.
 
-        ``latest``: of the latest prompts, not of the first (:class:`engine.llm.activation_cache.ActivationCache`).
+        ``latest``: of the latest prompts, not of the first; ``learned``: of those that are learned from too
+        (:class:`engine.llm.activation_cache.ActivationCache`).
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -255,8 +256,8 @@ def test_the_activation_cache_changes_nothing_but_the_time(
 ) -> None:
     settings = ("finetune.passes=2", "finetune.top_layers=1", *ANSWERS[answers])
     cached = run(make_world(*settings, family=family), tmp_path / "cached")
-    monkeypatch.setattr(Backbone, "cache_activations", lambda *_: None)
-    monkeypatch.setattr(CausalBackbone, "cache_activations", lambda *_: None)
+    monkeypatch.setattr(Backbone, "cache_activations", lambda *_, **__: None)
+    monkeypatch.setattr(CausalBackbone, "cache_activations", lambda *_, **__: None)
     assert same(run(make_world(*settings, family=family), tmp_path / "read"), cached)
 
 
@@ -272,6 +273,29 @@ def test_what_was_asked_before_does_not_pass_the_layers_below_the_adapters_again
     for step in range(6):
         stage.train_step(step)
     assert [passed.count(number) for number in range(2)] == [3, 6]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_validation_passes_the_layers_below_the_adapters_once(form: str) -> None:
+    """In a single pass too, in which nothing that is learned from comes round again."""
+    world = make_world("finetune.passes=1", "finetune.top_layers=1", form=form)
+    stage = FinetuneStage(world.config, world.dataset, world.split, world.backbone, None)
+    world.backbone.prove()
+    passed: list[int] = []
+    for number, layer in enumerate(world.backbone.layers()):
+        norm = world.backbone.model.get_submodule(f"base_model.model.{layer}.input_layernorm")
+        norm.register_forward_hook(lambda *_, number=number: passed.append(number))
+
+    def rows_read(ask: Callable[[], object]) -> list[int]:
+        passed.clear()
+        ask()
+        return [passed.count(number) for number in range(2)]
+
+    below, above = rows_read(stage.validate)
+    assert below == above > 0
+    for step in range(2):
+        assert rows_read(lambda: stage.train_step(step)) == [1, 1]  # noqa: B023
+        assert rows_read(stage.validate) == [0, above]
 
 
 @pytest.mark.parametrize("stop", [2, 4])

@@ -78,6 +78,17 @@ def test_a_row_that_is_larger_than_the_room_is_computed_and_not_kept() -> None:
     assert (lower.asked, cache.bytes) == (2, 0)
 
 
+def test_rows_that_are_learned_from_once_leave_the_room_to_others() -> None:
+    cache, lower = ActivationCache(2, learned=False), Lower()
+    for _ in range(2):
+        cache.get(ROW, PLACES, SPANS, lower)
+    assert (lower.asked, cache.bytes) == (2, 0)
+    with torch.no_grad():
+        for _ in range(2):
+            cache.get(ROW, PLACES, SPANS, lower)
+    assert lower.asked == 3
+
+
 def test_what_ranking_remembered_can_be_trained_on() -> None:
     cache = ActivationCache(2)
     with torch.inference_mode():

@@ -13,6 +13,7 @@ from engine.config import LLMConfig
 from engine.data.catalogue import Catalogue
 from engine.errors import StudioError
 from engine.llm import Backbone, Embedded, Prompts, make_verbalizer
+from engine.llm.prompts import Prompt, Segment
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal
 from engine.llm.verbalizers import StateVerbalizer, TitleHead, TitleLikelihood, TitleTokens
@@ -133,7 +134,21 @@ def test_the_prior_is_read_once_for_each_title_whatever_the_adapter(backbone: Ba
     for parameter in backbone.parameters():
         parameter.data.mul_(1.1)
     moved = likelihood.scores(batch, torch.tensor([CANDIDATES])).numpy()
-    np.testing.assert_allclose(verbalizer.scores(batch, torch.tensor([CANDIDATES])).numpy(), moved - priors, atol=1e-3)
+    later = TitleLikelihood(backbone, TITLES, len(TITLES), 1.0)
+    for asked in (verbalizer, later):
+        found = asked.scores(batch, torch.tensor([CANDIDATES])).numpy()
+        np.testing.assert_allclose(found, moved - priors, atol=1e-3)
+
+
+def test_priors_of_another_catalogue_or_another_empty_prompt_are_others(backbone: Backbone) -> None:
+    items = torch.tensor([CANDIDATES])
+    others = (
+        TitleLikelihood(backbone, TITLES[::-1], len(TITLES)),
+        TitleLikelihood(backbone, TITLES, len(TITLES), 0.0, Prompt((Segment("So"),), "")),
+    )
+    first = TitleLikelihood(backbone, TITLES, len(TITLES)).priors(items)
+    for other in others:
+        assert not torch.allclose(other.priors(items), first, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", VERBALIZERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from engine.llm.verbalizers.base import NEUTRAL, Verbalizer, VerbalizerInputs
 from engine.transfer import to_device
 
 PRIOR_BATCH = 64
+_READ: WeakKeyDictionary[Backbone, dict[tuple[Prompt, tuple[str, ...]], dict[int, float]]] = WeakKeyDictionary()
+"""What titles of a catalogue are likely to be anyway, as far as it was asked; with titles of one's own not kept."""
 
 
 class TitleLikelihood(Verbalizer):
@@ -47,7 +50,8 @@ class TitleLikelihood(Verbalizer):
         self.wide = self._sorted({token for tokens in self.tokens for token in tokens})
         self.prior = prior
         self.without_history = without_history
-        self._priors: dict[int, float] = {}
+        read = _READ.setdefault(backbone, {}) if len(titles) == n_known else {}
+        self._priors = read.setdefault((without_history, tuple(titles)), {})
 
     @classmethod
     def make(cls, given: VerbalizerInputs) -> Self:
