@@ -32,7 +32,7 @@ from engine.monitor import SILENT, Monitor, MonitorGroup
 from engine.plus import PlusWeights, learn_weights
 from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows
-from engine.rows import TEXT, full_catalogue_rows, likelihood_rows, llm_rows, rows_of_two_scores, table_rows
+from engine.rows import TEXT, full_catalogue_rows, likelihood_rows, llm_rows, table_rows
 from engine.run_data import dataset_to_learn
 from engine.run_folder import RunFolder
 from engine.seeds import derive
@@ -272,7 +272,6 @@ def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monit
             partial(predictors.ranker, name),
             version=shared.key("evaluate", row_recipe(config, name)) if shared.on else "",
             whole=name in full_catalogue_rows(config),
-            apart=name in rows_of_two_scores(config),
             group="llm" if name in together else "",
         )
         for name, kind in table_rows(config).items()

@@ -46,6 +46,15 @@ class CatalogueRanker(Ranker, Protocol):
 
 
 @runtime_checkable
+class TwoScoresRanker(CatalogueRanker, Protocol):
+    """One whose scores of candidates are not those that it gives them in the catalogue."""
+
+    def both_scores(self, histories: Sequence[History], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What :meth:`catalogue_scores` and :meth:`scores` say; each history is read once for the two."""
+        ...
+
+
+@runtime_checkable
 class PrefixRanker(CatalogueRanker, Protocol):
     """One that answers at every place of a history: what a reader of whole sequences learns from."""
 

@@ -106,12 +106,6 @@ def full_catalogue_rows(config: RunConfig) -> set[str]:
     return {row.name for row in llm_rows(config)} if config.llm.prompts == "sequence" else set()
 
 
-def rows_of_two_scores(config: RunConfig) -> set[str]:
-    """Those of them whose scores of candidates are not the scores that they give these in the catalogue."""
-    whole = full_catalogue_rows(config)
-    return {row.name for row in llm_rows(config) if row.name in whole and (row.mixed or row.likelihood(config))}
-
-
 def last_row(config: RunConfig) -> str:
     """The row that answers for the run as a whole: that of its last stage."""
     return next(row.name for row in reversed(LLM_ROWS) if row.enabled(config))

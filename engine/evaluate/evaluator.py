@@ -31,7 +31,7 @@ from engine.metrics.full import (
 )
 from engine.metrics.ranks import Ranks, checked_scores, target_columns, target_ranks
 from engine.monitor import SILENT, Monitor
-from engine.ranking import CatalogueRanker, Ranker
+from engine.ranking import CatalogueRanker, Ranker, TwoScoresRanker
 from engine.rows import KINDS, RowKind
 from engine.seeds import generator
 
@@ -54,8 +54,6 @@ class RowEntry:
     build: Callable[[], Ranker]
     version: str = ""
     whole: bool = False
-    apart: bool = False
-    """One whose scores of candidates are not those that it gives them in the catalogue."""
     group: str = ""
     """Consecutive entries of one group are asked about a chunk of users one after another, before the next chunk: what
     they compute alike they can share."""
@@ -212,11 +210,15 @@ class _Task:
             if not isinstance(ranker, CatalogueRanker):
                 raise ValueError(f"{entry.name} cannot score the catalogue")
             histories = self.examples.histories[part]
-            scores = checked_scores(entry.name, ranker.catalogue_scores(histories), (len(histories), self.n_items))
-            for name, candidates in self.sets.items():
-                asked = candidates[part]
-                listed = ranker.scores(histories, asked) if entry.apart else np.take_along_axis(scores, asked, axis=1)
-                file.arrays[name][part] = checked_scores(entry.name, listed, asked.shape)
+            sets = [candidates[part] for candidates in self.sets.values()]
+            asked, ends = np.concatenate(sets, axis=1), np.cumsum([candidates.shape[1] for candidates in sets])
+            both = ranker.both_scores(histories, asked) if isinstance(ranker, TwoScoresRanker) else None
+            scores = both[0] if both else ranker.catalogue_scores(histories)
+            scores = checked_scores(entry.name, scores, (len(histories), self.n_items))
+            listed = both[1] if both else np.take_along_axis(scores, asked, axis=1)
+            listed = checked_scores(entry.name, listed, asked.shape)
+            for name, found in zip(self.sets, np.split(listed, ends[:-1], axis=1), strict=True):
+                file.arrays[name][part] = found
             listing = catalogue_listing(scores, histories, self.k)
             file.arrays["listed"][part], file.arrays["scores"][part] = listing.items, listing.scores
             ranks = catalogue_ranks(scores, histories, self.examples.targets[part])

@@ -14,8 +14,8 @@ from engine.metrics.full import top_items
 from engine.metrics.ranks import checked_scores
 from engine.models import Models
 from engine.plus import PlusRanker
-from engine.ranking import CatalogueRanker, History, Ranker
-from engine.rows import method_row, row_spec, rows_of_two_scores
+from engine.ranking import CatalogueRanker, History, Ranker, TwoScoresRanker
+from engine.rows import method_row, row_spec
 
 REMEMBERED = 2**25
 """Scores of whole catalogues that are kept, 128 MB at most."""
@@ -106,7 +106,7 @@ class RowPredictors:
         """The method's row, which DELRec-plus asks too: where it scores whole catalogues, each history is read once."""
         row = method_row(self.models.config)
         made = self._bare(row)
-        own = row in rows_of_two_scores(self.models.config)
+        own = isinstance(made, TwoScoresRanker)
         return made if own or not isinstance(made, CatalogueRanker) else Memo(made)
 
     def mixed(self, llm: Ranker) -> PlusRanker:

@@ -41,7 +41,7 @@ class TitleSimilarity:
 
 
 class TwoStepRanker:
-    """Satisfies :class:`engine.ranking.CatalogueRanker`: what ``similarity`` puts first is ranked by ``reader``.
+    """Satisfies :class:`engine.ranking.TwoScoresRanker`: what ``similarity`` puts first is ranked by ``reader``.
 
     Args:
         reader: ranks candidates by likelihood.
@@ -66,12 +66,16 @@ class TwoStepRanker:
     def catalogue_scores(self, histories: Sequence[History]) -> np.ndarray:
         """float32 ``[users, items]``: the ``top`` most similar outside the history from 0 upwards, by likelihood; below
         them the others, by similarity."""
+        return self.both_scores(histories, np.empty((len(histories), 0), np.int64))[0]
+
+    def both_scores(self, histories: Sequence[History], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores = self.similarity.catalogue_scores(histories) - 3.0
         open_to = scores.copy()
         for row, history in zip(open_to, histories, strict=True):
             seen = np.asarray(history, np.int64)
             row[seen[seen < len(row)]] = -np.inf
         chosen = np.argsort(-open_to, axis=1, kind="stable")[:, : self.top]
-        asked = self.reader.scores(histories, chosen)
-        np.put_along_axis(scores, chosen, asked - asked.min(axis=1, keepdims=True), axis=1)
-        return scores
+        asked = self.reader.scores(histories, np.concatenate([chosen, candidates], axis=1))
+        best, listed = np.split(asked, [chosen.shape[1]], axis=1)
+        np.put_along_axis(scores, chosen, best - best.min(axis=1, keepdims=True), axis=1)
+        return scores, listed

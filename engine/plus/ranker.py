@@ -11,7 +11,7 @@ from engine.ranking import CatalogueRanker, History
 
 
 class PlusRanker:
-    """Satisfies :class:`engine.ranking.CatalogueRanker`; scores are log-probabilities up to a constant per user.
+    """Satisfies :class:`engine.ranking.TwoScoresRanker`; scores are log-probabilities up to a constant per user.
 
     Args:
         parts: its models by name.
@@ -35,6 +35,9 @@ class PlusRanker:
     def scores(self, histories: Sequence[History], candidates: np.ndarray) -> np.ndarray:
         """float32 ``[users, m]``; each history is read once, however often it is asked about."""
         return _sum(self.part_scores(histories, candidates))
+
+    def both_scores(self, histories: Sequence[History], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.catalogue_scores(histories), self.scores(histories, candidates)
 
     def part_scores(
         self, histories: Sequence[History], candidates: np.ndarray, weights: Mapping[str, float] | None = None

@@ -64,6 +64,15 @@ def test_candidates_are_all_ranked_by_likelihood() -> None:
     np.testing.assert_array_equal(two_step.scores([[0]], candidates), reader.scores([[0]], candidates))
 
 
+def test_catalogue_and_candidates_are_asked_in_one_reading() -> None:
+    two_step, reader = ranker(2)
+    histories, candidates = [[0], [3, 4]], np.array([[3, 5, 1], [0, 1, 2]])
+    catalogue, listed = two_step.both_scores(histories, candidates)
+    assert len(reader.asked) == 1
+    np.testing.assert_array_equal(catalogue, two_step.catalogue_scores(histories))
+    np.testing.assert_array_equal(listed, two_step.scores(histories, candidates))
+
+
 def test_without_a_history_and_with_a_small_catalogue_all_scores_are_numbers() -> None:
     scores = ranker(50)[0].catalogue_scores([[], [0, 1, 2, 3]])
     assert scores.shape == (2, 5)
