@@ -185,8 +185,7 @@ class Backbone(nn.Module, ABC):
     def cache_activations(self, layers: int, *, latest: bool = False, learned: bool = True) -> None:
         """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them.
 
-        ``latest``: of the latest prompts, not of the first; ``learned``: of those that are learned from too
-        (:class:`engine.llm.activation_cache.ActivationCache`).
+        ``latest``, ``learned``: which of them, see :class:`engine.llm.activation_cache.ActivationCache`.
         """
 
     @abstractmethod
