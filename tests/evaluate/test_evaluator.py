@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from engine.errors import Cancelled, StudioError
 from engine.evaluate import Evaluation, evaluate, sample_users
 from engine.evaluate.evaluator import CHUNK
 from engine.metrics.ranks import per_example
-from engine.ranking import History
-from tests.evaluate.conftest import TableRanker
 
 
 def _evaluate(
@@ -105,27 +103,6 @@ def test_an_llm_row_that_scores_the_whole_catalogue_is_ranked_as_a_teacher_is(
     assert np.array_equal(rows["delrec"].listing.items, rows["popularity"].listing.items)
     assert np.array_equal(rows["delrec"].full.expected, rows["popularity"].full.expected)
     assert np.array_equal(rows["delrec"].candidates, rows["popularity"].candidates)
-
-
-def test_a_row_of_two_scores_answers_for_all_candidate_sets_in_one_reading(
-    world: Any, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
-    class OfTwo(TableRanker):
-        def both_scores(self, histories: Sequence[History], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            scores = self.catalogue_scores(histories)
-            return scores, -np.take_along_axis(scores, candidates, axis=1)
-
-    world.rankers["delrec"] = OfTwo("delrec", 4)
-    warm = np.stack([world.examples.targets, (world.examples.targets + 1) % world.n_items], axis=1)
-    entries = [replace(entry, whole=True) for entry in world.entries(["sasrec", "delrec"])]
-    about = (entries, "sasrec", world.examples, world.candidates)
-    row = evaluate(*about, n_items=world.n_items, top=8, folder=tmp_path, monitor=recorder(), warm=warm).rows["delrec"]
-    assert sum(world.rankers["delrec"].asked) == len(world.examples)
-    table = world.rankers["delrec"].table[[history[-1] for history in world.examples.histories]]
-    np.testing.assert_array_equal(row.candidates, -np.take_along_axis(table, world.candidates, axis=1))
-    of_warm = np.take_along_axis(table, warm, axis=1)
-    np.testing.assert_array_equal(row.warm_ranks.better, of_warm[:, 1] < of_warm[:, 0])
-    assert row.listing.scores.max() > 0, "the catalogue's own"
 
 
 def test_full_ranks_agree_with_the_lists(world: Any, tmp_path: Path, recorder: Callable[..., Any]) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import Tensor
 
+from engine.evaluate import evaluate
 from engine.llm.activation_cache import ActivationCache
 from engine.llm.causal import CausalBackbone
 from engine.llm.ranker import SequenceRanker
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
+from engine.ranking import History
 from engine.settings import load_config
+from tests.evaluate.conftest import TableRanker
 
 USERS = 40
 
@@ -59,3 +64,24 @@ def test_a_history_is_read_once_for_delrec_and_delrec_plus_and_lower_blocks_once
         patch.setattr(CausalBackbone, "cache_activations", lambda *_, **__: None)
         without = run_pipeline(config, folder, Monitor())
     assert first["models"] == again["models"] == without["models"]
+
+
+def test_a_row_of_two_scores_answers_for_all_candidate_sets_in_one_reading(
+    world: Any, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    class OfTwo(TableRanker):
+        def both_scores(self, histories: Sequence[History], candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores = self.catalogue_scores(histories)
+            return scores, -np.take_along_axis(scores, candidates, axis=1)
+
+    world.rankers["delrec"] = OfTwo("delrec", 4)
+    warm = np.stack([world.examples.targets, (world.examples.targets + 1) % world.n_items], axis=1)
+    entries = [replace(entry, whole=True) for entry in world.entries(["sasrec", "delrec"])]
+    about = (entries, "sasrec", world.examples, world.candidates)
+    row = evaluate(*about, n_items=world.n_items, top=8, folder=tmp_path, monitor=recorder(), warm=warm).rows["delrec"]
+    assert sum(world.rankers["delrec"].asked) == len(world.examples)
+    table = world.rankers["delrec"].table[[history[-1] for history in world.examples.histories]]
+    np.testing.assert_array_equal(row.candidates, -np.take_along_axis(table, world.candidates, axis=1))
+    of_warm = np.take_along_axis(table, warm, axis=1)
+    np.testing.assert_array_equal(row.warm_ranks.better, of_warm[:, 1] < of_warm[:, 0])
+    assert row.listing.scores.max() > 0, "the catalogue's own"
