@@ -9,13 +9,14 @@ from engine.errors import StudioError
 from jobs import experiments, searches
 from jobs.records import Experiment
 
-ACTIONS: dict[str, Callable[[str], Any]] = {
-    "cancel": experiments.cancel,
-    "pause": experiments.pause,
-    "resume": experiments.resume,
-    "retry-failed": experiments.retry_failed,
-    "close": searches.close,
+LEADING: dict[str, tuple[Callable[[str], int], str]] = {
+    "pause": (experiments.pause, "waiting"),
+    "resume": (experiments.resume, "queued"),
+    "retry-failed": (experiments.retry_failed, "queued"),
+    "cancel": (experiments.cancel, "stopped"),
 }
+"""What can be done with all runs of an experiment, and what so many of them are then."""
+ACTIONS: dict[str, Callable[[str], Any]] = {name: act for name, (act, _) in LEADING.items()} | {"close": searches.close}
 """What can be done with an experiment as a whole, beside looking at it."""
 
 

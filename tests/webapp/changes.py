@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -22,12 +22,12 @@ CHANGING = frozenset(name for name in ENDPOINTS if "require_change" in getattr(E
 Uses = dict[str, set[str]]
 
 
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """What stands in a function, without the functions in it."""
+def _own(node: ast.AST, tables: Collection[ast.AST] = ()) -> Iterator[ast.AST]:
+    """What stands in a function or module, without what stands in its functions and ``tables``."""
     for child in ast.iter_child_nodes(node):
         yield child
-        if not isinstance(child, ast.FunctionDef | ast.ClassDef):
-            yield from _own(child)
+        if not isinstance(child, ast.FunctionDef | ast.ClassDef) and child not in tables:
+            yield from _own(child, tables)
 
 
 def _named(scope: ast.AST) -> dict[str, ast.AST]:
@@ -42,7 +42,8 @@ def _named(scope: ast.AST) -> dict[str, ast.AST]:
 def collect(scope: ast.AST, name: str, known: Mapping[str, str], found: Uses) -> None:
     """Dotted names of what a module, and each function and table in it, calls or hands on before it asks for the right
     to change something: whoever holds a function may call it."""
-    own, inner = list(_own(scope)), _named(scope)
+    inner = _named(scope)
+    own = list(_own(scope, inner.values()))
     seen = known if isinstance(scope, ast.ClassDef) else {**known, **{it: f"{name}.{it}" for it in inner}}
     asked = [node.lineno for node in own if isinstance(node, ast.Attribute) and node.attr == "require_change"]
     used = found[name] = set()

@@ -263,6 +263,11 @@ def test_what_changes_something_is_found_in_a_table(table: str) -> None:
     assert _way(code.replace("ASK", "access.require_change(request)")) == []
 
 
+def test_what_changes_something_is_found_under_another_name() -> None:
+    assert "jobs.archive.read" in _way("def build():\n def imported(file):\n  api.import_run(file)\n load(imported)")
+    assert _way("def build():\n def shown(run):\n  api.log_tail(run)\n load(shown)") == []
+
+
 def test_what_changes_something_is_not_handed_on_unasked() -> None:
     """Whoever gets it may ask, which the code does not tell."""
     assert "jobs.api.rename" in _way("def build():\n def lead(action):\n  action()\n button.click(lead, api.rename)")

@@ -210,40 +210,20 @@ def report(experiment: str, file: str | None, base: str, model: str, metric: str
     click.echo(str(path))
 
 
-@command.command()
-@REFERENCE
-def cancel(experiment: str) -> None:
-    """Stop all its runs that wait or are under way; each keeps a checkpoint."""
-    from jobs import experiments
+def _lead(action: str, words: str) -> None:
+    @command.command(action, help=words)
+    @REFERENCE
+    def lead(experiment: str) -> None:
+        from webapp.experiment_actions import LEADING
 
-    _said(experiment, "stopped", experiments.cancel(experiment))
-
-
-@command.command()
-@REFERENCE
-def pause(experiment: str) -> None:
-    """Have its runs wait; what is under way stops with a checkpoint."""
-    from jobs import experiments
-
-    _said(experiment, "waiting", experiments.pause(experiment))
+        act, state = LEADING[action]
+        _said(experiment, state, act(experiment))
 
 
-@command.command()
-@REFERENCE
-def resume(experiment: str) -> None:
-    """Go on with what waits or was stopped, from its checkpoints; not with what failed."""
-    from jobs import experiments
-
-    _said(experiment, "queued", experiments.resume(experiment))
-
-
-@command.command("retry-failed")
-@REFERENCE
-def retry_failed(experiment: str) -> None:
-    """Queue the runs that failed again, from their checkpoints."""
-    from jobs import experiments
-
-    _said(experiment, "queued", experiments.retry_failed(experiment))
+_lead("cancel", "Stop all its runs that wait or are under way; each keeps a checkpoint.")
+_lead("pause", "Have its runs wait; what is under way stops with a checkpoint.")
+_lead("resume", "Go on with what waits or was stopped, from its checkpoints; not with what failed.")
+_lead("retry-failed", "Queue the runs that failed again, from their checkpoints.")
 
 
 @command.command()
