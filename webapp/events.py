@@ -6,15 +6,18 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, TypeVar, cast
 
 import gradio as gr
 from gradio.components import Component
 
 from engine.errors import StudioError
+from webapp.layout import notice
 
 PageView = TypeVar("PageView")
 What = TypeVar("What")
+PageHandler = TypeVar("PageHandler", bound=Callable[..., Any])
 
 UNQUEUED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Events that read the database: they answer at once, beside whatever the queue works on, and are not endpoints."""
@@ -31,6 +34,23 @@ def error_text(error: Exception) -> str:
         return str(error)
     log.exception("unexpected fault in a page", exc_info=error)
     return f"Something unexpected went wrong ({type(error).__name__}); the server's log has the details."
+
+
+def or_notice(*others: Any) -> Callable[[PageHandler], PageHandler]:
+    """Has a handler tell what it raises in a notice, in the place of its first value; ``others`` are the rest then."""
+
+    def decorated(handler: PageHandler) -> PageHandler:
+        @wraps(handler)
+        def told(*given: Any) -> Any:
+            try:
+                return handler(*given)
+            except Exception as error:
+                fault = notice("bad", error_text(error))
+                return (fault, *others) if others else fault
+
+        return cast(PageHandler, told)
+
+    return decorated
 
 
 # Of all visitors: a gr.State is copied, a lock cannot be, and each holds it an instant.

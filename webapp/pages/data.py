@@ -17,7 +17,7 @@ from jobs.records import Run
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure, rarity_figure
 from webapp.data_descriptions import DescriptionDict, describe
-from webapp.events import OPENED, UNQUEUED, error_text
+from webapp.events import OPENED, UNQUEUED, error_text, or_notice
 from webapp.html import Html, link, tag
 from webapp.layout import chart_area, empty, frame, markup, notice, progress
 from webapp.pages import fetching, import_data
@@ -104,13 +104,11 @@ def build(access: Access) -> None:
         except Exception as error:
             yield [notice("bad", error_text(error)), "", chart_data("data-set", [])]
 
+    @or_notice("")
     def renamed(new: str, request: gr.Request) -> tuple[Html | str, str]:
-        try:
-            access.require_change(request)
-            new = (new or "").strip()
-            data_work.rename(_own(request), new)
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        new = (new or "").strip()
+        data_work.rename(_own(request), new)
         return "", view.address(new)
 
     def ask(request: gr.Request) -> list[Any]:
@@ -121,12 +119,10 @@ def build(access: Access) -> None:
         except Exception as error:
             return [gr.Row(visible=False), "", notice("bad", error_text(error))]
 
+    @or_notice("")
     def deleted(request: gr.Request) -> tuple[Html | str, str]:
-        try:
-            access.require_change(request)
-            data_work.delete(_own(request))
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        data_work.delete(_own(request))
         return "", "./data?"
 
     outputs = [head, every, one, change, table, own, name, *card.outputs]

@@ -18,7 +18,8 @@ from jobs.experiments import ExperimentState
 from jobs.records import Run
 from webapp.access import Access
 from webapp.charts import ChartEstimate, interval_figure
-from webapp.events import OPENED, UNQUEUED, error_text
+from webapp.events import OPENED, UNQUEUED, error_text, or_notice
+from webapp.experiment_actions import LEADING
 from webapp.html import Html, link, tag
 from webapp.layout import EXPERIMENTS, chart_area, empty, frame, markup, notice
 from webapp.run_slices import overlaid, slices
@@ -60,7 +61,7 @@ def build(access: Access) -> None:
     chosen = gr.Textbox(visible=False)
     top = markup(elem_id="experiment-head")
     with gr.Row(visible=False, elem_classes="dr-actions") as actions:
-        buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in LEADING.items()}
+        buttons = {name: gr.Button(words, size="sm", elem_id=f"experiment-{name}") for name, words in BUTTONS.items()}
     message = markup(elem_id="experiment-said")
     with gr.Column(visible=False) as page:
         with gr.Column(visible=False, elem_classes="dr-card dr-opens") as searching:
@@ -118,24 +119,20 @@ def build(access: Access) -> None:
             return [*HIDDEN, failed, *BLANK]
 
     def lead(name: str) -> Callable[..., Html]:
+        @or_notice()
         def act(reference: str, request: gr.Request) -> Html:
-            try:
-                access.require_change(request)
-                action, words = ACTIONS[name]
-                return notice("ok", f"{plural(action(reference), 'run')} {words}.")
-            except Exception as error:
-                return notice("bad", error_text(error))
+            access.require_change(request)
+            action, state = LEADING[name]
+            return notice("ok", f"{plural(action(reference), 'run')} {state}.")
 
         return act
 
+    @or_notice()
     def closed(reference: str, request: gr.Request) -> Html:
-        try:
-            access.require_change(request)
-            best = searches.close(reference)
-            outcome = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
-            return notice("ok", f"Closed: {outcome}.")
-        except Exception as error:
-            return notice("bad", error_text(error))
+        access.require_change(request)
+        best = searches.close(reference)
+        outcome = f"{best.run.name} goes on to the test users" if best else "no trial was validated"
+        return notice("ok", f"Closed: {outcome}.")
 
     def renewed(reference: str, baseline: str | None, model: str, metric: str, last: str, request: gr.Request) -> Any:
         return show(reference, baseline, model, metric, last, access.is_read_only(request))
@@ -162,13 +159,7 @@ def build(access: Access) -> None:
     close.click(closed, chosen, message, **UNQUEUED).then(renewed, asked, outputs, **UNQUEUED)
 
 
-LEADING = {"pause": "Pause", "resume": "Resume", "retry": "Retry failed", "cancel": "Cancel"}
-ACTIONS: dict[str, tuple[Callable[[str], int], str]] = {
-    "pause": (experiments.pause, "waiting"),
-    "resume": (experiments.resume, "queued"),
-    "retry": (experiments.retry_failed, "queued again"),
-    "cancel": (experiments.cancel, "stopped"),
-}
+BUTTONS = {"pause": "Pause", "resume": "Resume", "retry-failed": "Retry failed", "cancel": "Cancel"}
 CLOSE = "Close, and test the best"
 BLANK = [""] * 9
 HIDDEN = ["", gr.Column(visible=False), gr.Row(visible=False), gr.skip(), *[gr.skip()] * 5]

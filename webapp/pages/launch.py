@@ -15,7 +15,7 @@ from jobs import api
 from jobs.forecast import forecast
 from jobs.preflight import preflight, refuse_problems
 from webapp.access import Access
-from webapp.events import OPENED, UNQUEUED, error_text
+from webapp.events import OPENED, UNQUEUED, or_notice
 from webapp.form import SECTIONS, Form
 from webapp.formatting import setting_value
 from webapp.html import Html, tag
@@ -129,15 +129,13 @@ def build(access: Access) -> None:
         except StudioError as error:
             return [gr.skip()] * (len(filled) - 1) + [notice("bad", str(error))]
 
+    @or_notice("")
     def launched(base: str, chosen_name: str, request: gr.Request, *values: Any) -> tuple[str, Any]:
-        try:
-            access.require_change(request)
-            config = form.config(values)
-            refuse_problems(config, forecast(config))
-            run_id = api.launch(config, base, chosen_name.strip() or None)
-            position = api.queue_position(run_id)
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        config = form.config(values)
+        refuse_problems(config, forecast(config))
+        run_id = api.launch(config, base, chosen_name.strip() or None)
+        position = api.queue_position(run_id)
         text = f"Queued as #{position}." if position else "Taken up by the worker."
         return notice("ok", text, " Opening its page …"), f"./run?id={run_id}"
 

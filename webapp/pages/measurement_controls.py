@@ -13,7 +13,7 @@ from engine.errors import StudioError
 from jobs import api
 from webapp import measurement_state, previews
 from webapp.access import Access
-from webapp.events import UNQUEUED, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, PagePart, error_text, or_notice, refresh
 from webapp.html import Html, link
 from webapp.layout import RUNS, empty, markup, notice
 from webapp.measurement_state import Measurement, MeasurementState, MeasurementsView
@@ -98,12 +98,10 @@ def live(
         fresh, values = refresh(drawn, state, known)
         return [gr.skip() if known else "", gr.Column(visible=True), *values, fresh]
 
+    @or_notice()
     def change(act: Callable[[Mapping[str, str]], object], request: gr.Request) -> Html | str:
-        try:
-            access.require_change(request)
-            act(dict(request.query_params))
-        except Exception as error:
-            return notice("bad", error_text(error))
+        access.require_change(request)
+        act(dict(request.query_params))
         return ""
 
     def wire(each: Controls) -> None:

@@ -13,7 +13,7 @@ from engine.locations import data_presence
 from webapp import previews
 from webapp.access import Access
 from webapp.data_charts import length_figure, popularity_figure
-from webapp.events import error_text
+from webapp.events import error_text, or_notice
 from webapp.html import tag
 from webapp.layout import chart_area, markup, notice
 from webapp.views import launch as view
@@ -68,12 +68,10 @@ def build_prompts(access: Access, controls: Sequence[Component], make_config: Ma
             )  # fmt: skip
         shown = markup(tag("p", "Counting …", class_="dr-muted"), elem_id="prompts")
 
+    @or_notice()
     def show(user: str, request: gr.Request, *values: Any) -> str:
-        try:
-            config = make_config(values)
-            previews.require_preview(access, config, request)
-            return view.prompts(previews.prompts_of(config, (user or "").strip() or None))
-        except Exception as error:
-            return notice("bad", error_text(error))
+        config = make_config(values)
+        previews.require_preview(access, config, request)
+        return view.prompts(previews.prompts_of(config, (user or "").strip() or None))
 
     gr.on([tab.select, user.submit], show, [user, *controls], shown, **HEAVY)

@@ -21,7 +21,7 @@ from jobs.records import Curve, Run, Stage
 from webapp import downloads
 from webapp.access import Access
 from webapp.charts import line_figure, panels
-from webapp.events import UNQUEUED, PagePart, error_text, refresh
+from webapp.events import UNQUEUED, PagePart, error_text, or_notice, refresh
 from webapp.html import Html, link, tag
 from webapp.layout import RUNS, chart_area, empty, frame, markup, notice
 from webapp.pages import rename_run
@@ -135,12 +135,10 @@ def build(access: Access) -> None:
         return [fresh, gr.Column(visible=True) if first else gr.skip(), "" if first else gr.skip(), *values]
 
     def act(name: str) -> Any:
+        @or_notice("")
         def handler(request: gr.Request) -> tuple[Html | str, str]:
-            try:
-                access.require_change(request)
-                return "", _act(name, _run_id(request))
-            except Exception as error:
-                return notice("bad", error_text(error)), ""
+            access.require_change(request)
+            return "", _act(name, _run_id(request))
 
         return handler
 

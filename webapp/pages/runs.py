@@ -11,7 +11,7 @@ from engine.labels import plural
 from jobs import api, records, storage
 from jobs.records import ACTIVE, RESUMABLE, RunState
 from webapp.access import Access
-from webapp.events import OPENED, UNQUEUED, error_text
+from webapp.events import OPENED, UNQUEUED, error_text, or_notice
 from webapp.formatting import memory
 from webapp.html import Html, tag
 from webapp.layout import frame, markup, notice
@@ -83,12 +83,10 @@ def build(access: Access) -> None:
         html, noted, fingerprint = _draw(text or "", state_filter)
         return [gr.skip(), gr.skip(), fingerprint] if fingerprint == last else [html, noted, fingerprint]
 
+    @or_notice("")
     def imported(file: str, request: gr.Request) -> tuple[Html, str]:
-        try:
-            access.require_change(request)
-            run_id = api.import_run(Path(file))
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        run_id = api.import_run(Path(file))
         return notice("ok", "Imported. Opening its page …"), f"./run?id={run_id}"
 
     blocks = gr.context.Context.root_block

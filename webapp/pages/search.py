@@ -11,7 +11,7 @@ from engine.experiment.space import firsts, read_space
 from engine.stages import STAGES
 from jobs import searches
 from webapp.access import Access
-from webapp.events import UNQUEUED, error_text
+from webapp.events import UNQUEUED, or_notice
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import markup, notice
@@ -48,22 +48,18 @@ def build(access: Access, form: Form, preset: gr.Radio, card: list[gr.components
         made = make_search(base, start, space, metric=by, trials=int(number or 0), pruning=prune)
         return made, name.strip(), question
 
+    @or_notice()
     def previewed(base: str, request: gr.Request, *given: Any) -> Html:
-        try:
-            access.require_change(request)  # the checks would tell a visitor which paths exist here
-            parsed, _, _ = search(base, given)
-            return view.expected(parsed, searches.forecast_search(parsed))
-        except Exception as error:
-            return notice("bad", error_text(error))
+        access.require_change(request)  # the checks would tell a visitor which paths exist here
+        parsed, _, _ = search(base, given)
+        return view.expected(parsed, searches.forecast_search(parsed))
 
+    @or_notice("")
     def started(base: str, request: gr.Request, *given: Any) -> tuple[Html, str]:
-        try:
-            access.require_change(request)
-            parsed, name, question = search(base, given)
-            made = searches.start(parsed, name or None, question)
-            return notice("ok", "The search has begun. Opening its page …"), f"./experiment?id={made.id}"
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        parsed, name, question = search(base, given)
+        made = searches.start(parsed, name or None, question)
+        return notice("ok", "The search has begun. Opening its page …"), f"./experiment?id={made.id}"
 
     fields = [preset, *card, metric, trials, pruning, *form.components]
     preview.click(previewed, fields, message, **UNQUEUED)

@@ -14,7 +14,7 @@ from engine.labels import plural
 from jobs import experiments
 from jobs.experiment_forecast import ASKED_FROM, forecast_experiment
 from webapp.access import Access
-from webapp.events import UNQUEUED, error_text
+from webapp.events import UNQUEUED, or_notice
 from webapp.form import Form
 from webapp.html import Html, tag
 from webapp.layout import markup, notice
@@ -58,23 +58,19 @@ def build(access: Access, form: Form, preset: gr.Radio) -> None:
             template=text,
         )
 
+    @or_notice(gr.skip())
     def previewed(base: str, request: gr.Request, *given: Any) -> tuple[Html, Any]:
-        try:
-            access.require_change(request)  # the checks would tell a visitor which paths exist here
-            found = forecast_experiment(plan(base, given))
-            return expected(found), gr.Checkbox(visible=found.size >= ASKED_FROM, value=False)
-        except Exception as error:
-            return notice("bad", error_text(error)), gr.skip()
+        access.require_change(request)  # the checks would tell a visitor which paths exist here
+        found = forecast_experiment(plan(base, given))
+        return expected(found), gr.Checkbox(visible=found.size >= ASKED_FROM, value=False)
 
+    @or_notice("")
     def started(base: str, called: str, asked: str, sure: bool, request: gr.Request, *given: Any) -> tuple[Html, str]:
-        try:
-            access.require_change(request)
-            parsed = plan(base, given)
-            made = experiments.start(parsed, called.strip() or None, asked, confirmed=sure)
-            queued = f"{plural(parsed.size, 'run')} queued. Opening their page …"
-            return notice("ok", queued), f"./experiment?id={made.id}"
-        except Exception as error:
-            return notice("bad", error_text(error)), ""
+        access.require_change(request)
+        parsed = plan(base, given)
+        made = experiments.start(parsed, called.strip() or None, asked, confirmed=sure)
+        queued = f"{plural(parsed.size, 'run')} queued. Opening their page …"
+        return notice("ok", queued), f"./experiment?id={made.id}"
 
     fields = [template, values, vary, seeds, *form.components]
     preview.click(previewed, [preset, *fields], [message, seen], **UNQUEUED)
