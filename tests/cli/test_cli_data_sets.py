@@ -11,8 +11,7 @@ from cli_shell import Shell
 
 from engine import datasets
 from engine.data import remote
-from engine.data.readers import ml_1m
-from engine.data.remote import RemoteFile
+from engine.data.readers import films, ml_1m
 
 
 def atomic(folder: Path, users: int = 6, items: int = 6) -> Path:
@@ -115,7 +114,7 @@ def test_files_of_no_known_format_are_refused(shell: Shell, tmp_path: Path) -> N
 
 def test_sizes_are_said_and_large_ones_need_a_yes(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
-    monkeypatch.setattr(ml_1m, "archive", lambda name: (RemoteFile(f"{name}.zip", ("http://x/ml-1m.zip",)),))
+    monkeypatch.setattr(films, "GROUPLENS", "http://x/")
     monkeypatch.setattr(remote, "size_of", lambda url: 12_000_000_000)
     monkeypatch.setattr(ml_1m.READER, "fetch", lambda *asked: fetched.append(asked) or Path("/there"), raising=False)
     refusal = shell("data", "fetch", "ml-1m")
