@@ -31,13 +31,11 @@ def command(module: str) -> tuple[str, ...]:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment with ``more``, made safe for Python and for whatever Python starts in turn.
 
-    The working directory is not on the path, and files are UTF-8 whatever the terminal speaks. Threads of libraries
-    sleep while they wait for each other, unless it says otherwise: spinning takes the cores from what runs beside.
+    The working directory is not on the path, and files are UTF-8 whatever the terminal speaks.
     """
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     kept = [entry for entry in path if entry and not _is_working_directory(entry)]
-    usual = {"OMP_WAIT_POLICY": "passive"}
-    return usual | os.environ | {"PYTHONPATH": os.pathsep.join(kept), "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"} | more
+    return os.environ | {"PYTHONPATH": os.pathsep.join(kept), "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"} | more
 
 
 def restart(*options: str) -> NoReturn:

@@ -77,13 +77,6 @@ def test_a_working_directory_that_was_removed_is_no_reason_to_fail(
     assert "Zen" in done.stdout, done.stderr
 
 
-def test_threads_wait_asleep_unless_one_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert interpreter.environment()["OMP_WAIT_POLICY"] == "passive"
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert interpreter.environment()["OMP_WAIT_POLICY"] == "active"
-
-
 @pytest.mark.parametrize("start", ["script", "-m", "PYTHONPATH"])
 def test_the_shell_itself_takes_nothing_from_the_working_directory(tmp_path: Path, start: str) -> None:
     here = hostile.fill(tmp_path / "here")

@@ -116,7 +116,6 @@ def unlike(one: Path, other: Path) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     from engine.experiment.parsing import make_plan
     from engine.experiment.plan import expand
-    from engine.interpreter import environment
     from engine.settings import load_config
     from jobs.settings import job_settings
 
@@ -131,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     config = load_config(chosen.preset, overrides=chosen.changes)
     planned = expand(make_plan(chosen.preset, config, template=chosen.template))
-    os.environ.update(environment())
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the app has it, for the processes that are started
     with _home(chosen.folder) as home:
         prepare(config)
         alone, shared = NOTHING, NOTHING
