@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -57,9 +61,7 @@ def tiny_causal(seed: int) -> Backbone:
         eos_token_id=tokenizer.eos_token_id,
         initializer_range=0.3,  # at the usual 0.02 so small a model says the same to every prompt
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "tiny-causal"))
-        model = LlamaForCausalLM(config)
+    model = drawn(LlamaForCausalLM, config, derive(seed, "tiny-causal"))
     return CausalBackbone(model, tokenizer, "tiny-causal", "random weights", CONTEXT)
 
 
@@ -78,10 +80,20 @@ def tiny_seq2seq(seed: int) -> Backbone:
         eos_token_id=tokenizer.eos_token_id,
         decoder_start_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "tiny-seq2seq"))
-        model = T5ForConditionalGeneration(config)
+    model = drawn(T5ForConditionalGeneration, config, derive(seed, "tiny-seq2seq"))
     return Seq2SeqBackbone(model, tokenizer, "tiny-seq2seq", "random weights", CONTEXT)
+
+
+def drawn(kind: type[PreTrainedModel], config: PreTrainedConfig, seed: int) -> Any:
+    """A model of this class with random weights, biases among them: those that begin at zero would hide whatever
+    forgets them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: Any = kind(config)
+        for weight in (*model.parameters(), *model.buffers()):
+            if weight.is_floating_point() and not weight.any():
+                torch.nn.init.normal_(weight, std=0.3)
+    return model
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

@@ -15,10 +15,15 @@ from samples import ITEMS, LOG, WRITE, amazon_2014, amazon_2018, lines, ml_lates
 from test_readers import EXPECTED, load, sample_users
 
 from engine import datasets
+from engine.config import DataConfig
 from engine.data.guess import FORMATS, guess_format
 from engine.errors import StudioError
+from engine.locations import data_fault
 
-LOST = "{name}: its place in engine.datasets.READERS is before {guessed}, which takes it for its own"
+LOST = (
+    "{guessed} takes {name} for its own: find of its reader looks into the interactions, as _is_log does, or its line"
+    " in engine.datasets.READERS stands behind that of {name}"
+)
 GUESSED = {name: WRITE[name] for name in FORMATS} | {"steam 2": steam_v2}
 
 
@@ -63,6 +68,15 @@ def test_no_ending_makes_another_format_of_a_file(name: str, ending: str, tmp_pa
         guessed = guess_format(path)
         assert guessed == name.removesuffix(" 2"), LOST.format(name=name, guessed=guessed)
     assert sample_users(load(name.removesuffix(" 2"), places[-1])) == EXPECTED
+
+
+@pytest.mark.parametrize("name", list(GUESSED))
+def test_notes_that_are_called_like_a_data_set_are_none(name: str, tmp_path: Path) -> None:
+    """Where a reader takes any ending, it looks into the file first."""
+    names = [f"{Path(own).stem}.notes" for own in unpacked(tmp_path / "made", name)]
+    folder = put(tmp_path / "notes", dict.fromkeys(names, b"Seen last winter, and liked.\n"))
+    fault = data_fault(DataConfig(dataset=name.removesuffix(" 2"), path=str(folder)))
+    assert fault is not None, "find of its reader takes these for interactions: it looks into them, as _is_log does"
 
 
 @pytest.mark.parametrize("other", ["amazon-2014", "amazon-2018", "amazon-2023"])

@@ -16,6 +16,7 @@ from engine import datasets
 from engine.config import DataConfig
 from engine.data import Dataset, load_dataset
 from engine.data.cleaning import Cleaning
+from engine.data.readers.base import Reader
 from engine.domains import DOMAINS
 from engine.errors import Cancelled, StudioError
 from engine.fields import describe
@@ -58,6 +59,8 @@ EXPECTED = {user: [ITEMS[raw][0] for raw in items] for user, items in SEQUENCES.
 @pytest.mark.parametrize("name", datasets.names())
 def test_every_entry_says_what_it_is_and_whether_it_is_here(name: str) -> None:
     reader = datasets.reader(name)
+    unsaid = [fact for fact in Reader.__annotations__ if not hasattr(reader, fact)]
+    assert not unsaid, f"its reader gives no value to {', '.join(unsaid)} of engine.data.readers.base.Reader"
     for text in (reader.title, reader.about, reader.licence):
         assert text
         assert "\n" not in text
@@ -241,7 +244,7 @@ def test_the_setting_s_choices_are_the_registry() -> None:
 def test_an_unknown_name_is_refused_with_the_like_or_all() -> None:
     with pytest.raises(StudioError, match="did you mean ml-100k"):
         load_dataset(DataConfig(dataset="ml-100"), 0, Monitor())
-    with pytest.raises(StudioError, match="choose one of ml-100k"):
+    with pytest.raises(StudioError, match=f"choose one of {datasets.names()[0]}"):
         load_dataset(DataConfig(dataset="zzz"), 0, Monitor())
 
 

@@ -30,6 +30,7 @@ class Amazon(Downloaded):
     """Interactions and items of one category."""
 
     licence = "no licence stated; research use, to be cited (McAuley lab, UCSD)"
+    domain = "item"
     items_at_least = 5
     year: ClassVar[int]
     meta: ClassVar[str] = "meta_{c}.json"

@@ -24,10 +24,10 @@ class Reader(ABC):
     """What it is, in a line."""
     licence: str
     """Terms of use, in a line."""
+    domain: str
+    """What its items are, see :data:`engine.domains.DOMAINS`."""
     items_at_least: int = 1
     """``data.min_item_interactions`` where it is left empty."""
-    domain: str = "item"
-    """What its items are, see :data:`engine.domains.DOMAINS`."""
     as_written: bool = False
     """See :attr:`engine.data.raw.Raw.as_written`."""
     choices: tuple[str, ...] = ()

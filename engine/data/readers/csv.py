@@ -73,6 +73,7 @@ class OwnTables(Downloaded):
     licence = "yours"
     about = "a table of interactions (user, item, timestamp) and one of items (item, title), or one with both"
     files = "interactions.csv and items.csv, or any tables with such columns"
+    domain = "item"
     fetchable = False
     as_written = True
 

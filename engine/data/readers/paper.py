@@ -21,6 +21,7 @@ class PaperSet(Downloaded):
     files of the McAuley lab."""
 
     licence = AMAZON.licence
+    domain = AMAZON.domain
     items_at_least = 5
 
     def __init__(self, name: str, category: str, about: str) -> None:

@@ -36,6 +36,7 @@ class RecBole(Downloaded):
     about = "any pair NAME.inter and NAME.item: RecBole's name for dozens of data sets"
     licence = "that of the data set"
     files = "NAME.inter and NAME.item"
+    domain = "item"
     fetchable = False
 
     def find(self, place: Place, config: DataConfig) -> Files | None:
