@@ -115,8 +115,9 @@ class File:
                 self.fail("locked by a password", "unpack the archive")
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")
-        if rest:
+        if rest and not rest.endswith(b"\r"):
             monitor.message(f"Warning: {self.name} does not end with the end of a line: it may have been cut off")
+        if rest:
             yield rest
 
     def fail_as_text(self, line: int = 0) -> NoReturn:

@@ -52,8 +52,15 @@ class Sheet:
         self.names = list(names) or [name.strip().lower().partition(":")[0] for name in self.first]
 
     def place(self, *names: str) -> int | None:
-        """The place of the column that has the first of these names that occurs."""
-        return next((self.names.index(name) for name in names if name in self.names), None)
+        """The place of the column that has the first of these names that occurs.
+
+        Raises:
+            StudioError: several have it.
+        """
+        name = next((name for name in names if name in self.names), None)
+        if name is not None and self.names.count(name) > 1:
+            self.file.fail(f"several columns are called {name}", "name them differently", 1)
+        return None if name is None else self.names.index(name)
 
     def need(self, what: str, *names: str) -> int:
         """As :meth:`place`; raises :class:`StudioError` where none of the names occurs."""

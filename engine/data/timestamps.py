@@ -148,7 +148,7 @@ class TimestampColumn:
         elif (compact := self._compact(whole, nano, rows)) is not None:
             whole, note = compact, "dates without separators"
         else:
-            unit, note = self._unit(whole, rows, odd)
+            unit, note = self._unit(whole, rows, odd, days=not nano.any())
         values, exact, cut = _exact(whole, nano, PER_SECOND[unit])
         if values is None:
             what = "times to the nanosecond before 1678 or after 2262"
@@ -276,7 +276,8 @@ class TimestampColumn:
             return np.array(seconds, np.int64)[places]
         return None
 
-    def _unit(self, whole: np.ndarray, rows: np.ndarray, odd: list[str]) -> tuple[Unit, str]:
+    def _unit(self, whole: np.ndarray, rows: np.ndarray, odd: list[str], *, days: bool) -> tuple[Unit, str]:
+        """``days``: whether they may be whole days."""
         size = np.abs(whole)
         of = {unit: (size >= EPOCH[0] * per) & (size < EPOCH[1] * per) for unit, per in PER_SECOND.items()}
         found = sorted((unit for unit in of if of[unit].any()), key=lambda unit: -int(of[unit].sum()))
@@ -297,7 +298,7 @@ class TimestampColumn:
                 if places.any():
                     first = rows[places][:NAMED].tolist()
                     odd.append(self._odd(_OddRows(int(places.sum()), first), f"times {when}"))
-        days = unit == "s" and not (whole % 86_400).any()
+        days = days and unit == "s" and not (whole % 86_400).any()
         return unit, f"{'whole days in ' if days else ''}{UNITS[unit]} since 1970"
 
     def _odd(self, rows: _OddRows, what: str) -> str:

@@ -49,6 +49,14 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path, column: st
         load("recbole", atomic(tmp_path, INTER, items))
 
 
+@pytest.mark.parametrize("column", ["user_id", "item_id", "timestamp"])
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path, column: str) -> None:
+    log = lines([f"{INTER.splitlines()[0]}\t{column}:token", *(f"{line}\t7" for line in INTER.splitlines()[1:])])
+    items = "item_id:token\ttitle:token_seq\n" + lines(f"{n}\tTitle {n}" for n in one_user(4))
+    with pytest.raises(StudioError, match=f"several columns are called {column}.*x.inter, line 1"):
+        load("recbole", atomic(tmp_path, log, items))
+
+
 @pytest.mark.parametrize("missing", ["", "nan", "NaN", "None", " null "])
 @pytest.mark.parametrize(("untitled", "users"), [("id", ["1", "B", "C", "D"]), ("drop", ["B", "C", "D"])])
 def test_items_without_a_title_are_shown_by_their_id_or_dropped(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,33 @@ def test_what_is_taken_for_what_is_noted(tmp_path: Path) -> None:
 )
 def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path, columns: str | None, told: str) -> None:
     assert told in refused(odd(tmp_path), columns)
+
+
+@pytest.mark.parametrize("role", ["user", "item", "timestamp", "title", "year"])
+@pytest.mark.parametrize("alike", [str, str.upper, "{}_".format])
+def test_a_column_of_which_there_are_several_is_refused(tmp_path: Path, role: str, alike: Callable[[str], str]) -> None:
+    """Which of them was taken would else depend on where they stand; columns that nobody reads may come twice."""
+    tables = {
+        "interactions.csv": "user,item,timestamp,note\nu,a,1,x\n",
+        "items.csv": "item,title,year,note\na,Up,2009,x\n",
+    }
+    for name, text in tables.items():
+        names, cells = (line.split(",") for line in text.splitlines())
+        more = [alike(role)] if role in names else []
+        lines = [[*names, "note", *more], [*cells, "y", *("7" for _ in more)]]
+        (tmp_path / name).write_text("\n".join(",".join(line) for line in lines) + "\n")
+    assert f"several columns are called {role}" in refused(tmp_path)
+    said = f"{role}={role}"
+    if alike is str:
+        assert f"several columns are called {role}" in refused(tmp_path, said)
+    else:
+        read(tmp_path, said)
+
+
+def test_columns_that_nobody_reads_may_come_twice(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user,note,item,timestamp,note\nu,x,a,3,y\n")
+    (tmp_path / "items.csv").write_text("item,note,note,title\na,x,y,Up\n")
+    assert rows(read(tmp_path)[0]) == [("u", "a", 3)]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def test_a_last_line_without_an_end_is_told(tmp_path: Path) -> None:
     assert "a.csv does not end with the end of a line" in log.lines[0]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_file_that_ends_with_the_end_of_a_line_is_whole(tmp_path: Path, end: str) -> None:
+    (tmp_path / "a.csv").write_bytes(f"x{end}y{end}".encode())
+    log = Log()
+    assert read(File(tmp_path / "a.csv"), log) == f"x{end}y{end}".encode()
+    assert not log.lines
+
+
 @pytest.mark.parametrize(
     "name", ["../out.csv", "/etc/ratings.csv", "a/../../b.csv", "C:/x.csv", "..\\up.csv", "a\nb.csv"]
 )

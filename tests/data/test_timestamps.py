@@ -124,6 +124,7 @@ def test_dates_read_together_are_dates_read_one_by_one(
         (["20240501T101530Z", "20240501T121529+0200"], [1714558530, 1714558529], "dates"),
         (["2024-05-01", "2024-W18-2"], [1714521600, 1714435200], "days, from 2024-04-30 to 2024-05-01"),
         (["0001-01-01", "9999-12-31"], [-62135596800, 253402214400], "days"),
+        (["1714521600", "1714608000.0"], [1714521600, 1714608000], "whole days in seconds"),
         (["-315619200", "-157766400", "978300760"], [-315619200, -157766400, 978300760], "seconds"),
     ],
 )  # fmt: skip
@@ -190,6 +191,11 @@ def test_odd_times_are_taken_with_a_word(cells: list[str], told: str) -> None:
     moments = decide(cells)
     assert len(moments.values) == len(cells)
     assert told in moments.note
+
+
+@pytest.mark.parametrize("fraction", [".25", ".000000001"])
+def test_fractions_of_a_second_are_no_whole_days(fraction: str) -> None:
+    assert decide([f"1714521600{fraction}", "1714608000"]).note.startswith("seconds since 1970, from 2024-05-01")
 
 
 def test_a_unit_that_the_file_names_is_not_guessed() -> None:

@@ -43,6 +43,8 @@ class UserTable(File):
     known: frozenset[str] = KNOWN
     """By which its separator is recognised."""
     headed: bool = True
+    unclear: str = ""
+    """A column of some role of whose name there are several."""
 
     @property
     def file(self) -> File:
@@ -97,6 +99,10 @@ class OwnTables(Downloaded):
         if items is None:
             others = [table for table in tables if table != log and "user" not in table.role]
             _ask((*others, log)[0], ITEM_ROLES[:2], assigned)
+        for table in (log, items):
+            if table.unclear:
+                remedy = "name them differently, or, where they differ, the right one in data.columns"
+                table.fail(f"several columns are called {table.unclear}", remedy, 1)
         return Files([log], items)
 
     def tables(self, place: Place, config: DataConfig) -> list[UserTable]:
@@ -170,7 +176,15 @@ def table_of(file: File, assigned: Mapping[str, str]) -> UserTable:
     headed = not numbered or bool({*map(plain, names)} & KNOWN) or not any(map(is_number, names))
     if not headed:
         names = [str(number) for number in range(1, len(names) + 1)]
-    columns = (tuple(names), tuple(roles(names, assigned).items()), frozenset(known), headed)
+    places = roles(names, assigned)
+    bare = [plain(name) for name in names]
+    # One that was said by its name is the one with just that name; guessed are names that are much alike too.
+    unclear = [
+        names[at]
+        for role, at in places.items()
+        if headed and (names.count(names[at]) > 1 or (role not in assigned and bare.count(bare[at]) > 1))
+    ]
+    columns = (tuple(names), tuple(places.items()), frozenset(known), headed, "".join(unclear[:1]))
     return UserTable(file.path, file.member, file.encoding, *columns)
 
 
