@@ -192,4 +192,5 @@ def _explain(error: ValidationError) -> StudioError:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return StudioError(message, where=dotted or "settings", remedy="change one of the settings named")
-    return StudioError(f"{dotted}={first['input']!r} is not usable", where=dotted, remedy=message.lower())
+    remedy = message.lower().replace("valid tuple", "list")  # what it is in YAML
+    return StudioError(f"{dotted}={first['input']!r} is not usable", where=dotted, remedy=remedy)

@@ -9,7 +9,7 @@ from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.presets import PRESETS
-from engine.settings import changes, command_line, flatten, load_config, preset_help, to_yaml
+from engine.settings import changes, command_line, describe, flatten, load_config, preset_help, to_yaml
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -76,6 +76,14 @@ def test_bad_settings_are_refused_in_one_line(override, said):
         load_config("quickstart", overrides=[override])
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("setting", [it.name for it in describe() if it.kind == "list"])
+def test_a_list_in_yaml_is_called_a_list(setting: str) -> None:
+    section, _, name = setting.rpartition(".")
+    with pytest.raises(StudioError) as refused:
+        load_config("quickstart", text=f"{section}: {{{name}: 5}}")
+    assert str(refused.value).endswith("input should be a list")
 
 
 def test_what_one_form_of_prompts_has_alone_is_refused_with_the_other():
