@@ -29,7 +29,7 @@ def batch(backbone: Backbone, prompts: Prompts) -> Embedded:
 
 def by_hand(backbone: Backbone, batch: Embedded) -> torch.Tensor:
     """For each title the mean of its tokens' logits, rare tokens weighing more."""
-    logits = backbone.answer_states(batch) @ backbone.output_matrix().T
+    logits = backbone.logits(backbone.answer_states(batch))
     means = []
     for title in TITLES:
         ids = list(backbone.tokens(f" {title}"))
