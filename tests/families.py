@@ -57,7 +57,7 @@ TRANSFORMERS_FORWARD: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def random_model(kind: str, settings: dict[str, Any], **other: Any) -> Any:
-    """A model of Transformers with weights large enough that attention chooses."""
+    """A model of Transformers with weights large enough that attention chooses, and biases that are not zero."""
     tokenizer = tiny_tokenizer()
     marks = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
     config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), **marks, **settings, **other})
@@ -67,6 +67,8 @@ def random_model(kind: str, settings: dict[str, Any], **other: Any) -> Any:
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2 and "mamba" not in kind:
                 torch.nn.init.normal_(parameter, std=0.3 if "embed" not in name else 1.0)
+            elif not parameter.any():  # a bias, which would hide whatever forgets it
+                torch.nn.init.normal_(parameter, std=0.3)
     return model
 
 

@@ -63,6 +63,8 @@ ANSWERS = {
 """Ways to ask and to score, as settings beside those of the candidates form; heads learn in the sequence form."""
 KINDS = [(family, answers) for family in FAMILIES for answers in ANSWERS]
 
+STUCK = "tiny-{family} does not learn {task}: perhaps it does with other initial weights, in engine/llm/tiny.py"
+
 
 def verbalizer_of(answers: str) -> VerbalizerEntry:
     """What scores in one of the :data:`ANSWERS`."""

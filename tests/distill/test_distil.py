@@ -12,6 +12,7 @@ from stage_world import (
     FAMILIES,
     FORMS,
     KINDS,
+    STUCK,
     Recorder,
     World,
     cancelled,
@@ -72,7 +73,7 @@ def test_losses_fall_on_users_that_were_kept_out(tmp_path: Path, family: str, fo
     run(world, tmp_path, recorder)
     for task in ("ta", "rps"):
         before, after = recorder.curve(f"validation.loss.{task}")
-        assert after < before - 0.08, task
+        assert after < before - 0.08, STUCK.format(family=family, task=task)
 
 
 def test_result_is_frozen_and_has_the_length_asked_for(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from stage_world import (
     FAMILIES,
     FORMS,
     KINDS,
+    STUCK,
     Recorder,
     World,
     base_weights,
@@ -78,7 +79,7 @@ def test_losses_fall(tmp_path: Path, family: str, form: str) -> None:
     recorder = Recorder()
     run(world, tmp_path, recorder)
     losses = recorder.curve("loss.lsr")
-    assert sum(losses[-8:]) / 8 < sum(losses[:8]) / 8 - 0.3
+    assert sum(losses[-8:]) / 8 < sum(losses[:8]) / 8 - 0.3, STUCK.format(family=family, task="lsr")
     before, after = recorder.curve("validation.NDCG@10")
     assert after > before + 0.1
 
