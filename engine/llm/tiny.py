@@ -16,7 +16,6 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from engine.domains import DOMAINS
 from engine.llm.backbone import Backbone
 from engine.llm.causal import CausalBackbone
 from engine.llm.seq2seq import Seq2SeqBackbone
@@ -28,16 +27,13 @@ CONTEXT = 2048
 PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"
 
 
-def _words(kind: str) -> str:
-    return " ".join(dict.fromkeys(getattr(words, kind) for words in DOMAINS.values()))
-
-
 WORDS = (
-    f"the of and to in is a user next {_words('noun')} that oldest first {_words('done')} Candidates Pattern "
-    f"pattern hidden predict {_words('does')} predicted by Simulate Refer it would recommend find history "
+    "the of and to in is a user next movie game item that oldest first Watched Played Bought Candidates Pattern "
+    "pattern hidden predict watches plays buys predicted by Simulate Refer it would recommend find history "
     "Example The nothing"
 )
-"""Words of the prompts, one token each; all else falls back to smaller pieces, down to single bytes."""
+"""Words of the prompts, one token each; all else falls back to smaller pieces, down to single bytes. Words of
+further domains are not among them: with another vocabulary, models are no longer those that runs were made with."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

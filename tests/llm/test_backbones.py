@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from engine.backbones import BACKBONES as KINDS
 from engine.backbones import TINY
+from engine.domains import DOMAINS, DomainWords
 from engine.errors import StudioError
-from engine.llm import Backbone, Prompt, Prompts, Segment, SoftPrompt
+from engine.llm import Backbone, Prompt, Prompts, Segment, SoftPrompt, tiny
 from engine.llm.tiny import tiny_causal
 from engine.registered import registered
 
@@ -178,6 +180,12 @@ def test_tiny_models_are_the_same_in_every_process() -> None:
     ]
     assert printed.splitlines() == here
     assert tiny_causal(8).embedding().weight.ne(tiny_causal(7).embedding().weight).any()
+
+
+def test_a_further_domain_makes_no_other_tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs made with them are asked with the same ones."""
+    monkeypatch.setitem(DOMAINS, "tune", DomainWords("tune", "hears", "Heard"))  # type: ignore[misc]
+    assert runpy.run_path(tiny.__file__)["WORDS"] == tiny.WORDS
 
 
 def test_building_a_tiny_model_leaves_the_random_state_alone() -> None:
