@@ -63,7 +63,7 @@ LLM_ROWS = (
         "delrec",
         enabled=lambda config: config.finetune.enabled,
         adapter=True,
-        against=("llm-zero-shot", "llm-distilled", "ensemble"),
+        against=("llm-zero-shot", "llm-distilled"),
     ),
     RowSpec(
         "delrec-plus",
