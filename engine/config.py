@@ -143,9 +143,6 @@ class FinetuneConfig(Section):
     soft_labels: float = _field(0.0, unit="share of the loss", ge=0.0, le=1.0)
     """With llm.prompts=sequence: how much is learned from the teacher's probabilities of all items at every place,
     instead of from the label alone (beyond the paper)."""
-    teachers: Literal["one", "all"] = _field("one", advanced=True)
-    """With finetune.soft_labels: the probabilities of the teacher alone, or of the ensemble of all teachers and their
-    copies."""
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
     """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)
@@ -293,11 +290,8 @@ class RunConfig(Section):
                 "plus.enabled needs a language model that ranks the whole catalogue: set llm.prompts=sequence, or"
                 " plus.enabled=false"
             )
-        for section, settings in (("finetune", self.finetune), ("plus", self.plus)):
-            if settings.teachers == "all" and not several:
-                raise ValueError(
-                    f"{section}.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2"
-                )
+        if self.plus.teachers == "all" and not several:
+            raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2")
         if self.distill.teacher not in (None, self.teacher.name, *self.teacher.also):
             raise ValueError(f"distill.teacher={self.distill.teacher} is not trained; name it in teacher.also too")
         if self.distill.teacher_top > self.data.candidates:

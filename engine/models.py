@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError
@@ -164,11 +163,7 @@ class Models:
     @property
     def plus_names(self) -> list[str]:
         """What DELRec-plus is a sum of, by names of rows."""
-        return [
-            self.one_or_all(self.config.plus.teachers).name,
-            *([TEXT] if self.config.plus.text else []),
-            method_row(self.config),
-        ]
+        return [self.plus_teacher.name, *([TEXT] if self.config.plus.text else []), method_row(self.config)]
 
     def plus_parts(self, catalogue: Catalogue | None = None) -> dict[str, CatalogueRanker]:
         """The same themselves; pass an extended catalogue for titles of one's own."""
@@ -187,9 +182,10 @@ class Models:
         """All teachers of the run as one, every copy of them."""
         return Ensemble(list(self.teachers.values()))
 
-    def one_or_all(self, teachers: Literal["one", "all"]) -> Teacher | Ensemble:
-        """Who is asked where a setting says one teacher, or all of them."""
-        return self.ensemble if teachers == "all" else self.teacher
+    @property
+    def plus_teacher(self) -> Teacher | Ensemble:
+        """Against whom DELRec-plus weighs the language model."""
+        return self.ensemble if self.config.plus.teachers == "all" else self.teacher
 
     def id_only_rankers(self) -> dict[str, CatalogueRanker]:
         """Who ranks without reading a title, beside the teacher: counting baselines, other teachers and copies."""

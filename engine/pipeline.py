@@ -218,7 +218,7 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         return
 
     def train(checkpoint: Path) -> None:
-        teacher = models.one_or_all(config.finetune.teachers) if config.finetune.soft_labels else None
+        teacher = models.teacher if config.finetune.soft_labels else None
         models.head = finetune(
             config, models.dataset, models.split, backbone, models.soft_prompt, teacher, checkpoint, monitor
         )

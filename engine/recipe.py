@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from engine.architectures import ARCHITECTURES
 from engine.config import RunConfig
@@ -105,10 +105,6 @@ def _teacher(config: RunConfig, name: str) -> str:
     return digest({"data": _interactions(config), "architecture": architecture, "copy": copy, "teacher": own})
 
 
-def _teachers(config: RunConfig, which: Literal["one", "all"]) -> list[str]:
-    return [_teacher(config, name) for name in (trained_teachers(config) if which == "all" else [config.teacher.name])]
-
-
 @functools.lru_cache(maxsize=KEPT)
 def _prompts(config: RunConfig, names_teacher: bool) -> str:
     """The language model and the words in which it is asked; ``names_teacher``: the teacher's name is one of them."""
@@ -150,13 +146,12 @@ def _soft_prompt(config: RunConfig) -> str | None:
 
 @functools.lru_cache(maxsize=KEPT)
 def _finetune(config: RunConfig) -> str:
-    taught = bool(config.finetune.soft_labels)
     return digest(
         {
             "asked": _prompts(config, config.distill.prompt != "none"),
-            "finetune": config.finetune.model_dump(mode="json", exclude=set() if taught else {"teachers"}),
+            "finetune": config.finetune.model_dump(mode="json"),
             "prompt": _soft_prompt(config),
-            "teachers": _teachers(config, config.finetune.teachers) if taught else None,
+            "teacher": _teacher(config, config.teacher.name) if config.finetune.soft_labels else None,
         }
     )
 
@@ -169,10 +164,11 @@ def _text(config: RunConfig) -> str:
 
 @functools.lru_cache(maxsize=KEPT)
 def _plus(config: RunConfig) -> str:
+    parts = list(trained_teachers(config)) if config.plus.teachers == "all" else [config.teacher.name]
     return digest(
         {
             "plus": config.plus.model_dump(mode="json", exclude={"enabled"}),
-            "teachers": _teachers(config, config.plus.teachers),
+            "teachers": [_teacher(config, name) for name in parts],
             "text": _text(config) if config.plus.text else None,
             "llm": row_recipe(config, method_row(config)),
         }

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from engine.backbones import TINY
 from engine.config import PlusConfig
 from engine.default_row import chosen_row
 from engine.errors import Cancelled, StudioError
-from engine.finetune import finetune
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
@@ -161,25 +160,6 @@ def test_further_teachers_are_rows_of_their_own_and_plus_may_learn_from_all(tmp_
     ranker = Models.load(RunFolder.open(tmp_path / "all"), Monitor()).ranker("delrec-plus")
     assert list(ranker.parts) == ["ensemble", "llm-zero-shot"]
     assert [teacher.name for teacher in ranker.parts["ensemble"].teachers] == ["sasrec", "caser"]
-
-
-def test_stage_2_learns_from_the_probabilities_of_the_teacher_or_of_all(tmp_path, monkeypatch):
-    learned_from = []
-
-    def stage(*args):
-        learned_from.append(args[5])
-        return finetune(*args)
-
-    monkeypatch.setattr("engine.pipeline.finetune", stage)
-    several = ("teacher.copies=2", "distill.prompt=none", "plus.enabled=false", "llm.prompts=sequence")
-    delrec = []
-    for name, *overrides in (("none", "finetune.soft_labels=0"), ("one",), ("all", "finetune.teachers=all")):
-        report = run_pipeline(quick("finetune.soft_labels=0.5", *several, *overrides), tmp_path / name, Monitor())
-        delrec += [model["candidates"] for model in report["models"] if model["name"] == "delrec"]
-    assert learned_from[0] is None
-    assert [teacher.name for teacher in learned_from[1:]] == ["sasrec", "ensemble"]
-    assert len(learned_from[2].teachers) == 2, "with the copy"
-    assert all(a != b for a, b in combinations(delrec, 2)), "what is learned from shows"
 
 
 def test_the_text_recommender_is_a_part_with_a_row_and_a_file_of_its_own_or_there_is_none(tmp_path, finished):

@@ -22,7 +22,7 @@ def test_the_language_model_is_asked_once_for_its_row_and_for_the_sum_it_is_a_pa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tiny_models("plus.enabled=true", "plus.text=false", "finetune.validation_users=4", form="sequence")
-    method, teacher = method_row(models.config), models.one_or_all(models.config.plus.teachers).name
+    method, teacher = method_row(models.config), models.plus_teacher.name
     same = {teacher: 0.0, method: 1.0}
     models.plus = PlusWeights(same, same)
     asked: list[History] = []
