@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,16 @@ def test_what_says_yes_or_no_can_be_read(shell: Shell, monkeypatch: pytest.Monke
 def test_help_is_given_all_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELREC_SHARED_MB", "abc")
     assert shell("run", "--help").code == shell("--help").code == 0
+
+
+@pytest.mark.parametrize(("told", "counts"), [(None, "1000"), ("0", "0")])
+def test_what_is_started_spins_briefly_unless_one_says_otherwise(told: str | None, counts: str) -> None:
+    """The shell says so before torch is there, and worker and runs inherit it."""
+    begun = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    if told is not None:
+        begun["GOMP_SPINCOUNT"] = told
+    code = "import webapp.cli, os, sys; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=begun, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == [counts, "False"]

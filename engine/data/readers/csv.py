@@ -179,12 +179,12 @@ def table_of(file: File, assigned: Mapping[str, str]) -> UserTable:
     places = roles(names, assigned)
     bare = [plain(name) for name in names]
     # One that was said by its name is the one with just that name; guessed are names that are much alike too.
-    unclear = [
+    unclear = (
         names[at]
         for role, at in places.items()
         if headed and (names.count(names[at]) > 1 or (role not in assigned and bare.count(bare[at]) > 1))
-    ]
-    columns = (tuple(names), tuple(places.items()), frozenset(known), headed, "".join(unclear[:1]))
+    )
+    columns = (tuple(names), tuple(places.items()), frozenset(known), headed, next(unclear, ""))
     return UserTable(file.path, file.member, file.encoding, *columns)
 
 
