@@ -69,6 +69,16 @@ def random_model(kind: str, settings: dict[str, Any], **other: Any) -> Any:
                 torch.nn.init.normal_(parameter, std=0.3 if "embed" not in name else 1.0)
             elif not parameter.any():  # a bias, which would hide whatever forgets it
                 torch.nn.init.normal_(parameter, std=0.3)
+    return with_scales(model)
+
+
+@torch.no_grad()
+def with_scales(model: Any) -> Any:
+    """``model`` with norms that scale: the ones of a new model would hide whatever forgets them."""
+    random = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        if (parameter == 1).all():
+            parameter.uniform_(0.5, 1.5, generator=random)
     return model
 
 

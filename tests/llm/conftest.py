@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from families import with_scales
 from llm_world import BACKBONES, SETTINGS, TITLES, make_catalogue
 
 from engine.config import LLMConfig
@@ -12,7 +13,9 @@ from engine.llm import Backbone, Prompts, SoftPrompt
 
 @pytest.fixture(params=BACKBONES)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
-    return BACKBONES[request.param](0)
+    made = BACKBONES[request.param](0)
+    with_scales(made.model)
+    return made
 
 
 @pytest.fixture(params=SETTINGS)
