@@ -41,6 +41,9 @@ class LLMConfig(Section):
     verbalizer: VerbalizerName = _field(
         "title-tokens", description=f"Scores. {'; '.join(f'{name}: {it.help}' for name, it in VERBALIZERS.items())}."
     )
+    pretrained_head: bool = _field(False)
+    """With verbalizer=title-vectors: the head's network of title vectors starts as that of a text recommender, trained
+    beforehand on all users' interactions, instead of at random (beyond the paper)."""
     prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
     """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
     empty fits it on validation users, for each row that is asked for likelihoods."""
@@ -268,6 +271,8 @@ class RunConfig(Section):
                     raise ValueError(f"{name} is for prompts that list candidates: unset it, or llm.prompts=candidates")
         elif self.finetune.soft_labels:
             raise ValueError("finetune.soft_labels needs llm.prompts=sequence")
+        if self.llm.pretrained_head and not VERBALIZERS[self.llm.verbalizer].learns:
+            raise ValueError(f"llm.verbalizer={self.llm.verbalizer} has no head to start: unset llm.pretrained_head")
         return self
 
     @model_validator(mode="after")

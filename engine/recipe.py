@@ -50,6 +50,7 @@ def row_recipe(config: RunConfig, name: str) -> str:
         {
             "row": name,
             "asked": _prompts(config, row.soft_prompt),
+            "head": None if likely else _head(config),
             "prompt": _soft_prompt(config) if row.soft_prompt else None,
             "adapter": _finetune(config) if row.adapter else None,
             "prior": prior_recipe(config, name) if likely else None,
@@ -129,7 +130,7 @@ def _distil(config: RunConfig) -> str:
         unread |= {"temperature"}
     own = config.distill.model_dump(mode="json", exclude=unread)
     taught = None if own["prompt"] == "lsr" and not own["conditional"] else _teacher(config, distilled_teacher(config))
-    return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})
+    return digest({"asked": _prompts(config, True), "head": _head(config), "distil": own, "teacher": taught})
 
 
 def _soft_prompt(config: RunConfig) -> str | None:
@@ -150,6 +151,7 @@ def _finetune(config: RunConfig) -> str:
         {
             "asked": _prompts(config, config.distill.prompt != "none"),
             "finetune": config.finetune.model_dump(mode="json"),
+            "head": _head(config),
             "prompt": _soft_prompt(config),
             "teacher": _teacher(config, config.teacher.name) if config.finetune.soft_labels else None,
         }
@@ -160,6 +162,11 @@ def _finetune(config: RunConfig) -> str:
 def _text(config: RunConfig) -> str:
     own = config.teacher.model_dump(mode="json", exclude={"name", "also", "copies", *ARCHITECTURES})
     return digest({"titles": _prompts(config, False), "text": own})
+
+
+def _head(config: RunConfig) -> str | None:
+    """What the head of the verbalizer starts from, other than by the seed."""
+    return _text(config) if config.llm.pretrained_head else None
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -57,6 +57,16 @@ STAGES = (
         code=("engine.teachers.train", "engine.teachers.ensemble"),
     ),
     StageSpec(
+        "text",
+        "Train text recommender",
+        "Text",
+        "epoch",
+        "NDCG@10",
+        enabled=lambda config: config.llm.pretrained_head or (config.plus.enabled and config.plus.text),
+        code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
+        row=True,
+    ),
+    StageSpec(
         "distil",
         "Stage 1: distil soft prompt",
         "Stage 1",
@@ -71,16 +81,6 @@ STAGES = (
         selects="NDCG@10",
         enabled=lambda config: config.finetune.enabled,
         code=("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
-    ),
-    StageSpec(
-        "text",
-        "DELRec-plus: train the text recommender",
-        "Text",
-        "epoch",
-        "NDCG@10",
-        enabled=lambda config: config.plus.enabled and config.plus.text,
-        code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
-        row=True,
     ),
     StageSpec(
         "plus",

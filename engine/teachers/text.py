@@ -1,4 +1,5 @@
-"""A recommender that reads titles where teachers see ids: a part of DELRec-plus (:mod:`engine.plus`).
+"""A recommender that reads titles where teachers see ids: a part of DELRec-plus (:mod:`engine.plus`), and what the head
+of a language model may start from (:mod:`engine.llm.verbalizers.title_head`).
 
 SASRec's network, whose item embeddings are a small network of the titles' vectors (:mod:`engine.llm.title_vectors`): so
 an item that hardly anybody chose, or nobody, has an embedding that was learned from items with titles like its own.
@@ -31,6 +32,11 @@ DROPOUT = 0.1
 """Of these units; what sparse data takes elsewhere, .5, is too much for them."""
 
 
+def title_network(size: int, width: int, dropout: nn.Module) -> nn.Sequential:
+    """From vectors of titles, ``[..., size]``, to what is compared with a user's state, ``[..., width]``."""
+    return nn.Sequential(nn.Linear(size, HIDDEN * width), nn.GELU(), dropout, nn.Linear(HIDDEN * width, width))
+
+
 class TitleItems(nn.Module):
     """Stands where a table of embeddings would: ``[titles + 1, width]``, the last one of the start.
 
@@ -41,12 +47,7 @@ class TitleItems(nn.Module):
     def __init__(self, vectors: Tensor, config: TeacherConfig) -> None:
         super().__init__()
         width = self.embedding_dim = config.width
-        self.read = nn.Sequential(
-            nn.Linear(vectors.shape[1], HIDDEN * width),
-            nn.GELU(),
-            nn.Dropout(DROPOUT),
-            nn.Linear(HIDDEN * width, width),
-        )
+        self.read = title_network(vectors.shape[1], width, nn.Dropout(DROPOUT))
         self.start = nn.Parameter(torch.empty(1, width).normal_(std=width**-0.5))
         self.vectors: Tensor
         self.register_buffer("vectors", vectors, persistent=False)
@@ -94,6 +95,7 @@ class TextRecommender(Teacher):
     """A :class:`TextNetwork` that ranks."""
 
     reads_titles = True
+    network: TextNetwork
 
     def __init__(self, vectors: Tensor, config: TeacherConfig) -> None:
         self.name = NAME
