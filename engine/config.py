@@ -146,6 +146,9 @@ class FinetuneConfig(Section):
     soft_labels: float = _field(0.0, unit="share of the loss", ge=0.0, le=1.0)
     """With llm.prompts=sequence: how much is learned from the teacher's probabilities of all items at every place,
     instead of from the label alone (beyond the paper)."""
+    soft_labels_of: Literal["teacher", "both"] = _field("teacher", advanced=True)
+    """With finetune.soft_labels: whose probabilities. both: the teacher's and those of a text recommender, which is
+    trained beforehand; of log-probabilities the mean."""
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
     """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)

@@ -173,6 +173,15 @@ class Models:
             raise TypeError(f"{other} does not rank the whole catalogue")
         return parts  # type: ignore[return-value]
 
+    def soft_teacher(self) -> Teacher | Ensemble | None:
+        """Whose probabilities stage 2 learns, if any (``finetune.soft_labels_of``)."""
+        if not self.config.finetune.soft_labels:
+            return None
+        if self.config.finetune.soft_labels_of == "teacher":
+            return self.teacher
+        assert self.text is not None
+        return Ensemble([self.teacher, self.text])
+
     @property
     def teacher(self) -> Teacher:
         """The teacher whose pattern is distilled and whose list the LLM re-ranks."""

@@ -231,8 +231,7 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         return
 
     def train(checkpoint: Path) -> None:
-        teacher = models.teacher if config.finetune.soft_labels else None
-        prompt, text = models.soft_prompt, models.text
+        prompt, teacher, text = models.soft_prompt, models.soft_teacher(), models.text
         models.head = finetune(
             config, models.dataset, models.split, backbone, prompt, teacher, checkpoint, monitor, text
         )

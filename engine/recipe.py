@@ -153,9 +153,16 @@ def _finetune(config: RunConfig) -> str:
             "finetune": config.finetune.model_dump(mode="json"),
             "head": _head(config),
             "prompt": _soft_prompt(config),
-            "teacher": _teacher(config, config.teacher.name) if config.finetune.soft_labels else None,
+            "taught": _soft_teacher(config),
         }
     )
+
+
+def _soft_teacher(config: RunConfig) -> list[str]:
+    if not config.finetune.soft_labels:
+        return []
+    teacher = _teacher(config, config.teacher.name)
+    return [teacher] if config.finetune.soft_labels_of == "teacher" else [teacher, _text(config)]
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -15,6 +15,12 @@ def _always(_: RunConfig) -> bool:
     return True
 
 
+def _text(config: RunConfig) -> bool:
+    """Whether anything starts from a text recommender, learns from it or adds it up."""
+    learned = config.finetune.enabled and config.finetune.soft_labels > 0 and config.finetune.soft_labels_of == "both"
+    return config.llm.pretrained_head or learned or (config.plus.enabled and config.plus.text)
+
+
 @dataclass(frozen=True)
 class StageSpec:
     """A stage of a run.
@@ -62,7 +68,7 @@ STAGES = (
         "Text",
         "epoch",
         "NDCG@10",
-        enabled=lambda config: config.llm.pretrained_head or (config.plus.enabled and config.plus.text),
+        enabled=_text,
         code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
         row=True,
     ),

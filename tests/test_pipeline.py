@@ -12,6 +12,7 @@ from engine.backbones import TINY
 from engine.config import PlusConfig
 from engine.default_row import chosen_row
 from engine.errors import Cancelled, StudioError
+from engine.finetune import finetune
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
@@ -202,6 +203,21 @@ def test_a_head_starts_from_a_text_recommender_that_is_a_row_beside_it(tmp_path,
     assert len(models.head["head.states.weight"]) == models.config.teacher.width
     moved = models.head["head.items.0.weight"] - models.text.network.items.read[0].weight.detach()
     assert 0 < moved.abs().max() < 1, "learned on from there"
+
+
+def test_stage_2_learns_the_probabilities_of_those_who_are_named(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("engine.pipeline.finetune", lambda *given: asked.append(given[5]) or finetune(*given))
+    form = ("llm.prompts=sequence", "plus.enabled=false", "finetune.soft_labels=0.8")
+    for named, parts in (("teacher", ["sasrec"]), ("both", ["sasrec", "text"])):
+        report = run_pipeline(quick(*form, f"finetune.soft_labels_of={named}"), tmp_path / named, Monitor())
+        taught = asked.pop()
+        assert [it.name for it in getattr(taught, "teachers", [taught])] == parts
+        assert ("text" in {row["name"] for row in report["models"]}) == ("text" in parts)
+        read_back(tmp_path / named)
+    run_pipeline(quick(*form, "finetune.soft_labels=0", "finetune.soft_labels_of=both"), tmp_path / "none", Monitor())
+    assert asked == [None]
+    assert not RunFolder.open(tmp_path / "none").text.exists()
 
 
 def test_a_head_of_another_shape_is_not_taken_over_with_another_runs_soft_prompt(tmp_path):
