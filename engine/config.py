@@ -41,9 +41,6 @@ class LLMConfig(Section):
     verbalizer: VerbalizerName = _field(
         "title-tokens", description=f"Scores. {'; '.join(f'{name}: {it.help}' for name, it in VERBALIZERS.items())}."
     )
-    pretrained_head: bool = _field(False)
-    """With verbalizer=title-vectors: the head's network of title vectors starts as that of a text recommender, trained
-    beforehand on all users' interactions, instead of at random (beyond the paper)."""
     prior: float | None = _field(None, advanced=True, ge=0.0, le=2.0)
     """How much of a title's likelihood without the history is taken off its likelihood with it; 0 takes the plain one,
     empty fits it on validation users, for each row that is asked for likelihoods."""
@@ -146,9 +143,6 @@ class FinetuneConfig(Section):
     soft_labels: float = _field(0.0, unit="share of the loss", ge=0.0, le=1.0)
     """With llm.prompts=sequence: how much is learned from the teacher's probabilities of all items at every place,
     instead of from the label alone (beyond the paper)."""
-    soft_labels_of: Literal["teacher", "both"] = _field("teacher", advanced=True)
-    """With finetune.soft_labels: whose probabilities. both: the teacher's and those of a text recommender, which is
-    trained beforehand; of log-probabilities the mean."""
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
     """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)
@@ -274,8 +268,6 @@ class RunConfig(Section):
                     raise ValueError(f"{name} is for prompts that list candidates: unset it, or llm.prompts=candidates")
         elif self.finetune.soft_labels:
             raise ValueError("finetune.soft_labels needs llm.prompts=sequence")
-        if self.llm.pretrained_head and not VERBALIZERS[self.llm.verbalizer].learns:
-            raise ValueError(f"llm.verbalizer={self.llm.verbalizer} has no head to start: unset llm.pretrained_head")
         return self
 
     @model_validator(mode="after")

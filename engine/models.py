@@ -40,7 +40,7 @@ from engine.recommend import Recommendation, recommend
 from engine.rows import BASELINES, TEXT, checked_row, fitted_rows, last_row, method_row, row_spec
 from engine.run_data import run_dataset
 from engine.run_folder import RunFolder
-from engine.stages import stage_rows, trained_teachers
+from engine.stages import trained_teachers
 from engine.teachers import Ensemble, Teacher, TextRecommender, baselines, load_teacher, load_text
 from engine.training import Tensors
 from engine.training_prompts import llm_ranker, make_prompts
@@ -60,7 +60,7 @@ class Models:
     head: Tensors = field(default_factory=dict)
     """What stage 2 taught the verbalizer's head."""
     text: TextRecommender | None = None
-    """A part of DELRec-plus, or what the language model's head started from; about the data set's titles."""
+    """Where it is a part of DELRec-plus; about the data set's titles."""
     plus: PlusWeights | None = None
     priors: dict[str, float] = field(default_factory=dict)
     """Of the rows that rank by likelihoods, where these are fitted (:mod:`engine.calibration`)."""
@@ -90,7 +90,6 @@ class Models:
             raise lost("the record of the run's language model", folder.llm)
         backbone = load_backbone(config.llm, monitor, record, config.run.placement)
         models = cls(config, dataset, split_dataset(dataset, config.data, config.seed), backbone)
-        models.load_text(folder)
         for name in trained_teachers(config):
             file = folder.teacher(None if name == config.teacher.name else name)
             models.teachers[name] = load_teacher(file, models.split.n_items, config.teacher.device)
@@ -103,6 +102,7 @@ class Models:
         if not models.priors.keys() >= set(fitted_rows(config)):
             raise lost("what the run takes off likelihoods", folder.calibration)
         if config.plus.enabled:
+            models.load_text(folder)
             models.plus = PlusWeights.read(folder.plus, models.plus_names)
         return models
 
@@ -137,8 +137,7 @@ class Models:
             prompts = self.prompts(catalogue)
             without = prompts.lsr([], [], False) if llm.prompts == "sequence" else NEUTRAL
             return TitleLikelihood(self.backbone, prompts.titles, self.split.n_items, self.prior(row), without)
-        popularity = self.split.popularity()
-        verbalizer = make_verbalizer(llm, self.backbone, catalogue, popularity, self.config.seed, self.text)
+        verbalizer = make_verbalizer(llm, self.backbone, catalogue, self.split.popularity(), self.config.seed)
         if isinstance(verbalizer, TitleHead):
             learned = (row_spec(row).adapter and self.head) or (soft_prompt and soft_prompt.head)
             if learned:
@@ -152,12 +151,12 @@ class Models:
         return title_vectors(self.backbone, titles, self.split.n_items)
 
     def load_text(self, folder: RunFolder) -> None:
-        """Read the text recommender, if the run has one.
+        """Read DELRec-plus's text recommender, if the run has one.
 
         Raises:
             StudioError: missing or damaged.
         """
-        if TEXT in stage_rows(self.config):
+        if self.config.plus.text:
             vectors, device = self.title_vectors(), self.config.teacher.device
             self.text = load_text(folder.files.checked(folder.text), vectors, device)
 
@@ -172,15 +171,6 @@ class Models:
         if other := next((part.name for part in parts.values() if not isinstance(part, CatalogueRanker)), None):
             raise TypeError(f"{other} does not rank the whole catalogue")
         return parts  # type: ignore[return-value]
-
-    def soft_teacher(self) -> Teacher | Ensemble | None:
-        """Whose probabilities stage 2 learns, if any (``finetune.soft_labels_of``)."""
-        if not self.config.finetune.soft_labels:
-            return None
-        if self.config.finetune.soft_labels_of == "teacher":
-            return self.teacher
-        assert self.text is not None
-        return Ensemble([self.teacher, self.text])
 
     @property
     def teacher(self) -> Teacher:
@@ -321,7 +311,8 @@ def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
     """The soft prompt of the run that ``distill.prompt_run`` names, for ``models`` of ``run``.
 
     Raises:
-        StudioError: it was deleted, has none, or another language model made it, or for another catalogue or head.
+        StudioError: it was deleted, has none, or another language model made it, or for another catalogue, or with it a
+            head for vectors of another encoder.
     """
     named = str(models.config.distill.prompt_run)
     folder = other_run(named, run.path.parent)
@@ -333,14 +324,11 @@ def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
     if earlier is not None and models.backbone.record is not None:
         earlier.check(models.backbone.record, models.backbone.name)
     prompt = SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone, models.split.n_items)
-    own, others = (
-        (config.llm.title_encoder, config.llm.pretrained_head and config.teacher.width)
-        for config in (models.config, other.config())
-    )
-    if prompt.head and VERBALIZERS[models.config.llm.verbalizer].learns and own != others:
+    own, theirs = models.config.llm, other.config().llm
+    if prompt.head and VERBALIZERS[own.verbalizer].learns and own.title_encoder != theirs.title_encoder:
         raise StudioError(
-            f"the head of the verbalizer that the run {named} trained with its soft prompt has another shape",
+            f"the run {named} trained a head with its soft prompt, for title vectors of another encoder",
             where="distill.prompt_run",
-            remedy="set llm.title_encoder, llm.pretrained_head and teacher.width as in that run",
+            remedy=f"set llm.title_encoder={theirs.title_encoder!r}, as in that run",
         )
     return prompt

@@ -1,4 +1,4 @@
-"""The recipe, top to bottom: data → language model → teachers, text → distil → fine-tune → plus → evaluate."""
+"""The recipe, top to bottom: data → language model → teachers → distil → fine-tune → text, plus → evaluate."""
 
 from __future__ import annotations
 
@@ -94,7 +94,6 @@ def run_pipeline(
     models = _language_model(run, config, dataset, split, monitor)
     _teachers(run, models, monitor)
     shared = StageCache(run, cache_keys.of_language_model(run, models), monitor)
-    _text(run, models, shared, monitor)
     _soft_prompt(run, models, shared, monitor)
     _adapter(run, models, shared, monitor)
     _plus(run, models, shared, monitor)
@@ -198,17 +197,6 @@ def _go_through(
     return not taken
 
 
-def _text(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
-    """A part of DELRec-plus, and what the language model's head starts from with ``llm.pretrained_head``."""
-    config, file = models.config, run.text
-
-    def train(checkpoint: Path) -> None:
-        train_text(models.title_vectors(), models.split, config.teacher, config.seed, checkpoint, monitor).save(file)
-
-    _go_through(TEXT, config, shared, config.teacher.epochs, train)
-    models.load_text(run)
-
-
 def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """Stage 1, unless the prompt is another run's, untrained or absent."""
     config, backbone, file = models.config, models.backbone, run.soft_prompt
@@ -217,8 +205,7 @@ def _soft_prompt(run: RunFolder, models: Models, shared: StageCache, monitor: Mo
 
     def train(checkpoint: Path) -> None:
         taught = models.teachers[distilled_teacher(config)]
-        prompt = distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor, text=models.text)
-        prompt.save(file)
+        distil(config, models.dataset, models.split, taught, backbone, checkpoint, monitor).save(file)
 
     _go_through("distil", config, shared, config.distill.steps, train)
     models.soft_prompt = SoftPrompt.load(run.files.checked(file), backbone, models.split.n_items)
@@ -231,9 +218,9 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         return
 
     def train(checkpoint: Path) -> None:
-        prompt, teacher, text = models.soft_prompt, models.soft_teacher(), models.text
+        teacher = models.teacher if config.finetune.soft_labels else None
         models.head = finetune(
-            config, models.dataset, models.split, backbone, prompt, teacher, checkpoint, monitor, text
+            config, models.dataset, models.split, backbone, models.soft_prompt, teacher, checkpoint, monitor
         )
         save_adapter(backbone, run.adapter)
         if models.head:
@@ -245,11 +232,23 @@ def _adapter(run: RunFolder, models: Models, shared: StageCache, monitor: Monito
         models.head = load_head(config, run)
 
 
+def _text(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
+    config, file = models.config, run.text
+
+    def train(checkpoint: Path) -> None:
+        train_text(models.title_vectors(), models.split, config.teacher, config.seed, checkpoint, monitor).save(file)
+
+    _go_through(TEXT, config, shared, config.teacher.epochs, train)
+    models.load_text(run)
+
+
 def _plus(run: RunFolder, models: Models, shared: StageCache, monitor: Monitor) -> None:
     """The extension, beside the two stages of the paper."""
     config = models.config
     if not config.plus.enabled:
         return
+    if config.plus.text:
+        _text(run, models, shared, monitor)
 
     def weigh(_: Path) -> None:
         weights = learn_weights(config, models.dataset, models.split, models.plus_parts(), monitor)

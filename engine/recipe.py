@@ -50,7 +50,6 @@ def row_recipe(config: RunConfig, name: str) -> str:
         {
             "row": name,
             "asked": _prompts(config, row.soft_prompt),
-            "head": None if likely else _head(config),
             "prompt": _soft_prompt(config) if row.soft_prompt else None,
             "adapter": _finetune(config) if row.adapter else None,
             "prior": prior_recipe(config, name) if likely else None,
@@ -130,7 +129,7 @@ def _distil(config: RunConfig) -> str:
         unread |= {"temperature"}
     own = config.distill.model_dump(mode="json", exclude=unread)
     taught = None if own["prompt"] == "lsr" and not own["conditional"] else _teacher(config, distilled_teacher(config))
-    return digest({"asked": _prompts(config, True), "head": _head(config), "distil": own, "teacher": taught})
+    return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})
 
 
 def _soft_prompt(config: RunConfig) -> str | None:
@@ -151,29 +150,16 @@ def _finetune(config: RunConfig) -> str:
         {
             "asked": _prompts(config, config.distill.prompt != "none"),
             "finetune": config.finetune.model_dump(mode="json"),
-            "head": _head(config),
             "prompt": _soft_prompt(config),
-            "taught": _soft_teacher(config),
+            "teacher": _teacher(config, config.teacher.name) if config.finetune.soft_labels else None,
         }
     )
-
-
-def _soft_teacher(config: RunConfig) -> list[str]:
-    if not config.finetune.soft_labels:
-        return []
-    teacher = _teacher(config, config.teacher.name)
-    return [teacher] if config.finetune.soft_labels_of == "teacher" else [teacher, _text(config)]
 
 
 @functools.lru_cache(maxsize=KEPT)
 def _text(config: RunConfig) -> str:
     own = config.teacher.model_dump(mode="json", exclude={"name", "also", "copies", *ARCHITECTURES})
     return digest({"titles": _prompts(config, False), "text": own})
-
-
-def _head(config: RunConfig) -> str | None:
-    """What the head of the verbalizer starts from, other than by the seed."""
-    return _text(config) if config.llm.pretrained_head else None
 
 
 @functools.lru_cache(maxsize=KEPT)

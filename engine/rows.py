@@ -19,7 +19,7 @@ KINDS: tuple[RowKind, ...] = ("baseline", "teacher", "llm")
 BASELINES = ("popularity", "markov")
 """Those that count."""
 TEXT = "text"
-"""The text recommender on its own, called as its stage is."""
+"""The text recommender of DELRec-plus on its own, called as its stage is."""
 
 
 def _always(_: RunConfig) -> bool:
@@ -63,7 +63,7 @@ LLM_ROWS = (
         "delrec",
         enabled=lambda config: config.finetune.enabled,
         adapter=True,
-        against=("llm-zero-shot", "llm-distilled", TEXT),
+        against=("llm-zero-shot", "llm-distilled"),
     ),
     RowSpec(
         "delrec-plus",

@@ -12,7 +12,7 @@
     adapter/                  AdaLoRA in PEFT's own format
     head.safetensors          the verbalizer's head that was trained with the adapter, where there is one
     calibration.json          what is taken off likelihoods, by row, where that was fitted
-    text.safetensors          the text recommender, where there is one
+    text.safetensors          DELRec-plus's text recommender, where there is one
     plus.json                 the weights of DELRec-plus
     validation.json           how well rows do on validation users: who answers for the run by default
     metrics.json              the results table

@@ -56,9 +56,9 @@ LEFT: Mapping[str, Callable[[RunConfig, str], Sequence[str]]] = {
     "data": lambda *_: ("data.safetensors",),
     "llm": _llm,
     "teacher": _teacher,
-    "text": lambda *_: ("text.safetensors",),
     "distil": lambda *_: (SOFT_PROMPT,),
     "finetune": _finetune,
+    "text": lambda *_: ("text.safetensors",),
     "plus": lambda *_: ("plus.json",),
     "evaluate": _evaluate,
 }

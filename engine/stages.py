@@ -15,12 +15,6 @@ def _always(_: RunConfig) -> bool:
     return True
 
 
-def _text(config: RunConfig) -> bool:
-    """Whether anything starts from a text recommender, learns from it or adds it up."""
-    learned = config.finetune.enabled and config.finetune.soft_labels > 0 and config.finetune.soft_labels_of == "both"
-    return config.llm.pretrained_head or learned or (config.plus.enabled and config.plus.text)
-
-
 @dataclass(frozen=True)
 class StageSpec:
     """A stage of a run.
@@ -63,16 +57,6 @@ STAGES = (
         code=("engine.teachers.train", "engine.teachers.ensemble"),
     ),
     StageSpec(
-        "text",
-        "Train text recommender",
-        "Text",
-        "epoch",
-        "NDCG@10",
-        enabled=_text,
-        code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
-        row=True,
-    ),
-    StageSpec(
         "distil",
         "Stage 1: distil soft prompt",
         "Stage 1",
@@ -87,6 +71,16 @@ STAGES = (
         selects="NDCG@10",
         enabled=lambda config: config.finetune.enabled,
         code=("engine.finetune.stage", "engine.distill.stage", "engine.llm.sources"),
+    ),
+    StageSpec(
+        "text",
+        "DELRec-plus: train the text recommender",
+        "Text",
+        "epoch",
+        "NDCG@10",
+        enabled=lambda config: config.plus.enabled and config.plus.text,
+        code=("engine.teachers.train", "engine.teachers.text", "engine.llm.title_vectors", "engine.llm.sources"),
+        row=True,
     ),
     StageSpec(
         "plus",

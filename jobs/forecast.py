@@ -194,9 +194,9 @@ STAGES: dict[str, tuple[Callable[[RunConfig], Hashable], Callable[[RunConfig], f
     "data": (_data, lambda _: 1.0),
     "llm": (_model, lambda _: 1.0),
     "teacher": (_teacher, lambda config: float(config.teacher.epochs)),
-    "text": (_text, lambda config: float(config.teacher.epochs)),
     "distil": (_model, _distil_work),
     "finetune": (_adapted, _finetune_work),
+    "text": (_text, lambda config: float(config.teacher.epochs)),
     "plus": (_model_and_data, _plus_work),
     "evaluate": (_model_and_data, _evaluate_work),
 }

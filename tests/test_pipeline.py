@@ -12,7 +12,6 @@ from engine.backbones import TINY
 from engine.config import PlusConfig
 from engine.default_row import chosen_row
 from engine.errors import Cancelled, StudioError
-from engine.finetune import finetune
 from engine.models import Models
 from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
@@ -188,46 +187,13 @@ def test_the_text_recommender_is_a_part_with_a_row_and_a_file_of_its_own_or_ther
     assert list(Models.load(RunFolder.open(tmp_path / "without"), Monitor()).plus.catalogue) == ["sasrec", "delrec"]
 
 
-PRETRAINED = ("llm.verbalizer=title-vectors", "llm.pretrained_head=true", "plus.enabled=false")
-
-
-@pytest.mark.parametrize("prompts", ["sequence", "candidates"])
-def test_a_head_starts_from_a_text_recommender_that_is_a_row_beside_it(tmp_path, prompts):
-    aims = () if prompts == "sequence" else ("distill.soft_labels=false", "finetune.soft_labels=0")
-    report = run_pipeline(quick(*PRETRAINED, f"llm.prompts={prompts}", *aims), tmp_path / "run", Monitor())
-    stages = [stage["name"] for stage in report["stages"]]
-    assert stages.index("text") < stages.index("distil")
-    assert "text" in {row["name"] for row in report["models"]}
-    models = read_back(tmp_path / "run")
-    assert models.soft_prompt.head.keys() == models.head.keys()
-    assert len(models.head["head.states.weight"]) == models.config.teacher.width
-    moved = models.head["head.items.0.weight"] - models.text.network.items.read[0].weight.detach()
-    assert 0 < moved.abs().max() < 1, "learned on from there"
-
-
-def test_stage_2_learns_the_probabilities_of_those_who_are_named(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr("engine.pipeline.finetune", lambda *given: asked.append(given[5]) or finetune(*given))
-    form = ("llm.prompts=sequence", "plus.enabled=false", "finetune.soft_labels=0.8")
-    for named, parts in (("teacher", ["sasrec"]), ("both", ["sasrec", "text"])):
-        report = run_pipeline(quick(*form, f"finetune.soft_labels_of={named}"), tmp_path / named, Monitor())
-        taught = asked.pop()
-        assert [it.name for it in getattr(taught, "teachers", [taught])] == parts
-        assert ("text" in {row["name"] for row in report["models"]}) == ("text" in parts)
-        read_back(tmp_path / named)
-    run_pipeline(quick(*form, "finetune.soft_labels=0", "finetune.soft_labels_of=both"), tmp_path / "none", Monitor())
-    assert asked == [None]
-    assert not RunFolder.open(tmp_path / "none").text.exists()
-
-
-def test_a_head_of_another_shape_is_not_taken_over_with_another_runs_soft_prompt(tmp_path):
-    form = (*PRETRAINED, "llm.prompts=sequence")
-    run_pipeline(quick(*form), tmp_path / "other", Monitor())
-    taken = ("distill.prompt=run", f"distill.prompt_run={tmp_path / 'other'}")
-    run_pipeline(quick(*form, *taken), tmp_path / "alike", Monitor())
-    for other in ("llm.pretrained_head=false", "teacher.width=24", "llm.title_encoder=all-minilm-l6-v2"):
-        with pytest.raises(StudioError, match=r"has another shape \(distill.prompt_run\)"):
-            run_pipeline(quick(*form, *taken, other), tmp_path / other.replace("=", "-"), Monitor())
+def test_a_head_for_other_title_vectors_is_not_taken_over_with_another_runs_soft_prompt(tmp_path, finished):
+    config, folder, _ = finished
+    assert VERBALIZERS[config.llm.verbalizer].learns
+    taken = ("distill.prompt=run", f"distill.prompt_run={folder}", "llm.title_encoder=all-minilm-l6-v2")
+    with pytest.raises(StudioError, match=r"vectors of another encoder .*\(distill.prompt_run\)"):
+        run_pipeline(quick(*taken), tmp_path / "run", Monitor())
+    assert not RunFolder(tmp_path / "run").is_done("teacher"), "before anything is learned"
 
 
 def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path):

@@ -175,7 +175,7 @@ def test_a_run_that_was_stopped_shares_what_it_finished_and_no_more():
     with pytest.raises(Cancelled):
         run_pipeline(quick(), home() / "runs" / "r-first2", StopAt("finetune", 2))
     monitor = _run("r-secnd2")[1]
-    assert {stage for stage, _ in monitor.sources} == {"teacher", "text", "distil"}
+    assert {stage for stage, _ in monitor.sources} == {"teacher", "distil"}
 
 
 def test_results_stay_when_the_run_that_made_them_is_gone(first):

@@ -29,7 +29,7 @@ from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle, distil_tasks
 from engine.sequences import SequenceBatch
-from engine.teachers import Teacher, TextRecommender
+from engine.teachers import Teacher
 from engine.training import FitArguments, Tensors, fit
 from engine.training_prompts import TrainingBatch, TrainingTask, make_prompts
 
@@ -45,7 +45,6 @@ def distil(
     checkpoint: Path,
     monitor: Monitor,
     states_of: Teacher | None = None,
-    text: TextRecommender | None = None,
 ) -> SoftPrompt:
     """Train a soft prompt of ``config.distill.soft_tokens`` vectors and return its best version, frozen.
 
@@ -56,13 +55,12 @@ def distil(
     minus the mean of the tasks' losses, equally weighted, because the dynamic weights change from step to step.
     With ``distill.conditional`` the prompt depends on the history by the states of ``teacher``, or of ``states_of``.
     The curve ``validation.accuracy.rps`` is the share of these users for whom the LLM names the teacher's first choice.
-    ``text``: what the head starts from, with ``llm.pretrained_head``.
 
     Raises:
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
         StudioError: data too small for the tasks, prompts longer than the context, or diverged training.
     """
-    stage = DistilStage(config, dataset, split, teacher, backbone, states_of, text)
+    stage = DistilStage(config, dataset, split, teacher, backbone, states_of)
     plan = FitArguments(
         name="distil",
         steps=config.distill.steps,
@@ -94,7 +92,6 @@ class DistilStage:
         teacher: PrefixRanker,
         backbone: Backbone,
         states_of: Teacher | None = None,
-        text: TextRecommender | None = None,
     ) -> None:
         self.config = config
         self.soft_prompt = random_prompt(config, backbone)
@@ -103,7 +100,7 @@ class DistilStage:
             assert isinstance(network, Teacher)
             self.soft_prompt.conditioner = Conditioner(network, backbone.width).to(backbone.device)
         self.soft_prompt.requires_grad_(True)
-        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed, text)
+        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
         self.scorer = PromptScorer(backbone, verbalizer, self.soft_prompt, config.llm.batch_size)
         self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
         self.trainable = {"soft_prompt": self.soft_prompt.weight} | (self.head.trainable() if self.head else {})

@@ -189,7 +189,6 @@ def _distilled(
                     checkpoint,
                     Renamed(monitor, stage),
                     states_of=teacher if isinstance(teacher, Teacher) else models.teacher,
-                    text=models.text,
                 )
             with distributed.main_process_first():
                 _save(prompt, run, file)

@@ -26,7 +26,6 @@ from engine.optim import StageOptimizer
 from engine.ranking import PrefixRanker
 from engine.seeds import generator
 from engine.sequence_tasks import NextTitle
-from engine.teachers import TextRecommender
 from engine.training import FitArguments, Tensors, fit
 from engine.training_prompts import llm_ranker, make_prompts
 
@@ -42,7 +41,6 @@ def finetune(
     teacher: PrefixRanker | None,
     checkpoint: Path,
     monitor: Monitor,
-    text: TextRecommender | None = None,
 ) -> dict[str, Tensor]:
     """Attach an AdaLoRA adapter to ``backbone`` and train it; its best version is left in place.
 
@@ -54,7 +52,6 @@ def finetune(
 
     Args:
         teacher: whose probabilities are learned from, with ``finetune.soft_labels``.
-        text: what the head starts from, with ``llm.pretrained_head``, where stage 1 has taught it nothing.
 
     Returns:
         What the verbalizer's head has learned (:meth:`TitleHead.learned`); empty for those without one.
@@ -63,7 +60,7 @@ def finetune(
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
         StudioError: settings that do not fit the model or the data, or diverged training.
     """
-    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher, text)
+    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher)
     plan = FitArguments(
         name="finetune",
         steps=config.finetune.steps,
@@ -96,14 +93,13 @@ class FinetuneStage:
         backbone: Backbone,
         soft_prompt: SoftPrompt | None,
         teacher: PrefixRanker | None = None,
-        text: TextRecommender | None = None,
     ) -> None:
         self.settings = config.finetune
         self.seed = config.seed
         self.micro_batch = config.llm.micro_batch
         if soft_prompt is not None:
             soft_prompt.requires_grad_(False)
-        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed, text)
+        verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
         self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
         if self.head and soft_prompt is not None and soft_prompt.head:
             self.head.take(soft_prompt.head)

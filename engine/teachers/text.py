@@ -1,5 +1,4 @@
-"""A recommender that reads titles where teachers see ids: a part of DELRec-plus (:mod:`engine.plus`), and what the head
-of a language model may start from (:mod:`engine.llm.verbalizers.title_head`).
+"""A recommender that reads titles where teachers see ids: a part of DELRec-plus (:mod:`engine.plus`).
 
 SASRec's network, whose item embeddings are a small network of the titles' vectors (:mod:`engine.llm.title_vectors`): so
 an item that hardly anybody chose, or nobody, has an embedding that was learned from items with titles like its own.
@@ -32,11 +31,6 @@ DROPOUT = 0.1
 """Of these units; what sparse data takes elsewhere, .5, is too much for them."""
 
 
-def title_network(size: int, width: int, dropout: nn.Module) -> nn.Sequential:
-    """From vectors of titles, ``[..., size]``, to what is compared with a user's state, ``[..., width]``."""
-    return nn.Sequential(nn.Linear(size, HIDDEN * width), nn.GELU(), dropout, nn.Linear(HIDDEN * width, width))
-
-
 class TitleItems(nn.Module):
     """Stands where a table of embeddings would: ``[titles + 1, width]``, the last one of the start.
 
@@ -47,7 +41,12 @@ class TitleItems(nn.Module):
     def __init__(self, vectors: Tensor, config: TeacherConfig) -> None:
         super().__init__()
         width = self.embedding_dim = config.width
-        self.read = title_network(vectors.shape[1], width, nn.Dropout(DROPOUT))
+        self.read = nn.Sequential(
+            nn.Linear(vectors.shape[1], HIDDEN * width),
+            nn.GELU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(HIDDEN * width, width),
+        )
         self.start = nn.Parameter(torch.empty(1, width).normal_(std=width**-0.5))
         self.vectors: Tensor
         self.register_buffer("vectors", vectors, persistent=False)
@@ -95,7 +94,6 @@ class TextRecommender(Teacher):
     """A :class:`TextNetwork` that ranks."""
 
     reads_titles = True
-    network: TextNetwork
 
     def __init__(self, vectors: Tensor, config: TeacherConfig) -> None:
         self.name = NAME

@@ -8,14 +8,10 @@ import torch
 from llm_world import CANDIDATES, HISTORY, TITLES, make_catalogue
 from torch import Tensor
 
-from engine.config import TeacherConfig
 from engine.llm import Backbone, Embedded
 from engine.llm.sequence_prompts import SequencePrompts
 from engine.llm.tiny import tiny_causal
-from engine.llm.title_vectors import title_vectors
 from engine.llm.verbalizers import TitleHead, learning
-from engine.llm.verbalizers.title_head import SCALE
-from engine.teachers import TextRecommender
 
 COUNTS = np.array([9, 0, 4, 1, 0, 7, 2, 3, 3, 1, 5, 6, 8, 2, 2, 1])
 OWN = ("Wholly New", "Fargo II")
@@ -61,25 +57,6 @@ def test_untrained_it_ranks_by_popularity_on_the_whole() -> None:
     counts = np.array([3000] * 13 + [1] * 13)
     scores = TitleHead(backbone, many, counts, 0).state_scores(states(backbone))
     assert (scores[:, :13].mean(1) > scores[:, 13:].mean(1) + 1).all()
-
-
-def test_a_pretrained_head_compares_states_with_the_items_of_the_text_recommender() -> None:
-    backbone = tiny_causal(0)
-    titles = (*TITLES, *OWN)
-    vectors = title_vectors(backbone, titles, len(TITLES))
-    torch.manual_seed(5)
-    text = TextRecommender(vectors[: len(TITLES)], TeacherConfig(width=24))
-    with torch.no_grad():
-        text.network.bias.normal_()
-    head = TitleHead(backbone, titles, COUNTS, 0, text.network)
-    asked = states(backbone)
-    users = head.states(head.norm(asked)) * (SCALE / 24**0.5)  # of the text recommender's width
-    expected = text.about(vectors).network.logits(users)
-    chosen = [*np.flatnonzero(COUNTS)]  # the others have the least bias of these
-    torch.testing.assert_close(head.state_scores(asked)[:, chosen], expected[:, chosen])
-    with torch.no_grad():
-        head.items[0].weight.add_(1.0)
-    assert not torch.equal(head.items[0].weight, text.network.items.read[0].weight)  # each learns for itself
 
 
 def test_what_was_copied_is_taken_whole() -> None:

@@ -13,7 +13,6 @@ from engine.llm.verbalizers.title_head import TitleHead, learning, titles_of_vec
 from engine.llm.verbalizers.title_likelihood import TitleLikelihood
 from engine.llm.verbalizers.title_tokens import TitleTokens
 from engine.registered import registered
-from engine.teachers import TextRecommender
 from engine.verbalizers import VERBALIZERS
 
 __all__ = [
@@ -29,19 +28,13 @@ __all__ = [
 
 
 def make_verbalizer(
-    config: LLMConfig,
-    backbone: Backbone,
-    catalogue: PromptTitles,
-    popularity: np.ndarray | None = None,
-    seed: int = 0,
-    text: TextRecommender | None = None,
+    config: LLMConfig, backbone: Backbone, catalogue: PromptTitles, popularity: np.ndarray | None = None, seed: int = 0
 ) -> Verbalizer:
     """The verbalizer called ``config.verbalizer`` over the catalogue's titles, one's own included.
 
     Args:
         popularity: int64 ``[items of the data set]``, training interactions, with which a head begins; ``None``: none.
         seed: of a head's first weights.
-        text: what a head starts from, with ``llm.pretrained_head``.
 
     Raises:
         StudioError: no such verbalizer.
@@ -55,6 +48,4 @@ def make_verbalizer(
             remedy=f"choose from {', '.join(VERBALIZERS)}",
         )
     kind: type[Verbalizer] = registered(VERBALIZERS[config.verbalizer].verbalizer)
-    assert text or not config.pretrained_head
-    pretrained = text.network if text and config.pretrained_head else None
-    return kind.make(VerbalizerInputs(config, backbone, catalogue, popularity, seed, pretrained))
+    return kind.make(VerbalizerInputs(config, backbone, catalogue, popularity, seed))

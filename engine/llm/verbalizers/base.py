@@ -13,7 +13,6 @@ from torch import Tensor
 from engine.config import LLMConfig
 from engine.llm.backbone import Backbone, Embedded
 from engine.llm.prompts import Prompt, PromptTitles, Segment, prompt_titles
-from engine.teachers.text import TextNetwork
 
 NEUTRAL = Prompt((Segment("Name any title."),), "The title is")
 """A prompt that tells nothing: no history, no candidates, no teacher. What the model says to it, it says anyway."""
@@ -30,8 +29,6 @@ class VerbalizerInputs:
     """int64 ``[items of the data set]``, training interactions."""
     seed: int
     """Of first weights."""
-    pretrained: TextNetwork | None = None
-    """With ``llm.pretrained_head``: what a head starts from."""
 
     @property
     def titles(self) -> tuple[str, ...]:

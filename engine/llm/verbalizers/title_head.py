@@ -18,12 +18,12 @@ from engine.llm.prompts import TITLE_LENGTH, PromptTitles, prompt_titles
 from engine.llm.title_vectors import title_vectors
 from engine.llm.verbalizers.base import StateVerbalizer, VerbalizerInputs
 from engine.seeds import derive
-from engine.teachers.text import DROPOUT, HIDDEN, TextNetwork, title_network
 
 WIDTH = 256
-"""Of the space in which states and titles meet, where no text recommender has one."""
+"""Of the space in which states and titles meet."""
+DROPOUT = 0.1
 SCALE = 4.0
-"""Factor of a product of two vectors, over the root of their width."""
+"""Factor of a product of two vectors of ``WIDTH`` numbers, over the root of ``WIDTH``."""
 
 
 def titles_of_vectors(config: LLMConfig, catalogue: PromptTitles) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def titles_of_vectors(config: LLMConfig, catalogue: PromptTitles) -> tuple[str, 
 
 
 class TitleHead(StateVerbalizer, nn.Module):
-    """``score(item) = SCALE / sqrt(width) · (W norm(state)) · MLP(vector of the title) + bias of the item``.
+    """``score(item) = SCALE / sqrt(WIDTH) · (W norm(state)) · MLP(vector of the title) + bias of the item``.
 
     The vectors do not change (:mod:`engine.llm.title_vectors`); all else is learned by the stages, from every title of
     a sequence, as a softmax over the catalogue. Untrained it ranks by popularity. A title that nobody is known to have
@@ -41,32 +41,22 @@ class TitleHead(StateVerbalizer, nn.Module):
     Args:
         titles: as prompts write them, the catalogue's first.
         popularity: int64 ``[items of the catalogue]``, training interactions.
-        pretrained: whose MLP, biases and width are started from, of a text recommender about the catalogue.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        titles: tuple[str, ...],
-        popularity: np.ndarray,
-        seed: int,
-        pretrained: TextNetwork | None = None,
-    ) -> None:
+    def __init__(self, backbone: Backbone, titles: tuple[str, ...], popularity: np.ndarray, seed: int) -> None:
         super().__init__()
         object.__setattr__(self, "backbone", backbone)  # not a part of this module
         known = len(popularity)
         vectors = title_vectors(backbone, titles, known)
-        self.width = pretrained.items.embedding_dim if pretrained else WIDTH
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "title head"))
             self.norm = nn.LayerNorm(backbone.width)
-            self.states = nn.Linear(backbone.width, self.width, bias=False)
-            self.items = title_network(vectors.shape[1], self.width, HeldDropout(DROPOUT))
+            self.states = nn.Linear(backbone.width, WIDTH, bias=False)
+            self.items = nn.Sequential(
+                nn.Linear(vectors.shape[1], 2 * WIDTH), nn.GELU(), HeldDropout(DROPOUT), nn.Linear(2 * WIDTH, WIDTH)
+            )
         counts = torch.from_numpy(popularity).float()
         self.bias = nn.Parameter(counts.log1p() / 2)
-        if pretrained:
-            self.items.load_state_dict(pretrained.items.read.state_dict())
-            self.bias.data.copy_(pretrained.bias)
         chosen = torch.zeros(len(titles), dtype=torch.bool)
         chosen[:known] = counts > 0
         self._vectors: Tensor
@@ -79,7 +69,7 @@ class TitleHead(StateVerbalizer, nn.Module):
     @classmethod
     def make(cls, given: VerbalizerInputs) -> Self:
         titles = titles_of_vectors(given.config, given.catalogue)
-        return cls(given.backbone, titles, given.popularity, given.seed, given.pretrained)
+        return cls(given.backbone, titles, given.popularity, given.seed)
 
     def state_scores(self, states: Tensor) -> Tensor:
         return self._projected(states) @ self._items().T + self._biases()
@@ -115,18 +105,18 @@ class TitleHead(StateVerbalizer, nn.Module):
         """Within, what dropout takes from the titles' vectors is drawn once."""
         layer = self.items[2]
         assert isinstance(layer, HeldDropout)
-        layer.hold(len(self._vectors), HIDDEN * self.width, self._vectors.device)
+        layer.hold(len(self._vectors), 2 * WIDTH, self._vectors.device)
         try:
             yield
         finally:
             layer.kept = None
 
     def _projected(self, states: Tensor) -> Tensor:
-        projected: Tensor = self.states(self.norm(states.float())) * (SCALE / math.sqrt(self.width))
+        projected: Tensor = self.states(self.norm(states.float())) * (SCALE / math.sqrt(WIDTH))
         return projected
 
     def _items(self) -> Tensor:
-        """float32 ``[titles, width]``; kept while nothing is learned."""
+        """float32 ``[titles, WIDTH]``; kept while nothing is learned."""
         if torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
             learned: Tensor = self.items(self._vectors)
             return learned
