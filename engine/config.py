@@ -89,6 +89,9 @@ class DistillConfig(Section):
     conditional: bool = _field(False)
     """Let the soft prompt depend on the history: a learned projection of the teacher's state of the titles listed so
     far is added before each answer (beyond the paper). Untrained prompts have none."""
+    item_embeddings: bool = _field(False)
+    """Give items of a verbalizer that learns, beside their titles, the embeddings that the distilled teacher has of
+    them, by a learned projection (beyond the paper)."""
     teacher_top: int = _field(10, unit="items", ge=1)
     """With llm.prompts=candidates: the teacher's best h items that stand among RPS's candidates."""
     show_teacher_ranks: bool = _field(False, advanced=True)
@@ -294,6 +297,9 @@ class RunConfig(Section):
             raise ValueError("plus.teachers=all needs further teachers; name them in teacher.also, or teacher.copies=2")
         if self.distill.teacher not in (None, self.teacher.name, *self.teacher.also):
             raise ValueError(f"distill.teacher={self.distill.teacher} is not trained; name it in teacher.also too")
+        if self.distill.item_embeddings and not VERBALIZERS[self.llm.verbalizer].learns:
+            fitting = " or ".join(name for name, verbalizer in VERBALIZERS.items() if verbalizer.learns)
+            raise ValueError(f"distill.item_embeddings is for verbalizers that learn: llm.verbalizer={fitting}")
         if self.distill.teacher_top > self.data.candidates:
             raise ValueError(
                 f"distill.teacher_top={self.distill.teacher_top} must not exceed data.candidates={self.data.candidates}"

@@ -128,7 +128,8 @@ def _distil(config: RunConfig) -> str:
     if not config.distill.soft_labels:
         unread |= {"temperature"}
     own = config.distill.model_dump(mode="json", exclude=unread)
-    taught = None if own["prompt"] == "lsr" and not own["conditional"] else _teacher(config, distilled_teacher(config))
+    untaught = own["prompt"] == "lsr" and not own["conditional"] and not own["item_embeddings"]
+    taught = None if untaught else _teacher(config, distilled_teacher(config))
     return digest({"asked": _prompts(config, True), "distil": own, "teacher": taught})
 
 

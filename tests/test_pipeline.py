@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 from engine.architectures import ARCHITECTURES
 from engine.backbones import TINY
@@ -123,9 +124,13 @@ def test_the_row_that_is_best_on_validation_users_answers_unless_the_runs_own_is
 
 @pytest.mark.parametrize("teacher", ARCHITECTURES)
 def test_a_conditional_prompt_goes_through_the_recipe_and_is_read_back(tmp_path, teacher):
-    run_pipeline(quick("distill.conditional=true", f"teacher.name={teacher}"), tmp_path / "run", Monitor())
+    """Item embeddings with it: the heads of both stages keep them."""
+    extended = ("distill.conditional=true", "distill.item_embeddings=true")
+    run_pipeline(quick(*extended, f"teacher.name={teacher}"), tmp_path / "run", Monitor())
     models = read_back(tmp_path / "run")
     assert models.soft_prompt.conditioner.teacher.config.name == teacher
+    for head in (models.soft_prompt.head, models.head):
+        assert torch.equal(head["head.embeddings"], models.teacher.item_embeddings())
     taken = quick("distill.prompt=run", f"distill.prompt_run={tmp_path / 'run'}", "teacher.name=caser")
     run_pipeline(taken, tmp_path / "taken", Monitor())
     assert Models.load(tmp_path / "taken").soft_prompt.conditioner.teacher.config.name == teacher, "it brings its own"

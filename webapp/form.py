@@ -53,6 +53,7 @@ LABELS = {
     "warmup": "Warm-up",
     "dtype": "Number format",
     "conditional": "Conditional prompt",
+    "item_embeddings": "Teacher's item embeddings",
     "teacher_top": "Teacher's best (h)",
     "soft_tokens": "Soft tokens (k)",
     "history": "History (n)",

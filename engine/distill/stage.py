@@ -17,6 +17,7 @@ from engine.distill.tasks import ALPHA, PatternSimulating, TemporalAnalysis
 from engine.distill.weights import task_weights
 from engine.errors import StudioError
 from engine.finetune.examples import NextItem
+from engine.labels import label
 from engine.llm.backbone import Backbone
 from engine.llm.conditioner import Conditioner
 from engine.llm.scorer import PromptScorer
@@ -95,14 +96,24 @@ class DistilStage:
     ) -> None:
         self.config = config
         self.soft_prompt = random_prompt(config, backbone)
+        network = states_of or teacher
         if config.distill.conditional:
-            network = states_of or teacher
             assert isinstance(network, Teacher)
             self.soft_prompt.conditioner = Conditioner(network, backbone.width).to(backbone.device)
         self.soft_prompt.requires_grad_(True)
         verbalizer = make_verbalizer(config.llm, backbone, dataset.catalogue, split.popularity(), config.seed)
         self.scorer = PromptScorer(backbone, verbalizer, self.soft_prompt, config.llm.batch_size)
         self.head = verbalizer if isinstance(verbalizer, TitleHead) else None
+        if config.distill.item_embeddings:
+            assert isinstance(network, Teacher)
+            assert self.head is not None
+            if (embeddings := network.item_embeddings()) is None:
+                raise StudioError(
+                    f"{label(network.name)} has no embeddings of items",
+                    where="distill.item_embeddings",
+                    remedy="unset it, or choose another teacher",
+                )
+            self.head.add_embeddings(embeddings)
         self.trainable = {"soft_prompt": self.soft_prompt.weight} | (self.head.trainable() if self.head else {})
         if self.soft_prompt.conditioner is not None:
             self.trainable["conditioner"] = self.soft_prompt.conditioner.projection

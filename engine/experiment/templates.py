@@ -98,9 +98,12 @@ def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
         Offer("without stage 2", {"finetune.enabled": False}, "stage 2", {"finetune.enabled": (True,)}),
         *prompts,
     ]
-    if base.distill.conditional:  # an extension: without it nothing of the method is missing
-        trained = {"distill.prompt": ("distilled", "lsr")}
+    trained = {"distill.prompt": ("distilled", "lsr")}
+    if base.distill.conditional:  # extensions: without them nothing of the method is missing
         offers.append(Offer("constant prompt", {"distill.conditional": False}, "prompt that learns", trained))
+    if base.distill.item_embeddings:
+        changes = {"distill.item_embeddings": False}
+        offers.append(Offer("without item embeddings", changes, "prompt that learns", trained))
     whole = all(offer.lacking(base) is None for offer in offers)
     return _filled(plan, base, [Offer("DELRec" if whole else BASE, {}), *offers], prompts if values else ())
 

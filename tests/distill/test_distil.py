@@ -26,6 +26,7 @@ from stage_world import (
 from engine.config import TeacherConfig
 from engine.distill import distil
 from engine.distill.stage import DistilStage, part_users
+from engine.errors import StudioError
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import title_head
 from engine.teachers import Teacher
@@ -145,6 +146,33 @@ def test_a_conditional_prompt_learns_a_projection_and_an_interruption_changes_no
     both = [[it.weight, it.conditioner.projection, *it.head.values()] for it in (expected, resumed) if it.conditioner]
     assert same(*both)
     assert same(list(before.values()), list(network.network.state_dict().values()))
+
+
+def test_the_teachers_item_embeddings_are_met_by_a_head_and_an_interruption_changes_nothing(tmp_path: Path) -> None:
+    world = make_world("distill.item_embeddings=true", form="sequence")
+    torch.manual_seed(1)
+    network = Teacher(world.split.n_items, TeacherConfig(width=8, layers=1, heads=2, max_length=12))
+
+    def learn(folder: str, recorder: Recorder | None = None) -> SoftPrompt:
+        given = (world.config, world.dataset, world.split, world.teacher, make_world(form="sequence").backbone)
+        return distil(*given, checkpoint_in(tmp_path / folder), recorder or Recorder(), network)
+
+    expected = learn("straight")
+    assert torch.equal(expected.head["head.embeddings"], network.item_embeddings())
+    assert expected.head["head.embedding_projection.weight"].abs().max() > 0
+    with cancelled():
+        learn("resumed", Recorder(2))
+    resumed = learn("resumed")
+    assert set(resumed.head) == set(expected.head)
+    assert same([resumed.weight, *resumed.head.values()], [expected.weight, *expected.head.values()])
+
+
+def test_a_teacher_without_item_embeddings_cannot_give_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world("distill.item_embeddings=true", form="sequence")
+    monkeypatch.setattr(Teacher, "item_embeddings", lambda self: None)
+    teacher = Teacher(world.split.n_items, TeacherConfig(width=8, layers=1, heads=2, max_length=12))
+    with pytest.raises(StudioError, match=r"SASRec has no embeddings of items \(distill.item_embeddings\)"):
+        distil(world.config, world.dataset, world.split, teacher, world.backbone, checkpoint_in(tmp_path), Recorder())
 
 
 @pytest.mark.parametrize("form", FORMS)

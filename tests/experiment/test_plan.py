@@ -129,10 +129,14 @@ def test_ablations_that_a_base_cannot_have_are_left_out_and_told(base):
 
 
 @pytest.mark.parametrize(("prompt", "learns"), [("distilled", True), ("lsr", True), ("random", False)])
-def test_a_conditional_prompt_is_compared_with_a_constant_one(prompt, learns):
-    plan = _plan("distill.conditional=true", f"distill.prompt={prompt}", template="ablations")
+@pytest.mark.parametrize(
+    ("setting", "without"),
+    [("distill.conditional", "constant prompt"), ("distill.item_embeddings", "without item embeddings")],
+)
+def test_an_extension_of_stage_1_is_compared_with_none(setting, without, prompt, learns):
+    plan = _plan(f"{setting}=true", f"distill.prompt={prompt}", template="ablations")
     variant = plan.variants[-1]
-    assert (variant.label, variant.settings) == ("constant prompt", {"distill.conditional": False})
+    assert (variant.label, variant.settings) == (without, {setting: False})
     assert (variant.label not in plan.left_out) == learns
 
 
@@ -174,7 +178,8 @@ def test_every_ablation_is_in_its_table():
         assert said in rows, f"{said} has no row in docs/experiments.md"
         assert f"`{label_of({name: value})}`" in rows[said]
     assert "`distill.conditional=false`" in rows["constant prompt"]
-    assert len(rows) == len(ABLATIONS) + 3  # that one, head and rule
+    assert "`distill.item_embeddings=false`" in rows["without item embeddings"]
+    assert len(rows) == len(ABLATIONS) + 4  # these two, head and rule
 
 
 def test_stage_2_counts_only_where_it_is_there():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from llm_world import CANDIDATES, HISTORY, TITLES, make_catalogue
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.llm import Backbone, Embedded
 from engine.llm.sequence_prompts import SequencePrompts
@@ -15,10 +15,19 @@ from engine.llm.verbalizers import TitleHead, learning
 
 COUNTS = np.array([9, 0, 4, 1, 0, 7, 2, 3, 3, 1, 5, 6, 8, 2, 2, 1])
 OWN = ("Wholly New", "Fargo II")
+EMBEDDINGS = torch.randn(len(COUNTS), 8, generator=torch.Generator().manual_seed(7))
+EMBEDDINGS[5] = 0  # of a cold item
 
 
-def make(backbone: Backbone | None = None, own: tuple[str, ...] = (), seed: int = 0) -> TitleHead:
-    return TitleHead(backbone or tiny_causal(0), (*TITLES, *own), COUNTS, seed)
+def make(
+    backbone: Backbone | None = None, own: tuple[str, ...] = (), seed: int = 0, *, embeddings: bool = False
+) -> TitleHead:
+    head = TitleHead(backbone or tiny_causal(0), (*TITLES, *own), COUNTS, seed)
+    if embeddings:
+        head.add_embeddings(EMBEDDINGS)
+        assert head.embedding_projection is not None
+        nn.init.normal_(head.embedding_projection.weight, generator=torch.Generator().manual_seed(seed))
+    return head
 
 
 def batch(backbone: Backbone) -> Embedded:
@@ -59,9 +68,31 @@ def test_untrained_it_ranks_by_popularity_on_the_whole() -> None:
     assert (scores[:, :13].mean(1) > scores[:, 13:].mean(1) + 1).all()
 
 
-def test_what_was_copied_is_taken_whole() -> None:
+def test_item_embeddings_are_added_to_titles_that_have_them() -> None:
+    """By hand; before their projection has learned they change nothing, and one's own and cold titles have none."""
     backbone = tiny_causal(0)
-    first, second = make(backbone), make(backbone, seed=1)
+    plain, head, asked = make(backbone, OWN), make(backbone, OWN), states(backbone)
+    head.add_embeddings(EMBEDDINGS)
+    assert torch.equal(head.state_scores(asked), plain.state_scores(asked))
+    head = make(backbone, OWN, embeddings=True)
+    assert head.embedding_projection is not None
+    normed = (EMBEDDINGS - EMBEDDINGS.mean(1, keepdim=True)) / (EMBEDDINGS.var(1, False, keepdim=True) + 1e-5).sqrt()
+    added = head._projected(asked) @ (normed @ head.embedding_projection.weight.T).T
+    differences = head.state_scores(asked) - plain.state_scores(asked)
+    torch.testing.assert_close(differences[:, : len(COUNTS)], added, atol=1e-4, rtol=1e-4)
+    assert not differences[:, [5, len(COUNTS), len(COUNTS) + 1]].any()
+    assert not any(parameter is head.embeddings for parameter in head.trainable().values()), "they are not learned"
+
+
+def test_item_embeddings_of_another_catalogue_are_refused() -> None:
+    with pytest.raises(ValueError, match="embeddings of 15 items, not of 16"):
+        make().add_embeddings(EMBEDDINGS[1:])
+
+
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_what_was_copied_is_taken_whole(embeddings: bool) -> None:
+    backbone = tiny_causal(0)
+    first, second = make(backbone, embeddings=embeddings), make(backbone, seed=1)
     asked = states(backbone)
     kept, expected = first.copied(), first.state_scores(asked)
     assert not torch.allclose(second.state_scores(asked), expected)
@@ -69,20 +100,24 @@ def test_what_was_copied_is_taken_whole() -> None:
         for parameter in first.parameters():
             parameter.add_(1.0)
     second.take(kept)
-    torch.testing.assert_close(second.state_scores(asked), expected)
-    assert set(kept) == set(first.trainable()) == {f"head.{name}" for name, _ in first.named_parameters()}
+    assert torch.equal(second.state_scores(asked), expected)
+    trainable = {f"head.{name}" for name, _ in first.named_parameters()}
+    assert set(first.trainable()) == trainable
+    assert set(kept) - trainable == ({"head.embeddings"} if embeddings else set())
     with pytest.raises(KeyError):
         second.take({})
 
 
-@pytest.mark.parametrize("change", ["optimizer", "take"])
+@pytest.mark.parametrize("change", ["optimizer", "take", "embeddings"])
 def test_kept_vectors_of_titles_are_never_stale(change: str) -> None:
     backbone = tiny_causal(0)
-    head, asked = make(backbone), states(backbone)
+    head, asked = make(backbone, embeddings=change == "embeddings"), states(backbone)
     with torch.no_grad():
         before = head.state_scores(asked)  # keeps the vectors
-    if change == "optimizer":
-        optimizer = torch.optim.AdamW(head.items.parameters(), lr=0.1)
+    if change != "take":
+        learned = head.items if change == "optimizer" else head.embedding_projection
+        assert learned is not None
+        optimizer = torch.optim.AdamW(learned.parameters(), lr=0.1)
         head.state_scores(asked)[:, 0].sum().backward()
         optimizer.step()
     else:
@@ -93,9 +128,10 @@ def test_kept_vectors_of_titles_are_never_stale(change: str) -> None:
     torch.testing.assert_close(after, head.state_scores(asked).detach())
 
 
-def test_dropout_acts_within_learning_alone() -> None:
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_dropout_acts_within_learning_alone(embeddings: bool) -> None:
     backbone = tiny_causal(0)
-    head, asked = make(backbone), states(backbone)
+    head, asked = make(backbone, embeddings=embeddings), states(backbone)
     torch.testing.assert_close(head.state_scores(asked), head.state_scores(asked))
     whole, dropped = head.state_scores(asked), []
     for _ in range(2):

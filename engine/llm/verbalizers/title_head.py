@@ -22,6 +22,9 @@ from engine.seeds import derive
 WIDTH = 256
 """Of the space in which states and titles meet."""
 DROPOUT = 0.1
+"""Of hidden units of the titles' network, and of whole item embeddings."""
+EMBEDDINGS = "head.embeddings"
+"""Name in files of what is not learned here, and not made anew from the titles."""
 SCALE = 4.0
 """Factor of a product of two vectors of ``WIDTH`` numbers, over the root of ``WIDTH``."""
 
@@ -37,6 +40,8 @@ class TitleHead(StateVerbalizer, nn.Module):
     The vectors do not change (:mod:`engine.llm.title_vectors`); all else is learned by the stages, from every title of
     a sequence, as a softmax over the catalogue. Untrained it ranks by popularity. A title that nobody is known to have
     chosen, one's own among them, has the least bias: it is met by what its title says.
+
+    With :meth:`add_embeddings` ``V norm(item embedding)`` is added to what the network makes of the title.
 
     Args:
         titles: as prompts write them, the catalogue's first.
@@ -63,6 +68,9 @@ class TitleHead(StateVerbalizer, nn.Module):
         self._chosen: Tensor
         self.register_buffer("_vectors", vectors, persistent=False)
         self.register_buffer("_chosen", chosen, persistent=False)
+        self.embedding_projection: nn.Linear | None = None
+        self.embeddings: Tensor
+        self._kept_embeddings = HeldDropout(DROPOUT)
         self.to(backbone.device).eval()
         self._met: tuple[tuple[int, ...], Tensor] | None = None
 
@@ -78,13 +86,33 @@ class TitleHead(StateVerbalizer, nn.Module):
         items = self._items()[candidates]
         return (items @ self._projected(states)[:, :, None]).squeeze(2) + self._biases()[candidates]
 
+    def add_embeddings(self, embeddings: Tensor) -> None:
+        """Let items have, beside their titles, what a recommender by ids knows of them; titles of one's own have none.
+
+        The embeddings stay as they are; a projection of them is learned, from zero.
+
+        Args:
+            embeddings: float32 ``[items of the catalogue, k]``; zeros for an item of which nothing is known.
+
+        Raises:
+            ValueError: of another number of items.
+        """
+        if len(embeddings) != len(self.bias):
+            raise ValueError(f"embeddings of {len(embeddings)} items, not of {len(self.bias)}")
+        embeddings = embeddings.detach().float().to(self.bias.device)
+        self.embedding_projection = nn.Linear(embeddings.shape[1], WIDTH, bias=False, device=embeddings.device)
+        nn.init.zeros_(self.embedding_projection.weight)
+        self.register_buffer("embeddings", embeddings, persistent=False)
+        self._met = None
+
     def trainable(self) -> dict[str, nn.Parameter]:
         """Parameters as ``head.<name>``."""
         return {f"head.{name}": parameter for name, parameter in self.named_parameters()}
 
     def learned(self) -> dict[str, Tensor]:
-        """Their values, live."""
-        return {name: parameter.data for name, parameter in self.trainable().items()}
+        """Their values, live, and the embeddings that they belong to."""
+        own = {} if self.embedding_projection is None else {EMBEDDINGS: self.embeddings}
+        return {name: parameter.data for name, parameter in self.trainable().items()} | own
 
     def copied(self) -> dict[str, Tensor]:
         """The same, as they are now."""
@@ -94,8 +122,10 @@ class TitleHead(StateVerbalizer, nn.Module):
         """Put values as of :meth:`learned` in place.
 
         Raises:
-            KeyError, RuntimeError: some are missing, or of another shape.
+            KeyError, RuntimeError, ValueError: some are missing, or of another shape.
         """
+        if EMBEDDINGS in tensors and self.embedding_projection is None:
+            self.add_embeddings(tensors[EMBEDDINGS])
         with torch.no_grad():  # and not past the parameters' versions, by which kept vectors are known to be stale
             for name, parameter in self.trainable().items():
                 parameter.copy_(tensors[name])
@@ -106,10 +136,12 @@ class TitleHead(StateVerbalizer, nn.Module):
         layer = self.items[2]
         assert isinstance(layer, HeldDropout)
         layer.hold(len(self._vectors), 2 * WIDTH, self._vectors.device)
+        if self.embedding_projection is not None:
+            self._kept_embeddings.hold(len(self.embeddings), 1, self.embeddings.device)
         try:
             yield
         finally:
-            layer.kept = None
+            layer.kept = self._kept_embeddings.kept = None
 
     def _projected(self, states: Tensor) -> Tensor:
         projected: Tensor = self.states(self.norm(states.float())) * (SCALE / math.sqrt(WIDTH))
@@ -118,13 +150,20 @@ class TitleHead(StateVerbalizer, nn.Module):
     def _items(self) -> Tensor:
         """float32 ``[titles, WIDTH]``; kept while nothing is learned."""
         if torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
-            learned: Tensor = self.items(self._vectors)
-            return learned
-        version = tuple(parameter._version for parameter in self.items.parameters())
+            return self._projected_items()
+        version = tuple(parameter._version for parameter in self.parameters())
         if self._met is None or self._met[0] != version:
             with torch.no_grad():
-                self._met = version, self.items(self._vectors)
+                self._met = version, self._projected_items()
         return self._met[1]
+
+    def _projected_items(self) -> Tensor:
+        items: Tensor = self.items(self._vectors)
+        if self.embedding_projection is None:
+            return items
+        known = nn.functional.layer_norm(self.embeddings, self.embeddings.shape[1:])
+        projected = self.embedding_projection(self._kept_embeddings(known))
+        return items + nn.functional.pad(projected, (0, 0, 0, len(items) - len(projected)))
 
     def _biases(self) -> Tensor:
         chosen = self._chosen
