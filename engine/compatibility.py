@@ -25,6 +25,9 @@ RETIRED: Mapping[str, tuple[str, ...]] = {
 PRIORS = {"sum": 0.0, "prior": 1.0}
 """What ``llm.normalise`` was is ``llm.prior``; the mean over tokens is gone."""
 
+SINCE_BOOKS = "item_embeddings"
+"""A setting of ``distill`` as old as the domain of books; before, books of goodbooks-10k were "items" to a prompt."""
+
 
 def modernised(values: Mapping[str, Any]) -> dict[str, Any]:
     """Nested settings without the retired ones; those of today come back as they are.
@@ -39,6 +42,10 @@ def modernised(values: Mapping[str, Any]) -> dict[str, Any]:
         found["plus"].setdefault("text", False)
     if _held(values, "llm"):
         found["llm"]["prior"] = PRIORS.get(str(values["llm"]["normalise"]), 0.0)
+    data, distill = found.get("data"), found.get("distill")
+    if isinstance(data, dict) and isinstance(distill, dict) and SINCE_BOOKS not in distill:
+        books = (data.get("dataset"), data.get("domain")) == ("goodbooks-10k", "auto")
+        data |= {"domain": "item"} if books else {}
     for section, names in RETIRED.items():
         for name in names if isinstance(found.get(section), dict) else ():
             found[section].pop(name, None)

@@ -21,6 +21,7 @@ class DomainWords(NamedTuple):
 DOMAINS: Mapping[str, DomainWords] = {
     "movie": DomainWords("movie", "watches", "Watched", ("watched", "watched"), "viewer"),
     "game": DomainWords("game", "plays", "Played", ("played", "played"), "player"),
+    "book": DomainWords("book", "reads", "Read", ("read", "read"), "reader"),
     "item": DomainWords("item", "buys", "Bought"),
 }
 """By the name in the settings and in :attr:`engine.data.readers.base.Reader.domain`."""

@@ -45,6 +45,16 @@ def test_an_old_run_opens_with_its_settings_and_results(tmp_path: Path) -> None:
     assert run_pipeline(config, run.path, Monitor()) == {"models": []}
 
 
+@pytest.mark.parametrize(("dataset", "domain"), [("goodbooks-10k", "item"), ("synthetic", "auto")])
+def test_an_old_runs_prompts_keep_their_words(dataset: str, domain: str) -> None:
+    """Books had none of their own; what is kept today says no more than that the reader decides."""
+    values = load_config(overrides=[f"data.dataset={dataset}"]).model_dump(mode="json")
+    assert stored_config(values).data.domain == "auto"
+    del values["distill"]["item_embeddings"]
+    assert stored_config(values).data.domain == domain
+    assert stored_config(values | {"data": values["data"] | {"domain": "book"}}).data.domain == "book"
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [

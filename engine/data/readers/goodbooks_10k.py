@@ -22,7 +22,7 @@ class Goodbooks(Downloaded):
     about = "5,976,479 ratings of 10,000 books by 53,424 people on Goodreads, in order but without times"
     licence = "CC BY-SA 4.0"
     files = "ratings.csv and books.csv, or goodbooks-10k.zip"
-    domain = "item"
+    domain = "book"
 
     def remotes(self, config: DataConfig) -> tuple[RemoteFile, ...]:
         release = "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip"
