@@ -63,7 +63,7 @@ LLM_ROWS = (
         "delrec",
         enabled=lambda config: config.finetune.enabled,
         adapter=True,
-        against=("llm-zero-shot", "llm-distilled"),
+        against=("llm-zero-shot", "llm-distilled", TEXT),
     ),
     RowSpec(
         "delrec-plus",
