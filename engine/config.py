@@ -91,7 +91,7 @@ class DistillConfig(Section):
     far is added before each answer (beyond the paper). Untrained prompts have none."""
     item_embeddings: bool = _field(False)
     """Give items of a verbalizer that learns, beside their titles, the embeddings that the distilled teacher has of
-    them, by a learned projection (beyond the paper)."""
+    them, by a learned projection (beyond the paper). Untrained prompts bring none."""
     teacher_top: int = _field(10, unit="items", ge=1)
     """With llm.prompts=candidates: the teacher's best h items that stand among RPS's candidates."""
     show_teacher_ranks: bool = _field(False, advanced=True)
