@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.config import RunConfig
 from engine.data import Catalogue, Dataset, Split, split_dataset
+from engine.data.fingerprint import Fingerprint
 from engine.errors import StudioError
 from engine.finetune import load_adapter
 from engine.llm import (
@@ -311,8 +312,8 @@ def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
     """The soft prompt of the run that ``distill.prompt_run`` names, for ``models`` of ``run``.
 
     Raises:
-        StudioError: it was deleted, has none, or another language model made it, or for another catalogue, or with it a
-            head for vectors of another encoder.
+        StudioError: it was deleted, has none, or another language model made it, or for other items, by which a head or
+            a conditional prompt goes, or with it a head for vectors of another encoder.
     """
     named = str(models.config.distill.prompt_run)
     folder = other_run(named, run.path.parent)
@@ -325,7 +326,16 @@ def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
         earlier.check(models.backbone.record, models.backbone.name)
     prompt = SoftPrompt.load(other.files.checked(other.soft_prompt), models.backbone, models.split.n_items)
     own, theirs = models.config.llm, other.config().llm
-    if prompt.head and VERBALIZERS[own.verbalizer].learns and own.title_encoder != theirs.title_encoder:
+    takes_head = bool(prompt.head) and VERBALIZERS[own.verbalizer].learns
+    if takes_head or prompt.conditioner is not None:
+        one, another = (Fingerprint.load(it.files.checked(it.fingerprint)).items for it in (run, other))
+        if not np.array_equal(one, another):
+            raise StudioError(
+                f"the soft prompt of the run {named} goes by items, and they are others than this run's",
+                where="distill.prompt_run",
+                remedy="name a run on the same data set, with the same items",
+            )
+    if takes_head and own.title_encoder != theirs.title_encoder:
         raise StudioError(
             f"the run {named} trained a head with its soft prompt, for title vectors of another encoder",
             where="distill.prompt_run",

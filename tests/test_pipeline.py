@@ -201,6 +201,33 @@ def test_a_head_for_other_title_vectors_is_not_taken_over_with_another_runs_soft
     assert not RunFolder(tmp_path / "run").is_done("teacher"), "before anything is learned"
 
 
+@pytest.mark.parametrize("goes_by_items", ["head", "conditioner"])
+def test_a_soft_prompt_that_goes_by_other_items_is_not_taken_over(tmp_path, goes_by_items):
+    """As many of them, even: a bias or an embedding is of an item, whatever its number."""
+    candidates = ("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false")
+    form = {
+        "head": ("distill.item_embeddings=true",),
+        "conditioner": (*candidates, "distill.conditional=true", "distill.soft_labels=false", "finetune.soft_labels=0"),
+    }[goes_by_items]
+    for name in ("one", "other"):
+        rows = [f"{user},{name}-{(user + n) % 20},{n}" for user in range(30) for n in range(9)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "interactions.csv").write_text("\n".join(["user,item,timestamp", *rows]) + "\n")
+        titles = [f"{name}-{n},{name.title()} {n}" for n in range(20)]
+        (tmp_path / name / "items.csv").write_text("\n".join(["item,title", *titles]) + "\n")
+
+    def asked(name, *more):
+        files = ("data.dataset=csv", f"data.path={tmp_path / name}", "data.candidates=5", "distill.teacher_top=3")
+        return quick(*files, *form, *more)
+
+    run_pipeline(asked("one"), tmp_path / "run", Monitor())
+    prompt = ("distill.prompt=run", f"distill.prompt_run={tmp_path / 'run'}")
+    with pytest.raises(StudioError, match=r"goes by items, and they are others .*\(distill.prompt_run\)"):
+        run_pipeline(asked("other", *prompt), tmp_path / "taken", Monitor())
+    assert not RunFolder(tmp_path / "taken").is_done("teacher"), "before anything is learned"
+    run_pipeline(asked("one", *prompt), tmp_path / "again", Monitor())
+
+
 def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path):
     def run(name, *overrides):
         without = ("distill.prompt=none", "finetune.enabled=false", "plus.enabled=false", "eval.llm_rows=[]")
