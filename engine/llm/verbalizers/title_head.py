@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engine.config import LLMConfig
 from engine.dropout import HeldDropout
+from engine.labels import plural
 from engine.llm.backbone import Backbone
 from engine.llm.prompts import TITLE_LENGTH, PromptTitles, prompt_titles
 from engine.llm.title_vectors import title_vectors
@@ -98,7 +99,7 @@ class TitleHead(StateVerbalizer, nn.Module):
             ValueError: of another number of items.
         """
         if len(embeddings) != len(self.bias):
-            raise ValueError(f"embeddings of {len(embeddings)} items, not of {len(self.bias)}")
+            raise ValueError(f"embeddings of {plural(len(embeddings), 'item')}, not of {len(self.bias)}")
         embeddings = embeddings.detach().float().to(self.bias.device)
         self.embedding_projection = nn.Linear(embeddings.shape[1], WIDTH, bias=False, device=embeddings.device)
         nn.init.zeros_(self.embedding_projection.weight)
