@@ -42,10 +42,11 @@ def modernised(values: Mapping[str, Any]) -> dict[str, Any]:
         found["plus"].setdefault("text", False)
     if _held(values, "llm"):
         found["llm"]["prior"] = PRIORS.get(str(values["llm"]["normalise"]), 0.0)
-    data, distill = found.get("data"), found.get("distill")
-    if isinstance(data, dict) and isinstance(distill, dict) and SINCE_BOOKS not in distill:
-        books = (data.get("dataset"), data.get("domain")) == ("goodbooks-10k", "auto")
-        data |= {"domain": "item"} if books else {}
+    match found:
+        case {"data": {"dataset": "goodbooks-10k", "domain": "auto"} as data, "distill": dict(distill)} if (
+            SINCE_BOOKS not in distill
+        ):
+            data["domain"] = "item"
     for section, names in RETIRED.items():
         for name in names if isinstance(found.get(section), dict) else ():
             found[section].pop(name, None)
