@@ -175,6 +175,7 @@ def _leave_one_out(dataset: Dataset) -> Split:
 
 
 def _temporal(dataset: Dataset) -> Split:
+    _demand_overlap(dataset)
     moments = np.sort(np.concatenate(dataset.timestamps))
     validation_from, test_from = (moments[len(moments) * tenths // 10] for tenths in (8, 9))
     cuts = [np.searchsorted(times, (validation_from, test_from)) for times in dataset.timestamps]
@@ -193,6 +194,21 @@ def _temporal(dataset: Dataset) -> Split:
             remedy="use data.split=leave-one-out, or data whose users are active over a longer time",
         )
     return split
+
+
+def _demand_overlap(dataset: Dataset) -> None:
+    """Where users come one after the other, a moment parts users from users and no history from what follows it.
+
+    So it is with a log without times whose rows lie user by user: their order is taken for the time.
+    """
+    starts, ends = (np.array([times[at] for times in dataset.timestamps]) for at in (0, -1))
+    order = np.lexsort((ends, starts))
+    if len(order) > 1 and (starts[order][1:] > ends[order][:-1]).all():
+        raise StudioError(
+            "no two users are active at the same time, so a cut in time would part users from each other",
+            where="data.split=temporal",
+            remedy="use data.split=leave-one-out; rows without times must lie in order of time, not user by user",
+        )
 
 
 def _first_in_period(dataset: Dataset, periods: Sequence[tuple[int, int]]) -> Examples:

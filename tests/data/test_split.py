@@ -54,6 +54,18 @@ def test_temporal_cuts_at_eighty_and_ninety_percent_of_all_interactions(make_dat
     assert rows(split.test) == [(0, [0, 1, 2, 3, 4], 5)]
 
 
+def test_temporal_is_refused_where_a_cut_would_part_users_from_each_other(
+    make_dataset: Callable[..., Dataset],
+) -> None:
+    """As rows without times that lie user by user: one user would be asked, or none."""
+    sequences = [[0, 1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6]]
+    blocks = [list(range(6 * user, 6 * user + 6)) for user in (1, 0, 2)]
+    with pytest.raises(StudioError, match=r"no two users .* at the same time.*order of time, not user by user"):
+        split_dataset(make_dataset(sequences, timestamps=blocks), TEMPORAL)
+    blocks[0][-1] = blocks[2][0]  # two that meet are enough
+    assert len(split_dataset(make_dataset(sequences, timestamps=blocks), TEMPORAL).test) == 1
+
+
 def test_temporal_asks_for_the_first_of_several_and_not_without_a_history(
     make_dataset: Callable[..., Dataset],
 ) -> None:
