@@ -335,10 +335,11 @@ def other_run_prompt(models: Models, run: RunFolder) -> SoftPrompt:
                 where="distill.prompt_run",
                 remedy="name a run on the same data set, with the same items",
             )
-    if takes_head and own.title_encoder != theirs.title_encoder:
-        raise StudioError(
-            f"the run {named} trained a head with its soft prompt, for title vectors of another encoder",
-            where="distill.prompt_run",
-            remedy=f"set llm.title_encoder={theirs.title_encoder!r}, as in that run",
-        )
+    for setting, what in (("verbalizer", "another verbalizer"), ("title_encoder", "title vectors of another encoder")):
+        if takes_head and getattr(own, setting) != (wanted := getattr(theirs, setting)):
+            raise StudioError(
+                f"the run {named} trained a head with its soft prompt, for {what}",
+                where="distill.prompt_run",
+                remedy=f"set llm.{setting}={wanted!r}, as in that run",
+            )
     return prompt

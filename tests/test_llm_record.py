@@ -131,6 +131,17 @@ def test_another_model_in_the_same_place_is_refused_with_what_differs(what: str,
         load_backbone(config, Monitor(), record)
 
 
+def test_what_files_hold_beside_parameters_is_weights_too() -> None:
+    """As the bias of the output layer of BART and Marian, which is a buffer; one that is made anew is not."""
+    prints = []
+    for kept, value in ((True, 1.0), (True, 2.0), (False, 1.0), (False, 2.0)):
+        backbone = tiny_causal(0)
+        backbone.model.register_buffer("final_logits_bias", torch.full((3,), value), persistent=kept)
+        prints.append(BackboneFingerprint.of(backbone).prints["weights"])
+    assert prints[0] != prints[1]
+    assert prints[2] == prints[3] == BackboneFingerprint.of(tiny_causal(0)).prints["weights"]
+
+
 def reindent(file: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()), indent=7), encoding="utf-8")
 

@@ -147,8 +147,9 @@ class DistilStage:
         with learning(self.head):
             for part, share in distributed.own_parts(questions, self.config.llm.micro_batch):
                 loss = share * part.loss(self.scorer)
-                for gradient, added in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
-                    gradient += added
+                added = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+                for gradient, more in zip(gradients, added, strict=True):
+                    gradient += more
                 total += float(loss.detach())
         (total,) = distributed.all_reduce(gradients, total)
         return total, gradients

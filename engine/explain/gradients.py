@@ -199,7 +199,8 @@ class _TextPath(_Path):
         batch = self.backbone.embed([encoded], None if soft is None else soft.weight)
         self.slots = batch.slots[0]
         spans = [encoded.spans["history", i] for i in range(len(instance.history))]
-        self.add(batch.inputs[0].detach().float(), spans, long_mean(self.backbone.embedding().weight))
+        every = torch.arange(len(self.backbone.embedding().weight), device=self.backbone.device)
+        self.add(batch.inputs[0].detach().float(), spans, long_mean(self.backbone.embed_tokens(every)))
         self.conditioner = None if soft is None else soft.conditioner
         if self.conditioner is not None:
             items = _TeacherItems(self.conditioner.teacher, instance.history)

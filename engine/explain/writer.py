@@ -133,7 +133,7 @@ class _Reply:
                 options["input_ids"] = self._ids(new)
             else:
                 if new:  # a model that keeps its state in ways of its own: it reads all anew
-                    added = self.backbone.embedding()(self._ids(new))
+                    added = self.backbone.embed_tokens(self._ids(new))
                     self.inputs = torch.cat([self.inputs, added], dim=1)
                 options["inputs_embeds"] = self.inputs
             options["logits_to_keep"] = 1

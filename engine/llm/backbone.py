@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -153,10 +153,14 @@ class Backbone(nn.Module, ABC):
         """The prompt as this model reads it: see :meth:`PromptEncoder.encode`."""
         return self.encoder.encode(prompt, soft_tokens)
 
+    def embed_tokens(self, ids: Tensor) -> Tensor:
+        """``[..., width]`` for int64 ``ids [...]``, as the first block gets them where Transformers is given ids."""
+        return cast(Tensor, self.embedding()(ids))
+
     def embed(self, batch: Sequence[Encoded], soft: Tensor | None = None) -> Embedded:
         """Embed and pad prompts, with ``soft [k, width]`` (any float dtype) at its places; differentiable in it."""
         ids = nn.utils.rnn.pad_sequence([encoded.ids for encoded in batch], True, self.encoder.pad_id)
-        inputs = self.embedding()(to_device(ids, self.device))
+        inputs = self.embed_tokens(to_device(ids, self.device))
         if soft is not None:
             inputs = inputs.clone()
             for row, encoded in enumerate(batch):

@@ -133,7 +133,7 @@ class CausalBackbone(Backbone):
         N, B = len(layout.position), len(layout.leaves)
         states = packed_forward(
             self._decoder(),
-            torch.cat([layout.gather(batch.inputs), self.embedding()(packed.inputs[places])]),
+            torch.cat([layout.gather(batch.inputs), self.embed_tokens(packed.inputs[places])]),
             torch.cat([layout.position, batch.lengths[places[0]] + packed.offset[places]]),
             spans,
             [*layout.ends, *range(N, spans[-1].end)],
@@ -146,7 +146,7 @@ class CausalBackbone(Backbone):
         """The same by the library."""
         ends, behind = [], []
         for inputs, length, row in zip(batch.inputs, batch.lengths.tolist(), continuations, strict=True):
-            fed = [self.embedding()(to_device(tokens[:-1], self.device, torch.int64)) for tokens in row]
+            fed = [self.embed_tokens(to_device(tokens[:-1], self.device, torch.int64)) for tokens in row]
             end, states = self._library.continued(inputs[:length], fed, cached=way == "cached")
             ends.append(end)
             behind += states

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import StudioError
 from engine.llm.backbone import Backbone
@@ -48,7 +48,7 @@ class BackboneFingerprint:
             str(backbone.dtype).removeprefix("torch."),
             backbone.encoder.frame,
             _prints_of_tokenizer(backbone.tokenizer)
-            | {"weights": print_of_weights(backbone.model.parameters())}
+            | {"weights": print_of_weights(_weights(backbone.model))}
             | (backbone.title_encoder.prints if backbone.title_encoder else {}),
         )
 
@@ -94,6 +94,13 @@ def _prints_of_tokenizer(tokenizer: Any) -> dict[str, str]:
         "special tokens": _print({name: str(token) for name, token in tokenizer.special_tokens_map.items()}),
         "chat template": _print(tokenizer.chat_template),
     }
+
+
+def _weights(model: nn.Module) -> Iterator[Tensor]:
+    """Parameters, each once, and what else of the model files change: buffers that are kept in them."""
+    yield from model.parameters()
+    kept = model.state_dict().keys()
+    yield from (buffer for name, buffer in model.named_buffers() if name in kept)
 
 
 def print_of_weights(tensors: Iterable[Tensor]) -> str:

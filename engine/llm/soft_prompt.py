@@ -45,7 +45,7 @@ class SoftPrompt(nn.Module):
         ordinary = backbone.encoder.ordinary
         drawn = generator(seed, "soft-prompt").choice(len(ordinary), tokens, replace=tokens > len(ordinary))
         ids = torch.tensor([ordinary[i] for i in drawn], device=backbone.device)
-        return cls(backbone.embedding()(ids), backbone.name).to(backbone.device)  # some modules scale their weights
+        return cls(backbone.embed_tokens(ids), backbone.name).to(backbone.device)
 
     def save(self, path: Path) -> None:
         """Write safetensors whose metadata name the backbone."""

@@ -124,6 +124,6 @@ def mean_states(backbone: Backbone, titles: Sequence[str]) -> Tensor:
         for length, rows in sorted(by_length.items()):
             for part in torch.tensor(rows).split(max(1, TOKENS_AT_ONCE // (length + len(opening)))):
                 texts = to_device([[*opening, *tokens[row]] for row in part.tolist()], backbone.device)
-                states = backbone.lower_states(backbone.embedding()(texts), DEPTH)
+                states = backbone.lower_states(backbone.embed_tokens(texts), DEPTH)
                 means[part.to(means.device)] = states[:, len(opening) :].float().mean(dim=1)
     return means.clone()

@@ -12,7 +12,7 @@ from engine.architectures import ARCHITECTURES
 from engine.config import LLMConfig, TeacherConfig
 from engine.data import Catalogue
 from engine.errors import StudioError
-from engine.explain.gradients import integrated_gradients
+from engine.explain.gradients import _TextPath, integrated_gradients
 from engine.llm import Backbone, Embedded, LLMRanker, Prompts, PromptScorer, SoftPrompt, Verbalizer, make_verbalizer
 from engine.llm.conditioner import Conditioner
 from engine.llm.tiny import tiny_causal
@@ -86,6 +86,20 @@ def test_attributions_add_up_to_the_lead_the_better_the_more_steps(make: object,
     scores = llm.scores([CASE.history], CASE.candidates[None])[0]
     rival = CASE.candidates.tolist().index(many.rival)
     assert many.lead == pytest.approx(scores[CASE.target] - scores[rival], abs=1e-3)
+
+
+def test_the_path_begins_as_long_as_it_ends_where_embeddings_of_tokens_are_scaled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Gemma 3's embedding module does, or Transformers beside it."""
+    backbone = tiny_causal(0)
+    lengths = []
+    for scale in (1.0, 8.0):
+        monkeypatch.setattr(backbone, "embed_tokens", lambda ids, by=scale: by * backbone.embedding()(ids))
+        path = _TextPath(ranker(backbone, make_verbalizer(LLMConfig(), backbone, CATALOGUE)), CASE)
+        (start,), (end,), (spans,) = path.start, path.end, path.spans
+        lengths.append(start[spans[0]].norm(dim=1).mean() / end[spans[0]].norm(dim=1).mean())
+    torch.testing.assert_close(*lengths)
 
 
 @pytest.mark.parametrize("teacher", ARCHITECTURES)

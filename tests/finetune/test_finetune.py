@@ -81,7 +81,7 @@ def test_losses_fall(tmp_path: Path, family: str, form: str) -> None:
     losses = recorder.curve("loss.lsr")
     assert sum(losses[-8:]) / 8 < sum(losses[:8]) / 8 - 0.3, STUCK.format(family=family, task="lsr")
     before, after = recorder.curve("validation.NDCG@10")
-    assert after > before + 0.1
+    assert after > before + 0.1, STUCK.format(family=family, task="lsr better")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,13 @@ def test_a_template_that_knows_no_system_role_is_still_used(prompts: Prompts) ->
     text = rebuilt.tokenizer.decode(rebuilt.encode(prompts.lsr([3], [0, 1], soft=False)).ids)
     assert text.startswith("<user>Predict the next movie")
     assert text.endswith("</user>The next movie is")
+
+
+def test_embeddings_of_tokens_are_asked_of_the_backbone() -> None:
+    """Transformers may scale those of ids beside their module: who asked the module itself would not notice."""
+    engine = Path(tiny.__file__).parents[1]
+    asking = {path.name for path in engine.rglob("*.py") if "embedding()(" in path.read_text(encoding="utf-8")}
+    assert asking == {"backbone.py", "seq2seq.py"}, "outside of these it is Backbone.embed_tokens"
 
 
 def test_marks_written_into_a_title_stay_text(backbone: Backbone) -> None:

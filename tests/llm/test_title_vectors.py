@@ -11,7 +11,7 @@ from llm_world import TITLES
 from engine.llm import Backbone
 from engine.llm import title_vectors as module
 from engine.llm.tiny import tiny_causal
-from engine.llm.title_vectors import mean_states, title_vectors
+from engine.llm.title_vectors import DEPTH, mean_states, title_vectors
 from tests.stage_world import FAMILIES
 
 MANY = tuple(f"{word} {letter}" for word in ("movie", "game", "item") for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -33,6 +33,22 @@ def test_a_title_of_ones_own_is_measured_as_the_catalogue_is() -> None:
     assert torch.equal(more[: len(TITLES)], known)
     torch.testing.assert_close(more[-2], known[TITLES.index("Fargo")], atol=1e-2, rtol=1e-2)
     assert (more[-1] - known).norm(dim=1).min() > 0.1
+
+
+@pytest.mark.parametrize("make", FAMILIES.values())
+def test_titles_are_read_as_the_model_reads_their_tokens(make: Callable[[int], Backbone]) -> None:
+    """From ids, by Transformers; also where it scales their embeddings beside the module, as M2M100 and Pegasus do."""
+    backbone = make(0)
+    ids = [*backbone.encoder.frame.before[:1], *backbone.tokens(" Fargo")]
+    level = max(1, round(DEPTH * len(backbone._reading_blocks())))
+    reading = backbone.model.get_encoder() if backbone.encoder_decoder else backbone.model.get_decoder()
+    for scale in (1.0, 8.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backbone, "embed_tokens", lambda given, by=scale: by * backbone.embedding()(given))
+            found = mean_states(backbone, ["Fargo"])[0]
+        inputs = scale * backbone.embedding()(torch.tensor([ids]))
+        states = reading(inputs_embeds=inputs, output_hidden_states=True).hidden_states[level]
+        torch.testing.assert_close(found, states[0, len(ids) - len(backbone.tokens(" Fargo")) :].mean(0))
 
 
 def test_the_order_of_words_matters() -> None:

@@ -65,6 +65,20 @@ def test_titles_of_the_same_tokens_tie_and_others_do_not(backbone: Backbone, bat
     assert abs(scores[0] - scores[2]) > 1e-4
 
 
+def test_titles_that_begin_alike_are_told_apart(backbone: Backbone, setting: LLMConfig) -> None:
+    """... by every verbalizer, wherever they part."""
+    titles = ("Star Trek: First Contact", "Star Trek: First Blood", "Star Wars", *TITLES)
+    torch.manual_seed(0)
+    made = make_verbalizer(setting, backbone, make_catalogue(titles))
+    if isinstance(made, TitleHead):  # what it has yet to learn
+        made.states.weight.data.normal_()
+    asked = backbone.embed(
+        [backbone.encode(Prompts("movie", "SASRec", make_catalogue(titles)).lsr([3], [0, 1, 2], False))]
+    )
+    scores = made.scores(asked, torch.tensor([[0, 1, 2]]))[0]
+    assert torch.pdist(scores[:, None]).min() > 1e-4
+
+
 def of_titles(backbone: Backbone) -> torch.Tensor:
     """int64: the tokens that titles are made of."""
     return torch.tensor(sorted({token for title in TITLES for token in backbone.tokens(f" {title}")}))
