@@ -92,7 +92,10 @@ def test_what_one_form_of_prompts_has_alone_is_refused_with_the_other():
         load_config("quickstart", overrides=[*candidates, "plus.enabled=false"])
     with pytest.raises(StudioError, match=r"ranks the whole catalogue: set llm\.prompts=sequence"):
         load_config("quickstart", overrides=[*candidates, "finetune.soft_labels=0"])
-    load_config("quickstart", overrides=[*candidates, "plus.enabled=false", "finetune.soft_labels=0"])
+    alone = ["plus.enabled=false", "finetune.soft_labels=0"]
+    with pytest.raises(StudioError, match=r"distill\.item_embeddings is for .* llm\.verbalizer=title-vectors"):
+        load_config("quickstart", overrides=[*candidates, *alone])
+    load_config("quickstart", overrides=[*candidates, *alone, "distill.item_embeddings=false"])
 
 
 def test_all_teachers_are_weighed_only_where_there_are_several():

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from engine.training_prompts import TrainingBatch
 
 CANDIDATES = ("llm.prompts=candidates", "llm.verbalizer=title-tokens", "plus.enabled=false", "finetune.soft_labels=0",
-              "finetune.targets=[]", "finetune.passes=2", "finetune.batch_size=16")  # fmt: skip
+              "finetune.targets=[]", "finetune.passes=2", "finetune.batch_size=16",
+              "distill.item_embeddings=false")  # fmt: skip
 SEQUENCES = (*CANDIDATES, "llm.prompts=sequence", "llm.verbalizer=title-vectors")
 """The same model and layers: one form beside the other."""
 TURNS = 5
