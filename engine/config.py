@@ -89,7 +89,7 @@ class DistillConfig(Section):
     conditional: bool = _field(False)
     """Let the soft prompt depend on the history: a learned projection of the teacher's state of the titles listed so
     far is added before each answer (beyond the paper). Untrained prompts have none."""
-    item_embeddings: bool = _field(False, advanced=True)
+    item_embeddings: bool = _field(False)
     """Give items of a verbalizer that learns, beside their titles, the embeddings that the distilled teacher has of
     them, by a learned projection (beyond the paper). Untrained prompts bring none."""
     teacher_top: int = _field(10, unit="items", ge=1)
