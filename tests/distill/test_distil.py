@@ -210,6 +210,16 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole() -> None:
     torch.testing.assert_close(gradient_in_parts, gradient, rtol=1e-4, atol=1e-6)
 
 
+def test_what_takes_no_part_in_the_loss_has_no_gradient() -> None:
+    """Weights that a verbalizer needs in stage 2 alone, say: the step is the same as without them."""
+    trained, without = stage(make_world()), stage(make_world())
+    trained.trainable["unused"] = torch.nn.Parameter(torch.ones(3))
+    trained.train_step(0)
+    without.train_step(0)
+    assert torch.equal(trained.trainable["unused"], torch.ones(3))
+    assert torch.equal(trained.soft_prompt.weight, without.soft_prompt.weight)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("off", "left"), [("ta", "rps"), ("rps", "ta")])
 def test_one_task_alone(tmp_path: Path, off: str, left: str, form: str) -> None:
