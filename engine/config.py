@@ -149,7 +149,8 @@ class FinetuneConfig(Section):
     head_lr: float = _field(1e-3, advanced=True, gt=0.0)
     """Peak learning rate of the head of a verbalizer that learns, such as title-vectors."""
     passes: int = _field(1, unit="passes", ge=1)
-    """How often each prompt is asked; decoder-only models remember what the layers below the adapters made of it."""
+    """How often each prompt is asked. With decoder-only models the layers below the adapters are run the first time
+    alone: what they make of it is kept on disk until the stage ends."""
     lr: float = _field(1e-3, gt=0.0)
     """Peak learning rate."""
     weight_decay: float = _field(1e-6, advanced=True, ge=0.0)

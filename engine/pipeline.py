@@ -26,6 +26,7 @@ from engine.feasibility import check_data, check_prompts
 from engine.finetune import finetune, load_adapter, save_adapter
 from engine.folder_monitor import FolderMonitor
 from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
+from engine.llm.activation_cache import ActivationCache, LatestActivations
 from engine.llm.unknown_tokens import unread
 from engine.models import Models, load_head, other_run_prompt
 from engine.monitor import SILENT, Monitor, MonitorGroup
@@ -280,7 +281,8 @@ def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monit
     def draw(purpose: str) -> np.ndarray:
         return candidate_sets(models.dataset, examples, config.data, config.seed, purpose)
 
-    models.backbone.cache_activations(models.backbone.layers_below(config.finetune.top_layers), latest=True)
+    frozen = models.backbone.layers_below(config.finetune.top_layers)
+    models.backbone.cache_activations(ActivationCache(frozen, LatestActivations()))
     try:
         return evaluate(
             entries,
@@ -295,4 +297,4 @@ def _evaluate(run: RunFolder, models: Models, shared: StageCache, monitor: Monit
             store=RowCache(shared) if shared.on else None,
         )
     finally:
-        models.backbone.cache_activations(0)
+        models.backbone.cache_activations(None)

@@ -14,6 +14,7 @@ from engine.data.dataset import Dataset
 from engine.data.split import Split
 from engine.finetune.adalora import AdaLora
 from engine.finetune.examples import NextItem
+from engine.llm.activation_cache import ActivationCache, ActivationFile
 from engine.llm.backbone import Backbone
 from engine.llm.prompts import Prompts
 from engine.llm.scorer import PromptScorer
@@ -45,7 +46,7 @@ def finetune(
     """Attach an AdaLoRA adapter to ``backbone`` and train it; its best version is left in place.
 
     Every prompt is asked ``finetune.passes`` times. What is frozen, soft prompt and lower layers, makes the same of it
-    each time, which a backbone may remember; that changes nothing but the time.
+    each time, which is kept beside ``checkpoint``; that changes nothing but the time.
 
     Best is the highest NDCG@10 on a sample of validation users, ranked on the protocol's candidates. The untrained
     adapter takes part, and so do steps before the final allocation, whose ranks are above the budget still.
@@ -60,7 +61,7 @@ def finetune(
         Cancelled: the monitor asked to stop; ``checkpoint`` holds what is needed to continue.
         StudioError: settings that do not fit the model or the data, or diverged training.
     """
-    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher)
+    stage = FinetuneStage(config, dataset, split, backbone, soft_prompt, teacher, checkpoint.parent)
     plan = FitArguments(
         name="finetune",
         steps=config.finetune.steps,
@@ -72,7 +73,7 @@ def finetune(
     try:
         progress = fit(stage, plan, checkpoint, monitor)
     finally:
-        backbone.cache_activations(0)
+        backbone.cache_activations(None)
     ranks = stage.adalora.ranks()
     monitor.metrics("finetune", progress.best_step, {f"rank.{module}": rank for module, rank in ranks.items()})
     monitor.message(
@@ -83,7 +84,10 @@ def finetune(
 
 
 class FinetuneStage:
-    """A :class:`engine.training.Trainable` whose only trainable tensors are the adapter's and a verbalizer's head."""
+    """A :class:`engine.training.Trainable` whose only trainable tensors are the adapter's and a verbalizer's head.
+
+    ``scratch``: the folder of what is kept of frozen layers, see :class:`engine.llm.activation_cache.ActivationFile`.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class FinetuneStage:
         backbone: Backbone,
         soft_prompt: SoftPrompt | None,
         teacher: PrefixRanker | None = None,
+        scratch: Path | None = None,
     ) -> None:
         self.settings = config.finetune
         self.seed = config.seed
@@ -116,8 +121,9 @@ class FinetuneStage:
         self.ranker = llm_ranker("delrec", self.scorer, prompts, config, split.n_items)
         self.examples = split.validation.take(validation_places(config, len(split.validation)))
         self.candidates = candidate_sets(dataset, self.examples, config.data, config.seed, "validation")
-        frozen = backbone.layers_below(config.finetune.top_layers)
-        backbone.cache_activations(frozen, learned=config.finetune.passes > 1)  # validation asks the same every time
+        frozen, again = backbone.layers_below(config.finetune.top_layers), config.finetune.passes > 1
+        # validation asks the same every time
+        backbone.cache_activations(ActivationCache(frozen, ActivationFile(scratch), learned=again))
 
     def train_step(self, step: int) -> dict[str, float]:
         total = 0.0

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engine.llm.attention import Span
 
-MOST_BYTES = 1 << 30
-"""Of states that are kept where rows come round again in passes. Those for which there is no room are computed whenever
-they are read: if they drove out others, in each pass all would be driven out before they are read again."""
 LATEST_BYTES = 1 << 28
-"""Of the latest states, where a row is read again at once or never."""
+"""In memory, of the latest states, where a row is read again at once or never."""
+FILE_BYTES = 1 << 34
+"""On disk, where rows come round again in passes: 14 million tokens of SmolLM2-135M in bfloat16. Those for which there
+is no room are computed whenever they are read: if they drove out others, in each pass all would be driven out before
+they are read again."""
+FREE_BYTES = 1 << 31
+"""What the file leaves of the disk for checkpoints and others."""
+
+
+class ActivationStore(Protocol):
+    """Where states are kept."""
+
+    def get(self, key: bytes) -> Tensor | None: ...
+
+    def add(self, key: bytes, states: Tensor) -> None: ...
 
 
 class ActivationCache:
@@ -22,20 +38,14 @@ class ActivationCache:
 
     Args:
         layers: blocks whose weights do not change while this cache is in use.
-        latest: whether a new row drives out the oldest ones.
+        store: where they are kept.
         learned: whether rows that are learned from come round again; if not, only others are kept.
-        most_bytes: room for states; by default what suits that.
     """
 
-    def __init__(
-        self, layers: int, *, latest: bool = False, learned: bool = True, most_bytes: int | None = None
-    ) -> None:
+    def __init__(self, layers: int, store: ActivationStore, *, learned: bool = True) -> None:
         self.layers = layers
-        self.latest = latest
+        self.store = store
         self.learned = learned
-        self.most_bytes = most_bytes or (LATEST_BYTES if latest else MOST_BYTES)
-        self.bytes = 0
-        self._states: dict[bytes, Tensor] = {}
 
     def get(self, inputs: Tensor, position: Tensor, spans: Sequence[Span], compute: Callable[[], Tensor]) -> Tensor:
         """States ``[N, width]`` of a row, from the cache or from ``compute``; arguments as of
@@ -43,18 +53,75 @@ class ActivationCache:
         if torch.is_grad_enabled() and not self.learned:
             return compute()
         key = _fingerprint(inputs, position, spans)
-        if key in self._states:
-            return self._states[key]
+        if (kept := self.store.get(key)) is not None:
+            return kept
         states = compute()
-        if states.is_inference():  # ranking makes such; training could not use them
-            with torch.inference_mode(False):
-                states = states.clone()
-        while self.latest and self._states and self.bytes + states.nbytes > self.most_bytes:
+        self.store.add(key, states)
+        return states
+
+
+class LatestActivations:
+    """In memory; new states drive out the oldest."""
+
+    def __init__(self, most_bytes: int = LATEST_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self._states: dict[bytes, Tensor] = {}
+
+    def get(self, key: bytes) -> Tensor | None:
+        return self._states.get(key)
+
+    def add(self, key: bytes, states: Tensor) -> None:
+        while self._states and self.bytes + states.nbytes > self.most_bytes:
             self.bytes -= self._states.pop(next(iter(self._states))).nbytes
-        if self.bytes + states.nbytes <= self.most_bytes:
+        if states.nbytes <= self.most_bytes:
             self.bytes += states.nbytes
             self._states[key] = states
-        return states
+
+
+class ActivationFile:
+    """On disk, in a file without a name, which is gone with the process however that ends.
+
+    The system keeps in memory what fits there, so that it is as quick as memory, and gives it up when something else
+    needs the room. A disk that fills up ends nothing: from then on no states are added.
+
+    Args:
+        folder: where the file is; ``None``: among the system's temporary ones.
+        most_bytes: room for states.
+    """
+
+    def __init__(self, folder: Path | None = None, most_bytes: int = FILE_BYTES) -> None:
+        self.folder = Path(folder or tempfile.gettempdir())
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 -- open as long as the cache is there
+        weakref.finalize(self, self._file.close)
+        self._places: dict[bytes, tuple[int, torch.Size, torch.dtype, torch.device]] = {}
+
+    def get(self, key: bytes) -> Tensor | None:
+        if key not in self._places:
+            return None
+        offset, shape, dtype, device = self._places[key]
+        states = torch.empty(shape, dtype=dtype)
+        self._file.seek(offset)
+        self._file.readinto(states.view(torch.uint8).numpy())  # type: ignore[attr-defined]
+        return states.to(device)
+
+    def add(self, key: bytes, states: Tensor) -> None:
+        if self.bytes + states.nbytes > self.most_bytes:
+            return
+        try:
+            if shutil.disk_usage(self.folder).free < FREE_BYTES + states.nbytes:
+                return
+            self._file.seek(self.bytes)
+            self._file.write(states.detach().contiguous().view(torch.uint8).cpu().numpy())
+            self._file.flush()
+        except OSError:  # of quotas, say, nothing can be asked beforehand
+            self.most_bytes = self.bytes
+            return
+        self._places[key] = self.bytes, states.shape, states.dtype, states.device
+        self.bytes += states.nbytes
 
 
 def _fingerprint(inputs: Tensor, position: Tensor, spans: Sequence[Span]) -> bytes:

@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from engine.backbones import STATE_SPACE
 from engine.errors import StudioError
+from engine.llm.activation_cache import ActivationCache
 from engine.llm.chat_template import ChatFrame
 from engine.llm.encoder import Encoded, PromptEncoder
 from engine.llm.prompts import Prompt
@@ -186,11 +187,9 @@ class Backbone(nn.Module, ABC):
         """Blocks below the last ``top_layers``, which are those with adapters; ``None``: all have them."""
         return 0 if top_layers is None else self.layer_count - top_layers
 
-    def cache_activations(self, layers: int, *, latest: bool = False, learned: bool = True) -> None:
-        """Keep activations behind the first ``layers`` blocks, whose weights must stay; 0: drop them.
-
-        ``latest``, ``learned``: which of them, see :class:`engine.llm.activation_cache.ActivationCache`.
-        """
+    def cache_activations(self, cache: ActivationCache | None) -> None:
+        """Keep in ``cache`` what the blocks that it names make of rows, as long as their weights stay; ``None``: no
+        more. Where a prompt's rows are not packed, nothing is kept."""
 
     @abstractmethod
     def answer_states(self, batch: Embedded) -> Tensor:

@@ -56,8 +56,8 @@ class CausalBackbone(Backbone):
         self._found: dict[int, ChosenForward] = {}
         """By length of the proof."""
 
-    def cache_activations(self, layers: int, *, latest: bool = False, learned: bool = True) -> None:
-        self.activation_cache = ActivationCache(layers, latest=latest, learned=learned) if layers else None
+    def cache_activations(self, cache: ActivationCache | None) -> None:
+        self.activation_cache = cache if cache is not None and cache.layers else None
 
     def prove(self, length: int = 0) -> None:
         self._way(length)

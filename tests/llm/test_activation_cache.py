@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from engine.llm.activation_cache import ActivationCache
+from engine.llm import activation_cache
+from engine.llm.activation_cache import ActivationCache, ActivationFile, ActivationStore, LatestActivations
 from engine.llm.attention import Span
 
 ROW = torch.randn(6, 4)
 PLACES = torch.arange(6)
 TRUNK = Span(0, 2)
+ROW_BYTES = 6 * 4 * 4
 SPANS = (TRUNK, Span(2, 4, (TRUNK,)), Span(4, 6, (TRUNK,)))
 
 
@@ -28,11 +32,21 @@ class Lower:
         return torch.full((6, 4), float(self.asked))
 
 
-def test_the_same_row_is_computed_once() -> None:
-    cache, lower = ActivationCache(2), Lower()
-    first, second = (cache.get(ROW, PLACES, SPANS, lower) for _ in range(2))
-    assert lower.asked == 1
-    assert torch.equal(first, second)
+@pytest.mark.parametrize("store", [ActivationFile, LatestActivations])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_row_is_computed_once(store: Callable[[], ActivationStore], dtype: torch.dtype) -> None:
+    cache, rows = ActivationCache(2, store()), [number * ROW for number in range(1, 4)]
+    made = [torch.randn(6, 4, dtype=dtype) for _ in rows]
+    asked: list[int] = []
+
+    def get(number: int) -> Tensor:
+        return cache.get(rows[number], PLACES, SPANS, lambda: asked.append(number) or made[number])
+
+    for number in (0, 1, 2, 1, 0, 2):
+        found = get(number)
+        assert (found.dtype, found.device) == (dtype, made[number].device)
+        assert torch.equal(found, made[number])
+    assert asked == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -48,41 +62,77 @@ def test_the_same_row_is_computed_once() -> None:
     ids=["inputs", "number format", "positions", "spans", "what a span looks at", "whom tokens see"],
 )
 def test_another_row_is_computed(changed: Callable[[], tuple[Tensor, Tensor, tuple[Span, ...]]]) -> None:
-    cache, lower = ActivationCache(2), Lower()
+    cache, lower = ActivationCache(2, ActivationFile()), Lower()
     cache.get(ROW, PLACES, SPANS, lower)
     cache.get(*changed(), lower)
     assert lower.asked == 2
 
 
-def test_without_room_all_is_computed_again() -> None:
-    cache, lower = ActivationCache(2, most_bytes=6 * 4 * 4), Lower()
+def test_without_room_all_is_computed_again(tmp_path: Path) -> None:
+    cache, lower = ActivationCache(2, ActivationFile(tmp_path, ROW_BYTES)), Lower()
     for row in (ROW, 2 * ROW, ROW, 2 * ROW):
         cache.get(row, PLACES, SPANS, lower)
     assert lower.asked == 3, "the first row fills it, the second is computed each time"
 
 
+@pytest.mark.parametrize("told", ["beforehand", "in writing"])
+def test_a_disk_that_fills_up_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    store = ActivationFile(tmp_path)
+    cache, lower = ActivationCache(2, store), Lower()
+    first = cache.get(ROW, PLACES, SPANS, lower)
+    if told == "beforehand":
+        usage = shutil.disk_usage(tmp_path)._replace(free=activation_cache.FREE_BYTES)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    else:
+
+        class Full:
+            def __getattr__(self, name: str) -> object:
+                return getattr(store_file, name)
+
+            def write(self, _: object) -> int:
+                raise OSError(28, "No space left on device")
+
+        store_file, store._file = store._file, Full()
+    for _ in range(2):
+        cache.get(2 * ROW, PLACES, SPANS, lower)
+    assert lower.asked == 3, "nothing is added any more"
+    assert torch.equal(cache.get(ROW, PLACES, SPANS, lower), first), "what is there stays"
+
+
+def test_the_file_is_gone_with_what_used_it(tmp_path: Path) -> None:
+    store = ActivationFile(tmp_path / "new")
+    store.add(b"key", torch.ones(6, 4))
+    file = store._file
+    del store
+    assert file.closed
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_the_latest_rows_drive_out_the_oldest() -> None:
-    cache, lower = ActivationCache(2, latest=True, most_bytes=2 * 6 * 4 * 4), Lower()
+    store = LatestActivations(2 * ROW_BYTES)
+    cache, lower = ActivationCache(2, store), Lower()
     for row in (ROW, 2 * ROW, 2 * ROW, 3 * ROW, 2 * ROW, 3 * ROW):
         cache.get(row, PLACES, SPANS, lower)
     assert lower.asked == 3
     cache.get(ROW, PLACES, SPANS, lower)
     assert lower.asked == 4, "the first row was driven out"
-    assert cache.bytes == 2 * 6 * 4 * 4
+    assert store.bytes == 2 * ROW_BYTES
 
 
 def test_a_row_that_is_larger_than_the_room_is_computed_and_not_kept() -> None:
-    cache, lower = ActivationCache(2, latest=True, most_bytes=6 * 4 * 4 - 1), Lower()
+    store = LatestActivations(ROW_BYTES - 1)
+    cache, lower = ActivationCache(2, store), Lower()
     for _ in range(2):
         cache.get(ROW, PLACES, SPANS, lower)
-    assert (lower.asked, cache.bytes) == (2, 0)
+    assert (lower.asked, store.bytes) == (2, 0)
 
 
 def test_rows_that_are_learned_from_once_leave_the_room_to_others() -> None:
-    cache, lower = ActivationCache(2, learned=False), Lower()
+    store = ActivationFile()
+    cache, lower = ActivationCache(2, store, learned=False), Lower()
     for _ in range(2):
         cache.get(ROW, PLACES, SPANS, lower)
-    assert (lower.asked, cache.bytes) == (2, 0)
+    assert (lower.asked, store.bytes) == (2, 0)
     with torch.no_grad():
         for _ in range(2):
             cache.get(ROW, PLACES, SPANS, lower)
@@ -90,7 +140,7 @@ def test_rows_that_are_learned_from_once_leave_the_room_to_others() -> None:
 
 
 def test_what_ranking_remembered_can_be_trained_on() -> None:
-    cache = ActivationCache(2)
+    cache = ActivationCache(2, ActivationFile())
     with torch.inference_mode():
         cache.get(ROW, PLACES, SPANS, lambda: torch.ones(6, 4))
     weight = torch.ones(4, requires_grad=True)
