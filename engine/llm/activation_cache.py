@@ -105,7 +105,7 @@ class ActivationFile:
         offset, shape, dtype, device = self._places[key]
         states = torch.empty(shape, dtype=dtype)
         self._file.seek(offset)
-        self._file.readinto(states.view(torch.uint8).numpy())  # type: ignore[attr-defined]
+        self._file.readinto(states.view(torch.uint8).numpy().data)
         return states.to(device)
 
     def add(self, key: bytes, states: Tensor) -> None:
@@ -115,7 +115,7 @@ class ActivationFile:
             if shutil.disk_usage(self.folder).free < FREE_BYTES + states.nbytes:
                 return
             self._file.seek(self.bytes)
-            self._file.write(states.detach().contiguous().view(torch.uint8).cpu().numpy())
+            self._file.write(states.detach().contiguous().view(torch.uint8).cpu().numpy().data)
             self._file.flush()
         except OSError:  # of quotas, say, nothing can be asked beforehand
             self.most_bytes = self.bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -39,11 +40,12 @@ def test_the_same_row_is_computed_once(store: Callable[[], ActivationStore], dty
     made = [torch.randn(6, 4, dtype=dtype) for _ in rows]
     asked: list[int] = []
 
-    def get(number: int) -> Tensor:
-        return cache.get(rows[number], PLACES, SPANS, lambda: asked.append(number) or made[number])
+    def compute(number: int) -> Tensor:
+        asked.append(number)
+        return made[number]
 
     for number in (0, 1, 2, 1, 0, 2):
-        found = get(number)
+        found = cache.get(rows[number], PLACES, SPANS, lambda number=number: compute(number))  # type: ignore[misc]
         assert (found.dtype, found.device) == (dtype, made[number].device)
         assert torch.equal(found, made[number])
     assert asked == [0, 1, 2]
@@ -84,15 +86,9 @@ def test_a_disk_that_fills_up_ends_nothing(tmp_path: Path, monkeypatch: pytest.M
         usage = shutil.disk_usage(tmp_path)._replace(free=activation_cache.FREE_BYTES)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     else:
-
-        class Full:
-            def __getattr__(self, name: str) -> object:
-                return getattr(store_file, name)
-
-            def write(self, _: object) -> int:
-                raise OSError(28, "No space left on device")
-
-        store_file, store._file = store._file, Full()
+        full = Mock(wraps=store._file)
+        full.write.side_effect = OSError(28, "No space left on device")
+        monkeypatch.setattr(store, "_file", full)
     for _ in range(2):
         cache.get(2 * ROW, PLACES, SPANS, lower)
     assert lower.asked == 3, "nothing is added any more"
