@@ -7,6 +7,7 @@ that are adapted, all where the model computes. The factors are fitted to measur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,16 @@ def training_mb(config: RunConfig, facts: Mapping[str, Any], micro_batch: int | 
     adapters = ADAPTER_BYTES * own.init_r * adapted * (layers + shape.others if own.enabled else 0)
     weights = _weights_mb(config.llm, shape, config.run.placement, config.run.processes)
     return PROGRAM_MB + weights + (adapters + tokens * kept * number) / 1e6
+
+
+def activations_mb(config: RunConfig, facts: Mapping[str, Any]) -> float:
+    """About what stage 2 keeps on disk, in MB, of the layers below the adapters while it comes back to its prompts; 0
+    where it does not, or where the configuration is not known."""
+    shape, own = Shape.of(facts), config.finetune
+    if shape is None or shape.others or not own.enabled or own.passes == 1 or not own.top_layers:
+        return 0.0
+    prompts = math.ceil(own.steps / own.passes) * own.batch_size
+    return prompts * prompt_tokens(config) * shape.width * WEIGHT_BYTES[config.llm.dtype] / 1e6
 
 
 def refuse_too_large(

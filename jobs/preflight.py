@@ -25,7 +25,7 @@ from engine.locations import (
     other_run,
     settled,
 )
-from engine.memory import refuse_too_large, training_mb
+from engine.memory import activations_mb, refuse_too_large, training_mb
 from engine.paths import home
 from engine.run_folder import RunFolder
 from jobs import workers
@@ -226,6 +226,7 @@ def _disk(config: RunConfig, _: Forecast) -> Iterator[Check]:
         place = place.parent
     free = shutil.disk_usage(place).free / GB
     needed_gb = RUN_GB + FETCH_GB * (model_presence(config.llm.name) == "to be fetched")
+    needed_gb += activations_mb(config, _facts(config)) / 1000
     text = f"{free:.1f} GB free, about {needed_gb:.1f} GB wanted"
     if free >= needed_gb:
         yield Check("Disk", "ok", text)

@@ -27,7 +27,7 @@ from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
 from engine.locations import OTHER_NAMES, SIZES
-from engine.memory import Shape, refuse_too_large, training_mb
+from engine.memory import Shape, activations_mb, refuse_too_large, training_mb
 from engine.monitor import Monitor
 from engine.quantization import WeightFormat, check
 from engine.settings import load_config
@@ -197,3 +197,15 @@ def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(
     monkeypatch.setattr(sources, "read_weights", lambda *_: pytest.fail("they were read"))
     with pytest.raises(StudioError, match=r"alone take about .* GB, this machine's cpu has 0\.0.*llm\.weights=4bit"):
         sources.load_backbone(load_config("smoke", overrides=[f"llm.name={tmp_path}"]).llm, Monitor())
+
+
+def test_disk_is_wanted_for_activations_that_passes_come_back_to() -> None:
+    sizes = {"hidden_size": 500, "num_hidden_layers": 30, "vocab_size": 9, "num_attention_heads": 10}
+    given = ("llm.prompts=sequence", "llm.window=18", "llm.dtype=bfloat16", "distill.soft_tokens=20")
+    steps = ("finetune.steps=1000", "finetune.batch_size=16", "finetune.top_layers=4")
+
+    def wanted(*changes: str) -> float:
+        return activations_mb(load_config("smoke", overrides=[*given, *steps, *changes]), sizes)
+
+    assert wanted("finetune.passes=2") == 500 * 16 * (18 * 12 + 20) * 500 * 2 / 1e6
+    assert wanted("finetune.passes=1") == wanted("finetune.passes=2", "finetune.top_layers=") == 0

@@ -127,6 +127,17 @@ def test_little_disk_or_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None
     assert found["Memory"].state == "note"
 
 
+def test_disk_is_wanted_for_what_passes_come_back_to(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 576, "num_hidden_layers": 30, "vocab_size": 49152, "num_attention_heads": 9}
+    (tmp_path / "config.json").write_text(json.dumps(sizes))
+
+    def wanted(passes: int) -> float:
+        text = _checks(f"llm.name={tmp_path}", f"finetune.passes={passes}", preset="sparse")["Disk"].detail
+        return float(text.split("about ")[1].split()[0])
+
+    assert wanted(2) - wanted(1) == pytest.approx(500 * 16 * 260 * 576 * 2 / 1e9, abs=0.11)
+
+
 LLAMA_70B = {
     **{"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64},
     **{"num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False, "hidden_act": "silu"},
