@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Comparison:
 COMPARISONS = (
     Comparison("stage-2 training, prompts/s, against transformers + peft", "stage 2", "plain stage 2", 8.0),
     Comparison("stage 2, labels/s, sequences against candidates", "stage 2 by sequences", "stage 2", 8.0),
+    Comparison("stage 2, labels/s, a later pass against the first", "later pass", "first pass", None),
     Comparison("ranking, prompts/s, against the bare forward pass", "ranking", "bare forward", 0.9),
     Comparison("title likelihood of 20 titles, cost against the prompt", "title likelihood", "prompt", 1.3, cost=True),
     Comparison("generating one title (LLaRA), cost against the prompt", "generating", "prompt", None, cost=True),
@@ -120,15 +122,15 @@ def stage_two() -> Turn:
     return turn
 
 
-def stage_two_by_sequences() -> Turn:
-    """A step of stage 2 in the sequence form, on windows that were not asked before; counted in labels."""
+def stage_two_by_sequences(*changes: str, again: bool = False) -> Turn:
+    """A step of stage 2 in the sequence form, on new windows or ``again`` on one batch; counted in labels."""
     from engine.distill import random_prompt
     from engine.finetune.stage import FinetuneStage
 
     _, dataset, split, backbone = world()
-    config = load_config("quickstart", overrides=[*SEQUENCES, "finetune.passes=1"])
+    config = load_config("quickstart", overrides=[*SEQUENCES, f"finetune.passes={1 + again}", *changes])
     stage = FinetuneStage(config, dataset, split, backbone, random_prompt(config, backbone))
-    step = iter(range(10**6))
+    step = repeat(0) if again else iter(range(10**6))
 
     def turn() -> float:
         number = next(step)
@@ -317,6 +319,8 @@ def verdict(ratio: float, comparison: Comparison) -> tuple[str, str]:
 SIDES: dict[str, Callable[[], Turn]] = {
     "stage 2": stage_two,
     "stage 2 by sequences": stage_two_by_sequences,
+    "first pass": lambda: stage_two_by_sequences("finetune.top_layers=4"),
+    "later pass": lambda: stage_two_by_sequences("finetune.top_layers=4", again=True),
     "plain stage 2": plain_stage_two,
     "ranking": lambda: _ranking("title-tokens"),
     "bare forward": bare_forward,
