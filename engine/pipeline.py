@@ -28,8 +28,9 @@ from engine.folder_monitor import FolderMonitor
 from engine.llm import BackboneFingerprint, SoftPrompt, load_backbone
 from engine.llm.activation_cache import ActivationCache, LatestActivations
 from engine.llm.unknown_tokens import unread
-from engine.models import Models, load_head, other_run_prompt
+from engine.models import Models, load_head
 from engine.monitor import SILENT, Monitor, MonitorGroup
+from engine.other_prompt import other_run_prompt
 from engine.plus import PlusWeights, learn_weights
 from engine.recipe import row_recipe, stage_recipes
 from engine.row_validation import validate_rows

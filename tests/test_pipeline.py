@@ -205,7 +205,9 @@ def test_a_head_for_something_else_is_not_taken_over_with_another_runs_soft_prom
     config, folder, _ = finished
     assert VERBALIZERS[config.llm.verbalizer].learns
     of_several = {name: entry._replace(learns=True) for name, entry in VERBALIZERS.items()}
-    monkeypatch.setattr("engine.models.VERBALIZERS", of_several)  # one that somebody adds, as CONTRIBUTING.md says how
+    monkeypatch.setattr(
+        "engine.other_prompt.VERBALIZERS", of_several
+    )  # one that somebody adds, as CONTRIBUTING.md says how
     taken = ("distill.prompt=run", f"distill.prompt_run={folder}", changed)
     with pytest.raises(StudioError, match=rf"a head .*for {what} \(distill.prompt_run\)"):
         run_pipeline(quick(*taken), tmp_path / "run", Monitor())
@@ -259,4 +261,4 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
 def test_copies_alone_make_an_ensemble_to_learn_from(tmp_path):
     overrides = ("teacher.copies=2", "plus.teachers=all", "distill.prompt=none", "finetune.enabled=false")
     report = run_pipeline(quick(*overrides), tmp_path / "run", Monitor())
-    assert [it["name"] for it in report["models"] if it["kind"] == "teacher"][:3] == ["sasrec", "ensemble", "text"]
+    assert [it["name"] for it in report["models"] if it["kind"] == "teacher"][:2] == ["sasrec", "ensemble"]

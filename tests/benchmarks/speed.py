@@ -7,18 +7,16 @@ by the processor time of the process (which other programs disturb less), and th
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from race import race_row
+from turns import Took, Turn, take_turns
 
 from engine.config import RunConfig
 from engine.settings import load_config
@@ -38,8 +36,6 @@ PROMPTS = 16
 """Prompts ranked in one turn."""
 LONGEST_ANSWER = 12
 """Tokens generated for an answer."""
-Turn = Callable[[], float]
-"""Does some work and returns how much of it."""
 
 
 @dataclass(frozen=True)
@@ -249,51 +245,6 @@ def generating() -> Turn:
     return turn
 
 
-@dataclass(frozen=True)
-class Took:
-    """One turn: work per second by the clock and by processor time, and the largest resident memory so far (MiB)."""
-
-    clock: float
-    processor: float
-    peak: float
-
-
-def _side(connection: Connection, name: str) -> None:
-    """The process of one side: does a turn whenever it is told to, after one that does not count."""
-    import torch
-
-    from engine.environment import peak_memory_mb
-
-    torch.manual_seed(0)
-    turn = SIDES[name]()
-    turn()
-    connection.send(None)
-    while connection.recv():
-        clock, processor = time.perf_counter(), time.process_time()
-        work = turn()
-        clock, processor = time.perf_counter() - clock, time.process_time() - processor
-        connection.send(Took(work / clock, work / processor, peak_memory_mb()))
-
-
-def take_turns(names: Sequence[str], turns: int) -> dict[str, list[Took]]:
-    """Let the sides take turns, each in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    found: dict[str, list[Took]] = {name: [] for name in names}
-    links = {}
-    for name in names:
-        links[name], theirs = context.Pipe()
-        context.Process(target=_side, args=(theirs, name), daemon=True).start()
-        theirs.close()
-        links[name].recv()
-    for _ in range(turns):
-        for name in names:
-            links[name].send(True)
-            found[name].append(links[name].recv())
-    for link in links.values():
-        link.send(False)
-    return found
-
-
 def row(comparison: Comparison, found: dict[str, list[Took]]) -> list[str]:
     """One line of the table."""
     ours, plain = found[comparison.ours], found[comparison.plain]
@@ -329,12 +280,17 @@ SIDES: dict[str, Callable[[], Turn]] = {
     "generating": generating,
 }
 
+
+def make_side(name: str) -> Turn:
+    return SIDES[name]()
+
+
 HEAD = ("", "ours /s", "plain /s", "ratio", "ratio (cpu)", "target", "", "ours MiB", "plain MiB")
 
 
 def main(turns: int = TURNS) -> None:
     lines = [list(HEAD)]
-    measures = [lambda c=c: row(c, take_turns((c.ours, c.plain), turns)) for c in COMPARISONS]
+    measures = [lambda c=c: row(c, take_turns(make_side, (c.ours, c.plain), turns)) for c in COMPARISONS]
     for measure in (*measures, race_row):
         lines.append(measure())
         print("...", *filter(None, lines[-1]), file=sys.stderr, flush=True)
