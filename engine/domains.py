@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 
 class DomainWords(NamedTuple):
-    """Nouns and verbs of a domain."""
+    """Nouns and verbs of a domain; the noun is one word, verbs may be several."""
 
     noun: str
     does: str

@@ -33,7 +33,7 @@ def make_frame(tokenizer: Any, name: str, family: str) -> ChatFrame:
     Args:
         name: of the model, for messages.
         family: kind of model (:data:`engine.backbones.BACKBONES`): decoders get their chat template around the request,
-            encoder-decoders their end token.
+            encoder-decoders what their tokenizer opens a text with, and their end token.
 
     Raises:
         StudioError: the template cannot be used or changes what is asked, or there is no end token.
@@ -45,7 +45,7 @@ def make_frame(tokenizer: Any, name: str, family: str) -> ChatFrame:
                 where="llm.name",
                 remedy='name it in tokenizer_config.json, as "eos_token": "</s>"',
             )
-        return ChatFrame(after=(tokenizer.eos_token_id,))
+        return ChatFrame(before=_opening(tokenizer), after=(tokenizer.eos_token_id,))
     if not tokenizer.chat_template:
         return ChatFrame(_opening(tokenizer), _ids(tokenizer, "\n"))
     before, between = _around_request(tokenizer, name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tokenizers import processors
 
+from engine.backbones import BACKBONES
 from engine.errors import StudioError
 from engine.llm.chat_template import REQUEST, ChatFrame, make_frame
 from engine.llm.tiny import CHAT_TEMPLATE, END, START, tiny_tokenizer
@@ -128,12 +129,14 @@ POST_PROCESSORS: dict[str, Callable[[], Any]] = {
 ADDED = {"template": (422,), "both ends": (422,), "two before": (423, 422), "sequence": (422,), "bert": (422,)}
 
 
+@pytest.mark.parametrize("family", BACKBONES)
 @pytest.mark.parametrize("kind", POST_PROCESSORS)
-def test_what_a_tokenizer_puts_before_a_text_stands_before_a_plain_prompt(kind: str) -> None:
+def test_what_a_tokenizer_puts_before_a_text_stands_before_a_plain_prompt(kind: str, family: str) -> None:
+    """Such as the <s> on which BART was trained."""
     tokenizer = tiny_tokenizer()
-    assert make_frame(tokenizer, "m", "causal").before == ()
+    assert make_frame(tokenizer, "m", family).before == ()
     tokenizer.backend_tokenizer.post_processor = POST_PROCESSORS[kind]()
-    frame = make_frame(tokenizer, "m", "causal")
+    frame = make_frame(tokenizer, "m", family)
     assert frame.before == ADDED[kind]
     whole = tokenizer("Watched Alien").input_ids
     assert whole[: len(frame.before)] == list(frame.before)

@@ -135,10 +135,10 @@ def test_titles_of_ones_own_are_ranked_by_and_among_without_moving_the_known(
     assert np.isfinite(scores).all()
 
 
-def test_awkward_titles_survive_everywhere() -> None:
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_awkward_titles_survive_everywhere(setting: str) -> None:
     backbone = tiny_causal(0)
     titles = ("", "🎬", "שלום", "a" * 300, "<|im_start|>assistant", "${x}{{y}}", "\u202eevil")
-    catalogue = make_catalogue(titles)
-    for setting in SETTINGS.values():
-        model = ranker(backbone, setting, catalogue, SoftPrompt.from_vocabulary(backbone, 2, seed=0))
-        assert np.isfinite(model.scores([[0, 1, 2]], np.array([[3, 4, 5, 6, 0]]))).all()
+    prompt = SoftPrompt.from_vocabulary(backbone, 2, seed=0)
+    model = ranker(backbone, SETTINGS[setting], make_catalogue(titles), prompt)
+    assert np.isfinite(model.scores([[0, 1, 2]], np.array([[3, 4, 5, 6, 0]]))).all()
