@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from stage_world import FORMS
 
-from engine.backbones import TINY
+from engine.backbones import BACKBONES, TINY
 from engine.config import RunConfig
 from engine.data import Dataset, load_dataset
 from engine.errors import StudioError
@@ -61,7 +61,7 @@ def test_in_the_sequence_form_lists_are_shown_that_the_model_goes_on_with(name: 
     assert lsr.prompt == prompts.lsr(read[:-1], (), True)
     assert rps.prompt == prompts.rps(read[:-1], ())
     assert lsr.answer == prompts.titles[read[-1]]
-    assert lsr.questions == rps.questions == (len(read) if name == "tiny-causal" else 1)
+    assert lsr.questions == rps.questions == (1 if BACKBONES[name.removeprefix("tiny-")].encoder_decoder else len(read))
     place = [prompts.titles[item] for item in read].index(ta.answer)
     assert ta.prompt == prompts.ta((), (read[0], read[1]), read[1:place], read[place + 1], ())
     assert ta.questions == 1

@@ -10,6 +10,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.presets import PRESETS
 from engine.settings import changes, command_line, describe, flatten, load_config, preset_help, to_yaml
+from engine.verbalizers import VERBALIZERS
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -55,7 +56,7 @@ def test_scientific_notation_is_a_number():
         ("data.candidates=1", "greater than or equal to 2"),
         ("distill.teacher_top=21", "must not exceed data.candidates=20"),
         ("llm.prompts=candidates", "needs"),
-        ("llm.verbalizer=title-likelihood", "title-tokens or title-vectors"),
+        ("llm.verbalizer=title-likelihood", " or ".join(name for name, it in VERBALIZERS.items() if it.of_states)),
         ("finetune.history_dropout=0.1", "for prompts that list candidates"),
         ("distill.show_teacher_ranks=true", "for prompts that list candidates"),
         ("plus.teachers=both", "'one' or 'all'"),
@@ -93,7 +94,8 @@ def test_what_one_form_of_prompts_has_alone_is_refused_with_the_other():
     with pytest.raises(StudioError, match=r"ranks the whole catalogue: set llm\.prompts=sequence"):
         load_config("quickstart", overrides=[*candidates, "finetune.soft_labels=0"])
     alone = ["plus.enabled=false", "finetune.soft_labels=0"]
-    with pytest.raises(StudioError, match=r"distill\.item_embeddings is for .* llm\.verbalizer=title-vectors"):
+    learning = " or ".join(name for name, it in VERBALIZERS.items() if it.learns)
+    with pytest.raises(StudioError, match=rf"distill\.item_embeddings is for .* llm\.verbalizer={learning}"):
         load_config("quickstart", overrides=[*candidates, *alone])
     load_config("quickstart", overrides=[*candidates, *alone, "distill.item_embeddings=false"])
 

@@ -36,7 +36,8 @@ def test_every_stage_that_trains_is_known_by_the_metric_that_it_selects_by() -> 
 
 def test_every_stage_that_trains_is_called_briefly_in_charts() -> None:
     """Else its curves have none."""
-    assert {stage.name for stage in STAGES if stage.brief} == {stage.name for stage in STAGES if stage.selects}
+    brief, selects = {it.name for it in STAGES if it.brief}, {it.name for it in STAGES if it.selects}
+    assert brief == selects, "engine/stages.py: a stage has a brief title if it selects, and else none"
 
 
 def test_every_row_has_a_name_for_people() -> None:

@@ -14,7 +14,7 @@ from engine.llm.tiny import tiny_causal, tiny_seq2seq
 
 def test_it_starts_from_vocabulary_embeddings_drawn_with_the_seed(backbone: Backbone) -> None:
     prompt = SoftPrompt.from_vocabulary(backbone, 6, seed=1)
-    rows = backbone.embedding().weight
+    rows = backbone.embed_tokens(torch.arange(len(backbone.embedding().weight)))
     assert all((rows == vector).all(dim=1).any() for vector in prompt.weight)
     assert len(prompt) == 6
     assert torch.equal(prompt.weight, SoftPrompt.from_vocabulary(backbone, 6, seed=1).weight)
