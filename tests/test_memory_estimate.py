@@ -27,7 +27,7 @@ from engine.llm.scorer import PromptScorer
 from engine.llm.soft_prompt import SoftPrompt
 from engine.llm.verbalizers import make_verbalizer
 from engine.locations import OTHER_NAMES, SIZES
-from engine.memory import Shape, activations_mb, refuse_too_large, training_mb
+from engine.memory import ACTIVATION_BYTES, Shape, activations_mb, refuse_too_large, training_mb
 from engine.monitor import Monitor
 from engine.quantization import WeightFormat, check
 from engine.settings import load_config
@@ -208,4 +208,5 @@ def test_disk_is_wanted_for_activations_that_passes_come_back_to() -> None:
         return activations_mb(load_config("smoke", overrides=[*given, *steps, *changes]), sizes)
 
     assert wanted("finetune.passes=2") == 500 * 16 * (18 * 12 + 20) * 500 * 2 / 1e6
+    assert wanted("finetune.passes=2", "finetune.steps=1000000") == ACTIVATION_BYTES / 1e6
     assert wanted("finetune.passes=1") == wanted("finetune.passes=2", "finetune.top_layers=") == 0

@@ -80,8 +80,7 @@ def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm
 )
 def test_ablations_leave_out_what_they_should(tmp_path, overrides, rows, stages):
     report = run_pipeline(quick("plus.enabled=false", *overrides), tmp_path / "run", Monitor())
-    of_paper = {"llm-zero-shot", "llm-distilled", "delrec"}
-    assert [model["name"] for model in report["models"] if model["name"] in of_paper] == rows
+    assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
     assert [s["name"] for s in report["stages"] if s["name"] in ("distil", "finetune", "plus")] == stages
 
 
@@ -262,4 +261,6 @@ def test_copies_of_a_teacher_differ_and_change_nothing_but_the_ensemble(tmp_path
 def test_copies_alone_make_an_ensemble_to_learn_from(tmp_path):
     overrides = ("teacher.copies=2", "plus.teachers=all", "distill.prompt=none", "finetune.enabled=false")
     report = run_pipeline(quick(*overrides), tmp_path / "run", Monitor())
-    assert [it["name"] for it in report["models"] if it["kind"] == "teacher"][:2] == ["sasrec", "ensemble"]
+    ranked = [it["name"] for it in report["models"] if it["kind"] == "teacher"]
+    assert ranked[:2] == ["sasrec", "ensemble"]
+    assert "text" in ranked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -14,13 +15,10 @@ import torch
 from torch import Tensor
 
 from engine.llm.attention import Span
+from engine.memory import ACTIVATION_BYTES
 
 LATEST_BYTES = 1 << 28
 """In memory, of the latest states, where a row is read again at once or never."""
-FILE_BYTES = 1 << 34
-"""On disk, where rows come round again in passes: 14 million tokens of SmolLM2-135M in bfloat16. Those for which there
-is no room are computed whenever they are read: if they drove out others, in each pass all would be driven out before
-they are read again."""
 FREE_BYTES = 1 << 31
 """What the file leaves of the disk for checkpoints and others."""
 
@@ -83,19 +81,20 @@ class ActivationFile:
     """On disk, in a file without a name, which is gone with the process however that ends.
 
     The system keeps in memory what fits there, so that it is as quick as memory, and gives it up when something else
-    needs the room. A disk that fills up ends nothing: from then on no states are added.
+    needs the room. A full disk ends nothing: what has no room there is not added.
 
     Args:
         folder: where the file is; ``None``: among the system's temporary ones.
         most_bytes: room for states.
     """
 
-    def __init__(self, folder: Path | None = None, most_bytes: int = FILE_BYTES) -> None:
+    def __init__(self, folder: Path | None = None, most_bytes: int = ACTIVATION_BYTES) -> None:
         self.folder = Path(folder or tempfile.gettempdir())
         self.most_bytes = most_bytes
         self.bytes = 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 -- open as long as the cache is there
+        # Without a buffer, which would try again to write what had no room; open as long as the cache is there.
+        self._file = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
         self._places: dict[bytes, tuple[int, torch.Size, torch.dtype, torch.device]] = {}
 
@@ -105,7 +104,8 @@ class ActivationFile:
         offset, shape, dtype, device = self._places[key]
         states = torch.empty(shape, dtype=dtype)
         self._file.seek(offset)
-        self._file.readinto(states.view(torch.uint8).numpy().data)
+        if self._file.readinto(states.view(torch.uint8).numpy().data) != states.nbytes:
+            raise OSError(errno.EIO, "activations cannot be read back", str(self.folder))
         return states.to(device)
 
     def add(self, key: bytes, states: Tensor) -> None:
@@ -115,13 +115,12 @@ class ActivationFile:
             if shutil.disk_usage(self.folder).free < FREE_BYTES + states.nbytes:
                 return
             self._file.seek(self.bytes)
-            self._file.write(states.detach().contiguous().view(torch.uint8).cpu().numpy().data)
-            self._file.flush()
+            written = self._file.write(states.detach().contiguous().view(torch.uint8).cpu().numpy().data)
         except OSError:  # of quotas, say, nothing can be asked beforehand
-            self.most_bytes = self.bytes
-            return
-        self._places[key] = self.bytes, states.shape, states.dtype, states.device
-        self.bytes += states.nbytes
+            written = 0
+        if written == states.nbytes:
+            self._places[key] = self.bytes, states.shape, states.dtype, states.device
+            self.bytes += states.nbytes
 
 
 def _fingerprint(inputs: Tensor, position: Tensor, spans: Sequence[Span]) -> bytes:

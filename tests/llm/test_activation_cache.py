@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -77,18 +77,21 @@ def test_without_room_all_is_computed_again(tmp_path: Path) -> None:
     assert lower.asked == 3, "the first row fills it, the second is computed each time"
 
 
-@pytest.mark.parametrize("told", ["beforehand", "in writing"])
-def test_a_disk_that_fills_up_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+@pytest.mark.parametrize("room", [None, 0, ROW_BYTES // 2])
+def test_a_disk_that_fills_up_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, room: int | None
+) -> None:
+    """As it is known beforehand, or told in writing, with room for nothing or for a part."""
     store = ActivationFile(tmp_path)
     cache, lower = ActivationCache(2, store), Lower()
     first = cache.get(ROW, PLACES, SPANS, lower)
-    if told == "beforehand":
+    if room is None:
         usage = shutil.disk_usage(tmp_path)._replace(free=activation_cache.FREE_BYTES)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     else:
-        full = Mock(wraps=store._file)
-        full.write.side_effect = OSError(28, "No space left on device")
-        monkeypatch.setattr(store, "_file", full)
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROW_BYTES + room, most))
     for _ in range(2):
         cache.get(2 * ROW, PLACES, SPANS, lower)
     assert lower.asked == 3, "nothing is added any more"
