@@ -37,8 +37,7 @@ CANDIDATES = (
 """Makes the smoke preset ask as published: one question a prompt, which lists the candidates."""
 SWITCHED_ON = ("plus.enabled=true", "llm.prompts=sequence")
 """Makes the smoke preset go through every stage that there is: also those that are off by default."""
-QUICK = (
-    *SWITCHED_ON,
+SHORT = (
     "teacher.epochs=2",
     "teacher.validate_every=1",
     "distill.steps=2",
@@ -53,6 +52,7 @@ QUICK = (
     "eval.users=8",
 )
 """Makes the smoke preset take seconds."""
+QUICK = (*SWITCHED_ON, *SHORT)
 SEQUENCE = ("llm.prompts=sequence", "llm.verbalizer=title-vectors", "llm.window=6")
 """Makes it ask behind every title of a list, with a head that learns."""
 FORMS = {"candidates": CANDIDATES, "sequence": (*CANDIDATES, *SEQUENCE)}

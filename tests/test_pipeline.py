@@ -18,9 +18,11 @@ from engine.monitor import Monitor
 from engine.pipeline import run_pipeline
 from engine.rows import all_rows, last_row, method_row, table_rows
 from engine.run_folder import RunFolder
+from engine.settings import load_config
 from engine.stages import stage_names
 from engine.verbalizers import VERBALIZERS
 from tests.pipeline_world import StopAt, finished_run, quick, read_back
+from tests.stage_world import SHORT
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,8 @@ def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm
     ],
 )
 def test_ablations_leave_out_what_they_should(tmp_path, overrides, rows, stages):
-    report = run_pipeline(quick("plus.enabled=false", *overrides), tmp_path / "run", Monitor())
+    config = load_config("smoke", overrides=[*SHORT, "plus.enabled=false", *overrides])  # no stage that is off by default
+    report = run_pipeline(config, tmp_path / "run", Monitor())
     assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
     assert [s["name"] for s in report["stages"] if s["name"] in ("distil", "finetune", "plus")] == stages
 
