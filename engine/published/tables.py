@@ -35,26 +35,30 @@ def markdown(record: PublishedRecord, name: str) -> str:
     experiment = record.experiments[table.experiment]
     models = list(experiment.runs[0].models)
     lines = _table(table, [(label(model), experiment.means(model)) for model in models], experiment.runs[0])
-    return "\n".join([*lines, "", *claims(experiment), "", _about(experiment), "", f"`{experiment.commands()}`"])
+    return "\n".join([*lines, "", *differences(experiment), "", _about(experiment), "", f"`{experiment.commands()}`"])
 
 
-def claims(experiment: PublishedExperiment) -> list[str]:
-    """Each comparison of ours in one line, all seeds side by side."""
-    lines = []
-    for first in experiment.runs[0].comparisons:
-        key = (first.a, first.b, first.metric)
-        seeds = [c for run in experiment.runs for c in run.comparisons if (c.a, c.b, c.metric) == key]
-        shown = "; ".join(f"{signed(c.difference)} [{signed(c.low)}, {signed(c.high)}]" for c in seeds)
-        if len(seeds) == len(experiment.runs) and all(c.low > 0 for c in seeds):
-            verdict = "better"
-        elif len(seeds) == len(experiment.runs) and all(c.high < 0 for c in seeds):
-            verdict = "worse"
-        else:
-            verdict = "no significant difference" if len(seeds) == 1 else "not significant with every seed"
-        lines.append(
-            f"- {label(first.a)} − {label(first.b)}, {_column(first.metric, experiment.runs[0])}: {shown}: {verdict}"
-        )
-    return lines
+def differences(experiment: PublishedExperiment) -> list[str]:
+    """A row for each two models that are compared, a column for each metric; all seeds side by side."""
+    run = experiment.runs[0]
+    pairs = dict.fromkeys((found.a, found.b) for found in run.comparisons)
+    metrics = dict.fromkeys(found.metric for found in run.comparisons)
+    lines = [f"| Paired difference | {' | '.join(_column(metric, run) for metric in metrics)} |"]
+    lines.append(f"|---|{'---|' * len(metrics)}")
+    for a, b in pairs:
+        cells = (_difference(experiment, a, b, metric) for metric in metrics)
+        lines.append(f"| {label(a)} − {label(b)} | {' | '.join(cells)} |")
+    rule = " with every seed" if len(experiment.runs) > 1 else "; else there is no significant difference"
+    return [*lines, "", f"**Bold**: better or worse{rule}."]
+
+
+def _difference(experiment: PublishedExperiment, a: str, b: str, metric: str) -> str:
+    compared = (c for run in experiment.runs for c in run.comparisons)
+    seeds = [c for c in compared if (c.a, c.b, c.metric) == (a, b, metric)]
+    agree = all(c.low > 0 for c in seeds) or all(c.high < 0 for c in seeds)
+    bold = "**" if agree and len(seeds) == len(experiment.runs) else ""
+    shown = (f"{bold}{signed(c.difference)}{bold} [{signed(c.low)}, {signed(c.high)}]" for c in seeds)
+    return "; ".join(shown) or "–"
 
 
 def current(record: PublishedRecord, folder: Path, name: str) -> bool:

@@ -54,13 +54,14 @@ def test_a_finished_run_becomes_the_table(shell: Shell, smoke: dict[str, Any], r
     text = readme(record)
     assert text.startswith("# results\n")
     assert text.endswith("<!-- results: end -->\n\nAfter.\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     value = next(row for row in smoke["models"] if row["name"] == "delrec")["candidates"]["HR@1"]
     (line,) = [line for line in text.splitlines() if line.startswith("| DELRec |")]
     assert f"{value['value']:.3f}" in line
     assert f"[{value['low']:.3f}, {value['high']:.3f}]" in line
     assert "`delrec run --preset smoke`" in text
-    assert "DELRec − SASRec, HR@1, 10 candidates: " in text
+    assert "| Paired difference | HR@1, 10 candidates | NDCG@5, 10 candidates | NDCG@10, full |" in text
+    assert "\n| DELRec − SASRec | " in text
     assert "40 test users" in text
 
     again = shell("reproduce", "--tables", "--what", "readme", "--record", str(record))
