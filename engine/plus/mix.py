@@ -15,6 +15,44 @@ CELLS = 2**19
 """Scores looked at together, 4 MB in float64: memory does not grow with users times items beyond the scores given."""
 SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
+TOP = 50
+"""Of the whole catalogue, so many of each opinion's best items are told apart."""
+
+
+def shortlisted(
+    opinions: Sequence[np.ndarray], histories: Sequence[History], targets: np.ndarray, top: int = TOP
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """The same for :func:`fit_weights`, of the items alone that an opinion has among its best ``top``.
+
+    Weights for a list's top: over all items the likelihood is mostly about targets that nobody puts near it, and who
+    knows best what does not fit at all gets the weight. Users whose target nobody has among the best are left out, and
+    nobody is where that is all of them.
+    """
+    columns = min(top, opinions[0].shape[1]) * len(opinions)
+    lists, kept = [], []
+    for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
+        listed = _best([scores[user] for scores in opinions], np.asarray(history, np.int64), top)
+        if target in listed:
+            lists.append(listed)
+            kept.append(user)
+    if not kept:
+        return list(opinions), [np.asarray(history, np.int64) for history in histories], targets
+    padded = np.array([np.pad(listed, (0, columns - len(listed))) for listed in lists])
+    return (
+        [np.take_along_axis(scores[kept], padded, axis=1) for scores in opinions],
+        [np.arange(len(listed), columns) for listed in lists],
+        np.array([np.searchsorted(listed, targets[user]) for user, listed in zip(kept, lists, strict=True)]),
+    )
+
+
+def _best(opinions: Sequence[np.ndarray], history: np.ndarray, top: int) -> np.ndarray:
+    """Sorted ids of the items outside ``history`` that one of the opinions of one user has among its best ``top``."""
+    best = []
+    for scores in opinions:
+        left = scores.copy()
+        left[history] = -np.inf
+        best.append(np.argpartition(-left, min(top, len(left)) - 1)[:top])
+    return np.setdiff1d(np.concatenate(best), history)
 
 
 def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], targets: np.ndarray) -> Tensor:

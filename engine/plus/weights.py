@@ -15,7 +15,7 @@ from engine.data import Dataset, Split, candidate_sets
 from engine.errors import StudioError
 from engine.labels import plural
 from engine.monitor import Monitor
-from engine.plus.mix import fit_weights
+from engine.plus.mix import fit_weights, shortlisted
 from engine.ranking import CatalogueRanker
 from engine.seeds import generator
 
@@ -86,7 +86,7 @@ def learn_weights(
         candidates = np.tile(np.unique(examples.targets), (size, 1))
     columns = (candidates == examples.targets[:, None]).argmax(axis=1)
     listed = [np.take_along_axis(scores, candidates, axis=1) for scores in opinions.values()]
-    of_catalogue = fit_weights(list(opinions.values()), examples.histories, examples.targets)
+    of_catalogue = fit_weights(*shortlisted(list(opinions.values()), examples.histories, examples.targets))
     of_candidates = fit_weights(listed, [()] * size, columns)
     weights = PlusWeights(
         dict(zip(parts, of_catalogue.tolist(), strict=True)), dict(zip(parts, of_candidates.tolist(), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.plus.mix import fit_weights
+from engine.plus.mix import fit_weights, shortlisted
 
 USERS, ITEMS = 4000, 12
 random = np.random.default_rng(3)
@@ -51,3 +51,43 @@ def test_where_nobody_knows_anything_one_still_orders_the_items() -> None:
     wrong = -np.eye(ITEMS, dtype=np.float32)[np.arange(USERS) % ITEMS] * 50
     weights = fit_weights([wrong, wrong], NOBODY, np.arange(USERS) % ITEMS)
     assert sorted(weights.tolist()) == [0.0, pytest.approx(1e-3)]
+
+
+def test_weights_that_made_the_choices_are_found_again_among_the_best_alone() -> None:
+    listed = shortlisted([TEACHER, LLM], NOBODY, choices(1.5 * TEACHER + 0.6 * LLM), top=3)
+    assert len(listed[2]) < USERS, "whose choice is among nobody's best is left out"
+    assert fit_weights(*listed).tolist() == pytest.approx([1.5, 0.6], abs=0.12)
+
+
+def test_the_best_of_each_opinion_are_told_apart_without_those_of_the_history() -> None:
+    teacher = np.array([[9, 8, 7, 0, 1, 2], [5, 4, 3, 2, 1, 0], [9, 8, 0, 0, 0, 0]], np.float32)
+    llm = np.array([[0, 0, 0, 9, 8, 1], [5, 4, 3, 2, 1, 0], [9, 8, 0, 0, 0, 0]], np.float32)
+    (ours, theirs), beyond, columns = shortlisted([teacher, llm], [[0], [], []], np.array([3, 1, 4]), top=2)
+    assert ours.tolist() == [[8, 7, 0, 1], [5, 4, 5, 5]], "items 1, 2, 3 and 4; 0 and 1; of the third nobody knows 4"
+    assert theirs.tolist() == [[0, 0, 9, 8], [5, 4, 5, 5]]
+    assert [list(left) for left in beyond] == [[], [2, 3]]
+    assert columns.tolist() == [2, 1]
+
+
+def test_where_no_choice_is_among_the_best_all_items_are_told_apart() -> None:
+    scores = np.array([[3, 2, 1, 0]], np.float32)
+    (same,), histories, targets = shortlisted([scores], [[1]], np.array([3]), top=2)
+    assert (same.tolist(), [list(history) for history in histories], targets.tolist()) == (scores.tolist(), [[1]], [3])
+
+
+def test_who_tells_the_best_apart_counts_more_than_who_tells_what_does_not_fit() -> None:
+    """The teacher knows one item in two; of the rest, which nobody puts on top, another knows the half that is left."""
+    items, users = 400, 1500
+    teacher, other = (random.normal(size=(users, items)).astype(np.float32) for _ in range(2))
+    other[:, items // 2 :] += 3
+    tail = items // 2 + np.arange(users) % (items // 2)
+    targets = np.where(np.arange(users) % 2 == 0, teacher.argmax(1), tail)
+    nobody: list[list[int]] = [[]] * users
+
+    def found(weights: list[float]) -> float:
+        mixed = weights[0] * teacher + weights[1] * other
+        return float((mixed.argmax(1) == targets).mean())
+
+    whole = fit_weights([teacher, other], nobody, targets).tolist()
+    best = fit_weights(*shortlisted([teacher, other], nobody, targets, top=10)).tolist()
+    assert found(best) > found(whole) + 0.1
