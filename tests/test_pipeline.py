@@ -81,7 +81,7 @@ def test_every_teacher_backbone_form_and_verbalizer_works(tmp_path, teacher, llm
     ],
 )
 def test_ablations_leave_out_what_they_should(tmp_path, overrides, rows, stages):
-    config = load_config("smoke", overrides=[*SHORT, "plus.enabled=false", *overrides])  # no stage that is off by default
+    config = load_config("smoke", overrides=[*SHORT, "plus.enabled=false", *overrides])  # no further stage
     report = run_pipeline(config, tmp_path / "run", Monitor())
     assert [model["name"] for model in report["models"] if model["kind"] == "llm"] == rows
     assert [s["name"] for s in report["stages"] if s["name"] in ("distil", "finetune", "plus")] == stages
