@@ -73,6 +73,7 @@ def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
     distils = {"distill.prompt": ("distilled",)}
     both = {**distils, "distill.ta": (True,), "distill.rps": (True,)}
     own = {**distils, "distill.teacher": (None, base.teacher.name)}
+    stage_2 = ("stage 2", {"finetune.enabled": (True,)})
     others = values or [next(name for name in (*base.teacher.also, *ARCHITECTURES) if name != base.teacher.name)]
     prompts = [
         Offer(
@@ -95,7 +96,7 @@ def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
     offers += [
         Offer("without TA", {"distill.ta": False}, "pair of TA and RPS", both),
         Offer("without RPS", {"distill.rps": False}, "pair of TA and RPS", both),
-        Offer("without stage 2", {"finetune.enabled": False}, "stage 2", {"finetune.enabled": (True,)}),
+        Offer("without stage 2", {"finetune.enabled": False}, *stage_2),
         *prompts,
     ]
     trained = {"distill.prompt": ("distilled", "lsr")}
@@ -104,6 +105,8 @@ def _ablations(plan: Plan, base: RunConfig, values: Sequence[str]) -> Plan:
     if base.distill.item_embeddings:
         changes = {"distill.item_embeddings": False}
         offers.append(Offer("without item embeddings", changes, "prompt that learns", trained))
+    if base.finetune.soft_labels:
+        offers.append(Offer("without soft labels", {"finetune.soft_labels": 0}, *stage_2))
     whole = all(offer.lacking(base) is None for offer in offers)
     return _filled(plan, base, [Offer("DELRec" if whole else BASE, {}), *offers], prompts if values else ())
 

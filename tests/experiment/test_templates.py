@@ -16,11 +16,30 @@ from engine.experiment.templates import TEMPLATES
 from engine.labels import label
 from engine.settings import flatten, load_config
 
-SMOKE = load_config("smoke")
+
+class Extension(NamedTuple):
+    has: str
+    """The setting of a base that has what is left out."""
+    changes: dict[str, Any]
+    lacking: str
+    """A base that makes nothing of it."""
+
+
+EXTENSIONS = {
+    "constant prompt": Extension("distill.conditional=true", {"distill.conditional": False}, "distill.prompt=random"),
+    "without item embeddings": Extension(
+        "distill.item_embeddings=true", {"distill.item_embeddings": False}, "distill.prompt=random"
+    ),
+    "without soft labels": Extension("finetune.soft_labels=0.5", {"finetune.soft_labels": 0}, "finetune.enabled=false"),
+}
+"""Parts beyond the paper, offered behind the others, and only to a base that has them."""
+PLAIN = tuple(label_of(extension.changes) for extension in EXTENSIONS.values())
+"""The smoke preset without them, to which the other ablations are offered alone."""
+SMOKE = load_config("smoke", overrides=PLAIN)
 
 
 def _plan(*overrides: str, **given):
-    return make_plan("smoke", load_config("smoke", overrides=overrides), **given)
+    return make_plan("smoke", load_config("smoke", overrides=(*PLAIN, *overrides)), **given)
 
 
 class Ablation(NamedTuple):
@@ -44,21 +63,6 @@ ABLATIONS = {
 """All of them, in the order of the table; the template's own choice of another teacher is as good as Caser."""
 
 
-class Extension(NamedTuple):
-    has: str
-    """The setting of a base that has what is left out."""
-    changes: dict[str, Any]
-    lacking: str
-    """A base that makes nothing of it."""
-
-
-EXTENSIONS = {
-    "constant prompt": Extension("distill.conditional=true", {"distill.conditional": False}, "distill.prompt=random"),
-    "without item embeddings": Extension(
-        "distill.item_embeddings=true", {"distill.item_embeddings": False}, "distill.prompt=random"
-    ),
-}
-"""Parts beyond the paper, offered behind the others, and only to a base that has them."""
 GOES_WITH = {"distill.prompt=run": ("distill.prompt_run=mine",), "distill.teacher=caser": ("teacher.also=[caser]",)}
 BASES = dict.fromkeys(base for it in ABLATIONS.values() for base in it.lacking)
 
