@@ -38,8 +38,9 @@ def shortlisted(
     if not kept:
         return list(opinions), [np.asarray(history, np.int64) for history in histories], targets
     padded = np.array([np.pad(listed, (0, columns - len(listed))) for listed in lists])
+    rows = np.array(kept)[:, None]
     return (
-        [np.take_along_axis(scores[kept], padded, axis=1) for scores in opinions],
+        [scores[rows, padded] for scores in opinions],
         [np.arange(len(listed), columns) for listed in lists],
         np.array([np.searchsorted(listed, targets[user]) for user, listed in zip(kept, lists, strict=True)]),
     )

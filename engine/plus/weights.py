@@ -86,12 +86,15 @@ def learn_weights(
         candidates = np.tile(np.unique(examples.targets), (size, 1))
     columns = (candidates == examples.targets[:, None]).argmax(axis=1)
     listed = [np.take_along_axis(scores, candidates, axis=1) for scores in opinions.values()]
-    of_catalogue = fit_weights(*shortlisted(list(opinions.values()), examples.histories, examples.targets))
-    of_candidates = fit_weights(listed, [()] * size, columns)
+    best = shortlisted(list(opinions.values()), examples.histories, examples.targets)
+    of_catalogue, of_candidates = fit_weights(*best), fit_weights(listed, [()] * size, columns)
     weights = PlusWeights(
         dict(zip(parts, of_catalogue.tolist(), strict=True)), dict(zip(parts, of_candidates.tolist(), strict=True))
     )
-    for what, found in (("the whole catalogue", weights.catalogue), ("candidates", weights.candidates)):
+    for what, users, found in (
+        ("the whole catalogue", len(best[-1]), weights.catalogue),
+        ("candidates", size, weights.candidates),
+    ):
         weights_text = ", ".join(f"{name} {weight:.2f}" for name, weight in found.items())
-        monitor.message(f"DELRec-plus, weights for {what}, from {plural(size, 'validation user')}: {weights_text}")
+        monitor.message(f"DELRec-plus, weights for {what}, from {plural(users, 'validation user')}: {weights_text}")
     return weights
