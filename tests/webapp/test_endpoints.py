@@ -143,6 +143,7 @@ def test_variants_that_a_base_cannot_have_are_told_before_the_start_and_after() 
     made = [run["variant"] for run in told["runs"]]
     assert made == [run.label for run in expand(plan)]
     assert {"as it stands", "without stage 2"} <= set(made)
+    assert not set(made) & set(told["left_out"])
 
 
 @pytest.mark.parametrize(
