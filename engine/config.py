@@ -204,7 +204,7 @@ class PlusConfig(Section):
     """Weigh the language model and its teachers, as a row of its own. Needs llm.prompts=sequence."""
     text: bool = _field(True)
     """Train a text recommender and weigh it too: the teachers' settings and training, SASRec's network, embeddings read
-    off the titles' vectors."""
+    off the titles' vectors and, left out half of the time in training, one of each item's own."""
     teachers: Literal["one", "all"] = _field("one")
     """Weighed against the teacher alone, or the ensemble of all teachers and their copies."""
     weighed_users: int = _field(2000, unit="users", advanced=True, ge=2)

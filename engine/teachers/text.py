@@ -1,7 +1,10 @@
-"""A recommender that reads titles where teachers see ids: a part of DELRec-plus (:mod:`engine.plus`).
+"""A recommender that reads titles beside ids: a part of DELRec-plus (:mod:`engine.plus`).
 
-SASRec's network, whose item embeddings are a small network of the titles' vectors (:mod:`engine.llm.title_vectors`): so
-an item that hardly anybody chose, or nobody, has an embedding that was learned from items with titles like its own.
+SASRec's network, whose item embeddings are a small network of the titles' vectors (:mod:`engine.llm.title_vectors`), to
+which an embedding of the item's own is added: so an item that hardly anybody chose, or nobody, has an embedding that
+was learned from items with titles like its own, and one that many chose need not be what its title says. In training
+half of the items' own embeddings are left out of each batch, so that titles have to do without them (DropoutNet,
+Volkovs et al., NeurIPS 2017).
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ HIDDEN = 2
 """Times the width of an embedding: hidden units between a title's vector and its embedding."""
 DROPOUT = 0.1
 """Of these units; what sparse data takes elsewhere, .5, is too much for them."""
+ID_DROPOUT = 0.5
+"""Of the items' own embeddings, in each batch."""
 
 
 class TitleItems(nn.Module):
@@ -36,6 +41,9 @@ class TitleItems(nn.Module):
 
     Args:
         vectors: float32 ``[titles, k]``; they belong to the titles and are not kept with the weights.
+
+    Attributes:
+        ids: float32 ``[titles, width]``, zero of an item that nobody chose.
     """
 
     def __init__(self, vectors: Tensor, config: TeacherConfig) -> None:
@@ -48,14 +56,21 @@ class TitleItems(nn.Module):
             nn.Linear(HIDDEN * width, width),
         )
         self.start = nn.Parameter(torch.empty(1, width).normal_(std=width**-0.5))
+        self.ids = nn.Parameter(torch.zeros(len(vectors), width))
         self.vectors: Tensor
         self.register_buffer("vectors", vectors, persistent=False)
         self._held: Tensor | None = None
+        self.register_load_state_dict_pre_hook(_without_ids)
 
     @property
     def weight(self) -> Tensor:
         """All embeddings."""
-        return torch.cat([self.read(self.vectors), self.start]) if self._held is None else self._held
+        if self._held is not None:
+            return self._held
+        ids = self.ids
+        if self.training:
+            ids = ids * (torch.rand(len(ids), 1, device=ids.device) >= ID_DROPOUT)
+        return torch.cat([self.read(self.vectors) + ids, self.start])
 
     @contextmanager
     def once(self) -> Iterator[None]:
@@ -68,6 +83,12 @@ class TitleItems(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         return embedding(items, self.weight)
+
+
+def _without_ids(module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights of an earlier version, which knew titles alone, mean what they meant."""
+    assert isinstance(module, TitleItems)
+    weights.setdefault(f"{prefix}ids", torch.zeros_like(module.ids))
 
 
 class TextNetwork(SASRec):
@@ -86,7 +107,8 @@ class TextNetwork(SASRec):
 
     @torch.no_grad()
     def reset_cold_items(self, cold: Tensor, learned: Tensor) -> None:
-        """Cold items keep the direction that their titles give them."""
+        """Cold items keep the direction that their titles give them, and have no other."""
+        self.items.ids[cold] = 0
         self.bias[cold] = self.bias[learned].min()
 
 
@@ -105,8 +127,10 @@ class TextRecommender(Teacher):
         """The same about other titles, or more: those are items like any, expected as little as the least expected."""
         other = TextRecommender(vectors, self.config)
         learned = self.network.state_dict()
-        more = len(vectors) - len(learned["bias"])
-        other.network.load_state_dict(learned | {"bias": pad(learned["bias"], (0, more), value=learned["bias"].min())})
+        bias, ids = learned["bias"], learned["items.ids"]
+        more = len(vectors) - len(bias)
+        of_titles = {"bias": pad(bias, (0, more), value=bias.min()), "items.ids": pad(ids, (0, 0, 0, more))}
+        other.network.load_state_dict(learned | of_titles)
         other.network.to(self.device).eval()
         other.validated = self.validated
         return other

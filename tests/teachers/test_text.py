@@ -1,4 +1,4 @@
-"""The text recommender: it learns from titles what ids cannot tell; it is trained and kept as teachers are."""
+"""The text recommender: it learns from titles what ids cannot tell, and the reverse; it is kept as teachers are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from engine.errors import Cancelled, StudioError
 from engine.monitor import Monitor
 from engine.teachers import TextRecommender, load_text, train_text
 from engine.teachers.windows import Windows
-from tests.teachers.conftest import N_ITEMS, TINY, leave_one_out, walk
+from engine.training import write_atomically
+from tests.teachers.conftest import N_ITEMS, RING, TINY, leave_one_out, walk
 from tests.teachers.test_train import Recorder, assert_equal
 
 KINDS, OF_A_KIND = 3, 8
@@ -55,6 +56,33 @@ def test_items_that_nobody_chose_are_told_apart_by_their_titles(trained: TextRec
         assert scores.argmax() == (kind + 1) % KINDS, "ids would let them tie"
     bias = trained.network.bias[torch.from_numpy(HELD_OUT)]
     assert (bias == trained.network.bias.min()).all(), "nobody expects one of them more than another"
+
+
+def test_items_whose_titles_say_nothing_are_told_apart_by_their_ids(ring: Split, tmp_path: Path) -> None:
+    """All have one title; whoever chose one item goes on to the next."""
+    config = TINY.model_copy(update={"epochs": 40})
+    text = train_text(torch.ones(N_ITEMS, 4), ring, config, 0, tmp_path / "checkpoint", Monitor())
+    scores = text.catalogue_scores([walk(begin, 4) for begin in range(RING)])
+    assert (scores.argmax(axis=1) == (np.arange(RING) + 4) % RING).mean() > 0.7, "one of twelve by titles alone"
+
+
+def test_what_nobody_chose_has_no_id(trained: TextRecommender) -> None:
+    ids = trained.network.items.ids
+    chosen = torch.ones(WORLD, dtype=torch.bool)
+    chosen[HELD_OUT] = False
+    assert not ids[HELD_OUT].any()
+    assert ids[chosen].any(dim=1).all()
+
+
+def test_weights_of_an_earlier_version_know_titles_alone(trained: TextRecommender, tmp_path: Path) -> None:
+    older = trained.about(vectors())
+    torch.nn.init.zeros_(older.network.items.ids)
+    weights = older.network.state_dict()
+    del weights["items.ids"]
+    write_atomically(weights, tmp_path / "text.safetensors", older.metadata())
+    loaded = load_text(tmp_path / "text.safetensors", vectors())
+    histories = [walk(0, 4), []]
+    np.testing.assert_array_equal(loaded.catalogue_scores(histories), older.catalogue_scores(histories))
 
 
 def test_titles_of_ones_own_are_read_in_the_history_and_among_candidates(trained: TextRecommender) -> None:
