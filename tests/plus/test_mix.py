@@ -47,6 +47,14 @@ def test_equal_constants_change_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize("users", [1, 2, 5])
+def test_a_part_that_is_right_about_a_handful_is_not_believed_without_bound(users: int) -> None:
+    right = TEACHER[:users]
+    weights = fit_weights([right, LLM[:users]], NOBODY[:users], right.argmax(1))
+    assert 0.5 < weights[0] < 5, "more than its share, and no more than some users can tell"
+    assert weights[1] < 1
+
+
 def test_where_nobody_knows_anything_one_still_orders_the_items() -> None:
     wrong = -np.eye(ITEMS, dtype=np.float32)[np.arange(USERS) % ITEMS] * 50
     weights = fit_weights([wrong, wrong], NOBODY, np.arange(USERS) % ITEMS)
