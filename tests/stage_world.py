@@ -63,7 +63,7 @@ ANSWERS = {
 """Ways to ask and to score, as settings beside those of the candidates form; heads learn in the sequence form."""
 KINDS = [(family, answers) for family in FAMILIES for answers in ANSWERS]
 
-STUCK = "tiny-{family} does not learn {task}: perhaps it does with larger initial weights, in engine/llm/tiny.py"
+STUCK = "tiny-{family} does not learn {task}: perhaps with larger weights or another draw, in engine/llm/tiny.py"
 
 
 def verbalizer_of(answers: str) -> VerbalizerEntry:

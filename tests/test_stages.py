@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.environment import modules_behind
 from engine.labels import label
 from engine.recipe import stage_recipes
 from engine.rows import LLM_ROWS, all_rows
@@ -68,6 +69,16 @@ def test_what_stages_share_is_told_apart_by_the_code_that_makes_it() -> None:
     for stage in STAGES:
         for module in stage.code:
             import_module(module)
+
+
+def test_what_comes_of_a_teacher_is_told_apart_by_the_code_that_trains_it() -> None:
+    other = load_config("smoke", overrides=[*SWITCHED_ON, f"teacher.lr={EVERY.teacher.lr / 2}"])
+    ours, theirs = stage_recipes(EVERY), stage_recipes(other)
+    learners = [stage for stage in STAGES if ours.get(stage.name) != theirs.get(stage.name)]
+    assert {"distil", "finetune", "plus"} <= {stage.name for stage in learners}
+    for stage in learners:
+        behind = modules_behind(stage.code)
+        assert "engine.teachers.train" in behind, f"{stage.name}: its code in engine/stages.py names or imports it"
 
 
 def test_a_stage_names_the_teacher_as_people_do() -> None:

@@ -103,7 +103,7 @@ def test_the_soft_prompt_is_spliced_in_and_nothing_else_changes(
     assert encoded.soft is not None
     ids, tokens = encoded.ids.clone(), torch.arange(7, 7 + len(soft_prompt))
     ids[encoded.soft] = tokens
-    embedded = backbone.embed([encoded], backbone.embedding()(tokens))
+    embedded = backbone.embed([encoded], backbone.embed_tokens(tokens))
     torch.testing.assert_close(embedded.inputs, backbone.embed([replace(encoded, ids=ids)]).inputs)
     assert not torch.equal(embedded.inputs, backbone.embed([encoded], soft_prompt.weight).inputs)
     assert "Pattern:" in backbone.tokenizer.decode(encoded.ids[: encoded.soft.start])
