@@ -98,7 +98,7 @@ def make_search(
         what = f"this configuration has nothing to validate: it leaves out '{TITLES[search.stage]}'"
         raise StudioError(what, where=metric, remedy=f"put it in, or search by {' or '.join(others)}")
     for name in search.space:
-        _refuse_incomparable(search, name)
+        _refuse_incomparable(name)
     usable = {name: _usable(search, name) for name in search.space}
     search = search.model_copy(update={"space": usable})
     for name in search.space:
@@ -140,12 +140,11 @@ def _draw(choice: Domain, random: np.random.Generator) -> Any:
     return choice.draw(random) if isinstance(choice, Range) else choice[random.integers(len(choice))]
 
 
-def _refuse_incomparable(search: Search, name: str) -> None:
-    asked = "teacher" if search.stage == "text" else search.stage
+def _refuse_incomparable(name: str) -> None:
     if name == "seed":
         what = "trials with different seeds cannot be told apart by their settings"
         raise StudioError(what, where=name, remedy="search with one seed, then repeat the best one with several")
-    if (name.startswith("data.") and name not in ASKED) or name == f"{asked}.validation_users":
+    if (name.startswith("data.") and name not in ASKED) or name.endswith(".validation_users"):
         what = f"{name} changes what is asked in validation, so trials could not be compared"
         raise StudioError(what, where=name, remedy="make it an experiment: delrec experiment --vary")
 

@@ -61,6 +61,7 @@ def _carried_out(search: Search, count: int) -> list[Trial]:
         ("seed=1,2", "repeat the best one with several"),
         ("data.candidates=10,20", "could not be compared"),
         ("finetune.validation_users=5..9", "could not be compared"),
+        ("teacher.validation_users=5..9", "could not be compared"),
         ("eval.users=5..60", "changes nothing"),
         ("run.processes=1,2", "changes nothing"),
         ("teacher.gsasrec.negatives=5,10", "changes nothing"),
