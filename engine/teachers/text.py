@@ -60,14 +60,14 @@ class TitleItems(nn.Module):
         self.vectors: Tensor
         self.register_buffer("vectors", vectors, persistent=False)
         self._held: Tensor | None = None
-        self.register_load_state_dict_pre_hook(_without_ids)
+        self.register_load_state_dict_pre_hook(_without_ids)  # type: ignore[no-untyped-call]
 
     @property
     def weight(self) -> Tensor:
         """All embeddings."""
         if self._held is not None:
             return self._held
-        ids = self.ids
+        ids: Tensor = self.ids
         if self.training:
             ids = ids * (torch.rand(len(ids), 1, device=ids.device) >= ID_DROPOUT)
         return torch.cat([self.read(self.vectors) + ids, self.start])
