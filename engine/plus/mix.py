@@ -13,9 +13,9 @@ from engine.ranking import History
 ITERATIONS = 50
 CELLS = 2**19
 """Scores looked at together, 4 MB in float64: memory does not grow with users times items beyond the scores given."""
-RIDGE = 1.0
-"""How firmly weights stay near equal ones, 1 / P, in users: without it a part that is right about each of a handful of
-users gets a weight without bound."""
+RIDGE = 0.1
+"""How firmly weights stay near equal ones, 1 / P, in nats for all users together: without it a part that is right about
+each of a handful of users gets a weight without bound."""
 SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
 TOP = 50

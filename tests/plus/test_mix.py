@@ -51,7 +51,7 @@ def test_equal_constants_change_nothing() -> None:
 def test_a_part_that_is_right_about_a_handful_is_not_believed_without_bound(users: int) -> None:
     right = TEACHER[:users]
     weights = fit_weights([right, LLM[:users]], NOBODY[:users], right.argmax(1))
-    assert 0.5 < weights[0] < 5, "more than its share, and no more than some users can tell"
+    assert 0.5 < weights[0] < 6, "more than its share, and no more than some users can tell"
     assert weights[1] < 1
 
 
