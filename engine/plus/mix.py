@@ -13,11 +13,10 @@ from engine.ranking import History
 ITERATIONS = 50
 CELLS = 2**19
 """Scores looked at together, 4 MB in float64: memory does not grow with users times items beyond the scores given."""
-RIDGE = 0.1
-"""How firmly weights stay near equal ones, 1 / P, in nats for all users together: without it a part that is right about
-each of a handful of users gets a weight without bound."""
 SMALLEST = 1e-3
 """Weights are positive; below this a model's opinion counts as none."""
+LARGEST = 10.0
+"""No weight is larger: a part that is right about each of a handful of users would have one without bound."""
 TOP = 50
 """Of the whole catalogue, so many of each opinion's best items are told apart."""
 
@@ -63,7 +62,7 @@ def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], ta
     """Weights float32 ``[P]``, none negative, under which the true next items are likeliest.
 
     ``p(item) ∝ exp(Σ wᵢ · opinionᵢ)`` over the items that the history does not hold: a logistic regression of P
-    coefficients, whose scale also calibrates the probabilities, with a normal prior of variance 1 / :data:`RIDGE`.
+    coefficients, whose scale also calibrates the probabilities, up to a weight of :data:`LARGEST`.
 
     Args:
         opinions: P times float32 ``[n, items]``, log-probabilities up to a constant per user, for ``n`` users from
@@ -79,7 +78,7 @@ def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], ta
 
     @torch.no_grad()
     def loss() -> Tensor:
-        """Mean cross-entropy with the prior; puts its gradient into ``logarithms``."""
+        """Mean cross-entropy; puts its gradient into ``logarithms``."""
         weights, value, slope = logarithms.exp(), torch.zeros((), dtype=torch.float64), torch.zeros_like(logarithms)
         for begin in range(0, len(labels), step):
             part = slice(begin, begin + step)
@@ -92,12 +91,12 @@ def fit_weights(opinions: Sequence[np.ndarray], histories: Sequence[History], ta
             value += (normaliser[:, 0] - mixed[own]).sum()
             chances = mixed.sub_(normaliser).exp_()
             slope += torch.stack([(chances * scores).sum() - scores[own].sum() for scores in part_scores])
-        off = weights - 1 / len(opinions)
-        logarithms.grad = (slope + RIDGE * off) * weights / len(labels)
-        return (value + RIDGE * off.square().sum() / 2) / len(labels)
+        logarithms.grad = slope * weights / len(labels)
+        return value / len(labels)
 
     optimizer.step(loss)
     weights = logarithms.detach().exp().float()
+    weights *= min(1.0, LARGEST / float(weights.max()))  # in proportion: the order of items stays
     if (weights < SMALLEST).all():  # nobody knows anything: one of them still has to order the items
         return torch.where(torch.arange(len(weights)) == weights.argmax(), SMALLEST, 0.0)
     return torch.where(weights < SMALLEST, 0.0, weights)

@@ -107,8 +107,7 @@ class TextNetwork(SASRec):
 
     @torch.no_grad()
     def reset_cold_items(self, cold: Tensor, learned: Tensor) -> None:
-        """Cold items keep the direction that their titles give them, and have no other."""
-        self.items.ids[cold] = 0
+        """Cold items keep the direction that their titles give them: no training gives their ids another."""
         self.bias[cold] = self.bias[learned].min()
 
 

@@ -130,7 +130,7 @@ def test_who_knows_better_gets_the_weight() -> None:
     weights = learn_weights(world.config, world.dataset, split, {"markov": markov, "knows": knows}, Monitor())
     for found in (weights.catalogue, weights.candidates):
         assert found["knows"] > 1.0
-        assert found["knows"] > 2 * found["markov"], "of 16 users; without a prior there is no bound"
+        assert found["knows"] > 5 * found["markov"]
     again = learn_weights(world.config, world.dataset, split, {"markov": markov, "knows": knows}, Monitor())
     assert json.loads(again.to_json()) == json.loads(weights.to_json())
 
