@@ -39,6 +39,14 @@ def gone(pid: int | None) -> bool:
         return True
 
 
+def command(process: psutil.Process) -> list[str]:
+    """What it was started as; nothing for one that has ended, which it may do between any two questions about it."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie is one of those
+        return []
+
+
 def kill(pid: int | None) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import psutil
-from job_support import gone, kill, wait_for
+from job_support import command, gone, kill, wait_for
 
 from jobs import worker
 
@@ -14,8 +14,7 @@ APP = "import time\nfrom jobs.worker import worker_process\nwith worker_process(
 
 
 def _workers(parent: int) -> list[int]:
-    children = [child for child in psutil.Process(parent).children() if not gone(child.pid)]
-    return [child.pid for child in children if "jobs.worker" in child.cmdline()]
+    return [child.pid for child in psutil.Process(parent).children() if "jobs.worker" in command(child)]
 
 
 def test_a_worker_that_dies_is_replaced_and_the_last_one_ends_with_the_app():
@@ -36,3 +35,10 @@ def test_a_worker_does_not_outlive_an_app_that_was_killed():
     app.kill()
     app.wait()
     wait_for(lambda: gone(child), "the worker to end")
+
+
+def test_an_ended_child_that_nobody_has_waited_for_is_no_worker():
+    child = subprocess.Popen([sys.executable, "-c", "pass", "jobs.worker"])
+    wait_for(lambda: gone(child.pid), "it to end")
+    assert _workers(psutil.Process().pid) == []
+    child.wait()
