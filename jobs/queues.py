@@ -8,11 +8,9 @@ So a worker whose queue or database is out of reach says so in one sentence, and
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,8 +23,8 @@ from huey.serializer import Serializer, SignedSerializer
 from huey.storage import SqliteStorage
 
 from engine.errors import StudioError
-from engine.paths import home, writable
-from jobs import heartbeat
+from engine.paths import writable
+from jobs import folder_key, heartbeat
 from jobs.settings import QUEUE, SERVERS, job_settings
 
 logger = logging.getLogger(__name__)
@@ -135,7 +133,7 @@ def _sender(name: str, place: Path | str, pid: int) -> Queue:  # noqa: ARG001 - 
 
 def _huey(name: str) -> Huey:
     place = job_settings().queue
-    common: dict[str, Any] = {"results": False, "serializer": SignedIds(secret=_key(), salt="delrec-studio")}
+    common: dict[str, Any] = {"results": False, "serializer": SignedIds(secret=folder_key.key(), salt="delrec-studio")}
     try:
         if isinstance(place, Path):
             writable(place.parent)
@@ -169,24 +167,3 @@ def _unreachable(error: Exception) -> StudioError:
         where=QUEUE,
         remedy="start it, or check disk space and permissions",
     )
-
-
-def folder_token() -> str:
-    """Which data folder this is; everybody who sees it knows it by its key, and nobody else."""
-    return hashlib.sha256(b"data folder" + _key()).hexdigest()[:16]
-
-
-def _key() -> bytes:
-    """The key that signs messages: made once, readable by this user only."""
-    path = writable(home()) / "queue.key"
-    if not path.exists():
-        draft = path.with_name(f"queue.key.{os.getpid()}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-        try:
-            os.link(draft, path)  # unlike a rename, keeps the key of a process that was faster
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()

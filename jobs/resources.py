@@ -19,7 +19,7 @@ from engine.config import RunConfig
 from engine.errors import StudioError
 from engine.labels import plural
 from engine.paths import home
-from jobs import heartbeat, process, queues
+from jobs import folder_key, heartbeat, process
 from jobs.workers import lives
 
 NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
@@ -149,7 +149,7 @@ def check_in(role: Role, own: Resources) -> None:
     Raises:
         StudioError: it sees another data folder than the others, or a worker has other code than those elsewhere.
     """
-    token = queues.folder_token()
+    token = folder_key.folder_token()
     if workers.data_folder(token) != token:
         raise StudioError(
             f"this {role} sees another data folder than the one that the database belongs to",
