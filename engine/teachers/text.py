@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,10 +141,14 @@ def train_text(
 ) -> TextRecommender:
     """A new text recommender, trained as teachers are (:func:`engine.teachers.train.train`).
 
+    What no training interaction is of is no negative either, in whatever split: as one, never chosen and always there,
+    it would learn an id that puts it behind everything that its title says.
+
     Args:
         vectors: float32 ``[split.n_items, k]`` of the catalogue's titles.
     """
     torch.manual_seed(derive(seed, NAME, "weights"))
+    split = replace(split, cold=np.flatnonzero(split.popularity() == 0))
     return train(TextRecommender(vectors, config), split, seed, checkpoint, monitor, NAME)
 
 
