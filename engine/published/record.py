@@ -6,8 +6,9 @@ and *tables* (which of their figures stand between which marks of which file). F
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -176,12 +177,35 @@ class PublishedRecord(_Editable):
         trials = {trial for name in tables for trial in self.tables[name].trials}
         return [name for name in self.trials if name in trials]
 
+    def seeds(self, experiment: str, only: Collection[int] | None) -> list[int]:
+        """Those of an experiment's seeds that are among ``only``; ``None``: all."""
+        return [seed for seed in self.experiments[experiment].seeds if only is None or seed in only]
+
+    def record_run(self, experiment: str, run: PublishedRun) -> None:
+        """Put what a run found in the place of what was found with its seed."""
+        of = self.experiments[experiment]
+        of.runs = _replaced(of.runs, run, of.seeds)
+
+    def record_trial(self, trial: str, found: Falsification) -> None:
+        """Put what tests of a run found in the place of what was found with its seed."""
+        of = self.trials[trial]
+        of.taken = _replaced(of.taken, found, self.experiments[of.experiment].seeds)
+
     def missing(self, table: str) -> list[str]:
         """What was not run yet of what a table needs."""
         return [
             *(name for name in self.needed([table]) if not self.experiments[name].runs),
             *(name for name in self.needed_trials([table]) if not self.trials[name].taken),
         ]
+
+
+_OfSeed = TypeVar("_OfSeed", PublishedRun, Falsification)
+
+
+def _replaced(recorded: list[_OfSeed], new: _OfSeed, seeds: list[int]) -> list[_OfSeed]:
+    """In the order of the seeds, without what has none of them."""
+    by_seed = {it.seed: it for it in recorded} | {new.seed: new}
+    return [by_seed[seed] for seed in seeds if seed in by_seed]
 
 
 def read_record(path: Path) -> PublishedRecord:

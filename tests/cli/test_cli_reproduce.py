@@ -209,6 +209,44 @@ def test_falsification_tests_become_a_table_and_are_taken_again_from_nothing(
     assert "names no trial 'gone'" in shell.refuses(*asked)
 
 
+def test_of_several_seeds_one_is_made_and_what_is_recorded_of_the_others_stays(
+    shell: Shell, smoke: dict[str, Any], record: Path
+) -> None:
+    known = json.loads(record.read_text())
+    known["experiments"]["main"]["seeds"] = [7, 0, 8]
+    known["trials"] = {"tested": {"experiment": "main", "users": 12, "tests": [4]}}
+    known["tables"]["results"] |= {"experiment": "main", "trials": []}
+    known["tables"]["ablations"] = {"file": "results.md", "trials": ["tested"], "columns": []}
+    record.write_text(json.dumps(known))
+    record.with_name("results.md").write_text(MARKS.format(name="ablations"))
+    one = ("--seeds", "0", "--record", str(record))
+    before = len(api.runs())
+    assert shell("reproduce", "--write", "--what", "all", *one).code == 0
+    assert len(api.runs()) == before, "no other seed was run"
+    known = json.loads(record.read_text())
+    (run,), (taken,) = known["experiments"]["main"]["runs"], known["trials"]["tested"]["taken"]
+    assert (run["seed"], taken["seed"]) == (0, 0)
+    assert "Seed 0;" in readme(record)
+
+    others = [run | {"seed": seed, "minutes": 99.0 + seed} for seed in (8, 7, 5)]
+    known["experiments"]["main"]["runs"] = [run | {"minutes": 50.0}, *others]
+    known["trials"]["tested"]["taken"] = [taken | {"seed": 8, "run_id": "r-8"}, taken | {"run_id": "r-old"}]
+    record.write_text(json.dumps(known))
+    assert shell("reproduce", "--write", "--what", "all", *one).code == 0
+    known = json.loads(record.read_text())
+    minutes = {it["seed"]: it["minutes"] for it in known["experiments"]["main"]["runs"]}
+    assert minutes == {7: 106.0, 0: run["minutes"], 8: 107.0}, "5 is no longer a seed of the experiment"
+    assert list(minutes) == [7, 0, 8]
+    assert [it["run_id"] for it in known["trials"]["tested"]["taken"]] == [taken["run_id"], "r-8"]
+    assert "Means over seeds 7, 0, 8," in readme(record)
+
+    said = shell("reproduce", "--what", "all", *one, "--work", os.environ["DELREC_HOME"])
+    assert said.code == 0, said.out
+    assert len(api.runs()) == before, "other seeds are not compared either"
+    assert "choose from 0, 7, 8" in shell.refuses("reproduce", "--seeds", "3", *one[2:])
+    assert "names no seeds" in shell.refuses("reproduce", "--seeds", "x", *one[2:])
+
+
 def test_bad_input_is_refused_in_one_line(shell: Shell, record: Path, tmp_path: Path) -> None:
     assert "no record" in shell.refuses("reproduce", "--record", str(tmp_path / "none.json"))
     assert "no table or experiment 'x'" in shell.refuses("reproduce", "--what", "x", "--record", str(record))

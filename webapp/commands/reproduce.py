@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ CHOICES = ("all", "readme", "results")
     help="readme, results, all, a table's name, or an experiment's.",
 )
 @click.option("--work", metavar="FOLDER", help="Where to do it from nothing, and to go on after a stop.")
+@click.option(
+    "--seeds", "seed_text", metavar="LIST", help="Only these, such as 0-2 or 2; what is recorded of others stays."
+)
 @click.option("--write", is_flag=True, help="Make record and tables anew, from finished runs where there are any.")
 @click.option("--tables", "tables_only", is_flag=True, help="Only check that the tables are those of the record.")
 @click.option(
@@ -49,6 +53,7 @@ def command(
     report: str | None,
     what: str,
     work: str | None,
+    seed_text: str | None,
     write: bool,
     tables_only: bool,
     data: str | None,
@@ -65,6 +70,7 @@ def command(
     """
     from rich.console import Console
 
+    from engine.experiment.templates import seeds
     from engine.published import embedded, record, tables
     from engine.whole_files import write_text
 
@@ -77,20 +83,28 @@ def command(
     known = embedded.read_report(path) if report is not None else record.read_record(path)
     console = Console(stderr=True)
     chosen = _tables(known, what)
+    only = seeds(seed_text) if seed_text is not None else None
     runs = _Runs(known, data, console)
     if not tables_only:
         chosen = runs.possible(chosen, what)
     single = what in known.experiments and what not in known.tables
     experiments, trials = ([what], []) if single else (known.needed(chosen), known.needed_trials(chosen))
+    used = dict.fromkeys((*experiments, *(known.trials[key].experiment for key in trials)))
+    if only is not None and not any(known.seeds(key, only) for key in used):
+        there = sorted({seed for key in used for seed in known.experiments[key].seeds})
+        remedy = f"choose from {', '.join(map(str, there))}"
+        raise StudioError(f"nothing of {what} was run with seed {seed_text}", where="--seeds", remedy=remedy)
     if write:
         for name in chosen:
             tables.current(known, path.parent, name)  # marks that are missing are told before hours of work
         for key in experiments:
-            known.experiments[key].runs = [runs.found(key, seed) for seed in known.experiments[key].seeds]
-            write_text(path, known.to_json())
+            for seed in known.seeds(key, only):
+                known.record_run(key, runs.found(key, seed))
+                write_text(path, known.to_json())
         for key in trials:
-            known.trials[key].taken = runs.take(key)
-            write_text(path, known.to_json())
+            for seed in known.seeds(known.trials[key].experiment, only):
+                known.record_trial(key, runs.taken(key, seed))
+                write_text(path, known.to_json())
         for name in chosen:
             tables.publish(known, path.parent, name)
             click.echo(f"written: {known.tables[name].file}, {name}")
@@ -104,9 +118,9 @@ def command(
         with ExitStack() as stack:
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
             for key in known.experiments if report is not None else experiments:
-                faults += runs.again(key)
+                faults += runs.again(key, only)
             for key in trials:
-                faults += runs.taken_again(key)
+                faults += runs.taken_again(key, only)
     for fault in faults:
         click.echo(fault)
     click.echo(
@@ -163,8 +177,8 @@ class _Runs:
         about = describe(run_dataset(run, run.config(), Monitor()), run.config().data) if published else None
         return found(run.report(), seed, about)
 
-    def again(self, key: str) -> list[str]:
-        """Run an experiment as it is recorded; where it departs from that."""
+    def again(self, key: str, only: Collection[int] | None) -> list[str]:
+        """Run an experiment as it is recorded, of its seeds ``only`` these; where it departs from that."""
         from engine.published.departures import departures
 
         recorded = self.known.experiments[key].runs
@@ -173,11 +187,12 @@ class _Runs:
         return [
             f"{key}, seed {before.seed}: {text}"
             for before in recorded
+            if only is None or before.seed in only
             for text in departures(before, self.found(key, before.seed))
         ]
 
-    def taken_again(self, key: str) -> list[str]:
-        """Take the tests of a trial as they are recorded; where they depart from that."""
+    def taken_again(self, key: str, only: Collection[int] | None) -> list[str]:
+        """Take the tests of a trial as they are recorded, of its seeds ``only`` these; where they depart from that."""
         from engine.published.departures import trial_departures
 
         recorded = self.known.trials[key].taken
@@ -185,11 +200,12 @@ class _Runs:
             return [f"{key}: nothing is recorded; make the record with --write"]
         return [
             f"{key}, seed {before.seed}: {text}"
-            for before, new in zip(recorded, self.take(key), strict=True)
-            for text in trial_departures(before, new)
+            for before in recorded
+            if only is None or before.seed in only
+            for text in trial_departures(before, self.taken(key, before.seed))
         ]
 
-    def take(self, key: str) -> list[Falsification]:
+    def taken(self, key: str, seed: int) -> Falsification:
         """What the tests of a trial find: those that a run's folder has of these users, or else taken now."""
         from engine.falsify.record import read_falsification
         from engine.falsify.suite import falsify
@@ -198,22 +214,17 @@ class _Runs:
         from webapp.commands.falsify import shell_bars
 
         trial = self.known.trials[key]
-        taken = []
-        for seed in self.known.experiments[trial.experiment].seeds:
-            run = self.finished(trial.experiment, seed)
-            found = read_falsification(run)
-            if found is None or not found.covers(trial.users, trial.tests):
-                self.console.print(
-                    f"Falsification tests of {run.run_id}, {plural(trial.users, 'user')}", highlight=False
-                )
-                try:
-                    with shell_bars(self.console) as monitor:
-                        models = Models.load(run, Monitor())
-                        found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=trial.trains)
-                except (Cancelled, KeyboardInterrupt):
-                    raise Cancelled(GOES_ON) from None
-            taken.append(found.only(trial.tests))
-        return taken
+        run = self.finished(trial.experiment, seed)
+        found = read_falsification(run)
+        if found is None or not found.covers(trial.users, trial.tests):
+            self.console.print(f"Falsification tests of {run.run_id}, {plural(trial.users, 'user')}", highlight=False)
+            try:
+                with shell_bars(self.console) as monitor:
+                    models = Models.load(run, Monitor())
+                    found = falsify(models, run, monitor, users=trial.users, tests=trial.tests, train=trial.trains)
+            except (Cancelled, KeyboardInterrupt):
+                raise Cancelled(GOES_ON) from None
+        return found.only(trial.tests)
 
     def finished(self, key: str, seed: int) -> RunFolder:
         """A run with these settings: one that is there, one that can be gone on with, or a new one."""
