@@ -86,7 +86,7 @@ def _commands(record: PublishedRecord, trials: Sequence[str]) -> list[str]:
         some += " --train" if trial.trains else ""
         experiment = record.experiments[trial.experiment]
         lines += [
-            f"- `{experiment.command(seed)}`, then `delrec falsify --run RUN --users {trial.users}{some}`"
-            for seed in experiment.seeds
+            f"- `{experiment.command(found.seed)}`, then `delrec falsify --run RUN --users {trial.users}{some}`"
+            for found in trial.taken
         ]
     return lines

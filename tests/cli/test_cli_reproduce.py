@@ -226,6 +226,7 @@ def test_of_several_seeds_one_is_made_and_what_is_recorded_of_the_others_stays(
     known = json.loads(record.read_text())
     (run,), (taken,) = known["experiments"]["main"]["runs"], known["trials"]["tested"]["taken"]
     assert (run["seed"], taken["seed"]) == (0, 0)
+    assert record.with_name("results.md").read_text().count("then `delrec falsify") == 1
     assert "Seed 0;" in readme(record)
 
     others = [run | {"seed": seed, "minutes": 99.0 + seed} for seed in (8, 7, 5)]
