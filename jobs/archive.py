@@ -16,7 +16,6 @@ import secrets
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from db.runs import Run
 from db.store import writing
 from db.transfer import ExportedRun
 from engine.errors import StudioError
+from engine.packed import DAMAGED
 from engine.paths import home, writable
 from engine.run_folder import RunFolder
 from engine.settings import stored_config
@@ -52,9 +52,6 @@ LARGEST_RATIO = 200
 """Bytes that one byte of the archive may unpack to, beyond the first ``FREE_BYTES``."""
 FREE_BYTES = 16 * 2**20
 CHUNK = 2**20
-
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-"""What :mod:`zipfile` and :mod:`json` raise for files that are broken or made with other methods."""
 
 
 def write(run: Run, target: Path) -> None:
@@ -180,7 +177,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except OSError as error:
         remedy = "name an archive that 'delrec export' wrote, and see that the disk has space"
         raise StudioError(f"cannot unpack it: {error.strerror or error}", where=path.name, remedy=remedy) from None
-    except DAMAGED:
+    except (*DAMAGED, RuntimeError, ValueError):  # or made with other methods, or no JSON
         raise _refused("it is damaged or no zip file", path) from None
 
 

@@ -12,7 +12,6 @@ import io
 import re
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from typing import IO, NoReturn, cast
 from engine import encodings
 from engine.errors import StudioError
 from engine.monitor import Monitor
+from engine.packed import DAMAGED
 
 REPORT_SECONDS = 1.0
 BLOCK = 1 << 22
@@ -107,12 +107,8 @@ class File:
                         yield rest + piece[:end]
                         rest = b""
                     rest += piece[end:]
-            except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
+            except DAMAGED:
                 self.fail("damaged or cut off", "fetch it anew")
-            except NotImplementedError as error:
-                self.fail(f"packed in a way that cannot be read ({error})", "unpack the archive")
-            except RuntimeError:  # what zipfile says of a password
-                self.fail("locked by a password", "unpack the archive")
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")
         if rest and not rest.endswith(b"\r"):
@@ -181,11 +177,11 @@ class File:
                 text.seek(0)
             except zipfile.BadZipFile:
                 self.fail("not a readable archive, or a damaged copy", "fetch it anew")
-            except (EOFError, zlib.error):
+            except DAMAGED:
                 self.fail("damaged or cut off", "fetch it anew")
             except KeyError:
                 self.fail("is gone from the archive", "read it again")
-            except (RuntimeError, NotImplementedError):
+            except RuntimeError:
                 self.fail("locked by a password or packed in a way that cannot be read", "unpack the archive")
             except OSError as error:
                 self.fail(f"cannot be read: {error.strerror or error}", "check the file")

@@ -12,6 +12,7 @@ from engine.data.catalogue import Catalogue
 from engine.data.dataset import Interactions
 from engine.data.title_parsing import clean, natural_title
 from engine.errors import StudioError
+from engine.packed import DAMAGED
 
 ARCHIVE = "ml-100k.zip"
 LAYOUTS = {"GroupLens": ("u.data", "u.item"), "RecBole": ("ml-100k.inter", "ml-100k.item")}
@@ -56,10 +57,13 @@ def _read_archive(path: Path) -> tuple[Catalogue, Interactions]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read("GroupLens", [_decoded(path / name, archive.read(f"ml-100k/{name}")) for name in names])
-    except (zipfile.BadZipFile, KeyError, EOFError):
+    except (*DAMAGED, KeyError, RuntimeError):
         raise StudioError(
             "not the ML-100K archive, or a damaged copy", where=str(path), remedy="fetch it anew"
         ) from None
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise StudioError(what, where=str(path), remedy="check the file") from None
 
 
 def _decoded(path: Path, content: bytes) -> tuple[Path, list[str]]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from engine import encodings
 from engine.data.files import File
 from engine.errors import StudioError
+from engine.packed import DAMAGED
 
 MOST_FILES = 20_000
 """Names looked at in a folder or an archive."""
@@ -132,7 +133,10 @@ def _members(path: Path) -> list[File]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
+    except NotImplementedError as error:
+        what = f"packed in a way that cannot be read ({error})"
+        raise StudioError(what, where=str(path), remedy="unpack the archive") from None
+    except (*DAMAGED, ValueError):
         what = "not a readable archive, or a damaged copy"
         raise StudioError(what, where=str(path), remedy="fetch it anew") from None
     if len(entries) > MOST_FILES:

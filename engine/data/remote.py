@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine.datasets import FETCHED
 from engine.errors import StudioError
 from engine.fetch import CHUNK, digest, download, size_of, text_at
 from engine.monitor import Monitor
+from engine.packed import DAMAGED
 from engine.paths import writable
 
 
@@ -124,7 +124,7 @@ def _check(path: Path, monitor: Monitor) -> None:
     try:
         for _ in _pieces(path):
             monitor.check()
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+    except (*DAMAGED, OSError):
         path.unlink()
         raise StudioError("corrupt download: it cannot be unpacked", where=str(path), remedy="try again") from None
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import re
-import zipfile
-import zlib
 from functools import lru_cache
 
 from engine.data.files import BOM, File, text_of
@@ -15,6 +12,7 @@ from engine.data.place import Place
 from engine.data.records import parsed
 from engine.data.sheet import SEPARATORS
 from engine.errors import StudioError
+from engine.packed import DAMAGED
 
 LINES, BYTES = 20, 1 << 18
 """How much of a file is looked at, at most."""
@@ -92,8 +90,7 @@ def _fields(lines: tuple[bytes, ...]) -> frozenset[str]:
 def _lines(file: File, changed: int, size: int) -> tuple[bytes, ...]:  # noqa: ARG001 - of a file that changed anew
     found: list[bytes] = []
     left = BYTES
-    broken = (StudioError, OSError, EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
-    with contextlib.suppress(*broken), file.open() as handle:
+    with contextlib.suppress(*DAMAGED, StudioError, OSError), file.open() as handle:
         while len(found) < LINES and left > 0 and (line := handle.text.readline(left)):
             left -= len(line)
             if line.strip() and (line.endswith(b"\n") or left > 0):
