@@ -6,7 +6,7 @@ and *tables* (which of their figures stand between which marks of which file). F
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,6 +176,10 @@ class PublishedRecord(_Editable):
         """Trials behind these tables, in the record's order."""
         trials = {trial for name in tables for trial in self.tables[name].trials}
         return [name for name in self.trials if name in trials]
+
+    def asked(self, experiments: Iterable[str], trials: Iterable[str]) -> set[str]:
+        """Experiments whose runs are used: these, and those of the trials."""
+        return {*experiments, *(self.trials[name].experiment for name in trials)}
 
     def seeds(self, experiment: str, only: Collection[int] | None) -> list[int]:
         """Those of an experiment's seeds that are among ``only``; ``None``: all."""

@@ -135,6 +135,13 @@ def test_data_sets_become_a_table_and_are_compared(shell: Shell, smoke: dict[str
     assert "name the folder in which amazon lies" in shell.refuses(*asked, "--write")
     said = shell("reproduce", *here)
     assert "left out without --data: data" in said.err
+    trial = {"trials": {"controls": {"experiment": "far", "users": 12, "tests": [4]}}}
+    tested = {"tables": {"tested": {"file": "results.md", "trials": ["controls"], "columns": []}}}
+    record.write_text(json.dumps(known | trial | tested))
+    page.write_text(MARKS.format(name="tested"))
+    said = shell("reproduce", *here)
+    assert (said.code, "left out without --data: tested" in said.err) == (0, True), said
+    page.write_text(MARKS.format(name="data"))
     known["tables"]["data"]["data"] = ["far"]
     record.write_text(json.dumps(known))
     assert "/nowhere/amazon" in shell.refuses(*asked, "--write", "--data", str(record.parent / "nowhere"))
@@ -303,6 +310,8 @@ def test_a_report_needs_nothing_but_itself_and_its_runs_are_made_again(
     home = os.environ["DELREC_HOME"]
     again = shell("reproduce", str(file), "--work", home)
     assert (again.code, "as recorded" in again.out) == (0, True), again
+    assert shell("reproduce", str(file), "--work", home, "--seeds", str(run.seed)).code == 0
+    assert f"choose from {run.seed}" in shell.refuses("reproduce", str(file), "--seeds", str(run.seed + 1))
     file.write_text(re.sub(r'"low": -?[\d.]+', '"low": 2.0', text))
     forged = shell("reproduce", str(file), "--work", home)
     assert forged.code == 1

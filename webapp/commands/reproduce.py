@@ -87,11 +87,14 @@ def command(
     runs = _Runs(known, data, console)
     if not tables_only:
         chosen = runs.possible(chosen, what)
-    single = what in known.experiments and what not in known.tables
-    experiments, trials = ([what], []) if single else (known.needed(chosen), known.needed_trials(chosen))
-    used = dict.fromkeys((*experiments, *(known.trials[key].experiment for key in trials)))
-    if only is not None and not any(known.seeds(key, only) for key in used):
-        there = sorted({seed for key in used for seed in known.experiments[key].seeds})
+    experiments, trials = known.needed(chosen), known.needed_trials(chosen)
+    if report is not None:
+        experiments = list(known.experiments)
+    elif what in known.experiments and what not in known.tables:
+        experiments, trials = [what], []
+    asked = known.asked(experiments, trials)
+    if only is not None and not any(known.seeds(key, only) for key in asked):
+        there = sorted({seed for key in asked for seed in known.experiments[key].seeds})
         remedy = f"choose from {', '.join(map(str, there))}"
         raise StudioError(f"nothing of {what} was run with seed {seed_text}", where="--seeds", remedy=remedy)
     if write:
@@ -117,7 +120,7 @@ def command(
     if not tables_only:
         with ExitStack() as stack:
             _data_folder(work or stack.enter_context(tempfile.TemporaryDirectory()))
-            for key in known.experiments if report is not None else experiments:
+            for key in experiments:
                 faults += runs.again(key, only)
             for key in trials:
                 faults += runs.taken_again(key, only)
@@ -158,8 +161,9 @@ class _Runs:
 
     def possible(self, tables: list[str], what: str) -> list[str]:
         """Those of the tables whose data can be had; one that is asked for by its name is not left out."""
-        experiments = self.known.experiments
-        far = {it for it in tables if any(experiments[key].files for key in self.known.needed([it]))}
+        known = self.known
+        asked = {it: known.asked(known.needed([it]), known.needed_trials([it])) for it in tables}
+        far = {it for it in tables if any(known.experiments[key].files for key in asked[it])}
         if self.data is not None or what not in CHOICES or not far:
             return tables
         self.console.print(f"left out without --data: {', '.join(sorted(far))}", highlight=False)
